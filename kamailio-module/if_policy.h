@@ -1,0 +1,230 @@
+/*
+ * if_policy.h - the C ABI of IF.ESCALATE's policy library, libife_policy.so
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later OR MIT OR Apache-2.0
+ *
+ * The gate (may this INVITE pass?) and the producer half of the witness log, for any SIP server that can
+ * call C. No type of any SIP server is named here.
+ *
+ * Conventions
+ *  - Names are ife_<noun>_<verb>; arguments come as self, inputs, outputs; a const first argument is only read.
+ *  - Every string is pointer + length, need not end in NUL, and may hold any byte. {NULL, 0} is an absent string.
+ *  - Outputs are written only when IFE_OK is returned, except `err`, which is written only when it is not.
+ *  - No function throws, aborts or calls exit; none blocks, except where the text says so and for how long.
+ *  - Result codes start at 7000 and are never reused.
+ *  - A handle is opened once, before the server forks; every process then attaches itself. One thread per process.
+ */
+#ifndef IF_POLICY_H
+#define IF_POLICY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define IFE_ABI_VERSION 1u
+
+/* Sizes of the fixed buffers in output structs, terminating NUL included. */
+#define IFE_TRACE_ID_SIZE 129
+#define IFE_HAZARD_SIZE 33
+#define IFE_KID_SIZE 65
+#define IFE_EXPERT_SIZE 129
+#define IFE_CONTACT_SIZE 257
+#define IFE_REASON_SIZE 64
+#define IFE_DETAIL_SIZE 256
+#define IFE_ERROR_SIZE 1024
+#define IFE_HASH_SIZE 32
+
+typedef uint32_t ife_result;
+#define IFE_OK 7000u
+#define IFE_NULL_PARAMETER 7001u     /* a required pointer was NULL */
+#define IFE_INVALID_PARAMETER 7002u  /* a value is out of range, too long or not UTF-8 where it must be */
+#define IFE_ABI_MISMATCH 7003u       /* caller and library were built from different headers */
+#define IFE_NOT_ATTACHED 7004u       /* this process has not called ife_policy_attach, or is a fork of one that has */
+#define IFE_ALREADY_ATTACHED 7005u
+#define IFE_CLOSED 7006u
+#define IFE_REGISTRY_INVALID 7010u   /* err says file, line, column and what to do */
+#define IFE_REGISTRY_BUSY 7011u      /* another process is reloading */
+#define IFE_STATE_DIR 7012u          /* state directory unusable: err says why */
+#define IFE_STATE_FORMAT 7013u       /* shared state of another version or damaged */
+#define IFE_WITNESS_FULL 7020u       /* the ring is full: the entry was not accepted */
+#define IFE_WITNESS_TIMEOUT 7021u    /* the entry is in the ring but not yet on disk */
+#define IFE_WITNESS_TOO_LARGE 7022u
+#define IFE_WITNESS_UNAVAILABLE 7023u
+#define IFE_NOT_FOUND 7030u
+#define IFE_PANIC 7099u              /* a bug in the library, contained; treat as refused */
+
+typedef struct ife_str {
+	const char *ptr;
+	size_t len;
+} ife_str;
+
+/* Text for a person: NUL-terminated UTF-8 without control characters except LF. */
+typedef struct ife_error {
+	char text[IFE_ERROR_SIZE];
+} ife_error;
+
+/* DEBUG 7, INFO 6, WARNING 4, ERROR 3: the levels of syslog(3). */
+typedef void (*ife_log_callback)(void *ctx, int32_t level, const char *text, size_t text_len);
+
+typedef enum ife_mode { IFE_MODE_ENFORCE = 0, IFE_MODE_SHADOW = 1 } ife_mode;
+typedef enum ife_witness_mode { IFE_WITNESS_REQUIRED = 0, IFE_WITNESS_BEST_EFFORT = 1 } ife_witness_mode;
+typedef enum ife_transport {
+	IFE_TRANSPORT_UDP = 1, IFE_TRANSPORT_TCP = 2, IFE_TRANSPORT_TLS = 3,
+	IFE_TRANSPORT_SCTP = 4, IFE_TRANSPORT_WS = 5, IFE_TRANSPORT_WSS = 6
+} ife_transport;
+typedef enum ife_direction { IFE_DIRECTION_UNKNOWN = 0, IFE_DIRECTION_TO_EXPERT = 1, IFE_DIRECTION_TO_COUNCIL = 2 } ife_direction;
+typedef enum ife_gate {
+	IFE_GATE_NONE = 0, IFE_GATE_HEADERS = 1, IFE_GATE_REGISTRY = 2, IFE_GATE_STANDING = 3, IFE_GATE_HAZARD = 4,
+	IFE_GATE_SOURCE = 5, IFE_GATE_FLOOD = 6, IFE_GATE_SIGNATURE = 7, IFE_GATE_FRESHNESS = 8, IFE_GATE_REPLAY = 9,
+	IFE_GATE_QUOTA = 10, IFE_GATE_WITNESS = 11, IFE_GATE_INTERNAL = 12, IFE_GATE_DIALOG = 13
+} ife_gate;
+#define IFE_GATE_COUNT 14
+
+typedef struct ife_policy ife_policy;
+
+typedef struct ife_options {
+	uint32_t abi_version;        /* IFE_ABI_VERSION */
+	uint32_t struct_size;        /* sizeof(ife_options) */
+	ife_str registry_path;
+	ife_str state_dir;           /* on tmpfs; made if absent */
+	ife_str node;                /* name of this host in the log, 1..64 of [A-Za-z0-9._-] */
+	ife_str producer;            /* prefix of the ring names, e.g. "kamailio" */
+	uint32_t mode;               /* ife_mode */
+	uint32_t witness_mode;       /* ife_witness_mode */
+	uint32_t witness_wait_ms;    /* 0: do not wait for the disk; at most 10000 */
+	uint32_t freshness_s;        /* 0: what the registry says */
+	uint32_t replay_slots;       /* 0: default 262144; rounded up to a power of two */
+	uint32_t max_processes;      /* upper bound of process_no + 1 */
+	ife_log_callback log;        /* may be NULL */
+	void *log_ctx;
+} ife_options;
+
+/* One raw header field: how often it occurs and the body of its first occurrence, folding included. */
+typedef struct ife_header {
+	ife_str value;
+	uint32_t count;
+} ife_header;
+
+/* A SIP request or reply as received. Everything is untrusted bytes and is only read during the call. */
+typedef struct ife_message {
+	uint32_t struct_size;        /* sizeof(ife_message) */
+	uint32_t transport;          /* ife_transport */
+	ife_str peer_ip;             /* text form, no brackets */
+	uint32_t peer_port;
+	uint32_t status_code;        /* 0 for a request */
+	ife_str reason_phrase;
+	ife_str method;              /* of the request; for a reply that of CSeq */
+	ife_str ruri;
+	ife_str from_uri;
+	ife_str from_tag;
+	ife_str to_uri;
+	ife_str to_tag;
+	ife_str call_id;
+	ife_str contact_uri;         /* URI of the first Contact */
+	uint32_t cseq;
+	ife_header trace_id;         /* X-IF-Trace-ID */
+	ife_header hazard;           /* X-IF-Hazard */
+	ife_header signature;        /* X-IF-Signature */
+	ife_str content_type;
+	ife_str body;
+	ife_str raw;                 /* the whole message as received, for its SHA-256 */
+} ife_message;
+
+/* Verdict of the gate. Strings are NUL-terminated; empty when not known. */
+typedef struct ife_verdict {
+	uint32_t approved;           /* 1 or 0; in shadow mode what enforce would have said */
+	uint32_t gate;               /* ife_gate that rejected; NONE when approved; DIALOG when approved as in-dialog */
+	uint32_t code;               /* SIP status: 200 when approved */
+	uint32_t retry_after_s;      /* 0: no Retry-After */
+	uint32_t direction;          /* ife_direction */
+	uint32_t witnessed;          /* 1: the decision's entry is in the ring; 2: and on disk */
+	uint64_t seq;                /* sequence number of the decision's entry */
+	uint8_t leaf_hash[IFE_HASH_SIZE];
+	char reason[IFE_REASON_SIZE];    /* public, fit for a SIP reason phrase */
+	char detail[IFE_DETAIL_SIZE];    /* private, for the log */
+	char expert[IFE_EXPERT_SIZE];
+	char expert_contact[IFE_CONTACT_SIZE];
+	char hazard[IFE_HAZARD_SIZE];
+	char trace_id[IFE_TRACE_ID_SIZE];
+	char kid[IFE_KID_SIZE];
+} ife_verdict;
+
+/* What the shared state knows of an approved call. */
+typedef struct ife_call {
+	uint32_t direction;
+	uint32_t connected;
+	uint8_t leaf_hash[IFE_HASH_SIZE];
+	char expert[IFE_EXPERT_SIZE];
+	char hazard[IFE_HAZARD_SIZE];
+	char trace_id[IFE_TRACE_ID_SIZE];
+	char kid[IFE_KID_SIZE];
+} ife_call;
+
+typedef struct ife_receipt {
+	uint64_t seq;
+	uint32_t on_disk;            /* 1 when waited for and on disk */
+	uint8_t leaf_hash[IFE_HASH_SIZE];
+} ife_receipt;
+
+/* Counters over all processes since the shared state was made or last reset. */
+typedef struct ife_stats {
+	uint64_t approved;
+	uint64_t rejected[IFE_GATE_COUNT];
+	uint64_t errors;
+	uint64_t witness_queued;
+	uint64_t witness_dropped;
+	uint64_t witness_waits;
+	uint64_t reloads;
+	uint64_t reload_failures;
+	uint64_t active_calls;
+	uint64_t replay_used;
+	uint64_t replay_slots;
+	uint64_t replay_full;
+	uint64_t calls_full;
+	uint64_t buckets_full;
+	uint64_t registry_generation;
+	uint64_t registry_experts;
+	uint64_t registry_loaded_unix_s;
+	uint64_t started_unix_s;
+} ife_stats;
+
+uint32_t ife_abi_version(void);
+const char *ife_version(void);                        /* "0.1.0", static */
+const char *ife_result_text(ife_result code);         /* static, never NULL */
+const char *ife_gate_name(uint32_t gate);             /* "headers", ... static, never NULL */
+
+/* Before the fork. Loads and compiles the registry, makes or re-opens the shared state. */
+ife_result ife_policy_open(const ife_options *options, ife_policy **policy, ife_error *err);
+/* In each process after the fork: maps its ring. */
+ife_result ife_policy_attach(ife_policy *policy, uint32_t process_no, ife_error *err);
+/* Detaches and frees. NULL is fine. */
+void ife_policy_close(ife_policy *policy);
+
+/* The gate, for an INVITE outside a dialog; for a request with a To-tag the look-up of its approved call.
+ * Writes the decision's witness entry. hazard, trace_id and signature, when given, stand for the headers.
+ * May block for at most witness_wait_ms. */
+ife_result ife_policy_check(ife_policy *policy, const ife_message *msg, ife_verdict *verdict, ife_error *err);
+/* All gates, nothing spent, nothing witnessed: JSON array into buf, at most buf_len bytes, *out_len written. */
+ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
+
+/* One witness entry. event is a name of the design (INVITE, RINGING, BYE, ...). May block for at most witness_wait_ms only for
+ * events that need it (none but the decision today). code and reason come from msg when it is a reply. */
+ife_result ife_witness_log(ife_policy *policy, const ife_message *msg, ife_str event, ife_str detail, ife_receipt *receipt, ife_error *err);
+
+/* The approved call that this message belongs to, by Call-ID. IFE_NOT_FOUND when there is none. */
+ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *call);
+
+/* Parses, checks and publishes the registry file. One at a time (IFE_REGISTRY_BUSY); the old one stays when the new one is bad. */
+ife_result ife_policy_reload(ife_policy *policy, uint64_t *generation, ife_error *err);
+ife_result ife_policy_stats(const ife_policy *policy, ife_stats *stats);
+ife_result ife_policy_stats_reset(ife_policy *policy);
+/* Experts as a JSON array (id, name, status, hazards, active calls), from `offset`, at most `limit`. */
+ife_result ife_policy_experts(const ife_policy *policy, uint32_t offset, uint32_t limit, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
+
+#ifdef __cplusplus
+}
+#endif
+#endif /* IF_POLICY_H */
