@@ -1,0 +1,3 @@
+//! The witness writer.
+
+fn main() {}

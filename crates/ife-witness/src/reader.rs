@@ -1,0 +1,1 @@
+//! Reads entries of a log directory.

@@ -1,0 +1,1 @@
+//! Tile paths and bytes (C2SP tlog-tiles).

@@ -1,0 +1,1 @@
+//! Rings to WAL to tiles.
