@@ -1,1 +1,15 @@
-//! ife-guard
+//! Pure call policy: a registry of experts and councils, compiled to a flat image, and the gates that decide on one INVITE.
+//! It never reads a clock, file, socket or random number, never allocates by the size of a request, and never forwards a call.
+
+mod request;
+mod state;
+mod text;
+mod verdict;
+
+pub use request::{HeaderValue, Request, Transport};
+pub use state::{
+    Begin, CallKey, CallLimits, Now, SAME_ATTEMPT_REPEATS_MAX, SAME_ATTEMPT_WINDOW_MS,
+    SETUP_LEASE_S, Sight, State, Token, expert_number,
+};
+pub use text::Text;
+pub use verdict::{Direction, Gate, Verdict};
