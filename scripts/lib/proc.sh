@@ -1,0 +1,72 @@
+# Processes that a script starts, so that it can stop these and no others. Sourced; needs $STACK, the deployment's directory.
+# shellcheck shell=bash
+
+# A pid alone may be reused: with the start time (field 22 of /proc/PID/stat) it names one process for ever.
+proc_identity() {
+	local stat
+	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
+	stat=${stat##*) }
+	# shellcheck disable=SC2086
+	set -- $stat
+	[ "$1" != Z ] && printf '%s\n' "${20}"
+}
+
+# proc_start NAME COMMAND...: a session of its own, output in log/NAME.log, identity in run/NAME.pid.
+proc_start() {
+	local name=$1 pid
+	shift
+	mkdir -p "$STACK/run" "$STACK/log"
+	setsid "$@" >>"$STACK/log/$name.log" 2>&1 </dev/null &
+	pid=$!
+	disown "$pid"
+	printf '%s %s\n' "$pid" "$(proc_identity "$pid")" >"$STACK/run/$name.pid"
+}
+
+proc_pid() {
+	local pid started
+	read -r pid started <"$STACK/run/$1.pid" 2>/dev/null || return 1
+	[ -n "$started" ] && [ "$(proc_identity "$pid")" = "$started" ] && printf '%s\n' "$pid"
+}
+
+proc_alive() { proc_pid "$1" >/dev/null 2>&1; }
+proc_gone() { ! proc_alive "$1"; }
+
+# proc_stop NAME [SECONDS]: TERM, and KILL for the whole session when that is not heard.
+proc_stop() {
+	local name=$1 pid
+	pid=$(proc_pid "$name") || {
+		rm -f "$STACK/run/$name.pid"
+		return 0
+	}
+	kill -TERM "$pid" 2>/dev/null
+	wait_until "${2:-10}" proc_gone "$name" || proc_kill "$name"
+	rm -f "$STACK/run/$name.pid"
+}
+
+# proc_kill NAME: KILL for the process and all of its children at once, as a crash would.
+proc_kill() {
+	local pid
+	pid=$(proc_pid "$1") || return 0
+	kill -KILL -- "-$pid" 2>/dev/null
+	wait_until 5 proc_gone "$1"
+	rm -f "$STACK/run/$1.pid"
+}
+
+# Last started, first stopped.
+proc_stop_all() {
+	local file
+	for file in $(ls -t "$STACK/run/"*.pid 2>/dev/null); do
+		file=${file##*/}
+		proc_stop "${file%.pid}"
+	done
+}
+
+# wait_until SECONDS COMMAND...: polls every 50 ms.
+wait_until() {
+	local deadline=$((SECONDS + $1 + 1))
+	shift
+	until "$@" 2>/dev/null >&2; do
+		[ "$SECONDS" -lt "$deadline" ] || return 1
+		sleep 0.05
+	done
+}

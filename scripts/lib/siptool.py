@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+"""What shell and sipp cannot do for the demo and the end-to-end cases: ports, JSON-RPC, raw SIP, reading sipp's traces.
+
+It shares no code with the project, so that what it says about the log is a second opinion.
+
+  siptool.py ports N [FIRST LAST]        N consecutive-free ports of 127.0.0.1, UDP and TCP, one a line
+  siptool.py rpc PORT METHOD [ARG ...]   JSON-RPC over UDP to Kamailio; prints the result
+  siptool.py send HOST PORT FILE ...     sends each file's bytes as they are (LF stays LF), prints each reply as JSON
+  siptool.py outcomes TRACE ...          sipp -trace_msg files to one JSON object per Call-ID
+  siptool.py entries LOG_DIR             every entry of the log, from its public files alone, as JSON lines
+  siptool.py ledger OUTCOMES ENTRIES     compares the two; exit 1 and reasons if a call is missing, doubled or differs
+  siptool.py expect OUTCOMES CSV ENTRIES compares replies and log with the CSV's tenth field: CODE or CODE/GATE
+"""
+
+import argparse
+import collections
+import json
+import pathlib
+import random
+import re
+import socket
+import sys
+
+
+def free_ports(count, first, last):
+    """Ports that nobody listens on, for UDP and TCP both."""
+    found = []
+    candidates = list(range(first, last + 1))
+    random.shuffle(candidates)
+    for port in candidates:
+        if len(found) == count:
+            break
+        try:
+            for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
+                with socket.socket(socket.AF_INET, kind) as sock:
+                    sock.bind(("127.0.0.1", port))
+        except OSError:
+            continue
+        found.append(port)
+    if len(found) < count:
+        raise SystemExit(f"no {count} free ports between {first} and {last}")
+    return found
+
+
+def rpc(port, method, params, timeout_s):
+    """The result of one JSON-RPC call, or SystemExit with the server's error text."""
+    request = {"jsonrpc": "2.0", "method": method, "id": 1}
+    if params:
+        request["params"] = [int(p) if re.fullmatch(r"-?\d+", p) else p for p in params]
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.settimeout(timeout_s)
+        sock.connect(("127.0.0.1", port))
+        try:
+            sock.send(json.dumps(request).encode())
+            answer = json.loads(sock.recv(65535))
+        except OSError as error:
+            raise SystemExit(f"rpc {method}: no answer from 127.0.0.1:{port}: {error}") from None
+    if "error" in answer:
+        raise SystemExit(f"rpc {method}: {answer['error'].get('message', answer['error'])}")
+    return answer["result"]
+
+
+def parse_sip(raw):
+    """(start line, [(lower-case name, value)], body) of one SIP message; folded lines are joined."""
+    head, _, body = raw.partition(b"\r\n\r\n")
+    text = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "replace"))
+    lines = text.split("\r\n")
+    headers = []
+    for line in lines[1:]:
+        name, colon, value = line.partition(":")
+        if colon:
+            headers.append((name.strip().lower(), value.strip()))
+    return lines[0], headers, body
+
+
+def header(headers, name):
+    return next((value for key, value in headers if key == name), None)
+
+
+def reply_as_dict(raw):
+    start, headers, _ = parse_sip(raw)
+    match = re.match(r"SIP/2\.0 (\d{3}) ?(.*)", start)
+    if not match:
+        return None
+    reply = {"code": int(match[1]), "reason": match[2], "call_id": header(headers, "call-id"), "cseq": header(headers, "cseq")}
+    if header(headers, "retry-after"):
+        reply["retry_after"] = int(re.match(r"\d+", header(headers, "retry-after"))[0])
+    return reply
+
+
+def tcp_messages(buffer):
+    """Complete SIP messages at the front of `buffer`, and what is left."""
+    found = []
+    while True:
+        buffer = buffer.lstrip(b"\r\n")
+        head, separator, rest = buffer.partition(b"\r\n\r\n")
+        if not separator:
+            return found, buffer
+        match = re.search(rb"\r\n(?:content-length|l)[ \t]*:[ \t]*(\d+)", head, re.I)
+        length = int(match[1]) if match else 0
+        if len(rest) < length:
+            return found, buffer
+        found.append(head + separator + rest[:length])
+        buffer = rest[length:]
+
+
+def send(args):
+    """Sends the files one after the other from one socket and yields replies until `--wait` seconds pass in silence."""
+    kind = socket.SOCK_STREAM if args.tcp else socket.SOCK_DGRAM
+    with socket.socket(socket.AF_INET, kind) as sock:
+        sock.bind((args.source, args.source_port))
+        sock.connect((args.host, args.port))
+        sock.settimeout(args.wait)
+        local = f"{sock.getsockname()[0]}:{sock.getsockname()[1]}".encode()
+        for file in args.file:
+            raw = pathlib.Path(file).read_bytes().replace(b"@LOCAL@", local)
+            for _ in range(args.times):
+                sock.sendall(raw)
+            expected, finals, buffer = args.times if args.all else 1, 0, b""
+            while finals < expected:
+                try:
+                    data = sock.recv(65535)
+                except OSError:
+                    break
+                if not data:
+                    break
+                if args.tcp:
+                    messages, buffer = tcp_messages(buffer + data)
+                else:
+                    messages = [data]
+                for message in messages:
+                    reply = reply_as_dict(message)
+                    if reply:
+                        finals += reply["code"] >= 200
+                        yield reply
+
+
+TRACE_MARK = re.compile(rb"^-{40,} .*\n(?:(UDP|TCP|TLS|SCTP) )?message (sent|received) .*\n\n", re.M)
+
+
+def trace_messages(path):
+    """(sent or received, message bytes) of a sipp -trace_msg file. sipp writes them with CRLF or LF as they were."""
+    data = pathlib.Path(path).read_bytes()
+    marks = list(TRACE_MARK.finditer(data))
+    for mark, following in zip(marks, marks[1:] + [None]):
+        raw = data[mark.end() : following.start() if following else len(data)]
+        yield mark[2].decode(), re.sub(rb"\r?\n", b"\r\n", raw)
+
+
+def outcomes(paths):
+    """Per Call-ID: what was asked and the final replies to its INVITEs, by CSeq number."""
+    calls = collections.OrderedDict()
+    for path in paths:
+        for way, raw in trace_messages(path):
+            start, headers, _ = parse_sip(raw)
+            call_id, cseq = header(headers, "call-id"), header(headers, "cseq") or ""
+            if not call_id or not cseq.endswith("INVITE"):
+                continue
+            call = calls.setdefault(call_id, {"call_id": call_id, "trace_id": None, "finals": {}})
+            if way == "sent" and start.startswith("INVITE "):
+                call["trace_id"] = call["trace_id"] or header(headers, "x-if-trace-id")
+            elif way == "received" and start.startswith("SIP/2.0 "):
+                reply = reply_as_dict(raw)
+                if reply["code"] >= 200:
+                    call["finals"].setdefault(cseq.split()[0], reply)
+    for call in calls.values():
+        first = call["finals"].get("1")
+        call["code"] = first["code"] if first else None
+        call["reason"] = first["reason"] if first else None
+        if first and "retry_after" in first:
+            call["retry_after"] = first["retry_after"]
+    return list(calls.values())
+
+
+def tile_path(index):
+    """A tile number in groups of three digits: 1234067 is x001/x234/067."""
+    groups = [f"{index % 1000:03d}"]
+    while index >= 1000:
+        index //= 1000
+        groups.insert(0, f"x{index % 1000:03d}")
+    return "/".join(groups)
+
+
+def entries(log_dir):
+    """Entries of the published log, read by the tlog-tiles layout; nothing is verified here."""
+    root = pathlib.Path(log_dir)
+    size = int((root / "checkpoint").read_text().split("\n")[1])
+    for bundle in range((size + 255) // 256):
+        width = min(256, size - bundle * 256)
+        full = root / "tile" / "entries" / tile_path(bundle)
+        partial = full.with_name(full.name + ".p") / str(width)
+        data = (full if width == 256 or not partial.exists() else partial).read_bytes()
+        offset = 0
+        for index in range(bundle * 256, bundle * 256 + width):
+            length = int.from_bytes(data[offset : offset + 2], "big")
+            entry = json.loads(data[offset + 2 : offset + 2 + length])
+            offset += 2 + length
+            entry["index"] = index
+            yield entry
+
+
+def ledger(calls, log):
+    """Reasons why the callers' view and the log differ; empty when every answered call is in the log exactly once."""
+    decisions = collections.defaultdict(list)
+    for entry in log:
+        if entry["event"] in ("APPROVED", "REJECTED"):
+            decisions[entry.get("call_id")].append(entry)
+    wrong = []
+    for call in calls:
+        found = decisions.get(call["call_id"], [])
+        if call["code"] is None:
+            if len(found) > 1:
+                wrong.append(f"{call['call_id']}: no final reply, {len(found)} decisions in the log")
+            continue
+        if len(found) != 1:
+            wrong.append(f"{call['call_id']}: answered {call['code']} {call['reason']}, {len(found)} decisions in the log")
+            continue
+        entry = found[0]
+        if entry["event"] == "REJECTED" and entry.get("code") != call["code"]:
+            wrong.append(f"{call['call_id']}: answered {call['code']}, the log says {entry.get('code')}")
+        if call["code"] == 200 and entry["event"] != "APPROVED":
+            wrong.append(f"{call['call_id']}: answered 200 but {entry['event']} at gate {entry.get('gate')}")
+    return wrong
+
+
+def expectations(csv_path):
+    """Call number to (code, gate or None), from the tenth field of the CSV that sipp dialled from."""
+    lines = pathlib.Path(csv_path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()[1:]
+    wanted = {}
+    for number, line in enumerate(lines, start=1):
+        code, _, gate = line.split(";")[9].partition("/")
+        wanted[number] = (int(code), gate or None)
+    return wanted
+
+
+def differences(calls, wanted, log):
+    """Calls that ended otherwise than announced, by the caller's view or by the log's."""
+    decisions = {entry.get("call_id"): entry for entry in log if entry["event"] in ("APPROVED", "REJECTED")}
+    by_number = {int(call["call_id"].split(".")[0]): call for call in calls}
+    wrong = []
+    for number, (code, gate) in wanted.items():
+        call = by_number.get(number)
+        if call is None or call["code"] != code:
+            got = "no call" if call is None else f"{call['code']} {call['reason']}"
+            wrong.append(f"call {number}: expected {code}, got {got}")
+            continue
+        entry = decisions.get(call["call_id"], {})
+        if gate and entry.get("gate") != gate:
+            wrong.append(f"call {number}: expected gate {gate}, the log says {entry.get('gate')}")
+    return wrong
+
+
+def read_json_lines(path):
+    with open(path, encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines if line.strip()]
+
+
+def parser():
+    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = top.add_subparsers(dest="command", required=True)
+    ports = commands.add_parser("ports")
+    ports.add_argument("count", type=int)
+    ports.add_argument("first", type=int, nargs="?", default=20000)
+    ports.add_argument("last", type=int, nargs="?", default=29999)
+    call = commands.add_parser("rpc")
+    call.add_argument("port", type=int)
+    call.add_argument("method")
+    call.add_argument("params", nargs="*")
+    call.add_argument("--timeout", type=float, default=5.0)
+    raw = commands.add_parser("send")
+    raw.add_argument("host")
+    raw.add_argument("port", type=int)
+    raw.add_argument("file", nargs="+")
+    raw.add_argument("--tcp", action="store_true")
+    raw.add_argument("--source", default="127.0.0.1")
+    raw.add_argument("--source-port", type=int, default=0)
+    raw.add_argument("--times", type=int, default=1)
+    raw.add_argument("--all", action="store_true", help="wait for as many final replies as messages were sent")
+    raw.add_argument("--wait", type=float, default=3.0, help="seconds of silence that end the waiting")
+    commands.add_parser("outcomes").add_argument("trace", nargs="+")
+    commands.add_parser("entries").add_argument("log_dir")
+    compare = commands.add_parser("ledger")
+    compare.add_argument("outcomes")
+    compare.add_argument("entries")
+    plan = commands.add_parser("expect")
+    plan.add_argument("outcomes")
+    plan.add_argument("csv")
+    plan.add_argument("entries")
+    return top
+
+
+def main():
+    args = parser().parse_args()
+    if args.command == "ports":
+        print(*free_ports(args.count, args.first, args.last), sep="\n")
+    elif args.command == "rpc":
+        print(json.dumps(rpc(args.port, args.method, args.params, args.timeout)))
+    elif args.command == "send":
+        for reply in send(args):
+            print(json.dumps(reply), flush=True)
+    elif args.command == "outcomes":
+        for call in outcomes(args.trace):
+            print(json.dumps(call))
+    elif args.command == "entries":
+        for entry in entries(args.log_dir):
+            print(json.dumps(entry))
+    elif args.command == "ledger":
+        calls = read_json_lines(args.outcomes)
+        wrong = ledger(calls, read_json_lines(args.entries))
+        print(*wrong[:20], sep="\n", end="\n" if wrong else "")
+        answered = sum(call["code"] is not None for call in calls)
+        print(f"{len(calls)} calls, {answered} with a final reply, {len(wrong)} that the log does not bear out")
+        sys.exit(1 if wrong or not answered else 0)
+    elif args.command == "expect":
+        wrong = differences(read_json_lines(args.outcomes), expectations(args.csv), read_json_lines(args.entries))
+        print(*wrong[:20], sep="\n", end="\n" if wrong else "")
+        sys.exit(1 if wrong else 0)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except BrokenPipeError:
+        sys.exit(0)

@@ -1,0 +1,82 @@
+#!/usr/bin/env bash
+# Installs what building, running and testing need on Debian 12. Does nothing, quickly, when all of it is there.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+
+# Kamailio with the modules that kamailio.cfg loads, and sipp to play callers and experts.
+PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
+# gcc, flex and bison configure Kamailio's source tree; clang's library and headers serve bindgen; dpkg-dev unpacks source packages.
+PACKAGES_BUILD=(gcc g++ libc6-dev make flex bison pkg-config dpkg-dev libclang1-14 libclang-common-14-dev ca-certificates git)
+# The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C tests; Debian's sipp
+# speaks no TLS, so socat carries it.
+PACKAGES_TEST=(python3 python3-cryptography python3-venv jq valgrind libc6-dbg socat procps shellcheck)
+# The peers that the benchmarks compare with.
+PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
+PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
+
+STAMP=$IFE_TARGET/.setup-stamp
+
+main() {
+	check_system
+	if ! stamp_holds; then
+		install_packages
+		write_stamp
+	fi
+	check_rust
+}
+
+check_system() {
+	[ "$(uname -s)" = Linux ] || die "Linux is needed (developed on Debian 12)"
+	command -v apt-get >/dev/null ||
+		die "apt-get was not found: install by hand what scripts/setup.sh lists, with Kamailio 5.6 or later"
+}
+
+# The stamp says which list was installed; the packages may have been removed since, so dpkg is asked as well.
+stamp_holds() {
+	[ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "${PACKAGES[*]}" ] && [ -z "$(missing_packages)" ]
+}
+
+write_stamp() {
+	mkdir -p "$IFE_TARGET"
+	printf '%s\n' "${PACKAGES[*]}" >"$STAMP"
+}
+
+missing_packages() {
+	local package
+	for package in "${PACKAGES[@]}"; do
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s ' "$package"
+	done
+}
+
+install_packages() {
+	local missing as_root=()
+	missing=$(missing_packages)
+	[ -n "$missing" ] || return 0
+	if [ "$(id -u)" != 0 ]; then
+		command -v sudo >/dev/null || die "these packages are missing and only root can install them: $missing"
+		as_root=(sudo)
+	fi
+	note "Installing Debian packages: $missing"
+	# Services must not start by being installed: this only needs the programs.
+	local policy=/usr/sbin/policy-rc.d
+	if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
+		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+		printf '#!/bin/sh\nexit 101\n' >"$policy"
+		chmod 755 "$policy"
+	fi
+	run_quietly "apt-get update" "${as_root[@]}" apt-get -qq update
+	# shellcheck disable=SC2086
+	run_quietly "apt-get install" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq -y --no-install-recommends install $missing
+	[ -z "$(missing_packages)" ] || die "still missing after installation: $(missing_packages)"
+}
+
+check_rust() {
+	local version
+	version=$(cargo --version 2>/dev/null | awk '{print $2}') || true
+	if [ -z "$version" ] || [ "$(printf '%s\n%s\n' "$IFE_RUST_MIN" "$version" | sort -V | head -n 1)" != "$IFE_RUST_MIN" ]; then
+		die "Rust $IFE_RUST_MIN or later is needed (found: ${version:-none}): install it with rustup as https://rustup.rs says, then run this again"
+	fi
+}
+
+main "$@"
