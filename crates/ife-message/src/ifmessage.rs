@@ -1,0 +1,291 @@
+//! IFMessage v1.0: the envelope in which InfraFabric's parts talk to each other. Schema: `docs/schema/ifmessage.schema.json`.
+
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde_json::{Map, Value};
+
+use crate::{
+    ids::Kid,
+    json::{self, JsonError},
+    key::{BadSignature, PrivateKey},
+    signature::LegacySignature,
+};
+
+/// Longest message in bytes, evidence chunks included.
+pub const MESSAGE_LEN_MAX: usize = 1 << 20;
+/// Longest id, source, destination, performative, conversation id or trace id, in bytes.
+pub const NAME_LEN_MAX: usize = 256;
+/// Most citations in one message.
+pub const CITATIONS_MAX: usize = 256;
+
+/// One message. Members that this version does not know are kept in `extra`, since a signature covers them too.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct IfMessage {
+    /// Unique name of the message; intake is idempotent by it.
+    pub id: String,
+    /// RFC 3339.
+    pub timestamp: String,
+    /// 1 or more.
+    pub level: u32,
+    /// Who sends.
+    pub source: String,
+    /// To whom.
+    pub destination: String,
+    /// What it says; its members depend on the performative.
+    pub payload: Map<String, Value>,
+    /// Correlates everything about one escalation. `trace_id` is read as well, `traceId` is written.
+    #[serde(
+        rename = "traceId",
+        alias = "trace_id",
+        default,
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub trace_id: Option<String>,
+    /// Version of the envelope.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Speech act, for example `escalate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub performative: Option<String>,
+    /// The council's conference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversation_id: Option<String>,
+    /// Strictly increasing per sender where order matters.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence_num: Option<u64>,
+    /// What the message rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub citation_ids: Option<Vec<String>>,
+    /// By the sender, over the canonical form of everything else.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<MessageSignature>,
+    /// Members unknown to this version.
+    #[serde(flatten)]
+    pub extra: Map<String, Value>,
+}
+
+/// Why bytes are not an IFMessage, or not the one expected.
+#[derive(Debug, thiserror::Error)]
+pub enum MessageError {
+    /// Not a JSON text.
+    #[error(transparent)]
+    Json(#[from] JsonError),
+    /// A member is missing, of the wrong type, or given twice (`traceId` and `trace_id`).
+    #[error("not an IFMessage: {0}")]
+    Shape(serde_json::Error),
+    /// A member has a value that it must not have.
+    #[error("{member}: {why}")]
+    Member {
+        /// Path of the member, for example `payload.hazards`.
+        member: &'static str,
+        /// What it must be.
+        why: &'static str,
+    },
+    /// There is no signature.
+    #[error("the message is not signed")]
+    Unsigned,
+    /// There is one and it does not verify.
+    #[error(transparent)]
+    BadSignature(#[from] BadSignature),
+}
+
+impl IfMessage {
+    /// Checks the limits that types do not: lengths, the timestamp, the level.
+    pub fn check(&self) -> Result<(), MessageError> {
+        let names = [
+            ("id", Some(&self.id)),
+            ("source", Some(&self.source)),
+            ("destination", Some(&self.destination)),
+            ("traceId", self.trace_id.as_ref()),
+            ("version", self.version.as_ref()),
+            ("performative", self.performative.as_ref()),
+            ("conversation_id", self.conversation_id.as_ref()),
+        ];
+        for (member, name) in names {
+            if name.is_some_and(|name| !is_name(name)) {
+                return Err(MessageError::Member {
+                    member,
+                    why: "must be 1 to 256 bytes without control characters",
+                });
+            }
+        }
+        if self.level == 0 {
+            return Err(MessageError::Member {
+                member: "level",
+                why: "must be 1 or more",
+            });
+        }
+        if !is_rfc3339(&self.timestamp) {
+            return Err(MessageError::Member {
+                member: "timestamp",
+                why: "must be an RFC 3339 date and time",
+            });
+        }
+        let citations = self.citation_ids.as_deref().unwrap_or_default();
+        if citations.len() > CITATIONS_MAX || !citations.iter().all(|c| is_name(c)) {
+            return Err(MessageError::Member {
+                member: "citation_ids",
+                why: "must be at most 256 names",
+            });
+        }
+        Ok(())
+    }
+
+    /// The canonical form, signature included: what goes over the wire.
+    pub fn to_canonical(&self) -> Result<Vec<u8>, JsonError> {
+        json::canonical(self)
+    }
+
+    /// Signs everything but `signature` itself and sets it. The key's name becomes the kid where it is one.
+    pub fn sign(&mut self, key: &PrivateKey) -> Result<(), JsonError> {
+        self.signature = None;
+        let sig = key.sign(&self.to_canonical()?);
+        self.signature = Some(MessageSignature {
+            kid: Kid::parse(key.name().as_bytes()).ok(),
+            sig,
+        });
+        Ok(())
+    }
+}
+
+/// 1 to 256 bytes without control characters.
+pub(crate) fn is_name(text: &str) -> bool {
+    (1..=NAME_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
+}
+
+/// Ed25519 over the canonical form of the message without its `signature` member.
+///
+/// Written `{"alg":"ed25519","kid":...,"sig":<base64url>}`; the string `ed25519:<base64 or hex>`, which names no key, is read as well.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MessageSignature {
+    /// Which key; absent when the sender did not say.
+    pub kid: Option<Kid>,
+    /// The signature, not yet verified.
+    pub sig: [u8; 64],
+}
+
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SignatureObject {
+    alg: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    kid: Option<String>,
+    sig: String,
+}
+
+impl Serialize for MessageSignature {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let kid = self.kid.map(|kid| kid.as_str().to_owned());
+        SignatureObject {
+            alg: "ed25519".to_owned(),
+            kid,
+            sig: URL_SAFE_NO_PAD.encode(self.sig),
+        }
+        .serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for MessageSignature {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(text) => from_text(&text),
+            object @ Value::Object(_) => serde_json::from_value(object).ok().and_then(from_object),
+            Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
+        }
+        .ok_or_else(|| de::Error::custom("signature must be {\"alg\":\"ed25519\",\"kid\":...,\"sig\":<base64url>} or \"ed25519:...\""))
+    }
+}
+
+fn from_text(text: &str) -> Option<MessageSignature> {
+    text.strip_prefix("ed25519:")?;
+    let LegacySignature { sig } = LegacySignature::parse(text.as_bytes()).ok()?;
+    Some(MessageSignature { kid: None, sig })
+}
+
+fn from_object(object: SignatureObject) -> Option<MessageSignature> {
+    if object.alg != "ed25519" {
+        return None;
+    }
+    let kid = object
+        .kid
+        .map(|kid| Kid::parse(kid.as_bytes()))
+        .transpose()
+        .ok()?;
+    let engine = if object.sig.len() == 88 {
+        STANDARD.decode(&object.sig)
+    } else {
+        URL_SAFE_NO_PAD.decode(&object.sig)
+    };
+    let sig = engine.ok()?.try_into().ok()?;
+    Some(MessageSignature { kid, sig })
+}
+
+/// `date-time` of RFC 3339 section 5.6, the second 60 included; days are checked against their month.
+pub fn is_rfc3339(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
+    if bytes.len() < 20
+        || bytes.len() > 40
+        || separators.iter().any(|&(at, b)| bytes[at] != b)
+        || !matches!(bytes[10], b'T' | b't')
+    {
+        return false;
+    }
+    let number = |range: std::ops::Range<usize>| {
+        let digits = &bytes[range];
+        digits.iter().all(u8::is_ascii_digit).then(|| {
+            digits
+                .iter()
+                .fold(0u32, |n, d| n * 10 + u32::from(d - b'0'))
+        })
+    };
+    let (Some(year), Some(month), Some(day)) = (number(0..4), number(5..7), number(8..10)) else {
+        return false;
+    };
+    let (Some(hour), Some(minute), Some(second)) = (number(11..13), number(14..16), number(17..19))
+    else {
+        return false;
+    };
+    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+    let days = match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if leap => 29,
+        2 => 28,
+        1..=12 => 31,
+        _ => 0,
+    };
+    (1..=days).contains(&day)
+        && hour < 24
+        && minute < 60
+        && second <= 60
+        && is_fraction_and_offset(&bytes[19..])
+}
+
+/// `[.digits](Z|+hh:mm|-hh:mm)`
+fn is_fraction_and_offset(tail: &[u8]) -> bool {
+    let offset = match tail {
+        [b'.', rest @ ..] => {
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            if digits == 0 {
+                return false;
+            }
+            &rest[digits..]
+        }
+        [..] => tail,
+    };
+    match offset {
+        [b'Z' | b'z'] => true,
+        [
+            b'+' | b'-',
+            h1 @ b'0'..=b'2',
+            h2 @ b'0'..=b'9',
+            b':',
+            b'0'..=b'5',
+            b'0'..=b'9',
+        ] => *h1 < b'2' || *h2 < b'4',
+        [..] => false,
+    }
+}
