@@ -1,0 +1,100 @@
+"""Kamailio side by side: no check, our gate, app_python3 and secsipid, the same INVITE through each."""
+
+import json
+import statistics
+import subprocess
+import time
+
+import signing
+import stack
+
+# Rounds interleave the configurations, so that a drift of the machine's speed hits all alike.
+ROUNDS = 5
+RATE = 1000
+# Slow enough for a peer that sets itself up at its first call.
+WARM_UP_RATE = 200
+
+
+def registry_yaml(signer):
+    """The registry of the bench: quotas and flood limits out of the way of the load."""
+    return f"""version: 1
+freshness_s: 3600
+flood: {{rate_per_s: 1000000, burst: 1000000}}
+hazards: [{{name: safety}}, {{name: ethics}}]
+councils:
+  - domain: council.example
+    aors: ["sip:{signing.CALLER}"]
+    sources: [127.0.0.0/8]
+    transports: [udp]
+    signers: [{{kid: {signing.KID}, public_key: "ed25519:{signer.public_base64()}", covers: [base, sdp]}}]
+experts:
+  - id: {signing.CALLEE}
+    name: Bench expert
+    aors: ["sip:{signing.CALLEE}"]
+    contact: "sip:expert@127.0.0.1:9"
+    hazards: [safety]
+    quota: {{per_minute: 1000000, concurrent: 1000000, max_call_s: 60}}
+"""
+
+
+def python_registry(signer):
+    return {
+        "keys": [["sip:" + signing.CALLER, signing.KID, signer.public_base64()]],
+        "hazards": {"sip:" + signing.CALLEE: ["safety"]},
+        "freshness_s": 3600,
+    }
+
+
+class Witness:
+    """ife-witnessd for the run; its CPU is measured apart, it is no SIP worker."""
+
+    def __init__(self, binary, work, state_dir):
+        self.log = open(work / "witnessd.log", "wb")
+        self.process = subprocess.Popen(
+            [binary, "--log-dir", work / "witness", "--state-dir", state_dir, "--origin", "bench.example/log",
+             "--key", work / "witness.key", "--cosigner-key", work / "cosigner.key", "--vkey-out", work / "witness.vkey"],
+            stdout=self.log, stderr=self.log,
+        )
+        time.sleep(1)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()
+
+
+def measure(setup, calls):
+    """CPU per INVITE in microseconds: {configuration: [one value per round]}."""
+    signer = setup.signer
+    body = signing.scenario_body((stack.HERE / "uac.xml").read_text())
+    (setup.work / "registry.yaml").write_text(registry_yaml(signer))
+    (setup.work / "registry.json").write_text(json.dumps(python_registry(signer)))
+    (setup.work / "passport.pem").write_bytes(signer.passport_public_pem())
+    values = setup.cfg_values()
+    env = {"IFE_BENCH_REGISTRY": str(setup.work / "registry.json"), "IFE_BENCH_LOG": str(setup.work / "python.log")}
+    plans = [
+        ("none", "none", signing.HAZARD, 480),
+        ("gate", "gate", signing.HAZARD, 480),
+        ("gate refused before crypto", "gate", "ethics", 403),
+        ("app_python3", "python", signing.HAZARD, 480),
+        ("secsipid", "secsipid", signing.HAZARD, 480),
+    ]
+    results = {name: [] for name, *_ in plans}
+    for round_number in range(ROUNDS):
+        for name, cfg, hazard, expected in plans:
+            fields = setup.work / "fields.csv"
+            signing.write_fields(fields, signer, body, calls + calls // 10, f"{cfg}-{hazard}-{round_number}", hazard)
+            with stack.Kamailio(cfg, setup.work, values, env) as kamailio:
+                stack.load(kamailio, fields, calls // 10, WARM_UP_RATE, expected)
+                skip_fields(fields, calls // 10)
+                results[name].append(stack.cpu_per_call_us(kamailio, fields, calls, RATE, expected))
+    return {name: statistics.median(rounds) for name, rounds in results.items()}, results
+
+
+def skip_fields(path, count):
+    """Drops the lines that the warm-up used: a trace id is good for one call."""
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text(lines[0] + "".join(lines[1 + count:]))

@@ -1,0 +1,131 @@
+"""Real Kamailio and sipp under measurement: start, load, CPU time, stop."""
+
+import os
+import pathlib
+import re
+import signal
+import socket
+import subprocess
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def free_udp_port():
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        return sock.getsockname()[1]
+
+
+def children_of(pid):
+    """All processes below `pid`, itself included, from /proc."""
+    parents = {}
+    for entry in pathlib.Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                stat = (entry / "stat").read_text()
+            except OSError:
+                continue
+            parents.setdefault(int(stat.rsplit(")", 1)[1].split()[1]), []).append(int(entry.name))
+    found, todo = [], [pid]
+    while todo:
+        found.append(todo.pop())
+        todo.extend(parents.get(found[-1], []))
+    return found
+
+
+def cpu_ns(pids):
+    """Time on CPU, user and system, in nanoseconds; the scheduler's own sum, so no 10 ms ticks."""
+    return sum(int(pathlib.Path(f"/proc/{pid}/schedstat").read_text().split()[0]) for pid in pids)
+
+
+def private_kib(pid):
+    """Memory that this process alone pays for."""
+    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
+    return sum(int(value) for value in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.M))
+
+
+class Kamailio:
+    """One Kamailio in the foreground with a configuration of cfg/, its capital words replaced."""
+
+    def __init__(self, cfg_name, work, values, env=None):
+        self.port = free_udp_port()
+        self.work = work / cfg_name
+        self.work.mkdir(parents=True, exist_ok=True)
+        values = {**values, "PORT": str(self.port)}
+        for name in ("common.cfg", f"{cfg_name}.cfg"):
+            text = (HERE / "cfg" / name).read_text()
+            for word, value in values.items():
+                text = re.sub(rf"\b{word}\b", value, text)
+            (self.work / name).write_text(text)
+        self.log = open(self.work / "kamailio.log", "wb")
+        self.process = subprocess.Popen(
+            ["kamailio", "-DD", "-E", "-m", "256", "-M", "16", "-Y", str(self.work), "-f", str(self.work / f"{cfg_name}.cfg")],
+            stdout=self.log, stderr=self.log, env={**os.environ, **(env or {})}, start_new_session=True,
+        )
+        self.wait_ready()
+
+    def wait_ready(self):
+        """Answers an INVITE-less probe: a worker that replies at all has finished child_init."""
+        probe = (
+            f"OPTIONS sip:probe@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bKprobe\r\n"
+            f"From: <sip:probe@127.0.0.1>;tag=p\r\nTo: <sip:probe@127.0.0.1>\r\nCall-ID: probe\r\nCSeq: 1 OPTIONS\r\n"
+            f"Max-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
+        ).encode()
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            sock.settimeout(0.2)
+            for _ in range(100):
+                if self.process.poll() is not None:
+                    raise SystemExit(f"kamailio ended: see {self.work}/kamailio.log")
+                try:
+                    sock.sendto(probe, ("127.0.0.1", self.port))
+                    sock.recv(4096)
+                    return
+                except OSError:
+                    time.sleep(0.1)
+        raise SystemExit(f"kamailio does not answer: see {self.work}/kamailio.log")
+
+    def pids(self):
+        return children_of(self.process.pid)
+
+    def stop(self):
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.log.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+
+def load(kamailio, fields, count, rate, expected, scenario=HERE / "uac.xml"):
+    """Sends `count` INVITEs at `rate` calls/s; returns the number that got `expected`."""
+    xml = kamailio.work / f"uac-{expected}.xml"
+    xml.write_text(scenario.read_text().replace("EXPECTED", str(expected)))
+    done = subprocess.run(
+        ["sipp", f"127.0.0.1:{kamailio.port}", "-sf", str(xml), "-inf", str(fields), "-i", "127.0.0.1",
+         "-m", str(count), "-r", str(rate), "-l", "4000", "-nostdin", "-timeout", "120", "-recv_timeout", "5000",
+         "-nr", "-trace_stat", "-stf", str(kamailio.work / "stat.csv"), "-fd", "1"],
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=kamailio.work, check=False,
+    )
+    lines = (kamailio.work / "stat.csv").read_text().splitlines()
+    row = dict(zip(lines[0].split(";"), lines[-1].split(";")))
+    good = int(row["SuccessfulCall(C)"])
+    # A datagram may be lost when the machine stalls; more than one call in 200 is no measurement.
+    if good < count * 0.995:
+        raise SystemExit(f"{kamailio.work.name}: {good} of {count} calls got {expected}; sipp says {done.stderr.decode()[-400:]}")
+    return good
+
+
+def cpu_per_call_us(kamailio, fields, count, rate, expected):
+    """CPU of all Kamailio processes per INVITE, in microseconds."""
+    pids = kamailio.pids()
+    before = cpu_ns(pids)
+    good = load(kamailio, fields, count, rate, expected)
+    return (cpu_ns(pids) - before) / good / 1000
