@@ -1,1 +1,399 @@
-//! Witness entries.
+//! Witness entries: one event of one producer as canonical JSON (RFC 8785), at most [`ENTRY_SIZE_MAX`] bytes.
+//!
+//! The bytes that [`encode`] writes are final: they are hashed, logged and verified as they are.
+
+mod event;
+mod json;
+mod time;
+
+use sha2::{Digest, Sha256};
+
+pub use event::Event;
+
+/// Largest encoded entry in bytes.
+pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
+
+/// Largest number that JSON readers keep exact (RFC 8785 section 3.2.2.3): 2^53 - 1.
+pub const NUMBER_MAX: u64 = (1 << 53) - 1;
+
+/// Encoded length that a text other than the SDP keeps at least when an entry is too large.
+const TEXT_KEPT: usize = 768;
+
+/// Version of the entry format, field `v`.
+const FORMAT_VERSION: u64 = 1;
+
+/// Which way a call goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From the council to an expert.
+    ToExpert,
+    /// From an expert to the council.
+    ToCouncil,
+}
+
+impl Direction {
+    /// The name in the log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ToExpert => "to_expert",
+            Self::ToCouncil => "to_council",
+        }
+    }
+}
+
+/// Holes in a producer's sequence numbers, reported by the writer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap<'a> {
+    /// Whose numbers are missing.
+    pub producer: &'a str,
+    /// Epoch of the first record after the hole, or of the producer's last owner.
+    pub epoch: u64,
+    /// First missing number.
+    pub first_seq: u64,
+    /// How many are missing.
+    pub count: u64,
+}
+
+/// One event. Texts are untrusted bytes of any content; an absent field is left out of the JSON.
+#[derive(Clone, Copy, Debug)]
+pub struct Entry<'a> {
+    /// When, in ns since 1970-01-01 UTC.
+    pub time_unix_ns: u64,
+    /// Name of the host.
+    pub node: &'a str,
+    /// Name of the producer, as its ring is called.
+    pub producer: &'a str,
+    /// [`Producer::epoch`](crate::ring::Producer::epoch); at most [`NUMBER_MAX`].
+    pub epoch: u64,
+    /// [`Producer::next_seq`](crate::ring::Producer::next_seq); at most [`NUMBER_MAX`].
+    pub seq: u64,
+    /// What happened.
+    pub event: Event,
+    /// Correlates everything about one escalation.
+    pub trace_id: Option<&'a [u8]>,
+    /// SIP Call-ID.
+    pub call_id: Option<&'a [u8]>,
+    /// SIP CSeq number.
+    pub cseq: Option<u32>,
+    /// Which way the call goes.
+    pub direction: Option<Direction>,
+    /// Caller.
+    pub from: Option<&'a [u8]>,
+    /// Callee as addressed.
+    pub to: Option<&'a [u8]>,
+    /// Where the call really goes.
+    pub ruri: Option<&'a [u8]>,
+    /// Network peer, `transport:address:port`.
+    pub peer: Option<&'a [u8]>,
+    /// Hazard name.
+    pub hazard: Option<&'a [u8]>,
+    /// The gate's verdict: true approved, false rejected.
+    pub approved: Option<bool>,
+    /// Name of the gate that decided.
+    pub gate: Option<&'a str>,
+    /// SIP status or cause code.
+    pub code: Option<u32>,
+    /// SIP reason phrase or cause text.
+    pub reason: Option<&'a [u8]>,
+    /// Key id of the signature.
+    pub kid: Option<&'a [u8]>,
+    /// Expert id.
+    pub expert: Option<&'a [u8]>,
+    /// Session description; the first thing to be cut when an entry is too large.
+    pub sdp: Option<&'a [u8]>,
+    /// SHA-256 of the whole `sdp`; computed when absent and `sdp` is present.
+    pub sdp_sha256: Option<[u8; 32]>,
+    /// SHA-256 of the whole message.
+    pub message_sha256: Option<[u8; 32]>,
+    /// Anything else, for a person.
+    pub detail: Option<&'a [u8]>,
+    /// The missing numbers; only with [`Event::Gap`].
+    pub gap: Option<Gap<'a>>,
+}
+
+impl<'a> Entry<'a> {
+    /// An entry with all optional fields absent.
+    #[must_use]
+    pub const fn new(
+        time_unix_ns: u64,
+        node: &'a str,
+        producer: &'a str,
+        epoch: u64,
+        seq: u64,
+        event: Event,
+    ) -> Self {
+        Self {
+            time_unix_ns,
+            node,
+            producer,
+            epoch,
+            seq,
+            event,
+            trace_id: None,
+            call_id: None,
+            cseq: None,
+            direction: None,
+            from: None,
+            to: None,
+            ruri: None,
+            peer: None,
+            hazard: None,
+            approved: None,
+            gate: None,
+            code: None,
+            reason: None,
+            kid: None,
+            expert: None,
+            sdp: None,
+            sdp_sha256: None,
+            message_sha256: None,
+            detail: None,
+            gap: None,
+        }
+    }
+}
+
+/// What [`encode`] had to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encoded {
+    /// The SDP was cut (`sdp_truncated`); its hash is that of the whole.
+    pub sdp_truncated: bool,
+    /// Other texts were cut as well (`fields_truncated`).
+    pub fields_truncated: bool,
+}
+
+/// Why an entry cannot be encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EntryError {
+    /// JSON readers would round it.
+    #[error("{field} {value} is over 2^53 - 1, which JSON cannot hold exactly")]
+    NumberTooLarge {
+        /// Name of the field.
+        field: &'static str,
+        /// Its value.
+        value: u64,
+    },
+}
+
+/// Writes the canonical JSON of `entry` into `out`, replacing what was there.
+///
+/// Does not allocate beyond growing `out`: keep the vector. Over [`ENTRY_SIZE_MAX`] bytes the SDP is cut; if
+/// that is not enough, every other text is cut too, so that any input gives an entry.
+///
+/// # Errors
+/// A sequence number or epoch over [`NUMBER_MAX`].
+pub fn encode(entry: &Entry<'_>, out: &mut Vec<u8>) -> Result<Encoded, EntryError> {
+    check_numbers(entry)?;
+    let sdp_sha256 = entry
+        .sdp_sha256
+        .or_else(|| entry.sdp.map(|sdp| Sha256::digest(sdp).into()));
+    let mut limits = Limits {
+        text: usize::MAX,
+        sdp: usize::MAX,
+    };
+    let mut written = write(entry, sdp_sha256, limits, out);
+    if out.len() > ENTRY_SIZE_MAX {
+        let without_sdp = out.len() - written.sdp_len + r#","sdp_truncated":true"#.len();
+        if without_sdp > ENTRY_SIZE_MAX {
+            // 16 texts of this length and all other members stay well below the limit, so at least one is really cut.
+            limits = Limits {
+                text: TEXT_KEPT,
+                sdp: TEXT_KEPT,
+            };
+        } else {
+            limits.sdp = ENTRY_SIZE_MAX - without_sdp;
+        }
+        written = write(entry, sdp_sha256, limits, out);
+    }
+    debug_assert!(out.len() <= ENTRY_SIZE_MAX);
+    Ok(Encoded {
+        sdp_truncated: written.sdp_cut,
+        fields_truncated: written.text_cut,
+    })
+}
+
+/// RFC 6962 leaf hash of an encoded entry: `SHA-256(0x00 || entry)`.
+#[must_use]
+pub fn leaf_hash(entry: &[u8]) -> [u8; 32] {
+    Sha256::new()
+        .chain_update([0])
+        .chain_update(entry)
+        .finalize()
+        .into()
+}
+
+fn check_numbers(entry: &Entry<'_>) -> Result<(), EntryError> {
+    let gap = entry
+        .gap
+        .map_or([0; 3], |g| [g.epoch, g.first_seq, g.count]);
+    let numbers = [
+        ("epoch", entry.epoch),
+        ("seq", entry.seq),
+        ("gap.epoch", gap[0]),
+        ("gap.first_seq", gap[1]),
+        ("gap.count", gap[2]),
+    ];
+    match numbers.into_iter().find(|&(_, value)| value > NUMBER_MAX) {
+        Some((field, value)) => Err(EntryError::NumberTooLarge { field, value }),
+        None => Ok(()),
+    }
+}
+
+/// Largest encoded length of a text, and of the SDP.
+#[derive(Clone, Copy)]
+struct Limits {
+    text: usize,
+    sdp: usize,
+}
+
+struct Written {
+    sdp_len: usize,
+    sdp_cut: bool,
+    text_cut: bool,
+}
+
+/// All members in the order of RFC 8785 section 3.2.3, which for these names is that of their bytes.
+fn write(
+    entry: &Entry<'_>,
+    sdp_sha256: Option<[u8; 32]>,
+    limits: Limits,
+    out: &mut Vec<u8>,
+) -> Written {
+    out.clear();
+    out.push(b'{');
+    let mut object = Object {
+        out,
+        limit: limits.text,
+    };
+    let mut written = Written {
+        sdp_len: 0,
+        sdp_cut: false,
+        text_cut: false,
+    };
+    // Whether a text will be cut must be known before `fields_truncated` is due, hence before "from".
+    let text_cut = limits.text != usize::MAX;
+    object.text("call_id", entry.call_id);
+    object.number("code", entry.code.map(u64::from));
+    object.number("cseq", entry.cseq.map(u64::from));
+    object.text("detail", entry.detail);
+    object.name("direction", entry.direction.map(Direction::name));
+    object.number("epoch", Some(entry.epoch));
+    object.name("event", Some(entry.event.name()));
+    object.text("expert", entry.expert);
+    if text_cut {
+        object.flag("fields_truncated");
+        written.text_cut = true;
+    }
+    object.text("from", entry.from);
+    if let Some(gap) = &entry.gap {
+        object.gap(gap);
+    }
+    object.text("gate", entry.gate.map(str::as_bytes));
+    object.text("hazard", entry.hazard);
+    object.text("kid", entry.kid);
+    object.hash("message_sha256", entry.message_sha256);
+    object.text("node", Some(entry.node.as_bytes()));
+    object.text("peer", entry.peer);
+    object.text("producer", Some(entry.producer.as_bytes()));
+    object.text("reason", entry.reason);
+    object.text("ruri", entry.ruri);
+    if let Some(sdp) = entry.sdp {
+        object.key("sdp");
+        (written.sdp_len, written.sdp_cut) = object.string_within(sdp, limits.sdp);
+    }
+    object.hash("sdp_sha256", sdp_sha256);
+    if written.sdp_cut {
+        object.flag("sdp_truncated");
+    }
+    object.number("seq", Some(entry.seq));
+    object.key("time");
+    object.time(entry.time_unix_ns);
+    object.text("to", entry.to);
+    object.text("trace_id", entry.trace_id);
+    object.number("v", Some(FORMAT_VERSION));
+    object.name(
+        "verdict",
+        entry
+            .approved
+            .map(|yes| if yes { "approved" } else { "rejected" }),
+    );
+    out.push(b'}');
+    written
+}
+
+struct Object<'o> {
+    out: &'o mut Vec<u8>,
+    limit: usize,
+}
+
+impl Object<'_> {
+    fn key(&mut self, key: &str) {
+        if self.out.last() != Some(&b'{') {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// Encoded length without the quotes, and whether it was cut.
+    fn string_within(&mut self, text: &[u8], limit: usize) -> (usize, bool) {
+        self.out.push(b'"');
+        let start = self.out.len();
+        let whole = if limit == usize::MAX {
+            json::escape(text, self.out);
+            true
+        } else {
+            json::escape_within(text, limit, self.out)
+        };
+        let len = self.out.len() - start;
+        self.out.push(b'"');
+        (len, !whole)
+    }
+
+    fn text(&mut self, key: &str, text: Option<&[u8]>) {
+        let Some(text) = text else { return };
+        self.key(key);
+        self.string_within(text, self.limit);
+    }
+
+    fn name(&mut self, key: &str, name: Option<&'static str>) {
+        self.text(key, name.map(str::as_bytes));
+    }
+
+    fn number(&mut self, key: &str, number: Option<u64>) {
+        let Some(number) = number else { return };
+        self.key(key);
+        json::number(number, self.out);
+    }
+
+    fn hash(&mut self, key: &str, hash: Option<[u8; 32]>) {
+        let Some(hash) = hash else { return };
+        self.key(key);
+        self.out.push(b'"');
+        json::hex_into(&hash, self.out);
+        self.out.push(b'"');
+    }
+
+    fn flag(&mut self, key: &str) {
+        self.key(key);
+        self.out.extend_from_slice(b"true");
+    }
+
+    fn time(&mut self, unix_ns: u64) {
+        self.out.push(b'"');
+        time::rfc3339(unix_ns, self.out);
+        self.out.push(b'"');
+    }
+
+    fn gap(&mut self, gap: &Gap<'_>) {
+        self.key("gap");
+        self.out.push(b'{');
+        self.number("count", Some(gap.count));
+        self.number("epoch", Some(gap.epoch));
+        self.number("first_seq", Some(gap.first_seq));
+        self.text("producer", Some(gap.producer.as_bytes()));
+        self.out.push(b'}');
+    }
+}
