@@ -8,9 +8,11 @@ use crate::merkle::SIZE_MAX;
 
 mod builder;
 mod bundle;
+mod load;
 
 pub use self::builder::{HashTree, ResumeError, TileFile, TreeBuilder};
 pub use self::bundle::{BundleEntries, BundleError, entries};
+pub use self::load::{TileError, load_entries, load_hashes};
 
 /// Hashes in a full tile, and entries in a full bundle.
 pub const TILE_WIDTH: u64 = 256;

@@ -8,7 +8,8 @@ use std::io;
 use thiserror::Error;
 
 use super::{
-    BundleError, LEVELS_MAX, TILE_LEN, Tile, TileKind, bundle, level_len, partial_width, partials,
+    BundleError, LEVELS_MAX, TILE_WIDTH, Tile, TileError, TileKind, bundle, level_len,
+    load_entries, load_hashes, partial_width, partials,
 };
 use crate::merkle::{Frontier, Hash, SIZE_MAX, leaf_hash};
 
@@ -60,7 +61,7 @@ impl HashTree {
             // A node of height 8·l completes the tile of level l - 1 and is the next hash of level l.
             let level = (height / 8) as usize;
             let below = (level - 1) as u8;
-            let index = level_len(below, size) / super::TILE_WIDTH - 1;
+            let index = level_len(below, size) / TILE_WIDTH - 1;
             full(
                 Tile::full(TileKind::Hashes { level: below }, index),
                 &edge[level - 1],
@@ -83,7 +84,7 @@ impl HashTree {
     /// Takes up a tree of `size` leaves from its partial tiles, which `load` gives.
     fn resume(
         size: u64,
-        mut load: impl FnMut(Tile) -> Result<Vec<u8>, ResumeError>,
+        mut load: impl FnMut(&Tile) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ResumeError> {
         if size > SIZE_MAX {
             return Err(ResumeError::TooBig { size });
@@ -100,7 +101,7 @@ impl HashTree {
                 index: level_len(level, size) / 256,
                 width: width as u16,
             };
-            let bytes = load(tile)?;
+            let bytes = load_hashes(&mut load, &tile)?;
             let mut within = Frontier::new();
             for hash in bytes.as_chunks::<32>().0 {
                 within.push(*hash);
@@ -139,26 +140,14 @@ impl TreeBuilder {
         size: u64,
         mut load: impl FnMut(&Tile) -> io::Result<Vec<u8>>,
     ) -> Result<Self, ResumeError> {
-        let tree = HashTree::resume(size, |tile| {
-            let mut bytes = load_edge(&mut load, tile)?;
-            let want = usize::from(tile.width) * 32;
-            if bytes.len() != want && bytes.len() != TILE_LEN {
-                return Err(ResumeError::Length {
-                    path: tile.path(),
-                    len: bytes.len(),
-                    want,
-                });
-            }
-            bytes.truncate(want);
-            Ok(bytes)
-        })?;
+        let tree = HashTree::resume(size, &mut load)?;
         let mut builder = Self {
             tree,
             bundle: Vec::new(),
         };
         if let Some(tile) = partials(size).find(|tile| tile.kind == TileKind::Entries) {
-            let bytes = load_edge(&mut load, tile)?;
-            builder.bundle = checked_bundle(tile, bytes, &builder.tree.edge[0])?;
+            let bytes = load_entries(&mut load, &tile)?;
+            builder.bundle = checked_bundle(&tile, bytes, &builder.tree.edge[0])?;
         }
         Ok(builder)
     }
@@ -189,8 +178,8 @@ impl TreeBuilder {
     ) -> Result<(), BundleError> {
         bundle::push(&mut self.bundle, entry)?;
         let size = self.size() + 1;
-        if size.is_multiple_of(super::TILE_WIDTH) {
-            let tile = Tile::full(TileKind::Entries, size / super::TILE_WIDTH - 1);
+        if size.is_multiple_of(TILE_WIDTH) {
+            let tile = Tile::full(TileKind::Entries, size / TILE_WIDTH - 1);
             // The next bundle will be about as large: one allocation instead of a dozen doublings.
             let next = Vec::with_capacity(self.bundle.len());
             full.push(TileFile {
@@ -217,41 +206,18 @@ impl TreeBuilder {
     }
 }
 
-fn load_edge(
-    load: &mut impl FnMut(&Tile) -> io::Result<Vec<u8>>,
-    tile: Tile,
-) -> Result<Vec<u8>, ResumeError> {
-    let found = match load(&tile) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => load(&tile.to_full()),
-        other => other,
-    };
-    found.map_err(|source| ResumeError::Load {
-        path: tile.path(),
-        source,
-    })
-}
-
-/// The first `tile.width` entries of `bytes`, which must hash to `leaves`.
-fn checked_bundle(tile: Tile, mut bytes: Vec<u8>, leaves: &[u8]) -> Result<Vec<u8>, ResumeError> {
-    let mut read = bundle::entries(&bytes);
-    for leaf in leaves.as_chunks::<32>().0 {
-        let (offset, entry) = match read.next() {
-            Some(Ok(found)) => found,
-            Some(Err(source)) => {
-                return Err(ResumeError::Bundle {
-                    path: tile.path(),
-                    source,
-                });
-            }
-            None => {
-                let entries = usize::from(tile.width);
-                return Err(ResumeError::Short {
-                    path: tile.path(),
-                    offset: bytes.len(),
-                    entries,
-                });
-            }
-        };
+/// The partial bundle, whose entries must hash to `leaves`.
+fn checked_bundle(tile: &Tile, bytes: Vec<u8>, leaves: &[u8]) -> Result<Vec<u8>, ResumeError> {
+    for (leaf, entry) in leaves
+        .as_chunks::<32>()
+        .0
+        .iter()
+        .zip(bundle::entries(&bytes))
+    {
+        let (offset, entry) = entry.map_err(|source| TileError::Bundle {
+            path: tile.path(),
+            source,
+        })?;
         if leaf_hash(entry) != *leaf {
             return Err(ResumeError::Leaf {
                 path: tile.path(),
@@ -259,50 +225,15 @@ fn checked_bundle(tile: Tile, mut bytes: Vec<u8>, leaves: &[u8]) -> Result<Vec<u
             });
         }
     }
-    let len = read.offset();
-    bytes.truncate(len);
     Ok(bytes)
 }
 
 /// Why the log's files do not let the writer go on from a size. Every message begins with the file.
 #[derive(Debug, Error)]
 pub enum ResumeError {
-    /// The file could not be read, nor the full tile in its place.
-    #[error("{path}: cannot be read")]
-    Load {
-        /// Path below the log directory.
-        path: String,
-        /// What the loader said.
-        source: io::Error,
-    },
-    /// A hash tile of the wrong length.
-    #[error("{path}: {len} bytes where {want} belong")]
-    Length {
-        /// Path below the log directory.
-        path: String,
-        /// Bytes found.
-        len: usize,
-        /// Bytes that its width demands.
-        want: usize,
-    },
-    /// A bundle that is no sequence of entries.
-    #[error("{path}: not an entry bundle")]
-    Bundle {
-        /// Path below the log directory.
-        path: String,
-        /// Where and why.
-        source: BundleError,
-    },
-    /// A bundle with too few entries.
-    #[error("{path}: offset {offset}: ends before its {entries} entries")]
-    Short {
-        /// Path below the log directory.
-        path: String,
-        /// Bytes in the file.
-        offset: usize,
-        /// Entries that belong there.
-        entries: usize,
-    },
+    /// A file is missing, or not what its name says.
+    #[error(transparent)]
+    Tile(#[from] TileError),
     /// An entry that is not the one that its leaf hash stands for.
     #[error("{path}: offset {offset}: the entry does not hash to its leaf in the level 0 tile")]
     Leaf {
@@ -431,21 +362,21 @@ mod tests {
             (
                 "tile/0/000.p/3",
                 &[0u8][..],
-                "tile/0/000.p/3: 1 bytes where 96 belong",
+                "tile/0/000.p/3: offset 1: 1 bytes where 96 belong",
             ),
             (
                 "tile/entries/000.p/3",
                 b"\x00\x09entry",
-                "tile/entries/000.p/3: not an entry bundle",
+                "tile/entries/000.p/3: offset 0: the bundle ends inside entry 0 of the bundle",
             ),
             (
                 "tile/entries/000.p/3",
                 b"\x00\x07entry 0",
-                "tile/entries/000.p/3: offset 9: ends before its 3 entries",
+                "tile/entries/000.p/3: offset 9: ends here with 1 entries where 3 belong",
             ),
             (
                 "tile/entries/000.p/3",
-                b"\x00\x07entry 1",
+                b"\x00\x07entry 1\x00\0\0\0",
                 "tile/entries/000.p/3: offset 2: the entry does not hash to its leaf in the level 0 tile",
             ),
         ] {
