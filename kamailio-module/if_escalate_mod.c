@@ -1,0 +1,321 @@
+/*
+ * if_escalate - the gate and the witness of IF.ESCALATE inside Kamailio
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Kamailio is free software; you can redistribute it and/or modify it under the terms of the GNU General Public
+ * License as published by the Free Software Foundation; either version 2 of the License, or (at your option) any
+ * later version. See LICENSE in this directory.
+ *
+ * What Kamailio sees of the module: functions, parameters, variables, and its life in each process.
+ */
+#include <string.h>
+#include <unistd.h>
+
+#include "core/dprint.h"
+#include "core/mod_fix.h"
+#include "core/pt.h"
+#include "core/sr_module.h"
+
+#include "ife_core.h"
+#include "ife_gate.h"
+#include "ife_kemi.h"
+#include "ife_pv.h"
+#include "ife_rpc.h"
+#include "ife_stats.h"
+#include "ife_tm.h"
+
+MODULE_VERSION
+
+/* Kamailio does not say before the fork how many processes there will be; this many rings can exist. */
+#define IFE_MAX_PROCESSES 1024
+
+static int mod_init(void);
+static int child_init(int rank);
+static void mod_destroy(void);
+
+static int w_check_policy(sip_msg_t *msg, char *p1, char *p2);
+static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
+static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2);
+static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail);
+
+ife_policy *ife_handle = NULL;
+
+ife_settings_t ife_settings = {
+		.registry = str_init("/etc/if-escalate/registry.yaml"),
+		.state_dir = str_init("/run/if-escalate"),
+		.node = str_init(""),
+		.mode_name = str_init("enforce"),
+		.witness_name = str_init("required"),
+		.event_callback = str_init(""),
+};
+
+/* clang-format off */
+static cmd_export_t cmds[] = {
+	{"check_policy", (cmd_function)w_check_policy, 0,
+		0, 0, ANY_ROUTE},
+	{"check_policy", (cmd_function)w_check_policy_values, 3,
+		fixup_spve_all, fixup_free_spve_all, ANY_ROUTE},
+	{"witness_log", (cmd_function)w_witness_log, 1,
+		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
+	{"witness_log", (cmd_function)w_witness_log_detail, 2,
+		fixup_spve_spve, fixup_free_spve_spve, ANY_ROUTE},
+	{0, 0, 0, 0, 0, 0}
+};
+
+static param_export_t params[] = {
+	{"registry",        PARAM_STR, &ife_settings.registry},
+	{"state_dir",       PARAM_STR, &ife_settings.state_dir},
+	{"node",            PARAM_STR, &ife_settings.node},
+	{"mode",            PARAM_STR, &ife_settings.mode_name},
+	{"witness",         PARAM_STR, &ife_settings.witness_name},
+	{"witness_wait_ms", PARAM_INT, &ife_settings.witness_wait_ms},
+	{"freshness_s",     PARAM_INT, &ife_settings.freshness_s},
+	{"replay_slots",    PARAM_INT, &ife_settings.replay_slots},
+	{"event_callback",  PARAM_STR, &ife_settings.event_callback},
+	{0, 0, 0}
+};
+
+static pv_export_t mod_pvs[] = {
+	{{"ife", (sizeof("ife")-1)}, PVT_OTHER, ife_pv_get, 0,
+		ife_pv_parse_name, 0, 0, 0},
+	{{0, 0}, 0, 0, 0, 0, 0, 0, 0}
+};
+
+struct module_exports exports = {
+	"if_escalate",
+	DEFAULT_DLFLAGS,
+	cmds,
+	params,
+	ife_rpc_exports,
+	mod_pvs,
+	0,              /* response function */
+	mod_init,
+	child_init,
+	mod_destroy
+};
+/* clang-format on */
+
+static void log_line(int level, int len, const char *line)
+{
+	if(level <= 3)
+		LM_ERR("%.*s\n", len, line);
+	else if(level <= 4)
+		LM_WARN("%.*s\n", len, line);
+	else if(level <= 6)
+		LM_INFO("%.*s\n", len, line);
+	else
+		LM_DBG("%.*s\n", len, line);
+}
+
+void ife_log_text(int level, const char *text, size_t len)
+{
+	const char *end;
+
+	while(text != NULL && len > 0) {
+		end = memchr(text, '\n', len);
+		if(end == NULL)
+			end = text + len;
+		if(end > text)
+			log_line(level, (int)(end - text), text);
+		len -= (size_t)(end - text);
+		if(len > 0) {
+			end++;
+			len--;
+		}
+		text = end;
+	}
+}
+
+void ife_log_error(const char *what, ife_result result, const ife_error *err)
+{
+	LM_ERR("%s: %s\n", what, ife_result_text(result));
+	if(err != NULL)
+		ife_log_text(3, err->text, strnlen(err->text, sizeof(err->text)));
+}
+
+static void on_library_log(void *ctx, int32_t level, const char *text, size_t text_len)
+{
+	(void)ctx;
+	ife_log_text(level, text, text_len);
+}
+
+static int parse_choice(const char *param, const str *value, const char *first, const char *second)
+{
+	if((size_t)value->len == strlen(first) && memcmp(value->s, first, strlen(first)) == 0)
+		return 0;
+	if((size_t)value->len == strlen(second) && memcmp(value->s, second, strlen(second)) == 0)
+		return 1;
+	LM_ERR("modparam %s: \"%.*s\" is neither \"%s\" nor \"%s\"\n", param, value->len, value->s, first, second);
+	return -1;
+}
+
+static int check_settings(void)
+{
+	static char host[65];
+	int mode = parse_choice("mode", &ife_settings.mode_name, "enforce", "shadow");
+	int witness = parse_choice("witness", &ife_settings.witness_name, "required", "best_effort");
+
+	if(mode < 0 || witness < 0)
+		return -1;
+	ife_settings.mode = mode == 0 ? IFE_MODE_ENFORCE : IFE_MODE_SHADOW;
+	ife_settings.witness = witness == 0 ? IFE_WITNESS_REQUIRED : IFE_WITNESS_BEST_EFFORT;
+	if(ife_settings.witness_wait_ms < 0 || ife_settings.freshness_s < 0 || ife_settings.replay_slots < 0) {
+		LM_ERR("modparams witness_wait_ms, freshness_s and replay_slots must not be negative\n");
+		return -1;
+	}
+	if(ife_settings.node.len <= 0) {
+		if(gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0') {
+			LM_ERR("this host has no name: set modparam node\n");
+			return -1;
+		}
+		ife_settings.node.s = host;
+		ife_settings.node.len = (int)strlen(host);
+	}
+	return 0;
+}
+
+static int open_policy(void)
+{
+	ife_options options;
+	ife_error err = {{0}};
+	ife_result result;
+
+	memset(&options, 0, sizeof(options));
+	options.abi_version = IFE_ABI_VERSION;
+	options.struct_size = sizeof(options);
+	options.registry_path = ife_from_str(&ife_settings.registry);
+	options.state_dir = ife_from_str(&ife_settings.state_dir);
+	options.node = ife_from_str(&ife_settings.node);
+	options.producer.ptr = "kamailio";
+	options.producer.len = 8;
+	options.mode = ife_settings.mode;
+	options.witness_mode = ife_settings.witness;
+	options.witness_wait_ms = (uint32_t)ife_settings.witness_wait_ms;
+	options.freshness_s = (uint32_t)ife_settings.freshness_s;
+	options.replay_slots = (uint32_t)ife_settings.replay_slots;
+	options.max_processes = IFE_MAX_PROCESSES;
+	options.log = on_library_log;
+
+	result = ife_policy_open(&options, &ife_handle, &err);
+	if(result != IFE_OK) {
+		ife_log_error("the gate cannot be opened", result, &err);
+		return -1;
+	}
+	return 0;
+}
+
+static int mod_init(void)
+{
+	if(ife_abi_version() != IFE_ABI_VERSION) {
+		LM_ERR("libife_policy.so %s has ABI %u, this module was built for %u: install the two from one build\n",
+				ife_version(), ife_abi_version(), IFE_ABI_VERSION);
+		return -1;
+	}
+	if(check_settings() < 0 || ife_stats_register() < 0)
+		return -1;
+	ife_tm_init();
+	if(open_policy() < 0)
+		return -1;
+	LM_INFO("libife_policy.so %s, mode %.*s, witness %.*s\n", ife_version(), ife_settings.mode_name.len,
+			ife_settings.mode_name.s, ife_settings.witness_name.len, ife_settings.witness_name.s);
+	return 0;
+}
+
+int ife_attach(void)
+{
+	/* A child of an attached process inherits the number but not its ring. */
+	static int attached_process = -1;
+	ife_error err = {{0}};
+	ife_result result;
+
+	if(attached_process == process_no)
+		return 0;
+	if(ife_handle == NULL || process_no < 0)
+		return -1;
+	result = ife_policy_attach(ife_handle, (uint32_t)process_no, &err);
+	if(result != IFE_OK && result != IFE_ALREADY_ATTACHED) {
+		ife_log_error("this process has no witness ring", result, &err);
+		return -1;
+	}
+	attached_process = process_no;
+	return 0;
+}
+
+/*
+ * SIP runs in workers of any rank: UDP, TCP, timers (failure routes), and PROC_RPC where one process receives for a
+ * pool. Only the processes that never run a route are left out.
+ */
+static int child_init(int rank)
+{
+	if(rank == PROC_INIT || rank == PROC_MAIN || rank == PROC_TCP_MAIN || rank == PROC_POSTCHILDINIT)
+		return 0;
+	return ife_attach();
+}
+
+static void mod_destroy(void)
+{
+	ife_policy_close(ife_handle);
+	ife_handle = NULL;
+}
+
+static int w_check_policy(sip_msg_t *msg, char *p1, char *p2)
+{
+	(void)p1;
+	(void)p2;
+	return ki_check_policy(msg);
+}
+
+static int param_text(sip_msg_t *msg, char *param, str *out, const char *name)
+{
+	if(fixup_get_svalue(msg, (gparam_t *)param, out) < 0) {
+		LM_ERR("parameter %s cannot be evaluated\n", name);
+		return -1;
+	}
+	return 0;
+}
+
+static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature)
+{
+	str hazard = STR_NULL;
+	str trace_id = STR_NULL;
+	str signature = STR_NULL;
+
+	/* A variable without a value is an absent header: the gate says what that means. */
+	if(fixup_get_svalue(msg, (gparam_t *)phazard, &hazard) < 0)
+		hazard.len = 0;
+	if(fixup_get_svalue(msg, (gparam_t *)ptrace_id, &trace_id) < 0)
+		trace_id.len = 0;
+	if(fixup_get_svalue(msg, (gparam_t *)psignature, &signature) < 0)
+		signature.len = 0;
+	return ki_check_policy_values(msg, &hazard, &trace_id, &signature);
+}
+
+static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2)
+{
+	str event = STR_NULL;
+
+	(void)p2;
+	if(param_text(msg, pevent, &event, "event") < 0)
+		return IFE_WL_REFUSED;
+	return ki_witness_log(msg, &event);
+}
+
+static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail)
+{
+	str event = STR_NULL;
+	str detail = STR_NULL;
+
+	if(param_text(msg, pevent, &event, "event") < 0 || param_text(msg, pdetail, &detail, "detail") < 0)
+		return IFE_WL_REFUSED;
+	return ki_witness_log_detail(msg, &event, &detail);
+}
+
+int mod_register(char *path, int *dlflags, void *p1, void *p2)
+{
+	(void)path;
+	(void)dlflags;
+	(void)p1;
+	(void)p2;
+	return ife_kemi_register();
+}

@@ -1,0 +1,55 @@
+/*
+ * if_escalate - the gate and the witness of IF.ESCALATE inside Kamailio
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * What the files of this module share: the policy handle, the settings and this process's last verdict.
+ */
+#ifndef IFE_CORE_H
+#define IFE_CORE_H
+
+#include "core/parser/msg_parser.h"
+#include "core/str.h"
+
+#include "if_policy.h"
+
+/* Group of the statistics, package of the KEMI functions, prefix of the event route. */
+#define IFE_NAME "ife"
+
+typedef struct ife_settings
+{
+	str registry;
+	str state_dir;
+	str node;
+	str mode_name;
+	str witness_name;
+	str event_callback;
+	int witness_wait_ms;
+	int freshness_s;
+	int replay_slots;
+	ife_mode mode;
+	ife_witness_mode witness;
+} ife_settings_t;
+
+extern ife_settings_t ife_settings;
+extern ife_policy *ife_handle;
+
+/* Maps this process's ring if that has not been done. 0, or -1 with the reason logged. */
+int ife_attach(void);
+
+/* Logs a library text line by line: a text never brings a line break of its own into the log. */
+void ife_log_text(int level, const char *text, size_t len);
+void ife_log_error(const char *what, ife_result result, const ife_error *err);
+
+static inline ife_str ife_from_str(const str *s)
+{
+	ife_str out = {NULL, 0};
+
+	if(s != NULL && s->s != NULL && s->len > 0) {
+		out.ptr = s->s;
+		out.len = (size_t)s->len;
+	}
+	return out;
+}
+
+#endif /* IFE_CORE_H */

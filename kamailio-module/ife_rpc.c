@@ -1,0 +1,250 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * RPC commands ife.*
+ */
+#include <string.h>
+
+#include "core/mem/mem.h"
+#include "core/rpc_lookup.h"
+
+#include "ife_core.h"
+#include "ife_reload.h"
+#include "ife_rpc.h"
+#include "ife_rpc_json.h"
+
+#define IFE_RPC_BUF_SIZE (256 * 1024)
+#define IFE_RPC_EXPERTS_DEFAULT 100
+#define IFE_RPC_EXPERTS_MAX 1000
+
+static void fault(rpc_t *rpc, void *ctx, ife_result result, const ife_error *err)
+{
+	const char *text = err != NULL && err->text[0] != '\0' ? err->text : ife_result_text(result);
+
+	rpc->fault(ctx, result == IFE_REGISTRY_BUSY ? 503 : 500, "%s", text);
+}
+
+/* JSON-RPC's integers are int; counters that outgrow it are given as they would be printed. */
+static int add_u64(rpc_t *rpc, void *ctx, void *th, const char *name, uint64_t value)
+{
+	(void)ctx;
+	if(value <= 0x7fffffffu)
+		return rpc->struct_add(th, "d", name, (int)value);
+	return rpc->struct_printf(th, (char *)name, "%llu", (unsigned long long)value);
+}
+
+static const char *rpc_status_doc[] = {"Version, settings, registry and load of the gate", 0};
+static void rpc_status(rpc_t *rpc, void *ctx)
+{
+	ife_stats now;
+	ife_result result = ife_policy_stats(ife_handle, &now);
+	void *th;
+
+	if(result != IFE_OK) {
+		fault(rpc, ctx, result, NULL);
+		return;
+	}
+	if(rpc->add(ctx, "{", &th) < 0)
+		return;
+	rpc->struct_add(th, "ssSSSSS", "version", ife_version(), "gate",
+			ife_settings.mode == IFE_MODE_SHADOW ? "shadow" : "enforce", "witness", &ife_settings.witness_name,
+			"node", &ife_settings.node, "registry", &ife_settings.registry, "state_dir", &ife_settings.state_dir,
+			"mode", &ife_settings.mode_name);
+	rpc->struct_add(th, "dd", "abi", (int)ife_abi_version(), "witness_wait_ms", ife_settings.witness_wait_ms);
+	add_u64(rpc, ctx, th, "registry_generation", now.registry_generation);
+	add_u64(rpc, ctx, th, "registry_experts", now.registry_experts);
+	add_u64(rpc, ctx, th, "registry_loaded_unix_s", now.registry_loaded_unix_s);
+	add_u64(rpc, ctx, th, "started_unix_s", now.started_unix_s);
+	add_u64(rpc, ctx, th, "active_calls", now.active_calls);
+	add_u64(rpc, ctx, th, "replay_used", now.replay_used);
+	add_u64(rpc, ctx, th, "replay_slots", now.replay_slots);
+}
+
+static const char *rpc_stats_doc[] = {"Counters over all processes", 0};
+static void rpc_stats(rpc_t *rpc, void *ctx)
+{
+	ife_stats now;
+	ife_result result = ife_policy_stats(ife_handle, &now);
+	char name[32];
+	void *th;
+	unsigned int gate;
+
+	if(result != IFE_OK) {
+		fault(rpc, ctx, result, NULL);
+		return;
+	}
+	if(rpc->add(ctx, "{", &th) < 0)
+		return;
+	add_u64(rpc, ctx, th, "approved", now.approved);
+	for(gate = IFE_GATE_HEADERS; gate < IFE_GATE_COUNT; gate++) {
+		snprintf(name, sizeof(name), "rejected_%s", ife_gate_name(gate));
+		add_u64(rpc, ctx, th, name, now.rejected[gate]);
+	}
+	add_u64(rpc, ctx, th, "errors", now.errors);
+	add_u64(rpc, ctx, th, "witness_queued", now.witness_queued);
+	add_u64(rpc, ctx, th, "witness_dropped", now.witness_dropped);
+	add_u64(rpc, ctx, th, "witness_waits", now.witness_waits);
+	add_u64(rpc, ctx, th, "reloads", now.reloads);
+	add_u64(rpc, ctx, th, "reload_failures", now.reload_failures);
+	add_u64(rpc, ctx, th, "active_calls", now.active_calls);
+	add_u64(rpc, ctx, th, "replay_full", now.replay_full);
+	add_u64(rpc, ctx, th, "calls_full", now.calls_full);
+	add_u64(rpc, ctx, th, "buckets_full", now.buckets_full);
+}
+
+static const char *rpc_reset_stats_doc[] = {"Sets the counters to zero", 0};
+static void rpc_reset_stats(rpc_t *rpc, void *ctx)
+{
+	ife_result result = ife_policy_stats_reset(ife_handle);
+
+	if(result != IFE_OK)
+		fault(rpc, ctx, result, NULL);
+}
+
+static const char *rpc_reload_doc[] = {"Loads the registry anew; the old one stays if the new one is bad", 0};
+static void rpc_reload(rpc_t *rpc, void *ctx)
+{
+	uint64_t generation = 0;
+	ife_error err = {{0}};
+	ife_result result;
+	void *th;
+
+	if(ife_attach() < 0) {
+		rpc->fault(ctx, 500, "this process has no witness ring");
+		return;
+	}
+	result = ife_reload(&generation, &err);
+	if(result != IFE_OK) {
+		fault(rpc, ctx, result, &err);
+		return;
+	}
+	if(rpc->add(ctx, "{", &th) < 0)
+		return;
+	add_u64(rpc, ctx, th, "generation", generation);
+}
+
+/* Calls the library with a buffer and hands its JSON array on as RPC structures. */
+static void add_json(rpc_t *rpc, void *ctx, char *buf, size_t len)
+{
+	if(ife_rpc_add_json(rpc, ctx, buf, len) < 0)
+		rpc->fault(ctx, 500, "the library's answer cannot be read");
+}
+
+static const char *rpc_experts_doc[] = {"Experts in the registry: [offset [limit]]", 0};
+static void rpc_experts(rpc_t *rpc, void *ctx)
+{
+	int offset = 0;
+	int limit = IFE_RPC_EXPERTS_DEFAULT;
+	size_t len = 0;
+	ife_error err = {{0}};
+	ife_result result;
+	char *buf;
+
+	rpc->scan(ctx, "*dd", &offset, &limit);
+	if(offset < 0 || limit < 1 || limit > IFE_RPC_EXPERTS_MAX) {
+		rpc->fault(ctx, 400, "offset from 0, limit from 1 to %d", IFE_RPC_EXPERTS_MAX);
+		return;
+	}
+	buf = pkg_malloc(IFE_RPC_BUF_SIZE + 1);
+	if(buf == NULL) {
+		PKG_MEM_ERROR;
+		rpc->fault(ctx, 500, "out of memory");
+		return;
+	}
+	result = ife_policy_experts(ife_handle, (uint32_t)offset, (uint32_t)limit, buf, IFE_RPC_BUF_SIZE, &len, &err);
+	if(result == IFE_OK)
+		add_json(rpc, ctx, buf, len);
+	else
+		fault(rpc, ctx, result, &err);
+	pkg_free(buf);
+}
+
+static int transport_by_name(const str *name)
+{
+	static const char *const names[] = {"", "udp", "tcp", "tls", "sctp", "ws", "wss"};
+	int i;
+
+	for(i = 1; i < (int)(sizeof(names) / sizeof(names[0])); i++) {
+		if((size_t)name->len == strlen(names[i]) && strncasecmp(name->s, names[i], (size_t)name->len) == 0)
+			return i;
+	}
+	return -1;
+}
+
+static void explain_header(ife_header *header, const str *value)
+{
+	/* "-" stands for an absent header on a command line. */
+	if(value->len == 1 && value->s[0] == '-')
+		return;
+	header->value = ife_from_str(value);
+	header->count = 1;
+}
+
+static const char *rpc_explain_doc[] = {
+		"Every gate's answer for a call that is not made: caller callee hazard trace_id signature"
+		" [peer_ip [transport [call_id]]]; - for an absent header",
+		0};
+static void rpc_explain(rpc_t *rpc, void *ctx)
+{
+	str caller, callee, hazard, trace_id, signature;
+	str peer = str_init("127.0.0.1");
+	str transport = str_init("udp");
+	str call_id = str_init("explain");
+	ife_message in;
+	ife_error err = {{0}};
+	ife_result result;
+	size_t len = 0;
+	char *buf;
+	int proto;
+
+	if(rpc->scan(ctx, "SSSSS*SSS", &caller, &callee, &hazard, &trace_id, &signature, &peer, &transport, &call_id) < 5)
+		return; /* scan has set the fault */
+	proto = transport_by_name(&transport);
+	if(proto < 0) {
+		rpc->fault(ctx, 400, "transport is udp, tcp, tls, sctp, ws or wss");
+		return;
+	}
+
+	memset(&in, 0, sizeof(in));
+	in.struct_size = sizeof(in);
+	in.transport = (uint32_t)proto;
+	in.peer_ip = ife_from_str(&peer);
+	in.peer_port = 5060;
+	in.method.ptr = "INVITE";
+	in.method.len = 6;
+	in.from_uri = ife_from_str(&caller);
+	in.from_tag.ptr = "explain";
+	in.from_tag.len = 7;
+	in.ruri = ife_from_str(&callee);
+	in.to_uri = in.ruri;
+	in.call_id = ife_from_str(&call_id);
+	in.cseq = 1;
+	explain_header(&in.hazard, &hazard);
+	explain_header(&in.trace_id, &trace_id);
+	explain_header(&in.signature, &signature);
+
+	buf = pkg_malloc(IFE_RPC_BUF_SIZE + 1);
+	if(buf == NULL) {
+		PKG_MEM_ERROR;
+		rpc->fault(ctx, 500, "out of memory");
+		return;
+	}
+	result = ife_policy_explain(ife_handle, &in, buf, IFE_RPC_BUF_SIZE, &len, &err);
+	if(result == IFE_OK)
+		add_json(rpc, ctx, buf, len);
+	else
+		fault(rpc, ctx, result, &err);
+	pkg_free(buf);
+}
+
+/* clang-format off */
+rpc_export_t ife_rpc_exports[] = {
+	{"ife.status",      rpc_status,      rpc_status_doc,      0},
+	{"ife.reload",      rpc_reload,      rpc_reload_doc,      0},
+	{"ife.experts",     rpc_experts,     rpc_experts_doc,     RET_ARRAY},
+	{"ife.explain",     rpc_explain,     rpc_explain_doc,     RET_ARRAY},
+	{"ife.stats",       rpc_stats,       rpc_stats_doc,       0},
+	{"ife.reset_stats", rpc_reset_stats, rpc_reset_stats_doc, 0},
+	{0, 0, 0, 0}
+};
+/* clang-format on */

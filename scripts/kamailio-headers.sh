@@ -1,0 +1,78 @@
+#!/bin/sh
+# Gets the headers of exactly the installed Kamailio from the distribution's source package and prints the
+# tree's path. Nothing under /etc is changed: apt runs with source lists and state of its own under target/.
+#
+# usage: scripts/kamailio-headers.sh
+# needs: apt, tar, make, gcc, flex, bison; network the first time only
+set -eu
+
+root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
+base=${IFE_KAMAILIO_SRC:-$root/target/kamailio-src}
+package=${IFE_KAMAILIO_PACKAGE:-kamailio}
+
+die() {
+	printf 'kamailio-headers: %s\n' "$*" >&2
+	exit 1
+}
+
+version=$(dpkg-query -W -f '${source:Version}' "$package" 2>/dev/null) || version=
+[ -n "$version" ] || die "package $package is not installed (apt-get install $package)"
+source=$(dpkg-query -W -f '${source:Package}' "$package")
+name=${version#*:}
+tree=$base/$name
+
+# The stamp is written last, so an interrupted run starts over.
+if [ -e "$tree/.ready" ]; then
+	printf '%s\n' "$tree"
+	exit 0
+fi
+
+work=$base/.apt-$name
+log=$work/log
+rm -rf "$work" "$tree"
+mkdir -p "$work/sources.d" "$work/lists/partial" "$work/cache/archives/partial" "$work/download"
+
+# The machine's own sources, turned into source-package sources; apt itself reads both file forms.
+# Only files that offer this package's repository are taken, so that an unrelated one cannot get in the way.
+copy_sources() {
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+		[ -f "$file" ] || continue
+		if [ -n "$1" ] && ! grep -qF "$1" "$file"; then continue; fi
+		sed -e 's/^deb\([[:blank:]]\)/deb-src\1/' -e 's/^Types:.*/Types: deb-src/' \
+			-e '/^Architectures:/d' -e 's/arch=[a-z0-9,-]*//' -e 's/\[ *\]//' "$file" >"$work/sources.d/$(basename "$file")"
+	done
+}
+
+repository=$(apt-cache madison "$package" 2>/dev/null | awk -F ' *[|] *' -v v="$(dpkg-query -W -f '${Version}' "$package")" \
+	'{ sub(/^ */, "", $2) } $2 == v && $3 !~ / Sources$/ { split($3, a, " "); print a[1]; exit }')
+copy_sources "$repository"
+if [ -z "$(ls "$work/sources.d")" ]; then copy_sources ''; fi
+[ -n "$(ls "$work/sources.d")" ] || die "no apt sources found under /etc/apt"
+
+apt_private() {
+	apt-get -q -o Dir::Etc::sourcelist=/dev/null -o Dir::Etc::sourceparts="$work/sources.d" \
+		-o Dir::State::lists="$work/lists" -o Dir::Cache="$work/cache" \
+		-o APT::Get::List-Cleanup=false -o Acquire::Languages=none -o APT::Sandbox::User=root "$@"
+}
+
+# A source that fails here matters only if the package cannot be fetched, so the fetch decides.
+apt_private update >"$log" 2>&1 || true
+if ! (cd "$work/download" && apt_private source --download-only --only-source "$source=$version") >>"$log" 2>&1; then
+	cat "$log" >&2
+	# The tarball alone is enough: apt has checked it against the signed index by then.
+	ls "$work/download/"*.orig.tar.* >/dev/null 2>&1 ||
+		die "source package $source $version cannot be fetched from this machine's apt sources"
+fi
+
+tarball=$(find "$work/download" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)
+[ -n "$tarball" ] || die "source package $source $version holds no upstream tarball"
+mkdir -p "$tree"
+tar -xf "$tarball" -C "$tree" --strip-components=1
+make -C "$tree" cfg >>"$log" 2>&1 || {
+	tail -n 20 "$log" >&2
+	die "'make cfg' failed in $tree (are make, gcc, flex and bison installed?)"
+}
+[ -e "$tree/src/core/sr_module.h" ] || die "$tree has no src/core/sr_module.h: a layout this script does not know"
+rm -rf "$work"
+: >"$tree/.ready"
+printf '%s\n' "$tree"
