@@ -1,1 +1,30 @@
-//! Shared-memory rings.
+//! Rings in shared memory: how entries get from any process to the writer without a lock or a system call.
+//!
+//! A ring has one producer process and one consumer, the writer. It lies on tmpfs, fully allocated. A record is complete before
+//! the tail moves, and the head moves only when what it passes is on disk, so either side may be killed at any instruction:
+//!
+//! ```text
+//!            head            position             tail
+//!   ..........|==================|==================|..........
+//!     free      read, not on disk     not yet read      free
+//! ```
+//!
+//! - The owner is who holds the file's OFD lock; the kernel releases it when the owner dies. A forked child is not the owner.
+//! - Every attachment begins a new epoch. Sequence numbers count on through epochs, so what the last owner lost shows as a hole.
+//! - The writer reads at least once. (ring, sequence number) makes that exactly once: see the writer.
+
+mod consumer;
+mod doorbell;
+mod error;
+mod file;
+mod layout;
+mod map;
+mod producer;
+mod set;
+pub(crate) mod sys;
+
+pub use consumer::{Consumer, Damage, Orphan, Record};
+pub use doorbell::{Mark, WriterSeen, writer_seen};
+pub use error::{PushError, RingError, WaitError};
+pub use producer::{CAPACITY_DEFAULT, Producer, RingConfig, Waiter};
+pub use set::RingSet;

@@ -1,0 +1,241 @@
+//! The writer's half of one ring.
+
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+
+use super::layout::{RECORD_HEADER, RecordHead, record_crc, record_size};
+use super::map::RingMap;
+use super::{RingError, file, sys};
+use crate::entry::ENTRY_SIZE_MAX;
+
+/// A record whose bytes [`Consumer::read`] appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The owner's attachment that wrote it.
+    pub epoch: u64,
+    /// Its number.
+    pub seq: u64,
+    /// Bytes appended.
+    pub len: usize,
+}
+
+/// The ring does not hold what a producer writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{what} at ring position {at}")]
+pub struct Damage {
+    /// Bytes since the ring was made.
+    pub at: u64,
+    /// What is wrong.
+    pub what: &'static str,
+}
+
+/// Reads one ring. What was read is given back to the producer only by [`acknowledge`](Self::acknowledge).
+pub struct Consumer {
+    path: PathBuf,
+    producer: String,
+    file: File,
+    map: RingMap,
+    /// Where the next record is; at or after the head.
+    position: u64,
+}
+
+impl Consumer {
+    /// Opens the ring of `producer` in `rings_dir`.
+    ///
+    /// # Errors
+    /// It is not a ring of this version, or not accessible.
+    pub fn open(rings_dir: &Path, producer: &str) -> Result<Self, RingError> {
+        let path = file::ring_path(rings_dir, producer);
+        let file = file::open_shared(&path, false).map_err(RingError::io("open", &path))?;
+        let map = file::open_map(&file, &path)?;
+        let position = map.header().consumer.head.load(Ordering::Relaxed);
+        Ok(Self {
+            path,
+            producer: producer.to_owned(),
+            file,
+            map,
+            position,
+        })
+    }
+
+    /// Whose ring it is.
+    #[must_use]
+    pub fn producer(&self) -> &str {
+        &self.producer
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Tells this ring from an earlier one of the same producer.
+    #[must_use]
+    pub fn ring_id(&self) -> u64 {
+        self.map.header().fixed.ring_id.load(Ordering::Relaxed)
+    }
+
+    /// Every number below was acknowledged as durable.
+    #[must_use]
+    pub fn durable_seq(&self) -> u64 {
+        self.map
+            .header()
+            .consumer
+            .durable_seq
+            .load(Ordering::Relaxed)
+    }
+
+    /// Epoch of the last owner.
+    #[must_use]
+    pub fn epoch(&self) -> u64 {
+        self.map.header().producer.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Whether a record waits to be read.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.map.header().producer.tail.load(Ordering::Acquire) != self.position
+    }
+
+    /// Whether all that was read was acknowledged.
+    #[must_use]
+    pub fn is_acknowledged(&self) -> bool {
+        self.map.header().consumer.head.load(Ordering::Relaxed) == self.position
+    }
+
+    /// Appends the next record's bytes to `out`. On damage `out` is as before and the ring must not be read again.
+    ///
+    /// # Errors
+    /// The ring does not hold what a producer writes.
+    pub fn read(&mut self, out: &mut Vec<u8>) -> Result<Option<Record>, Damage> {
+        let damage = |what| Damage {
+            at: self.position,
+            what,
+        };
+        let available = self
+            .map
+            .header()
+            .producer
+            .tail
+            .load(Ordering::Acquire)
+            .wrapping_sub(self.position);
+        if available == 0 {
+            return Ok(None);
+        }
+        if available > self.map.capacity() as u64 || available < RECORD_HEADER as u64 {
+            return Err(damage("impossible tail"));
+        }
+        let head = RecordHead::from_bytes(&self.map.read_array(self.position));
+        let len = head.len as usize;
+        if len > ENTRY_SIZE_MAX || record_size(len) as u64 > available {
+            return Err(damage("impossible record length"));
+        }
+        let start = out.len();
+        self.map
+            .read(self.position + RECORD_HEADER as u64, len, out);
+        if record_crc(head.epoch, head.seq, &out[start..]) != head.crc {
+            out.truncate(start);
+            return Err(damage("wrong checksum"));
+        }
+        self.position += record_size(len) as u64;
+        Ok(Some(Record {
+            epoch: head.epoch,
+            seq: head.seq,
+            len,
+        }))
+    }
+
+    /// All that was read is on disk, and every number below `next_seq` is or was reported missing: gives the room back and
+    /// wakes who waits.
+    pub fn acknowledge(&self, next_seq: u64) {
+        let header = self.map.header();
+        header
+            .consumer
+            .durable_seq
+            .store(next_seq, Ordering::Release);
+        header.consumer.head.store(self.position, Ordering::Release);
+        self.wake();
+    }
+
+    /// Gives the ring up: its producer's pushes and waits fail from now on. The file is kept under another name.
+    ///
+    /// # Errors
+    /// The file cannot be renamed.
+    pub fn quarantine(&self) -> io::Result<PathBuf> {
+        self.map
+            .header()
+            .consumer
+            .closed
+            .store(1, Ordering::Release);
+        self.wake();
+        let aside = self
+            .path
+            .with_extension(format!("damaged-{:016x}", self.ring_id()));
+        fs::rename(&self.path, &aside).map(|()| aside)
+    }
+
+    fn wake(&self) {
+        let header = self.map.header();
+        header.consumer.durable_word.fetch_add(1, Ordering::SeqCst);
+        if header.producer.waiters.load(Ordering::SeqCst) != 0 {
+            sys::futex_wake(&header.consumer.durable_word);
+        }
+    }
+
+    /// If the owner is gone: keeps others from attaching until the result is dropped.
+    ///
+    /// # Errors
+    /// The lock cannot be asked for.
+    pub fn orphan(&self) -> io::Result<Option<Orphan<'_>>> {
+        if sys::is_locked(&self.file)? || !sys::try_lock(&self.file)? {
+            return Ok(None);
+        }
+        Ok(Some(Orphan { ring: self }))
+    }
+}
+
+/// A ring without a living owner, held by the writer.
+pub struct Orphan<'a> {
+    ring: &'a Consumer,
+}
+
+impl Orphan<'_> {
+    /// The number that the owner would have used next: final.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.ring
+            .map
+            .header()
+            .producer
+            .next_seq
+            .load(Ordering::Acquire)
+    }
+
+    /// Whether everything was read and acknowledged.
+    #[must_use]
+    pub fn is_drained(&self) -> bool {
+        !self.ring.has_news() && self.ring.is_acknowledged()
+    }
+
+    /// Deletes the file. Whoever attaches next gets a new ring.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn remove(self) -> io::Result<()> {
+        if file::is_still(&self.ring.file, &self.ring.path)? {
+            fs::remove_file(&self.ring.path)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+impl Drop for Orphan<'_> {
+    fn drop(&mut self) {
+        // Failing to unlock only keeps a producer from attaching until the writer drops the ring, which closes the file.
+        let _ = sys::unlock(&self.ring.file);
+    }
+}

@@ -1,0 +1,147 @@
+//! How producers wake a sleeping writer, and what the writer leaves for others to see.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{Ordering, fence};
+use std::time::Duration;
+
+use super::layout::{DoorbellPage, HEADER_SIZE};
+use super::map::DoorbellMap;
+use super::{RingError, file, sys};
+
+/// Which log a writer wrote last on this host, and how far: outlives the writer, not the host.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mark {
+    /// Tells logs apart; 0 if no writer ran since the host started.
+    pub log_id: u64,
+    /// Entries on disk.
+    pub size: u64,
+}
+
+/// What is known of the writer without asking it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriterSeen {
+    /// Its process id; 0 if none ran since the host started.
+    pub pid: u32,
+    /// When it last went round its loop, unix ms; a healthy one does at least every second.
+    pub unix_ms: u64,
+    /// Entries on disk.
+    pub log_size: u64,
+}
+
+/// Reads what the writer of `state_dir` left last.
+///
+/// # Errors
+/// The state directory is unusable.
+pub fn writer_seen(state_dir: &Path) -> Result<WriterSeen, RingError> {
+    let doorbell = Doorbell::open(&file::rings_dir(state_dir)?)?;
+    let page = doorbell.page();
+    Ok(WriterSeen {
+        pid: page.writer_pid.load(Ordering::Relaxed),
+        unix_ms: page.writer_seen_ms.load(Ordering::Relaxed),
+        log_size: page.log_size.load(Ordering::Relaxed),
+    })
+}
+
+/// The shared page `rings/doorbell`.
+pub(crate) struct Doorbell {
+    path: PathBuf,
+    file: File,
+    map: DoorbellMap,
+}
+
+impl Doorbell {
+    pub(super) fn open(rings_dir: &Path) -> Result<Self, RingError> {
+        let path = rings_dir.join("doorbell");
+        // Any process may be first. All zeros is a valid page and allocating twice changes nothing, so no order is needed.
+        let file = match file::open_shared(&path, true) {
+            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+                file::open_shared(&path, false)
+            }
+            other => other,
+        }
+        .map_err(RingError::io("open", &path))?;
+        sys::allocate(&file, HEADER_SIZE as u64)
+            .map_err(RingError::io("allocate memory for", &path))?;
+        let map = DoorbellMap::new(&file).map_err(RingError::io("map", &path))?;
+        Ok(Self { path, file, map })
+    }
+
+    fn page(&self) -> &DoorbellPage {
+        self.map.page()
+    }
+
+    /// After publishing something: wakes the writer if it sleeps. One load and a fence if it does not.
+    pub(super) fn ring(&self) {
+        // Pairs with the fence in `sleep`: either the writer sees what was published, or we see that it sleeps.
+        fence(Ordering::SeqCst);
+        let page = self.page();
+        if page.sleeping.load(Ordering::Relaxed) != 0
+            && page.sleeping.swap(0, Ordering::Relaxed) != 0
+        {
+            page.word.fetch_add(1, Ordering::Release);
+            sys::futex_wake(&page.word);
+        }
+    }
+
+    /// After a ring file got its name.
+    pub(super) fn ring_appeared(&self) {
+        self.page().rings_changed.fetch_add(1, Ordering::Release);
+        self.ring();
+    }
+
+    pub(super) fn rings_changed(&self) -> u32 {
+        self.page().rings_changed.load(Ordering::Acquire)
+    }
+
+    /// Writer: sleeps until rung or for `timeout`, unless `has_news` says that there is work already.
+    ///
+    /// A producer killed between taking the flag and waking us costs one `timeout`.
+    pub(super) fn sleep(&self, timeout: Duration, has_news: impl FnOnce() -> bool) {
+        let page = self.page();
+        let word = page.word.load(Ordering::Acquire);
+        page.sleeping.store(1, Ordering::Relaxed);
+        fence(Ordering::SeqCst);
+        if !has_news() {
+            sys::futex_wait(&page.word, word, timeout);
+        }
+        page.sleeping.store(0, Ordering::Relaxed);
+    }
+
+    /// Writer: becomes the only one of this state directory.
+    pub(super) fn claim(&self) -> Result<(), RingError> {
+        if !sys::try_lock(&self.file).map_err(RingError::io("lock", &self.path))? {
+            let pid = self.page().writer_pid.load(Ordering::Relaxed);
+            return Err(RingError::InUse {
+                path: self.path.clone(),
+                pid,
+            });
+        }
+        self.page()
+            .writer_pid
+            .store(std::process::id(), Ordering::Relaxed);
+        Ok(())
+    }
+
+    pub(super) fn set_seen(&self, unix_ms: u64) {
+        self.page().writer_seen_ms.store(unix_ms, Ordering::Relaxed);
+    }
+
+    pub(super) fn mark(&self) -> Mark {
+        let page = self.page();
+        Mark {
+            log_id: page.log_id.load(Ordering::Acquire),
+            size: page.log_size.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Size first, so that a writer killed in between leaves no larger size than the log has.
+    pub(super) fn set_mark(&self, mark: Mark) {
+        let page = self.page();
+        if page.log_id.load(Ordering::Relaxed) != mark.log_id {
+            page.log_size.store(0, Ordering::Relaxed);
+            page.log_id.store(mark.log_id, Ordering::Release);
+        }
+        page.log_size.store(mark.size, Ordering::Release);
+    }
+}

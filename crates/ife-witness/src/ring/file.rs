@@ -1,0 +1,204 @@
+//! Ring files: where they are, how they come to be, who owns them.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::layout::{CAPACITY_MAX, CAPACITY_MIN, HEADER_SIZE, Header, MAGIC, NAME_LEN_MAX};
+use super::map::RingMap;
+use super::{RingError, sys};
+
+const RING_SUFFIX: &str = ".ring";
+const NEW_SUFFIX: &str = ".new";
+
+/// How long an attaching process waits for the writer to let go of a ring that it is about to remove.
+const LOCK_TRIES: u32 = 40;
+const LOCK_PAUSE: Duration = Duration::from_millis(5);
+
+/// `<state_dir>/rings`, made if absent, proved to be on tmpfs.
+pub(super) fn rings_dir(state_dir: &Path) -> Result<PathBuf, RingError> {
+    let dir = state_dir.join("rings");
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o770)
+        .create(&dir)
+        .map_err(RingError::io("create", &dir))?;
+    match sys::memory_backed(&dir).map_err(RingError::io("inspect", &dir))? {
+        Ok(()) => Ok(dir),
+        Err(magic) => Err(RingError::NotMemory {
+            path: state_dir.to_owned(),
+            magic,
+        }),
+    }
+}
+
+pub(super) fn check_name(name: &str) -> Result<(), RingError> {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+    if (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(allowed) {
+        Ok(())
+    } else {
+        Err(RingError::Name {
+            name: name.to_owned(),
+        })
+    }
+}
+
+pub(super) fn check_capacity(capacity: usize) -> Result<(), RingError> {
+    if capacity.is_power_of_two() && (CAPACITY_MIN..=CAPACITY_MAX).contains(&capacity) {
+        Ok(())
+    } else {
+        Err(RingError::Capacity { capacity })
+    }
+}
+
+pub(super) fn ring_path(dir: &Path, producer: &str) -> PathBuf {
+    dir.join(format!("{producer}{RING_SUFFIX}"))
+}
+
+/// The producer whose ring this file name is.
+pub(super) fn producer_of(file_name: &str) -> Option<&str> {
+    file_name
+        .strip_suffix(RING_SUFFIX)
+        .filter(|name| check_name(name).is_ok())
+}
+
+/// A ring that was begun and, for a kill, never got its name.
+pub(super) fn is_unfinished(file_name: &str) -> bool {
+    file_name.starts_with('.') && file_name.ends_with(NEW_SUFFIX)
+}
+
+/// Opens a file for reading and writing that others of the group may open too.
+pub(super) fn open_shared(path: &Path, create_new: bool) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).mode(0o660);
+    if create_new {
+        options.create_new(true);
+    }
+    options.open(path)
+}
+
+/// Opens the producer's ring or makes one, and takes the owner's lock.
+pub(super) fn own(
+    dir: &Path,
+    producer: &str,
+    capacity: usize,
+) -> Result<(File, RingMap), RingError> {
+    let path = ring_path(dir, producer);
+    loop {
+        let file = match open_shared(&path, false) {
+            Ok(file) => file,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                match create(dir, &path, producer, capacity)? {
+                    Some(made) => return Ok(made),
+                    None => continue,
+                }
+            }
+            Err(e) => return Err(RingError::io("open", path)(e)),
+        };
+        lock_patiently(&file, &path)?;
+        // The writer may have removed the file between open and lock.
+        if is_still(&file, &path).map_err(RingError::io("inspect", &path))? {
+            let map = open_map(&file, &path)?;
+            return Ok((file, map));
+        }
+    }
+}
+
+/// Maps a ring file and checks its header.
+pub(super) fn open_map(file: &File, path: &Path) -> Result<RingMap, RingError> {
+    let damaged = |what| RingError::Damaged {
+        path: path.to_owned(),
+        what,
+    };
+    let len = file
+        .metadata()
+        .map_err(RingError::io("inspect", path))?
+        .len();
+    let capacity = usize::try_from(len)
+        .ok()
+        .and_then(|len| len.checked_sub(HEADER_SIZE))
+        .unwrap_or(0);
+    check_capacity(capacity).map_err(|_| damaged("its length is not that of a ring"))?;
+    let map = RingMap::new(file, capacity).map_err(RingError::io("map", path))?;
+    let header = map.header();
+    if header.fixed.magic.load(Ordering::Relaxed) != MAGIC {
+        return Err(damaged("it does not begin with the mark of this version"));
+    }
+    if header.fixed.capacity.load(Ordering::Relaxed) != capacity as u64 {
+        return Err(damaged("its header and its length disagree"));
+    }
+    if used(header) > capacity as u64 {
+        return Err(damaged("its head and tail are further apart than its size"));
+    }
+    Ok(map)
+}
+
+/// Bytes between head and tail.
+pub(super) fn used(header: &Header) -> u64 {
+    let head = header.consumer.head.load(Ordering::Acquire);
+    header
+        .producer
+        .tail
+        .load(Ordering::Acquire)
+        .wrapping_sub(head)
+}
+
+/// Makes a complete ring under a name that nobody looks for, then gives it its own. None if another was first.
+fn create(
+    dir: &Path,
+    path: &Path,
+    producer: &str,
+    capacity: usize,
+) -> Result<Option<(File, RingMap)>, RingError> {
+    let ring_id = sys::random_u64().map_err(RingError::io("draw a random number for", path))?;
+    let new = dir.join(format!(".{producer}.{ring_id:016x}{NEW_SUFFIX}"));
+    let done = fill(&new, capacity, ring_id).and_then(|made| match fs::hard_link(&new, path) {
+        Ok(()) => Ok(Some(made)),
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+        Err(e) => Err(RingError::io("name", path)(e)),
+    });
+    // Not its only name any more, or not wanted: either way a failure here only leaves a file that the writer sweeps up.
+    let _ = fs::remove_file(&new);
+    done
+}
+
+fn fill(new: &Path, capacity: usize, ring_id: u64) -> Result<(File, RingMap), RingError> {
+    let file = open_shared(new, true).map_err(RingError::io("create", new))?;
+    lock_patiently(&file, new)?;
+    sys::allocate(&file, (HEADER_SIZE + capacity) as u64)
+        .map_err(RingError::io("allocate memory for", new))?;
+    let map = RingMap::new(&file, capacity).map_err(RingError::io("map", new))?;
+    let fixed = &map.header().fixed;
+    fixed.capacity.store(capacity as u64, Ordering::Relaxed);
+    fixed.ring_id.store(ring_id, Ordering::Relaxed);
+    fixed.magic.store(MAGIC, Ordering::Release);
+    Ok((file, map))
+}
+
+fn lock_patiently(file: &File, path: &Path) -> Result<(), RingError> {
+    for _ in 0..LOCK_TRIES {
+        if sys::try_lock(file).map_err(RingError::io("lock", path))? {
+            return Ok(());
+        }
+        std::thread::sleep(LOCK_PAUSE);
+    }
+    let pid =
+        open_map(file, path).map_or(0, |map| map.header().producer.pid.load(Ordering::Relaxed));
+    Err(RingError::InUse {
+        path: path.to_owned(),
+        pid,
+    })
+}
+
+/// Whether `path` still names this very file.
+pub(super) fn is_still(file: &File, path: &Path) -> io::Result<bool> {
+    let open = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(e),
+    }
+}

@@ -1,0 +1,110 @@
+//! All rings of a state directory, for the writer.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use super::doorbell::{Doorbell, Mark};
+use super::{Consumer, RingError, file};
+
+/// An unfinished ring file of this age belongs to a process that was killed while making it.
+const UNFINISHED_AGE: Duration = Duration::from_secs(60);
+
+/// The rings that exist, and the doorbell that all their producers ring. One per state directory.
+pub struct RingSet {
+    dir: PathBuf,
+    doorbell: Doorbell,
+    changes_seen: Option<u32>,
+    /// The rings, in the order they were found.
+    pub rings: Vec<Consumer>,
+}
+
+impl RingSet {
+    /// Becomes the only reader of the rings of `state_dir`.
+    ///
+    /// # Errors
+    /// The state directory is not on tmpfs or not usable, or another writer reads it.
+    pub fn open(state_dir: &Path) -> Result<Self, RingError> {
+        let dir = file::rings_dir(state_dir)?;
+        let doorbell = Doorbell::open(&dir)?;
+        doorbell.claim()?;
+        Ok(Self {
+            dir,
+            doorbell,
+            changes_seen: None,
+            rings: Vec::new(),
+        })
+    }
+
+    /// Opens the rings that appeared since the last time; `force` looks even if no producer said so. Errors are those of single
+    /// files, which are left alone.
+    pub fn scan(&mut self, force: bool) -> Vec<RingError> {
+        let changes = Some(self.doorbell.rings_changed());
+        if !force && changes == self.changes_seen {
+            return Vec::new();
+        }
+        self.changes_seen = changes;
+        let names = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries
+                .filter_map(|e| e.ok()?.file_name().into_string().ok())
+                .collect::<Vec<_>>(),
+            Err(e) => return vec![RingError::io("list", &self.dir)(e)],
+        };
+        let mut errors = Vec::new();
+        for name in names {
+            if file::is_unfinished(&name) {
+                self.sweep(&name);
+            }
+            let Some(producer) = file::producer_of(&name) else {
+                continue;
+            };
+            if self.rings.iter().any(|ring| ring.producer() == producer) {
+                continue;
+            }
+            match Consumer::open(&self.dir, producer) {
+                Ok(ring) => self.rings.push(ring),
+                Err(e) => errors.push(e),
+            }
+        }
+        errors
+    }
+
+    fn sweep(&self, name: &str) {
+        let path = self.dir.join(name);
+        let age = fs::metadata(&path)
+            .and_then(|m| m.modified())
+            .map(|t| SystemTime::now().duration_since(t));
+        if matches!(age, Ok(Ok(age)) if age > UNFINISHED_AGE) {
+            // It is memory lost until the next try; nothing else depends on it.
+            let _ = fs::remove_file(path);
+        }
+    }
+
+    /// Whether there is anything to read, or a ring to open.
+    #[must_use]
+    pub fn has_news(&self) -> bool {
+        self.changes_seen != Some(self.doorbell.rings_changed())
+            || self.rings.iter().any(Consumer::has_news)
+    }
+
+    /// Sleeps until a producer pushes or attaches, at most `timeout`.
+    pub fn sleep(&self, timeout: Duration) {
+        self.doorbell.sleep(timeout, || self.has_news());
+    }
+
+    /// Tells others that the writer lives.
+    pub fn set_seen(&self, unix_ms: u64) {
+        self.doorbell.set_seen(unix_ms);
+    }
+
+    /// What the last writer on this host left.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        self.doorbell.mark()
+    }
+
+    /// Leaves word of how far the log is, for the next writer on this host.
+    pub fn set_mark(&self, mark: Mark) {
+        self.doorbell.set_mark(mark);
+    }
+}
