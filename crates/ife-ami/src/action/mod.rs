@@ -1,0 +1,258 @@
+//! Actions: what may be asked of Asterisk, and how it is written.
+
+mod originate;
+mod writer;
+
+pub use originate::{Destination, DialString, Originate};
+pub use writer::{ActionId, EncodeError, HEADERS_MAX, LINE_BYTES_MAX};
+
+use crate::value::{
+    ChannelName, DialToken, RoomName, Secret, Uniqueid, UserEventName, VarName, VarValue,
+};
+use writer::Writer;
+
+/// An action. Every value in it was checked when it was made, so an action cannot carry another one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Asks for an answer, nothing else.
+    Ping,
+    /// Asks for an MD5 challenge, the first half of [`Action::LoginMd5`].
+    Challenge,
+    /// Logs in with the secret itself: over TLS or loopback only.
+    LoginPlain {
+        /// Account name, a section of manager.conf.
+        username: DialToken,
+        /// Its secret.
+        secret: Secret,
+    },
+    /// Logs in with `md5(challenge + secret)`. This hides the secret alone: the session stays in the clear.
+    LoginMd5 {
+        /// Account name, a section of manager.conf.
+        username: DialToken,
+        /// 32 lower-case hex digits.
+        key: DialToken,
+    },
+    /// Ends the session in good order.
+    Logoff,
+    /// Calls out, always asynchronously. The answer means queued only: the result is an `OriginateResponse` event.
+    Originate(Box<Originate>),
+    /// Ends a channel, named by unique id.
+    Hangup {
+        /// The channel. Of no effect, and answered with an error, when it is gone.
+        channel: Uniqueid,
+        /// Q.850 cause to end it with. See `ife-call`'s table: without one Asterisk answers 603 to a ringing leg.
+        cause: u8,
+    },
+    /// Sends a channel to a place in the dialplan.
+    Redirect {
+        /// The channel.
+        channel: Uniqueid,
+        /// Where to.
+        destination: Destination,
+    },
+    /// Joins two channels in a bridge of their own, taking each from where it is.
+    Bridge {
+        /// One channel.
+        first: Uniqueid,
+        /// The other.
+        second: Uniqueid,
+    },
+    /// Lists all channels.
+    CoreShowChannels,
+    /// Asks for uptime and reload time.
+    CoreStatus,
+    /// Lists the participants of a room. An error when there is no such room.
+    ConfbridgeList {
+        /// The room.
+        room: RoomName,
+    },
+    /// Lists the rooms. An error when there is none.
+    ConfbridgeListRooms,
+    /// Mutes a participant. Asterisk takes the first channel whose name **begins** with the given one.
+    ConfbridgeMute {
+        /// The room.
+        room: RoomName,
+        /// The participant, by full channel name.
+        channel: ChannelName,
+    },
+    /// Takes the mute off.
+    ConfbridgeUnmute {
+        /// The room.
+        room: RoomName,
+        /// The participant, by full channel name.
+        channel: ChannelName,
+    },
+    /// Removes a participant from a room.
+    ConfbridgeKick {
+        /// The room.
+        room: RoomName,
+        /// The participant, by full channel name.
+        channel: ChannelName,
+    },
+    /// Sets a variable, of a channel or global.
+    Setvar {
+        /// The channel, or none for a global variable.
+        channel: Option<Uniqueid>,
+        /// Name.
+        name: VarName,
+        /// Value.
+        value: VarValue,
+    },
+    /// Reads a variable. The answer's `Value` is not there when the channel is gone.
+    Getvar {
+        /// The channel, or none for a global variable.
+        channel: Option<Uniqueid>,
+        /// Name.
+        name: VarName,
+    },
+    /// Sends a `UserEvent` to every manager session.
+    UserEvent {
+        /// Its name.
+        name: UserEventName,
+        /// Further headers.
+        fields: Vec<(UserEventName, VarValue)>,
+    },
+    /// Chooses which events this session gets.
+    Events {
+        /// False for none at all.
+        on: bool,
+    },
+}
+
+impl Action {
+    /// The value of `Action:`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Action::Ping => "Ping",
+            Action::Challenge => "Challenge",
+            Action::LoginPlain { .. } | Action::LoginMd5 { .. } => "Login",
+            Action::Logoff => "Logoff",
+            Action::Originate(_) => "Originate",
+            Action::Hangup { .. } => "Hangup",
+            Action::Redirect { .. } => "Redirect",
+            Action::Bridge { .. } => "Bridge",
+            Action::CoreShowChannels => "CoreShowChannels",
+            Action::CoreStatus => "CoreStatus",
+            Action::ConfbridgeList { .. } => "ConfbridgeList",
+            Action::ConfbridgeListRooms => "ConfbridgeListRooms",
+            Action::ConfbridgeMute { .. } => "ConfbridgeMute",
+            Action::ConfbridgeUnmute { .. } => "ConfbridgeUnmute",
+            Action::ConfbridgeKick { .. } => "ConfbridgeKick",
+            Action::Setvar { .. } => "Setvar",
+            Action::Getvar { .. } => "Getvar",
+            Action::UserEvent { .. } => "UserEvent",
+            Action::Events { .. } => "Events",
+        }
+    }
+
+    /// Whether the answer is a list of events, ended by one with `EventList: Complete`.
+    pub fn answers_with_list(&self) -> bool {
+        matches!(
+            self,
+            Action::CoreShowChannels | Action::ConfbridgeList { .. } | Action::ConfbridgeListRooms
+        )
+    }
+
+    /// Whether only a session may send it: it logs in or out.
+    pub fn belongs_to_session(&self) -> bool {
+        matches!(
+            self,
+            Action::Challenge
+                | Action::LoginPlain { .. }
+                | Action::LoginMd5 { .. }
+                | Action::Logoff
+        )
+    }
+
+    /// Appends the action to `out`, or leaves `out` as it was and says which limit of Asterisk it breaks.
+    pub fn encode(&self, id: &ActionId, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let mut writer = Writer::begin(out, self.name(), id);
+        match self.write(&mut writer) {
+            Ok(()) => writer.finish(),
+            Err(error) => writer.abandon(error),
+        }
+    }
+
+    fn write(&self, to: &mut Writer<'_>) -> Result<(), EncodeError> {
+        match self {
+            Action::Ping
+            | Action::Logoff
+            | Action::CoreShowChannels
+            | Action::CoreStatus
+            | Action::ConfbridgeListRooms => Ok(()),
+            Action::Challenge => to.line("AuthType", "MD5"),
+            Action::LoginPlain { username, secret } => {
+                to.line("Username", username.as_str())?;
+                to.line("Secret", secret.reveal())
+            }
+            Action::LoginMd5 { username, key } => {
+                to.line("AuthType", "MD5")?;
+                to.line("Username", username.as_str())?;
+                to.line("Key", key.as_str())
+            }
+            Action::Originate(originate) => originate.write(to),
+            Action::Hangup { channel, cause } => {
+                to.line("Channel", channel.as_str())?;
+                to.line("Cause", cause.to_string())
+            }
+            Action::Redirect {
+                channel,
+                destination,
+            } => {
+                to.line("Channel", channel.as_str())?;
+                destination.write(to)
+            }
+            Action::Bridge { first, second } => {
+                to.line("Channel1", first.as_str())?;
+                to.line("Channel2", second.as_str())?;
+                to.line("Tone", "no")
+            }
+            Action::ConfbridgeList { room } => to.line("Conference", room.as_str()),
+            Action::ConfbridgeMute { room, channel }
+            | Action::ConfbridgeUnmute { room, channel }
+            | Action::ConfbridgeKick { room, channel } => {
+                to.line("Conference", room.as_str())?;
+                to.line("Channel", channel.as_bytes())
+            }
+            Action::Setvar {
+                channel,
+                name,
+                value,
+            } => {
+                write_channel(to, channel.as_ref())?;
+                to.line("Variable", name.as_str())?;
+                to.line("Value", value.as_bytes())
+            }
+            Action::Getvar { channel, name } => {
+                write_channel(to, channel.as_ref())?;
+                to.line("Variable", name.as_str())
+            }
+            Action::UserEvent { name, fields } => {
+                to.line("UserEvent", name.as_str())?;
+                fields
+                    .iter()
+                    .try_for_each(|(key, value)| write_field(to, key, value))
+            }
+            Action::Events { on } => to.line("EventMask", if *on { "on" } else { "off" }),
+        }
+    }
+}
+
+fn write_channel(to: &mut Writer<'_>, channel: Option<&Uniqueid>) -> Result<(), EncodeError> {
+    channel.map_or(Ok(()), |channel| to.line("Channel", channel.as_str()))
+}
+
+fn write_field(
+    to: &mut Writer<'_>,
+    key: &UserEventName,
+    value: &VarValue,
+) -> Result<(), EncodeError> {
+    let reserved = ["Action", "ActionID", "UserEvent"];
+    if reserved
+        .iter()
+        .any(|name| key.as_str().eq_ignore_ascii_case(name))
+    {
+        return Err(EncodeError::ReservedField);
+    }
+    to.line_with("UserEvent field", key.as_str(), value.as_bytes())
+}

@@ -1,0 +1,117 @@
+use std::fmt;
+
+/// Longest line to Asterisk without its end: its buffer takes 1024 bytes, line end and final NUL included.
+pub const LINE_BYTES_MAX: usize = 1021;
+
+/// Most headers in one action (`AST_MAX_MANHEADERS`); Asterisk ignores the rest.
+pub const HEADERS_MAX: usize = 128;
+
+/// Why an action cannot be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum EncodeError {
+    /// A line that Asterisk would cut or drop.
+    #[error("line {key} has {len} bytes, at most {LINE_BYTES_MAX} are allowed")]
+    LineTooLong {
+        /// The header.
+        key: &'static str,
+        /// Bytes of the whole line without its end.
+        len: usize,
+    },
+    /// More headers than Asterisk reads.
+    #[error("more than {HEADERS_MAX} headers")]
+    TooManyHeaders,
+    /// A field of a user event under a name that the action itself needs.
+    #[error("a user event cannot have a field of a reserved name")]
+    ReservedField,
+    /// A byte that would end the line: CR, LF or NUL.
+    #[error("CR, LF or NUL in the value of {key}")]
+    LineBreak {
+        /// The header.
+        key: &'static str,
+    },
+}
+
+/// Identifies an action and all that answers it. Made by [`crate::Session`], unique within its connection and
+/// across reconnects of one session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ActionId(pub(crate) u64);
+
+impl ActionId {
+    /// An id of the caller's choice, for use of the codec without [`crate::Session`].
+    pub fn new(number: u64) -> Self {
+        ActionId(number)
+    }
+
+    /// The id in an `ActionID:` value, or `None` where we did not make it.
+    pub fn parse(value: &[u8]) -> Option<Self> {
+        crate::wire::parse_u64(value.strip_prefix(b"ife-")?).map(ActionId)
+    }
+}
+
+impl fmt::Display for ActionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ife-{}", self.0)
+    }
+}
+
+/// Writes one action. The last guard before the wire: it refuses what would break a line even if a type let it by.
+pub(super) struct Writer<'a> {
+    out: &'a mut Vec<u8>,
+    start: usize,
+    headers: usize,
+}
+
+impl<'a> Writer<'a> {
+    pub(super) fn begin(out: &'a mut Vec<u8>, action: &'static str, id: &ActionId) -> Self {
+        let start = out.len();
+        out.extend_from_slice(format!("Action: {action}\r\nActionID: {id}\r\n").as_bytes());
+        Writer {
+            out,
+            start,
+            headers: 2,
+        }
+    }
+
+    pub(super) fn line(
+        &mut self,
+        key: &'static str,
+        value: impl AsRef<[u8]>,
+    ) -> Result<(), EncodeError> {
+        self.line_with(key, key, value.as_ref())
+    }
+
+    /// A line whose key is not fixed; `about` names it in errors.
+    pub(super) fn line_with(
+        &mut self,
+        about: &'static str,
+        key: &str,
+        value: &[u8],
+    ) -> Result<(), EncodeError> {
+        let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        if value.iter().any(breaks) || key.bytes().any(|byte| breaks(&byte) || byte == b':') {
+            return Err(EncodeError::LineBreak { key: about });
+        }
+        let len = key.len() + 2 + value.len();
+        if len > LINE_BYTES_MAX {
+            return Err(EncodeError::LineTooLong { key: about, len });
+        }
+        self.headers += 1;
+        if self.headers > HEADERS_MAX {
+            return Err(EncodeError::TooManyHeaders);
+        }
+        for part in [key.as_bytes(), b": ", value, b"\r\n"] {
+            self.out.extend_from_slice(part);
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(self) -> Result<(), EncodeError> {
+        self.out.extend_from_slice(b"\r\n");
+        Ok(())
+    }
+
+    pub(super) fn abandon(self, error: EncodeError) -> Result<(), EncodeError> {
+        self.out.truncate(self.start);
+        Err(error)
+    }
+}

@@ -1,0 +1,337 @@
+use std::collections::{HashMap, HashSet};
+
+use crate::event::{Channel, ChannelState, DialStatus, Event};
+use crate::session::Output;
+use crate::value::{ChannelName, RoomName, Uniqueid};
+
+/// Channels and rooms, kept in step by feeding every [`Output`] of a session in order.
+///
+/// Events and resyncs come out as the same [`Change`]s, so that whoever follows calls need not know which it was.
+/// Memory is bound by the number of channels that Asterisk has.
+#[derive(Debug, Default)]
+pub struct Model {
+    pub(super) channels: HashMap<Uniqueid, Entry>,
+    pub(super) rooms: HashMap<RoomName, HashSet<Uniqueid>>,
+    /// Things of which an event told since the resync under way began. Its lists may be older.
+    pub(super) fresher: Option<Fresher>,
+}
+
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) known: Known,
+    ringing: bool,
+}
+
+/// A channel that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// As last seen.
+    pub channel: Channel,
+    /// The room that it is in.
+    pub room: Option<RoomName>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Fresher {
+    pub(super) channels: HashSet<Uniqueid>,
+    pub(super) rooms: HashSet<RoomName>,
+    pub(super) members: HashSet<Uniqueid>,
+}
+
+/// What became different.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Change {
+    /// A channel is there.
+    Appeared(Channel),
+    /// A channel's far side rings.
+    Ringing(Uniqueid),
+    /// A channel is up: answered.
+    Up(Uniqueid),
+    /// A channel is gone.
+    Gone {
+        /// The channel.
+        channel: Channel,
+        /// Q.850 cause of `Hangup`; `None` when its end was not seen and a resync missed it.
+        cause: Option<u8>,
+    },
+    /// An `Originate` failed and there is no channel of that id: no `Hangup` will come.
+    NoChannel(Uniqueid),
+    /// A channel is in a room.
+    Joined {
+        /// The channel.
+        uniqueid: Uniqueid,
+        /// The room.
+        room: RoomName,
+    },
+    /// A channel is no longer in a room.
+    Left {
+        /// The channel.
+        uniqueid: Uniqueid,
+        /// The room.
+        room: RoomName,
+    },
+    /// A room is there.
+    RoomStarted(RoomName),
+    /// A room is gone.
+    RoomEnded(RoomName),
+    /// A resync was merged: the model is what Asterisk holds. Compare calls with it.
+    InStep,
+}
+
+impl Model {
+    /// An empty model.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The channel of that id.
+    pub fn channel(&self, id: &Uniqueid) -> Option<&Known> {
+        self.channels.get(id).map(|entry| &entry.known)
+    }
+
+    /// Whether the far side of that channel was seen to ring.
+    pub fn is_ringing(&self, id: &Uniqueid) -> bool {
+        self.channels.get(id).is_some_and(|entry| entry.ringing)
+    }
+
+    /// All channels, in no order.
+    pub fn channels(&self) -> impl Iterator<Item = &Known> {
+        self.channels.values().map(|entry| &entry.known)
+    }
+
+    /// The participants of a room, `None` when there is no such room.
+    pub fn members(&self, room: &RoomName) -> Option<impl Iterator<Item = &Known>> {
+        let members = self.rooms.get(room)?;
+        Some(members.iter().filter_map(|id| self.channel(id)))
+    }
+
+    /// All rooms, in no order.
+    pub fn rooms(&self) -> impl Iterator<Item = &RoomName> {
+        self.rooms.keys()
+    }
+
+    /// Takes in one output of the session and appends what became different to `changes`.
+    pub fn apply(&mut self, output: &Output, changes: &mut Vec<Change>) {
+        match output {
+            Output::Event(event) => self.event(event, changes),
+            Output::ResyncStarted => self.fresher = Some(Fresher::default()),
+            Output::Snapshot(snapshot) => self.snapshot(snapshot, changes),
+            Output::Gap(_) | Output::Down(_) | Output::ResyncFailed(_) => self.fresher = None,
+            Output::Connect | Output::Close | Output::Up(_) | Output::Answer { .. } => {}
+        }
+    }
+
+    fn event(&mut self, event: &Event, changes: &mut Vec<Change>) {
+        match event {
+            // The only event that makes a channel: any other may come after its `Hangup`.
+            Event::Newchannel(channel) => {
+                self.mark_fresher(channel);
+                self.update(channel, changes);
+            }
+            Event::Newstate(channel)
+            | Event::BridgeEnter { channel, .. }
+            | Event::BridgeLeave { channel, .. }
+            | Event::HangupRequest { channel, .. } => self.see(channel, changes),
+            Event::DialBegin { from, to } | Event::DialEnd { from, to, .. } => {
+                from.iter().for_each(|from| self.see(from, changes));
+                self.see(to, changes);
+            }
+            Event::DialState { to, status, .. } => {
+                self.see(to, changes);
+                if *status == DialStatus::Ringing {
+                    self.ring(&to.uniqueid, changes);
+                }
+            }
+            Event::Hangup { channel, cause } => self.hang_up(channel, Some(*cause), changes),
+            Event::OriginateResponse(result) => match &result.uniqueid {
+                Some(id) if !result.success && !self.channels.contains_key(id) => {
+                    changes.push(Change::NoChannel(id.clone()));
+                }
+                Some(_) | None => {}
+            },
+            Event::ConfbridgeStart { room } => self.start_room(room, changes),
+            Event::ConfbridgeEnd { room } => self.end_room(room, changes),
+            Event::ConfbridgeJoin { room, channel } => {
+                self.see(channel, changes);
+                self.join(room, &channel.uniqueid, changes);
+            }
+            Event::ConfbridgeLeave { room, channel } => {
+                self.leave(room, &channel.uniqueid, changes)
+            }
+            Event::Rename { uniqueid, new_name } => self.rename(uniqueid, new_name.as_bytes()),
+            Event::FullyBooted { .. }
+            | Event::Shutdown { .. }
+            | Event::ConfbridgeMute { .. }
+            | Event::VarSet { .. }
+            | Event::UserEvent { .. }
+            | Event::DtmfEnd { .. }
+            | Event::Unknown(_)
+            | Event::Malformed { .. } => {}
+        }
+    }
+
+    /// A channel shown by an event; of no effect when it is not known, be it gone or missed.
+    fn see(&mut self, channel: &Channel, changes: &mut Vec<Change>) {
+        if self.channels.contains_key(&channel.uniqueid) {
+            self.mark_fresher(channel);
+            self.update(channel, changes);
+        }
+    }
+
+    fn mark_fresher(&mut self, channel: &Channel) {
+        if let Some(fresher) = &mut self.fresher {
+            fresher.channels.insert(channel.uniqueid.clone());
+        }
+    }
+
+    /// Makes or updates a channel.
+    pub(super) fn update(&mut self, channel: &Channel, changes: &mut Vec<Change>) {
+        let id = &channel.uniqueid;
+        let was_up = match self.channels.get_mut(id) {
+            Some(entry) => {
+                let was_up = entry.known.channel.state == ChannelState::Up;
+                // Answered is for good: a late event does not take it back.
+                let state = if was_up {
+                    ChannelState::Up
+                } else {
+                    channel.state
+                };
+                entry.known.channel = Channel {
+                    state,
+                    ..channel.clone()
+                };
+                was_up
+            }
+            None => {
+                let known = Known {
+                    channel: channel.clone(),
+                    room: None,
+                };
+                self.channels.insert(
+                    id.clone(),
+                    Entry {
+                        known,
+                        ringing: false,
+                    },
+                );
+                changes.push(Change::Appeared(channel.clone()));
+                false
+            }
+        };
+        if channel.state == ChannelState::Ringing {
+            self.ring(id, changes);
+        }
+        if channel.state == ChannelState::Up && !was_up {
+            changes.push(Change::Up(id.clone()));
+        }
+    }
+
+    fn ring(&mut self, id: &Uniqueid, changes: &mut Vec<Change>) {
+        if let Some(entry) = self.channels.get_mut(id)
+            && !entry.ringing
+        {
+            entry.ringing = true;
+            changes.push(Change::Ringing(id.clone()));
+        }
+    }
+
+    pub(super) fn hang_up(
+        &mut self,
+        channel: &Channel,
+        cause: Option<u8>,
+        changes: &mut Vec<Change>,
+    ) {
+        let id = &channel.uniqueid;
+        self.mark_fresher(channel);
+        if let Some(room) = self
+            .channels
+            .get(id)
+            .and_then(|entry| entry.known.room.clone())
+        {
+            self.leave(&room, id, changes);
+        }
+        self.channels.remove(id);
+        changes.push(Change::Gone {
+            channel: channel.clone(),
+            cause,
+        });
+    }
+
+    pub(super) fn start_room(&mut self, room: &RoomName, changes: &mut Vec<Change>) {
+        self.touch_room(room);
+        if !self.rooms.contains_key(room) {
+            self.rooms.insert(room.clone(), HashSet::new());
+            changes.push(Change::RoomStarted(room.clone()));
+        }
+    }
+
+    pub(super) fn end_room(&mut self, room: &RoomName, changes: &mut Vec<Change>) {
+        self.touch_room(room);
+        for id in self.rooms.get(room).cloned().unwrap_or_default() {
+            self.leave(room, &id, changes);
+        }
+        if self.rooms.remove(room).is_some() {
+            changes.push(Change::RoomEnded(room.clone()));
+        }
+    }
+
+    pub(super) fn join(&mut self, room: &RoomName, id: &Uniqueid, changes: &mut Vec<Change>) {
+        self.start_room(room, changes);
+        let Some(entry) = self.channels.get_mut(id) else {
+            return;
+        };
+        let before = entry.known.room.replace(room.clone());
+        self.touch_member(id);
+        if before.as_ref() == Some(room) {
+            return;
+        }
+        if let Some(before) = before {
+            self.rooms.entry(before.clone()).or_default().remove(id);
+            changes.push(Change::Left {
+                uniqueid: id.clone(),
+                room: before,
+            });
+        }
+        self.rooms
+            .entry(room.clone())
+            .or_default()
+            .insert(id.clone());
+        changes.push(Change::Joined {
+            uniqueid: id.clone(),
+            room: room.clone(),
+        });
+    }
+
+    pub(super) fn leave(&mut self, room: &RoomName, id: &Uniqueid, changes: &mut Vec<Change>) {
+        self.touch_member(id);
+        if let Some(members) = self.rooms.get_mut(room)
+            && members.remove(id)
+        {
+            if let Some(entry) = self.channels.get_mut(id) {
+                entry.known.room = None;
+            }
+            changes.push(Change::Left {
+                uniqueid: id.clone(),
+                room: room.clone(),
+            });
+        }
+    }
+
+    fn rename(&mut self, id: &Uniqueid, name: &[u8]) {
+        if let (Some(entry), Ok(name)) = (self.channels.get_mut(id), ChannelName::parse(name)) {
+            entry.known.channel.name = name;
+        }
+    }
+
+    fn touch_room(&mut self, room: &RoomName) {
+        if let Some(fresher) = &mut self.fresher {
+            fresher.rooms.insert(room.clone());
+        }
+    }
+
+    fn touch_member(&mut self, id: &Uniqueid) {
+        if let Some(fresher) = &mut self.fresher {
+            fresher.members.insert(id.clone());
+        }
+    }
+}

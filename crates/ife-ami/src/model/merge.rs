@@ -1,0 +1,87 @@
+use std::collections::HashSet;
+
+use super::book::{Change, Fresher, Model};
+use super::{Room, Snapshot};
+use crate::value::{RoomName, Uniqueid};
+
+impl Model {
+    /// Merges the lists of a resync. What an event told since it began wins over what the lists say.
+    pub(super) fn snapshot(&mut self, snapshot: &Snapshot, changes: &mut Vec<Change>) {
+        let fresher = self.fresher.take().unwrap_or_default();
+        for channel in &snapshot.channels {
+            if !fresher.channels.contains(&channel.uniqueid) {
+                self.update(channel, changes);
+            }
+        }
+        for room in &snapshot.rooms {
+            self.merge_room(room, &fresher, changes);
+        }
+        // With an unreadable row, what seems to be missing may be that row.
+        if snapshot.unreadable == 0 {
+            self.end_vanished(snapshot, &fresher, changes);
+        }
+        changes.push(Change::InStep);
+    }
+
+    fn merge_room(&mut self, room: &Room, fresher: &Fresher, changes: &mut Vec<Change>) {
+        if !fresher.rooms.contains(&room.name) {
+            self.start_room(&room.name, changes);
+        }
+        for member in &room.members {
+            let id = &member.channel.uniqueid;
+            if fresher.members.contains(id)
+                || (fresher.channels.contains(id) && !self.channels.contains_key(id))
+            {
+                continue;
+            }
+            self.update(&member.channel, changes);
+            self.join(&room.name, id, changes);
+        }
+    }
+
+    fn end_vanished(&mut self, snapshot: &Snapshot, fresher: &Fresher, changes: &mut Vec<Change>) {
+        let mut present: HashSet<&Uniqueid> = snapshot
+            .channels
+            .iter()
+            .map(|channel| &channel.uniqueid)
+            .collect();
+        let mut seated: HashSet<(&RoomName, &Uniqueid)> = HashSet::new();
+        for room in &snapshot.rooms {
+            // A channel that came between two lists is in the later one alone.
+            present.extend(room.members.iter().map(|member| &member.channel.uniqueid));
+            seated.extend(
+                room.members
+                    .iter()
+                    .map(|member| (&room.name, &member.channel.uniqueid)),
+            );
+        }
+        let gone = self
+            .channels
+            .values()
+            .map(|entry| entry.known.channel.clone())
+            .filter(|channel| {
+                !present.contains(&channel.uniqueid)
+                    && !fresher.channels.contains(&channel.uniqueid)
+            });
+        for channel in gone.collect::<Vec<_>>() {
+            self.hang_up(&channel, None, changes);
+        }
+        let left = self
+            .rooms
+            .iter()
+            .flat_map(|(room, members)| members.iter().map(move |id| (room.clone(), id.clone())));
+        let left = left
+            .filter(|(room, id)| !seated.contains(&(room, id)) && !fresher.members.contains(id));
+        for (room, id) in left.collect::<Vec<_>>() {
+            self.leave(&room, &id, changes);
+        }
+        let listed: HashSet<&RoomName> = snapshot.rooms.iter().map(|room| &room.name).collect();
+        let ended = self
+            .rooms
+            .keys()
+            .filter(|room| !listed.contains(room) && !fresher.rooms.contains(*room));
+        for room in ended.cloned().collect::<Vec<_>>() {
+            self.end_room(&room, changes);
+        }
+    }
+}

@@ -1,0 +1,73 @@
+use std::collections::VecDeque;
+
+use crate::event::{Channel, channel_row};
+use crate::value::{RoomName, Uniqueid};
+use crate::wire::Message;
+
+/// All channels and rooms, as the lists of one resync gave them.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Snapshot {
+    /// Channels.
+    pub channels: Vec<Channel>,
+    /// Rooms. Participants are counted by rows: `Parties` and `BridgeNumChannels` count announcers as well.
+    pub rooms: Vec<Room>,
+    /// Rows that could not be read. With any of them, a thing that is not here may still exist.
+    pub unreadable: usize,
+}
+
+/// A conference room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Room {
+    /// Its name.
+    pub name: RoomName,
+    /// Its participants.
+    pub members: Vec<Member>,
+}
+
+/// A participant of a room.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Member {
+    /// Its channel.
+    pub channel: Channel,
+    /// Whether it is muted.
+    pub muted: bool,
+}
+
+impl Snapshot {
+    /// The channel of that id.
+    pub fn channel(&self, id: &Uniqueid) -> Option<&Channel> {
+        self.channels.iter().find(|channel| channel.uniqueid == *id)
+    }
+
+    pub(crate) fn add_channels(&mut self, rows: &[Message]) {
+        for row in rows {
+            match channel_row(row.view()) {
+                Ok(channel) => self.channels.push(channel),
+                Err(_) => self.unreadable += 1,
+            }
+        }
+    }
+
+    pub(crate) fn room_names(rows: &[Message]) -> VecDeque<RoomName> {
+        // A room under a name that we would not give is somebody else's.
+        rows.iter()
+            .filter_map(|row| RoomName::parse(row.view().first("Conference")?).ok())
+            .collect()
+    }
+
+    pub(crate) fn add_room(&mut self, mut room: Room, rows: &[Message]) {
+        for row in rows {
+            match channel_row(row.view()) {
+                Ok(channel) => {
+                    let muted = row
+                        .view()
+                        .first("Muted")
+                        .is_some_and(|value| value.eq_ignore_ascii_case(b"yes"));
+                    room.members.push(Member { channel, muted });
+                }
+                Err(_) => self.unreadable += 1,
+            }
+        }
+        self.rooms.push(room);
+    }
+}

@@ -1,0 +1,125 @@
+use std::time::Duration;
+
+use crate::value::{DialToken, Secret};
+use crate::wire::Limits;
+
+/// How a session logs in, how long it waits and how much it holds.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Account name, a section of manager.conf.
+    pub username: DialToken,
+    /// Its secret.
+    pub secret: Secret,
+    /// How the secret is proved.
+    pub auth: Auth,
+    /// What a peer may make the decoder hold.
+    pub limits: Limits,
+    /// Waits.
+    pub timers: Timers,
+    /// Pauses between connection attempts.
+    pub backoff: Backoff,
+    /// Most events held for [`super::Session::poll_output`]. Above three quarters of it, events that only inform are
+    /// dropped; when it is full every event is dropped, and a resync follows once the queue has been drained.
+    pub queue_events_max: usize,
+    /// Most actions under way. A further one is refused.
+    pub actions_max: usize,
+    /// Most rows of one list. A longer one is an error of its action.
+    pub list_rows_max: usize,
+    /// Whether events of no type of ours are handed on. Off, they are counted and dropped.
+    pub keep_unknown: bool,
+}
+
+/// How the secret is proved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Auth {
+    /// Challenge and MD5. Hides the secret alone; loopback or TLS protects the session.
+    Md5,
+    /// The secret itself, for TLS.
+    Plain,
+}
+
+/// Waits of a session.
+#[derive(Debug, Clone, Copy)]
+pub struct Timers {
+    /// From an open transport to an accepted login.
+    pub login_max: Duration,
+    /// From an accepted login to `FullyBooted`. An account that may not read system events never sees it, so the
+    /// session goes on without it then.
+    pub booted_max: Duration,
+    /// From an action to its answer, lists included.
+    pub action_max: Duration,
+    /// Between two heartbeats.
+    pub ping_every: Duration,
+    /// From a heartbeat to its answer. Then the connection is given up.
+    pub ping_max: Duration,
+    /// Between two resyncs without a cause, `None` for none. Only the first of two missed events heals by itself.
+    pub resync_every: Option<Duration>,
+    /// From a resync that failed to the next.
+    pub resync_retry: Duration,
+}
+
+/// Pauses between connection attempts: doubled each time, half of each at random.
+#[derive(Debug, Clone, Copy)]
+pub struct Backoff {
+    /// The first pause.
+    pub first: Duration,
+    /// The longest pause, and the one after a refused login. A connection that held that long starts anew.
+    pub max: Duration,
+}
+
+/// A random number for one pause, drawn by the caller; the session has no randomness of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Jitter(pub u16);
+
+impl Config {
+    /// The defaults for an account.
+    pub fn new(username: DialToken, secret: Secret) -> Self {
+        Config {
+            username,
+            secret,
+            auth: Auth::Md5,
+            limits: Limits::default(),
+            timers: Timers::default(),
+            backoff: Backoff::default(),
+            queue_events_max: 16 * 1024,
+            actions_max: 1024,
+            list_rows_max: 20_000,
+            keep_unknown: false,
+        }
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        Timers {
+            login_max: Duration::from_secs(5),
+            booted_max: Duration::from_secs(10),
+            action_max: Duration::from_secs(10),
+            ping_every: Duration::from_secs(5),
+            ping_max: Duration::from_secs(5),
+            resync_every: Some(Duration::from_secs(5)),
+            resync_retry: Duration::from_secs(1),
+        }
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Backoff {
+            first: Duration::from_millis(200),
+            max: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Backoff {
+    /// The pause before attempt `attempt` (0 is the first after a loss): between half of the doubled pause and all
+    /// of it.
+    pub fn pause(&self, attempt: u32, jitter: Jitter) -> Duration {
+        let doubled = self
+            .first
+            .saturating_mul(1u32.checked_shl(attempt).unwrap_or(u32::MAX));
+        let full = doubled.min(self.max);
+        full / 2 + full.mul_f64(f64::from(jitter.0) / f64::from(u16::MAX) / 2.0)
+    }
+}

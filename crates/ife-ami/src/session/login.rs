@@ -1,0 +1,138 @@
+//! From the banner to a session that is up, and from there down again.
+
+use md5::{Digest, Md5};
+
+use super::output::{DownReason, Outcome, Output, Up};
+use super::pending::Owner;
+use super::{Auth, Phase, Session};
+use crate::action::Action;
+use crate::value::DialToken;
+use crate::wire::{Message, Text};
+
+const BANNER: &[u8] = b"Asterisk Call Manager/";
+
+/// Two accounts of Asterisk's start, in whole seconds and over a network, are the same start within this.
+const SAME_BOOT_S: u64 = 5;
+
+impl Session {
+    pub(super) fn banner(&mut self, line: &[u8]) {
+        let Some(version) = line.strip_prefix(BANNER) else {
+            return self.close(DownReason::NotAmi(Text::from(line)));
+        };
+        self.version = Text::from(version);
+        self.phase = Phase::LoggingIn {
+            deadline: self.clock + self.config.timers.login_max,
+        };
+        let action = match self.config.auth {
+            Auth::Md5 => Action::Challenge,
+            Auth::Plain => Action::LoginPlain {
+                username: self.config.username.clone(),
+                secret: self.config.secret.clone(),
+            },
+        };
+        self.send_login(&action);
+    }
+
+    fn send_login(&mut self, action: &Action) {
+        if let Err(error) = self.send(action, Owner::Login) {
+            self.close(DownReason::LoginUnsendable(error));
+        }
+    }
+
+    pub(super) fn login_answer(&mut self, outcome: Outcome) {
+        let refused = |words| DownReason::LoginRefused(words);
+        match outcome {
+            Outcome::Success(message) => self.login_step(&message),
+            Outcome::Error(words) => self.close(refused(words)),
+            Outcome::TimedOut => self.close(DownReason::LoginTimeout),
+            Outcome::Queued | Outcome::List(_) | Outcome::ListTooLong => {
+                self.close(refused(Text::from("unexpected answer")));
+            }
+            Outcome::Lost => {}
+        }
+    }
+
+    /// The answer to a challenge has `Challenge:`, the one to a login has not.
+    fn login_step(&mut self, message: &Message) {
+        let Some(challenge) = message.view().first("Challenge") else {
+            self.phase = Phase::Booting {
+                deadline: self.clock + self.config.timers.booted_max,
+            };
+            return;
+        };
+        match DialToken::parse(response_key(challenge, self.config.secret.reveal())) {
+            Ok(key) => self.send_login(&Action::LoginMd5 {
+                username: self.config.username.clone(),
+                key,
+            }),
+            // 32 hex digits are in the alphabet.
+            Err(_) => self.close(DownReason::LoginRefused(Text::from("no key"))),
+        }
+    }
+
+    pub(super) fn booted(&mut self, uptime_s: Option<u64>) {
+        if matches!(self.phase, Phase::Booting { .. }) {
+            self.enter_up(uptime_s);
+        }
+    }
+
+    pub(super) fn enter_up(&mut self, uptime_s: Option<u64>) {
+        let now = self.clock;
+        let booted_at =
+            uptime_s.and_then(|seconds| now.checked_sub(std::time::Duration::from_secs(seconds)));
+        let restarted = match (self.booted_at, booted_at) {
+            (Some(before), Some(at)) => {
+                at.saturating_duration_since(before).as_secs() > SAME_BOOT_S
+            }
+            _ => false,
+        };
+        self.booted_at = booted_at.or(self.booted_at);
+        self.phase = Phase::Up { since: now };
+        self.stats.logins += 1;
+        self.next_ping = now + self.config.timers.ping_every;
+        self.resync_at = Some(now);
+        self.outputs.push_back(Output::Up(Up {
+            version: self.version.clone(),
+            uptime_s,
+            restarted,
+        }));
+        self.begin_resync_if_due();
+    }
+
+    /// Gives the connection up: the caller is told to close it.
+    pub(super) fn close(&mut self, reason: DownReason) {
+        if !self.is_connected() {
+            return;
+        }
+        let refused = matches!(reason, DownReason::LoginRefused(_) | DownReason::NotAmi(_));
+        self.down(reason);
+        self.phase = Phase::Closing { refused };
+        self.outputs.push_back(Output::Close);
+    }
+
+    /// Answers everything under way and tells why. Nothing is kept for the next connection: an action that may
+    /// have been done is never sent twice.
+    pub(super) fn down(&mut self, reason: DownReason) {
+        while let Some(lost) = self.pending.lose_one() {
+            if lost.owner == Owner::User {
+                self.outputs.push_back(Output::Answer {
+                    id: lost.id,
+                    outcome: Outcome::Lost,
+                });
+            }
+        }
+        self.resync = None;
+        self.resync_at = None;
+        self.transmit.clear();
+        self.overflowed = false;
+        self.outputs.push_back(Output::Down(reason));
+    }
+}
+
+fn response_key(challenge: &[u8], secret: &str) -> String {
+    let digest = Md5::new()
+        .chain_update(challenge)
+        .chain_update(secret.as_bytes())
+        .finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}

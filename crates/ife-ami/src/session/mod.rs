@@ -1,0 +1,407 @@
+//! The session: connection, login, heartbeat, actions, lists, resync.
+
+mod config;
+mod login;
+mod output;
+mod pending;
+mod resync;
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+pub use config::{Auth, Backoff, Config, Jitter, Timers};
+pub use output::{DownReason, GapReason, Outcome, Output, ResyncError, Stats, SubmitError, Up};
+
+use crate::action::{Action, ActionId};
+use crate::event::Event;
+use crate::wire::{Decoder, Frame, Kind, MessageRef, SkipReason, Text};
+use pending::{Done, Owner, Pending};
+use resync::Resync;
+
+/// Pieces in which input is decoded, so that one large read does not grow the buffer.
+const PIECE_BYTES: usize = 64 * 1024;
+
+/// A manager session that reconnects for ever. It does no input or output and has no clock.
+///
+/// Methods are of these kinds, as in quinn-proto:
+/// - `handle_*` take in what happened: the transport opened, closed, gave bytes, a deadline came;
+/// - [`Session::submit`] takes an action;
+/// - `poll_*` give what to do: bytes to write, outputs in order, the next deadline. Drain `poll_transmit` and
+///   `poll_output` after every `handle_*` and `submit`, then arm a timer for `poll_timeout`.
+///
+/// ```text
+/// Connecting -> Banner -> LoggingIn -> Booting -> Up
+///     ^            |          |           |        |
+///     |            +----------+-----------+--------+--> Closing --handle_closed--> Waiting
+///     +------------------------------- the pause is over -----------------------------+
+/// ```
+///
+/// The transport is the caller's, TLS included. A task that only reads into a bounded queue keeps Asterisk from
+/// dropping the session (it allows about 3,000 unread events); if that queue overflows, call
+/// [`Session::handle_lost_bytes`].
+#[derive(Debug)]
+pub struct Session {
+    config: Config,
+    phase: Phase,
+    decoder: Decoder,
+    pending: Pending,
+    resync: Option<Resync>,
+    /// When the next resync is due, `None` when none is planned.
+    resync_at: Option<Instant>,
+    next_ping: Instant,
+    next_id: u64,
+    /// Failed attempts in a row.
+    attempt: u32,
+    version: Text,
+    /// When Asterisk started, by its own account at the last login.
+    booted_at: Option<Instant>,
+    transmit: Vec<u8>,
+    outputs: VecDeque<Output>,
+    events_queued: usize,
+    overflowed: bool,
+    /// Asterisk said that it stops; what follows is the end of the connection.
+    shutting_down: bool,
+    clock: Instant,
+    stats: Stats,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Phase {
+    Connecting,
+    Banner { deadline: Instant },
+    LoggingIn { deadline: Instant },
+    Booting { deadline: Instant },
+    Up { since: Instant },
+    Closing { refused: bool },
+    Waiting { until: Instant },
+}
+
+impl Session {
+    /// A session that wants to connect at once.
+    pub fn new(config: Config, now: Instant) -> Self {
+        let mut session = Session {
+            decoder: Decoder::new(config.limits),
+            config,
+            phase: Phase::Connecting,
+            pending: Pending::default(),
+            resync: None,
+            resync_at: None,
+            next_ping: now,
+            next_id: 1,
+            attempt: 0,
+            version: Text::default(),
+            booted_at: None,
+            transmit: Vec::new(),
+            outputs: VecDeque::new(),
+            events_queued: 0,
+            overflowed: false,
+            shutting_down: false,
+            clock: now,
+            stats: Stats::default(),
+        };
+        session.outputs.push_back(Output::Connect);
+        session
+    }
+
+    /// Whether actions are accepted.
+    pub fn is_up(&self) -> bool {
+        matches!(self.phase, Phase::Up { .. })
+    }
+
+    /// Counters.
+    pub fn stats(&self) -> Stats {
+        self.stats
+    }
+
+    /// Bytes to write, everything that is due.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        if self.transmit.is_empty() {
+            None
+        } else {
+            Some(std::mem::take(&mut self.transmit))
+        }
+    }
+
+    /// The next thing to do or to know.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        let output = self.outputs.pop_front()?;
+        if matches!(output, Output::Event(_)) {
+            self.events_queued -= 1;
+        }
+        if self.overflowed && self.events_queued <= self.config.queue_events_max / 2 {
+            self.overflowed = false;
+            self.gap(GapReason::QueueFull);
+        }
+        Some(output)
+    }
+
+    /// When to call [`Session::handle_timeout`] at the latest. It may have passed already.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let phase = match self.phase {
+            Phase::Connecting | Phase::Closing { .. } => return None,
+            Phase::Waiting { until } => return Some(until),
+            Phase::Banner { deadline }
+            | Phase::LoggingIn { deadline }
+            | Phase::Booting { deadline } => Some(deadline),
+            Phase::Up { .. } => [Some(self.next_ping), self.resync_due()]
+                .into_iter()
+                .flatten()
+                .min(),
+        };
+        [phase, self.pending.next_deadline()]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Takes an action. Its answer comes as [`Output::Answer`] under the id returned, whatever happens.
+    ///
+    /// # Errors
+    /// When not logged in, when too much is under way, when the action breaks a limit of Asterisk.
+    pub fn submit(&mut self, now: Instant, action: &Action) -> Result<ActionId, SubmitError> {
+        self.clock = now;
+        if action.belongs_to_session() {
+            Err(SubmitError::Reserved)
+        } else if !self.is_up() {
+            Err(SubmitError::NotUp)
+        } else if self.pending.len() >= self.config.actions_max {
+            Err(SubmitError::Busy)
+        } else {
+            Ok(self.send(action, Owner::User)?)
+        }
+    }
+
+    /// Asks for a resync now, besides those that the session begins by itself.
+    pub fn request_resync(&mut self, now: Instant) {
+        self.resync_at = Some(now);
+        self.handle_timeout(now);
+    }
+
+    /// The transport is open.
+    pub fn handle_connected(&mut self, now: Instant) {
+        self.clock = now;
+        if self.phase == Phase::Connecting {
+            self.decoder = Decoder::new(self.config.limits);
+            self.transmit.clear();
+            self.shutting_down = false;
+            self.phase = Phase::Banner {
+                deadline: now + self.config.timers.login_max,
+            };
+        }
+    }
+
+    /// The transport is closed, or could not be opened. `jitter` is drawn anew for each call.
+    pub fn handle_closed(&mut self, now: Instant, jitter: Jitter) {
+        self.clock = now;
+        let refused = match self.phase {
+            Phase::Waiting { .. } => return,
+            Phase::Closing { refused } => refused,
+            Phase::Connecting
+            | Phase::Banner { .. }
+            | Phase::LoggingIn { .. }
+            | Phase::Booting { .. }
+            | Phase::Up { .. } => {
+                self.down(if self.shutting_down {
+                    DownReason::Shutdown
+                } else {
+                    DownReason::PeerClosed
+                });
+                false
+            }
+        };
+        let attempt = if refused { u32::MAX } else { self.attempt };
+        self.attempt = self.attempt.saturating_add(1);
+        self.phase = Phase::Waiting {
+            until: now + self.config.backoff.pause(attempt, jitter),
+        };
+    }
+
+    /// Bytes were read.
+    pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
+        self.clock = now;
+        self.stats.bytes += bytes.len() as u64;
+        // The decoder is taken out while it lends its frames to the rest of the session.
+        let mut decoder = std::mem::replace(&mut self.decoder, Decoder::new(self.config.limits));
+        for piece in bytes.chunks(PIECE_BYTES) {
+            if !self.is_connected() {
+                break;
+            }
+            decoder.push(piece);
+            while self.is_connected() {
+                match decoder.next_frame() {
+                    Ok(Some(frame)) => self.frame(frame),
+                    Ok(None) => break,
+                    Err(error) => self.close(DownReason::Stream(error)),
+                }
+            }
+        }
+        self.decoder = decoder;
+        self.begin_resync_if_due();
+    }
+
+    /// Bytes were read and could not be kept. All up to the next empty line is given up, and a resync follows.
+    pub fn handle_lost_bytes(&mut self, now: Instant) {
+        self.clock = now;
+        self.decoder.lose_sync();
+        match self.phase {
+            Phase::Up { .. } => self.gap(GapReason::Skipped(SkipReason::LostBytes)),
+            // A login without its answers cannot succeed; its deadline ends it.
+            Phase::Connecting
+            | Phase::Banner { .. }
+            | Phase::LoggingIn { .. }
+            | Phase::Booting { .. }
+            | Phase::Closing { .. }
+            | Phase::Waiting { .. } => {}
+        }
+        self.begin_resync_if_due();
+    }
+
+    /// Time has passed. Harmless when nothing was due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.clock = now;
+        match self.phase {
+            Phase::Connecting | Phase::Closing { .. } => return,
+            Phase::Waiting { until } => {
+                if until <= now {
+                    self.phase = Phase::Connecting;
+                    self.outputs.push_back(Output::Connect);
+                }
+                return;
+            }
+            Phase::Banner { deadline } | Phase::LoggingIn { deadline } => {
+                if deadline <= now {
+                    return self.close(DownReason::LoginTimeout);
+                }
+            }
+            Phase::Booting { deadline } => {
+                if deadline <= now {
+                    self.enter_up(None);
+                }
+            }
+            Phase::Up { since } => {
+                if now.saturating_duration_since(since) >= self.config.backoff.max {
+                    self.attempt = 0;
+                }
+            }
+        }
+        while let Some(done) = self.pending.expire(now) {
+            self.done(done);
+        }
+        self.ping_if_due();
+        self.begin_resync_if_due();
+    }
+
+    fn is_connected(&self) -> bool {
+        match self.phase {
+            Phase::Banner { .. }
+            | Phase::LoggingIn { .. }
+            | Phase::Booting { .. }
+            | Phase::Up { .. } => true,
+            Phase::Connecting | Phase::Closing { .. } | Phase::Waiting { .. } => false,
+        }
+    }
+
+    fn frame(&mut self, frame: Frame<'_>) {
+        match frame {
+            Frame::Banner(line) => self.banner(line),
+            Frame::Message(message) => {
+                self.stats.messages += 1;
+                match message.kind() {
+                    Kind::Event(name) => self.event(name, message),
+                    Kind::Response(status) => {
+                        if let Some(done) = self.pending.response(status, message) {
+                            self.done(done);
+                        }
+                    }
+                    Kind::Other => self.stats.malformed += 1,
+                }
+            }
+            Frame::Skipped { reason, .. } => {
+                self.stats.skipped += 1;
+                // Bytes lost were reported when they were lost.
+                if reason != SkipReason::LostBytes {
+                    self.gap(GapReason::Skipped(reason));
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, name: &[u8], message: MessageRef<'_>) {
+        if let Ok(done) = self.pending.row(message, self.config.list_rows_max) {
+            if let Some(done) = done {
+                self.done(done);
+            }
+            return;
+        }
+        let event = Event::parse(name, message);
+        if let Event::FullyBooted { uptime_s } = event {
+            self.booted(uptime_s);
+        }
+        self.stats.unknown += u64::from(matches!(event, Event::Unknown(_)));
+        self.stats.malformed += u64::from(matches!(event, Event::Malformed { .. }));
+        self.shutting_down |= matches!(event, Event::Shutdown { .. });
+        if self.config.keep_unknown || !matches!(event, Event::Unknown(_)) {
+            self.queue_event(event);
+        }
+    }
+
+    fn queue_event(&mut self, event: Event) {
+        let max = self.config.queue_events_max;
+        if self.overflowed || self.events_queued >= max {
+            self.overflowed = true;
+            self.stats.dropped += 1;
+        } else if event.is_informative() && self.events_queued >= max / 4 * 3 {
+            self.stats.dropped += 1;
+        } else {
+            self.events_queued += 1;
+            self.outputs.push_back(Output::Event(event));
+        }
+    }
+
+    fn done(&mut self, done: Done) {
+        match done.owner {
+            Owner::User => self.outputs.push_back(Output::Answer {
+                id: done.id,
+                outcome: done.outcome,
+            }),
+            Owner::Login => self.login_answer(done.outcome),
+            Owner::Resync => self.resync_answer(done.outcome),
+            Owner::Ping => match done.outcome {
+                Outcome::TimedOut => self.close(DownReason::HeartbeatLost),
+                // An error is an answer as well.
+                Outcome::Success(_)
+                | Outcome::Error(_)
+                | Outcome::Queued
+                | Outcome::List(_)
+                | Outcome::ListTooLong
+                | Outcome::Lost => {}
+            },
+        }
+    }
+
+    fn send(
+        &mut self,
+        action: &Action,
+        owner: Owner,
+    ) -> Result<ActionId, crate::action::EncodeError> {
+        let id = ActionId(self.next_id);
+        action.encode(&id, &mut self.transmit)?;
+        self.next_id += 1;
+        let timers = &self.config.timers;
+        let wait = match owner {
+            Owner::Ping => timers.ping_max,
+            Owner::Login => timers.login_max,
+            Owner::User | Owner::Resync => timers.action_max,
+        };
+        self.pending.insert(id, action, owner, self.clock, wait);
+        Ok(id)
+    }
+
+    fn ping_if_due(&mut self) {
+        if self.is_up() && self.next_ping <= self.clock {
+            self.next_ping = self.clock + self.config.timers.ping_every;
+            // A ping has no value that could fail to be written.
+            let _ = self.send(&Action::Ping, Owner::Ping);
+        }
+    }
+}
