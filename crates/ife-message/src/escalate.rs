@@ -45,10 +45,14 @@ impl Escalate {
         }
         let payload = &message.payload;
         let trace_id = message.trace_id.as_ref().unwrap_or(&message.id);
-        let trace_id = TraceId::parse(trace_id.as_bytes()).map_err(|_| MessageError::Member {
-            member: "traceId",
-            why: "must be 8 to 128 of [A-Za-z0-9._:-]; without it the id stands in",
-        })?;
+        // No trimming here: JSON has no white space to forgive.
+        let trace_id = TraceId::parse(trace_id.as_bytes())
+            .ok()
+            .filter(|parsed| parsed.as_str() == trace_id)
+            .ok_or(MessageError::Member {
+                member: "traceId",
+                why: "must be 8 to 128 of [A-Za-z0-9._:-]; without it the id stands in",
+            })?;
         let conversation_id = match name(payload, "conversation_id", "payload.conversation_id")? {
             Some(id) => Some(id),
             None => message.conversation_id.clone(),

@@ -1,9 +1,6 @@
 //! IFMessage v1.0: the envelope in which InfraFabric's parts talk to each other. Schema: `docs/schema/ifmessage.schema.json`.
 
-use base64::{
-    Engine,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
@@ -90,6 +87,19 @@ pub enum MessageError {
     /// There is one and it does not verify.
     #[error(transparent)]
     BadSignature(#[from] BadSignature),
+}
+
+impl MessageError {
+    /// Short name, the same in the test vectors and in every implementation.
+    pub fn code(&self) -> &'static str {
+        match self {
+            MessageError::Json(_) => "json",
+            MessageError::Shape(_) => "shape",
+            MessageError::Member { .. } => "member",
+            MessageError::Unsigned => "unsigned",
+            MessageError::BadSignature(_) => "signature",
+        }
+    }
 }
 
 impl IfMessage {
@@ -214,12 +224,7 @@ fn from_object(object: SignatureObject) -> Option<MessageSignature> {
         .map(|kid| Kid::parse(kid.as_bytes()))
         .transpose()
         .ok()?;
-    let engine = if object.sig.len() == 88 {
-        STANDARD.decode(&object.sig)
-    } else {
-        URL_SAFE_NO_PAD.decode(&object.sig)
-    };
-    let sig = engine.ok()?.try_into().ok()?;
+    let sig = URL_SAFE_NO_PAD.decode(&object.sig).ok()?.try_into().ok()?;
     Some(MessageSignature { kid, sig })
 }
 
