@@ -55,10 +55,9 @@ proc_kill() {
 # Last started, first stopped.
 proc_stop_all() {
 	local file
-	for file in $(ls -t "$STACK/run/"*.pid 2>/dev/null); do
-		file=${file##*/}
+	while read -r file; do
 		proc_stop "${file%.pid}"
-	done
+	done < <(cd "$STACK/run" 2>/dev/null && find . -name '*.pid' -printf '%T@ %f\n' | sort -rn | cut -d ' ' -f 2)
 }
 
 # wait_until SECONDS COMMAND...: polls every 50 ms.

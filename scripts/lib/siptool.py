@@ -14,6 +14,7 @@ It shares no code with the project, so that what it says about the log is a seco
 
 import argparse
 import collections
+import hashlib
 import json
 import pathlib
 import random
@@ -193,9 +194,10 @@ def entries(log_dir):
         offset = 0
         for index in range(bundle * 256, bundle * 256 + width):
             length = int.from_bytes(data[offset : offset + 2], "big")
-            entry = json.loads(data[offset + 2 : offset + 2 + length])
+            raw = data[offset + 2 : offset + 2 + length]
             offset += 2 + length
-            entry["index"] = index
+            entry = json.loads(raw)
+            entry["index"], entry["leaf"] = index, hashlib.sha256(b"\0" + raw).hexdigest()
             yield entry
 
 

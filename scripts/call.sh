@@ -1,0 +1,17 @@
+#!/usr/bin/env bash
+# One signed call through the deployment that `make up` started.
+#
+# usage: scripts/call.sh EXPERT HAZARD [--unsigned]
+#        scripts/call.sh expert-security@external.advisor security
+set -uo pipefail
+. "$(dirname "$0")/lib/stack.sh"
+
+[ $# -ge 2 ] || die "usage: scripts/call.sh EXPERT HAZARD [--unsigned]"
+{ stack_load "$IFE_TARGET/up" && proc_alive kamailio; } || die "nothing is running: make up"
+name=call-$(date +%s%N) scenario=uac
+[ "${3:-}" != --unsigned ] || scenario=uac-unsigned
+
+signed_csv "$STACK/sipp/$name.csv" - council-2026a "$COUNCIL" "$1" "$2"
+stack_calls "$name" "$scenario" "$STACK/sipp/$name.csv" || stack_fail "$name" "the call did not end as SIP wants it"
+jq -r '"\(.code) \(.reason)\ntrace id \(.trace_id)"' "$STACK/captures/$name.outcomes"
+say "its trace: ${IFE_BIN#"$IFE_ROOT/"}/ifectl witness show --log target/up/witness --trace $(jq -r .trace_id "$STACK/captures/$name.outcomes")"

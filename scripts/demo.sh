@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Eight calls through a real Kamailio: one escalation that is answered, and one each that the gate refuses.
+# Prints what the callers and the log say of them; exits non-zero if that is not what is announced here.
+set -uo pipefail
+. "$(dirname "$0")/lib/demo-stack.sh"
+
+DEMO=$IFE_TARGET/demo
+WRONG=0
+
+main() {
+	trap 'stack_close' EXIT
+	trap 'exit 130' INT TERM
+	demo_stack "$DEMO"
+	say "IF.ESCALATE: eight calls through Kamailio $(kamailio_version) on 127.0.0.1:$SIP_PORT"
+	say
+	place_calls
+	print_table
+	say
+	print_trace
+	say
+	print_log
+	stack_close
+	trap - EXIT
+	[ "$WRONG" = 0 ] || die "$WRONG of the above differ from what the demo announces; logs are in target/demo/log"
+	say
+	say "Everything of this run is in target/demo: the log in witness/, its verifier key in witness.vkey, registry.yaml,"
+	say "private keys in keys/, what sipp sent and received in captures/. \`make up\` leaves the same deployment running."
+}
+
+kamailio_version() { kamailio -v 2>/dev/null | awk 'NR == 1 { print $3 }'; }
+
+# name | what the table calls it | announced verdict, gate, code
+CALLS=(
+	"signed|signed escalation|approved|-|200"
+	"unsigned|unsigned|rejected|signature|428"
+	"unknown|unknown expert|rejected|registry|$UNKNOWN_EXPERT_CODE"
+	"hazard|wrong hazard|rejected|hazard|403"
+	"forged|forged signature|rejected|signature|438"
+	"stale|stale|rejected|freshness|403"
+	"replayed|replayed|rejected|replay|403"
+	"quota|over quota|rejected|quota|503"
+)
+
+place_calls() {
+	local at=$STACK/sipp
+	signed_csv "$at/signed.csv" - council-2026a "$COUNCIL" "$SAFETY" safety
+	signed_csv "$at/unsigned.csv" - council-2026a "$COUNCIL" "$SAFETY" safety
+	signed_csv "$at/unknown.csv" - council-2026a "$COUNCIL" expert-nobody@external.advisor safety
+	signed_csv "$at/hazard.csv" - council-2026a "$COUNCIL" "$SAFETY" security
+	# Signed by the council's key for another expert, and sent to this one.
+	echo SEQUENTIAL >"$at/forged.csv"
+	stack_sign council-2026a "$COUNCIL" "$SECURITY" safety | csv_lines "$COUNCIL" "$SAFETY" - >>"$at/forged.csv"
+	signed_csv "$at/stale.csv" - council-2026a "$COUNCIL" "$SAFETY" safety --iat $(($(date +%s) - 600))
+	cp "$at/signed.csv" "$at/replayed.csv"
+	signed_csv "$at/quota.csv" - council-2026a "$COUNCIL" "$SAFETY" safety
+
+	local call name scenario
+	for call in "${CALLS[@]}"; do
+		name=${call%%|*} scenario=uac
+		[ "$name" != unsigned ] || scenario=uac-unsigned
+		stack_calls "$name" "$scenario" "$at/$name.csv" || stack_fail "$name" "the call '$name' did not end as SIP wants it"
+	done
+	wait_log 8 '.event == "APPROVED" or .event == "REJECTED"' || die "the log does not hold a decision for each call"
+	wait_log 1 '.event == "BYE"' || die "the log does not hold the end of the first call"
+	log_entries >"$STACK/captures/entries"
+}
+
+print_table() {
+	local call name label verdict gate code row
+	printf '  %-20s %-10s %-11s %s\n' call verdict gate "SIP reply"
+	for call in "${CALLS[@]}"; do
+		IFS='|' read -r name label verdict gate code <<<"$call"
+		row=$(decision_of "$name")
+		if [ "$(cut -d '|' -f 1,2,3 <<<"$row")" = "$verdict|$gate|$code" ]; then
+			printf '  %-20s %-10s %-11s %s\n' "$label" "$verdict" "$gate" "${row#"$verdict|$gate|"}" | tr '|' ' '
+		else
+			WRONG=$((WRONG + 1))
+			printf '  %-20s %s   <- announced: %s %s %s\n' "$label" "${row//|/ }" "$verdict" "$gate" "$code"
+		fi
+	done
+}
+
+# verdict|gate|code|reason: the gate as the log has it, the reply as the caller got it.
+decision_of() {
+	local reply decision
+	reply=$(jq -r '"\(.code)|\(.reason)" + (if .retry_after then ", Retry-After: \(.retry_after)" else "" end)' "$STACK/captures/$1.outcomes")
+	decision=$(jq -r --arg id "1.$1@caller.example" 'select(.call_id == $id) |
+		if .event == "APPROVED" then "approved|-" elif .event == "REJECTED" then "rejected|\(.gate)" else empty end' "$STACK/captures/entries")
+	printf '%s|%s\n' "${decision:-not in the log|-}" "$reply"
+}
+
+print_trace() {
+	local trace
+	trace=$(jq -r .trace_id "$STACK/captures/signed.outcomes")
+	say "Trace $trace, as the log tells it"
+	ifectl witness show --log "$STACK/witness" --vkey "$STACK/witness.vkey" --trace "$trace" || WRONG=$((WRONG + 1))
+}
+
+print_log() {
+	local report
+	if report=$(stack_verify --json); then
+		jq -r '"Log verified: \(.size) entries, root \(.root)"' <<<"$report"
+		[ "$(jq .size <<<"$report")" -ge "$(wc -l <"$STACK/captures/entries")" ] || WRONG=$((WRONG + 1))
+	else
+		say "$report"
+		WRONG=$((WRONG + 1))
+	fi
+}
+
+main "$@"

@@ -1,0 +1,262 @@
+# One deployment on loopback: keys, registry, ife-witnessd, Kamailio with the shipped kamailio.cfg, sipp as experts and callers.
+# Sourced by the demo, `make up` and the end-to-end cases. Everything lies under $STACK except the state directory, which must be tmpfs.
+# shellcheck shell=bash
+
+. "$(dirname "${BASH_SOURCE[0]}")/../env.sh"
+. "$IFE_ROOT/scripts/lib/proc.sh"
+
+SIPP_DIR=$IFE_ROOT/tests/sipp
+COUNCIL=council@council.example
+SAFETY=expert-safety@external.advisor
+ETHICS=expert-ethics@external.advisor
+SECURITY=expert-security@external.advisor
+QUOTA_WIDE='{per_minute: 100000, concurrent: 10000, max_call_s: 3600}'
+
+siptool() { python3 "$IFE_ROOT/scripts/lib/siptool.py" "$@"; }
+ifectl() { "$IFE_BIN/ifectl" "$@"; }
+
+# stack_new DIR: an empty deployment in DIR, ports chosen, nothing started. WELL_KNOWN_PORTS asks for 5060 to 5069.
+stack_new() {
+	STACK=$1
+	rm -rf "$STACK"
+	mkdir -p "$STACK"/{keys,log,run,captures,sipp,kamailio-run}
+	chmod 700 "$STACK/keys"
+	stack_state_dir
+	stack_ports
+	stack_save
+}
+
+# Variables that a later shell (make down, a case's helper) needs.
+stack_save() {
+	{
+		declare -p STACK STATE STATE_MOUNTED SIP_PORT TLS_PORT RPC_PORT HTTP_PORT
+		declare -p EXPERT_PORT ETHICS_PORT GATEWAY_PORT GATEWAY2_PORT CALLER_PORT SPARE_PORT
+	} | sed 's/^declare --/declare -g --/' >"$STACK/stack.env"
+}
+
+# stack_load DIR: takes up a deployment that another shell started.
+stack_load() {
+	[ -f "$1/stack.env" ] || return 1
+	. "$1/stack.env"
+}
+
+# Rings and policy state are mapped by every worker: on a disk a store to such a page may stall, so tmpfs it must be.
+stack_state_dir() {
+	local dir
+	STATE='' STATE_MOUNTED=''
+	for dir in /dev/shm /run; do
+		if [ -w "$dir" ] && [ "$(stat -f -c %T "$dir" 2>/dev/null)" = tmpfs ]; then
+			STATE=$(mktemp -d "$dir/if-escalate.XXXXXX")
+			return
+		fi
+	done
+	[ "$(id -u)" = 0 ] || die "no tmpfs at /dev/shm or /run, and only root can mount one"
+	STATE=$STACK/state
+	mkdir -p "$STATE"
+	mount -t tmpfs -o size=256m,mode=700 if-escalate "$STATE" || die "cannot mount a tmpfs at $STATE"
+	STATE_MOUNTED=1
+}
+
+stack_ports() {
+	local ports=()
+	if [ -n "${WELL_KNOWN_PORTS:-}" ]; then mapfile -t ports < <(siptool ports 10 5060 5069 2>/dev/null | sort); fi
+	[ "${#ports[@]}" = 10 ] || mapfile -t ports < <(siptool ports 10 "${IFE_PORT_FIRST:-15000}" "${IFE_PORT_LAST:-15999}")
+	[ "${#ports[@]}" = 10 ] || die "not enough free ports on 127.0.0.1"
+	SIP_PORT=${ports[0]} TLS_PORT=${ports[1]} RPC_PORT=${ports[2]} HTTP_PORT=${ports[3]}
+	EXPERT_PORT=${ports[4]} ETHICS_PORT=${ports[5]} GATEWAY_PORT=${ports[6]} GATEWAY2_PORT=${ports[7]}
+	CALLER_PORT=${ports[8]} SPARE_PORT=${ports[9]}
+}
+
+# Stops what was started here and removes the state directory; the files under $STACK stay to be read.
+stack_close() {
+	[ -n "${STACK:-}" ] || return 0
+	proc_stop_all
+	if [ -n "${STATE_MOUNTED:-}" ]; then umount "$STATE" 2>/dev/null; fi
+	case "${STATE:-}" in
+	/dev/shm/if-escalate.* | /run/if-escalate.* | "$STACK"/state) rm -rf "$STATE" ;;
+	esac
+	rm -f "$STACK/stack.env"
+}
+
+# stack_key KID: a key pair; the private half in keys/KID.key, the public one on stdout.
+stack_key() {
+	ifectl keygen --kid "$1" --out "$STACK/keys/$1.key" --json | jq -r .public_key
+}
+
+# stack_keys KID...: sets PUBLIC[KID].
+stack_keys() {
+	local kid
+	declare -gA PUBLIC
+	for kid in "$@"; do
+		PUBLIC[$kid]=$(stack_key "$kid")
+		[ -n "${PUBLIC[$kid]}" ] || die "ifectl keygen $kid failed"
+	done
+}
+
+# The registry that most cases use, on stdout; experts come last, so that a case may append more.
+# QUOTA and ETHICS_QUOTA, FLOOD_RATE and FLOOD_BURST tighten it.
+stack_registry() {
+	cat <<-YAML
+		version: 1
+		freshness_s: 60
+		flood: {rate_per_s: ${FLOOD_RATE:-100000}, burst: ${FLOOD_BURST:-100000}}
+		default_expert: $SAFETY
+		hazards:
+		  - {name: safety, description: harm to life or health}
+		  - {name: alignment, description: an agent acts against its principals}
+		  - {name: ethics, description: a moral question that the council must not judge alone}
+		  - {name: security, description: a breach or an exploitable weakness}
+		councils:
+		  - domain: council.example
+		    aors: ["sip:$COUNCIL", "sip:deputy@council.example"]
+		    sources: [127.0.0.0/8]
+		    transports: [udp, tcp, tls]
+		    signers:
+		      - {kid: council-2026a, public_key: "${PUBLIC[council-2026a]}", covers: [base]}
+		experts:
+	YAML
+	registry_expert "$SAFETY" "$EXPERT_PORT" "safety, alignment" safety-2026a
+	QUOTA=${ETHICS_QUOTA:-${QUOTA:-}} registry_expert "$ETHICS" "$ETHICS_PORT" ethics ethics-2026a
+}
+
+# registry_expert AOR PORT HAZARDS KID [YAML LINE ...]: EXPERT_TRANSPORT (";transport=tcp") is added to the contact.
+registry_expert() {
+	local aor=$1 port=$2 hazards=$3 kid=$4
+	shift 4
+	cat <<-YAML
+		  - id: $aor
+		    name: ${aor%%@*}
+		    aors: ["sip:$aor"]
+		    contact: "sip:${aor%%@*}@127.0.0.1:$port${EXPERT_TRANSPORT:-}"
+		    hazards: [$hazards]
+		    sources: [127.0.0.0/8]
+		    transports: [udp, tcp, tls]
+		    quota: ${QUOTA:-$QUOTA_WIDE}
+		    signers:
+		      - {kid: $kid, public_key: "${PUBLIC[$kid]}", covers: [base]}
+	YAML
+	if [ $# != 0 ]; then printf '    %s\n' "$@"; fi
+}
+
+stack_start_witnessd() {
+	proc_start witnessd "$IFE_BIN/ife-witnessd" --log-dir "${LOG_DIR:-$STACK/witness}" --state-dir "$STATE" \
+		--origin "${ORIGIN:-witness.example/escalate}" --node node1 \
+		--key "$STACK/keys/witness.key" --cosigner-key "$STACK/keys/cosigner.key" --vkey-out "$STACK/witness.vkey" "$@"
+	wait_until 15 witnessd_ready_or_gone
+	witnessd_ready || stack_fail witnessd "ife-witnessd did not get ready"
+}
+
+witnessd_ready_or_gone() { proc_gone witnessd || witnessd_ready; }
+
+# Ready when it owns the doorbell and has published a checkpoint.
+witnessd_ready() {
+	proc_alive witnessd && [ -s "$STACK/witness.vkey" ] && [ -s "${LOG_DIR:-$STACK/witness}/checkpoint" ] && [ -e "$STATE/rings/doorbell" ]
+}
+
+# stack_start_kamailio [KAMAILIO ARG ...]: in the foreground of its own session, shipped configuration, settings by define.
+stack_start_kamailio() {
+	local file=$IFE_ROOT/kamailio.cfg
+	kamailio_args "$@"
+	proc_start kamailio kamailio -DD -E -f "$file" -Y "$STACK/kamailio-run" -m "${KAMAILIO_SHM_MB:-128}" -M 16 "${KAMAILIO_ARGS[@]}"
+	wait_until 20 kamailio_ready_or_gone
+	kamailio_ready || stack_fail kamailio "Kamailio did not get ready"
+}
+
+kamailio_args() {
+	[ -f "$STACK/dispatcher.list" ] || stack_dispatcher >"$STACK/dispatcher.list"
+	KAMAILIO_ARGS=(
+		-A "IFE_IP=\"127.0.0.1\"" -A "IFE_PORT=$SIP_PORT" -A "IFE_TLS_PORT=$TLS_PORT"
+		-A "IFE_RPC_PORT=$RPC_PORT" -A "IFE_HTTP_PORT=$HTTP_PORT"
+		-A "IFE_MODULE=\"$IFE_MODULE_DIR/if_escalate.so\"" -A "IFE_REGISTRY=\"$STACK/registry.yaml\""
+		-A "IFE_STATE_DIR=\"$STATE\"" -A "IFE_NODE=\"node1\"" -A "IFE_DISPATCHER=\"$STACK/dispatcher.list\""
+		"$@"
+	)
+}
+
+# Set 1: the gateways to the council's H.323 conference, the first one preferred.
+stack_dispatcher() {
+	printf '1 sip:127.0.0.1:%s 0 20\n1 sip:127.0.0.1:%s 0 10\n' "$GATEWAY_PORT" "$GATEWAY2_PORT"
+}
+
+kamailio_ready_or_gone() { proc_gone kamailio || kamailio_ready; }
+
+kamailio_ready() {
+	proc_alive kamailio && siptool rpc "$RPC_PORT" core.uptime --timeout 0.5
+}
+
+rpc() { siptool rpc "$RPC_PORT" "$@"; }
+
+# stack_expert NAME PORT SCENARIO [SIPP ARG ...]: sipp as a callee, in the background.
+stack_expert() {
+	local name=$1 port=$2 scenario=$3
+	shift 3
+	proc_start "$name" bash -c 'cd "$1" && shift && exec "$@"' expert "$STACK/sipp" \
+		sipp -sf "$SIPP_DIR/$scenario.xml" -i 127.0.0.1 -p "$port" -nostdin -aa \
+		-trace_msg -message_file "$STACK/captures/$name.msg" -trace_logs -log_file "$STACK/log/$name.actions" \
+		-trace_err -error_file "$STACK/log/$name.err" "$@"
+	wait_until 5 port_taken "$port" || stack_fail "$name" "sipp did not open port $port"
+}
+
+port_taken() { ! siptool ports 1 "$1" "$1"; }
+
+# stack_sign KEY FROM TO HAZARD [IFECTL ARG ...]: JSON with trace_id and signature, one line per --count.
+stack_sign() {
+	local key=$1 from=$2 to=$3 hazard=$4
+	shift 4
+	ifectl sign --json --key "$STACK/keys/$key.key" --from "sip:$from" --to "sip:$to" --hazard "$hazard" "$@"
+}
+
+# csv_lines FROM TO EXPECTED: lines for sipp -inf from stack_sign's JSON. sipp splits at every semicolon, those of the signature
+# too, and the scenario writes them back.
+csv_lines() {
+	jq -r --arg from "$1" --arg to "$2" --arg expected "$3" \
+		'[$from, $to, .trace_id, .hazard, .signature, $expected] | join(";")'
+}
+
+# signed_csv FILE EXPECTED KEY FROM TO HAZARD [IFECTL ARG ...]: appends calls to a CSV.
+signed_csv() {
+	local file=$1 expected=$2
+	shift 2
+	[ -s "$file" ] || echo SEQUENTIAL >"$file"
+	stack_sign "$@" | csv_lines "$2" "$3" "$expected" >>"$file"
+}
+
+# The body that the callers' scenarios send, as it goes over the wire.
+sipp_body() { sed -n '/^v=0/,/^]]>/{/^]]>/q;p}' "$SIPP_DIR/uac.xml" | sed 's/$/\r/'; }
+
+# stack_calls NAME SCENARIO CSV [SIPP ARG ...]: dials every line of the CSV once; outcomes in captures/NAME.outcomes.
+# SCENARIO is a name in tests/sipp or a path. Calls are numbered from 1: their Call-ID is N.NAME@caller.example.
+stack_calls() {
+	local name=$1 scenario=$2 csv=$3 rc=0
+	shift 3
+	case $scenario in */*) ;; *) scenario=$SIPP_DIR/$scenario.xml ;; esac
+	(
+		cd "$STACK/sipp" || exit 1
+		timeout -k 5 "${CALLS_TIMEOUT_S:-120}" sipp -sf "$scenario" "127.0.0.1:${CALL_PORT:-$SIP_PORT}" -i "${CALLER_IP:-127.0.0.1}" \
+			-p "$CALLER_PORT" -inf "$csv" -m "$(($(wc -l <"$csv") - 1))" -r 50 -d 100 -nostdin -cid_str "%u.$name@caller.example" \
+			-trace_msg -message_file "$STACK/captures/$name.msg" -trace_err -error_file "$STACK/log/$name.err" "$@" \
+			>"$STACK/log/$name.log" 2>&1 </dev/null
+	) || rc=$?
+	siptool outcomes "$STACK/captures/$name.msg" >"$STACK/captures/$name.outcomes"
+	return "$rc"
+}
+
+# stack_fail NAME WHY: shows the end of the log of what failed and ends the script.
+stack_fail() {
+	printf 'error: %s; the end of %s:\n' "$2" "$STACK/log/$1.log" >&2
+	tail -n 25 "$STACK/log/$1.log" >&2
+	exit 1
+}
+
+log_entries() { siptool entries "${LOG_DIR:-$STACK/witness}"; }
+
+# log_count JQ_CONDITION: how many entries of the log meet it.
+log_count() { log_entries | jq -s "map(select($1)) | length"; }
+
+log_has() { [ "$(log_count "$2")" -ge "$1" ]; }
+
+# wait_log COUNT JQ_CONDITION: entries reach the public log a moment after the call.
+wait_log() { wait_until 10 log_has "$1" "$2"; }
+
+# The log as a stranger sees it: public files and the verifier key.
+stack_verify() { ifectl witness verify --log "${LOG_DIR:-$STACK/witness}" --vkey "$STACK/witness.vkey" "$@"; }

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# The test suite, or the named parts of it: lint repo rust c vectors e2e. The last line is "N passed, N failed".
+#
+# lint, each Rust test, each C test, each vector file and each end-to-end case count as one.
+set -uo pipefail
+. "$(dirname "$0")/env.sh"
+
+PARTS=(lint repo rust c vectors e2e)
+PASSED=0 FAILED=0
+
+main() {
+	cd "$IFE_ROOT" || exit 1
+	local part started
+	for part in "${@:-${PARTS[@]}}"; do
+		started=$SECONDS
+		say "== $part"
+		"part_$part" || true
+		say "   $part took $((SECONDS - started)) s"
+	done
+	printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
+	[ "$FAILED" = 0 ] && [ "$PASSED" != 0 ]
+}
+
+# one LABEL COMMAND...: the command counts as one test; its output is shown when it fails.
+one() {
+	local label=$1
+	shift
+	if run_quietly "$label" "$@"; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
+}
+
+# counted LABEL COMMAND...: the command says itself how many passed and failed, in a line "N passed, N failed".
+counted() {
+	local label=$1 log rc=0 line
+	shift
+	note "  $label"
+	log=$(mktemp "$IFE_TARGET/.log.XXXXXX")
+	"$@" </dev/null 2>&1 | tee "$log" | sed -u 's/^/    /'
+	rc=${PIPESTATUS[0]}
+	line=$(grep -aE '^[0-9]+ passed, [0-9]+ failed' "$log" | tail -n 1)
+	rm -f "$log"
+	add_counts "$label" "$rc" "${line:-0 passed, 0 failed}"
+}
+
+# A part that fails without counting a failure, or that runs nothing, is itself a failure.
+add_counts() {
+	local label=$1 rc=$2 passed failed
+	read -r passed failed < <(sed -E 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/' <<<"$3")
+	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
+	if [ "$failed" = 0 ] && { [ "$rc" != 0 ] || [ "$passed" = 0 ]; }; then
+		say "error: $label: exit $rc, $passed tests"
+		FAILED=$((FAILED + 1))
+	fi
+}
+
+part_lint() {
+	one "cargo fmt" cargo fmt --all --check
+	one "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+	mapfile -t scripts < <(git ls-files -- '*.sh' .ci/run tests/e2e/run)
+	one "shellcheck" shellcheck -x -S warning "${scripts[@]}"
+}
+
+part_repo() { counted "repository" tests/repo/check.py; }
+
+part_rust() {
+	local log rc=0 passed failed
+	log=$(mktemp "$IFE_TARGET/.log.XXXXXX")
+	note "  cargo test"
+	cargo test --locked --workspace --no-fail-fast >"$log" 2>&1 </dev/null || rc=$?
+	passed=$(sed -nE 's/^test result: .* ([0-9]+) passed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
+	failed=$(sed -nE 's/^test result: .* ([0-9]+) failed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
+	if [ "$rc" != 0 ]; then grep -vE '^test .* \.\.\. ok$|^$|^running|^ +(Compiling|Running|Doc-tests)' "$log" | tail -n 100; fi
+	say "    $passed passed, $failed failed"
+	rm -f "$log"
+	add_counts "cargo test" "$rc" "$passed passed, $failed failed"
+}
+
+# The shell adds; an empty line is nothing.
+bc_sum() {
+	local sum
+	read -r sum || true
+	printf '%d\n' "$((${sum:-0}))"
+}
+
+part_c() { counted "C tests of the ABI" tests/c/run.sh; }
+
+part_vectors() { counted "vectors and foreign verifiers" tests/vectors/run.sh; }
+
+part_e2e() { counted "end to end" tests/e2e/run; }
+
+main "$@"

@@ -1,0 +1,30 @@
+#!/usr/bin/env bash
+. "$(dirname "$0")/../lib.sh"
+
+start
+signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 600
+# Calls whose BYE or reply went down with Kamailio end by their timeouts; how the caller fares is not the question here.
+CALLS_TIMEOUT_S=60 load_begin crash uac "$STACK/calls.csv" -r 60 -timeout 40
+for reached in 200 600; do
+	wait_until 30 calls_reached crash "$reached"
+	proc_kill kamailio
+	stack_start_kamailio
+done
+load_end || true
+
+answered=$(jq -s 'map(select(.code == 200)) | length' "$STACK/captures/crash.outcomes")
+[ "$answered" -ge 300 ] || fail "only $answered of 600 calls were answered"
+expect_ledger crash
+
+# Signatures that passed before the crash do not pass after it.
+{
+	echo SEQUENTIAL
+	sed -n 2,11p "$STACK/calls.csv" | sed 's|;200$|;403/replay|'
+} >"$STACK/again.csv"
+expect_ok "replays after the crash" stack_calls again uac "$STACK/again.csv"
+expect_calls again "$STACK/again.csv"
+signed_csv "$STACK/new.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 20
+expect_ok "new calls after the crash" stack_calls new uac "$STACK/new.csv"
+expect_calls new "$STACK/new.csv"
+expect_alive
+verify_by_all

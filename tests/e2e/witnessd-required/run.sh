@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+. "$(dirname "$0")/../lib.sh"
+
+start -A IFE_WITNESS_WAIT_MS=200
+signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 500
+load_begin outage uac "$STACK/calls.csv" -r 50
+wait_until 20 calls_reached outage 200
+proc_stop witnessd
+sleep 2
+stack_start_witnessd
+load_end || fail "calls failed that should have been answered or refused"
+
+refused=$(jq -s 'map(select(.code == 503)) | length' "$STACK/captures/outage.outcomes")
+answered=$(jq -s 'map(select(.code == 200)) | length' "$STACK/captures/outage.outcomes")
+expect "calls answered or refused" 500 $((refused + answered))
+[ "$refused" -ge 20 ] || fail "only $refused calls were refused in two seconds without a witness"
+[ "$answered" -ge 200 ] || fail "only $answered calls were answered"
+expect "refusals say when to retry" 0 "$(jq -s 'map(select(.code == 503 and (.retry_after // 0) < 1)) | length' "$STACK/captures/outage.outcomes")"
+expect "last call" 200 "$(tail -n 1 "$STACK/captures/outage.outcomes" | jq .code)"
+wait_log "$answered" '.event == "BYE"'
+expect_ledger outage
+expect_alive
+verify_by_all

@@ -1,0 +1,234 @@
+#!/usr/bin/env python3
+"""Checks of the repository itself: who may depend on what, that links lead somewhere, that nothing is left undone.
+
+Prints a line per failed check and "N passed, N failed" at the end. Needs cargo and git; reads only.
+"""
+
+import functools
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+# Crate to the workspace crates that it may use outside of its tests. Nothing depends on the two shells.
+SHELLS = {"ife-bridge", "ife-cli"}
+ALL = {"ife-message", "ife-guard", "ife-witness", "ife-ami", "ife-call", "ife-evidence"}
+MAY_USE = {
+    "ife-message": set(),
+    "ife-guard": {"ife-message"},
+    "ife-witness": set(),
+    "ife-policy-ffi": {"ife-guard", "ife-witness", "ife-message"},
+    "ife-ami": set(),
+    "ife-call": {"ife-message"},
+    "ife-evidence": {"ife-message"},
+    "ife-bridge": ALL,
+    "ife-cli": ALL,
+}
+# A package to the workspace crates whose shipped dependencies may contain it. The policy library lives inside Kamailio:
+# no runtime, no OpenSSL (tls.so owns libcrypto), no allocator of its own (static TLS breaks dlopen).
+ONLY_IN = {
+    "tokio": SHELLS,
+    "serde_yaml": {"ife-guard", "ife-policy-ffi"} | SHELLS,
+    "openssl-sys": set(),
+    "tikv-jemalloc-sys": set(),
+    "mimalloc": set(),
+}
+# Crates that compute and never touch the world: now, bytes and randomness are arguments.
+PURE = ["ife-message", "ife-guard", "ife-ami", "ife-call", "ife-evidence"]
+IMPURE = re.compile(
+    r"\b(SystemTime::now|Instant::now|std::fs\b|fs::(read|write|File)|UdpSocket|TcpStream|TcpListener|getrandom::|thread::spawn|env::var)"
+)
+UNDONE = re.compile(r"todo!\(|unimplemented!\(|\bTODO\b|\bFIXME\b|\bXXX\b|#\[ignore")
+MACHINE_PATHS = re.compile(r"(?<![\w.-])/(work|root|home|Users)/[a-z]")
+
+
+@functools.cache
+def tracked():
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).is_file()]
+
+
+@functools.cache
+def text_of(path):
+    return path.read_text(encoding="utf-8", errors="replace")
+
+
+def name_of(path):
+    return str(path.relative_to(ROOT))
+
+
+@functools.cache
+def metadata():
+    command = ["cargo", "metadata", "--format-version", "1", "--locked"]
+    return json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+
+
+@functools.cache
+def workspace():
+    members = set(metadata()["workspace_members"])
+    return {package["name"]: package for package in metadata()["packages"] if package["id"] in members}
+
+
+@functools.cache
+def shipped_closure(package_id):
+    """Names of all packages that a crate ships with: normal dependencies, theirs, and so on."""
+    nodes = {node["id"]: node for node in metadata()["resolve"]["nodes"]}
+    names = {package["id"]: package["name"] for package in metadata()["packages"]}
+    seen, todo = set(), [package_id]
+    while todo:
+        for dependency in nodes[todo.pop()]["deps"]:
+            normal = any(kind["kind"] is None for kind in dependency["dep_kinds"])
+            if normal and dependency["pkg"] not in seen:
+                seen.add(dependency["pkg"])
+                todo.append(dependency["pkg"])
+    return {names[package] for package in seen}
+
+
+def check_crate_edges():
+    for name, package in workspace().items():
+        if name not in MAY_USE:
+            yield f"{name}: not in the table of crates that may use which"
+            continue
+        for dependency in package["dependencies"]:
+            inside = dependency["name"] in workspace() and dependency["kind"] != "dev"
+            if inside and dependency["name"] not in MAY_USE[name]:
+                yield f"{name} depends on {dependency['name']}, which the design does not allow"
+            if dependency["name"] in SHELLS:
+                yield f"{name} depends on {dependency['name']}: nothing may"
+
+
+def check_who_ships_what():
+    for name, package in workspace().items():
+        closure = shipped_closure(package["id"])
+        for what, allowed in ONLY_IN.items():
+            if what in closure and name not in allowed:
+                yield f"{name} ships with {what}; only {sorted(allowed) or 'no crate'} may"
+
+
+def check_one_yaml_file():
+    users = [name_of(p) for p in tracked() if p.suffix == ".rs" and "serde_yaml" in text_of(p) and "/tests/" not in name_of(p)]
+    if len(users) != 1:
+        yield f"serde_yaml is for one file, so that it can be replaced there; used in {users}"
+
+
+def check_unsafe():
+    allowed = ("crates/ife-policy-ffi/", "crates/ife-witness/src/ring", "crates/ife-witness/tests/")
+    for path in tracked():
+        if path.suffix == ".rs" and not name_of(path).startswith(allowed):
+            for number, line in enumerate(text_of(path).split("\n"), start=1):
+                if re.search(r"\bunsafe\s*(\{|fn|impl|extern)", line.split("//")[0]):
+                    yield f"{name_of(path)}:{number}: unsafe outside of the C boundary and the rings"
+
+
+def check_pure_crates():
+    for path in tracked():
+        name = name_of(path)
+        if not any(name.startswith(f"crates/{crate}/src/") and name.endswith(".rs") for crate in PURE):
+            continue
+        code = text_of(path).split("#[cfg(test)]")[0]
+        for number, line in enumerate(code.split("\n"), start=1):
+            if IMPURE.search(line.split("//")[0]):
+                yield f"{name}:{number}: a pure crate touches the world: {line.strip()}"
+
+
+def check_lib_heads():
+    for path in tracked():
+        if path.name == "lib.rs" and path.parent.name == "src":
+            first, second = (text_of(path).split("\n") + ["", ""])[:2]
+            if not (first.startswith("//! ") and second.startswith("//! ")):
+                yield f"{name_of(path)}: line 1 says what the crate is, line 2 what it never does"
+
+
+def check_lints_inherited():
+    for name, package in workspace().items():
+        manifest = pathlib.Path(package["manifest_path"]).read_text(encoding="utf-8")
+        if "[lints" not in manifest:
+            yield f"{name}: no [lints] section"
+
+
+def anchors_of(path):
+    """Anchors as GitHub makes them from the headings of a Markdown file."""
+    found = set()
+    for heading in re.findall(r"^#{1,6} +(.+?) *#*$", text_of(path), re.M):
+        plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
+        found.add(re.sub(r"[^\w\- ]", "", plain).replace(" ", "-"))
+    return found
+
+
+def check_links():
+    for path in tracked():
+        if path.suffix != ".md":
+            continue
+        prose = re.sub(r"```.*?```|`[^`]*`", "", text_of(path), flags=re.S)
+        for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+            if re.match(r"[a-z]+:", target):
+                continue
+            file, _, anchor = target.partition("#")
+            aim = (path.parent / file).resolve() if file else path
+            if not aim.exists():
+                yield f"{name_of(path)}: link to {target}: no such file"
+            elif anchor and aim.suffix == ".md" and anchor not in anchors_of(aim):
+                yield f"{name_of(path)}: link to {target}: no such heading"
+
+
+def check_nothing_undone():
+    for path in tracked():
+        if path.suffix in {".rs", ".c", ".h", ".cfg", ".sh", ".py", ".md", ".toml", ".js"} and path != pathlib.Path(__file__).resolve():
+            for number, line in enumerate(text_of(path).split("\n"), start=1):
+                if UNDONE.search(line):
+                    yield f"{name_of(path)}:{number}: undone or switched off: {line.strip()[:80]}"
+
+
+def check_no_machine_paths():
+    for path in tracked():
+        if path.suffix in {".png", ".bin", ".lock", ".pcap"} or path == pathlib.Path(__file__).resolve():
+            continue
+        for number, line in enumerate(text_of(path).split("\n"), start=1):
+            if MACHINE_PATHS.search(line):
+                yield f"{name_of(path)}:{number}: names a path of somebody's machine: {line.strip()[:80]}"
+
+
+def check_e2e_cases():
+    for case in sorted((ROOT / "tests/e2e").iterdir()):
+        if not case.is_dir():
+            continue
+        if not (case / "README.md").is_file():
+            yield f"tests/e2e/{case.name}: no README.md"
+        if not os.access(case / "run.sh", os.X_OK):
+            yield f"tests/e2e/{case.name}: no run.sh that can be run"
+
+
+def check_scenarios_used():
+    scripts = "\n".join(text_of(p) for p in tracked() if p.suffix == ".sh" or p.name == "run")
+    for scenario in sorted((ROOT / "tests/sipp").glob("*.xml")):
+        if not re.search(rf"\b{re.escape(scenario.stem)}\b", scripts):
+            yield f"tests/sipp/{scenario.name}: no case uses it"
+
+
+def check_module_licence():
+    for path in tracked():
+        if name_of(path).startswith("kamailio-module/") and path.suffix in {".c", ".h"}:
+            if "GPL-2.0-or-later" not in text_of(path)[:1000]:
+                yield f"{name_of(path)}: no SPDX line with GPL-2.0-or-later in its head"
+
+
+def main():
+    os.chdir(ROOT)
+    passed = failed = 0
+    for name, check in sorted(globals().items()):
+        if not name.startswith("check_"):
+            continue
+        problems = list(check())
+        passed, failed = (passed + 1, failed) if not problems else (passed, failed + 1)
+        for problem in problems[:20]:
+            print(f"{name.removeprefix('check_')}: {problem}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
