@@ -1,1 +1,148 @@
-//! Reads entries of a log directory.
+//! Reading a log directory: its checkpoint, tiles and entries, in order, backwards by call, or as they come.
+//!
+//! Every byte read is treated as hostile: lengths are bounded before reading, and errors name file and offset.
+//! Never writes, and believes a checkpoint only as far as the given keys go.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use crate::note::VerifierKey;
+use crate::tile::{self, TILE_WIDTH, bundle_of};
+
+mod dir;
+mod error;
+mod find;
+
+pub use self::dir::{LogDir, ProveError};
+pub use self::error::{LogError, Problem};
+pub use self::find::{Find, Query, find};
+
+/// An entry with its index in the log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Indexed {
+    /// Position in the log, from 0.
+    pub index: u64,
+    /// The entry's bytes.
+    pub entry: Vec<u8>,
+}
+
+/// The entries `range` of a log of `size` entries, in order; the range is cut to the size. Reads one bundle at a time.
+///
+/// Entries are not checked against the tree: [`verify_log`](crate::verify::verify_log) and proofs do that.
+#[must_use]
+pub fn entries(dir: &LogDir, size: u64, range: Range<u64>) -> Entries<'_> {
+    Entries {
+        dir,
+        size,
+        next: range.start,
+        end: range.end.min(size),
+        read: VecDeque::new(),
+    }
+}
+
+/// One entry of a log of `size` entries; `None` beyond the size.
+///
+/// # Errors
+/// [`LogError`] names the bundle and the offset.
+pub fn entry(dir: &LogDir, size: u64, index: u64) -> Result<Option<Vec<u8>>, LogError> {
+    let found = entries(dir, size, index..index.saturating_add(1))
+        .next()
+        .transpose()?;
+    Ok(found.map(|indexed| indexed.entry))
+}
+
+/// Iterator over entries; ends after the first error.
+#[derive(Debug)]
+pub struct Entries<'d> {
+    dir: &'d LogDir,
+    size: u64,
+    next: u64,
+    end: u64,
+    read: VecDeque<Indexed>,
+}
+
+impl Iterator for Entries<'_> {
+    type Item = Result<Indexed, LogError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.read.is_empty() && self.next < self.end {
+            match bundle(self.dir, self.size, self.next, self.end) {
+                Ok(read) => self.read = read,
+                Err(error) => {
+                    self.next = self.end;
+                    return Some(Err(error));
+                }
+            }
+            self.next = (self.next / TILE_WIDTH + 1) * TILE_WIDTH;
+        }
+        self.read.pop_front().map(Ok)
+    }
+}
+
+/// The entries `from..end` as far as they are in the bundle that holds `from`.
+fn bundle(dir: &LogDir, size: u64, from: u64, end: u64) -> Result<VecDeque<Indexed>, LogError> {
+    let Some(tile) = bundle_of(from, size) else {
+        return Ok(VecDeque::new());
+    };
+    let bytes = dir.entries(&tile)?;
+    let first = tile.index * TILE_WIDTH;
+    let all = (first..)
+        .zip(tile::entries(&bytes))
+        .skip((from - first) as usize);
+    // `LogDir::entries` has walked the bundle, so that no error is left in it.
+    let wanted = all
+        .take_while(|(index, _)| *index < end)
+        .filter_map(|(index, entry)| {
+            entry.ok().map(|(_, entry)| Indexed {
+                index,
+                entry: entry.to_vec(),
+            })
+        });
+    Ok(wanted.collect())
+}
+
+/// Follows a growing log: each [`poll`](Self::poll) gives what was published since.
+#[derive(Debug)]
+pub struct Tail<'d> {
+    dir: &'d LogDir,
+    keys: &'d [VerifierKey],
+    next: u64,
+    size: u64,
+}
+
+impl<'d> Tail<'d> {
+    /// Begins at entry `next`. Checkpoints are verified by `keys`; without keys they are believed.
+    #[must_use]
+    pub fn new(dir: &'d LogDir, keys: &'d [VerifierKey], next: u64) -> Self {
+        Self {
+            dir,
+            keys,
+            next,
+            size: 0,
+        }
+    }
+
+    /// The next entries, at most one bundle of them; empty when nothing was published since. Never waits: that is the caller's.
+    ///
+    /// # Errors
+    /// [`LogError`], among them [`Problem::Shrunk`] for a checkpoint smaller than one seen before.
+    pub fn poll(&mut self) -> Result<Vec<Indexed>, LogError> {
+        if self.next >= self.size {
+            let size = self.dir.head(self.keys)?.size;
+            if size < self.size {
+                let problem = Problem::Shrunk {
+                    before: self.size,
+                    size,
+                };
+                return Err(LogError::new(self.dir.checkpoint_path(), 0, problem));
+            }
+            self.size = size;
+        }
+        if self.next >= self.size {
+            return Ok(Vec::new());
+        }
+        let read = bundle(self.dir, self.size, self.next, self.size)?;
+        self.next += read.len() as u64;
+        Ok(read.into())
+    }
+}

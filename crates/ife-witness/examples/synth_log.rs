@@ -1,0 +1,185 @@
+//! Writes a log of N synthetic entries, fast and without a daemon: material for benches and for foreign verifiers.
+//! Never writes into a directory that exists.
+//!
+//! ```text
+//! synth_log DIR N [--entry-bytes 500] [--producers 8] [--publish-every 100000] [--verify THREADS]
+//! ```
+//!
+//! `DIR/log` is the log and `DIR/vkeys` its verifier keys. With `--verify`, prints the throughput of `verify_log` as a JSON line.
+
+use std::error::Error;
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+
+use ife_witness::checkpoint::Checkpoint;
+use ife_witness::entry::{self, Entry, Event};
+use ife_witness::merkle::leaf_hash;
+use ife_witness::note::{KeyKind, SigningKey};
+use ife_witness::tile::{Tile, TreeBuilder};
+use ife_witness::verify::{Options, verify_log};
+
+const ORIGIN: &str = "synthetic.example/witness";
+
+struct Args {
+    dir: PathBuf,
+    entries: u64,
+    entry_bytes: usize,
+    producers: u64,
+    publish_every: u64,
+    verify: Option<usize>,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let args = parse(std::env::args().skip(1))?;
+    let (log, keys) = (args.dir.join("log"), signing_keys()?);
+    fs::create_dir(&args.dir)?;
+    let start = Instant::now();
+    write_log(&args, &log, &keys)?;
+    let vkeys = format!("{}\n{}\n", keys.0.verifier(), keys.1.verifier());
+    fs::write(args.dir.join("vkeys"), vkeys)?;
+    let mut out = std::io::stdout().lock();
+    let (entries, seconds) = (args.entries, start.elapsed().as_secs_f64());
+    writeln!(
+        out,
+        r#"{{"name":"synth_log","entries":{entries},"seconds":{seconds:.3}}}"#
+    )?;
+    if let Some(threads) = args.verify {
+        let options = Options {
+            threads,
+            ..Options::default()
+        };
+        let start = Instant::now();
+        let report = verify_log(
+            &log,
+            &[keys.0.verifier().clone(), keys.1.verifier().clone()],
+            &options,
+            |_| {},
+        )?;
+        let seconds = start.elapsed().as_secs_f64();
+        let (rate, bytes) = (
+            report.size as f64 / seconds,
+            report.entry_bytes / report.size.max(1),
+        );
+        writeln!(
+            out,
+            r#"{{"name":"verify_log","entries":{entries},"entry_bytes":{bytes},"threads":{threads},"seconds":{seconds:.3},"entries_per_s":{rate:.0}}}"#
+        )?;
+    }
+    Ok(())
+}
+
+fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, Box<dyn Error>> {
+    let usage = "usage: synth_log DIR N [--entry-bytes B] [--producers P] [--publish-every E] [--verify THREADS]";
+    let (Some(dir), Some(entries)) = (args.next(), args.next()) else {
+        return Err(usage.into());
+    };
+    let (dir, entries) = (PathBuf::from(dir), entries.parse()?);
+    let mut parsed = Args {
+        dir,
+        entries,
+        entry_bytes: 500,
+        producers: 8,
+        publish_every: 100_000,
+        verify: None,
+    };
+    while let Some(option) = args.next() {
+        let value = args.next().ok_or(usage)?;
+        match option.as_str() {
+            "--entry-bytes" => parsed.entry_bytes = value.parse()?,
+            "--producers" => parsed.producers = value.parse::<u64>()?.max(1),
+            "--publish-every" => parsed.publish_every = value.parse::<u64>()?.max(1),
+            "--verify" => parsed.verify = Some(value.parse()?),
+            _ => return Err(usage.into()),
+        }
+    }
+    Ok(parsed)
+}
+
+/// The same keys every time: the log proves nothing to anyone.
+fn signing_keys() -> Result<(SigningKey, SigningKey), Box<dyn Error>> {
+    let log = SigningKey::from_seed(ORIGIN, KeyKind::Log, &[1; 32])?;
+    let cosigner =
+        SigningKey::from_seed("synthetic.example/cosigner", KeyKind::Cosigner, &[2; 32])?;
+    Ok((log, cosigner))
+}
+
+fn write_log(
+    args: &Args,
+    log: &Path,
+    keys: &(SigningKey, SigningKey),
+) -> Result<(), Box<dyn Error>> {
+    let (mut builder, mut full, mut bytes) = (TreeBuilder::new(), Vec::new(), Vec::new());
+    for index in 0..args.entries {
+        encode(args, index, &mut bytes)?;
+        builder.append(&bytes, leaf_hash(&bytes), &mut full)?;
+        for file in full.drain(..) {
+            write_tile(log, file.tile, &file.bytes)?;
+        }
+        if (index + 1).is_multiple_of(args.publish_every) {
+            publish(log, &builder, keys, index)?;
+        }
+    }
+    publish(log, &builder, keys, args.entries)
+}
+
+fn encode(args: &Args, index: u64, out: &mut Vec<u8>) -> Result<(), Box<dyn Error>> {
+    let producer = format!("kamailio-{}", index % args.producers);
+    let trace = format!("5ecf1d9a-4c2b-4e0e-9a51-{:012x}", index / 6);
+    let call = format!("{index:016x}@192.0.2.10");
+    let time = 1_760_000_000_000_000_000 + index * 100_000;
+    let mut entry = Entry::new(
+        time,
+        "node-a",
+        &producer,
+        1,
+        index / args.producers,
+        Event::Approved,
+    );
+    entry.trace_id = Some(trace.as_bytes());
+    entry.call_id = Some(call.as_bytes());
+    entry.from = Some(b"sip:council@council.example");
+    entry.to = Some(b"sip:expert-safety@external.advisor");
+    entry.hazard = Some(b"safety");
+    entry.message_sha256 = Some(leaf_hash(call.as_bytes()));
+    entry.approved = Some(true);
+    entry.code = Some(200);
+    entry.detail = Some(b"");
+    entry::encode(&entry, out)?;
+    let filler = "x".repeat(args.entry_bytes.saturating_sub(out.len()));
+    entry.detail = Some(filler.as_bytes());
+    entry::encode(&entry, out)?;
+    Ok(())
+}
+
+fn publish(
+    log: &Path,
+    builder: &TreeBuilder,
+    keys: &(SigningKey, SigningKey),
+    time: u64,
+) -> Result<(), Box<dyn Error>> {
+    for (tile, bytes) in builder.partials() {
+        write_tile(log, tile, bytes)?;
+    }
+    let head = Checkpoint {
+        origin: ORIGIN.to_owned(),
+        size: builder.size(),
+        root: builder.root(),
+    };
+    fs::create_dir_all(log)?;
+    fs::write(
+        log.join("checkpoint"),
+        head.sign(&keys.0, Some((&keys.1, 1_760_000_000 + time / 10_000)))?,
+    )?;
+    Ok(())
+}
+
+fn write_tile(log: &Path, tile: Tile, bytes: &[u8]) -> Result<(), Box<dyn Error>> {
+    let path = log.join(tile.path());
+    if let Some(parent) = path.parent() {
+        fs::create_dir_all(parent)?;
+    }
+    fs::write(path, bytes)?;
+    Ok(())
+}

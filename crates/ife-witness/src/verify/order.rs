@@ -1,0 +1,170 @@
+//! Sequence numbers: per producer they run on by one, and every hole is reported by a GAP entry before it.
+
+use std::collections::HashMap;
+
+use super::entry::Facts;
+
+/// Producers that one log may have: far more than hosts run processes, and a bound on memory.
+const PRODUCERS_MAX: usize = 100_000;
+
+/// What each producer's next entry must be.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    producers: HashMap<Box<[u8]>, Next>,
+    gaps: u64,
+    lost: u64,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Next {
+    epoch: u64,
+    seq: u64,
+}
+
+impl Order {
+    pub(super) fn producers(&self) -> u64 {
+        self.producers.len() as u64
+    }
+
+    /// GAP entries so far.
+    pub(super) fn gaps(&self) -> u64 {
+        self.gaps
+    }
+
+    /// Sequence numbers reported lost so far.
+    pub(super) fn lost(&self) -> u64 {
+        self.lost
+    }
+
+    /// Takes the next entry of the log; `Err` says what does not follow.
+    pub(super) fn take(&mut self, entry: &Facts<'_>) -> Result<(), String> {
+        self.advance(entry.producer, entry.epoch, entry.seq, 1)?;
+        if let Some(gap) = &entry.gap {
+            self.advance(gap.producer, gap.epoch, gap.first_seq, gap.count)?;
+            self.gaps += 1;
+            self.lost = self.lost.saturating_add(gap.count);
+        }
+        Ok(())
+    }
+
+    /// The numbers `seq..seq + count` of a producer are accounted for.
+    fn advance(&mut self, producer: &[u8], epoch: u64, seq: u64, count: u64) -> Result<(), String> {
+        let after = Next {
+            epoch,
+            seq: seq.saturating_add(count),
+        };
+        let Some(next) = self.producers.get_mut(producer) else {
+            if self.producers.len() == PRODUCERS_MAX {
+                return Err(format!("more than {PRODUCERS_MAX} producers"));
+            }
+            self.producers.insert(producer.into(), after);
+            return Ok(());
+        };
+        let name = String::from_utf8_lossy(producer);
+        if epoch < next.epoch {
+            return Err(format!(
+                "producer {name}: epoch {epoch} after epoch {}",
+                next.epoch
+            ));
+        }
+        // A ring made anew, as after a restart of the host, begins a new epoch and may begin its numbers again.
+        let anew = epoch > next.epoch && seq == 0;
+        if seq < next.seq && !anew {
+            return Err(format!(
+                "producer {name}: seq {seq} is there twice, {} expected",
+                next.seq
+            ));
+        }
+        if seq > next.seq {
+            let last = seq - 1;
+            return Err(format!(
+                "producer {name}: seq {} to {last} are missing without a GAP entry",
+                next.seq
+            ));
+        }
+        *next = after;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::entry::Gap;
+    use super::*;
+
+    /// Producer, epoch, first number and how many.
+    type Lost = (&'static str, u64, u64, u64);
+
+    /// Producer, epoch, number, and what a GAP entry reports.
+    fn run(entries: &[(&str, u64, u64, Option<Lost>)]) -> Result<Order, String> {
+        let mut order = Order::default();
+        for (producer, epoch, seq, gap) in entries {
+            let gap = gap.map(|(producer, epoch, first_seq, count)| Gap {
+                producer: producer.as_bytes(),
+                epoch,
+                first_seq,
+                count,
+            });
+            order.take(&Facts {
+                producer: producer.as_bytes(),
+                epoch: *epoch,
+                seq: *seq,
+                gap,
+            })?;
+        }
+        Ok(order)
+    }
+
+    #[test]
+    fn numbers_run_on_per_producer_and_over_epochs() {
+        let order = run(&[
+            ("a", 1, 5, None),
+            ("b", 1, 0, None),
+            ("a", 1, 6, None),
+            ("a", 2, 7, None),
+            ("b", 1, 1, None),
+        ]);
+        assert_eq!(order.map(|order| order.producers()), Ok(2));
+    }
+
+    #[test]
+    fn a_ring_made_anew_may_begin_again_in_a_later_epoch_only() {
+        assert!(run(&[("a", 1, 5, None), ("a", 2, 0, None), ("a", 2, 1, None)]).is_ok());
+        assert!(run(&[("a", 1, 5, None), ("a", 1, 0, None)]).is_err());
+        assert!(run(&[("a", 1, 5, None), ("a", 2, 1, None)]).is_err());
+    }
+
+    #[test]
+    fn duplicates_holes_and_older_epochs_are_refused() {
+        for (second, told) in [
+            (
+                ("a", 3, 5, None),
+                "producer a: seq 5 is there twice, 6 expected",
+            ),
+            (
+                ("a", 3, 8, None),
+                "producer a: seq 6 to 7 are missing without a GAP entry",
+            ),
+            (("a", 2, 6, None), "producer a: epoch 2 after epoch 3"),
+        ] {
+            let error = run(&[("a", 3, 5, None), second]).map(|_| ());
+            assert_eq!(error, Err(told.to_owned()));
+        }
+    }
+
+    #[test]
+    fn a_gap_entry_accounts_for_exactly_what_it_says() {
+        let gap = |first, count| {
+            [
+                ("a", 1, 5, None),
+                ("w", 1, 0, Some(("a", 1, first, count))),
+                ("a", 1, 9, None),
+            ]
+        };
+        let order = run(&gap(6, 3)).expect("6, 7 and 8 were reported");
+        assert_eq!((order.gaps(), order.lost()), (1, 3));
+        for (first, count) in [(6, 2), (6, 4), (5, 4), (7, 2)] {
+            assert!(run(&gap(first, count)).is_err(), "{first} {count}");
+        }
+    }
+}
