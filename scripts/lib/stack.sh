@@ -165,12 +165,20 @@ stack_start_kamailio() {
 kamailio_args() {
 	[ -f "$STACK/dispatcher.list" ] || stack_dispatcher >"$STACK/dispatcher.list"
 	KAMAILIO_ARGS=(
-		-A "IFE_IP=\"127.0.0.1\"" -A "IFE_PORT=$SIP_PORT" -A "IFE_TLS_PORT=$TLS_PORT"
-		-A "IFE_RPC_PORT=$RPC_PORT" -A "IFE_HTTP_PORT=$HTTP_PORT"
-		-A "IFE_MODULE=\"$IFE_MODULE_DIR/if_escalate.so\"" -A "IFE_REGISTRY=\"$STACK/registry.yaml\""
-		-A "IFE_STATE_DIR=\"$STATE\"" -A "IFE_NODE=\"node1\"" -A "IFE_DISPATCHER=\"$STACK/dispatcher.list\""
+		-L "$(kamailio_modules):$IFE_MODULE_DIR"
+		-A SIP_ADDR=127.0.0.1 -A "SIP_PORT=$SIP_PORT" -A "TLS_PORT=$TLS_PORT" -A WORKERS=4
+		-A "RPC_SOCKET=\"udp:127.0.0.1:$RPC_PORT\"" -A WITH_METRICS -A "METRICS_PORT=$HTTP_PORT"
+		-A "REGISTRY=\"$STACK/registry.yaml\"" -A "STATE_DIR=\"$STATE\"" -A "NODE=\"node1\"" -A "GATEWAYS=\"$STACK/dispatcher.list\""
 		"$@"
 	)
+}
+
+# Where the distribution keeps Kamailio's modules.
+kamailio_modules() {
+	local dir
+	for dir in /usr/lib/*/kamailio/modules /usr/lib64/kamailio/modules /usr/local/lib*/kamailio/modules; do
+		[ ! -f "$dir/tm.so" ] || { printf '%s\n' "$dir"; return; }
+	done
 }
 
 # Set 1: the gateways to the council's H.323 conference, the first one preferred.

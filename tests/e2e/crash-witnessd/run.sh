@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
-start -A IFE_WITNESS_WAIT_MS=2000
+start -A WITNESS_WAIT_MS=2000
 signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 600
 load_begin crash uac "$STACK/calls.csv" -r 60
 for reached in 150 400 700; do

@@ -8,7 +8,8 @@ tls=$STACK/tls
 EXPERT_TCP_PORT=$ETHICS_PORT
 proc_start phone-tls socat "OPENSSL-LISTEN:$EXPERT_PORT,bind=127.0.0.1,reuseaddr,fork,cert=$tls/server.pem,key=$tls/server.key,cafile=$tls/ca.pem,verify=1" \
 	"TCP:127.0.0.1:$EXPERT_TCP_PORT"
-NO_EXPERT=1 EXPERT_TRANSPORT=";transport=tls" start -A WITH_TLS -A "IFE_TLS_DIR=\"$tls\""
+NO_EXPERT=1 EXPERT_TRANSPORT=";transport=tls" start -A WITH_TLS \
+	-A "TLS_CERT=\"$tls/server.pem\"" -A "TLS_KEY=\"$tls/server.key\"" -A "TLS_CA=\"$tls/ca.pem\""
 stack_expert safety "$EXPERT_TCP_PORT" uas -t t1
 proc_start caller-tls socat "TCP-LISTEN:$CALL_TLS_PORT,bind=127.0.0.1,reuseaddr,fork" \
 	"OPENSSL:127.0.0.1:$TLS_PORT,cert=$tls/client.pem,key=$tls/client.key,cafile=$tls/ca.pem,verify=1,commonname=''"

@@ -2,7 +2,7 @@
 . "$(dirname "$0")/../lib.sh"
 
 EXPERT_SCENARIO=uas-ringing QUOTA='{per_minute: 100, concurrent: 1, max_call_s: 3600}' \
-	start -A IFE_FR_INV_TIMER_MS=2000 -A IFE_FR_TIMER_MS=1000
+	start -A RING_TIMEOUT_MS=2000 -A SILENCE_TIMEOUT_MS=1000
 for name in first second; do
 	signed_csv "$STACK/$name.csv" 408 council-2026a "$COUNCIL" "$SAFETY" safety
 	expect_ok "$name call rings out" stack_calls "$name" uac "$STACK/$name.csv"

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
-start -A 'IFE_MODE="shadow"'
+start -A 'MODE="shadow"'
 signed_csv "$STACK/good.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
 signed_csv "$STACK/unsigned.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
 signed_csv "$STACK/stale.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --iat $(($(date +%s) - 3600))

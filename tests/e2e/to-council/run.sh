@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
-start -A IFE_FR_TIMER_MS=1000
+start -A GATEWAY_TIMEOUT_MS=1000
 signed_csv "$STACK/first.csv" 200 safety-2026a "$SAFETY" "$COUNCIL" safety
 signed_csv "$STACK/second.csv" 200 safety-2026a "$SAFETY" "$COUNCIL" safety
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
-start -A 'IFE_WITNESS="best_effort"' -A IFE_WITNESS_WAIT_MS=0
+start -A 'WITNESS="best_effort"' -A WITNESS_WAIT_MS=0
 signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 500
 load_begin outage uac "$STACK/calls.csv" -r 50
 wait_until 20 calls_reached outage 200
