@@ -1,11 +1,26 @@
 //! Pure call policy: a registry of experts and councils, compiled to a flat image, and the gates that decide on one INVITE.
 //! It never reads a clock, file, socket or random number, never allocates by the size of a request, and never forwards a call.
 
+mod decide;
+mod explain;
+mod gates;
+pub mod image;
+pub mod network;
+pub mod pattern;
+mod policy;
+pub mod registry;
 mod request;
 mod state;
 mod text;
+mod time;
 mod verdict;
 
+pub use decide::decide;
+pub use explain::{GateReport, Outcome, explain};
+pub use image::Image;
+pub use pattern::Pattern;
+pub use policy::{KeyCache, Policy};
+pub use registry::{Registry, RegistryError, RegistryErrors};
 pub use request::{HeaderValue, Request, Transport};
 pub use state::{
     Begin, CallKey, CallLimits, Now, SAME_ATTEMPT_REPEATS_MAX, SAME_ATTEMPT_WINDOW_MS,

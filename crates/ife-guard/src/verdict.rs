@@ -100,9 +100,10 @@ impl Gate {
     /// What the script gets: 1 when approved, otherwise the gate's number, negative.
     #[must_use]
     pub const fn script_code(self) -> i32 {
-        match self {
-            Self::None => 1,
-            gate => -(gate as i32),
+        if matches!(self, Self::None) {
+            1
+        } else {
+            -(self as i32)
         }
     }
 }

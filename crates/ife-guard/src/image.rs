@@ -1,0 +1,273 @@
+//! The compiled registry: one flat run of bytes that every worker maps and nobody parses.
+//!
+//! Little endian, no pointers, so it means the same at any address. A look-up is a hash probe and a comparison: it allocates nothing
+//! and its cost does not depend on how many experts there are. What belongs to one party lies together, so that a decision touches
+//! few cache lines. All reads are checked: on damaged bytes a look-up may find nothing or the wrong thing, but never panics, loops
+//! or reads elsewhere. That the bytes are whole is what [`Image::open`] makes sure of, once.
+
+mod compile;
+mod layout;
+mod party;
+
+use std::ops::ControlFlow;
+
+use ife_message::Aor;
+use sha2::{Digest, Sha256};
+
+use crate::registry::Flood;
+use layout::{Table, bytes_at, hash, hash_glob, u16_at, u32_at, u64_at};
+
+pub use compile::{CompileError, compile};
+pub use party::{Party, PartyKind, SignerKey};
+
+/// A view of image bytes. Cheap to make and to copy.
+#[derive(Clone, Copy, Debug)]
+pub struct Image<'a> {
+    bytes: &'a [u8],
+    head: layout::Head,
+}
+
+/// Why bytes are not a usable image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    /// Not an image at all.
+    #[error("not a compiled registry")]
+    Magic,
+    /// Written by another version of this library.
+    #[error(
+        "a compiled registry of format {found}, this library reads {}",
+        layout::FORMAT
+    )]
+    Format {
+        /// Format number found.
+        found: u32,
+    },
+    /// Cut short or with bytes added.
+    #[error("a compiled registry of {expected} bytes in {found} bytes")]
+    Length {
+        /// Length that the header states.
+        expected: u64,
+        /// Length of the bytes.
+        found: u64,
+    },
+    /// The checksum does not fit.
+    #[error("a damaged compiled registry: its SHA-256 does not fit")]
+    Checksum,
+}
+
+impl<'a> Image<'a> {
+    /// Opens an image and checks every byte of it. Costs one SHA-256 over it.
+    pub fn open(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let image = Self::open_trusted(bytes)?;
+        let body = bytes.get(layout::CHECKED_FROM..).unwrap_or_default();
+        if Sha256::digest(body).as_slice() == image.digest() {
+            Ok(image)
+        } else {
+            Err(ImageError::Checksum)
+        }
+    }
+
+    /// Opens an image that was checked before, by this or another process: looks at the header only.
+    pub fn open_trusted(bytes: &'a [u8]) -> Result<Self, ImageError> {
+        let head = layout::Head::read(bytes)?;
+        Ok(Self { bytes, head })
+    }
+
+    /// SHA-256 over the image's contents: equal registries give equal digests.
+    #[must_use]
+    pub fn digest(&self) -> &'a [u8] {
+        bytes_at(self.bytes, layout::DIGEST_AT, 32).unwrap_or_default()
+    }
+
+    /// Freshness window of signatures, seconds.
+    #[must_use]
+    pub fn freshness_s(&self) -> u32 {
+        self.head.freshness_s
+    }
+
+    /// Token bucket of each source address.
+    #[must_use]
+    pub fn flood(&self) -> Flood {
+        Flood {
+            rate_per_s: self.head.flood_rate_per_s,
+            burst: self.head.flood_burst,
+        }
+    }
+
+    /// File for trace ids spent by legacy signatures; `None` when no signer has them.
+    #[must_use]
+    pub fn legacy_store(&self) -> Option<&'a str> {
+        let (at, len) = self.head.legacy_store;
+        std::str::from_utf8(bytes_at(self.bytes, at, len)?)
+            .ok()
+            .filter(|path| !path.is_empty())
+    }
+
+    /// Number of experts.
+    #[must_use]
+    pub fn expert_count(&self) -> u32 {
+        self.head.expert_count
+    }
+
+    /// Number of councils.
+    #[must_use]
+    pub fn council_count(&self) -> u32 {
+        self.head.party_count.saturating_sub(self.head.expert_count)
+    }
+
+    /// The expert at this place of the registry, from 0.
+    #[must_use]
+    pub fn expert_at(&self, index: u32) -> Option<Party<'a>> {
+        if index < self.head.expert_count {
+            self.party_at(index)
+        } else {
+            None
+        }
+    }
+
+    /// The expert with this id.
+    #[must_use]
+    pub fn expert(&self, id: &str) -> Option<Party<'a>> {
+        let at = self.probe(self.head.ids, hash(self.head.seed, id.as_bytes()), |at| {
+            self.party(at).filter(|party| party.id() == id).map(|_| at)
+        })?;
+        self.party(at)
+    }
+
+    /// The expert for hazards that no expert lists.
+    #[must_use]
+    pub fn default_expert(&self) -> Option<Party<'a>> {
+        self.expert_at(self.head.default_expert.checked_sub(1)?)
+    }
+
+    /// Names of all hazards, by index.
+    pub fn hazards(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let image = *self;
+        (0..self.head.hazard_count).map_while(move |index| image.hazard_name(index))
+    }
+
+    /// Index of a hazard.
+    #[must_use]
+    pub fn hazard(&self, name: &str) -> Option<u8> {
+        self.probe(
+            self.head.hazards,
+            hash(self.head.seed, name.as_bytes()),
+            |at| {
+                let (index, len) = (u16_at(self.bytes, at)?, u16_at(self.bytes, at + 2)?);
+                let found = bytes_at(self.bytes, at + 4, usize::from(len))? == name.as_bytes();
+                found.then(|| u8::try_from(index).ok())?
+            },
+        )
+    }
+
+    /// Whose address this is: the exact one first, otherwise the winning glob of its host (see [`crate::pattern`]).
+    #[must_use]
+    pub fn party_of(&self, aor: &Aor) -> Option<Party<'a>> {
+        let at = self.exact(aor.as_bytes()).or_else(|| self.glob(aor))?;
+        self.party(at)
+    }
+
+    /// Is the host a council's domain, or the host of one of its addresses?
+    #[must_use]
+    pub fn is_our_domain(&self, host: &str) -> bool {
+        self.host(host)
+            .and_then(|at| u16_at(self.bytes, at))
+            .is_some_and(|flags| flags & layout::HOST_OURS != 0)
+    }
+
+    fn exact(&self, aor: &[u8]) -> Option<usize> {
+        self.probe(self.head.aors, hash(self.head.seed, aor), |at| {
+            let party = u32_at(self.bytes, at)?;
+            let len = u16_at(self.bytes, at + 4)?;
+            (bytes_at(self.bytes, at + 6, usize::from(len))? == aor).then_some(party as usize)
+        })
+    }
+
+    fn glob(&self, aor: &Aor) -> Option<usize> {
+        let host_at = self.host(aor.host())?;
+        let user = aor.user().as_bytes();
+        let (shapes, len) = (
+            u16_at(self.bytes, host_at + 2)?,
+            u16_at(self.bytes, host_at + 4)?,
+        );
+        let shapes_at = host_at + 6 + usize::from(len);
+        // The shapes, prefix and suffix length, are sorted by precedence: the first hit wins.
+        for index in 0..usize::from(shapes) {
+            let prefix_len = usize::from(u16_at(self.bytes, shapes_at + 4 * index)?);
+            let suffix_len = usize::from(u16_at(self.bytes, shapes_at + 4 * index + 2)?);
+            if prefix_len + suffix_len > user.len() {
+                continue;
+            }
+            let (Some(prefix), Some(suffix)) =
+                (user.get(..prefix_len), user.get(user.len() - suffix_len..))
+            else {
+                continue;
+            };
+            let found = self.probe(
+                self.head.globs,
+                hash_glob(self.head.seed, host_at, prefix, suffix),
+                |at| {
+                    let party = u32_at(self.bytes, at)?;
+                    let same_host = u32_at(self.bytes, at + 4)? as usize == host_at;
+                    let same_prefix = usize::from(u16_at(self.bytes, at + 8)?) == prefix_len
+                        && bytes_at(self.bytes, at + 12, prefix_len)? == prefix;
+                    let same_suffix = usize::from(u16_at(self.bytes, at + 10)?) == suffix_len
+                        && bytes_at(self.bytes, at + 12 + prefix_len, suffix_len)? == suffix;
+                    (same_host && same_prefix && same_suffix).then_some(party as usize)
+                },
+            );
+            if found.is_some() {
+                return found;
+            }
+        }
+        None
+    }
+
+    fn host(&self, host: &str) -> Option<usize> {
+        self.probe(
+            self.head.hosts,
+            hash(self.head.seed, host.as_bytes()),
+            |at| {
+                let len = u16_at(self.bytes, at + 4)?;
+                (bytes_at(self.bytes, at + 6, usize::from(len))? == host.as_bytes()).then_some(at)
+            },
+        )
+    }
+
+    fn hazard_name(&self, index: u32) -> Option<&'a str> {
+        let at = u32_at(self.bytes, self.head.hazard_index_at + 4 * index as usize)? as usize;
+        let len = u16_at(self.bytes, at + 2)?;
+        std::str::from_utf8(bytes_at(self.bytes, at + 4, usize::from(len))?).ok()
+    }
+
+    fn party_at(&self, index: u32) -> Option<Party<'a>> {
+        let at = u32_at(
+            self.bytes,
+            self.head.party_index_at.checked_add(4 * index as usize)?,
+        )?;
+        self.party(at as usize)
+    }
+
+    fn party(&self, at: usize) -> Option<Party<'a>> {
+        Party::read(self.bytes, at)
+    }
+
+    /// Linear probing: from the hash's slot on, until `matches` finds or a free slot ends the search.
+    fn probe<T>(&self, table: Table, hash: u64, matches: impl Fn(usize) -> Option<T>) -> Option<T> {
+        let tag = layout::tag(hash);
+        for step in 0..=u64::from(table.probe_max) {
+            let slot = table.at + 8 * ((hash.wrapping_add(step)) & table.mask) as usize;
+            let entry = u64_at(self.bytes, slot)?;
+            match layout::check_slot(entry, tag) {
+                ControlFlow::Break(()) => return None,
+                ControlFlow::Continue(None) => {}
+                ControlFlow::Continue(Some(at)) => {
+                    if let Some(found) = matches(at) {
+                        return Some(found);
+                    }
+                }
+            }
+        }
+        None
+    }
+}

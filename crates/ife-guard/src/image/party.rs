@@ -1,0 +1,276 @@
+//! A party's record: expert or council, its signers and networks, all in one place.
+//!
+//! | at | what |
+//! |---|---|
+//! | 0 | u8 kind, u8 status, u8 transports, u8 zero |
+//! | 4 | u32 length of the record |
+//! | 8 | u64 not_before, u64 not_after, u64 number (first 8 bytes of SHA-256 of the id) |
+//! | 32 | 256 bits: hazards |
+//! | 64 | u32 each: per_minute, concurrent, max_call_s |
+//! | 76 | u16 signers, u16 networks |
+//! | 80 | u16 each: length of id, of name, of contact, zero |
+//! | 88 | id, name, contact; zeros up to a multiple of 8 |
+//!
+//! Then the signers, 128 bytes each: public key 32, u64 not_before, u64 not_after, u8 status, u8 covered parts (1 cid, 2 sdp), u8 legacy,
+//! u8 length of the kid, u32 zero, kid 64, zeros. Then the networks, 20 bytes each: address 16 (v4: the first 4), u8 family (4 or 6),
+//! u8 prefix length, u16 zero.
+
+use std::net::IpAddr;
+
+use ife_message::{Covered, Part};
+
+use super::layout::{bytes_at, u16_at, u32_at, u64_at};
+use crate::network::Network;
+use crate::registry::{Quota, Status, Validity};
+
+pub(super) const FIXED_LEN: usize = 88;
+pub(super) const SIGNER_LEN: usize = 128;
+pub(super) const NETWORK_LEN: usize = 20;
+pub(super) const KIND_EXPERT: u8 = 1;
+pub(super) const KIND_COUNCIL: u8 = 2;
+pub(super) const COVERS_CID: u8 = 1;
+pub(super) const COVERS_SDP: u8 = 2;
+
+/// An expert or a council in an image.
+#[derive(Clone, Copy, Debug)]
+pub struct Party<'a> {
+    record: &'a [u8],
+    /// Offset in the image: equal for the same party.
+    at: usize,
+}
+
+/// Which side a party is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartyKind {
+    /// External advisor.
+    Expert,
+    /// The conference.
+    Council,
+}
+
+/// A key in an image.
+#[derive(Clone, Copy, Debug)]
+pub struct SignerKey<'a> {
+    record: &'a [u8],
+}
+
+impl<'a> Party<'a> {
+    pub(super) fn read(image: &'a [u8], at: usize) -> Option<Self> {
+        let len = u32_at(image, at.checked_add(4)?)? as usize;
+        let record = bytes_at(image, at, len)?;
+        let known = matches!(record.first(), Some(&(KIND_EXPERT | KIND_COUNCIL)));
+        (known && len >= FIXED_LEN).then_some(Self { record, at })
+    }
+
+    /// Expert or council.
+    #[must_use]
+    pub fn kind(&self) -> PartyKind {
+        if self.byte(0) == KIND_COUNCIL {
+            PartyKind::Council
+        } else {
+            PartyKind::Expert
+        }
+    }
+
+    /// Is it the same party of the same image?
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.at == other.at
+    }
+
+    /// Expert's id or council's domain.
+    #[must_use]
+    pub fn id(&self) -> &'a str {
+        self.text(0, 0)
+    }
+
+    /// Name for people; a council's is its domain.
+    #[must_use]
+    pub fn name(&self) -> &'a str {
+        self.text(self.len_at(80), self.len_at(80) + 1)
+    }
+
+    /// Where calls to this expert go; `None` when to the address that was called.
+    #[must_use]
+    pub fn contact(&self) -> Option<&'a str> {
+        let start = self.len_at(80) + self.len_at(82);
+        Some(self.text(start, start + 2)).filter(|contact| !contact.is_empty())
+    }
+
+    /// Active or suspended. Whatever a damaged record says counts as suspended.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        status_of(self.byte(1))
+    }
+
+    /// When it takes part.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        Validity {
+            not_before: self.long(8),
+            not_after: self.long(16),
+        }
+    }
+
+    /// [`crate::expert_number`] of the id.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.long(24)
+    }
+
+    /// Does this expert take this hazard?
+    #[must_use]
+    pub fn takes_hazard(&self, index: u8) -> bool {
+        self.byte(32 + usize::from(index / 8)) & (1 << (index % 8)) != 0
+    }
+
+    /// Indices of the hazards that this expert takes, for the default expert those that nobody lists included.
+    pub fn hazards(&self) -> impl Iterator<Item = u8> + use<'a> {
+        let party = *self;
+        (0..=u8::MAX).filter(move |index| party.takes_hazard(*index))
+    }
+
+    /// Limits of this expert.
+    #[must_use]
+    pub fn quota(&self) -> Quota {
+        let word = |at| u32_at(self.record, at).unwrap_or(0);
+        Quota {
+            per_minute: word(64),
+            concurrent: word(68),
+            max_call_s: word(72),
+        }
+    }
+
+    /// May it call over this transport?
+    #[must_use]
+    pub fn allows(&self, transport: crate::Transport) -> bool {
+        self.byte(2) & transport.bit() != 0
+    }
+
+    /// Does it call from this address?
+    #[must_use]
+    pub fn calls_from(&self, address: IpAddr) -> bool {
+        let start = self.signers_at() + SIGNER_LEN * self.len_at(76);
+        self.records(start, NETWORK_LEN, self.len_at(78))
+            .any(|record| network_of(record).is_some_and(|n| n.contains(address)))
+    }
+
+    /// All keys.
+    pub fn signers(&self) -> impl Iterator<Item = SignerKey<'a>> + use<'a> {
+        self.records(self.signers_at(), SIGNER_LEN, self.len_at(76))
+            .map(|record| SignerKey { record })
+    }
+
+    /// The key of this party with this id.
+    #[must_use]
+    pub fn signer(&self, kid: &str) -> Option<SignerKey<'a>> {
+        self.signers().find(|signer| signer.kid() == kid)
+    }
+
+    fn records(
+        &self,
+        start: usize,
+        len: usize,
+        count: usize,
+    ) -> impl Iterator<Item = &'a [u8]> + use<'a> {
+        let record = self.record;
+        (0..count).map_while(move |index| bytes_at(record, start + len * index, len))
+    }
+
+    fn signers_at(&self) -> usize {
+        (FIXED_LEN + self.len_at(80) + self.len_at(82) + self.len_at(84)).next_multiple_of(8)
+    }
+
+    /// The text that starts so far behind the fixed part; its length is the `which`th.
+    fn text(&self, start: usize, which: usize) -> &'a str {
+        let len = self.len_at(80 + 2 * which);
+        bytes_at(self.record, FIXED_LEN + start, len)
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .unwrap_or_default()
+    }
+
+    fn len_at(&self, at: usize) -> usize {
+        usize::from(u16_at(self.record, at).unwrap_or(0))
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.record.get(at).copied().unwrap_or(0)
+    }
+
+    fn long(&self, at: usize) -> u64 {
+        u64_at(self.record, at).unwrap_or(0)
+    }
+}
+
+impl<'a> SignerKey<'a> {
+    /// The public key's 32 bytes.
+    #[must_use]
+    pub fn public_key(&self) -> [u8; 32] {
+        self.record.first_chunk().copied().unwrap_or_default()
+    }
+
+    /// When the key is valid.
+    #[must_use]
+    pub fn validity(&self) -> Validity {
+        let long = |at| u64_at(self.record, at).unwrap_or(0);
+        Validity {
+            not_before: long(32),
+            not_after: long(40),
+        }
+    }
+
+    /// Standing of the key.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        status_of(self.byte(48))
+    }
+
+    /// What its signatures must cover at least.
+    #[must_use]
+    pub fn covers(&self) -> Covered {
+        let bits = self.byte(49);
+        [(COVERS_CID, Part::CallId), (COVERS_SDP, Part::Sdp)]
+            .into_iter()
+            .filter(|(bit, _)| bits & bit != 0)
+            .fold(Covered::BASE, |covered, (_, part)| {
+                covered.with(part).unwrap_or(covered)
+            })
+    }
+
+    /// May it sign in the form of the earlier contract?
+    #[must_use]
+    pub fn legacy(&self) -> bool {
+        self.byte(50) == 1
+    }
+
+    /// Key id.
+    #[must_use]
+    pub fn kid(&self) -> &'a str {
+        let len = usize::from(self.byte(51));
+        bytes_at(self.record, 56, len.min(64))
+            .and_then(|b| std::str::from_utf8(b).ok())
+            .unwrap_or_default()
+    }
+
+    fn byte(&self, at: usize) -> u8 {
+        self.record.get(at).copied().unwrap_or(0)
+    }
+}
+
+fn status_of(byte: u8) -> Status {
+    match byte {
+        0 => Status::Active,
+        2 => Status::Revoked,
+        _ => Status::Suspended,
+    }
+}
+
+fn network_of(record: &[u8]) -> Option<Network> {
+    let address: [u8; 16] = record.first_chunk().copied()?;
+    let address = match record.get(16)? {
+        4 => IpAddr::from(address.first_chunk::<4>().copied()?),
+        6 => IpAddr::from(address),
+        _ => return None,
+    };
+    Network::from_parts(address, *record.get(17)?)
+}

@@ -1,0 +1,239 @@
+//! The registry as people write it: who may call whom, by which key, from where and how often.
+
+mod check;
+mod chunks;
+mod describe;
+mod errors;
+mod locate;
+mod raw;
+mod schema;
+
+use ife_message::{Covered, PublicKey};
+
+use crate::network::Network;
+use crate::pattern::Pattern;
+
+pub use errors::{ERRORS_MAX, RegistryError, RegistryErrors};
+
+/// Limits of one registry. Larger is refused with an error that says so.
+pub mod limits {
+    /// Hazards.
+    pub const HAZARDS_MAX: usize = 256;
+    /// Experts.
+    pub const EXPERTS_MAX: usize = 1_000_000;
+    /// Councils.
+    pub const COUNCILS_MAX: usize = 1_000;
+    /// Addresses of one party.
+    pub const AORS_MAX: usize = 1_000;
+    /// Signers of one party.
+    pub const SIGNERS_MAX: usize = 64;
+    /// Signers of one party that may sign in the legacy form, which names no key: each of them is tried.
+    pub const LEGACY_SIGNERS_MAX: usize = 4;
+    /// Networks of one party.
+    pub const NETWORKS_MAX: usize = 256;
+    /// Bytes of an expert's id.
+    pub const ID_LEN_MAX: usize = 128;
+    /// Bytes of a name or description.
+    pub const NAME_LEN_MAX: usize = 128;
+    /// Bytes of a contact.
+    pub const CONTACT_LEN_MAX: usize = 256;
+    /// Widest freshness window, seconds.
+    pub const FRESHNESS_S_MAX: u32 = 3_600;
+    /// Longest lease of an answered call, seconds (a week).
+    pub const CALL_S_MAX: u32 = 604_800;
+}
+
+/// A checked registry: every reference resolves, every id, key id and address is there once, every key is usable.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Registry {
+    /// How far `iat` may be from now, either way, seconds.
+    pub freshness_s: u32,
+    /// Token bucket of each source address.
+    pub flood: Flood,
+    /// File that keeps the trace ids spent by legacy signatures; present if any signer has one.
+    pub legacy_store: Option<String>,
+    /// Hazards, in file order; others refer to them by index.
+    pub hazards: Vec<Hazard>,
+    /// Councils, in file order.
+    pub councils: Vec<Council>,
+    /// Experts, in file order.
+    pub experts: Vec<Expert>,
+    /// Index of the expert for hazards that no expert lists.
+    pub default_expert: Option<usize>,
+}
+
+/// Token bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flood {
+    /// Tokens gained per second.
+    pub rate_per_s: u32,
+    /// Most tokens held.
+    pub burst: u32,
+}
+
+/// A category of danger.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hazard {
+    /// 1 to 32 of `[a-z0-9_-]`.
+    pub name: String,
+    /// For people.
+    pub description: Option<String>,
+}
+
+/// What experts and councils have in common: addresses, keys and where they call from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Party {
+    /// Addresses, exact or globs.
+    pub aors: Vec<Pattern>,
+    /// Keys that sign for this party.
+    pub signers: Vec<Signer>,
+    /// Networks that this party calls from.
+    pub sources: Vec<Network>,
+    /// Bits of [`crate::Transport`] that this party calls over.
+    pub(crate) transports: u8,
+}
+
+impl Party {
+    /// May this party call over this transport?
+    #[must_use]
+    pub fn allows(&self, transport: crate::Transport) -> bool {
+        self.transports & transport.bit() != 0
+    }
+}
+
+/// A council: a domain of ours and its conference addresses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Council {
+    /// Lower-case host name. Unknown users of it are answered 404.
+    pub domain: String,
+    /// Addresses, keys, sources, transports.
+    pub party: Party,
+}
+
+/// An external advisor.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expert {
+    /// Unique id, for example `expert-safety@external.advisor`.
+    pub id: String,
+    /// For people; the id if not given.
+    pub name: String,
+    /// SIP URI that calls to this expert are sent to; without it they go to the address that was called.
+    pub contact: Option<String>,
+    /// Indices into [`Registry::hazards`], ascending.
+    pub hazards: Vec<u8>,
+    /// Whether the expert takes part.
+    pub status: Status,
+    /// When.
+    pub validity: Validity,
+    /// Limits.
+    pub quota: Quota,
+    /// Addresses, keys, sources, transports.
+    pub party: Party,
+}
+
+/// A public key that signs for a party.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Signer {
+    /// Key id, unique in the registry.
+    pub kid: String,
+    /// The key.
+    pub public_key: PublicKey,
+    /// Whether the key is in use.
+    pub status: Status,
+    /// When.
+    pub validity: Validity,
+    /// What its signatures must cover at least.
+    pub covers: Covered,
+    /// Whether the form of the earlier contract is accepted.
+    pub legacy_signature: bool,
+}
+
+/// Standing of an expert or a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Status {
+    /// Takes part.
+    Active = 0,
+    /// Out for the time being.
+    Suspended = 1,
+    /// Out for good; keys only.
+    Revoked = 2,
+}
+
+impl Status {
+    /// As the registry spells it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+        }
+    }
+}
+
+/// A stretch of time, both ends included, Unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Validity {
+    /// First second; 0 when open.
+    pub not_before: u64,
+    /// Last second; `u64::MAX` when open.
+    pub not_after: u64,
+}
+
+/// Limits of one expert.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Calls that may start within 60 s.
+    pub per_minute: u32,
+    /// Calls under way at once.
+    pub concurrent: u32,
+    /// Longest time that an answered call keeps its slot if its end is never seen, seconds.
+    pub max_call_s: u32,
+}
+
+impl Registry {
+    /// The expert with this id.
+    #[must_use]
+    pub fn expert(&self, id: &str) -> Option<&Expert> {
+        self.experts.iter().find(|expert| expert.id == id)
+    }
+
+    /// Whom to call about a hazard: the first active expert who lists it, otherwise the default expert for a hazard that nobody lists.
+    /// `None` for an unknown hazard and for one whose experts are all suspended.
+    #[must_use]
+    pub fn expert_for_hazard(&self, name: &str) -> Option<&Expert> {
+        let index = self.hazards.iter().position(|h| h.name == name)?;
+        let mut listing = self
+            .experts
+            .iter()
+            .filter(|e| e.hazards.iter().any(|h| usize::from(*h) == index))
+            .peekable();
+        if listing.peek().is_none() {
+            return self.default_expert.and_then(|i| self.experts.get(i));
+        }
+        listing.find(|e| e.status == Status::Active)
+    }
+
+    /// Names of the hazards that an expert lists.
+    pub fn hazard_names<'a>(&'a self, expert: &'a Expert) -> impl Iterator<Item = &'a str> {
+        expert
+            .hazards
+            .iter()
+            .filter_map(|h| self.hazards.get(usize::from(*h)))
+            .map(|h| h.name.as_str())
+    }
+}
+
+/// Parses and checks a registry.
+///
+/// `file_name` is only for the errors: each says `file:line:column: path: what (hint)`, and as many as can be found at once are
+/// given, at most [`ERRORS_MAX`].
+pub fn load(yaml: &str, file_name: &str) -> Result<Registry, RegistryErrors> {
+    let mut head = String::new();
+    let raw = match raw::parse(yaml, &mut head) {
+        Ok(raw) => raw,
+        Err(syntax) => return Err(describe::structure(yaml, file_name, &syntax)),
+    };
+    check::check(&raw).map_err(|problems| describe::problems(yaml, file_name, problems))
+}

@@ -1,0 +1,92 @@
+//! From what was found wrong to errors with file, line and column.
+
+use super::errors::{ERRORS_MAX, Problem, RegistryError, RegistryErrors};
+use super::locate::{self, Place};
+use super::raw::SyntaxError;
+use super::schema;
+
+/// Errors of a text that serde_yaml refused: everything that is wrong with its shape, or, when that is fine, serde_yaml's own words.
+pub(super) fn structure(yaml: &str, file: &str, syntax: &SyntaxError) -> RegistryErrors {
+    let found = locate::walk(yaml, [], Some(schema::REGISTRY));
+    let mut errors: Vec<_> = found
+        .faults
+        .into_iter()
+        .map(|fault| error(file, fault.place, fault.path, fault.message, fault.hint))
+        .collect();
+    if errors.is_empty() {
+        let message = without_place(&syntax.message).to_owned();
+        let hint = "check indentation, quotes and brackets near this place".to_owned();
+        errors.push(error(
+            file,
+            syntax.location.unwrap_or((0, 0)),
+            String::new(),
+            message,
+            Some(hint),
+        ));
+    }
+    finish(errors)
+}
+
+/// Errors of a text whose shape is right and whose meaning is not.
+pub(super) fn problems(yaml: &str, file: &str, problems: Vec<Problem>) -> RegistryErrors {
+    let found = locate::walk(yaml, with_parents(&problems), None);
+    let errors = problems
+        .into_iter()
+        .map(|p| {
+            let place = nearest(&p.path, |path| found.places.get(path).copied());
+            error(file, place, p.path, p.message, p.hint)
+        })
+        .collect();
+    finish(errors)
+}
+
+/// The paths of the problems and of everything that holds them: what is absent has no place of its own.
+fn with_parents(problems: &[Problem]) -> Vec<String> {
+    problems
+        .iter()
+        .flat_map(|p| std::iter::successors(Some(p.path.as_str()), |path| parent(path)))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn nearest(path: &str, place: impl Fn(&str) -> Option<Place>) -> Place {
+    std::iter::successors(Some(path), |path| parent(path))
+        .find_map(place)
+        .unwrap_or((1, 1))
+}
+
+fn parent(path: &str) -> Option<&str> {
+    path.rfind(['.', '[']).and_then(|end| path.get(..end))
+}
+
+fn error(
+    file: &str,
+    (line, column): Place,
+    path: String,
+    message: String,
+    hint: Option<String>,
+) -> RegistryError {
+    RegistryError {
+        file: file.to_owned(),
+        line,
+        column,
+        path,
+        message,
+        hint,
+    }
+}
+
+fn finish(mut errors: Vec<RegistryError>) -> RegistryErrors {
+    errors.sort_by_key(|e| (e.line, e.column));
+    let more = errors.len().saturating_sub(ERRORS_MAX);
+    errors.truncate(ERRORS_MAX);
+    RegistryErrors { errors, more }
+}
+
+/// serde_yaml ends its messages with " at line 3 column 5", which the error says itself.
+fn without_place(message: &str) -> &str {
+    message
+        .rfind(" at line ")
+        .and_then(|end| message.get(..end))
+        .unwrap_or(message)
+}
