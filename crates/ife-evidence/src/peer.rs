@@ -1,0 +1,321 @@
+//! One WebRTC peer connection with one data channel, on str0m: ICE-lite answerer for the bridge, offerer for an agent.
+
+use std::{net::SocketAddr, time::Instant};
+
+use str0m::{
+    Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError,
+    change::{SdpAnswer, SdpOffer, SdpPendingOffer},
+    channel::ChannelId,
+    net::{Protocol, Receive},
+};
+use thiserror::Error;
+
+use crate::{CHANNEL_LABEL, MESSAGE_LEN_MAX};
+
+/// Longest SDP that is looked at, in bytes.
+pub const SDP_LEN_MAX: usize = 65_536;
+/// Bytes that may wait in the SCTP send buffer.
+const BUFFERED_MAX: usize = 2 << 20;
+/// When the buffer falls below this, writing is worth another try.
+const BUFFERED_LOW: usize = 512 << 10;
+
+/// Bad input from the other side, or a connection that cannot go on.
+#[derive(Debug, Error)]
+pub enum PeerError {
+    /// The SDP, and what is wrong with it.
+    #[error("SDP: {0}")]
+    Sdp(String),
+    /// One of our own addresses.
+    #[error("candidate {address}: {why}")]
+    Candidate {
+        /// As configured.
+        address: SocketAddr,
+        /// Why ICE does not take it.
+        why: String,
+    },
+    /// ICE, DTLS or SCTP gave up.
+    #[error("peer connection: {0}")]
+    Rtc(#[from] RtcError),
+}
+
+/// What a peer wants done, or tells.
+#[derive(Debug)]
+pub enum PeerOutput {
+    /// Send this datagram from `source`.
+    Transmit {
+        /// Our address.
+        source: SocketAddr,
+        /// Theirs.
+        destination: SocketAddr,
+        /// UDP payload.
+        bytes: Vec<u8>,
+    },
+    /// Nothing more until a datagram comes, or until then.
+    Timeout(Instant),
+    /// The data channel is open.
+    Open,
+    /// A message.
+    Message {
+        /// Chunk frame, or else IFMessage.
+        binary: bool,
+        /// Its bytes.
+        data: Vec<u8>,
+    },
+    /// A write that was refused is worth another try.
+    Writable,
+    /// ICE has lost the other side; it may come back.
+    Interrupted,
+    /// The channel was closed, or the connection is dead.
+    Closed,
+}
+
+/// A peer connection. Drive it by `handle_*` and [`Peer::poll`].
+#[derive(Debug)]
+pub struct Peer {
+    rtc: Rtc,
+    channel: Option<ChannelId>,
+    fingerprints: (String, String),
+    dead: bool,
+}
+
+impl Peer {
+    /// Answers an offer as an ICE-lite peer that is reached at `addresses`; gives the SDP answer.
+    pub fn accept(
+        offer: &str,
+        addresses: &[SocketAddr],
+        now: Instant,
+    ) -> Result<(Peer, String), PeerError> {
+        let offerer = fingerprint(offer)?;
+        let parsed =
+            SdpOffer::from_sdp_string(offer).map_err(|error| PeerError::Sdp(error.to_string()))?;
+        if !offer.lines().any(|line| line.starts_with("m=application ")) {
+            return Err(PeerError::Sdp(
+                "no m=application section: the offer has no data channel".to_owned(),
+            ));
+        }
+        let mut rtc = config().set_ice_lite(true).build(now);
+        add_candidates(&mut rtc, addresses)?;
+        let answer = rtc.sdp_api().accept_offer(parsed)?.to_sdp_string();
+        let peer = Peer {
+            rtc,
+            channel: None,
+            fingerprints: (offerer, fingerprint(&answer)?),
+            dead: false,
+        };
+        Ok((peer, answer))
+    }
+
+    /// Offers a data channel, for the agent role; gives the SDP offer and what [`Peer::complete`] needs.
+    pub fn offer(
+        addresses: &[SocketAddr],
+        now: Instant,
+    ) -> Result<(PendingPeer, String), PeerError> {
+        let mut rtc = config().build(now);
+        add_candidates(&mut rtc, addresses)?;
+        let mut changes = rtc.sdp_api();
+        changes.add_channel(CHANNEL_LABEL.to_owned());
+        let (offer, pending) = changes
+            .apply()
+            .ok_or_else(|| PeerError::Sdp("nothing to offer".to_owned()))?;
+        let offer = offer.to_sdp_string();
+        let offerer = fingerprint(&offer)?;
+        Ok((
+            PendingPeer {
+                rtc,
+                pending,
+                offerer,
+            },
+            offer,
+        ))
+    }
+
+    /// Fingerprints of the offerer and the answerer, as in SDP.
+    pub fn fingerprints(&self) -> (&str, &str) {
+        (&self.fingerprints.0, &self.fingerprints.1)
+    }
+
+    /// Whether this datagram belongs to this peer: by ICE credentials at first, by address later.
+    pub fn accepts(
+        &self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> bool {
+        receive(source, destination, bytes)
+            .is_some_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
+    }
+
+    /// A datagram that came to `destination`, one of the configured addresses. What is no STUN, DTLS or SRTP is ignored.
+    pub fn handle_datagram(
+        &mut self,
+        source: SocketAddr,
+        destination: SocketAddr,
+        bytes: &[u8],
+        now: Instant,
+    ) -> Result<(), PeerError> {
+        if let Some(receive) = receive(source, destination, bytes) {
+            self.rtc.handle_input(Input::Receive(now, receive))?;
+        }
+        Ok(())
+    }
+
+    /// The time of [`PeerOutput::Timeout`] has come.
+    pub fn handle_timeout(&mut self, now: Instant) -> Result<(), PeerError> {
+        Ok(self.rtc.handle_input(Input::Timeout(now))?)
+    }
+
+    /// Queues a message; `false` when the send buffer is full or the channel is not open.
+    pub fn write(&mut self, binary: bool, data: &[u8]) -> Result<bool, PeerError> {
+        let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) else {
+            return Ok(false);
+        };
+        Ok(channel.write(binary, data)?)
+    }
+
+    /// Ends the connection at once.
+    pub fn close(&mut self) {
+        self.rtc.disconnect();
+    }
+
+    /// The next output. After [`PeerOutput::Timeout`], handle something first.
+    pub fn poll(&mut self) -> Result<PeerOutput, PeerError> {
+        loop {
+            if !self.rtc.is_alive() && !self.dead {
+                self.dead = true;
+                return Ok(PeerOutput::Closed);
+            }
+            match self.rtc.poll_output()? {
+                Output::Timeout(at) => return Ok(PeerOutput::Timeout(at)),
+                Output::Transmit(transmit) => {
+                    return Ok(PeerOutput::Transmit {
+                        source: transmit.source,
+                        destination: transmit.destination,
+                        bytes: transmit.contents.into(),
+                    });
+                }
+                Output::Event(event) => {
+                    if let Some(output) = self.event(event) {
+                        return Ok(output);
+                    }
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: Event) -> Option<PeerOutput> {
+        // str0m's events are non-exhaustive, and most are about media.
+        #[expect(
+            clippy::wildcard_enum_match_arm,
+            reason = "the enum is foreign and non-exhaustive"
+        )]
+        match event {
+            Event::ChannelOpen(id, label) if label == CHANNEL_LABEL && self.channel.is_none() => {
+                self.channel = Some(id);
+                self.rtc
+                    .channel(id)?
+                    .set_buffered_amount_low_threshold(BUFFERED_LOW);
+                Some(PeerOutput::Open)
+            }
+            Event::ChannelData(data) if Some(data.id) == self.channel => {
+                Some(PeerOutput::Message {
+                    binary: data.binary,
+                    data: data.data,
+                })
+            }
+            Event::ChannelBufferedAmountLow(id) if Some(id) == self.channel => {
+                Some(PeerOutput::Writable)
+            }
+            Event::ChannelClose(id) if Some(id) == self.channel => {
+                self.channel = None;
+                Some(PeerOutput::Closed)
+            }
+            Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
+                Some(PeerOutput::Interrupted)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// An offer that waits for its answer.
+#[derive(Debug)]
+pub struct PendingPeer {
+    rtc: Rtc,
+    pending: SdpPendingOffer,
+    offerer: String,
+}
+
+impl PendingPeer {
+    /// Takes the SDP answer.
+    pub fn complete(mut self, answer: &str) -> Result<Peer, PeerError> {
+        let answerer = fingerprint(answer)?;
+        let parsed = SdpAnswer::from_sdp_string(answer)
+            .map_err(|error| PeerError::Sdp(error.to_string()))?;
+        self.rtc.sdp_api().accept_answer(self.pending, parsed)?;
+        Ok(Peer {
+            rtc: self.rtc,
+            channel: None,
+            fingerprints: (self.offerer, answerer),
+            dead: false,
+        })
+    }
+}
+
+fn config() -> RtcConfig {
+    // No media: an empty codec table keeps a hostile offer's media sections out and a session small.
+    Rtc::builder()
+        .clear_codecs()
+        .set_sctp_max_buffered_amount(BUFFERED_MAX)
+        // Bounded far below 2^32.
+        .set_sctp_max_message_size(MESSAGE_LEN_MAX as u32)
+}
+
+fn add_candidates(rtc: &mut Rtc, addresses: &[SocketAddr]) -> Result<(), PeerError> {
+    for &address in addresses {
+        let candidate = Candidate::host(address, "udp").map_err(|error| PeerError::Candidate {
+            address,
+            why: error.to_string(),
+        })?;
+        rtc.add_local_candidate(candidate);
+    }
+    Ok(())
+}
+
+fn receive(source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> Option<Receive<'_>> {
+    Some(Receive {
+        proto: Protocol::Udp,
+        source,
+        destination,
+        contents: bytes.try_into().ok()?,
+    })
+}
+
+/// The one DTLS fingerprint of an SDP. Two different ones would leave open which the signatures are bound to.
+fn fingerprint(sdp: &str) -> Result<String, PeerError> {
+    if sdp.len() > SDP_LEN_MAX {
+        return Err(PeerError::Sdp(format!(
+            "{} bytes are more than {SDP_LEN_MAX}",
+            sdp.len()
+        )));
+    }
+    let mut found: Option<String> = None;
+    for value in sdp
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix("a=fingerprint:"))
+    {
+        let (hash, digest) = value.split_once(' ').unwrap_or((value, ""));
+        let written = format!(
+            "{} {}",
+            hash.to_ascii_lowercase(),
+            digest.to_ascii_uppercase()
+        );
+        if found.as_ref().is_some_and(|earlier| *earlier != written) {
+            return Err(PeerError::Sdp(
+                "two different a=fingerprint lines".to_owned(),
+            ));
+        }
+        found = Some(written);
+    }
+    found.ok_or_else(|| PeerError::Sdp("no a=fingerprint line".to_owned()))
+}

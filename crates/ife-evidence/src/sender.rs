@@ -1,0 +1,203 @@
+//! The bridge's half of the transfers: which bytes go out next, within the window (docs/evidence.md, 2.3).
+
+use std::collections::VecDeque;
+
+use crate::{
+    WINDOW_LEN,
+    frame::{CHUNK_LEN_MAX, Frame},
+    manifest::Manifest,
+    message::{Body, ErrorCode, Refused},
+};
+
+/// What the sender wants done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SenderOutput {
+    /// Read `len` bytes of the file and hand them to [`Sender::handle_read`]. One read is under way at a time.
+    Read {
+        /// File id.
+        file: u32,
+        /// Offset of the first byte.
+        offset: u64,
+        /// Bytes; never 0.
+        len: usize,
+    },
+    /// All bytes of the file were handed over: tell the peer.
+    Complete {
+        /// File id.
+        file: u32,
+        /// Its size.
+        size: u64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Progress {
+    sent: u64,
+    acked: u64,
+}
+
+/// Transfers of one session; a file's bytes pass through and are not kept.
+#[derive(Debug)]
+pub struct Sender {
+    manifest: Manifest,
+    progress: Vec<Progress>,
+    queue: VecDeque<u32>,
+    reading: Option<(u32, u64)>,
+}
+
+impl Sender {
+    /// Nothing is sent before it is asked for.
+    pub fn new(manifest: Manifest) -> Sender {
+        Sender {
+            progress: vec![Progress::default(); manifest.files().len()],
+            manifest,
+            queue: VecDeque::new(),
+            reading: None,
+        }
+    }
+
+    /// What is offered.
+    pub fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// Bytes of the file that the receiver has verified.
+    pub fn acknowledged(&self, file: u32) -> u64 {
+        self.index(file).map_or(0, |at| self.progress[at].acked)
+    }
+
+    /// Takes a request, an acknowledgement, a pause or a cancellation; other bodies are not for it and change nothing.
+    pub fn handle_body(&mut self, body: &Body) -> Result<(), Refused> {
+        match *body {
+            Body::Request { file, offset } => self.start(file, offset),
+            Body::Ack { file, offset } => self.acknowledge(file, offset),
+            Body::Pause { file } | Body::Cancel { file } => {
+                self.index(file)?;
+                self.drop_from_queue(file);
+                Ok(())
+            }
+            Body::Hello { .. }
+            | Body::Manifest { .. }
+            | Body::Complete { .. }
+            | Body::Receipt { .. }
+            | Body::ReceiptOk { .. }
+            | Body::State { .. }
+            | Body::Error { .. }
+            | Body::Agent { .. } => Ok(()),
+        }
+    }
+
+    /// The bytes that were asked for by [`SenderOutput::Read`], or why they cannot be had. Gives the frame to send, or nothing when the
+    /// peer has paused or moved on since.
+    pub fn handle_read(
+        &mut self,
+        file: u32,
+        offset: u64,
+        bytes: Result<&[u8], &str>,
+    ) -> Result<Option<Vec<u8>>, Refused> {
+        let at = self.index(file)?;
+        if self.reading.take() != Some((file, offset))
+            || self.progress[at].sent != offset
+            || self.queue.front() != Some(&file)
+        {
+            return Ok(None);
+        }
+        let data = match bytes {
+            Ok(data) if !data.is_empty() => data,
+            Ok(_) => return Err(self.give_up(file, "the file has become shorter")),
+            Err(why) => return Err(self.give_up(file, why)),
+        };
+        self.progress[at].sent += data.len() as u64;
+        Ok(Some(Frame { file, offset, data }.to_bytes()))
+    }
+
+    /// The next thing to do; `None` until something is handled.
+    pub fn poll(&mut self) -> Option<SenderOutput> {
+        if self.reading.is_some() {
+            return None;
+        }
+        let file = *self.queue.front()?;
+        let at = self.index(file).ok()?;
+        let entry = &self.manifest.files()[at];
+        let Progress { sent, acked } = self.progress[at];
+        if sent >= entry.size {
+            self.queue.pop_front();
+            return Some(SenderOutput::Complete {
+                file,
+                size: entry.size,
+            });
+        }
+        let window = WINDOW_LEN.max(2 * entry.block_size);
+        let block_end = (sent / entry.block_size + 1) * entry.block_size;
+        let end = block_end.min(entry.size).min(sent + CHUNK_LEN_MAX as u64);
+        if end - acked > window {
+            return None;
+        }
+        self.reading = Some((file, sent));
+        Some(SenderOutput::Read {
+            file,
+            offset: sent,
+            // At most CHUNK_LEN_MAX, so it fits.
+            len: (end - sent) as usize,
+        })
+    }
+
+    fn start(&mut self, file: u32, offset: u64) -> Result<(), Refused> {
+        let at = self.index(file)?;
+        let entry = &self.manifest.files()[at];
+        if offset > entry.size || (offset % entry.block_size != 0 && offset != entry.size) {
+            return Err(Refused::about(
+                file,
+                ErrorCode::BadOffset,
+                format!("offset {offset} is not the start of a block"),
+            ));
+        }
+        self.progress[at] = Progress {
+            sent: offset,
+            acked: offset,
+        };
+        if self.reading.is_some_and(|(reading, _)| reading == file) {
+            self.reading = None;
+        }
+        if !self.queue.contains(&file) {
+            self.queue.push_back(file);
+        }
+        Ok(())
+    }
+
+    fn acknowledge(&mut self, file: u32, offset: u64) -> Result<(), Refused> {
+        let at = self.index(file)?;
+        let progress = &mut self.progress[at];
+        if offset > progress.sent {
+            return Err(Refused::about(
+                file,
+                ErrorCode::BadOffset,
+                format!("offset {offset} was not sent yet"),
+            ));
+        }
+        progress.acked = progress.acked.max(offset);
+        Ok(())
+    }
+
+    fn give_up(&mut self, file: u32, why: &str) -> Refused {
+        self.drop_from_queue(file);
+        Refused::about(file, ErrorCode::Unavailable, why)
+    }
+
+    fn drop_from_queue(&mut self, file: u32) {
+        self.queue.retain(|queued| *queued != file);
+    }
+
+    fn index(&self, file: u32) -> Result<usize, Refused> {
+        usize::try_from(file)
+            .ok()
+            .filter(|at| *at < self.progress.len())
+            .ok_or_else(|| {
+                Refused::about(
+                    file,
+                    ErrorCode::UnknownFile,
+                    format!("no file {file} in the manifest"),
+                )
+            })
+    }
+}
