@@ -97,7 +97,7 @@ impl Agent {
         let (offerer, answerer) = peer.fingerprints();
         let binding = Binding::new(&config.session, &config.trace_id, offerer, answerer);
         Ok(Agent {
-            inbox: Inbox::new(binding.clone(), Some(config.bridge_key.clone())),
+            inbox: Inbox::new(binding.clone(), Some(config.bridge_key)),
             public_key: key.public_key(),
             outbox: Outbox::new(binding, key, &config.agent, &config.bridge),
             peer,

@@ -286,7 +286,7 @@ impl Inbox {
         let body: Body = serde_json::from_value(Value::Object(message.payload.clone()))
             .map_err(|error| Refused::new(ErrorCode::BadMessage, format!("payload: {error}")))?;
         let key = match (&self.key, &body) {
-            (Some(key), _) => key.clone(),
+            (Some(key), _) => *key,
             (None, Body::Hello { public_key }) => public_key.parse().map_err(|error| {
                 Refused::new(
                     ErrorCode::BadMessage,
