@@ -1,0 +1,103 @@
+//! Why a request was not done, in the words of RFC 9457 (problem details) and of the interface contract.
+
+use serde::Serialize;
+use thiserror::Error;
+
+/// Error names that the wider system knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum ErrorName {
+    /// A field is missing, malformed or too long: 400.
+    InvalidRequest,
+    /// The sender is not registered: 401.
+    UnknownAgent,
+    /// The signature does not verify: 403.
+    InvalidSignature,
+    /// A gate said no: 403.
+    PolicyRejected,
+    /// No such expert, or none for this hazard: 404.
+    ExpertNotFound,
+    /// No such call, room or participant: 404.
+    NotFound,
+    /// The same name is in use for something else: 409.
+    Conflict,
+    /// A limit of the bridge is reached: 503 with Retry-After.
+    CapacityExceeded,
+    /// The council's side could not be reached: 502.
+    H323BridgeFailed,
+    /// Evidence could not be offered; the call goes on.
+    WebrtcEvidenceFailed,
+    /// AMI, witness or another part is down: 503.
+    Unavailable,
+}
+
+impl ErrorName {
+    /// HTTP status (RFC 9110).
+    pub fn status(self) -> u16 {
+        match self {
+            ErrorName::InvalidRequest => 400,
+            ErrorName::UnknownAgent => 401,
+            ErrorName::InvalidSignature | ErrorName::PolicyRejected => 403,
+            ErrorName::ExpertNotFound | ErrorName::NotFound => 404,
+            ErrorName::Conflict => 409,
+            ErrorName::H323BridgeFailed => 502,
+            ErrorName::CapacityExceeded
+            | ErrorName::WebrtcEvidenceFailed
+            | ErrorName::Unavailable => 503,
+        }
+    }
+
+    /// The same for every occurrence (RFC 9457, 3.1.3).
+    pub fn title(self) -> &'static str {
+        match self {
+            ErrorName::InvalidRequest => "The request is not valid",
+            ErrorName::UnknownAgent => "The sender is not a registered agent",
+            ErrorName::InvalidSignature => "The signature does not verify",
+            ErrorName::PolicyRejected => "Refused by policy",
+            ErrorName::ExpertNotFound => "No such expert",
+            ErrorName::NotFound => "Not found",
+            ErrorName::Conflict => "Conflict",
+            ErrorName::CapacityExceeded => "No capacity",
+            ErrorName::H323BridgeFailed => "The council could not be reached",
+            ErrorName::WebrtcEvidenceFailed => "Evidence could not be offered",
+            ErrorName::Unavailable => "A part of the bridge is down",
+        }
+    }
+}
+
+/// One refusal. Its text is for a person; it never reveals keys, paths or another caller's data.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{detail}")]
+pub struct Refusal {
+    /// Which kind.
+    pub name: ErrorName,
+    /// What was wrong this time.
+    pub detail: String,
+    /// JSON path of the field, for example `payload.hazards[0]`.
+    pub field: Option<String>,
+    /// The gate that rejected.
+    pub gate: Option<&'static str>,
+    /// Seconds after which another try makes sense.
+    pub retry_after_s: Option<u32>,
+}
+
+impl Refusal {
+    /// Without field, gate and time.
+    pub fn new(name: ErrorName, detail: impl Into<String>) -> Refusal {
+        Refusal {
+            name,
+            detail: detail.into(),
+            field: None,
+            gate: None,
+            retry_after_s: None,
+        }
+    }
+
+    /// A field of the request is wrong.
+    pub fn field(field: impl Into<String>, detail: impl Into<String>) -> Refusal {
+        Refusal {
+            field: Some(field.into()),
+            ..Refusal::new(ErrorName::InvalidRequest, detail)
+        }
+    }
+}

@@ -1,0 +1,147 @@
+//! What the outside sees of calls, rooms and health: the shapes of the HTTP API, of events and of `ifectl`.
+
+use serde::{Deserialize, Serialize};
+
+/// States of a leg, and of the call as `sip_call_state`; `unknown` is an honest answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    missing_docs,
+    reason = "the names are those of the state machine, see ife-call"
+)]
+pub enum CallState {
+    Received,
+    Approved,
+    Inviting,
+    Ringing,
+    Answered,
+    Bridging,
+    Connected,
+    Ending,
+    Ended,
+    Failed,
+    Unknown,
+}
+
+/// One call, as `GET /v1/calls` lists it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallView {
+    /// `sip-call-` and 16 hex digits of SHA-256(trace id).
+    pub call_id: String,
+    /// `escalation` (we call the expert) or `expert` (the expert called us).
+    pub origin: String,
+    /// Id of the expert in the registry.
+    pub expert_id: String,
+    /// Their name.
+    pub expert_name: String,
+    /// The call's state.
+    pub sip_call_state: CallState,
+    /// State of the H.323 leg, or of the room's membership for the `confbridge` backend.
+    pub h323_state: CallState,
+    /// State of the evidence session: `none`, `offered`, `open`, `verified`, `failed`.
+    pub evidence_state: String,
+    /// Correlates everything about one escalation.
+    pub trace_id: String,
+    /// Hazard name.
+    pub hazard: String,
+    /// Council conference.
+    pub council_call_id: String,
+    /// RFC 3339, UTC.
+    pub started: String,
+    /// RFC 3339, UTC; when the expert answered.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub answered: Option<String>,
+    /// RFC 3339, UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
+    /// `confbridge:<room>:<Uniqueid>` or `h323:<ChannelId>`, once the join was seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mcu_participant_id: Option<String>,
+    /// Single-use link for the expert's browser.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub evidence_link: Option<String>,
+    /// Why it ended or failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// Q.850 cause of the end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<u16>,
+    /// What an operator must know of the H.323 segment.
+    pub h323_segment: String,
+}
+
+/// One step of a call's history.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// RFC 3339, UTC, milliseconds.
+    pub time: String,
+    /// The state reached.
+    pub state: CallState,
+    /// What was seen.
+    pub detail: String,
+}
+
+/// One call with its history, as `GET /v1/calls/{id}` answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallDetail {
+    /// The call.
+    #[serde(flatten)]
+    pub call: CallView,
+    /// Oldest first, at most 64.
+    pub history: Vec<Step>,
+}
+
+/// A council room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoomView {
+    /// Name of the conference.
+    pub call_id: String,
+    /// Which backend.
+    pub backend: String,
+    /// Members.
+    pub participant_count: u32,
+    /// The council's limit.
+    pub max_participants: u32,
+    /// Who is in it.
+    pub participants: Vec<Participant>,
+}
+
+/// A member of a room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Participant {
+    /// `confbridge:<room>:<Uniqueid>` or `h323:<ChannelId>`.
+    pub id: String,
+    /// `expert` or `guardian`.
+    pub role: String,
+    /// Expert id, or the guardian's name in the configuration.
+    pub name: String,
+    /// Whether the room hears them.
+    pub muted: bool,
+}
+
+/// An event of `GET /v1/events`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Event {
+    /// A call changed; the whole of it.
+    Call(CallView),
+    /// A room changed; the whole of it.
+    Room(RoomView),
+    /// A part of the bridge went up or down.
+    Health(Health),
+}
+
+/// Parts of the bridge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Health {
+    /// AMI session is up.
+    pub ami: bool,
+    /// The witness ring takes entries.
+    pub witness: bool,
+    /// NATS is connected, or not configured.
+    pub nats: bool,
+    /// Calls that have not ended.
+    pub active_calls: u32,
+    /// New calls are refused: the bridge drains before it stops.
+    pub draining: bool,
+}
