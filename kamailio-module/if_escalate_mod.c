@@ -83,7 +83,7 @@ static pv_export_t mod_pvs[] = {
 };
 
 struct module_exports exports = {
-	"if_escalate",
+	IFE_NAME,
 	DEFAULT_DLFLAGS,
 	cmds,
 	params,

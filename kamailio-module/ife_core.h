@@ -13,8 +13,8 @@
 
 #include "if_policy.h"
 
-/* Group of the statistics, package of the KEMI functions, prefix of the event route. */
-#define IFE_NAME "ife"
+/* The module's name: group of the statistics, package of the KEMI functions. */
+#define IFE_NAME "if_escalate"
 
 typedef struct ife_settings
 {

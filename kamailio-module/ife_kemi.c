@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * KSR.ife.*: the same functions for Lua, Python, JavaScript and the other KEMI languages.
+ * KSR.if_escalate.*: the same functions for Lua, Python, JavaScript and the other KEMI languages.
  */
 #include "core/kemi.h"
 
@@ -9,7 +9,7 @@
 #include "ife_kemi.h"
 
 /* clang-format off */
-static sr_kemi_t sr_kemi_ife_exports[] = {
+static sr_kemi_t sr_kemi_if_escalate_exports[] = {
 	{ str_init(IFE_NAME), str_init("check_policy"),
 		SR_KEMIP_INT, ki_check_policy,
 		{ SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE,
@@ -37,5 +37,5 @@ static sr_kemi_t sr_kemi_ife_exports[] = {
 
 int ife_kemi_register(void)
 {
-	return sr_kemi_modules_add(sr_kemi_ife_exports);
+	return sr_kemi_modules_add(sr_kemi_if_escalate_exports);
 }

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * KSR.ife.*: the same functions for Lua, Python, JavaScript and the other KEMI languages.
+ * KSR.if_escalate.*: the same functions for Lua, Python, JavaScript and the other KEMI languages.
  */
 #ifndef IFE_KEMI_H
 #define IFE_KEMI_H

@@ -7,7 +7,6 @@
 #include <strings.h>
 
 #include "core/ip_addr.h"
-#include "core/parser/contact/parse_contact.h"
 #include "core/parser/parse_content.h"
 #include "core/parser/parse_cseq.h"
 #include "core/parser/parse_from.h"
@@ -169,19 +168,6 @@ static int fill_cseq(sip_msg_t *msg, ife_message *out)
 	return 0;
 }
 
-static void fill_contact(sip_msg_t *msg, ife_message *out)
-{
-	contact_body_t *body;
-
-	if(msg->contact == NULL)
-		return;
-	if(msg->contact->parsed == NULL && parse_contact(msg->contact) < 0)
-		return;
-	body = (contact_body_t *)msg->contact->parsed;
-	if(body != NULL && body->contacts != NULL)
-		out->contact_uri = ife_from_str(&body->contacts->uri);
-}
-
 /* The body is what the far end will take for it: Content-Length bytes, if it is given (RFC 3261 18.3). */
 static int fill_body(sip_msg_t *msg, ife_message *out)
 {
@@ -249,7 +235,6 @@ static int fill_headers(sip_msg_t *msg, ife_message *out)
 	out->call_id = ife_from_str(&msg->callid->body);
 	if(fill_parties(msg, out) < 0 || fill_cseq(msg, out) < 0)
 		return -1;
-	fill_contact(msg, out);
 	return fill_body(msg, out);
 }
 

@@ -25,9 +25,8 @@ static void fault(rpc_t *rpc, void *ctx, ife_result result, const ife_error *err
 }
 
 /* JSON-RPC's integers are int; counters that outgrow it are given as they would be printed. */
-static int add_u64(rpc_t *rpc, void *ctx, void *th, const char *name, uint64_t value)
+static int add_u64(rpc_t *rpc, void *th, const char *name, uint64_t value)
 {
-	(void)ctx;
 	if(value <= 0x7fffffffu)
 		return rpc->struct_add(th, "d", name, (int)value);
 	return rpc->struct_printf(th, (char *)name, "%llu", (unsigned long long)value);
@@ -46,18 +45,17 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 	}
 	if(rpc->add(ctx, "{", &th) < 0)
 		return;
-	rpc->struct_add(th, "ssSSSSS", "version", ife_version(), "gate",
-			ife_settings.mode == IFE_MODE_SHADOW ? "shadow" : "enforce", "witness", &ife_settings.witness_name,
-			"node", &ife_settings.node, "registry", &ife_settings.registry, "state_dir", &ife_settings.state_dir,
-			"mode", &ife_settings.mode_name);
+	rpc->struct_add(th, "sSSSSS", "version", ife_version(), "mode", &ife_settings.mode_name,
+			"witness", &ife_settings.witness_name, "node", &ife_settings.node, "registry", &ife_settings.registry,
+			"state_dir", &ife_settings.state_dir);
 	rpc->struct_add(th, "dd", "abi", (int)ife_abi_version(), "witness_wait_ms", ife_settings.witness_wait_ms);
-	add_u64(rpc, ctx, th, "registry_generation", now.registry_generation);
-	add_u64(rpc, ctx, th, "registry_experts", now.registry_experts);
-	add_u64(rpc, ctx, th, "registry_loaded_unix_s", now.registry_loaded_unix_s);
-	add_u64(rpc, ctx, th, "started_unix_s", now.started_unix_s);
-	add_u64(rpc, ctx, th, "active_calls", now.active_calls);
-	add_u64(rpc, ctx, th, "replay_used", now.replay_used);
-	add_u64(rpc, ctx, th, "replay_slots", now.replay_slots);
+	add_u64(rpc, th, "registry_generation", now.registry_generation);
+	add_u64(rpc, th, "registry_experts", now.registry_experts);
+	add_u64(rpc, th, "registry_loaded_unix_s", now.registry_loaded_unix_s);
+	add_u64(rpc, th, "started_unix_s", now.started_unix_s);
+	add_u64(rpc, th, "active_calls", now.active_calls);
+	add_u64(rpc, th, "replay_used", now.replay_used);
+	add_u64(rpc, th, "replay_slots", now.replay_slots);
 }
 
 static const char *rpc_stats_doc[] = {"Counters over all processes", 0};
@@ -65,9 +63,9 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 {
 	ife_stats now;
 	ife_result result = ife_policy_stats(ife_handle, &now);
-	char name[32];
-	void *th;
 	unsigned int gate;
+	void *th;
+	void *rejected;
 
 	if(result != IFE_OK) {
 		fault(rpc, ctx, result, NULL);
@@ -75,21 +73,21 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 	}
 	if(rpc->add(ctx, "{", &th) < 0)
 		return;
-	add_u64(rpc, ctx, th, "approved", now.approved);
-	for(gate = IFE_GATE_HEADERS; gate < IFE_GATE_COUNT; gate++) {
-		snprintf(name, sizeof(name), "rejected_%s", ife_gate_name(gate));
-		add_u64(rpc, ctx, th, name, now.rejected[gate]);
-	}
-	add_u64(rpc, ctx, th, "errors", now.errors);
-	add_u64(rpc, ctx, th, "witness_queued", now.witness_queued);
-	add_u64(rpc, ctx, th, "witness_dropped", now.witness_dropped);
-	add_u64(rpc, ctx, th, "witness_waits", now.witness_waits);
-	add_u64(rpc, ctx, th, "reloads", now.reloads);
-	add_u64(rpc, ctx, th, "reload_failures", now.reload_failures);
-	add_u64(rpc, ctx, th, "active_calls", now.active_calls);
-	add_u64(rpc, ctx, th, "replay_full", now.replay_full);
-	add_u64(rpc, ctx, th, "calls_full", now.calls_full);
-	add_u64(rpc, ctx, th, "buckets_full", now.buckets_full);
+	add_u64(rpc, th, "approved", now.approved);
+	if(rpc->struct_add(th, "{", "rejected", &rejected) < 0)
+		return;
+	for(gate = IFE_GATE_HEADERS; gate < IFE_GATE_COUNT; gate++)
+		add_u64(rpc, rejected, ife_gate_name(gate), now.rejected[gate]);
+	add_u64(rpc, th, "errors", now.errors);
+	add_u64(rpc, th, "witness_queued", now.witness_queued);
+	add_u64(rpc, th, "witness_dropped", now.witness_dropped);
+	add_u64(rpc, th, "witness_waits", now.witness_waits);
+	add_u64(rpc, th, "reloads", now.reloads);
+	add_u64(rpc, th, "reload_failures", now.reload_failures);
+	add_u64(rpc, th, "active_calls", now.active_calls);
+	add_u64(rpc, th, "replay_full", now.replay_full);
+	add_u64(rpc, th, "calls_full", now.calls_full);
+	add_u64(rpc, th, "buckets_full", now.buckets_full);
 }
 
 static const char *rpc_reset_stats_doc[] = {"Sets the counters to zero", 0};
@@ -120,7 +118,7 @@ static void rpc_reload(rpc_t *rpc, void *ctx)
 	}
 	if(rpc->add(ctx, "{", &th) < 0)
 		return;
-	add_u64(rpc, ctx, th, "generation", generation);
+	add_u64(rpc, th, "generation", generation);
 }
 
 /* Calls the library with a buffer and hands its JSON array on as RPC structures. */
@@ -181,12 +179,12 @@ static void explain_header(ife_header *header, const str *value)
 }
 
 static const char *rpc_explain_doc[] = {
-		"Every gate's answer for a call that is not made: caller callee hazard trace_id signature"
+		"Every gate's answer for a call that is not made: hazard trace_id signature caller callee"
 		" [peer_ip [transport [call_id]]]; - for an absent header",
 		0};
 static void rpc_explain(rpc_t *rpc, void *ctx)
 {
-	str caller, callee, hazard, trace_id, signature;
+	str hazard, trace_id, signature, caller, callee;
 	str peer = str_init("127.0.0.1");
 	str transport = str_init("udp");
 	str call_id = str_init("explain");
@@ -197,7 +195,7 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 	char *buf;
 	int proto;
 
-	if(rpc->scan(ctx, "SSSSS*SSS", &caller, &callee, &hazard, &trace_id, &signature, &peer, &transport, &call_id) < 5)
+	if(rpc->scan(ctx, "SSSSS*SSS", &hazard, &trace_id, &signature, &caller, &callee, &peer, &transport, &call_id) < 5)
 		return; /* scan has set the fault */
 	proto = transport_by_name(&transport);
 	if(proto < 0) {

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Statistics of group "ife": read from the shared state, so each is the sum over all processes.
+ * Statistics of group "if_escalate": read from the shared state, so each is the sum over all processes.
  */
 #include <stddef.h>
 #include <stdio.h>
