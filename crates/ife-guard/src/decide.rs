@@ -208,7 +208,9 @@ fn quota(
     };
     match state.begin_call(parties.expert.number(), call, limits, now) {
         Begin::Started => Ok(true),
-        Begin::Already => Ok(false),
+        Begin::Already if sight == Sight::SameAttempt => Ok(false),
+        // A new signature for a Call-ID that is in use would share its slot, and any number of calls could.
+        Begin::Already => Err(Refusal::new(486, "Busy Here", Why::CallUnderWay)),
         Begin::TooManyPerMinute { retry_after_s } => Err(Refusal::busy(
             "Too Many Calls",
             retry_after_s.max(1),

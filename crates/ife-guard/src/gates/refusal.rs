@@ -102,6 +102,7 @@ pub(crate) enum Why {
     StoreUnavailable,
     PerMinute(u32),
     Concurrent(u32),
+    CallUnderWay,
     CallTableFull,
 }
 
@@ -191,6 +192,9 @@ impl fmt::Display for InWords<'_> {
                 write!(f, "more than {limit} calls of the expert in a minute")
             }
             Why::Concurrent(limit) => write!(f, "{limit} calls of the expert are under way"),
+            Why::CallUnderWay => {
+                f.write_str("another call with this Call-ID and From tag is under way")
+            }
             Why::CallTableFull => f.write_str("no room in the table of calls"),
         }
     }

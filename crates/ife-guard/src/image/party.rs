@@ -87,14 +87,14 @@ impl<'a> Party<'a> {
     /// Name for people; a council's is its domain.
     #[must_use]
     pub fn name(&self) -> &'a str {
-        self.text(self.len_at(80), self.len_at(80) + 1)
+        self.text(self.len_at(80), 1)
     }
 
     /// Where calls to this expert go; `None` when to the address that was called.
     #[must_use]
     pub fn contact(&self) -> Option<&'a str> {
         let start = self.len_at(80) + self.len_at(82);
-        Some(self.text(start, start + 2)).filter(|contact| !contact.is_empty())
+        Some(self.text(start, 2)).filter(|contact| !contact.is_empty())
     }
 
     /// Active or suspended. Whatever a damaged record says counts as suspended.
