@@ -1,0 +1,5 @@
+//! The binary `ifectl`.
+
+fn main() -> std::process::ExitCode {
+    ife_cli::run()
+}

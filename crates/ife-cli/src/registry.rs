@@ -1,0 +1,181 @@
+//! `ifectl registry check`.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::Path,
+};
+
+use ife_guard::{
+    Registry, RegistryErrors,
+    registry::{self, Status, Validity},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    Failure, Outcome,
+    cli::{RegistryArgs, RegistryCommand},
+    output::Output,
+    text,
+};
+
+/// Largest registry file that is read, in bytes.
+const FILE_LEN_MAX: u64 = 1 << 30;
+
+pub(crate) fn run(args: &RegistryArgs, out: &mut Output) -> Result<Outcome, Failure> {
+    let RegistryCommand::Check { file } = &args.command;
+    let yaml = read_text(file)?;
+    match registry::load(&yaml, &file.display().to_string()) {
+        Ok(registry) => report(file, &registry, out)?,
+        Err(errors) => {
+            refuse(&errors, out)?;
+            return Ok(Outcome::No);
+        }
+    }
+    Ok(Outcome::Yes)
+}
+
+/// Loads a registry for another subcommand; an invalid one is a failure.
+pub(crate) fn load(file: &Path) -> Result<Registry, Failure> {
+    let yaml = read_text(file)?;
+    registry::load(&yaml, &file.display().to_string()).map_err(|errors| {
+        Failure::no(errors.to_string()).hint("the gate would refuse this registry")
+    })
+}
+
+/// A text file, or stdin for `-`.
+pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
+    let bytes = read_bytes(file, FILE_LEN_MAX)?;
+    String::from_utf8(bytes).map_err(|error| {
+        let offset = error.utf8_error().valid_up_to();
+        Failure::no(format!("{}: not UTF-8 at byte {offset}", file.display()))
+    })
+}
+
+/// A file of at most `len_max` bytes, or stdin for `-`.
+pub(crate) fn read_bytes(file: &Path, len_max: u64) -> Result<Vec<u8>, Failure> {
+    let fail = |error: io::Error| Failure::io(file, "read it", &error);
+    let mut bytes = Vec::new();
+    if file == Path::new("-") {
+        io::stdin()
+            .lock()
+            .take(len_max + 1)
+            .read_to_end(&mut bytes)
+            .map_err(fail)?;
+    } else {
+        fs::File::open(file)
+            .map_err(fail)?
+            .take(len_max + 1)
+            .read_to_end(&mut bytes)
+            .map_err(fail)?;
+    }
+    if bytes.len() as u64 > len_max {
+        return Err(Failure::no(format!(
+            "{}: longer than {len_max} bytes",
+            file.display()
+        )));
+    }
+    Ok(bytes)
+}
+
+fn refuse(errors: &RegistryErrors, out: &mut Output) -> Result<(), Failure> {
+    if out.json() {
+        let listed = errors.errors.iter().map(|error| {
+            json!({"file": error.file, "line": error.line, "column": error.column, "path": error.path,
+                   "message": error.message, "hint": error.hint})
+        });
+        let listed: Vec<Value> = listed.collect();
+        return out.value(&json!({"valid": false, "errors": listed, "more": errors.more}));
+    }
+    for line in errors.to_string().lines() {
+        out.line(text::harmless(line))?;
+    }
+    let count = errors.errors.len() + errors.more;
+    out.line(format!(
+        "{count} {}: the gate would not start with this registry",
+        if count == 1 { "error" } else { "errors" }
+    ))
+}
+
+fn report(file: &Path, registry: &Registry, out: &mut Output) -> Result<(), Failure> {
+    let active = registry
+        .experts
+        .iter()
+        .filter(|expert| expert.status == Status::Active)
+        .count();
+    let warnings = warnings(registry, text::unix_now());
+    if out.json() {
+        return out.value(&json!({
+            "valid": true, "experts": registry.experts.len(), "active_experts": active, "councils": registry.councils.len(),
+            "hazards": registry.hazards.len(), "freshness_s": registry.freshness_s, "warnings": warnings,
+        }));
+    }
+    out.line(format!(
+        "{}: valid: {} experts ({active} active), {} councils, {} hazards, signatures good for {} s",
+        file.display(),
+        registry.experts.len(),
+        registry.councils.len(),
+        registry.hazards.len(),
+        registry.freshness_s,
+    ))?;
+    warnings
+        .iter()
+        .try_for_each(|warning| out.line(format!("warning: {}", text::harmless(warning))))
+}
+
+/// What is allowed and probably not meant: nobody answers for a hazard, or keys that are out of their time.
+fn warnings(registry: &Registry, now: u64) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for hazard in &registry.hazards {
+        if registry.expert_for_hazard(&hazard.name).is_none() {
+            warnings.push(format!(
+                "hazard {}: no active expert is in charge of it",
+                hazard.name
+            ));
+        }
+    }
+    let councils = registry.councils.iter().map(|council| {
+        (
+            format!("council {}", council.domain),
+            &council.party.signers,
+        )
+    });
+    let experts = registry
+        .experts
+        .iter()
+        .map(|expert| (format!("expert {}", expert.id), &expert.party.signers));
+    for (who, signers) in councils.chain(experts) {
+        for signer in signers
+            .iter()
+            .filter(|signer| signer.status == Status::Active)
+        {
+            warnings.extend(
+                out_of_time(signer.validity, now)
+                    .map(|when| format!("{who}: key {} {when}", signer.kid)),
+            );
+        }
+    }
+    for expert in registry
+        .experts
+        .iter()
+        .filter(|expert| expert.status == Status::Active)
+    {
+        warnings.extend(
+            out_of_time(expert.validity, now).map(|when| format!("expert {} {when}", expert.id)),
+        );
+    }
+    warnings
+}
+
+fn out_of_time(validity: Validity, now: u64) -> Option<String> {
+    if now > validity.not_after {
+        Some(format!("expired {}", text::rfc3339(validity.not_after)))
+    } else if now < validity.not_before {
+        Some(format!(
+            "is not valid before {}",
+            text::rfc3339(validity.not_before)
+        ))
+    } else {
+        None
+    }
+}

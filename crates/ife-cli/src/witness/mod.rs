@@ -1,0 +1,91 @@
+//! `ifectl witness`: the log as a stranger sees it, from its public files and the verifier keys.
+
+mod checkpoint;
+mod entry;
+mod prove;
+mod show;
+mod story;
+mod tail;
+mod verify;
+
+use std::path::Path;
+
+use ife_witness::{
+    note::VerifierKey,
+    reader::{LogDir, LogError, Problem},
+};
+
+use crate::{
+    Exit, Failure, Outcome,
+    cli::{LogArgs, WitnessArgs, WitnessCommand},
+    output::Output,
+    registry, text,
+};
+
+pub(crate) fn run(args: WitnessArgs, out: &mut Output) -> Result<Outcome, Failure> {
+    match args.command {
+        WitnessCommand::Verify(args) => verify::run(&args, out),
+        WitnessCommand::Show(args) => show::run(&args, out),
+        WitnessCommand::Prove(args) => prove::run(&args, out),
+        WitnessCommand::CheckProof(args) => prove::check(&args, out),
+        WitnessCommand::Tail { log, lines, follow } => tail::run(&log, lines, follow, out),
+        WitnessCommand::Checkpoint { log, raw } => checkpoint::run(&log, raw, out),
+    }
+}
+
+/// The keys in a `--vkey` file; at least one.
+fn keys(path: &Path) -> Result<Vec<VerifierKey>, Failure> {
+    let text = registry::read_text(path)?;
+    let keys = VerifierKey::parse_file(&text).map_err(|(line, error)| Failure {
+        exit: Exit::Io,
+        ..Failure::no(format!("{}:{line}: {error}", path.display()))
+    })?;
+    if keys.is_empty() {
+        return Err(Failure {
+            exit: Exit::Io,
+            ..Failure::no(format!("{}: holds no verifier key", path.display()))
+        });
+    }
+    Ok(keys)
+}
+
+/// The keys that were given, none if none were.
+fn given_keys(log: &LogArgs) -> Result<Vec<VerifierKey>, Failure> {
+    log.vkey.as_deref().map_or(Ok(Vec::new()), keys)
+}
+
+/// The keys, for what makes no sense without.
+fn needed_keys(log: &LogArgs) -> Result<Vec<VerifierKey>, Failure> {
+    match &log.vkey {
+        Some(path) => keys(path),
+        None => Err(Failure::usage(
+            "--vkey is needed: the file of verifier keys that ife-witnessd wrote (--vkey-out)",
+        )),
+    }
+}
+
+/// A log that is not as it must be is an answer; one whose checkpoint cannot be read at all is none.
+fn log_failure(dir: &LogDir, error: &LogError) -> Failure {
+    let what = text::harmless(&error.to_string());
+    if matches!(error.problem, Problem::Read(_)) && error.path == dir.checkpoint_path() {
+        return Failure {
+            exit: Exit::Io,
+            ..Failure::no(what)
+        }
+        .hint("is this the log directory of ife-witnessd, and has it published yet?");
+    }
+    let hint = if matches!(
+        error.problem,
+        Problem::Shrunk { .. } | Problem::Forked { .. }
+    ) {
+        "entries that were told before are gone or changed: keep this directory as it is, and find out who could write to it"
+    } else if matches!(
+        error.problem,
+        Problem::Checkpoint(_) | Problem::Unsigned { .. } | Problem::Origin { .. }
+    ) {
+        "are these the keys and the checkpoint of this log?"
+    } else {
+        "compare with a copy of the log; the witness itself never changes what it has published"
+    };
+    Failure::no(what).hint(hint)
+}
