@@ -1,1 +1,419 @@
-//! The daemon's loop.
+//! `ife-witnessd`: options, keys, recovery, then two threads: this one makes entries durable, the other publishes them.
+
+mod keys;
+mod options;
+mod publishing;
+mod status;
+
+use std::error::Error;
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant, SystemTime};
+
+use clap::Parser;
+use sd_notify::NotifyState;
+use tracing::{debug, error, info, warn};
+
+use crate::entry::Event;
+use crate::recovery::{Found, Recovered, Refusal, Start, recover};
+use crate::ring::{RingError, RingSet};
+use crate::store::{RealDisk, Store, StoreError};
+use crate::writer::{Notice, PublishError, Step, Writer, WriterConfig, WriterError};
+use publishing::Publishing;
+use status::Status;
+
+pub use keys::{KeysError, load as load_keys};
+pub use options::Options;
+
+/// A batch takes no more once it has this many bytes.
+const BATCH_BYTES: usize = 2 * 1024 * 1024;
+
+/// How often rings are tended, the status is written and systemd is told that we live.
+const TEND_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Longest sleep: bounds the answer to a signal, and to a doorbell lost with its ringer.
+const SLEEP_MAX: Duration = Duration::from_millis(250);
+
+/// How long the rings are drained after SIGTERM.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
+
+/// Why the daemon ends other than by a signal.
+#[derive(Debug, thiserror::Error)]
+pub enum DaemonError {
+    /// It did not start; starting again will not help.
+    #[error("refused to start")]
+    Refused(#[source] Box<Refusal>),
+    /// The keys are unusable.
+    #[error("refused to start: the keys are unusable")]
+    Keys(#[from] KeysError),
+    /// The rings are unusable.
+    #[error("refused to start: the rings are unusable")]
+    Rings(#[from] RingError),
+    /// Something around the log cannot be used.
+    #[error("cannot start")]
+    Setup(#[from] StoreError),
+    /// Signals cannot be caught.
+    #[error("cannot catch signals")]
+    Signals(#[source] std::io::Error),
+    /// The WAL cannot be written.
+    #[error("the write-ahead log cannot be written")]
+    Writer(#[from] WriterError),
+    /// Tiles or checkpoints cannot be written.
+    #[error("the log cannot be published")]
+    Publish(#[from] PublishError),
+    /// The publishing thread ended without an error.
+    #[error("the publishing thread panicked")]
+    Panic,
+}
+
+impl DaemonError {
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Refused(_) | Self::Keys(_) | Self::Rings(_) => ExitCode::from(3),
+            // A rolled-back log is also found when a ring appears later; starting again refuses the same way.
+            Self::Writer(WriterError::RolledBack { .. }) => ExitCode::from(3),
+            Self::Setup(_)
+            | Self::Signals(_)
+            | Self::Writer(WriterError::Store(_))
+            | Self::Publish(_)
+            | Self::Panic => ExitCode::from(1),
+        }
+    }
+}
+
+/// The program: parses the command line, runs until a signal, and logs why it ends.
+#[must_use]
+pub fn main() -> ExitCode {
+    let options = Options::parse();
+    let under_systemd = std::env::var_os("JOURNAL_STREAM").is_some();
+    let lines = tracing_subscriber::fmt()
+        .with_max_level(options.log_level)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_target(false);
+    if under_systemd {
+        lines.without_time().init()
+    } else {
+        lines.init()
+    }
+    match run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            error!("{}", chain(&e));
+            e.exit_code()
+        }
+    }
+}
+
+/// Runs until SIGTERM or SIGINT.
+///
+/// # Errors
+/// See [`DaemonError`].
+pub fn run(options: &Options) -> Result<(), DaemonError> {
+    let signals = Signals::catch().map_err(DaemonError::Signals)?;
+    let (recovered, store) = start(options)?;
+    let found = recovered.found;
+    let node = options.node.clone().unwrap_or_else(host_name);
+    let config = WriterConfig {
+        node,
+        batch_bytes: BATCH_BYTES,
+        free_bytes_min: options.min_free_mib.saturating_mul(1024 * 1024),
+    };
+    let Recovered {
+        lock: _lock,
+        rings,
+        wal,
+        producers,
+        publisher,
+        log_id,
+        ..
+    } = recovered;
+    let writer = Writer::new(config, store, log_id, rings, wal, producers, unix_ms());
+    let publishing = Publishing::spawn(publisher, Duration::from_millis(options.publish_ms));
+    let status = Status::new(
+        &options.state_dir,
+        &options.origin,
+        unix_ms(),
+        writer.size(),
+    );
+    let mut daemon = Daemon {
+        writer,
+        publishing,
+        status,
+        started: false,
+        stalled: None,
+        last_notice: String::new(),
+    };
+    let result = daemon.work(&signals, &found);
+    // The publisher's own error says more than a closed channel.
+    daemon.publishing.finish().and(result)
+}
+
+/// Everything that can refuse, before the first entry is taken.
+fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
+    let rings = RingSet::open(&options.state_dir)?;
+    let keys = keys::load(
+        &options.key,
+        &options.cosigner_key,
+        &options.origin,
+        &options.log_dir,
+    )?;
+    let vkeys = format!("{}\n{}\n", keys.log.verifier(), keys.cosigner.verifier());
+    let store = Store::open(&options.log_dir, Arc::new(RealDisk))?;
+    let segment_bytes = options.segment_mib * 1024 * 1024;
+    let recovered = recover(Start {
+        store: store.clone(),
+        keys,
+        rings,
+        segment_bytes,
+    })
+    .map_err(|refusal| DaemonError::Refused(Box::new(refusal)))?;
+    std::fs::write(&options.vkey_out, vkeys)
+        .map_err(StoreError::new("write", &options.vkey_out))?;
+    let Found {
+        published,
+        signed,
+        size,
+        torn,
+    } = recovered.found;
+    info!(
+        published,
+        signed,
+        size,
+        "log taken up at {}",
+        options.log_dir.display()
+    );
+    if torn {
+        warn!(
+            "the last batch before the stop was cut short and never acknowledged; its rest was wiped"
+        );
+    }
+    Ok((recovered, store))
+}
+
+struct Daemon {
+    writer: Writer,
+    publishing: Publishing,
+    status: Status,
+    /// START is logged.
+    started: bool,
+    /// Since when there has been no disk space, and when that was last said.
+    stalled: Option<Instant>,
+    last_notice: String,
+}
+
+impl Daemon {
+    fn work(&mut self, signals: &Signals, found: &Found) -> Result<(), DaemonError> {
+        let mut tended: Option<Instant> = None;
+        while !signals.stop() {
+            if self.publishing.has_ended() {
+                return Ok(());
+            }
+            if signals.take_hangup() {
+                info!("SIGHUP: there is nothing to reload");
+            }
+            if tended.is_none_or(|at| at.elapsed() >= TEND_INTERVAL) {
+                self.tend(found)?;
+                tended = Some(Instant::now());
+            }
+            match self.step()? {
+                Progress::Some => {}
+                Progress::None => self.writer.rings().sleep(SLEEP_MAX),
+                Progress::Stalled => std::thread::sleep(SLEEP_MAX),
+            }
+        }
+        self.stop()
+    }
+
+    /// Once a second.
+    fn tend(&mut self, found: &Found) -> Result<(), DaemonError> {
+        if !self.started && self.writer.has_space()? {
+            let boot =
+                std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+            let detail = format!(
+                "ife-witnessd {} boot {} size {} published {}",
+                env!("CARGO_PKG_VERSION"),
+                boot.trim_end(),
+                found.size,
+                found.published
+            );
+            let step = self.writer.log(Event::Start, &detail, unix_ns())?;
+            self.take(step)?;
+            self.started = true;
+            notify(&[NotifyState::Ready]);
+        }
+        if self.started && self.stalled.is_none() {
+            let step = self.writer.tend(unix_ns())?;
+            self.take(step)?;
+        }
+        notify(&[NotifyState::Watchdog]);
+        self.write_status(if self.stalled.is_some() || !self.started {
+            "stalled"
+        } else {
+            "running"
+        });
+        Ok(())
+    }
+
+    fn step(&mut self) -> Result<Progress, DaemonError> {
+        if !self.started {
+            return Ok(Progress::Stalled);
+        }
+        let buffer = self.publishing.spare_buffer();
+        let step = self.writer.step(unix_ns(), buffer)?;
+        self.take(step)
+    }
+
+    fn take(&mut self, step: Step) -> Result<Progress, DaemonError> {
+        for notice in self.writer.take_notices() {
+            self.say(&notice);
+        }
+        match step {
+            Step::Idle => Ok(Progress::None),
+            Step::Stalled { free } => {
+                if self
+                    .stalled
+                    .is_none_or(|said| said.elapsed() > Duration::from_secs(60))
+                {
+                    error!(
+                        free_mib = free >> 20,
+                        "the disk is nearly full: taking nothing in until there is room"
+                    );
+                    self.stalled = Some(Instant::now());
+                }
+                Ok(Progress::Stalled)
+            }
+            Step::Wrote(written) => {
+                if self.stalled.take().is_some() {
+                    info!("there is disk space again");
+                }
+                self.status.synced(unix_ms(), self.writer.last_sync());
+                debug!(
+                    bytes = written.batch.len(),
+                    size = self.writer.size(),
+                    "batch on disk"
+                );
+                self.publishing.send(written);
+                Ok(Progress::Some)
+            }
+        }
+    }
+
+    fn say(&mut self, notice: &Notice) {
+        let text = chain(notice);
+        // A file that stays unusable is found again every second.
+        if text == self.last_notice {
+            return;
+        }
+        match notice {
+            Notice::Unusable(_) | Notice::Damaged { .. } => error!("{text}"),
+            Notice::Missing { .. } | Notice::Remove { .. } => warn!("{text}"),
+        }
+        self.last_notice = text;
+    }
+
+    fn write_status(&mut self, state: &str) {
+        let now = unix_ms();
+        self.writer.rings().set_seen(now);
+        if let Err(e) = self
+            .status
+            .write(state, now, &self.writer, self.publishing.published())
+        {
+            debug!("cannot write the status file: {e}");
+        }
+    }
+
+    /// What is in the rings goes on disk, then STOP.
+    fn stop(&mut self) -> Result<(), DaemonError> {
+        notify(&[NotifyState::Stopping]);
+        if !self.started {
+            return Ok(());
+        }
+        let begun = Instant::now();
+        while begun.elapsed() < DRAIN_MAX && matches!(self.step()?, Progress::Some) {}
+        if self.stalled.is_none() {
+            let step = self.writer.log(Event::Stop, "signal", unix_ns())?;
+            self.take(step)?;
+        }
+        self.publishing.drain();
+        self.write_status("stopped");
+        info!(size = self.writer.size(), "stopped");
+        Ok(())
+    }
+}
+
+enum Progress {
+    Some,
+    None,
+    Stalled,
+}
+
+struct Signals {
+    stop: Arc<AtomicBool>,
+    hangup: Arc<AtomicBool>,
+}
+
+impl Signals {
+    fn catch() -> std::io::Result<Self> {
+        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+        let signals = Self {
+            stop: Arc::default(),
+            hangup: Arc::default(),
+        };
+        for signal in [SIGTERM, SIGINT] {
+            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
+        }
+        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.hangup))?;
+        Ok(signals)
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    fn take_hangup(&self) -> bool {
+        self.hangup.swap(false, Ordering::Relaxed)
+    }
+}
+
+/// Without systemd there is nobody to tell, which is fine.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(e) = sd_notify::notify(false, states) {
+        debug!("cannot notify the service manager: {e}");
+    }
+}
+
+fn unix_ns() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+}
+
+fn unix_ms() -> u64 {
+    unix_ns() / 1_000_000
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() {
+        "localhost".to_owned()
+    } else {
+        name.to_owned()
+    }
+}
+
+/// An error and what caused it, in one line.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text.push_str(": ");
+        text.push_str(&cause.to_string());
+        source = cause.source();
+    }
+    text
+}

@@ -1,1 +1,357 @@
-//! Start-up checks and recovery.
+//! Start-up: proves that the log on disk is the one that was left, and takes it up where it ended.
+//!
+//! What is trusted is what the log's own key signed. The public files hold the log up to the public checkpoint, the WAL from there
+//! (or earlier) to its end, and the private checkpoint says how far the WAL must reach. The cost is that of the WAL, at most a few
+//! segments; it does not grow with the log.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+
+use crate::checkpoint::{self, Checkpoint, CheckpointError};
+use crate::ring::{RingError, RingSet};
+use crate::store::{Store, StoreError, read_if_exists};
+use crate::tile::{ResumeError, TreeBuilder};
+use crate::wal::{Closed, Scan, Segment, Wal, WalError, scan::Known, segments};
+use crate::writer::{Keys, Producers, PublishError, Publisher};
+
+/// What recovery needs to know.
+pub struct Start {
+    /// The log directory.
+    pub store: Store,
+    /// The log's keys.
+    pub keys: Keys,
+    /// The rings, claimed by this process.
+    pub rings: RingSet,
+    /// Size at which a WAL segment is closed.
+    pub segment_bytes: u64,
+}
+
+/// The parts of a writer, ready to go on.
+pub struct Recovered {
+    /// Owner of the log directory as long as it is open.
+    pub lock: File,
+    /// See [`Start::rings`].
+    pub rings: RingSet,
+    /// Where the next batch goes.
+    pub wal: Wal,
+    /// What was taken from whom.
+    pub producers: Producers,
+    /// Tree, tiles and checkpoints, up to the WAL's end; the last part is not published yet.
+    pub publisher: Publisher,
+    /// Tells this log from others: see [`log_id`].
+    pub log_id: u64,
+    /// What was found.
+    pub found: Found,
+}
+
+/// What recovery found, for the daemon's log.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Found {
+    /// Size of the public checkpoint.
+    pub published: u64,
+    /// Size of the private one.
+    pub signed: u64,
+    /// Entries in the WAL and before.
+    pub size: u64,
+    /// The end of a batch that was never acknowledged was wiped.
+    pub torn: bool,
+}
+
+/// The log cannot be taken up. Every message says which file, what is wrong with it and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// A file operation failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The write-ahead log is damaged or foreign.
+    #[error(transparent)]
+    Wal(#[from] WalError),
+    /// What was recovered could not be written.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// The rings are unusable.
+    #[error(transparent)]
+    Ring(#[from] RingError),
+    /// Another process writes this log.
+    #[error("{} is in use by another writer. Stop that one first; one log directory has one writer", root.display())]
+    InUse {
+        /// The log directory.
+        root: PathBuf,
+    },
+    /// A checkpoint is not ours.
+    #[error(
+        "{} is not a checkpoint of this log. Use the key and the origin that it was written with, or an empty log directory",
+        path.display()
+    )]
+    Checkpoint {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        source: CheckpointError,
+    },
+    /// The two checkpoints, or checkpoint and WAL, contradict each other.
+    #[error("{}: {what}. Restore the whole log directory from one copy; never mix files of two", path.display())]
+    Inconsistent {
+        /// The file that is wrong.
+        path: PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// The public tiles are not those of the public checkpoint.
+    #[error(
+        "the tiles of the public checkpoint cannot be read back. Restore the log directory from a copy"
+    )]
+    Tiles(#[from] ResumeError),
+    /// The whole directory is older than what this host acknowledged.
+    #[error(
+        "{} holds {size} entries, but {acknowledged} were acknowledged on this host: the directory was rolled back. Restore the \
+         newer one, or start a new log in an empty directory with a new key",
+        root.display()
+    )]
+    RolledBack {
+        /// The log directory.
+        root: PathBuf,
+        /// What it holds.
+        size: u64,
+        /// What the rings' doorbell remembers.
+        acknowledged: u64,
+    },
+}
+
+/// Tells logs apart: of origin and key.
+#[must_use]
+pub fn log_id(keys: &Keys) -> u64 {
+    use sha2::{Digest, Sha256};
+    let hash: [u8; 32] = Sha256::digest(keys.log.verifier().to_string()).into();
+    // 0 means "no log" in the doorbell.
+    hash.first_chunk()
+        .map_or(1, |bytes| u64::from_le_bytes(*bytes))
+        .max(1)
+}
+
+/// Takes the log up. Writes nothing before all checks are passed, except tiles of entries that the private checkpoint covers.
+///
+/// # Errors
+/// See [`Refusal`].
+pub fn recover(start: Start) -> Result<Recovered, Refusal> {
+    let Start {
+        store,
+        keys,
+        rings,
+        segment_bytes,
+    } = start;
+    let root = store.root().to_owned();
+    let lock = store
+        .lock()?
+        .ok_or_else(|| Refusal::InUse { root: root.clone() })?;
+    store.sweep()?;
+    let log_id = log_id(&keys);
+    let heads = Heads::read(&store, &keys)?;
+    let (published, signed) = heads.check(&store)?;
+    let builder = resume_tiles(&root, heads.public.as_ref())?;
+    let mark = rings.mark();
+    let acknowledged = if mark.log_id == log_id { mark.size } else { 0 };
+    let mut publisher = Publisher::new(store.clone(), keys, builder);
+    let replay = Replay {
+        store: &store,
+        log_id,
+        published,
+        acknowledged,
+        signed: heads.private,
+    };
+    let Some((last, scan, producers)) = replay.run(&mut publisher)? else {
+        if acknowledged > 0 {
+            return Err(Refusal::RolledBack {
+                root,
+                size: 0,
+                acknowledged,
+            });
+        }
+        let wal = Wal::create(store, log_id, segment_bytes, 0, &Producers::default())?;
+        let (producers, found) = (Producers::default(), Found::default());
+        return Ok(Recovered {
+            lock,
+            rings,
+            wal,
+            producers,
+            publisher,
+            log_id,
+            found,
+        });
+    };
+    let size = scan.end_index;
+    if acknowledged > size {
+        return Err(Refusal::RolledBack {
+            root,
+            size,
+            acknowledged,
+        });
+    }
+    let wal = Wal::resume(store, log_id, segment_bytes, &last, &scan)?;
+    let found = Found {
+        published,
+        signed,
+        size,
+        torn: scan.torn,
+    };
+    Ok(Recovered {
+        lock,
+        rings,
+        wal,
+        producers,
+        publisher,
+        log_id,
+        found,
+    })
+}
+
+/// The two checkpoints.
+struct Heads {
+    public: Option<Checkpoint>,
+    private: Option<Checkpoint>,
+}
+
+impl Heads {
+    fn read(store: &Store, keys: &Keys) -> Result<Self, Refusal> {
+        let known = [
+            keys.log.verifier().clone(),
+            keys.cosigner.verifier().clone(),
+        ];
+        let read = |path: PathBuf| -> Result<Option<Checkpoint>, Refusal> {
+            let Some(note) = read_if_exists(&path)? else {
+                return Ok(None);
+            };
+            match checkpoint::open(&note, &known) {
+                Ok(signed) => Ok(Some(signed.checkpoint)),
+                Err(source) => Err(Refusal::Checkpoint { path, source }),
+            }
+        };
+        Ok(Self {
+            public: read(store.public_checkpoint())?,
+            private: read(store.private_checkpoint())?,
+        })
+    }
+
+    /// Sizes of the public and of the private one, which must not contradict each other.
+    fn check(&self, store: &Store) -> Result<(u64, u64), Refusal> {
+        let size = |head: &Option<Checkpoint>| head.as_ref().map_or(0, |head| head.size);
+        let (public, private) = (size(&self.public), size(&self.private));
+        let inconsistent = |path, what| Err(Refusal::Inconsistent { path, what });
+        if public > private || (self.public.is_some() && self.private.is_none()) {
+            let what = format!(
+                "it is of {public} entries, ahead of the last one signed here, of {private}"
+            );
+            return inconsistent(store.public_checkpoint(), what);
+        }
+        if public == private && self.public.is_some() && self.public != self.private {
+            let what = format!(
+                "its root differs from that of the last one signed here, both of {public} entries"
+            );
+            return inconsistent(store.public_checkpoint(), what);
+        }
+        Ok((public, private))
+    }
+}
+
+/// The tree at the public checkpoint, from at most a tile of each level.
+fn resume_tiles(root: &Path, public: Option<&Checkpoint>) -> Result<TreeBuilder, Refusal> {
+    let Some(public) = public else {
+        return Ok(TreeBuilder::new());
+    };
+    let builder = TreeBuilder::resume(public.size, |tile| std::fs::read(root.join(tile.path())))?;
+    if builder.root() != public.root {
+        let what = format!(
+            "the tiles at the edge of its {} entries do not give its root",
+            public.size
+        );
+        return Err(Refusal::Inconsistent {
+            path: root.join("checkpoint"),
+            what,
+        });
+    }
+    Ok(builder)
+}
+
+struct Replay<'a> {
+    store: &'a Store,
+    log_id: u64,
+    published: u64,
+    acknowledged: u64,
+    signed: Option<Checkpoint>,
+}
+
+impl Replay<'_> {
+    /// Reads the WAL, feeds what is not published to the publisher, and returns the last segment with its end. None for a new log.
+    fn run(
+        &self,
+        publisher: &mut Publisher,
+    ) -> Result<Option<(Segment, Scan, Producers)>, Refusal> {
+        let segments = segments(self.store)?;
+        self.check_reach(&segments)?;
+        let mut producers = Producers::default();
+        let mut last = None;
+        for (at, segment) in segments.iter().enumerate() {
+            let next_segment = segments.get(at + 1).map(|next| next.first_index);
+            let known = Known {
+                signed: self.signed.as_ref().map_or(0, |head| head.size),
+                acknowledged: self.acknowledged,
+                next_segment,
+            };
+            let scan = segment.scan(self.log_id, known, &mut producers, |frame| {
+                if frame.index >= self.published {
+                    publisher.append_frame(frame)?;
+                    self.check_root(publisher)?;
+                }
+                Ok::<(), Refusal>(())
+            })?;
+            if next_segment.is_some() {
+                publisher.retire(Closed {
+                    path: segment.path.clone(),
+                    end: scan.end_index,
+                });
+            }
+            last = Some((segment.clone(), scan));
+        }
+        Ok(last.map(|(segment, scan)| (segment, scan, producers)))
+    }
+
+    /// The WAL must begin where the public files end, or before.
+    fn check_reach(&self, segments: &[Segment]) -> Result<(), Refusal> {
+        let path = self.store.wal_dir();
+        match segments.first() {
+            Some(first) if first.first_index > self.published => {
+                let what = format!(
+                    "the write-ahead log begins at entry {}, but the public checkpoint has only {}",
+                    first.first_index, self.published
+                );
+                Err(Refusal::Inconsistent {
+                    path: first.path.clone(),
+                    what,
+                })
+            }
+            None if self.signed.is_some() => {
+                let what =
+                    "the write-ahead log is gone although checkpoints were signed".to_owned();
+                Err(Refusal::Inconsistent { path, what })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// When the tree reaches the size of the private checkpoint, it must have its root.
+    fn check_root(&self, publisher: &Publisher) -> Result<(), Refusal> {
+        match &self.signed {
+            Some(head) if head.size == publisher.size() && head.root != publisher.root() => {
+                let what = format!(
+                    "its root is not that of the {} entries in the write-ahead log",
+                    head.size
+                );
+                Err(Refusal::Inconsistent {
+                    path: self.store.private_checkpoint(),
+                    what,
+                })
+            }
+            _ => Ok(()),
+        }
+    }
+}

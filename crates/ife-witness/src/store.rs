@@ -1,1 +1,432 @@
-//! Durable files.
+//! Durable files: every system call that changes the log directory goes through [`Disk`], so that tests can make each one fail.
+//!
+//! Nothing here retries. After a failed write or fsync the kernel may have dropped the data and marked it clean (fsyncgate): the
+//! only safe answer is to end the process and recover from what is on disk and in the rings.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::ring::sys;
+
+/// The changing system calls. [`RealDisk`] makes them; tests give others.
+pub trait Disk: Send + Sync {
+    /// `open(O_RDWR | O_CREAT | O_TRUNC)` with this mode.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File>;
+
+    /// `pwrite` until all is written.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
+
+    /// `fdatasync`.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn sync(&self, file: &File) -> io::Result<()>;
+
+    /// `rename`.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// `unlink`.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// `mkdir` with this mode; fine if it exists.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
+
+    /// `fsync` of a directory.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+
+    /// `statfs`: bytes that may still be written.
+    ///
+    /// # Errors
+    /// The system call's.
+    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
+}
+
+/// The operating system's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {
+    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+        OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(mode)
+            .open(path)
+    }
+
+    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+        file.write_all_at(bytes, offset)
+    }
+
+    fn sync(&self, file: &File) -> io::Result<()> {
+        file.sync_data()
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
+        match fs::DirBuilder::new().mode(mode).create(path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            other => other,
+        }
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        File::open(path)?.sync_all()
+    }
+
+    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+        sys::free_bytes(path)
+    }
+}
+
+/// A file operation failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct StoreError {
+    /// A verb.
+    pub action: &'static str,
+    /// On what.
+    pub path: PathBuf,
+    /// Why.
+    #[source]
+    pub source: io::Error,
+}
+
+impl StoreError {
+    pub(crate) fn new(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self {
+            action,
+            path,
+            source,
+        }
+    }
+}
+
+/// Modes: what outsiders read, and what only the writer reads.
+const PUBLIC_FILE: u32 = 0o644;
+const PUBLIC_DIR: u32 = 0o755;
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_DIR: u32 = 0o700;
+
+/// Tile files that are open at a time while they are written and synced.
+const OPEN_FILES_MAX: usize = 64;
+
+/// The log directory and how it is written.
+#[derive(Clone)]
+pub struct Store {
+    root: PathBuf,
+    disk: Arc<dyn Disk>,
+    next_new: Arc<AtomicU64>,
+}
+
+impl Store {
+    /// The log directory `root`, made if absent, with its private part. Changes nothing else.
+    ///
+    /// # Errors
+    /// The directories cannot be made.
+    pub fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
+        let store = Self {
+            root: root.to_owned(),
+            disk,
+            next_new: Arc::new(AtomicU64::new(0)),
+        };
+        fs::create_dir_all(root).map_err(StoreError::new("create", root))?;
+        for dir in [store.private_dir(), store.wal_dir(), store.new_dir()] {
+            store
+                .disk
+                .create_dir(&dir, PRIVATE_DIR)
+                .map_err(StoreError::new("create", &dir))?;
+        }
+        store.sync_dir(&store.private_dir())?;
+        store.sync_dir(root)?;
+        Ok(store)
+    }
+
+    /// The log directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The checkpoint that outsiders read.
+    #[must_use]
+    pub fn public_checkpoint(&self) -> PathBuf {
+        self.root.join("checkpoint")
+    }
+
+    /// The last checkpoint signed, published or not.
+    #[must_use]
+    pub fn private_checkpoint(&self) -> PathBuf {
+        self.private_dir().join("checkpoint.signed")
+    }
+
+    /// Where the write-ahead log is.
+    #[must_use]
+    pub fn wal_dir(&self) -> PathBuf {
+        self.private_dir().join("wal")
+    }
+
+    fn private_dir(&self) -> PathBuf {
+        self.root.join("private")
+    }
+
+    /// Files that have no name of their own yet.
+    fn new_dir(&self) -> PathBuf {
+        self.private_dir().join("new")
+    }
+
+    /// Becomes the only writer of the log directory; the lock lasts as long as the result.
+    ///
+    /// # Errors
+    /// The lock file cannot be made; `None` if a living process holds it.
+    pub fn lock(&self) -> Result<Option<File>, StoreError> {
+        let path = self.private_dir().join("LOCK");
+        let mut options = OpenOptions::new();
+        let file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .mode(PRIVATE_FILE)
+            .open(&path)
+            .map_err(StoreError::new("open", &path))?;
+        let got = sys::try_lock(&file).map_err(StoreError::new("lock", &path))?;
+        Ok(got.then_some(file))
+    }
+
+    /// Removes what a killed writer left without a name. Only the owner of the lock may.
+    ///
+    /// # Errors
+    /// The directory cannot be read, or a file not removed.
+    pub fn sweep(&self) -> Result<(), StoreError> {
+        let dir = self.new_dir();
+        for entry in fs::read_dir(&dir).map_err(StoreError::new("list", &dir))? {
+            let path = entry.map_err(StoreError::new("list", &dir))?.path();
+            self.remove(&path)?;
+        }
+        Ok(())
+    }
+
+    /// A file of the writer's own, empty, without its name yet: see [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn create_private(&self) -> Result<(PathBuf, File), StoreError> {
+        self.create_new(PRIVATE_FILE)
+    }
+
+    fn create_new(&self, mode: u32) -> Result<(PathBuf, File), StoreError> {
+        let path = self
+            .new_dir()
+            .join(self.next_new.fetch_add(1, Ordering::Relaxed).to_string());
+        let file = self
+            .disk
+            .create(&path, mode)
+            .map_err(StoreError::new("create", &path))?;
+        Ok((path, file))
+    }
+
+    /// `pwrite`; `path` is for the error.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn write_at(
+        &self,
+        path: &Path,
+        file: &File,
+        bytes: &[u8],
+        offset: u64,
+    ) -> Result<(), StoreError> {
+        self.disk
+            .write_at(file, bytes, offset)
+            .map_err(StoreError::new("write", path))
+    }
+
+    /// `fdatasync`; `path` is for the error.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn sync(&self, path: &Path, file: &File) -> Result<(), StoreError> {
+        self.disk.sync(file).map_err(StoreError::new("sync", path))
+    }
+
+    /// Makes names in `dir` durable.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn sync_dir(&self, dir: &Path) -> Result<(), StoreError> {
+        self.disk
+            .sync_dir(dir)
+            .map_err(StoreError::new("sync", dir))
+    }
+
+    /// Gives a synced file its name, durably.
+    ///
+    /// # Errors
+    /// The system calls'.
+    pub fn publish(&self, new: &Path, path: &Path) -> Result<(), StoreError> {
+        self.rename(new, path)?;
+        self.sync_dir(path.parent().unwrap_or(&self.root))
+    }
+
+    fn rename(&self, new: &Path, path: &Path) -> Result<(), StoreError> {
+        self.disk
+            .rename(new, path)
+            .map_err(StoreError::new("rename a new file to", path))
+    }
+
+    /// `unlink`.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn remove(&self, path: &Path) -> Result<(), StoreError> {
+        self.disk
+            .remove(path)
+            .map_err(StoreError::new("remove", path))
+    }
+
+    /// Writes the whole file anew, durably: readers see the old one or the new one.
+    ///
+    /// # Errors
+    /// The system calls'.
+    pub fn replace(&self, path: &Path, bytes: &[u8], public: bool) -> Result<(), StoreError> {
+        let (new, file) = self.create_new(if public { PUBLIC_FILE } else { PRIVATE_FILE })?;
+        self.write_at(&new, &file, bytes, 0)?;
+        self.sync(&new, &file)?;
+        self.publish(&new, path)
+    }
+
+    /// Writes many published files, each at once in its place, and makes all of them and their directories durable.
+    /// Names are relative to the log directory.
+    ///
+    /// # Errors
+    /// The system calls'.
+    pub fn write_public<'f>(
+        &self,
+        files: impl IntoIterator<Item = (String, &'f [u8])>,
+    ) -> Result<(), StoreError> {
+        let mut files = files.into_iter();
+        let mut dirs = BTreeSet::new();
+        loop {
+            let mut open = Vec::new();
+            for (name, bytes) in files.by_ref().take(OPEN_FILES_MAX) {
+                let (new, file) = self.create_new(PUBLIC_FILE)?;
+                self.write_at(&new, &file, bytes, 0)?;
+                open.push((self.root.join(name), new, file));
+            }
+            if open.is_empty() {
+                break;
+            }
+            // All writes before the first sync: the disk then works on many at a time.
+            for (_, new, file) in &open {
+                self.sync(new, file)?;
+            }
+            for (path, new, _) in &open {
+                self.make_parents(path, &mut dirs)?;
+                self.rename(new, path)?;
+            }
+        }
+        dirs.iter().try_for_each(|dir| self.sync_dir(dir))
+    }
+
+    /// Makes the directories above `path`; adds every directory that gets a new name in it to `dirs`.
+    fn make_parents(&self, path: &Path, dirs: &mut BTreeSet<PathBuf>) -> Result<(), StoreError> {
+        let Some(dir) = path.parent() else {
+            return Ok(());
+        };
+        if dirs.insert(dir.to_owned()) && !dir.is_dir() {
+            self.make_parents(dir, dirs)?;
+            self.disk
+                .create_dir(dir, PUBLIC_DIR)
+                .map_err(StoreError::new("create", dir))?;
+        }
+        Ok(())
+    }
+
+    /// Removes a directory of files that nobody needs any more, if it exists. Not durable: what comes back is removed next time.
+    ///
+    /// # Errors
+    /// The system calls'.
+    pub fn remove_dir(&self, name: &str) -> Result<(), StoreError> {
+        let dir = self.root.join(name);
+        match fs::remove_dir_all(&dir) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(StoreError::new("remove", &dir)(e))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Bytes that may still be written to the log directory.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn free_bytes(&self) -> Result<u64, StoreError> {
+        self.disk
+            .free_bytes(&self.root)
+            .map_err(StoreError::new("ask the free space of", &self.root))
+    }
+}
+
+/// Reads a file that may be absent.
+///
+/// # Errors
+/// The system call's.
+pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(StoreError::new("read", path)(e)),
+    }
+}
+
+/// Makes a file that only its owner may read, or fails if it exists.
+///
+/// # Errors
+/// The system calls'.
+pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let write = || {
+        let file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(PRIVATE_FILE)
+            .open(path)?;
+        file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))?;
+        file.write_all_at(bytes, 0)?;
+        file.sync_all()
+    };
+    write().map_err(StoreError::new("create", path))
+}

@@ -1,1 +1,440 @@
-//! Rings to WAL to tiles.
+//! The writer: rings to WAL, one fdatasync per batch, then the producers are told.
+//!
+//! ```text
+//!   rings --drain--> batch --write, fdatasync--> WAL --acknowledge--> rings
+//!                      |
+//!                      +--> publisher: tiles, signed checkpoints
+//! ```
+//!
+//! A record may be read twice (a kill between fdatasync and acknowledgement); it is logged once, since the WAL knows the next number
+//! that it expects from every ring.
+
+mod batch;
+mod producers;
+mod publisher;
+
+use crate::entry::{Event, Gap};
+use crate::ring::{Consumer, Damage, Mark, RingError, RingSet, WRITER_PRODUCER};
+use crate::store::{Store, StoreError};
+use crate::wal::{Closed, Wal};
+use batch::{Batch, Own};
+
+pub use batch::Counts;
+pub use producers::{Producers, State};
+pub use publisher::{Keys, PublishError, Publisher};
+
+/// A hole larger than this in a damaged ring's own count is not believed.
+const GAP_BELIEVED_MAX: u64 = 1 << 32;
+
+/// How the writer works.
+#[derive(Clone, Debug)]
+pub struct WriterConfig {
+    /// Name of this host in the log.
+    pub node: String,
+    /// A batch takes no more once it has this many bytes.
+    pub batch_bytes: usize,
+    /// With less free space than this the writer takes nothing in, so that rings fill up and producers notice.
+    pub free_bytes_min: u64,
+}
+
+/// What one step did.
+#[derive(Debug)]
+pub enum Step {
+    /// Nothing to do.
+    Idle,
+    /// The disk is nearly full; nothing is taken in.
+    Stalled {
+        /// Bytes free.
+        free: u64,
+    },
+    /// A batch is durable and acknowledged: the publisher's to take in.
+    Wrote(Written),
+}
+
+/// A durable batch.
+#[derive(Debug)]
+pub struct Written {
+    /// Its frames, for [`Publisher::append`].
+    pub batch: Vec<u8>,
+    /// A segment that it closed, for [`Publisher::retire`].
+    pub closed: Option<Closed>,
+}
+
+/// Something worth a line in the daemon's own log.
+#[derive(Debug, thiserror::Error)]
+pub enum Notice {
+    /// A file among the rings is unusable; the others go on.
+    #[error("a ring cannot be opened")]
+    Unusable(#[source] RingError),
+    /// A ring is damaged and set aside.
+    #[error("the ring of {producer} is damaged and was set aside: its process must attach again")]
+    Damaged {
+        /// Whose.
+        producer: String,
+        /// Where and how.
+        #[source]
+        damage: Damage,
+    },
+    /// Numbers of a producer are missing.
+    #[error("{count} entries of producers are missing and reported as GAP")]
+    Missing {
+        /// How many.
+        count: u64,
+    },
+    /// A dead producer's ring could not be removed.
+    #[error("the ring of {producer}, which has no owner, cannot be removed")]
+    Remove {
+        /// Whose.
+        producer: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// The writer cannot go on; what it did not acknowledge is still in the rings.
+#[derive(Debug, thiserror::Error)]
+pub enum WriterError {
+    /// A file operation failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A ring knows of more than the log.
+    #[error(
+        "{} was acknowledged up to number {durable_seq}, but the log has its entries only up to {next_seq}: the log directory \
+         is older than this host's rings. Restore the newer log directory; or, to go on with the loss on record, stop the \
+         producer and delete this ring",
+        path.display()
+    )]
+    RolledBack {
+        /// The ring.
+        path: std::path::PathBuf,
+        /// What the ring was told.
+        durable_seq: u64,
+        /// What the log has.
+        next_seq: u64,
+    },
+}
+
+/// Owner of the rings' reading side and of the WAL.
+pub struct Writer {
+    config: WriterConfig,
+    store: Store,
+    log_id: u64,
+    rings: RingSet,
+    wal: Wal,
+    producers: Producers,
+    own: Own,
+    batch: Batch,
+    /// Rings that were read in this step and must be acknowledged.
+    read: Vec<usize>,
+    /// Where the next step begins, so that no ring is always first.
+    turn: usize,
+    notices: Vec<Notice>,
+    total: Counts,
+}
+
+impl Writer {
+    /// Goes on where the WAL ends. `now_ms` is the least epoch for the writer's own entries.
+    #[must_use]
+    pub fn new(
+        config: WriterConfig,
+        store: Store,
+        log_id: u64,
+        rings: RingSet,
+        wal: Wal,
+        producers: Producers,
+        now_ms: u64,
+    ) -> Self {
+        let known = producers.state(WRITER_PRODUCER);
+        let own = Own {
+            node: config.node.clone(),
+            epoch: known.map_or(now_ms, |state| now_ms.max(state.epoch + 1)),
+            next_seq: known.map_or(0, |state| state.next_seq),
+        };
+        Self {
+            config,
+            store,
+            log_id,
+            rings,
+            wal,
+            producers,
+            own,
+            batch: Batch::new(),
+            read: Vec::new(),
+            turn: 0,
+            notices: Vec::new(),
+            total: Counts::default(),
+        }
+    }
+
+    /// Entries on disk.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.wal.next_index()
+    }
+
+    /// How long the last batch's fdatasync took.
+    #[must_use]
+    pub fn last_sync(&self) -> std::time::Duration {
+        self.wal.last_sync()
+    }
+
+    /// What went through since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.total
+    }
+
+    /// The rings.
+    #[must_use]
+    pub fn rings(&self) -> &RingSet {
+        &self.rings
+    }
+
+    /// Takes what should be logged since the last call.
+    pub fn take_notices(&mut self) -> Vec<Notice> {
+        std::mem::take(&mut self.notices)
+    }
+
+    /// Whether there is enough free disk space to take entries in.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn has_space(&self) -> Result<bool, WriterError> {
+        Ok(self.store.free_bytes()? >= self.config.free_bytes_min)
+    }
+
+    /// One round: opens rings that appeared, reads what is there, makes it durable, acknowledges it.
+    ///
+    /// `buffer` is used for the batch. `now_ns` is the time of GAP entries.
+    ///
+    /// # Errors
+    /// The writer must not be used again.
+    pub fn step(&mut self, now_ns: u64, buffer: Vec<u8>) -> Result<Step, WriterError> {
+        self.open_rings(false)?;
+        if !self.rings.has_news() {
+            return Ok(Step::Idle);
+        }
+        let free = self.store.free_bytes()?;
+        if free < self.config.free_bytes_min {
+            return Ok(Step::Stalled { free });
+        }
+        let before = self.begin(buffer);
+        self.drain(now_ns);
+        self.commit(&before)
+    }
+
+    /// Logs an event of the writer itself.
+    ///
+    /// # Errors
+    /// The writer must not be used again.
+    pub fn log(&mut self, event: Event, detail: &str, now_ns: u64) -> Result<Step, WriterError> {
+        let before = self.begin(Vec::new());
+        self.batch
+            .own_event(event, detail, &mut self.producers, &mut self.own, now_ns);
+        self.commit(&before)
+    }
+
+    /// Looks for rings that appeared unannounced, and removes those of dead producers once drained. About once a second.
+    ///
+    /// # Errors
+    /// The writer must not be used again.
+    pub fn tend(&mut self, now_ns: u64) -> Result<Step, WriterError> {
+        self.open_rings(true)?;
+        let before = self.begin(Vec::new());
+        let mut at = 0;
+        while at < self.rings.rings.len() {
+            if self.tend_ring(at, now_ns) {
+                let ring = self.rings.rings.swap_remove(at);
+                self.producers.set_gone(ring.producer());
+            } else {
+                at += 1;
+            }
+        }
+        self.commit(&before)
+    }
+
+    fn begin(&mut self, buffer: Vec<u8>) -> Option<Producers> {
+        self.batch.begin(self.wal.next_index(), buffer);
+        self.read.clear();
+        // A segment's snapshot must not know of the batch that comes after it.
+        self.wal.will_rotate().then(|| self.producers.clone())
+    }
+
+    fn open_rings(&mut self, force: bool) -> Result<(), WriterError> {
+        let known = self.rings.rings.len();
+        let errors = self.rings.scan(force);
+        self.notices
+            .extend(errors.into_iter().map(Notice::Unusable));
+        for ring in &self.rings.rings[known..] {
+            let (durable_seq, ring_id) = (ring.durable_seq(), ring.ring_id());
+            let next_seq = self
+                .producers
+                .expected(ring.producer(), ring_id, durable_seq);
+            if durable_seq > next_seq {
+                return Err(WriterError::RolledBack {
+                    path: ring.path().to_owned(),
+                    durable_seq,
+                    next_seq,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn drain(&mut self, now_ns: u64) {
+        let count = self.rings.rings.len();
+        let quota = (self.config.batch_bytes / count.max(1)).max(64 * 1024);
+        self.turn = self.turn.wrapping_add(1);
+        let mut damaged = Vec::new();
+        for at in (0..count).map(|n| (n + self.turn) % count) {
+            if self.batch.frames.len() >= self.config.batch_bytes {
+                break;
+            }
+            let ring = &mut self.rings.rings[at];
+            match self
+                .batch
+                .drain(ring, &mut self.producers, &mut self.own, now_ns, quota)
+            {
+                Ok(true) => self.read.push(at),
+                Ok(false) => {}
+                Err(damage) => damaged.push((at, damage)),
+            }
+        }
+        damaged.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
+        for (at, damage) in damaged {
+            self.set_aside(at, damage, now_ns);
+        }
+    }
+
+    /// A damaged ring: what was read of it is good and goes on disk; what follows cannot be told from noise.
+    fn set_aside(&mut self, at: usize, damage: Damage, now_ns: u64) {
+        // Nothing of it is acknowledged any more: its waiters are told that the ring is closed.
+        let ring = self.rings.rings.remove(at);
+        self.read.retain(|read| *read != at);
+        self.read
+            .iter_mut()
+            .filter(|read| **read > at)
+            .for_each(|read| *read -= 1);
+        let producer = ring.producer().to_owned();
+        if let Err(source) = ring.quarantine() {
+            self.notices.push(Notice::Remove {
+                producer: producer.clone(),
+                source,
+            });
+        }
+        let first_seq = self
+            .producers
+            .expected(&producer, ring.ring_id(), ring.durable_seq());
+        let count = ring
+            .next_seq()
+            .checked_sub(first_seq)
+            .filter(|count| *count < GAP_BELIEVED_MAX)
+            .unwrap_or(0);
+        let gap = Gap {
+            producer: &producer,
+            epoch: ring.epoch(),
+            first_seq,
+            count,
+        };
+        let detail = format!("ring damaged: {damage}");
+        self.batch.close_gap(
+            gap,
+            ring.ring_id(),
+            Some(&detail),
+            &mut self.producers,
+            &mut self.own,
+            now_ns,
+        );
+        self.notices.push(Notice::Damaged { producer, damage });
+    }
+
+    /// True if the ring was removed.
+    fn tend_ring(&mut self, at: usize, now_ns: u64) -> bool {
+        let ring = &self.rings.rings[at];
+        let orphan = match ring.orphan() {
+            Ok(Some(orphan)) if orphan.is_drained() => orphan,
+            Ok(_) => return false,
+            Err(source) => {
+                self.notices.push(Notice::Remove {
+                    producer: ring.producer().to_owned(),
+                    source,
+                });
+                return false;
+            }
+        };
+        let first_seq =
+            self.producers
+                .expected(ring.producer(), ring.ring_id(), ring.durable_seq());
+        let count = orphan.next_seq().saturating_sub(first_seq);
+        if count > 0 {
+            // The owner dropped its last entries, or died while writing one. Removed next time, when this is durable.
+            let gap = Gap {
+                producer: ring.producer(),
+                epoch: ring.epoch(),
+                first_seq,
+                count,
+            };
+            self.batch.close_gap(
+                gap,
+                ring.ring_id(),
+                None,
+                &mut self.producers,
+                &mut self.own,
+                now_ns,
+            );
+            self.read.push(at);
+            return false;
+        }
+        match orphan.remove() {
+            Ok(()) => true,
+            Err(source) => {
+                self.notices.push(Notice::Remove {
+                    producer: ring.producer().to_owned(),
+                    source,
+                });
+                false
+            }
+        }
+    }
+
+    /// Makes the batch durable, then tells the producers.
+    fn commit(&mut self, before: &Option<Producers>) -> Result<Step, WriterError> {
+        let mut step = Step::Idle;
+        if !self.batch.frames.is_empty() {
+            let snapshot = before.as_ref().unwrap_or(&self.producers);
+            let closed = self
+                .wal
+                .append(&self.batch.frames, self.batch.entries, snapshot)?;
+            self.rings.set_mark(Mark {
+                log_id: self.log_id,
+                size: self.wal.next_index(),
+            });
+            step = Step::Wrote(Written {
+                batch: std::mem::take(&mut self.batch.frames),
+                closed,
+            });
+        }
+        for &at in &self.read {
+            let ring: &Consumer = &self.rings.rings[at];
+            let next_seq =
+                self.producers
+                    .expected(ring.producer(), ring.ring_id(), ring.durable_seq());
+            ring.acknowledge(next_seq);
+        }
+        self.count();
+        Ok(step)
+    }
+
+    fn count(&mut self) {
+        let counts = std::mem::take(&mut self.batch.counts);
+        self.total.entries += counts.entries;
+        self.total.duplicates += counts.duplicates;
+        self.total.missing += counts.missing;
+        if counts.missing > 0 {
+            self.notices.push(Notice::Missing {
+                count: counts.missing,
+            });
+        }
+    }
+}

@@ -1,3 +1,5 @@
-//! The witness writer.
+//! `ife-witnessd`: see the crate's `daemon` module.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    ife_witness::daemon::main()
+}

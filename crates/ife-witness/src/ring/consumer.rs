@@ -50,6 +50,12 @@ impl Consumer {
         let path = file::ring_path(rings_dir, producer);
         let file = file::open_shared(&path, false).map_err(RingError::io("open", &path))?;
         let map = file::open_map(&file, &path)?;
+        if map.header().consumer.closed.load(Ordering::Relaxed) != 0 {
+            return Err(RingError::Damaged {
+                path,
+                what: "it was closed for damage",
+            });
+        }
         let position = map.header().consumer.head.load(Ordering::Relaxed);
         Ok(Self {
             path,
@@ -92,6 +98,12 @@ impl Consumer {
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.map.header().producer.epoch.load(Ordering::Relaxed)
+    }
+
+    /// The number that the owner uses next. Final only once the owner is gone or the ring is closed: see [`Orphan::next_seq`].
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.map.header().producer.next_seq.load(Ordering::Acquire)
     }
 
     /// Whether a record waits to be read.
@@ -206,12 +218,7 @@ impl Orphan<'_> {
     /// The number that the owner would have used next: final.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
-        self.ring
-            .map
-            .header()
-            .producer
-            .next_seq
-            .load(Ordering::Acquire)
+        self.ring.next_seq()
     }
 
     /// Whether everything was read and acknowledged.

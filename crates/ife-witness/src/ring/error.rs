@@ -19,7 +19,7 @@ pub enum RingError {
         magic: u64,
     },
     /// The producer's name is not usable as a file name.
-    #[error("producer name {name:?} is not 1 to 48 of a-z, 0-9 and -")]
+    #[error("producer name {name:?} is not 1 to 48 of a-z, 0-9 and -, or is the writer's own")]
     Name {
         /// As given.
         name: String,

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::layout::{CAPACITY_MAX, CAPACITY_MIN, HEADER_SIZE, Header, MAGIC, NAME_LEN_MAX};
 use super::map::RingMap;
-use super::{RingError, sys};
+use super::{RingError, WRITER_PRODUCER, sys};
 
 const RING_SUFFIX: &str = ".ring";
 const NEW_SUFFIX: &str = ".new";
@@ -37,7 +37,8 @@ pub(super) fn rings_dir(state_dir: &Path) -> Result<PathBuf, RingError> {
 
 pub(super) fn check_name(name: &str) -> Result<(), RingError> {
     let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(allowed) {
+    let fits = (1..=NAME_LEN_MAX).contains(&name.len()) && name.bytes().all(allowed);
+    if fits && name != WRITER_PRODUCER {
         Ok(())
     } else {
         Err(RingError::Name {

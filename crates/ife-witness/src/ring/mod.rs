@@ -28,3 +28,6 @@ pub use doorbell::{Mark, WriterSeen, writer_seen};
 pub use error::{PushError, RingError, WaitError};
 pub use producer::{CAPACITY_DEFAULT, Producer, RingConfig, Waiter};
 pub use set::RingSet;
+
+/// Under this name the writer logs its own entries; no ring may bear it.
+pub const WRITER_PRODUCER: &str = "witnessd";

@@ -1,0 +1,121 @@
+//! The command line of `ife-witnessd`.
+
+use std::path::PathBuf;
+
+use clap::Parser;
+
+const AFTER_HELP: &str = "\
+Files:
+  LOG_DIR/checkpoint, LOG_DIR/tile/   the public log (C2SP tlog-tiles): serve these to verifiers
+  LOG_DIR/private/                    write-ahead log, last signed checkpoint, lock: never serve these
+  STATE_DIR/rings/                    one ring per producing process, on tmpfs
+  STATE_DIR/witnessd.json             size, root and rates, renewed every second
+
+Exit codes:
+  0  stopped by SIGTERM or SIGINT; everything taken in is on disk and published
+  1  failed while running (disk error, disk full); nothing acknowledged is lost; start it again
+  2  bad command line
+  3  refused to start: the message names the file and what to do; starting again will not help
+
+Signals: SIGTERM and SIGINT drain the rings, log STOP and end. SIGHUP does nothing.
+
+Example:
+  ife-witnessd --log-dir /var/lib/if-escalate/witness --state-dir /run/if-escalate \\
+    --origin witness.council.example/node-1 --key /etc/if-escalate/witness.key \\
+    --cosigner-key /etc/if-escalate/cosigner.key --vkey-out /etc/if-escalate/witness.vkey
+
+Then:  ifectl witness verify --log-dir /var/lib/if-escalate/witness --vkey /etc/if-escalate/witness.vkey";
+
+/// Writes the witness log: takes entries from the rings of all processes on this host, makes them durable, and publishes them as a
+/// tamper-evident log with signed checkpoints.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "ife-witnessd", version, after_help = AFTER_HELP)]
+pub struct Options {
+    /// Directory of the log, on a disk; made if absent. It has one writer at a time.
+    #[arg(long, value_name = "DIR")]
+    pub log_dir: PathBuf,
+
+    /// Directory shared with the producers (Kamailio, ife-bridge); must be on tmpfs.
+    #[arg(long, value_name = "DIR")]
+    pub state_dir: PathBuf,
+
+    /// Name of the log: a URL without scheme, such as witness.council.example/node-1. Also the name of its key. Never changes.
+    #[arg(long, value_name = "NAME", value_parser = name)]
+    pub origin: String,
+
+    /// Private key of the log; made on the first start.
+    #[arg(long, value_name = "FILE")]
+    pub key: PathBuf,
+
+    /// Private key that signs each checkpoint together with the time; made on the first start.
+    #[arg(long, value_name = "FILE")]
+    pub cosigner_key: PathBuf,
+
+    /// Where to write the two verifier keys, log first: what verifiers need.
+    #[arg(long, value_name = "FILE")]
+    pub vkey_out: PathBuf,
+
+    /// Name of this host in the entries that the writer itself makes [default: the host name].
+    #[arg(long, value_name = "NAME")]
+    pub node: Option<String>,
+
+    /// Least time between public checkpoints, in ms. Entries are durable long before.
+    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    pub publish_ms: u64,
+
+    /// Size at which a segment of the write-ahead log is closed, in MiB. About two are on disk at a time.
+    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    pub segment_mib: u64,
+
+    /// With less free disk space than this, in MiB, nothing more is taken in: rings fill up, and producers that require a witness
+    /// refuse calls until there is room again.
+    #[arg(long, value_name = "MIB", default_value_t = 64)]
+    pub min_free_mib: u64,
+
+    /// Least level of the lines on stderr: error, warn, info, debug or trace.
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value = "info",
+        env = "IFE_WITNESSD_LOG"
+    )]
+    pub log_level: tracing::Level,
+}
+
+fn name(text: &str) -> Result<String, String> {
+    let bad = |c: char| c == '+' || c.is_whitespace() || c.is_control();
+    if text.is_empty() || text.contains(bad) {
+        return Err("a log's name has no space and no '+'".to_owned());
+    }
+    if text.contains("://") {
+        return Err(
+            "a log's name is a URL without the scheme: leave out what is before and with '://'"
+                .to_owned(),
+        );
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Options::command().debug_assert();
+    }
+
+    #[test]
+    fn origins() {
+        for (text, good) in [
+            ("a.example/log", true),
+            ("", false),
+            ("a b", false),
+            ("a+b", false),
+            ("https://a", false),
+        ] {
+            assert_eq!(name(text).is_ok(), good, "{text:?}");
+        }
+    }
+}

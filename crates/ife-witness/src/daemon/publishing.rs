@@ -1,0 +1,140 @@
+//! The publishing thread: tiles and checkpoints, so that the disk's slower work never holds up an acknowledgement.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::writer::{PublishError, Publisher, Written};
+
+use super::status::{Published, Shared};
+use super::{DaemonError, unix_ms};
+
+/// Durable batches that wait to be published; with more the writer waits, then the rings fill.
+const QUEUE_MAX: usize = 8;
+
+/// The writer's side of the thread.
+pub(super) struct Publishing {
+    batches: Option<SyncSender<Written>>,
+    spare: Receiver<Vec<u8>>,
+    thread: Option<JoinHandle<Result<(), PublishError>>>,
+    shared: Arc<Shared>,
+}
+
+impl Publishing {
+    pub(super) fn spawn(publisher: Publisher, interval: Duration) -> Self {
+        let (batches, incoming) = mpsc::sync_channel(QUEUE_MAX);
+        let (used, spare) = mpsc::sync_channel(QUEUE_MAX);
+        let shared = Arc::new(Shared::default());
+        let mut thread = Thread {
+            publisher,
+            interval,
+            incoming,
+            used,
+            shared: Arc::clone(&shared),
+            last: None,
+        };
+        let thread = std::thread::spawn(move || thread.run());
+        Self {
+            batches: Some(batches),
+            spare,
+            thread: Some(thread),
+            shared,
+        }
+    }
+
+    /// Hands a batch over; waits when too many wait already. When the thread has ended, [`has_ended`](Self::has_ended) tells.
+    pub(super) fn send(&self, written: Written) {
+        if let Some(batches) = &self.batches {
+            let _ = batches.send(written);
+        }
+    }
+
+    pub(super) fn spare_buffer(&self) -> Vec<u8> {
+        self.spare.try_recv().unwrap_or_default()
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.thread.as_ref().is_none_or(JoinHandle::is_finished)
+    }
+
+    pub(super) fn published(&self) -> Published {
+        self.shared.get()
+    }
+
+    /// Waits until everything sent is published. An error is kept for [`finish`](Self::finish).
+    pub(super) fn drain(&mut self) {
+        self.batches = None;
+        while !self.has_ended() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Publishes what was sent and ends the thread.
+    pub(super) fn finish(&mut self) -> Result<(), DaemonError> {
+        self.batches = None;
+        match self.thread.take().map(JoinHandle::join) {
+            None => Ok(()),
+            Some(Ok(result)) => Ok(result?),
+            Some(Err(_)) => Err(DaemonError::Panic),
+        }
+    }
+}
+
+struct Thread {
+    publisher: Publisher,
+    interval: Duration,
+    incoming: Receiver<Written>,
+    used: SyncSender<Vec<u8>>,
+    shared: Arc<Shared>,
+    last: Option<Instant>,
+}
+
+impl Thread {
+    fn run(&mut self) -> Result<(), PublishError> {
+        // What recovery found and the last writer did not publish.
+        self.publish(true)?;
+        loop {
+            match self.incoming.recv_timeout(self.patience()) {
+                Ok(written) => self.take(written)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return self.publish(false),
+            }
+            if self.patience().is_zero() || self.publisher.is_pressed() {
+                self.publish(false)?;
+            }
+        }
+    }
+
+    /// How long until something unpublished is due.
+    fn patience(&self) -> Duration {
+        if self.publisher.size() == self.publisher.published() {
+            return Duration::from_secs(3600);
+        }
+        self.last.map_or(Duration::ZERO, |last| {
+            self.interval.saturating_sub(last.elapsed())
+        })
+    }
+
+    fn take(&mut self, written: Written) -> Result<(), PublishError> {
+        self.publisher.append(&written.batch)?;
+        if let Some(closed) = written.closed {
+            self.publisher.retire(closed);
+        }
+        // A full queue of spare buffers means that there are enough.
+        let _ = self.used.try_send(written.batch);
+        Ok(())
+    }
+
+    fn publish(&mut self, force: bool) -> Result<(), PublishError> {
+        self.publisher.publish(unix_ms() / 1000, force)?;
+        self.last = Some(Instant::now());
+        let (size, root) = (self.publisher.published(), self.publisher.root());
+        self.shared.set(Published {
+            size,
+            root,
+            unix_ms: unix_ms(),
+        });
+        Ok(())
+    }
+}

@@ -1,0 +1,101 @@
+//! `witnessd.json`: what the writer does, for operators and monitoring. On tmpfs, renewed every second, replaced at once.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::json;
+
+use crate::writer::Writer;
+
+/// What the publisher last published.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Published {
+    pub(super) size: u64,
+    pub(super) root: [u8; 32],
+    pub(super) unix_ms: u64,
+}
+
+/// Shared by the writer and the publisher.
+#[derive(Default)]
+pub(super) struct Shared(Mutex<Published>);
+
+impl Shared {
+    pub(super) fn set(&self, published: Published) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = published;
+    }
+
+    pub(super) fn get(&self) -> Published {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Writes the file and keeps what rates are computed from.
+pub(super) struct Status {
+    path: PathBuf,
+    origin: String,
+    started_unix_ms: u64,
+    last: (Instant, u64),
+    last_sync_unix_ms: u64,
+    sync: Duration,
+    sync_max: Duration,
+}
+
+impl Status {
+    pub(super) fn new(state_dir: &Path, origin: &str, now_ms: u64, size: u64) -> Self {
+        Self {
+            path: state_dir.join("witnessd.json"),
+            origin: origin.to_owned(),
+            started_unix_ms: now_ms,
+            last: (Instant::now(), size),
+            last_sync_unix_ms: 0,
+            sync: Duration::ZERO,
+            sync_max: Duration::ZERO,
+        }
+    }
+
+    pub(super) fn synced(&mut self, now_ms: u64, took: Duration) {
+        self.last_sync_unix_ms = now_ms;
+        self.sync = took;
+        self.sync_max = self.sync_max.max(took);
+    }
+
+    /// Failing to write it is not worth ending for; monitoring sees `updated_unix_ms` stand still.
+    pub(super) fn write(
+        &mut self,
+        state: &str,
+        now_ms: u64,
+        writer: &Writer,
+        published: Published,
+    ) -> std::io::Result<()> {
+        let (since, size) = (self.last.0.elapsed().as_secs_f64(), writer.size());
+        let rate = (size - self.last.1) as f64 / since.max(1e-3);
+        self.last = (Instant::now(), size);
+        let counts = writer.counts();
+        let text = json!({
+            "v": 1,
+            "state": state,
+            "pid": std::process::id(),
+            "origin": self.origin,
+            "size": size,
+            "published_size": published.size,
+            "published_root": BASE64.encode(published.root),
+            "published_unix_ms": published.unix_ms,
+            "entries_per_s": (rate * 10.0).round() / 10.0,
+            "entries_since_start": counts.entries,
+            "duplicates_since_start": counts.duplicates,
+            "missing_since_start": counts.missing,
+            "rings": writer.rings().rings.len(),
+            "last_sync_unix_ms": self.last_sync_unix_ms,
+            "last_sync_us": self.sync.as_micros() as u64,
+            "sync_us_max": std::mem::take(&mut self.sync_max).as_micros() as u64,
+            "started_unix_ms": self.started_unix_ms,
+            "updated_unix_ms": now_ms,
+        });
+        let new = self.path.with_extension("json.new");
+        std::fs::write(&new, format!("{text:#}\n"))?;
+        std::fs::rename(&new, &self.path)
+    }
+}
