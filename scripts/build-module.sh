@@ -9,8 +9,8 @@
 set -eu
 
 root=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
-lib=${IFE_POLICY_LIB:-$root/target/release/libife_policy.so}
 out=${IFE_MODULE_DIR:-$root/target/module}
+lib=${IFE_POLICY_LIB:-$root/target/release/libife_policy.so}
 
 die() {
 	printf 'build-module: %s\n' "$*" >&2
