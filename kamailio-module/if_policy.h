@@ -45,6 +45,7 @@ typedef uint32_t ife_result;
 #define IFE_NOT_ATTACHED 7004u       /* this process has not called ife_policy_attach, or is a fork of one that has */
 #define IFE_ALREADY_ATTACHED 7005u
 #define IFE_CLOSED 7006u
+#define IFE_CONCURRENT_USE 7007u     /* another thread, or the log callback, is inside a call with this handle */
 #define IFE_REGISTRY_INVALID 7010u   /* err says file, line, column and what to do */
 #define IFE_REGISTRY_BUSY 7011u      /* another process is reloading */
 #define IFE_STATE_DIR 7012u          /* state directory unusable: err says why */
@@ -54,6 +55,7 @@ typedef uint32_t ife_result;
 #define IFE_WITNESS_TOO_LARGE 7022u
 #define IFE_WITNESS_UNAVAILABLE 7023u
 #define IFE_NOT_FOUND 7030u
+#define IFE_BUFFER_TOO_SMALL 7031u   /* err says how many bytes are needed */
 #define IFE_PANIC 7099u              /* a bug in the library, contained; treat as refused */
 
 typedef struct ife_str {

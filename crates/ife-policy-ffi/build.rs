@@ -1,0 +1,29 @@
+//! Makes Rust types from `if_policy.h`, so that the Rust side cannot drift from the C contract, and sets how the library is linked.
+
+use std::{env, path::PathBuf};
+
+const HEADER: &str = "../../kamailio-module/if_policy.h";
+
+fn main() {
+    println!("cargo:rerun-if-changed={HEADER}");
+    let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR"));
+    bindgen::Builder::default()
+        .header(HEADER)
+        .allowlist_item("(ife|IFE)_.*")
+        .default_enum_style(bindgen::EnumVariation::Consts)
+        .prepend_enum_name(false)
+        .rust_edition(bindgen::RustEdition::Edition2024)
+        .derive_debug(false)
+        .derive_default(true)
+        .generate_comments(false)
+        .layout_tests(true)
+        .use_core()
+        .generate()
+        .expect("if_policy.h is valid C and libclang is installed")
+        .write_to_file(out.join("if_policy.rs"))
+        .expect("OUT_DIR is writable");
+
+    // nodelete: code of a library that worked with thread-local storage must stay mapped even if the module is dlclosed.
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
+    println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libife_policy.so");
+}

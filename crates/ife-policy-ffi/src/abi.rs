@@ -1,0 +1,50 @@
+//! The types of `if_policy.h`, as bindgen reads them, and the checks that both sides agree on their size.
+#![allow(
+    unsafe_code,
+    missing_docs,
+    non_camel_case_types,
+    unreachable_pub,
+    clippy::all,
+    clippy::undocumented_unsafe_blocks
+)]
+
+include!(concat!(env!("OUT_DIR"), "/if_policy.rs"));
+
+use core::mem::{align_of, offset_of, size_of};
+
+// The same numbers are asserted by tests/c/abi_layout.c. A change here is a new IFE_ABI_VERSION.
+const _: () = {
+    assert!(size_of::<ife_str>() == 16);
+    assert!(size_of::<ife_header>() == 24);
+    assert!(size_of::<ife_error>() == 1024);
+    assert!(size_of::<ife_options>() == 112);
+    assert!(size_of::<ife_message>() == 304);
+    assert!(size_of::<ife_verdict>() == 1000);
+    assert!(size_of::<ife_call>() == 396);
+    assert!(size_of::<ife_receipt>() == 48);
+    assert!(size_of::<ife_stats>() == 248);
+    assert!(align_of::<ife_verdict>() == 8);
+    assert!(offset_of!(ife_options, log) == 96);
+    assert!(offset_of!(ife_message, cseq) == 176);
+    assert!(offset_of!(ife_message, raw) == 288);
+    assert!(offset_of!(ife_verdict, seq) == 24);
+    assert!(offset_of!(ife_verdict, reason) == 64);
+    assert!(offset_of!(ife_verdict, kid) == 932);
+    assert!(offset_of!(ife_call, expert) == 40);
+    assert!(offset_of!(ife_receipt, leaf_hash) == 12);
+    assert!(offset_of!(ife_stats, active_calls) == 168);
+};
+
+// One number has one meaning on both sides.
+const _: () = {
+    use ife_guard::{Direction, Gate, Transport};
+    assert!(Gate::ALL.len() == IFE_GATE_COUNT as usize);
+    assert!(Gate::Internal as u32 == IFE_GATE_INTERNAL);
+    assert!(Gate::Dialog as u32 == IFE_GATE_DIALOG);
+    assert!(Gate::Witness as u32 == IFE_GATE_WITNESS);
+    assert!(Direction::ToExpert as u32 == IFE_DIRECTION_TO_EXPERT);
+    assert!(Direction::ToCouncil as u32 == IFE_DIRECTION_TO_COUNCIL);
+    assert!(
+        Transport::Udp as u32 == IFE_TRANSPORT_UDP && Transport::Wss as u32 == IFE_TRANSPORT_WSS
+    );
+};

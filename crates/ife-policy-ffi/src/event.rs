@@ -1,0 +1,134 @@
+//! One witnessed event of a call, and what it means for the call's record and seat.
+
+use ife_witness::entry::Event;
+use ife_witness::ring::PushError;
+
+use crate::abi;
+use crate::message::Message;
+use crate::plumbing::failure::Failure;
+use crate::policy::Policy;
+use crate::shared::calls::{Call, Lease, Place, Tags};
+use crate::shared::counters::Counter;
+use crate::sys;
+use crate::witness::Prepared;
+
+/// How long a cancelled call keeps its seat if its failure is never seen, seconds: 64 x T1 of RFC 3261 17.1.1.2.
+const CANCEL_LEASE_S: u64 = 32;
+
+/// Logs `event` about `msg` and updates the call that it belongs to, whether or not the log has room.
+pub(crate) fn log(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    event: &[u8],
+    detail: &[u8],
+) -> Result<Prepared, Failure> {
+    policy.check_attached()?;
+    let event = parse(event)?;
+    let (now, unix_ns) = sys::now();
+    let now_s = now.mono_ms / 1000;
+    let call = find(policy, msg, now_s);
+    if let Some((place, call)) = &call {
+        update(policy, msg, event, *place, call, now_s);
+    }
+    crate::shared::step();
+    let Some(worker) = &mut policy.worker else {
+        return Err(Failure::invalid("not attached"));
+    };
+    let call = call.as_ref().map(|(_, call)| call);
+    let prepared = worker
+        .witness
+        .prepare_event(msg, event, detail, call, unix_ns)
+        .map_err(|e| Failure::new(abi::IFE_WITNESS_UNAVAILABLE, e.to_string()))?;
+    if let Err(e) = worker.witness.push(prepared) {
+        worker.witness.skip();
+        policy.count(Counter::WitnessDropped);
+        return Err(push_failure(e));
+    }
+    policy.count(Counter::WitnessQueued);
+    Ok(prepared)
+}
+
+fn parse(name: &[u8]) -> Result<Event, Failure> {
+    match Event::parse(name) {
+        Some(event) if event.is_decision() => Err(Failure::invalid(
+            "event: only ife_policy_check writes decisions",
+        )),
+        Some(event) if event.is_reserved() => Err(Failure::invalid(
+            "event: only the witness daemon writes this one",
+        )),
+        Some(event) => Ok(event),
+        None => Err(Failure::invalid("event: not a name of a witness event")),
+    }
+}
+
+/// The call by the caller's tag on either side; by Call-ID alone for a message without tags.
+fn find(policy: &Policy, msg: &Message<'_>, now_s: u64) -> Option<(Place, Call)> {
+    let calls = policy.shared.calls();
+    if msg.call_id.is_empty() {
+        return None;
+    }
+    if msg.from_tag.is_empty() {
+        return calls.find_call_id(msg.call_id, now_s);
+    }
+    calls
+        .find_caller(msg.call_id, msg.from_tag, now_s)
+        .or_else(|| {
+            if msg.to_tag.is_empty() {
+                None
+            } else {
+                calls.find_caller(msg.call_id, msg.to_tag, now_s)
+            }
+        })
+}
+
+fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: &Call, now_s: u64) {
+    let calls = policy.shared.calls();
+    let is_reply = msg.status_code != 0;
+    if is_reply && matches!(event, Event::Trying | Event::Ringing | Event::Connected) {
+        calls.learn_callee_tag(place, msg.to_tag, event.connects_call());
+    }
+    if event.connects_call() && !call.connected {
+        change_lease(policy, calls.connect(place, now_s));
+    } else if event == Event::Cancel && !call.connected && !call.ended {
+        change_lease(policy, calls.shorten(place, now_s + CANCEL_LEASE_S));
+    } else if ends(policy, msg, event, call, now_s) {
+        policy.shared.release(calls.end(place, now_s));
+    }
+}
+
+/// Does this event end this call? A failed re-INVITE does not, nor does a BYE from outside the dialog.
+fn ends(policy: &Policy, msg: &Message<'_>, event: Event, call: &Call, now_s: u64) -> bool {
+    let tags = Tags {
+        from: msg.from_tag,
+        to: msg.to_tag,
+    };
+    event.ends_call()
+        && match event {
+            Event::Failed => !call.connected,
+            Event::Bye => policy
+                .shared
+                .calls()
+                .find_dialog(msg.call_id, tags, now_s)
+                .is_some(),
+            _ => true,
+        }
+}
+
+fn change_lease(policy: &Policy, lease: Option<Lease>) {
+    if let Some(lease) = lease {
+        policy
+            .shared
+            .quota()
+            .change_lease(lease.seat, lease.tag, lease.expires_s);
+    }
+}
+
+fn push_failure(error: PushError) -> Failure {
+    let code = match error {
+        PushError::Full => abi::IFE_WITNESS_FULL,
+        PushError::TooLarge => abi::IFE_WITNESS_TOO_LARGE,
+        PushError::NotOwner => abi::IFE_NOT_ATTACHED,
+        PushError::Closed => abi::IFE_WITNESS_UNAVAILABLE,
+    };
+    Failure::new(code, error.to_string())
+}

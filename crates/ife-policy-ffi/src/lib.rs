@@ -1,0 +1,23 @@
+//! `libife_policy.so`: the C ABI of `if_policy.h`, through which a SIP server asks the gate and witnesses its calls.
+//! It never starts a thread, opens a socket, handles a signal, writes to a terminal, or lets a panic reach its caller.
+
+pub mod abi;
+mod check;
+mod event;
+mod message;
+mod objects;
+mod options;
+mod plumbing;
+mod policy;
+mod registry;
+mod sdp;
+mod shared;
+mod state;
+mod sys;
+mod witness;
+
+pub use objects::{
+    ife_abi_version, ife_call_find, ife_gate_name, ife_policy_attach, ife_policy_check,
+    ife_policy_close, ife_policy_experts, ife_policy_explain, ife_policy_open, ife_policy_reload,
+    ife_policy_stats, ife_policy_stats_reset, ife_result_text, ife_version, ife_witness_log,
+};

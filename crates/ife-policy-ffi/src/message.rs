@@ -1,0 +1,114 @@
+//! `ife_message` as the guard and the witness want it.
+
+use std::net::{IpAddr, SocketAddr};
+
+use ife_guard::{HeaderValue, Request, Transport};
+
+use crate::abi;
+use crate::plumbing::failure::Failure;
+use crate::plumbing::pointer::{self, bytes};
+
+/// A SIP message, checked for what C can get wrong. Its bytes stay untrusted.
+#[derive(Clone, Copy)]
+pub(crate) struct Message<'a> {
+    /// `None` when the message was made here or came over something unknown.
+    pub(crate) transport: Option<Transport>,
+    pub(crate) peer: Option<SocketAddr>,
+    /// 0 for a request.
+    pub(crate) status_code: u32,
+    pub(crate) reason_phrase: &'a [u8],
+    pub(crate) method: &'a [u8],
+    pub(crate) ruri: &'a [u8],
+    pub(crate) from_uri: &'a [u8],
+    pub(crate) from_tag: &'a [u8],
+    pub(crate) to_uri: &'a [u8],
+    pub(crate) to_tag: &'a [u8],
+    pub(crate) call_id: &'a [u8],
+    pub(crate) cseq: u32,
+    pub(crate) trace_id: HeaderValue<'a>,
+    pub(crate) hazard: HeaderValue<'a>,
+    pub(crate) signature: HeaderValue<'a>,
+    pub(crate) content_type: &'a [u8],
+    pub(crate) body: &'a [u8],
+    pub(crate) raw: &'a [u8],
+}
+
+impl<'a> Message<'a> {
+    /// Reads the struct that `ptr` points at.
+    pub(crate) fn read(ptr: *const abi::ife_message) -> Result<Self, Failure> {
+        let msg: &'a abi::ife_message = pointer::reference(ptr, "msg")?;
+        if msg.struct_size as usize != size_of::<abi::ife_message>() {
+            return Err(Failure::new(
+                abi::IFE_ABI_MISMATCH,
+                "msg: struct_size is not that of this library",
+            ));
+        }
+        Ok(Self {
+            transport: Transport::from_number(msg.transport),
+            peer: peer(msg)?,
+            status_code: msg.status_code,
+            reason_phrase: bytes(msg.reason_phrase, "msg.reason_phrase")?,
+            method: bytes(msg.method, "msg.method")?,
+            ruri: bytes(msg.ruri, "msg.ruri")?,
+            from_uri: bytes(msg.from_uri, "msg.from_uri")?,
+            from_tag: bytes(msg.from_tag, "msg.from_tag")?,
+            to_uri: bytes(msg.to_uri, "msg.to_uri")?,
+            to_tag: bytes(msg.to_tag, "msg.to_tag")?,
+            call_id: bytes(msg.call_id, "msg.call_id")?,
+            cseq: msg.cseq,
+            trace_id: header(msg.trace_id, "msg.trace_id")?,
+            hazard: header(msg.hazard, "msg.hazard")?,
+            signature: header(msg.signature, "msg.signature")?,
+            content_type: bytes(msg.content_type, "msg.content_type")?,
+            body: bytes(msg.body, "msg.body")?,
+            raw: bytes(msg.raw, "msg.raw")?,
+        })
+    }
+
+    /// The request that the gates are asked about; only a request from a known peer can be asked about.
+    pub(crate) fn request(&self) -> Result<Request<'a>, Failure> {
+        if self.status_code != 0 {
+            return Err(Failure::invalid(
+                "msg.status_code: the gate is for requests",
+            ));
+        }
+        let transport = self
+            .transport
+            .ok_or_else(|| Failure::invalid("msg.transport: not an ife_transport"))?;
+        let peer = self
+            .peer
+            .ok_or_else(|| Failure::invalid("msg.peer_ip: not given"))?;
+        Ok(Request {
+            method: self.method,
+            transport,
+            peer,
+            ruri: self.ruri,
+            from: self.from_uri,
+            from_tag: self.from_tag,
+            to_tag: self.to_tag,
+            call_id: self.call_id,
+            cseq: self.cseq,
+            trace_id: self.trace_id,
+            hazard: self.hazard,
+            signature: self.signature,
+            body: self.body,
+        })
+    }
+}
+
+fn header<'a>(header: abi::ife_header, what: &'static str) -> Result<HeaderValue<'a>, Failure> {
+    Ok(HeaderValue::new(header.count, bytes(header.value, what)?))
+}
+
+fn peer(msg: &abi::ife_message) -> Result<Option<SocketAddr>, Failure> {
+    let text = pointer::utf8(msg.peer_ip, "msg.peer_ip")?;
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let ip: IpAddr = text
+        .parse()
+        .map_err(|_| Failure::invalid("msg.peer_ip: not an IP address"))?;
+    let port =
+        u16::try_from(msg.peer_port).map_err(|_| Failure::invalid("msg.peer_port: over 65535"))?;
+    Ok(Some(SocketAddr::new(ip, port)))
+}

@@ -1,0 +1,40 @@
+//! `ife_call`: what is known of an approved call.
+#![allow(unsafe_code)]
+
+use super::on_policy;
+use crate::abi;
+use crate::plumbing::failure::Failure;
+use crate::plumbing::{pointer, text};
+use crate::sys;
+
+/// See `if_policy.h`.
+///
+/// # Safety
+/// `call_id` and `call` are NULL or point at what the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ife_call_find(
+    policy: *const abi::ife_policy,
+    call_id: abi::ife_str,
+    call: *mut abi::ife_call,
+) -> abi::ife_result {
+    on_policy(policy, std::ptr::null_mut(), |policy| {
+        pointer::check_output(call, "call")?;
+        let call_id = pointer::bytes(call_id, "call_id")?;
+        let now_s = sys::now().0.mono_ms / 1000;
+        let found = policy.shared.calls().find_call_id(call_id, now_s);
+        let (_, found) = found
+            .ok_or_else(|| Failure::new(abi::IFE_NOT_FOUND, "no approved call has this Call-ID"))?;
+        let mut out = abi::ife_call {
+            direction: found.direction as u32,
+            connected: u32::from(found.connected),
+            leaf_hash: found.leaf_hash,
+            ..Default::default()
+        };
+        text::fill(&mut out.expert, &found.expert);
+        text::fill(&mut out.hazard, &found.hazard);
+        text::fill(&mut out.trace_id, &found.trace_id);
+        text::fill(&mut out.kid, &found.kid);
+        pointer::write_optional(call, out);
+        Ok(())
+    })
+}

@@ -1,0 +1,62 @@
+//! The exports, one file per C object. Each checks pointers, runs the work in the panic boundary and writes outputs on success.
+
+mod call;
+mod policy;
+mod registry;
+mod signatures;
+mod stats;
+mod verdict;
+mod version;
+mod witness;
+
+pub use call::ife_call_find;
+pub use policy::{ife_policy_attach, ife_policy_close, ife_policy_open};
+pub use registry::{ife_policy_experts, ife_policy_reload};
+pub use stats::{ife_policy_stats, ife_policy_stats_reset};
+pub use verdict::{ife_policy_check, ife_policy_explain};
+pub use version::{ife_abi_version, ife_gate_name, ife_result_text, ife_version};
+pub use witness::ife_witness_log;
+
+use crate::abi;
+use crate::plumbing::boundary;
+use crate::plumbing::failure::{Failure, report};
+use crate::plumbing::handle;
+use crate::policy::Policy;
+
+/// Runs an export's body on the policy of `handle`. A panic is noted and becomes `IFE_PANIC`.
+fn on_policy(
+    handle: *const abi::ife_policy,
+    err: *mut abi::ife_error,
+    body: impl FnOnce(&mut Policy) -> Result<(), Failure>,
+) -> abi::ife_result {
+    on_policy_or(handle, err, body, |_| Err(panicked()))
+}
+
+/// The same with an answer of its own to a panic.
+fn on_policy_or(
+    handle: *const abi::ife_policy,
+    err: *mut abi::ife_error,
+    body: impl FnOnce(&mut Policy) -> Result<(), Failure>,
+    after_panic: impl FnOnce(&mut Policy) -> Result<(), Failure>,
+) -> abi::ife_result {
+    let outcome = boundary::contain(|| {
+        handle::with(handle, |policy| match boundary::contain(|| body(policy)) {
+            Ok(outcome) => outcome,
+            Err(panic) => {
+                policy.note_panic(&panic.text);
+                after_panic(policy)
+            }
+        })
+    });
+    // A panic out here is one in the handling of another.
+    contained_report(outcome.unwrap_or_else(|_| Err(panicked())), err)
+}
+
+/// Formatting an error may panic in theory; then the code alone has to do.
+fn contained_report(outcome: Result<(), Failure>, err: *mut abi::ife_error) -> abi::ife_result {
+    boundary::contain(|| report(outcome, err)).unwrap_or(abi::IFE_PANIC)
+}
+
+fn panicked() -> Failure {
+    Failure::new(abi::IFE_PANIC, "internal error, contained")
+}

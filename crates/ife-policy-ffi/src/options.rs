@@ -1,0 +1,116 @@
+//! `ife_options`, copied and checked.
+
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::abi;
+use crate::plumbing::failure::Failure;
+use crate::plumbing::log::Log;
+use crate::plumbing::pointer;
+use crate::shared::layout::{
+    PROCESSES_MAX, REPLAY_SLOTS_DEFAULT, REPLAY_SLOTS_MAX, REPLAY_SLOTS_MIN,
+};
+
+const WITNESS_WAIT_MS_MAX: u32 = 10_000;
+const NODE_LEN_MAX: usize = 64;
+/// Leaves room for `-` and the process number in a ring's name of 48.
+const PRODUCER_LEN_MAX: usize = 40;
+
+/// How the gate is run.
+pub(crate) struct Options {
+    pub(crate) registry_path: PathBuf,
+    pub(crate) state_dir: PathBuf,
+    pub(crate) node: String,
+    pub(crate) producer: String,
+    /// A call whose decision cannot be witnessed is refused.
+    pub(crate) witness_required: bool,
+    /// How long a decision may wait to be on disk; zero: it does not wait.
+    pub(crate) witness_wait: Duration,
+    /// In place of the registry's window.
+    pub(crate) freshness_s: Option<u32>,
+    pub(crate) replay_slots: usize,
+    pub(crate) max_processes: usize,
+}
+
+/// Reads the struct that `ptr` points at.
+pub(crate) fn read(ptr: *const abi::ife_options) -> Result<(Options, Log), Failure> {
+    let raw = pointer::reference(ptr, "options")?;
+    if raw.abi_version != abi::IFE_ABI_VERSION
+        || raw.struct_size as usize != size_of::<abi::ife_options>()
+    {
+        return Err(Failure::new(
+            abi::IFE_ABI_MISMATCH,
+            "options: caller and library were built from different if_policy.h",
+        ));
+    }
+    if raw.mode > abi::IFE_MODE_SHADOW {
+        return Err(Failure::invalid("options.mode: not an ife_mode"));
+    }
+    if raw.witness_mode > abi::IFE_WITNESS_BEST_EFFORT {
+        return Err(Failure::invalid(
+            "options.witness_mode: not an ife_witness_mode",
+        ));
+    }
+    if raw.witness_wait_ms > WITNESS_WAIT_MS_MAX {
+        return Err(Failure::invalid(format!(
+            "options.witness_wait_ms: at most {WITNESS_WAIT_MS_MAX}"
+        )));
+    }
+    let max_processes = raw.max_processes as usize;
+    if !(1..=PROCESSES_MAX).contains(&max_processes) {
+        return Err(Failure::invalid(format!(
+            "options.max_processes: 1 to {PROCESSES_MAX}"
+        )));
+    }
+    let options = Options {
+        registry_path: path(raw.registry_path, "options.registry_path")?,
+        state_dir: path(raw.state_dir, "options.state_dir")?,
+        node: name(raw.node, "options.node", NODE_LEN_MAX, |b| {
+            b.is_ascii_alphanumeric() || b"._-".contains(&b)
+        })?,
+        producer: name(raw.producer, "options.producer", PRODUCER_LEN_MAX, |b| {
+            b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'
+        })?,
+        witness_required: raw.witness_mode == abi::IFE_WITNESS_REQUIRED,
+        witness_wait: Duration::from_millis(u64::from(raw.witness_wait_ms)),
+        freshness_s: (raw.freshness_s != 0).then_some(raw.freshness_s),
+        replay_slots: replay_slots(raw.replay_slots)?,
+        max_processes,
+    };
+    Ok((options, Log::new(raw.log, raw.log_ctx)))
+}
+
+fn replay_slots(asked: u32) -> Result<usize, Failure> {
+    match asked as usize {
+        0 => Ok(REPLAY_SLOTS_DEFAULT),
+        slots if slots > REPLAY_SLOTS_MAX => Err(Failure::invalid(format!(
+            "options.replay_slots: at most {REPLAY_SLOTS_MAX}"
+        ))),
+        slots => Ok(slots.max(REPLAY_SLOTS_MIN).next_power_of_two()),
+    }
+}
+
+fn path(text: abi::ife_str, what: &'static str) -> Result<PathBuf, Failure> {
+    let bytes = pointer::bytes(text, what)?;
+    if bytes.is_empty() || bytes.contains(&0) {
+        return Err(Failure::invalid(format!("{what}: not a path")));
+    }
+    Ok(PathBuf::from(OsStr::from_bytes(bytes)))
+}
+
+fn name(
+    text: abi::ife_str,
+    what: &'static str,
+    len_max: usize,
+    allowed: impl Fn(u8) -> bool,
+) -> Result<String, Failure> {
+    let name = pointer::utf8(text, what)?;
+    if name.is_empty() || name.len() > len_max || !name.bytes().all(allowed) {
+        return Err(Failure::invalid(format!(
+            "{what}: 1 to {len_max} of the characters that if_policy.h allows"
+        )));
+    }
+    Ok(name.to_owned())
+}

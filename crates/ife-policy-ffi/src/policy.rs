@@ -1,0 +1,353 @@
+//! What a handle stands for: the shared state, the registry, and once attached this process's end of the witness log.
+
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use ife_guard::{KeyCache, Now};
+use ife_witness::entry::Event;
+use ife_witness::ring::{Producer, RingConfig, RingError};
+
+use crate::abi;
+use crate::options::Options;
+use crate::plumbing::failure::Failure;
+use crate::plumbing::log::{Level, Log};
+use crate::registry::{self, View};
+use crate::shared::Shared;
+use crate::shared::counters::Counter;
+use crate::shared::layout::Layout;
+use crate::shared::legacy::Legacy;
+use crate::shared::{Birth, Opened};
+use crate::sys::{self, ForkMark};
+use crate::witness::Witness;
+
+/// How long a registry image that could not be mapped is left alone before it is tried again.
+const REMAP_PAUSE_MS: u64 = 1000;
+
+/// An open policy. Made before the fork; each process then has its own copy of this struct and shares what is mapped.
+pub(crate) struct Policy {
+    pub(crate) options: Options,
+    pub(crate) log: Log,
+    pub(crate) shared: Shared,
+    pub(crate) registry: View,
+    pub(crate) legacy: Option<Legacy>,
+    pub(crate) worker: Option<Worker>,
+    /// Keeps the state from being replaced under us; forks inherit it.
+    _lock: File,
+    remap_after_ms: u64,
+    panic_logged: bool,
+}
+
+/// What belongs to this process alone.
+pub(crate) struct Worker {
+    pub(crate) slot: usize,
+    pub(crate) keys: KeyCache,
+    pub(crate) witness: Witness,
+    mark: ForkMark,
+}
+
+impl Policy {
+    /// Loads the registry and makes or re-opens the shared state.
+    pub(crate) fn open(options: Options, log: Log) -> Result<Self, Failure> {
+        let (now, _) = sys::now();
+        prepare_dir(&options.state_dir)?;
+        let layout = Layout::new(options.replay_slots, options.max_processes);
+        let opened = Shared::open(&options.state_dir, layout, now.unix_s(), now.mono_ms / 1000)?;
+        let Opened {
+            shared,
+            birth,
+            lock,
+        } = opened;
+        report_birth(&log, birth, &options.state_dir);
+        let registry = registry::load(
+            &options.state_dir,
+            &options.registry_path,
+            &shared,
+            now.unix_s(),
+        )?;
+        let legacy = open_legacy(&registry, None)?;
+        Ok(Self {
+            options,
+            log,
+            shared,
+            registry,
+            legacy,
+            worker: None,
+            _lock: lock,
+            remap_after_ms: 0,
+            panic_logged: false,
+        })
+    }
+
+    /// Makes this process a worker: takes its ring and its slot.
+    pub(crate) fn attach(&mut self, process_no: u32) -> Result<(), Failure> {
+        if self
+            .worker
+            .as_ref()
+            .is_some_and(|worker| worker.mark.is_ours())
+        {
+            return Err(Failure::new(
+                abi::IFE_ALREADY_ATTACHED,
+                "this process is attached",
+            ));
+        }
+        let slot = process_no as usize; // u32 fits on every supported target
+        if slot >= self.options.max_processes {
+            let text = format!(
+                "process_no {process_no}: options.max_processes is {}",
+                self.options.max_processes
+            );
+            return Err(Failure::invalid(text));
+        }
+        // A fork of an attached process drops its copy of the other's ring, which does not close the ring.
+        self.worker = None;
+        let name = format!("{}-{process_no}", self.options.producer);
+        let config = RingConfig {
+            state_dir: &self.options.state_dir,
+            producer: &name,
+            capacity: 0,
+        };
+        let producer = Producer::attach(&config).map_err(|e| ring_failure(&e))?;
+        let mark =
+            ForkMark::new().map_err(|e| Failure::state_dir("cannot guard against forks", &e))?;
+        let witness = Witness::new(producer, &self.options.node, name);
+        self.worker = Some(Worker {
+            slot,
+            keys: KeyCache::new(),
+            witness,
+            mark,
+        });
+        self.shared
+            .counters()
+            .set_mapped(slot, sys::process_id(), self.registry.generation());
+        let (now, unix_ns) = sys::now();
+        self.follow_registry(now);
+        let version = concat!("libife_policy ", env!("CARGO_PKG_VERSION"));
+        self.witness_own(Event::Start, version, unix_ns);
+        Ok(())
+    }
+
+    /// Ends this process's part.
+    pub(crate) fn close(mut self) {
+        let (_, unix_ns) = sys::now();
+        if self.is_attached() {
+            self.witness_own(Event::Stop, "", unix_ns);
+            if let Some(worker) = &self.worker {
+                self.shared.counters().set_mapped(worker.slot, 0, 0);
+            }
+        }
+    }
+
+    /// True in the process that attached, false in its forks.
+    pub(crate) fn is_attached(&self) -> bool {
+        self.worker
+            .as_ref()
+            .is_some_and(|worker| worker.mark.is_ours())
+    }
+
+    /// Refuses to work in a process that has not attached.
+    pub(crate) fn check_attached(&self) -> Result<(), Failure> {
+        if self.is_attached() {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                abi::IFE_NOT_ATTACHED,
+                "this process has not called ife_policy_attach, or is a fork of one that has",
+            ))
+        }
+    }
+
+    /// Where this process counts; the first slot before it has one.
+    pub(crate) fn slot(&self) -> usize {
+        self.worker.as_ref().map_or(0, |worker| worker.slot)
+    }
+
+    /// Adds one to a counter.
+    pub(crate) fn count(&self, counter: Counter) {
+        self.shared.counters().add(self.slot(), counter);
+    }
+
+    /// Maps the registry in force if it is not the one mapped. When that fails the old one serves on.
+    pub(crate) fn follow_registry(&mut self, now: Now) {
+        if self.registry.generation() == self.shared.generation()
+            || now.mono_ms < self.remap_after_ms
+        {
+            return;
+        }
+        match self.registry.newer(&self.options.state_dir, &self.shared) {
+            None => {}
+            Some(Ok(view)) => {
+                if let Err(failure) = self.adopt(view) {
+                    self.log.line(
+                        Level::Warning,
+                        &format!("legacy signatures are refused: {}", failure.text),
+                    );
+                }
+                registry::remove_unused(&self.options.state_dir, &self.shared);
+            }
+            Some(Err(e)) => {
+                self.remap_after_ms = now.mono_ms + REMAP_PAUSE_MS;
+                let text = format!(
+                    "registry image {} cannot be mapped, the old one serves on: {e}",
+                    self.shared.generation()
+                );
+                self.log.line(Level::Warning, &text);
+            }
+        }
+    }
+
+    /// Loads the registry file and puts it in force. Returns its generation.
+    pub(crate) fn reload(&mut self) -> Result<u64, Failure> {
+        let (now, unix_ns) = sys::now();
+        let loaded = registry::load(
+            &self.options.state_dir,
+            &self.options.registry_path,
+            &self.shared,
+            now.unix_s(),
+        );
+        let view = match loaded {
+            Ok(view) => view,
+            Err(failure) => {
+                self.count(Counter::ReloadFailures);
+                return Err(failure);
+            }
+        };
+        let generation = view.generation();
+        if let Err(failure) = self.adopt(view) {
+            self.log.line(
+                Level::Warning,
+                &format!("legacy signatures are refused: {}", failure.text),
+            );
+        }
+        registry::remove_unused(&self.options.state_dir, &self.shared);
+        self.count(Counter::Reloads);
+        if self.is_attached() {
+            self.witness_own(
+                Event::Reload,
+                &format!("registry generation {generation}"),
+                unix_ns,
+            );
+        }
+        Ok(generation)
+    }
+
+    /// A bug was contained. Said once per process; counted every time.
+    pub(crate) fn note_panic(&mut self, text: &str) {
+        self.count(Counter::Errors);
+        if !std::mem::replace(&mut self.panic_logged, true) {
+            let line = format!("internal error, contained; what it concerned is refused: {text}");
+            self.log.line(Level::Error, &line);
+        }
+    }
+
+    fn adopt(&mut self, view: View) -> Result<(), Failure> {
+        self.registry = view;
+        if let Some(worker) = &self.worker
+            && worker.mark.is_ours()
+        {
+            self.shared.counters().set_mapped(
+                worker.slot,
+                sys::process_id(),
+                self.registry.generation(),
+            );
+        }
+        self.legacy = open_legacy(&self.registry, self.legacy.take())?;
+        Ok(())
+    }
+
+    /// An entry about this process. A full ring drops it: the log shows the hole.
+    fn witness_own(&mut self, event: Event, detail: &str, unix_ns: u64) {
+        let Some(worker) = &mut self.worker else {
+            return;
+        };
+        let prepared = worker.witness.prepare_own(event, detail, unix_ns);
+        let is_queued = prepared.is_ok_and(|prepared| worker.witness.push(prepared).is_ok());
+        if !is_queued {
+            worker.witness.skip();
+        }
+        self.count(if is_queued {
+            Counter::WitnessQueued
+        } else {
+            Counter::WitnessDropped
+        });
+    }
+}
+
+/// The store of legacy signatures that the registry names, if any; `open` is kept when it is the same.
+fn open_legacy(view: &View, open: Option<Legacy>) -> Result<Option<Legacy>, Failure> {
+    let image = view.image()?;
+    let Some(path) = image.legacy_store().map(PathBuf::from) else {
+        return Ok(None);
+    };
+    if let Some(open) = open.filter(|open| open.path() == path) {
+        return Ok(Some(open));
+    }
+    let failure = |e| {
+        Failure::state_dir(
+            format_args!(
+                "cannot open the store of legacy signatures {}",
+                path.display()
+            ),
+            &e,
+        )
+    };
+    Legacy::open(&path).map(Some).map_err(failure)
+}
+
+fn prepare_dir(dir: &Path) -> Result<(), Failure> {
+    let failure = |e| {
+        Failure::state_dir(
+            format_args!("cannot use the state directory {}", dir.display()),
+            &e,
+        )
+    };
+    // The group may enter: the witness daemon shares the rings.
+    match DirBuilder::new().mode(0o770).create(dir) {
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        outcome => outcome.map_err(failure)?,
+    }
+    if !fs::metadata(dir).map_err(failure)?.is_dir() {
+        return Err(Failure::new(
+            abi::IFE_STATE_DIR,
+            format!("{} is not a directory", dir.display()),
+        ));
+    }
+    let opened = File::open(dir).map_err(failure)?;
+    if sys::is_memory_file_system(&opened).map_err(failure)? {
+        return Ok(());
+    }
+    let text = format!(
+        "{} is not on tmpfs: a store to a disk-backed page can stall a call for hundreds of milliseconds. \
+         Choose a state directory under /run, or mount a tmpfs there",
+        dir.display()
+    );
+    Err(Failure::new(abi::IFE_STATE_DIR, text))
+}
+
+fn report_birth(log: &Log, birth: Birth, dir: &Path) {
+    let text = match birth {
+        Birth::Kept => return,
+        Birth::First => "made a new replay table: signatures older than this instant are refused",
+        Birth::Replaced => {
+            "the shared state was of another version, size or boot, or damaged, and begins anew: signatures older than this \
+             instant are refused, calls under way are forgotten"
+        }
+    };
+    let level = if birth == Birth::Replaced {
+        Level::Warning
+    } else {
+        Level::Info
+    };
+    log.line(level, &format!("{}: {text}", dir.display()));
+}
+
+fn ring_failure(error: &RingError) -> Failure {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    Failure::new(abi::IFE_WITNESS_UNAVAILABLE, text)
+}

@@ -1,0 +1,174 @@
+//! Registry images: compiled once by whoever loads the file, published as a file of the state directory, mapped by every worker.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use ife_guard::Image;
+
+use crate::abi;
+use crate::plumbing::failure::Failure;
+use crate::shared::Shared;
+use crate::sys::{self, Lock, Map};
+
+const LOCK: &str = "registry.lock";
+/// A registry of 100,000 experts has about 40 MiB.
+const FILE_LEN_MAX: u64 = 512 << 20;
+
+/// A mapped image. It was checked in full when it was published.
+pub(crate) struct View {
+    map: Map,
+    generation: u64,
+}
+
+impl View {
+    /// Maps the image with this number.
+    fn open(dir: &Path, generation: u64) -> io::Result<Self> {
+        let file = File::open(path(dir, generation))?;
+        let len = usize::try_from(file.metadata()?.len())
+            .map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+        let map = Map::read_only(&file, len)?;
+        Image::open_trusted(map.bytes())
+            .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+        Ok(Self { map, generation })
+    }
+
+    /// Number of the image.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The image. Looks at its header only.
+    pub(crate) fn image(&self) -> Result<Image<'_>, Failure> {
+        Image::open_trusted(self.map.bytes()).map_err(|e| {
+            Failure::new(
+                abi::IFE_STATE_FORMAT,
+                format!("registry image {}: {e}", self.generation),
+            )
+        })
+    }
+
+    /// The image in force, if it is another one than this. `None` as well when it cannot be mapped: the old one serves on.
+    pub(crate) fn newer(&self, dir: &Path, shared: &Shared) -> Option<io::Result<Self>> {
+        // The file may be replaced and unlinked between the two steps, then there is a newer one.
+        const TRIES: u32 = 4;
+        let mut last = None;
+        for _ in 0..TRIES {
+            let generation = shared.generation();
+            if generation == self.generation {
+                return None;
+            }
+            match Self::open(dir, generation) {
+                Err(e) if e.kind() == io::ErrorKind::NotFound => last = Some(Err(e)),
+                outcome => return Some(outcome),
+            }
+        }
+        last
+    }
+}
+
+/// Loads `registry_path`, puts it in force for all processes and returns it mapped. What was in force stays when anything fails.
+///
+/// One process at a time: the lock dies with its holder.
+pub(crate) fn load(
+    dir: &Path,
+    registry_path: &Path,
+    shared: &Shared,
+    unix_s: u64,
+) -> Result<View, Failure> {
+    let lock_path = dir.join(LOCK);
+    let lock_failure =
+        |e| Failure::state_dir(format_args!("cannot lock {}", lock_path.display()), &e);
+    let lock = sys::open_private(&lock_path).map_err(lock_failure)?;
+    if !sys::try_lock(&lock, Lock::Exclusive).map_err(lock_failure)? {
+        return Err(Failure::new(
+            abi::IFE_REGISTRY_BUSY,
+            "another process is loading the registry",
+        ));
+    }
+    let bytes = compile(registry_path)?;
+    let generation = shared.generation() + 1;
+    let failure = |e| {
+        Failure::state_dir(
+            format_args!("cannot write {}", path(dir, generation).display()),
+            &e,
+        )
+    };
+    let view = publish(dir, generation, &bytes).map_err(failure)?;
+    drop(bytes);
+    let experts = u64::from(view.image()?.expert_count());
+    shared.publish(generation, experts, unix_s);
+    sys::trim_heap();
+    remove_unused(dir, shared);
+    Ok(view)
+}
+
+/// Removes the files of images that no living process maps any more.
+pub(crate) fn remove_unused(dir: &Path, shared: &Shared) {
+    let current = shared.generation();
+    let oldest = shared
+        .counters()
+        .oldest_mapped(sys::process_exists)
+        .map_or(current, |oldest| oldest.min(current));
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let number = name.to_str().and_then(|name| {
+            name.strip_prefix("registry.")?
+                .strip_suffix(".img")?
+                .parse()
+                .ok()
+        });
+        if number.is_some_and(|number: u64| number < oldest) {
+            // A mapping outlives its name, and a file that cannot be removed costs only memory.
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+fn compile(registry_path: &Path) -> Result<Vec<u8>, Failure> {
+    let invalid = |text: String| Failure::new(abi::IFE_REGISTRY_INVALID, text);
+    let name = registry_path.display().to_string();
+    let unreadable = |e| invalid(format!("{name}: cannot be read: {e}"));
+    let len = std::fs::metadata(registry_path).map_err(unreadable)?.len();
+    if len > FILE_LEN_MAX {
+        return Err(invalid(format!(
+            "{name}: {len} bytes, at most {FILE_LEN_MAX} are allowed"
+        )));
+    }
+    let yaml = std::fs::read_to_string(registry_path).map_err(unreadable)?;
+    let registry = ife_guard::registry::load(&yaml, &name).map_err(|e| invalid(e.to_string()))?;
+    ife_guard::image::compile(&registry).map_err(|e| invalid(format!("{name}: {e}")))
+}
+
+/// Writes the image under another name, checks what was written, and moves it into place.
+fn publish(dir: &Path, generation: u64, bytes: &[u8]) -> io::Result<View> {
+    let temporary = dir.join(format!("registry.{generation}.new"));
+    let outcome = write_checked(&temporary, bytes).and_then(|map| {
+        std::fs::rename(&temporary, path(dir, generation))?;
+        Ok(View { map, generation })
+    });
+    if outcome.is_err() {
+        // The first error is the one that matters.
+        let _ = std::fs::remove_file(&temporary);
+    }
+    outcome
+}
+
+fn write_checked(path: &Path, bytes: &[u8]) -> io::Result<Map> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = sys::create_private(path)?;
+    file.write_all(bytes)?;
+    let map = Map::read_only(&file, bytes.len())?;
+    Image::open(map.bytes()).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e))?;
+    Ok(map)
+}
+
+fn path(dir: &Path, generation: u64) -> PathBuf {
+    dir.join(format!("registry.{generation}.img"))
+}

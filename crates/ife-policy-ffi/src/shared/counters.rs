@@ -1,0 +1,86 @@
+//! Counters: each process adds to cache lines of its own, readers sum them up.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Words of one process: four cache lines, the first two words of which tell who it is.
+pub(super) const SLOT_WORDS: usize = 32;
+
+/// What is counted. The numbers are word indices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(usize)]
+pub(crate) enum Counter {
+    Approved = 2,
+    Errors = 3,
+    WitnessQueued = 4,
+    WitnessDropped = 5,
+    WitnessWaits = 6,
+    Reloads = 7,
+    ReloadFailures = 8,
+    ReplayFull = 9,
+    CallsFull = 10,
+    BucketsFull = 11,
+    /// The first of 14: one per gate.
+    Rejected = 16,
+}
+
+const PROCESS_ID: usize = 0;
+const MAPPED_GENERATION: usize = 1;
+
+/// Counters and whereabouts of all processes.
+pub(crate) struct Counters<'a> {
+    pub(super) words: &'a [AtomicU64],
+}
+
+impl Counters<'_> {
+    /// Adds one for process `slot`.
+    pub(crate) fn add(&self, slot: usize, counter: Counter) {
+        self.words[slot * SLOT_WORDS + counter as usize].fetch_add(1, Relaxed);
+    }
+
+    /// Adds one rejection by the gate of this number.
+    pub(crate) fn add_rejected(&self, slot: usize, gate: usize) {
+        self.words[slot * SLOT_WORDS + Counter::Rejected as usize + gate].fetch_add(1, Relaxed);
+    }
+
+    /// Sum over all processes.
+    pub(crate) fn sum(&self, counter: Counter) -> u64 {
+        self.sum_word(counter as usize)
+    }
+
+    /// Sum of rejections by the gate of this number.
+    pub(crate) fn sum_rejected(&self, gate: usize) -> u64 {
+        self.sum_word(Counter::Rejected as usize + gate)
+    }
+
+    /// Sets every counter to 0. What is counted meanwhile may be lost.
+    pub(crate) fn reset(&self) {
+        for slot in self.words.chunks_exact(SLOT_WORDS) {
+            for word in &slot[Counter::Approved as usize..] {
+                word.store(0, Relaxed);
+            }
+        }
+    }
+
+    /// Notes which process has this slot and which registry it maps; 0 for none.
+    pub(crate) fn set_mapped(&self, slot: usize, process_id: u64, generation: u64) {
+        self.words[slot * SLOT_WORDS + PROCESS_ID].store(process_id, Relaxed);
+        self.words[slot * SLOT_WORDS + MAPPED_GENERATION]
+            .store(generation, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// The oldest registry that a living process maps.
+    pub(crate) fn oldest_mapped(&self, is_alive: impl Fn(u64) -> bool) -> Option<u64> {
+        let mapped = self.words.chunks_exact(SLOT_WORDS).filter_map(|slot| {
+            let generation = slot[MAPPED_GENERATION].load(std::sync::atomic::Ordering::SeqCst);
+            (generation != 0 && is_alive(slot[PROCESS_ID].load(Relaxed))).then_some(generation)
+        });
+        mapped.min()
+    }
+
+    fn sum_word(&self, index: usize) -> u64 {
+        self.words
+            .chunks_exact(SLOT_WORDS)
+            .map(|slot| slot[index].load(Relaxed))
+            .fold(0, u64::wrapping_add)
+    }
+}

@@ -1,0 +1,351 @@
+//! Calls per expert, at once and per minute, as seats with leases. Shared by all workers.
+//!
+//! A seat is one word: `expires_s (32) | tag of the holder (32)`. It is free when it is 0 or has expired, so a seat whose holder was killed
+//! frees itself. An expert has as many seats as its limit: holding one is the permission, there is no counter that could drift. The
+//! per-minute limit is seats with leases of 60 s that nobody gives back, which is exact for any 60 s.
+//!
+//! The first seats lie in the expert's slot, further ones in a chain of blocks that only grows. Slots of experts and blocks are given
+//! out for good; [`Quota::clear`] takes them back when the state is opened by a sole owner and they run low.
+
+use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+
+use super::hash::{Hash, Key};
+use super::probe::Lines;
+use super::step::step;
+
+/// `name | spare | chain, start, 6 seats of the minute | chain, start, 6 seats of calls`, padded to two cache lines.
+pub(super) const EXPERT_WORDS: usize = 16;
+const INLINE_SEATS: usize = 5;
+const EXPERT_LINES_MAX: usize = 64;
+/// `ordinal + 1 (32) | next block + 1 (32)` and 63 seats.
+pub(super) const BLOCK_WORDS: usize = 64;
+const BLOCK_SEATS: usize = BLOCK_WORDS - 1;
+/// Blocks looked at for one seat: bounds the time, and makes a limit up to 2,000 or so exact at any load.
+const BLOCKS_PER_CLAIM: usize = 32;
+const TRIES: usize = 64;
+
+/// Where a seat is: the word's index in the table of experts, or in the blocks with the top bit set. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Seat(u32);
+
+const IN_BLOCK: u32 = 1 << 31;
+
+impl Seat {
+    pub(super) fn to_word(self) -> u64 {
+        u64::from(self.0)
+    }
+
+    pub(super) fn from_word(word: u64) -> Option<Self> {
+        u32::try_from(word).ok().filter(|&n| n != 0).map(Self)
+    }
+}
+
+/// What a claim of a seat came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Claim {
+    /// This seat is taken.
+    Seat(Seat),
+    /// All seats are held; the first that may expire does so in this many seconds.
+    AllHeld { earliest_s: u64 },
+    /// No memory for one more seat.
+    Full,
+}
+
+/// Which limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    /// Calls that may start within 60 s.
+    PerMinute,
+    /// Calls at once.
+    Concurrent,
+}
+
+impl Limit {
+    /// Offset within the expert's slot of `chain, start, seats`.
+    fn offset(self) -> usize {
+        match self {
+            Self::PerMinute => 1,
+            Self::Concurrent => 1 + 2 + INLINE_SEATS,
+        }
+    }
+}
+
+const _: () = assert!(1 + 2 * (2 + INLINE_SEATS) <= EXPERT_WORDS);
+
+/// The table of experts and the pool of blocks.
+pub(crate) struct Quota<'a> {
+    pub(super) experts: &'a [AtomicU64],
+    pub(super) blocks: &'a [AtomicU64],
+    pub(super) blocks_used: &'a AtomicU64,
+    pub(super) experts_used: &'a AtomicU64,
+    pub(super) key: Key,
+}
+
+/// Seats in a row: their first word's [`Seat`] and the words, as many as the limit permits.
+struct Row<'a> {
+    first: u32,
+    words: &'a [AtomicU64],
+}
+
+impl<'a> Quota<'a> {
+    /// The expert's slot, made if need be; `None` when there is no room.
+    pub(crate) fn expert(&self, number: u64) -> Option<usize> {
+        let hash = self.key.hash(&number.to_le_bytes());
+        let name = hash.low | 1;
+        for line in self.expert_lines(hash) {
+            let word = &self.experts[line * EXPERT_WORDS];
+            step();
+            match word.load(SeqCst) {
+                found if found == name => return Some(line),
+                0 => {}
+                _ => continue,
+            }
+            step();
+            match word.compare_exchange(0, name, SeqCst, SeqCst) {
+                Ok(_) => {
+                    self.experts_used.fetch_add(1, SeqCst);
+                    return Some(line);
+                }
+                Err(found) if found == name => return Some(line),
+                Err(_) => {}
+            }
+        }
+        None
+    }
+
+    /// The expert's slot if there is one.
+    fn known_expert(&self, number: u64) -> Option<usize> {
+        let hash = self.key.hash(&number.to_le_bytes());
+        let name = hash.low | 1;
+        let words = self
+            .expert_lines(hash)
+            .map(|line| (line, self.experts[line * EXPERT_WORDS].load(SeqCst)));
+        words
+            .take_while(|&(_, word)| word != 0)
+            .find(|&(_, word)| word == name)
+            .map(|(line, _)| line)
+    }
+
+    fn expert_lines(&self, hash: Hash) -> Lines {
+        Lines::new(hash, self.experts.len() / EXPERT_WORDS, 1, EXPERT_LINES_MAX)
+    }
+
+    /// Takes a seat of `expert` until `expires_s`, if one of its `limit` seats is free at `now_s`.
+    pub(crate) fn claim(
+        &self,
+        expert: usize,
+        which: Limit,
+        limit: u32,
+        tag: u32,
+        expires_s: u64,
+        now_s: u64,
+    ) -> Claim {
+        let value = expires_s.min(u64::from(u32::MAX)) << 32 | u64::from(tag);
+        let head = &self.experts[expert * EXPERT_WORDS + which.offset()];
+        let start = &self.experts[expert * EXPERT_WORDS + which.offset() + 1];
+        let mut earliest_s = u64::MAX;
+        for _ in 0..TRIES {
+            if let Some(seat) = self.claim_in(
+                &self.inline_row(expert, which, limit),
+                value,
+                now_s,
+                &mut earliest_s,
+            ) {
+                return Claim::Seat(seat);
+            }
+            let from = start.load(SeqCst);
+            let mut block = if from == 0 {
+                next_block(head.load(SeqCst))
+            } else {
+                next_block(from)
+            };
+            let mut last = None;
+            for _ in 0..BLOCKS_PER_CLAIM {
+                let Some(index) = block else { break };
+                if let Some(seat) =
+                    self.claim_in(&self.block_row(index, limit), value, now_s, &mut earliest_s)
+                {
+                    start.store(index as u64 + 1, SeqCst);
+                    return Claim::Seat(seat);
+                }
+                last = Some(index);
+                block = next_block(self.blocks[index * BLOCK_WORDS].load(SeqCst));
+            }
+            // The chain ends here or is too long to be searched at once: the next search begins where this one ended, and at
+            // its head after the end.
+            start.store(block.map_or(0, |index| index as u64 + 1), SeqCst);
+            if block.is_some() || from != 0 {
+                if from != 0 && block.is_none() {
+                    continue; // from the head on
+                }
+                return Claim::AllHeld {
+                    earliest_s: earliest_s.saturating_sub(now_s),
+                };
+            }
+            match self.extend(head, last, limit) {
+                Extension::Grown => {}
+                Extension::AtLimit => {
+                    return Claim::AllHeld {
+                        earliest_s: earliest_s.saturating_sub(now_s),
+                    };
+                }
+                Extension::NoMemory => return Claim::Full,
+            }
+        }
+        Claim::AllHeld { earliest_s: 1 }
+    }
+
+    /// Seats of `expert` that are held at `now_s`.
+    pub(crate) fn held(&self, number: u64, which: Limit, now_s: u64) -> u64 {
+        let Some(expert) = self.known_expert(number) else {
+            return 0;
+        };
+        let count = |row: Row<'_>| {
+            row.words
+                .iter()
+                .filter(|word| !is_free(word.load(SeqCst), now_s))
+                .count() as u64
+        };
+        let mut held = count(self.inline_row(expert, which, u32::MAX));
+        let mut block =
+            next_block(self.experts[expert * EXPERT_WORDS + which.offset()].load(SeqCst));
+        while let Some(index) = block {
+            held += count(self.block_row(index, u32::MAX));
+            block = next_block(self.blocks[index * BLOCK_WORDS].load(SeqCst));
+        }
+        held
+    }
+
+    /// Gives a seat back, if `tag` still holds it.
+    pub(crate) fn release(&self, seat: Seat, tag: u32) {
+        self.change(seat, tag, 0);
+    }
+
+    /// Moves the end of a lease, if `tag` still holds the seat.
+    pub(crate) fn change_lease(&self, seat: Seat, tag: u32, expires_s: u64) {
+        self.change(
+            seat,
+            tag,
+            expires_s.min(u64::from(u32::MAX)) << 32 | u64::from(tag),
+        );
+    }
+
+    fn change(&self, seat: Seat, tag: u32, value: u64) {
+        let index = (seat.0 & !IN_BLOCK) as usize;
+        let words = if seat.0 & IN_BLOCK == 0 {
+            self.experts
+        } else {
+            self.blocks
+        };
+        let Some(word) = words.get(index) else { return };
+        for _ in 0..TRIES {
+            let before = word.load(SeqCst);
+            if before as u32 != tag || before == 0 {
+                return;
+            }
+            step();
+            if word.compare_exchange(before, value, SeqCst, SeqCst).is_ok() {
+                return;
+            }
+        }
+    }
+
+    /// True when few slots or blocks are left.
+    pub(crate) fn runs_low(&self) -> bool {
+        self.experts_used.load(SeqCst) > (self.experts.len() / EXPERT_WORDS / 2) as u64
+            || self.blocks_used.load(SeqCst) > (self.blocks.len() / BLOCK_WORDS / 2) as u64
+    }
+
+    /// Forgets every expert. Only for a sole owner, who then seats the calls under way again.
+    pub(crate) fn clear(&self) {
+        for word in self.experts.iter().chain(self.blocks) {
+            word.store(0, SeqCst);
+        }
+        self.experts_used.store(0, SeqCst);
+        self.blocks_used.store(0, SeqCst);
+    }
+
+    fn claim_in(
+        &self,
+        row: &Row<'_>,
+        value: u64,
+        now_s: u64,
+        earliest_s: &mut u64,
+    ) -> Option<Seat> {
+        for (seat, word) in (row.first..).zip(row.words) {
+            step();
+            let before = word.load(SeqCst);
+            if !is_free(before, now_s) {
+                *earliest_s = (*earliest_s).min((before >> 32) + 1);
+                continue;
+            }
+            step();
+            if word.compare_exchange(before, value, SeqCst, SeqCst).is_ok() {
+                return Some(Seat(seat));
+            }
+        }
+        None
+    }
+
+    fn inline_row(&self, expert: usize, which: Limit, limit: u32) -> Row<'a> {
+        let first = expert * EXPERT_WORDS + which.offset() + 2;
+        let count = INLINE_SEATS.min(limit as usize);
+        // At most 2^23 experts of 16 words: fits 31 bits.
+        Row {
+            first: first as u32,
+            words: &self.experts[first..first + count],
+        }
+    }
+
+    fn block_row(&self, index: usize, limit: u32) -> Row<'a> {
+        let ordinal = (self.blocks[index * BLOCK_WORDS].load(SeqCst) >> 32) as usize - 1;
+        let before = INLINE_SEATS + ordinal * BLOCK_SEATS;
+        let count = BLOCK_SEATS.min((limit as usize).saturating_sub(before));
+        let first = index * BLOCK_WORDS + 1;
+        // At most 2^19 blocks of 64 words: fits 31 bits.
+        Row {
+            first: first as u32 | IN_BLOCK,
+            words: &self.blocks[first..first + count],
+        }
+    }
+
+    /// Adds a block to the chain that ends with `last`, unless `limit` seats exist.
+    fn extend(&self, head: &AtomicU64, last: Option<usize>, limit: u32) -> Extension {
+        let ordinal = last.map_or(0, |index| {
+            (self.blocks[index * BLOCK_WORDS].load(SeqCst) >> 32) as usize
+        });
+        if INLINE_SEATS + ordinal * BLOCK_SEATS >= limit as usize {
+            return Extension::AtLimit;
+        }
+        let capacity = (self.blocks.len() / BLOCK_WORDS) as u64;
+        let take = |used: u64| (used < capacity).then_some(used + 1);
+        let Ok(index) = self.blocks_used.fetch_update(SeqCst, SeqCst, take) else {
+            return Extension::NoMemory;
+        };
+        let index = index as usize; // below capacity
+        self.blocks[index * BLOCK_WORDS].store((ordinal as u64 + 1) << 32, SeqCst);
+        let link = last.map_or(head, |last| &self.blocks[last * BLOCK_WORDS]);
+        step();
+        let before = link.load(SeqCst);
+        if next_block(before).is_none() {
+            // When somebody else was faster this block is lost until the next clear; theirs serves both.
+            let _ = link.compare_exchange(before, before | (index as u64 + 1), SeqCst, SeqCst);
+        }
+        Extension::Grown
+    }
+}
+
+enum Extension {
+    Grown,
+    AtLimit,
+    NoMemory,
+}
+
+/// The block that a link names.
+fn next_block(link: u64) -> Option<usize> {
+    (link as u32 as usize).checked_sub(1)
+}
+
+fn is_free(seat: u64, now_s: u64) -> bool {
+    seat >> 32 < now_s
+}

@@ -1,0 +1,288 @@
+//! System calls: files of the state directory, their locks and their mappings, clocks. Everything else stays safe Rust.
+#![allow(unsafe_code)]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::ptr::NonNull;
+use std::sync::atomic::AtomicU64;
+
+use ife_guard::Now;
+
+/// A mapping of a whole file. Unmapped when dropped; the file may be unlinked while it is mapped.
+pub(crate) struct Map {
+    start: NonNull<u8>,
+    len: usize,
+    writable: bool,
+}
+
+// SAFETY: the mapping belongs to the process, not to a thread; its words are only reached as atomics, its bytes only when read-only.
+unsafe impl Send for Map {}
+
+impl Map {
+    /// Maps `len` bytes of `file`, shared with every other process that maps it, for reading and writing.
+    pub(crate) fn shared(file: &File, len: usize) -> io::Result<Self> {
+        Self::new(file, len, libc::PROT_READ | libc::PROT_WRITE, true)
+    }
+
+    /// Maps `len` bytes of `file` for reading. Nobody may change them any more.
+    pub(crate) fn read_only(file: &File, len: usize) -> io::Result<Self> {
+        Self::new(file, len, libc::PROT_READ, false)
+    }
+
+    fn new(file: &File, len: usize, protection: libc::c_int, writable: bool) -> io::Result<Self> {
+        if len == 0 {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "the file is empty",
+            ));
+        }
+        // SAFETY: a fresh mapping at an address that the kernel chooses touches no memory of ours; `file` is open.
+        let start = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                len,
+                protection,
+                libc::MAP_SHARED,
+                file.as_raw_fd(),
+                0,
+            )
+        };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or_else(io::Error::last_os_error)?;
+        Ok(Self {
+            start,
+            len,
+            writable,
+        })
+    }
+
+    /// `count` words from byte `offset` on.
+    ///
+    /// # Panics
+    /// When they do not lie within the mapping, `offset` is odd, or the mapping is read-only: the layout is wrong.
+    pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        let end = count
+            .checked_mul(8)
+            .and_then(|bytes| bytes.checked_add(offset));
+        assert!(
+            self.writable && offset.is_multiple_of(8) && end.is_some_and(|end| end <= self.len)
+        );
+        // SAFETY: in bounds and aligned (a mapping starts at a page), any bit pattern is a u64, and nothing in any process
+        // reaches this memory other than as atomics.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(offset).cast(), count) }
+    }
+
+    /// The bytes of a read-only mapping; empty for a writable one.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        if self.writable {
+            return &[];
+        }
+        // SAFETY: mapped and in bounds; published images are never written again.
+        unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// Blocks until the page that holds byte `offset` is on disk.
+    pub(crate) fn sync_page(&self, offset: usize) -> io::Result<()> {
+        const PAGE: usize = 4096;
+        let start = offset / PAGE * PAGE;
+        assert!(start < self.len);
+        let len = PAGE.min(self.len - start);
+        // SAFETY: within the mapping, page-aligned.
+        check(unsafe { libc::msync(self.start.as_ptr().add(start).cast(), len, libc::MS_SYNC) })
+    }
+}
+
+impl Drop for Map {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this length; no reference outlives `self`.
+        unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+    }
+}
+
+fn check(result: libc::c_int) -> io::Result<()> {
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
+}
+
+/// Opens or makes a file that only its owner may use.
+pub(crate) fn open_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Makes a file that must not exist yet and only its owner may use.
+pub(crate) fn create_private(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(path)
+}
+
+/// Reserves `len` bytes, so that a later store cannot fault for want of memory.
+pub(crate) fn reserve(file: &File, len: usize) -> io::Result<()> {
+    let len =
+        libc::off_t::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
+    // SAFETY: a plain system call on an open file.
+    match unsafe { libc::posix_fallocate(file.as_raw_fd(), 0, len) } {
+        0 => Ok(()),
+        code => Err(io::Error::from_raw_os_error(code)),
+    }
+}
+
+/// True when `path` lies in memory: a store to a file of a disk file system can stall for hundreds of milliseconds.
+pub(crate) fn is_memory_file_system(path: &File) -> io::Result<bool> {
+    const RAMFS_MAGIC: i64 = 0x8584_58f6;
+    // SAFETY: statfs is plain old data, all zero is a valid value of it.
+    let mut info: libc::statfs = unsafe { std::mem::zeroed() };
+    // SAFETY: `info` is ours and large enough.
+    check(unsafe { libc::fstatfs(path.as_raw_fd(), &raw mut info) })?;
+    #[allow(
+        clippy::unnecessary_cast,
+        reason = "the type of f_type differs between targets"
+    )]
+    let kind = info.f_type as i64;
+    Ok(kind == libc::TMPFS_MAGIC as i64 || kind == RAMFS_MAGIC)
+}
+
+/// A lock on a whole file that belongs to its open file description: it dies with the last process that has it open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// Together with others.
+    Shared,
+    /// Alone.
+    Exclusive,
+}
+
+/// Takes or converts a lock; false when somebody else's is in the way.
+pub(crate) fn try_lock(file: &File, lock: Lock) -> io::Result<bool> {
+    // SAFETY: flock is plain old data, all zero is a valid value of it: the whole file.
+    let mut request: libc::flock = unsafe { std::mem::zeroed() };
+    let kind = match lock {
+        Lock::Shared => libc::F_RDLCK,
+        Lock::Exclusive => libc::F_WRLCK,
+    };
+    request.l_type = kind as libc::c_short; // 0 to 2
+    request.l_whence = libc::SEEK_SET as libc::c_short; // 0
+    // SAFETY: `request` is valid for the call.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) };
+    match check(result) {
+        Ok(()) => Ok(true),
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
+
+/// A page that reads as zero in a process forked after it was marked.
+pub(crate) struct ForkMark(NonNull<AtomicU64>);
+
+const FORK_MARK_LEN: usize = 4096;
+
+impl ForkMark {
+    pub(crate) fn new() -> io::Result<Self> {
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let protection = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: a fresh anonymous mapping.
+        let page = unsafe {
+            libc::mmap(
+                std::ptr::null_mut(),
+                FORK_MARK_LEN,
+                protection,
+                flags,
+                -1,
+                0,
+            )
+        };
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let mark = Self(NonNull::new(page.cast()).ok_or_else(io::Error::last_os_error)?);
+        // SAFETY: the page was mapped just above with this length.
+        check(unsafe { libc::madvise(page, FORK_MARK_LEN, libc::MADV_WIPEONFORK) })?;
+        mark.word().store(1, std::sync::atomic::Ordering::Relaxed);
+        Ok(mark)
+    }
+
+    /// True in the process that made the mark, false in its children.
+    pub(crate) fn is_ours(&self) -> bool {
+        self.word().load(std::sync::atomic::Ordering::Relaxed) == 1
+    }
+
+    fn word(&self) -> &AtomicU64 {
+        // SAFETY: mapped, page-aligned, alive as long as `self`, and only reached as an atomic.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for ForkMark {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new` with this length.
+        unsafe { libc::munmap(self.0.as_ptr().cast(), FORK_MARK_LEN) };
+    }
+}
+
+/// Both clocks. The second counts time asleep too, so that leases end when people think they do.
+pub(crate) fn now() -> (Now, u64) {
+    let wall = clock(libc::CLOCK_REALTIME);
+    let mono = clock(libc::CLOCK_BOOTTIME);
+    let unix_ns = wall.0 * 1_000_000_000 + wall.1;
+    (
+        Now {
+            unix_ms: unix_ns / 1_000_000,
+            mono_ms: mono.0 * 1000 + mono.1 / 1_000_000,
+        },
+        unix_ns,
+    )
+}
+
+fn clock(id: libc::clockid_t) -> (u64, u64) {
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is ours; both clocks exist on every supported kernel.
+    unsafe { libc::clock_gettime(id, &raw mut time) };
+    // Neither clock is negative: time before 1970 reads as 1970, at which every signature is in the future.
+    (
+        u64::try_from(time.tv_sec).unwrap_or(0),
+        u64::try_from(time.tv_nsec).unwrap_or(0),
+    )
+}
+
+/// Number of this process.
+pub(crate) fn process_id() -> u64 {
+    u64::from(std::process::id())
+}
+
+/// False when no process has this number any more.
+pub(crate) fn process_exists(id: u64) -> bool {
+    let Ok(id) = libc::pid_t::try_from(id) else {
+        return false;
+    };
+    // SAFETY: signal 0 only asks whether the process is there.
+    let result = unsafe { libc::kill(id, 0) };
+    result == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
+/// Gives memory that a registry was compiled in back to the system, before workers are forked and copy it.
+pub(crate) fn trim_heap() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: only releases free memory of the allocator.
+    unsafe {
+        libc::malloc_trim(0);
+    }
+}

@@ -1,0 +1,265 @@
+//! This process's end of the witness log: builds entries, pushes them into its ring, remembers hashes.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use ife_guard::{Direction, HeaderValue, Text, Verdict};
+use ife_message::{Hazard, TraceId};
+use ife_witness::entry::{self, Entry, Event};
+use ife_witness::ring::{Producer, PushError};
+use sha2::{Digest, Sha256};
+
+use crate::message::Message;
+use crate::sdp;
+use crate::shared::calls::Call;
+
+/// Bodies up to this size are kept to be compared with the next; larger ones are hashed every time.
+const REMEMBERED_LEN_MAX: usize = 64 * 1024;
+
+/// The ring and what is needed to fill it. Its buffers grow to the largest entry and stay.
+pub(crate) struct Witness {
+    producer: Producer,
+    node: String,
+    name: String,
+    buffer: Vec<u8>,
+    message_hash: HashMemo,
+    sdp_hash: HashMemo,
+}
+
+/// An encoded entry that is not pushed yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prepared {
+    pub(crate) seq: u64,
+    pub(crate) leaf_hash: [u8; 32],
+}
+
+impl Witness {
+    pub(crate) fn new(producer: Producer, node: &str, name: String) -> Self {
+        Self {
+            producer,
+            node: node.to_owned(),
+            name,
+            buffer: Vec::with_capacity(entry::ENTRY_SIZE_MAX),
+            message_hash: HashMemo::default(),
+            sdp_hash: HashMemo::default(),
+        }
+    }
+
+    /// Encodes the entry of a decision about `msg`.
+    pub(crate) fn prepare_decision(
+        &mut self,
+        msg: &Message<'_>,
+        verdict: &Verdict,
+        unix_ns: u64,
+    ) -> Result<Prepared, entry::EntryError> {
+        let event = if verdict.approved {
+            Event::Approved
+        } else {
+            Event::Rejected
+        };
+        let peer = peer_text(msg);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let message_sha256 = self.message_hash.of(msg.raw);
+        let sdp = sdp::find(msg.content_type, msg.body);
+        let sdp_sha256 = sdp.and_then(|sdp| self.sdp_hash.of(sdp));
+        let mut entry = self.of_message(msg, event, unix_ns, &peer);
+        entry.message_sha256 = message_sha256;
+        entry.sdp_sha256 = sdp_sha256;
+        entry.trace_id = some(&verdict.trace_id);
+        entry.hazard = some(&verdict.hazard);
+        entry.kid = some(&verdict.kid);
+        entry.expert = some(&verdict.expert);
+        entry.direction = direction(verdict.direction);
+        entry.approved = Some(verdict.approved);
+        entry.gate = (!verdict.approved).then(|| verdict.gate.as_str());
+        entry.code = Some(u32::from(verdict.code));
+        entry.reason = Some(verdict.reason.as_bytes());
+        entry.detail = some(&verdict.detail);
+        let prepared = finish(&entry, &mut buffer);
+        self.buffer = buffer;
+        prepared
+    }
+
+    /// Encodes the entry of an event of a call; what is known of the call fills in for what the message does not say.
+    pub(crate) fn prepare_event(
+        &mut self,
+        msg: &Message<'_>,
+        event: Event,
+        detail: &[u8],
+        call: Option<&Call>,
+        unix_ns: u64,
+    ) -> Result<Prepared, entry::EntryError> {
+        let peer = peer_text(msg);
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let trace_id = parsed(msg.trace_id, TraceId::parse);
+        let hazard = parsed(msg.hazard, Hazard::parse);
+        let message_sha256 = self.message_hash.of(msg.raw);
+        let sdp = if tells_sdp(event) {
+            sdp::find(msg.content_type, msg.body)
+        } else {
+            None
+        };
+        let sdp_sha256 = sdp.and_then(|sdp| self.sdp_hash.of(sdp));
+        let mut entry = self.of_message(msg, event, unix_ns, &peer);
+        entry.message_sha256 = message_sha256;
+        entry.sdp = sdp;
+        entry.sdp_sha256 = sdp_sha256;
+        entry.trace_id = trace_id.as_ref().map(TraceId::as_bytes);
+        entry.hazard = hazard.as_ref().map(Hazard::as_bytes);
+        if let Some(call) = call {
+            entry.trace_id = some(&call.trace_id);
+            entry.hazard = some(&call.hazard);
+            entry.kid = some(&call.kid);
+            entry.expert = some(&call.expert);
+            entry.direction = direction(call.direction);
+        }
+        if msg.status_code != 0 {
+            entry.code = Some(msg.status_code);
+            entry.reason = present(msg.reason_phrase);
+        }
+        entry.detail = present(detail);
+        let prepared = finish(&entry, &mut buffer);
+        self.buffer = buffer;
+        prepared
+    }
+
+    /// Encodes an entry about this process.
+    pub(crate) fn prepare_own(
+        &mut self,
+        event: Event,
+        detail: &str,
+        unix_ns: u64,
+    ) -> Result<Prepared, entry::EntryError> {
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut entry = self.blank(event, unix_ns);
+        entry.detail = Some(detail.as_bytes());
+        let prepared = finish(&entry, &mut buffer);
+        self.buffer = buffer;
+        prepared
+    }
+
+    /// Hands the entry prepared last to the writer.
+    pub(crate) fn push(&mut self, prepared: Prepared) -> Result<(), PushError> {
+        debug_assert_eq!(prepared.seq, self.producer.next_seq());
+        self.producer.push(&self.buffer).map(|_| ())
+    }
+
+    /// Uses up a sequence number, so that an entry that was dropped leaves a provable hole.
+    pub(crate) fn skip(&mut self) {
+        // Fails only if the ring is gone, and then the hole shows when another one takes its place.
+        let _ = self.producer.skip();
+    }
+
+    /// True once the entry is on disk; waits at most `timeout`.
+    pub(crate) fn wait(&self, seq: u64, timeout: Duration) -> bool {
+        self.producer.wait_durable(seq, timeout).is_ok()
+    }
+
+    fn blank(&self, event: Event, unix_ns: u64) -> Entry<'_> {
+        Entry::new(
+            unix_ns,
+            &self.node,
+            &self.name,
+            self.producer.epoch(),
+            self.producer.next_seq(),
+            event,
+        )
+    }
+
+    fn of_message<'a>(
+        &'a self,
+        msg: &Message<'a>,
+        event: Event,
+        unix_ns: u64,
+        peer: &'a Text<64>,
+    ) -> Entry<'a> {
+        let mut entry = self.blank(event, unix_ns);
+        entry.call_id = present(msg.call_id);
+        entry.cseq = (!msg.call_id.is_empty()).then_some(msg.cseq);
+        entry.from = present(msg.from_uri);
+        entry.to = present(msg.to_uri);
+        entry.ruri = present(msg.ruri);
+        entry.peer = some(peer);
+        entry
+    }
+}
+
+/// Remembers the SHA-256 of the bytes seen last. Bytes are compared, not addresses: a server reuses its buffers.
+#[derive(Default)]
+struct HashMemo {
+    bytes: Vec<u8>,
+    hash: [u8; 32],
+}
+
+impl HashMemo {
+    /// `None` for no bytes.
+    fn of(&mut self, bytes: &[u8]) -> Option<[u8; 32]> {
+        if bytes.is_empty() {
+            return None;
+        }
+        if self.bytes == bytes {
+            return Some(self.hash);
+        }
+        let hash = Sha256::digest(bytes).into();
+        self.bytes.clear();
+        if bytes.len() <= REMEMBERED_LEN_MAX {
+            self.bytes.extend_from_slice(bytes);
+            self.hash = hash;
+        }
+        Some(hash)
+    }
+}
+
+fn finish(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> Result<Prepared, entry::EntryError> {
+    entry::encode(entry, buffer)?;
+    Ok(Prepared {
+        seq: entry.seq,
+        leaf_hash: entry::leaf_hash(buffer),
+    })
+}
+
+/// Events whose message offers or answers a session.
+fn tells_sdp(event: Event) -> bool {
+    matches!(
+        event,
+        Event::Invite
+            | Event::Reinvite
+            | Event::Trying
+            | Event::Ringing
+            | Event::Connected
+            | Event::Ack
+    )
+}
+
+fn direction(direction: Direction) -> Option<entry::Direction> {
+    match direction {
+        Direction::Unknown => None,
+        Direction::ToExpert => Some(entry::Direction::ToExpert),
+        Direction::ToCouncil => Some(entry::Direction::ToCouncil),
+    }
+}
+
+fn present(bytes: &[u8]) -> Option<&[u8]> {
+    (!bytes.is_empty()).then_some(bytes)
+}
+
+fn some<const N: usize>(text: &Text<N>) -> Option<&[u8]> {
+    present(text.as_bytes())
+}
+
+fn parsed<T, E>(header: HeaderValue<'_>, parse: impl FnOnce(&[u8]) -> Result<T, E>) -> Option<T> {
+    match header {
+        HeaderValue::One(value) => parse(value).ok(),
+        HeaderValue::Absent | HeaderValue::Many(_) => None,
+    }
+}
+
+/// `udp:192.0.2.1:5060`.
+fn peer_text(msg: &Message<'_>) -> Text<64> {
+    let mut text = Text::new();
+    if let (Some(transport), Some(peer)) = (msg.transport, msg.peer) {
+        // Writing to a Text cannot fail.
+        let _ = write!(text, "{}:{peer}", transport.as_str());
+    }
+    text
+}
