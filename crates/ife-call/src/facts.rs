@@ -1,0 +1,172 @@
+//! What has been observed. Facts only grow, so that the order and the number of observations do not matter.
+
+use crate::cause::Cause;
+use crate::input::{Leg, LegView, Seen, Verdict};
+use crate::output::TimerKind;
+
+/// Facts about one leg.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct LegFacts {
+    /// We ordered it.
+    pub(crate) ordered: bool,
+    /// It was there.
+    pub(crate) there: bool,
+    pub(crate) ringing: bool,
+    pub(crate) up: bool,
+    /// Its far side asked for its end.
+    pub(crate) leaving: bool,
+    pub(crate) joined: bool,
+    pub(crate) left: bool,
+    pub(crate) gone: Option<Gone>,
+}
+
+/// How a leg ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Gone {
+    pub(crate) cause: Cause,
+    /// Missed by a snapshot; its end itself was not observed.
+    pub(crate) unseen: bool,
+}
+
+/// Facts about a call.
+#[derive(Debug, Default)]
+pub(crate) struct Facts {
+    /// Of the current attempt.
+    pub(crate) verdict: Option<Verdict>,
+    /// By attempt, up to the current one.
+    pub(crate) experts: Vec<LegFacts>,
+    pub(crate) council: LegFacts,
+    pub(crate) join_refused: Option<Cause>,
+    pub(crate) user_hangup: bool,
+    /// The gateway is out of sight.
+    pub(crate) link_down: bool,
+    /// The gateway took legs with it.
+    pub(crate) restarted: bool,
+    expired: u8,
+}
+
+impl LegFacts {
+    /// Whether there is, or may be, a channel.
+    pub(crate) fn is_open(&self) -> bool {
+        (self.ordered || self.there) && self.gone.is_none()
+    }
+
+    /// Takes in an observation; later states imply earlier ones.
+    pub(crate) fn see(&mut self, seen: Seen) {
+        match seen {
+            Seen::There => {}
+            Seen::Ringing => self.ringing = true,
+            Seen::Up => self.up = true,
+            Seen::Leaving => self.leaving = true,
+            Seen::Gone(cause) => return self.end(cause, false),
+        }
+        self.there = true;
+    }
+
+    pub(crate) fn join(&mut self) {
+        self.there = true;
+        self.up = true;
+        self.joined = true;
+    }
+
+    pub(crate) fn leave(&mut self) {
+        self.join();
+        self.left = true;
+    }
+
+    fn end(&mut self, cause: Cause, unseen: bool) {
+        match &mut self.gone {
+            // A second report only adds what the first did not know.
+            Some(gone) if gone.cause.is_unknown() => {
+                *gone = Gone {
+                    cause,
+                    unseen: gone.unseen && unseen,
+                }
+            }
+            Some(_) => {}
+            None => self.gone = Some(Gone { cause, unseen }),
+        }
+    }
+
+    /// Compares with a snapshot.
+    fn compare(&mut self, view: Option<&LegView>, restarted: bool) {
+        if restarted || (view.is_none() && self.there) {
+            if self.is_open() {
+                self.end(Cause::UNKNOWN, true);
+            }
+            return;
+        }
+        // A leg that was ordered and never seen may still be on its way: its timer decides.
+        let Some(view) = view else { return };
+        if self.joined && !view.joined {
+            self.left = true;
+        }
+        self.there = true;
+        self.ringing |= view.ringing;
+        self.up |= view.up;
+        if view.joined {
+            self.join();
+        }
+    }
+}
+
+impl Facts {
+    /// The facts of a leg, `None` for an attempt that was never made.
+    pub(crate) fn leg_mut(&mut self, leg: Leg) -> Option<&mut LegFacts> {
+        match leg {
+            Leg::Expert(attempt) => self.experts.get_mut(usize::from(attempt)),
+            Leg::Council => Some(&mut self.council),
+        }
+    }
+
+    pub(crate) fn leg(&self, leg: Leg) -> LegFacts {
+        match leg {
+            Leg::Expert(attempt) => self
+                .experts
+                .get(usize::from(attempt))
+                .copied()
+                .unwrap_or_default(),
+            Leg::Council => self.council,
+        }
+    }
+
+    /// Every leg that there is, or may be, a channel of.
+    pub(crate) fn open_legs(&self) -> impl Iterator<Item = Leg> + '_ {
+        // At most 256 experts are tried, see `Call::new`.
+        let experts = self
+            .experts
+            .iter()
+            .enumerate()
+            .filter(|(_, facts)| facts.is_open());
+        let council = self.council.is_open().then_some(Leg::Council);
+        experts
+            .map(|(attempt, _)| Leg::Expert(attempt as u8))
+            .chain(council)
+    }
+
+    pub(crate) fn compare(&mut self, views: &[LegView], restarted: bool) {
+        self.link_down = false;
+        let view_of = |leg| views.iter().find(|view| view.leg == leg);
+        self.restarted |= restarted && self.open_legs().next().is_some();
+        for (attempt, facts) in self.experts.iter_mut().enumerate() {
+            facts.compare(view_of(Leg::Expert(attempt as u8)), restarted);
+        }
+        self.council.compare(view_of(Leg::Council), restarted);
+    }
+
+    pub(crate) fn expire(&mut self, kind: TimerKind) {
+        self.expired |= bit(kind);
+    }
+
+    pub(crate) fn renew(&mut self, kind: TimerKind) {
+        self.expired &= !bit(kind);
+    }
+
+    pub(crate) fn has_expired(&self, kind: TimerKind) -> bool {
+        self.expired & bit(kind) != 0
+    }
+}
+
+fn bit(kind: TimerKind) -> u8 {
+    1 << kind as u8
+}

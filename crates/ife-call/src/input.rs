@@ -1,0 +1,100 @@
+use std::fmt;
+
+use crate::cause::Cause;
+use crate::output::Timer;
+
+/// One channel of the call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Leg {
+    /// The SIP leg to or from an expert, numbered by attempt. An incoming call has `Expert(0)` alone.
+    Expert(u8),
+    /// The H.323 leg to an external MCU. With [`crate::Backend::Room`] there is none.
+    Council,
+}
+
+impl fmt::Display for Leg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Leg::Expert(attempt) => write!(f, "expert-{attempt}"),
+            Leg::Council => f.write_str("council"),
+        }
+    }
+}
+
+/// What was seen of a leg. May come in any order, twice, or not at all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Seen {
+    /// The order to call was taken, or the channel is there.
+    There,
+    /// The far side rings.
+    Ringing,
+    /// Answered.
+    Up,
+    /// The far side asked for its end. Tells an expert who leaves from one who is removed: a leg leaves the room
+    /// before it is gone either way.
+    Leaving,
+    /// Gone, or it never came to be. [`Cause::UNKNOWN`] where no cause was given.
+    Gone(Cause),
+}
+
+/// What the gate said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The call may be made.
+    Approved,
+    /// It may not.
+    Refused {
+        /// Number of the gate, 1 to 13. Gate 10, quota, counts as busy.
+        gate: u8,
+        /// SIP status code of the refusal.
+        code: u16,
+        /// Public reason.
+        reason: String,
+    },
+}
+
+/// Something observed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// The gate has answered [`crate::Output::AskGate`] of that attempt.
+    Verdict {
+        /// Of which attempt.
+        attempt: u8,
+        /// What it said.
+        verdict: Verdict,
+    },
+    /// Something was seen of a leg.
+    Leg(Leg, Seen),
+    /// A leg entered the council's room.
+    Joined(Leg),
+    /// A leg left the council's room.
+    Left(Leg),
+    /// The order to join the council was refused.
+    JoinRefused(Cause),
+    /// A timer ran out.
+    Timeout(Timer),
+    /// Somebody asked for the call's end.
+    UserHangup,
+    /// The gateway is out of sight: nothing is observed and no order arrives until the next snapshot.
+    LinkDown,
+    /// What the gateway holds now, legs of this call alone. A leg that is not in it is not there.
+    Snapshot {
+        /// The legs that are there.
+        legs: Vec<LegView>,
+        /// True when the gateway has started anew since it was last in sight: every leg of before is gone.
+        restarted: bool,
+    },
+}
+
+/// One leg in a snapshot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LegView {
+    /// Which.
+    pub leg: Leg,
+    /// Rings or has rung.
+    pub ringing: bool,
+    /// Answered.
+    pub up: bool,
+    /// In the council's room.
+    pub joined: bool,
+}

@@ -1,0 +1,187 @@
+use std::fmt;
+
+use crate::cause::{Cause, Class};
+
+/// Number of the gate that checks signatures.
+const SIGNATURE_GATE: u8 = 7;
+
+/// Why a call ended in good order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// The expert hung up, or gave up an incoming call before it was joined.
+    ExpertLeft,
+    /// The council hung up, ended the room or removed the expert.
+    CouncilLeft,
+    /// Somebody asked for the end through the API.
+    UserHangup,
+    /// [`crate::Policy::call_max`] was reached.
+    TooLong,
+    /// A leg that was up was gone when the gateway came back into sight: it ended unseen.
+    Unseen,
+}
+
+/// Why a call failed.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum FailReason {
+    /// The plan names no expert.
+    NoExpert,
+    /// Refused by the gate.
+    Refused {
+        /// Number of the gate.
+        gate: u8,
+        /// SIP status code.
+        code: u16,
+        /// Public reason.
+        reason: String,
+    },
+    /// The gate gave no verdict in time.
+    GateTimeout,
+    /// The expert could not be had.
+    Expert {
+        /// How.
+        class: Class,
+        /// The cause seen, or the one set when our own timer ran out.
+        cause: Cause,
+    },
+    /// The expert answered and left before the council was joined.
+    ExpertLeftEarly,
+    /// The council could not be joined.
+    Council {
+        /// How.
+        class: Class,
+        /// The cause seen.
+        cause: Cause,
+    },
+    /// The council was not joined in time.
+    CouncilTimeout,
+    /// The gateway was out of sight when the call should have begun.
+    GatewayDown,
+    /// The gateway stayed out of sight for [`crate::Policy::link_lost_max`].
+    GatewayLost,
+    /// The gateway started anew and took the legs with it.
+    GatewayRestarted,
+    /// A leg was told to hang up and its end was never seen.
+    HangupUnconfirmed,
+}
+
+impl EndReason {
+    /// A word for logs, labels and the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            EndReason::ExpertLeft => "expert_left",
+            EndReason::CouncilLeft => "council_left",
+            EndReason::UserHangup => "user_hangup",
+            EndReason::TooLong => "too_long",
+            EndReason::Unseen => "unseen",
+        }
+    }
+}
+
+impl FailReason {
+    /// The error name that the wider system gives it: `POLICY_REJECTED`, `INVALID_SIGNATURE`, `EXPERT_NOT_FOUND` or
+    /// `H323_BRIDGE_FAILED`. It has none for an expert who exists and is busy, declines or does not answer.
+    pub fn contract_name(&self) -> Option<&'static str> {
+        match self {
+            FailReason::Refused {
+                gate: SIGNATURE_GATE,
+                ..
+            } => Some("INVALID_SIGNATURE"),
+            FailReason::Refused { .. } | FailReason::GateTimeout => Some("POLICY_REJECTED"),
+            FailReason::NoExpert => Some("EXPERT_NOT_FOUND"),
+            FailReason::Expert { class, .. } => match class {
+                Class::NotFound | Class::BadAddress => Some("EXPERT_NOT_FOUND"),
+                Class::Busy
+                | Class::NoAnswer
+                | Class::Declined
+                | Class::Unreachable
+                | Class::Congested
+                | Class::Incompatible
+                | Class::Unknown => None,
+            },
+            FailReason::ExpertLeftEarly => None,
+            FailReason::Council { .. }
+            | FailReason::CouncilTimeout
+            | FailReason::GatewayDown
+            | FailReason::GatewayLost
+            | FailReason::GatewayRestarted
+            | FailReason::HangupUnconfirmed => Some("H323_BRIDGE_FAILED"),
+        }
+    }
+
+    /// The SIP status that says the same.
+    pub fn sip(&self) -> u16 {
+        match self {
+            FailReason::NoExpert => 404,
+            FailReason::Refused { code, .. } => *code,
+            FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } => cause.sip(),
+            FailReason::ExpertLeftEarly => 487,
+            FailReason::CouncilTimeout => 504,
+            FailReason::GateTimeout
+            | FailReason::GatewayDown
+            | FailReason::GatewayLost
+            | FailReason::GatewayRestarted
+            | FailReason::HangupUnconfirmed => 503,
+        }
+    }
+
+    /// The cause to derive from for the legs that are still to be ended.
+    pub(crate) fn cause(&self) -> Cause {
+        match self {
+            FailReason::Refused { code, .. } => Cause::from_sip(*code),
+            FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } => *cause,
+            FailReason::NoExpert
+            | FailReason::GateTimeout
+            | FailReason::ExpertLeftEarly
+            | FailReason::CouncilTimeout
+            | FailReason::GatewayDown
+            | FailReason::GatewayLost
+            | FailReason::GatewayRestarted
+            | FailReason::HangupUnconfirmed => Cause::CONGESTION,
+        }
+    }
+
+    /// A word for logs, labels and the API.
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            FailReason::NoExpert => "no_expert",
+            FailReason::Refused { .. } => "refused",
+            FailReason::GateTimeout => "gate_timeout",
+            FailReason::Expert { class, .. } => class.as_str(),
+            FailReason::ExpertLeftEarly => "expert_left_early",
+            FailReason::Council { .. } => "council_refused",
+            FailReason::CouncilTimeout => "council_timeout",
+            FailReason::GatewayDown => "gateway_down",
+            FailReason::GatewayLost => "gateway_lost",
+            FailReason::GatewayRestarted => "gateway_restarted",
+            FailReason::HangupUnconfirmed => "hangup_unconfirmed",
+        }
+    }
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for FailReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            FailReason::Refused { gate, code, .. } => write!(f, "refused gate={gate} code={code}"),
+            FailReason::Expert { class, cause } => {
+                write!(f, "expert_{} cause={cause}", class.as_str())
+            }
+            FailReason::Council { class, cause } => {
+                write!(f, "council_{} cause={cause}", class.as_str())
+            }
+            FailReason::NoExpert
+            | FailReason::GateTimeout
+            | FailReason::ExpertLeftEarly
+            | FailReason::CouncilTimeout
+            | FailReason::GatewayDown
+            | FailReason::GatewayLost
+            | FailReason::GatewayRestarted
+            | FailReason::HangupUnconfirmed => f.write_str(self.as_str()),
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The called leg has answered. Left as soon as the order to join the council can be given.
+
+use super::{State, asked_to_end, detail};
+use crate::call::Call;
+use crate::output::{TimerKind, WitnessEvent};
+use crate::plan::{Backend, Direction};
+
+pub(super) fn entered(call: &mut Call) {
+    call.stop_timer(TimerKind::Setup);
+    call.stop_timer(TimerKind::Ring);
+    let event = match (call.plan.direction, call.plan.backend) {
+        (Direction::In, Backend::Mcu) => WitnessEvent::H323Connected,
+        (Direction::Out, Backend::Room | Backend::Mcu) | (Direction::In, Backend::Room) => {
+            WitnessEvent::Connected
+        }
+    };
+    call.witness(event, detail(call));
+}
+
+pub(super) fn next(call: &mut Call) -> Option<State> {
+    if let Some(state) = asked_to_end(call) {
+        return Some(state);
+    }
+    (!call.facts.link_down).then_some(State::Bridging)
+}

@@ -1,0 +1,47 @@
+//! The expert is in the council.
+
+use super::{State, asked_to_end, detail, end};
+use crate::call::Call;
+use crate::facts::Gone;
+use crate::output::{TimerKind, WitnessEvent};
+use crate::plan::{Backend, Direction};
+use crate::reason::EndReason;
+
+pub(super) fn entered(call: &mut Call) {
+    call.stop_timer(TimerKind::Join);
+    call.start_timer(TimerKind::Call, call.plan.policy.call_max);
+    if (call.plan.direction, call.plan.backend) == (Direction::Out, Backend::Mcu) {
+        call.witness(WitnessEvent::H323Connected, detail(call));
+    }
+    call.witness(WitnessEvent::CouncilJoin, detail(call));
+}
+
+pub(super) fn next(call: &mut Call) -> Option<State> {
+    if let Some(state) = asked_to_end(call) {
+        return Some(state);
+    }
+    let expert = call.expert_facts();
+    if let Some(gone) = expert.gone {
+        return Some(end(call, reason_of(gone, EndReason::ExpertLeft)));
+    }
+    if let Some(gone) = call.facts.council.gone {
+        return Some(end(call, reason_of(gone, EndReason::CouncilLeft)));
+    }
+    if expert.left {
+        // An expert who hangs up leaves the room first; `Ending` corrects the reason if that is seen later.
+        let reason = if expert.leaving {
+            EndReason::ExpertLeft
+        } else {
+            EndReason::CouncilLeft
+        };
+        return Some(end(call, reason));
+    }
+    if call.facts.has_expired(TimerKind::Call) && !call.facts.link_down {
+        return Some(end(call, EndReason::TooLong));
+    }
+    None
+}
+
+fn reason_of(gone: Gone, seen: EndReason) -> EndReason {
+    if gone.unseen { EndReason::Unseen } else { seen }
+}

@@ -1,0 +1,68 @@
+//! Legs are being ended: each open one is ordered to hang up until it is seen to be gone.
+
+use super::{State, detail};
+use crate::call::Call;
+use crate::output::{TimerKind, WitnessEvent};
+use crate::plan::Backend;
+use crate::reason::{EndReason, FailReason};
+
+pub(super) fn entered(call: &mut Call) {
+    for kind in [
+        TimerKind::Gate,
+        TimerKind::Setup,
+        TimerKind::Ring,
+        TimerKind::Join,
+        TimerKind::Call,
+    ] {
+        call.stop_timer(kind);
+    }
+    let event = if call.expert_facts().up {
+        WitnessEvent::Bye
+    } else {
+        WitnessEvent::Cancel
+    };
+    call.witness(event, detail(call));
+    call.hangup_rounds = 0;
+    order(call);
+}
+
+pub(super) fn next(call: &mut Call) -> Option<State> {
+    if call.open_legs().next().is_none() {
+        return Some(reached(call));
+    }
+    if !call.facts.has_expired(TimerKind::Hangup) {
+        return None;
+    }
+    if call.hangup_rounds < call.plan.policy.hangup_tries.max(1) {
+        order(call);
+        return None;
+    }
+    // A failed call does not say that its legs are gone, an ended one does.
+    Some(match call.goal.clone() {
+        State::Failed(reason) => State::Failed(reason),
+        State::Received
+        | State::Approved
+        | State::Inviting
+        | State::Ringing
+        | State::Answered
+        | State::Bridging
+        | State::Connected
+        | State::Ending
+        | State::Ended(_) => State::Failed(FailReason::HangupUnconfirmed),
+    })
+}
+
+fn order(call: &mut Call) {
+    call.hangup_rounds += 1;
+    call.hang_up_open_legs();
+    call.start_timer(TimerKind::Hangup, call.plan.policy.hangup_retry);
+}
+
+/// The goal, with the reason corrected for an expert of whom it was seen late that the leaving was theirs.
+fn reached(call: &Call) -> State {
+    let left_by_themselves = call.expert_facts().leaving && call.plan.backend == Backend::Room;
+    if left_by_themselves && call.goal == State::Ended(EndReason::CouncilLeft) {
+        return State::Ended(EndReason::ExpertLeft);
+    }
+    call.goal.clone()
+}

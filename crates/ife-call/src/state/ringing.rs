@@ -1,0 +1,15 @@
+//! The called leg rings.
+
+use super::{State, calling, detail};
+use crate::call::Call;
+use crate::output::{TimerKind, WitnessEvent};
+
+pub(super) fn entered(call: &mut Call) {
+    call.stop_timer(TimerKind::Setup);
+    call.start_timer(TimerKind::Ring, call.plan.policy.ring_max);
+    call.witness(WitnessEvent::Ringing, detail(call));
+}
+
+pub(super) fn next(call: &mut Call) -> Option<State> {
+    calling(call)
+}
