@@ -1,0 +1,498 @@
+//! A registry with faults is refused, with place, path and hint; a good one means what it says.
+
+mod common;
+
+use common::{public, yaml};
+use ife_guard::registry::{self, RegistryErrors};
+use ife_guard::{Registry, Transport};
+
+fn load(yaml: &str) -> Result<Registry, RegistryErrors> {
+    registry::load(yaml, "reg.yaml")
+}
+
+fn good() -> Registry {
+    load(&yaml()).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// The errors after replacing `from`, which must be there, by `to`.
+fn errors(from: &str, to: &str) -> Vec<String> {
+    let yaml = yaml();
+    assert!(yaml.contains(from), "{from}");
+    let errors = load(&yaml.replacen(from, to, 1)).expect_err("refused");
+    errors.errors.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn a_good_registry_means_what_it_says() {
+    let registry = good();
+    assert_eq!(
+        (
+            registry.freshness_s,
+            registry.flood.rate_per_s,
+            registry.flood.burst
+        ),
+        (60, 2, 20)
+    );
+    let safety = registry
+        .expert("expert-safety@external.advisor")
+        .expect("there");
+    assert_eq!(
+        (
+            safety.name.as_str(),
+            safety.quota.per_minute,
+            safety.quota.concurrent
+        ),
+        ("Dr. Safety", 3, 2)
+    );
+    assert_eq!(
+        registry.hazard_names(safety).collect::<Vec<_>>(),
+        ["safety", "alignment"]
+    );
+    assert!(safety.party.allows(Transport::Tls) && !safety.party.allows(Transport::Udp));
+    let pool = registry.expert("expert-pool").expect("there");
+    assert_eq!(
+        (
+            pool.name.as_str(),
+            pool.quota.per_minute,
+            pool.quota.max_call_s
+        ),
+        ("expert-pool", 10, 14_400)
+    );
+    assert_eq!(
+        registry.councils[0].party.signers[0].covers.to_string(),
+        "base,cid"
+    );
+    assert_eq!(safety.party.signers[0].covers.to_string(), "base,cid,sdp");
+}
+
+#[test]
+fn hazards_find_their_experts() {
+    let registry = good();
+    let id = |hazard| registry.expert_for_hazard(hazard).map(|e| e.id.as_str());
+    assert_eq!(id("alignment"), Some("expert-safety@external.advisor"));
+    assert_eq!(id("legal"), Some("expert-pool"));
+    assert_eq!(id("weather"), None);
+    // Listed by expert-away, who is suspended, and by expert-past.
+    assert_eq!(id("privacy"), Some("expert-past"));
+}
+
+#[test]
+fn one_error_says_file_line_column_path_and_hint() {
+    assert_eq!(
+        errors("name: Dr. Safety", "nmae: Dr. Safety"),
+        ["reg.yaml:19:5: experts[0]: unknown field `nmae` (did you mean `name`?)"]
+    );
+}
+
+#[test]
+fn faults_of_shape() {
+    for (from, to, expected) in [
+        (
+            "version: 1",
+            "version: one",
+            "reg.yaml:1:10: version: expected a whole number, 0 or more, found a single value",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nversion: 1\n",
+            "reg.yaml:2:1: `version` is there twice",
+        ),
+        (
+            "default_expert:",
+            "zzz:",
+            "unknown field `zzz` (known here: version, freshness_s, ",
+        ),
+        (
+            "quota: {per_minute: 3",
+            "quota: {per_minutes: 3",
+            "experts[0].quota: unknown field `per_minutes` (did you mean `per_minute`?)",
+        ),
+        (
+            "per_minute: 3",
+            "per_minute: -3",
+            "experts[0].quota.per_minute: expected a whole number",
+        ),
+        (
+            "hazards: [safety, alignment]",
+            "hazards: safety",
+            "experts[0].hazards: expected a list, found a single value",
+        ),
+        (
+            "hazards: [safety, alignment]",
+            "hazards: {safety: 1}",
+            "experts[0].hazards: expected a list, found a mapping",
+        ),
+        (
+            "    hazards: [safety, alignment]\n",
+            "",
+            "experts[0]: `hazards` is missing (it is a list)",
+        ),
+        (
+            "name: Dr. Safety",
+            "name: [Dr. Safety]",
+            "experts[0].name: expected a text, found a list",
+        ),
+        (
+            "legacy_signature: true",
+            "legacy_signature: yep",
+            "signers[5].legacy_signature: expected true or false",
+        ),
+        (
+            "kid: safety-1, ",
+            "",
+            "experts[0].signers[0]: `kid` is missing",
+        ),
+        (
+            "hazards: [{name: safety}, ",
+            "hazards: [safety, ",
+            "hazards[0]: expected a mapping of keys to values, found a single value",
+        ),
+    ] {
+        let errors = errors(from, to);
+        assert!(
+            errors.iter().any(|e| e.contains(expected)),
+            "{to}: {errors:#?}"
+        );
+    }
+}
+
+#[test]
+fn faults_of_syntax() {
+    for (from, to) in [
+        (
+            "hazards: [safety, alignment]",
+            "hazards: [safety, alignment",
+        ),
+        ("name: Dr. Safety", "name: \"Dr. Safety"),
+        ("    name: Dr. Safety", "\tname: Dr. Safety"),
+        ("name: Dr. Safety", "name: *nobody"),
+        ("default_expert: expert-pool", "---\nversion: 1"),
+    ] {
+        let errors = errors(from, to);
+        assert!(errors[0].starts_with("reg.yaml:"), "{to}: {errors:#?}");
+    }
+    for text in [
+        "",
+        "42",
+        "[]",
+        "version",
+        "\u{feff}",
+        "{",
+        &"[".repeat(100_000),
+        &"{a: ".repeat(50_000),
+        &"- ".repeat(50_000),
+    ] {
+        assert!(load(text).is_err());
+    }
+}
+
+#[test]
+fn faults_of_meaning() {
+    let key = public("safety-1");
+    let small_order = "ed25519:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let no_point = "ed25519:AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for (from, to, expected) in [
+        (
+            "version: 1",
+            "version: 2",
+            "reg.yaml:1:10: version: version 2 is not known (write `version: 1`)",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nfreshness_s: 0\n",
+            "reg.yaml:2:14: freshness_s: 0 is out of range (1 to 3600)",
+        ),
+        (
+            "rate_per_s: 2,",
+            "rate_per_s: 0,",
+            "flood.rate_per_s: 0 is out of range",
+        ),
+        (
+            "concurrent: 2",
+            "concurrent: 65536",
+            "experts[0].quota.concurrent: 65536 is out of range (1 to 65535)",
+        ),
+        (
+            "concurrent: 2",
+            "concurrent: 99999999999",
+            "experts[0].quota.concurrent: 99999999999 is out of range",
+        ),
+        (
+            "{name: alignment}",
+            "{name: Alignment}",
+            "hazards[1].name: not a hazard's name (1 to 32 of a-z, 0-9, _ and -)",
+        ),
+        (
+            "{name: alignment}",
+            "{name: safety}",
+            "hazards[1].name: this hazard is there twice (first at hazards[0])",
+        ),
+        (
+            "hazards: [safety, alignment]",
+            "hazards: []",
+            "reg.yaml:22:14: experts[0].hazards: the list is empty",
+        ),
+        (
+            "hazards: [safety, alignment]",
+            "hazards: [safety, aligment]",
+            "reg.yaml:22:23: experts[0].hazards[1]: unknown hazard `aligment` (did you mean `alignment`?)",
+        ),
+        (
+            "hazards: [safety, alignment]",
+            "hazards: [safety, safety]",
+            "experts[0].hazards[1]: `safety` is listed twice",
+        ),
+        (
+            "hazards: [safety, alignment]",
+            "hazards: [weather]",
+            "(add it to the registry's top-level `hazards`)",
+        ),
+        (
+            "domain: council.example",
+            "domain: \"council example\"",
+            "councils[0].domain: not a domain",
+        ),
+        (
+            "domain: council.example",
+            "domain: council.example:5060",
+            "councils[0].domain: not a domain",
+        ),
+        (
+            "id: expert-pool",
+            "id: expert-safety@external.advisor",
+            "experts[1].id: this id is there twice (first at experts[0])",
+        ),
+        (
+            "id: expert-pool",
+            "id: expert pool",
+            "experts[1].id: not an expert's id",
+        ),
+        (
+            "kid: pool-1",
+            "kid: safety-1",
+            "experts[1].signers[0].kid: this kid is there twice (first at experts[0].signers[0])",
+        ),
+        (
+            "kid: pool-1",
+            "kid: pool 1",
+            "experts[1].signers[0].kid: not a key id",
+        ),
+        (
+            "\"sip:ethics@external.advisor\"",
+            "\"sips:Expert-Safety@external.advisor\", \"sip:expert-%73afety@EXTERNAL.advisor\"",
+            "experts[1].aors[2]: `sip:expert-safety@external.advisor` is there twice (first at experts[0].aors[0])",
+        ),
+        (
+            "\"sip:ethics@external.advisor\"",
+            "\"sip:a*b*@external.advisor\"",
+            "experts[1].aors[1]: `sip:a*b*@external.advisor`: more than one `*`",
+        ),
+        (
+            "\"sip:ethics@external.advisor\"",
+            "\"ethics@external.advisor\"",
+            "experts[1].aors[1]: `ethics@external.advisor`: the URI is neither sip: nor sips:",
+        ),
+        (
+            "\"sip:away@external.advisor\"",
+            "\"sip:*-away@external.advisor\"",
+            "`sip:expert-*@external.advisor` and `sip:*-away@external.advisor` both match `expert-*-away` and neither is a special case of the other (narrow this one or experts[2].aors[0])",
+        ),
+        (
+            "contact: \"sip:expert-safety@192.0.2.10:5061;transport=tls\"",
+            "contact: 192.0.2.10",
+            "experts[0].contact: the URI is neither sip: nor sips:",
+        ),
+        (
+            "contact: \"sip:expert-safety@192.0.2.10:5061;transport=tls\"",
+            "contact: \"<sip:a@b.example>\"",
+            "experts[0].contact: not a bare SIP URI",
+        ),
+        (
+            key.as_str(),
+            "ed25519:abc",
+            "experts[0].signers[0].public_key: the key is not 44 characters of base64",
+        ),
+        (
+            key.as_str(),
+            small_order,
+            "experts[0].signers[0].public_key: the public key is weak",
+        ),
+        (
+            key.as_str(),
+            no_point,
+            "experts[0].signers[0].public_key: the bytes are not an Ed25519 public key",
+        ),
+        (
+            "192.0.2.0/24",
+            "192.0.2.7/24",
+            "experts[0].sources[0]: `192.0.2.7/24`: bits set behind the prefix: the network is 192.0.2.0/24 (did you mean `192.0.2.0/24`?)",
+        ),
+        (
+            "192.0.2.0/24",
+            "192.0.2.0/33",
+            "experts[0].sources[0]: `192.0.2.0/33`: not a prefix length from 0 to 32",
+        ),
+        (
+            "sources: [192.0.2.0/24]",
+            "sources: []",
+            "experts[0].sources: the list is empty (to allow any address write",
+        ),
+        (
+            "transports: [tls]",
+            "transports: [tsl]",
+            "experts[0].transports[0]: unknown transport `tsl` (did you mean `tls`?)",
+        ),
+        (
+            "transports: [tls]",
+            "transports: [tls, tls]",
+            "experts[0].transports[1]: `tls` is listed twice",
+        ),
+        (
+            "transports: [tls]",
+            "transports: []",
+            "experts[0].transports: the list is empty",
+        ),
+        (
+            "status: suspended",
+            "status: revoked",
+            "experts[2].status: unknown status `revoked` (active or suspended)",
+        ),
+        (
+            "status: suspended",
+            "status: suspnded",
+            "(did you mean `suspended`?)",
+        ),
+        (
+            "not_after: 2026-01-01T00:00:00Z",
+            "not_after: tomorrow",
+            "experts[3].not_after: not an instant: `tomorrow`",
+        ),
+        (
+            "not_after: 2026-01-01}",
+            "not_after: 2026-01-01, not_before: 2026-01-02}",
+            "councils[0].signers[2].not_after: earlier than not_before",
+        ),
+        (
+            "covers: [base, cid]",
+            "covers: [cid, base]",
+            "councils[0].signers[0].covers: not a list of covered parts",
+        ),
+        (
+            "covers: [base, cid]",
+            "covers: []",
+            "councils[0].signers[0].covers: not a list of covered parts",
+        ),
+        (
+            "legacy_store: /var/lib/if-escalate/legacy.store\n",
+            "",
+            "reg.yaml:1:1: legacy_store: needed, because a signer has legacy_signature",
+        ),
+        (
+            "legacy_store: /var",
+            "legacy_store: var",
+            "reg.yaml:2:15: legacy_store: not an absolute path",
+        ),
+        (
+            "default_expert: expert-pool",
+            "default_expert: expert-pol",
+            "default_expert: no expert has the id `expert-pol` (did you mean `expert-pool`?)",
+        ),
+    ] {
+        let errors = errors(from, to);
+        assert!(
+            errors.iter().any(|e| e.contains(expected)),
+            "{to}: {errors:#?}"
+        );
+    }
+}
+
+#[test]
+fn all_errors_are_reported_at_once_in_file_order() {
+    let broken = yaml()
+        .replacen("hazards: [safety, alignment]", "hazards: []", 1)
+        .replacen("kid: pool-1", "kid: safety-1", 1)
+        .replacen("127.0.0.0/8", "127.0.0.0/99", 1)
+        .replacen("default_expert: expert-pool", "default_expert: x", 1);
+    let errors = load(&broken).expect_err("refused").errors;
+    let paths: Vec<_> = errors.iter().map(|e| e.path.as_str()).collect();
+    assert_eq!(
+        paths,
+        [
+            "councils[0].sources[0]",
+            "experts[0].hazards",
+            "experts[1].signers[0].kid",
+            "default_expert"
+        ]
+    );
+}
+
+#[test]
+fn no_more_than_twenty_errors_are_shown() {
+    let networks = ["1.2.3.4/99"; 30].join(", ");
+    let errors = load(&yaml().replacen("192.0.2.0/24", &networks, 1)).expect_err("refused");
+    assert_eq!(
+        (errors.errors.len(), errors.more),
+        (registry::ERRORS_MAX, 10)
+    );
+    assert!(errors.to_string().ends_with("\nand 10 more"));
+}
+
+#[test]
+fn a_private_key_in_the_wrong_place_is_not_repeated() {
+    let secret = "IFE-PRIVATE-KEY-1 x c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI=";
+    let errors = errors(&public("safety-1"), secret);
+    assert!(errors.iter().all(|e| !e.contains("c2Vj")), "{errors:#?}");
+}
+
+#[test]
+fn control_characters_of_the_file_do_not_reach_the_terminal() {
+    for (from, to) in [
+        ("name: Dr. Safety", "\"\\e[31m\": x"),
+        ("[safety, alignment]", "[\"\\e[31m\"]"),
+        ("[tls]", "[\"\\r\"]"),
+    ] {
+        let errors = errors(from, to);
+        assert!(
+            errors.iter().all(|e| !e.chars().any(char::is_control)),
+            "{errors:#?}"
+        );
+    }
+}
+
+#[test]
+fn a_long_list_of_experts_means_the_same_in_one_piece_and_in_many() {
+    let expert = |i: usize, indent: &str| {
+        format!(
+            "{indent}- id: e{i}\n{indent}  # a note\n{indent}  aors: [\"sip:e{i}@many.example\"]\n{indent}  hazards: [safety]\n\
+             {indent}  signers:\n{indent}  - {{kid: k{i}, public_key: \"{}\"}}\n\
+             {indent}  sources: [10.0.0.0/8]\n{indent}  transports: [tls]\n",
+            public("safety-1")
+        )
+    };
+    let head = yaml().replacen("default_expert: expert-pool\n", "", 1);
+    let (top, first) = head.split_once("experts:\n").expect("there");
+    let many: String = (0..500).map(|i| expert(i, "  ")).collect();
+    let long = format!("{top}experts: # all\n{first}{many}default_expert: e499\n");
+    let loaded = load(&long).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(loaded.experts.len(), 504);
+    assert_eq!(loaded.default_expert, Some(503));
+    // An anchor makes the list one that is not cut.
+    let whole = load(&long.replacen("experts: # all", "experts: &all", 1))
+        .unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(loaded, whole);
+    let broken = long.replacen("id: e400\n", "id: e399\n", 1);
+    let errors = load(&broken).expect_err("refused").errors;
+    assert_eq!(errors[0].path, "experts[404].id");
+    let line = 1 + broken
+        .lines()
+        .position(|l| l.ends_with("kid: k400, public_key: \""))
+        .unwrap_or_default();
+    assert!(errors[0].line > line, "{errors:?}");
+    assert!(
+        broken
+            .lines()
+            .nth(errors[0].line - 1)
+            .expect("there")
+            .ends_with("id: e399")
+    );
+}
