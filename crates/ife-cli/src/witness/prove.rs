@@ -69,7 +69,7 @@ fn place_of(dir: &LogDir, hash: &str, size: u64, out: &Output) -> Result<u64, Fa
         .map_err(|error| Failure::usage(format!("--witness-hash: {error}")))?;
     let bar = out.progress("searching", size);
     for number in (0..size.div_ceil(tile::TILE_WIDTH)).rev() {
-        let Some(tile) = tile::tile_of(0, number, size) else {
+        let Some(tile) = tile::tile_of(0, number * tile::TILE_WIDTH, size) else {
             continue;
         };
         let hashes = dir

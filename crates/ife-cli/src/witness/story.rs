@@ -1,7 +1,7 @@
 //! The story of a call as a ladder: who sent what to whom, when, and what the gate said.
 //!
 //! ```text
-//!                   caller                      gate                       callee
+//!                   caller                      gate                      callee
 //!   0.000000  #3       |--------- INVITE -------->|                          |   APPROVED, signed by council-2026a
 //!   0.104021  #5       |<------------------- 180 Ringing --------------------|   RINGING
 //! ```
@@ -245,7 +245,7 @@ caller    sip:council@council.example
 callee    sip:expert-safety@external.advisor
 began     2026-01-01T00:00:00.000000000Z
 
-                  caller                      gate                       callee
+                  caller                      gate                      callee
                      |                          |                          |   Call-ID c1
   0.000000  #3       |--------- INVITE -------->|                          |   APPROVED, signed by council-2026a
   0.100000  #4       |<------------------- 180 Ringing --------------------|   RINGING
