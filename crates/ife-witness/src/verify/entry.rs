@@ -11,7 +11,7 @@ pub(super) struct Facts<'a> {
     pub(super) gap: Option<Gap<'a>>,
 }
 
-/// A report of lost sequence numbers.
+/// A report of lost sequence numbers; none are counted where a ring was too damaged to tell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap<'a> {
     pub(super) producer: &'a [u8],
@@ -70,7 +70,7 @@ fn gap_facts(text: &[u8]) -> Result<Gap<'_>, NotCanonical> {
         _ => {}
     })?;
     match (producer, epoch, first_seq, count) {
-        (Some(producer), Some(epoch), Some(first_seq), Some(count)) if count > 0 => Ok(Gap {
+        (Some(producer), Some(epoch), Some(first_seq), Some(count)) => Ok(Gap {
             producer,
             epoch,
             first_seq,

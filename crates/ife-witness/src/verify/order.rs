@@ -153,6 +153,13 @@ mod tests {
     }
 
     #[test]
+    fn a_ring_set_aside_may_leave_its_losses_uncounted_but_only_anew_goes_on() {
+        let lost = ("w", 1, 0, Some(("a", 1, 6, 0)));
+        assert!(run(&[("a", 1, 5, None), lost, ("a", 2, 0, None)]).is_ok());
+        assert!(run(&[("a", 1, 5, None), lost, ("a", 1, 8, None)]).is_err());
+    }
+
+    #[test]
     fn a_gap_entry_accounts_for_exactly_what_it_says() {
         let gap = |first, count| {
             [
