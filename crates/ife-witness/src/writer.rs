@@ -145,6 +145,7 @@ impl Writer {
         producers: Producers,
         now_ms: u64,
     ) -> Self {
+        rings.raise_epoch_floor(producers.epoch_max());
         let known = producers.state(WRITER_PRODUCER);
         let own = Own {
             node: config.node.clone(),
@@ -420,6 +421,11 @@ impl Writer {
             let next_seq =
                 self.producers
                     .expected(ring.producer(), ring.ring_id(), ring.durable_seq());
+            self.rings.raise_epoch_floor(
+                self.producers
+                    .state(ring.producer())
+                    .map_or(0, |state| state.epoch),
+            );
             ring.acknowledge(next_seq);
         }
         self.count();

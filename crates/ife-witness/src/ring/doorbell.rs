@@ -127,6 +127,14 @@ impl Doorbell {
         self.page().writer_seen_ms.store(unix_ms, Ordering::Relaxed);
     }
 
+    pub(super) fn epoch_floor(&self) -> u64 {
+        self.page().epoch_floor.load(Ordering::Acquire)
+    }
+
+    pub(super) fn raise_epoch_floor(&self, epoch: u64) {
+        self.page().epoch_floor.fetch_max(epoch, Ordering::Release);
+    }
+
     pub(super) fn mark(&self) -> Mark {
         let page = self.page();
         Mark {

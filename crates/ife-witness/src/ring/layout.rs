@@ -85,6 +85,8 @@ pub(crate) struct DoorbellPage {
     /// Which log the writer writes (see `Mark`), and how many of its entries were on disk.
     pub(crate) log_id: AtomicU64,
     pub(crate) log_size: AtomicU64,
+    /// Greatest epoch in the log: new ones are above it, even when the clock went back.
+    pub(crate) epoch_floor: AtomicU64,
 }
 
 const _: () = assert!(size_of::<Header>() == 3 * 128 && size_of::<DoorbellPage>() <= HEADER_SIZE);

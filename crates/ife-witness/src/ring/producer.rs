@@ -91,10 +91,14 @@ impl Producer {
         let now_ms = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |d| d.as_millis());
-        // The clock keeps epochs apart when a restart of the host took the ring; the ring does when the clock went back.
+        // The clock keeps epochs apart when a restart of the host took the rings; ring and log do when the clock went back.
+        let before = line
+            .epoch
+            .load(Ordering::Relaxed)
+            .max(shared.doorbell.epoch_floor());
         let epoch = u64::try_from(now_ms)
             .unwrap_or(0)
-            .max(line.epoch.load(Ordering::Relaxed) + 1)
+            .max(before + 1)
             .min(NUMBER_MAX);
         line.epoch.store(epoch, Ordering::Relaxed);
         line.pid.store(std::process::id(), Ordering::Relaxed);

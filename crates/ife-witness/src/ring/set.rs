@@ -97,6 +97,11 @@ impl RingSet {
         self.doorbell.set_seen(unix_ms);
     }
 
+    /// Every attachment from now on gets an epoch above this one.
+    pub fn raise_epoch_floor(&self, epoch: u64) {
+        self.doorbell.raise_epoch_floor(epoch);
+    }
+
     /// What the last writer on this host left.
     #[must_use]
     pub fn mark(&self) -> Mark {

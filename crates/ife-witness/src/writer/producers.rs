@@ -33,6 +33,16 @@ impl Producers {
         self.states.get(producer)
     }
 
+    /// The greatest epoch of all.
+    #[must_use]
+    pub fn epoch_max(&self) -> u64 {
+        self.states
+            .values()
+            .map(|state| state.epoch)
+            .max()
+            .unwrap_or(0)
+    }
+
     /// How many are known.
     #[must_use]
     pub fn len(&self) -> usize {
