@@ -24,6 +24,8 @@ pub struct Call {
     /// What the call becomes once its legs are gone.
     pub(crate) goal: State,
     pub(crate) attempt: u8,
+    /// Whether the order that `Approved` is for was given: the gateway was in sight.
+    pub(crate) invited: bool,
     /// Rounds of hang-up orders since the call began to end.
     pub(crate) hangup_rounds: u8,
     /// True until the first snapshot of a call that was taken over.
@@ -76,6 +78,7 @@ impl Call {
             state: State::Received,
             goal: State::Failed(FailReason::NoExpert),
             attempt,
+            invited: false,
             hangup_rounds: 0,
             adopted: false,
             told: None,

@@ -74,9 +74,11 @@ pub struct Originate {
     pub channel_id: ChannelId,
     /// Unique id of the second half of a `Local` channel. Without it Asterisk appends `;2` to the first.
     pub other_channel_id: Option<ChannelId>,
-    /// Where the channel goes when it answers.
+    /// Where the channel goes when it answers. When the call fails, Asterisk runs the extension `failed` of that
+    /// context on a channel made for it, and `h` at every end: the context must not let a pattern match these.
     pub destination: Destination,
-    /// How long it may ring. Asterisk's own timer; the state machine's must be the longer one.
+    /// How long it may ring before Asterisk gives up. Let it be the longer one of two timers: of a call that it gave
+    /// up Asterisk 16 says cause 0, and 22 says 19 even when nothing rang.
     pub ring_timeout: Duration,
     /// Number shown to the called party.
     pub caller: Option<DialToken>,

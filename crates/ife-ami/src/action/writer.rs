@@ -1,9 +1,10 @@
 use std::fmt;
 
-/// Longest line to Asterisk without its end: its buffer takes 1024 bytes, line end and final NUL included.
-pub const LINE_BYTES_MAX: usize = 1021;
+/// Longest line to Asterisk without its end. At 1023 Asterisk 16.28 and 22.10.1 drop the action and answer with an
+/// error that does not even name it.
+pub const LINE_BYTES_MAX: usize = 1022;
 
-/// Most headers in one action (`AST_MAX_MANHEADERS`); Asterisk ignores the rest.
+/// Most headers in one action, `Action` and `ActionID` counted. At 129 Asterisk answers likewise.
 pub const HEADERS_MAX: usize = 128;
 
 /// Why an action cannot be sent.

@@ -58,9 +58,18 @@ pub enum Event {
         channel: Channel,
         /// Q.850 cause; 0 when none was set.
         cause: u8,
+        /// The channel driver's own code, for PJSIP the SIP status. Asterisk 16 does not tell it.
+        tech_cause: Option<u64>,
     },
-    /// Somebody asked for the channel's end.
+    /// The channel's far side asked for its end. It leaves its room before `Hangup` comes.
     HangupRequest {
+        /// The channel.
+        channel: Channel,
+        /// Q.850 cause, where one was given.
+        cause: Option<u8>,
+    },
+    /// Asterisk, or an action, asked for the channel's end.
+    SoftHangupRequest {
         /// The channel.
         channel: Channel,
         /// Q.850 cause, where one was given.

@@ -20,7 +20,10 @@ impl Event {
             }
             b"OriginateResponse" => origination(message).map(Event::OriginateResponse),
             b"Hangup" => hangup(message),
-            b"HangupRequest" | b"SoftHangupRequest" => hangup_request(message),
+            b"HangupRequest" => hangup_request(message)
+                .map(|(channel, cause)| Event::HangupRequest { channel, cause }),
+            b"SoftHangupRequest" => hangup_request(message)
+                .map(|(channel, cause)| Event::SoftHangupRequest { channel, cause }),
             b"BridgeEnter" => {
                 bridge(message).map(|(channel, bridge)| Event::BridgeEnter { channel, bridge })
             }
@@ -188,14 +191,12 @@ fn hangup(message: MessageRef<'_>) -> Parsed<Event> {
     Ok(Event::Hangup {
         channel: channel(message, &PLAIN)?,
         cause: cause(message)?.unwrap_or(0),
+        tech_cause: message.unique("TechCause")?.and_then(parse_u64),
     })
 }
 
-fn hangup_request(message: MessageRef<'_>) -> Parsed<Event> {
-    Ok(Event::HangupRequest {
-        channel: channel(message, &PLAIN)?,
-        cause: cause(message)?,
-    })
+fn hangup_request(message: MessageRef<'_>) -> Parsed<(Channel, Option<u8>)> {
+    Ok((channel(message, &PLAIN)?, cause(message)?))
 }
 
 fn bridge(message: MessageRef<'_>) -> Parsed<(Channel, Text)> {

@@ -47,6 +47,8 @@ pub enum Change {
     Ringing(Uniqueid),
     /// A channel is up: answered.
     Up(Uniqueid),
+    /// A channel's far side asked for its end. It may leave its room before it is gone.
+    Leaving(Uniqueid),
     /// A channel is gone.
     Gone {
         /// The channel.
@@ -131,7 +133,13 @@ impl Model {
             Event::Newstate(channel)
             | Event::BridgeEnter { channel, .. }
             | Event::BridgeLeave { channel, .. }
-            | Event::HangupRequest { channel, .. } => self.see(channel, changes),
+            | Event::SoftHangupRequest { channel, .. } => self.see(channel, changes),
+            Event::HangupRequest { channel, .. } => {
+                self.see(channel, changes);
+                if self.channels.contains_key(&channel.uniqueid) {
+                    changes.push(Change::Leaving(channel.uniqueid.clone()));
+                }
+            }
             Event::DialBegin { from, to } | Event::DialEnd { from, to, .. } => {
                 from.iter().for_each(|from| self.see(from, changes));
                 self.see(to, changes);
@@ -142,7 +150,11 @@ impl Model {
                     self.ring(&to.uniqueid, changes);
                 }
             }
-            Event::Hangup { channel, cause } => self.hang_up(channel, Some(*cause), changes),
+            Event::Hangup { channel, cause, .. } => {
+                // A channel that ends in state up was answered, even if its own event of that was missed.
+                self.see(channel, changes);
+                self.hang_up(channel, Some(*cause), changes);
+            }
             Event::OriginateResponse(result) => match &result.uniqueid {
                 Some(id) if !result.success && !self.channels.contains_key(id) => {
                     changes.push(Change::NoChannel(id.clone()));

@@ -9,7 +9,8 @@ use crate::reason::FailReason;
 pub(super) fn entered(call: &mut Call) {
     call.stop_timer(TimerKind::Gate);
     call.witness(WitnessEvent::Approved, detail(call));
-    if call.facts.link_down {
+    call.invited = !call.facts.link_down;
+    if !call.invited {
         return;
     }
     call.start_timer(TimerKind::Setup, call.plan.policy.setup_max);
@@ -30,9 +31,7 @@ pub(super) fn entered(call: &mut Call) {
 }
 
 pub(super) fn next(call: &mut Call) -> Option<State> {
-    // Without a gateway nothing was ordered on the way in.
-    let nothing_ordered = call.facts.link_down && !call.facts.leg(call.called_leg()).is_open();
-    if nothing_ordered {
+    if !call.invited {
         return Some(fail(call, FailReason::GatewayDown));
     }
     let there = call.facts.leg(call.called_leg()).there;

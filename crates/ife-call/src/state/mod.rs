@@ -14,7 +14,7 @@ mod ringing;
 
 use crate::call::Call;
 use crate::cause::{Cause, Class};
-use crate::output::{Output, TimerKind};
+use crate::output::{Output, TimerKind, WitnessEvent};
 use crate::plan::Direction;
 use crate::reason::{EndReason, FailReason};
 
@@ -249,6 +249,8 @@ fn attempt_failed(call: &mut Call, why: FailReason) -> State {
     if call.facts.leg(leg).is_open() {
         call.hang_up(leg, why.cause());
     }
+    let words = format!("{} reason={why} next={next_expert}", detail(call));
+    call.witness(WitnessEvent::Failed, words);
     call.output(Output::TryNextExpert {
         failed,
         next: next_expert,

@@ -8,13 +8,11 @@ use crate::plan::Direction;
 use crate::reason::FailReason;
 
 pub(super) fn entered(call: &mut Call) {
-    if call.attempt == 0 {
-        let event = match call.plan.direction {
-            Direction::Out => WitnessEvent::Escalate,
-            Direction::In => WitnessEvent::Invite,
-        };
-        call.witness(event, detail(call));
-    }
+    let event = match call.plan.direction {
+        Direction::Out => WitnessEvent::Escalate,
+        Direction::In => WitnessEvent::Invite,
+    };
+    call.witness(event, detail(call));
     if let Some(expert) = call.expert().cloned() {
         call.start_timer(TimerKind::Gate, call.plan.policy.gate_max);
         call.output(Output::AskGate {

@@ -1,0 +1,400 @@
+use std::collections::{BTreeMap, HashMap};
+use std::time::Duration;
+
+use ife_call::{
+    Backend, Call, Cause, Direction, Input, Leg, LegView, Output, Plan, Policy, Seen, Timer,
+    TimerKind, Verdict,
+};
+
+use crate::check::Checks;
+use crate::random::Random;
+
+/// After this the world is kind: nothing is lost, the gateway stays in sight, nobody does anything of their own.
+const STORM_ENDS_MS: u64 = 120_000;
+const WORLD_ENDS_MS: u64 = 600_000;
+const SNAPSHOT_EVERY_MS: u64 = 5_000;
+
+/// A channel of the simulated gateway.
+#[derive(Debug, Clone, Copy, Default)]
+struct Channel {
+    ringing: bool,
+    up: bool,
+    joined: bool,
+}
+
+#[derive(Debug, Clone)]
+enum Event {
+    /// Reaches the call.
+    Observe(Input),
+    Timer(Timer),
+    /// Reaches the gateway.
+    Order(Output),
+    Ring(Leg),
+    Answer(Leg),
+    Join(Leg),
+    Drop(Leg, u8),
+    LeaveRoom(Leg),
+    LinkDown,
+    LinkUp,
+    Restart,
+    Snapshot,
+}
+
+pub(crate) struct World {
+    pub(crate) checks: Checks,
+    call: Call,
+    random: Random,
+    now: u64,
+    serial: u64,
+    agenda: BTreeMap<(u64, u64), Event>,
+    channels: BTreeMap<Leg, Channel>,
+    timers: HashMap<TimerKind, u32>,
+    link_up: bool,
+    restarted: bool,
+    loss_percent: u64,
+}
+
+impl World {
+    pub(crate) fn new(mut random: Random) -> Self {
+        let direction = random.pick(&[Direction::Out, Direction::Out, Direction::In]);
+        let backend = random.pick(&[Backend::Room, Backend::Mcu]);
+        let experts = if direction == Direction::In {
+            1
+        } else {
+            1 + random.below(4)
+        };
+        let policy = Policy {
+            call_max: Duration::from_secs(20 + random.below(100)),
+            link_lost_max: Duration::from_secs(1 + random.below(40)),
+            ..Policy::default()
+        };
+        let experts = (0..experts)
+            .map(|index| format!("expert-{index}").as_str().into())
+            .collect();
+        let call = Call::new(Plan {
+            direction,
+            backend,
+            experts,
+            policy,
+        });
+        let mut world = World {
+            checks: Checks::new(direction, backend),
+            call,
+            loss_percent: random.pick(&[0, 0, 10, 40]),
+            random,
+            now: 0,
+            serial: 0,
+            agenda: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            timers: HashMap::new(),
+            link_up: true,
+            restarted: false,
+        };
+        if direction == Direction::In {
+            world.channel_made(Leg::Expert(0));
+        }
+        world.plan_storm();
+        world.after(SNAPSHOT_EVERY_MS, Event::Snapshot);
+        world.drain();
+        world
+    }
+
+    fn plan_storm(&mut self) {
+        if self.random.chance(40) {
+            let at = self.random.below(60_000);
+            let length = self.random.pick(&[100, 3_000, 50_000]);
+            self.after(at, Event::LinkDown);
+            self.after(at + length, Event::LinkUp);
+            if self.random.chance(30) {
+                self.after(at + length / 2, Event::Restart);
+            }
+        }
+        if self.random.chance(20) {
+            let at = self.random.below(90_000);
+            self.after(at, Event::Observe(Input::UserHangup));
+        }
+    }
+
+    /// One event of the agenda; false when the world is over.
+    pub(crate) fn step(&mut self) -> bool {
+        let Some(((at, _), event)) = self.agenda.pop_first() else {
+            return self.finish();
+        };
+        if at > WORLD_ENDS_MS {
+            return self.finish();
+        }
+        self.now = at;
+        self.happen(event);
+        self.drain();
+        true
+    }
+
+    fn finish(&mut self) -> bool {
+        let is_final = self.call.is_final();
+        self.checks.must(is_final, "the call never ended");
+        let left = self.channels.len();
+        self.checks
+            .must(left == 0, &format!("{left} channels were leaked"));
+        false
+    }
+
+    fn is_storm(&self) -> bool {
+        self.now < STORM_ENDS_MS
+    }
+
+    fn after(&mut self, wait: u64, event: Event) {
+        self.serial += 1;
+        self.agenda.insert((self.now + wait, self.serial), event);
+    }
+
+    /// An observation on its way to the call: late, twice, or never.
+    fn observe(&mut self, input: Input) {
+        if !self.link_up {
+            return;
+        }
+        if self.is_storm() && self.random.chance(self.loss_percent) {
+            return;
+        }
+        let copies = if self.random.chance(10) { 2 } else { 1 };
+        for _ in 0..copies {
+            let wait = self.random.pick(&[0, 0, 1, 20, 300]);
+            self.after(wait, Event::Observe(input.clone()));
+        }
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Observe(input) => self.tell(input),
+            Event::Timer(timer) => {
+                // A timer that was replaced may fire all the same.
+                let is_latest = self.timers.get(&timer.kind) == Some(&timer.serial);
+                if is_latest || self.random.chance(5) {
+                    self.tell(Input::Timeout(timer));
+                }
+            }
+            Event::Order(order) => self.obey(order),
+            Event::Ring(leg) => {
+                if let Some(channel) = self.channels.get_mut(&leg) {
+                    channel.ringing = true;
+                    self.checks.ever(leg).rang = true;
+                    self.observe(Input::Leg(leg, Seen::Ringing));
+                }
+            }
+            Event::Answer(leg) => self.answered(leg),
+            Event::Join(leg) => {
+                if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.up) {
+                    channel.joined = true;
+                    self.checks.ever(leg).joined = true;
+                    self.observe(Input::Joined(leg));
+                    let stay = self.random.below(150_000);
+                    self.after(stay, Event::LeaveRoom(leg));
+                }
+            }
+            Event::LeaveRoom(leg) => {
+                if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.joined)
+                {
+                    channel.joined = false;
+                    self.observe(Input::Left(leg));
+                }
+            }
+            Event::Drop(leg, cause) => self.dropped(leg, cause),
+            Event::LinkDown => {
+                self.link_up = false;
+                self.tell(Input::LinkDown);
+            }
+            Event::LinkUp => {
+                self.link_up = true;
+                self.snapshot();
+            }
+            Event::Restart => {
+                self.channels.clear();
+                self.restarted = true;
+                if self.link_up {
+                    self.tell(Input::LinkDown);
+                    self.snapshot();
+                }
+            }
+            Event::Snapshot => {
+                if self.link_up {
+                    self.snapshot();
+                }
+                self.after(SNAPSHOT_EVERY_MS, Event::Snapshot);
+            }
+        }
+    }
+
+    fn snapshot(&mut self) {
+        let view = |(leg, channel): (&Leg, &Channel)| LegView {
+            leg: *leg,
+            ringing: channel.ringing,
+            up: channel.up,
+            joined: channel.joined,
+        };
+        let legs = self.channels.iter().map(view).collect();
+        let restarted = std::mem::take(&mut self.restarted);
+        self.tell(Input::Snapshot { legs, restarted });
+    }
+
+    fn tell(&mut self, input: Input) {
+        self.checks
+            .trace
+            .push(format!("{:>7} in  {input:?}", self.now));
+        if let Input::Verdict {
+            attempt,
+            verdict: Verdict::Approved,
+        } = &input
+        {
+            self.checks.approved.insert(*attempt);
+        }
+        self.call.handle(input);
+        // What must be true of a step is checked at once, against what has happened so far.
+        self.drain();
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.call.poll_output() {
+            self.checks
+                .trace
+                .push(format!("{:>7} out {output:?}", self.now));
+            self.checks.output(&output);
+            self.carry_out(output);
+        }
+    }
+
+    fn carry_out(&mut self, output: Output) {
+        match output {
+            Output::StartTimer { timer, after } => {
+                self.timers.insert(timer.kind, timer.serial);
+                self.after(after.as_millis() as u64, Event::Timer(timer));
+            }
+            Output::AskGate { attempt, .. } => {
+                let verdict = match self.random.below(20) {
+                    0 => return,
+                    1 => Verdict::Refused {
+                        gate: 4,
+                        code: 403,
+                        reason: "hazard".to_owned(),
+                    },
+                    2 => Verdict::Refused {
+                        gate: 10,
+                        code: 486,
+                        reason: "quota".to_owned(),
+                    },
+                    _ => Verdict::Approved,
+                };
+                let wait = self.random.below(50);
+                self.after(wait, Event::Observe(Input::Verdict { attempt, verdict }));
+            }
+            Output::Originate { .. }
+            | Output::Answer(_)
+            | Output::JoinCouncil(_)
+            | Output::Hangup { .. } => {
+                let is_lost =
+                    !self.link_up || (self.is_storm() && self.random.chance(self.loss_percent / 2));
+                if !is_lost {
+                    let wait = self.random.below(100);
+                    self.after(wait, Event::Order(output));
+                }
+            }
+            Output::Witness { .. } | Output::StateChanged(_) | Output::TryNextExpert { .. } => {}
+        }
+    }
+
+    fn obey(&mut self, order: Output) {
+        match order {
+            Output::Originate { leg, .. } => self.originate(leg),
+            Output::Answer(leg) => self.after(0, Event::Answer(leg)),
+            Output::JoinCouncil(leg) => self.join(leg),
+            Output::Hangup { leg, cause } => {
+                if self.channels.contains_key(&leg) {
+                    self.dropped(leg, cause.value());
+                } else {
+                    self.observe(Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
+                }
+            }
+            Output::AskGate { .. }
+            | Output::StartTimer { .. }
+            | Output::Witness { .. }
+            | Output::StateChanged(_)
+            | Output::TryNextExpert { .. } => {}
+        }
+    }
+
+    fn originate(&mut self, leg: Leg) {
+        if self.random.chance(10) {
+            return self.observe(Input::Leg(leg, Seen::Gone(Cause::seen(3))));
+        }
+        self.channel_made(leg);
+    }
+
+    /// A channel came to be, and its far side will do something or nothing.
+    fn channel_made(&mut self, leg: Leg) {
+        self.channels.insert(leg, Channel::default());
+        self.checks.ever(leg).there = true;
+        self.observe(Input::Leg(leg, Seen::There));
+        let incoming = self.checks.direction == Direction::In && leg != Leg::Council;
+        let early = self.random.below(3_000);
+        let late = early + self.random.below(45_000);
+        if incoming {
+            return self.after(late * 2, Event::Drop(leg, 16));
+        }
+        match self.random.below(10) {
+            0 => self.after(early, Event::Drop(leg, 17)),
+            1 => self.after(early, Event::Drop(leg, 21)),
+            2 => self.after(early, Event::Drop(leg, 111)),
+            3 => {}
+            4 => self.after(early, Event::Ring(leg)),
+            5 => self.after(early, Event::Answer(leg)),
+            _ => {
+                self.after(early, Event::Ring(leg));
+                self.after(late, Event::Answer(leg));
+            }
+        }
+        // The gateway's own timer.
+        self.after(43_000, Event::Drop(leg, 0));
+    }
+
+    fn answered(&mut self, leg: Leg) {
+        let Some(channel) = self.channels.get_mut(&leg).filter(|channel| !channel.up) else {
+            return;
+        };
+        channel.up = true;
+        self.checks.ever(leg).up = true;
+        self.observe(Input::Leg(leg, Seen::Up));
+        let stay = self.random.below(200_000);
+        self.after(stay, Event::Drop(leg, 16));
+    }
+
+    fn join(&mut self, leg: Leg) {
+        if !self.channels.contains_key(&leg) {
+            return;
+        }
+        match (self.checks.backend, self.random.below(10)) {
+            (_, 0) => self.observe(Input::JoinRefused(Cause::seen(34))),
+            (_, 1) => {}
+            (Backend::Room, _) => self.after(30, Event::Join(leg)),
+            (Backend::Mcu, _) => self.channel_made(Leg::Council),
+        }
+    }
+
+    fn dropped(&mut self, leg: Leg, cause: u8) {
+        // The gateway's ring timer does not end an answered leg.
+        if cause == 0 && self.channels.get(&leg).is_some_and(|channel| channel.up) {
+            return;
+        }
+        let Some(channel) = self.channels.remove(&leg) else {
+            return;
+        };
+        if channel.joined {
+            if self.random.chance(50) {
+                self.observe(Input::Leg(leg, Seen::Leaving));
+            }
+            self.observe(Input::Left(leg));
+        }
+        self.observe(Input::Leg(leg, Seen::Gone(Cause::seen(cause))));
+        // The dialplan's `Dial` ends the far leg with the near one.
+        if self.checks.backend == Backend::Mcu && leg != Leg::Council && self.random.chance(70) {
+            self.after(10, Event::Drop(Leg::Council, 16));
+        }
+    }
+}
