@@ -85,7 +85,7 @@ mount_root() {
 	local root=$1 dir=$2
 	mkdir -p "$root$dir"
 	mountpoint -q "$root/proc" || mount -t proc proc "$root/proc"
-	mountpoint -q "$root/dev" || mount --rbind /dev "$root/dev"
+	mountpoint -q "$root/dev" || { mount --rbind /dev "$root/dev" && mount --make-rslave "$root/dev"; }
 	mountpoint -q "$root$dir" || mount --bind "$dir" "$root$dir"
 	grep -q "$(hostname)" "$root/etc/hosts" 2>/dev/null || echo "127.0.0.1 localhost $(hostname)" >>"$root/etc/hosts"
 }
@@ -133,7 +133,11 @@ stop() {
 		kill -9 "$pid" 2>/dev/null || true
 		rm -f "$dir/$name.pid"
 	done
-	! mountpoint -q "$root$dir" || umount "$root$dir"
+	# Nothing stays mounted: a recursive search or removal of target/ must not walk into /proc or /dev.
+	local mounted
+	for mounted in "$root$dir" "$root/dev" "$root/proc"; do
+		! mountpoint -q "$mounted" || umount -R -l "$mounted"
+	done
 }
 
 suites=${TESTBED_SUITES:-"sid bullseye"}
