@@ -3,6 +3,7 @@
 use ife_message::IfMessage;
 use serde::{Deserialize, Serialize};
 use tokio::sync::{broadcast, mpsc, oneshot};
+use utoipa::ToSchema;
 
 use crate::{
     refusal::{ErrorName, Refusal},
@@ -15,7 +16,7 @@ pub const COMMANDS_MAX: usize = 256;
 pub const EVENTS_MAX: usize = 1_024;
 
 /// `initiate_call`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct InitiateCall {
     /// Id of the expert in the registry.
@@ -34,7 +35,7 @@ pub struct InitiateCall {
 }
 
 /// `bridge_external_call`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct BridgeExternalCall {
     /// The call to join.
@@ -46,7 +47,7 @@ pub struct BridgeExternalCall {
 }
 
 /// Answer of `bridge_external_call`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Bridged {
     /// `bridged`.
     pub status: String,
@@ -57,7 +58,7 @@ pub struct Bridged {
 }
 
 /// `terminate_call`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Terminated {
     /// `terminated` or `not_found`.
     pub status: String,
@@ -68,7 +69,7 @@ pub struct Terminated {
 }
 
 /// `approve_external_call`: the gate without a call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ApproveExternalCall {
     /// Id of the expert in the registry.
@@ -84,7 +85,7 @@ pub struct ApproveExternalCall {
 }
 
 /// Answer of `approve_external_call`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Approval {
     /// The verdict.
     pub approved: bool,
@@ -99,7 +100,7 @@ pub struct Approval {
 }
 
 /// Public part of a registry entry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ExpertInfo {
     /// Id.
     pub expert_id: String,
@@ -112,7 +113,7 @@ pub struct ExpertInfo {
 }
 
 /// Admission of a guardian to a council room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GuardianAdmission {
     /// Name of the terminal in the configuration.
@@ -134,7 +135,7 @@ pub struct GuardianAdmission {
 }
 
 /// Answer to a guardian.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Admission {
     /// Whether the terminal may join.
     pub confirmed: bool,

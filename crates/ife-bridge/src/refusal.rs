@@ -2,9 +2,10 @@
 
 use serde::Serialize;
 use thiserror::Error;
+use utoipa::ToSchema;
 
 /// Error names that the wider system knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorName {
     /// A field is missing, malformed or too long: 400.

@@ -1,9 +1,10 @@
 //! What the outside sees of calls, rooms and health: the shapes of the HTTP API, of events and of `ifectl`.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// States of a leg, and of the call as `sip_call_state`; `unknown` is an honest answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(
     missing_docs,
@@ -24,7 +25,7 @@ pub enum CallState {
 }
 
 /// One call, as `GET /v1/calls` lists it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallView {
     /// `sip-call-` and 16 hex digits of SHA-256(trace id).
     pub call_id: String,
@@ -71,7 +72,7 @@ pub struct CallView {
 }
 
 /// One step of a call's history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Step {
     /// RFC 3339, UTC, milliseconds.
     pub time: String,
@@ -82,7 +83,7 @@ pub struct Step {
 }
 
 /// One call with its history, as `GET /v1/calls/{id}` answers.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallDetail {
     /// The call.
     #[serde(flatten)]
@@ -92,7 +93,7 @@ pub struct CallDetail {
 }
 
 /// A council room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RoomView {
     /// Name of the conference.
     pub call_id: String,
@@ -107,7 +108,7 @@ pub struct RoomView {
 }
 
 /// A member of a room.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Participant {
     /// `confbridge:<room>:<Uniqueid>` or `h323:<ChannelId>`.
     pub id: String,
@@ -120,7 +121,7 @@ pub struct Participant {
 }
 
 /// An event of `GET /v1/events`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// A call changed; the whole of it.
@@ -132,7 +133,7 @@ pub enum Event {
 }
 
 /// Parts of the bridge.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Health {
     /// AMI session is up.
     pub ami: bool,

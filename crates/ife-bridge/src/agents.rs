@@ -1,0 +1,193 @@
+//! Agents whose IFMessages are accepted, by source and key.
+
+use std::collections::BTreeMap;
+
+use ife_message::{
+    Escalate, IfMessage, MessageError, PublicKey, Received, ifmessage::MESSAGE_LEN_MAX, json,
+};
+
+use crate::{
+    config,
+    refusal::{ErrorName, Refusal},
+};
+
+/// Seconds that a message's timestamp may differ from this host's clock; an id is remembered for longer than that.
+pub const TIMESTAMP_WINDOW_S: i64 = 300;
+
+/// The registered agents.
+#[derive(Debug, Default)]
+pub struct Agents {
+    keys: BTreeMap<String, Vec<(Option<String>, PublicKey)>>,
+}
+
+impl Agents {
+    /// From the configuration; the error names the entry.
+    pub fn new(agents: &[config::Agent]) -> Result<Agents, String> {
+        let mut keys: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for (number, agent) in agents.iter().enumerate() {
+            let key = agent
+                .public_key
+                .parse()
+                .map_err(|error| format!("agents[{number}].public_key: {error}"))?;
+            keys.entry(agent.id.clone())
+                .or_default()
+                .push((agent.kid.clone(), key));
+        }
+        Ok(Agents { keys })
+    }
+
+    /// Reads an IFMessage and lets it through when a registered agent has signed it and it is fresh.
+    pub fn open(&self, body: &[u8], now_unix_s: i64) -> Result<IfMessage, Refusal> {
+        let value = json::parse(body, MESSAGE_LEN_MAX)
+            .map_err(|error| Refusal::new(ErrorName::InvalidRequest, error.to_string()))?;
+        let received = Received::from_value(value).map_err(invalid)?;
+        let message = received.message();
+        let keys = self.keys.get(&message.source).ok_or_else(|| Refusal {
+            field: Some("source".to_owned()),
+            ..Refusal::new(
+                ErrorName::UnknownAgent,
+                "the source is not a registered agent",
+            )
+        })?;
+        let Some(signature) = &message.signature else {
+            return Err(refused_signature("the message is not signed"));
+        };
+        let kid = signature.kid.as_ref().map(|kid| kid.as_str().to_owned());
+        let fits = |named: &Option<String>| kid.is_none() || named.is_none() || *named == kid;
+        let mut candidates = keys.iter().filter(|(named, _)| fits(named));
+        if !candidates.any(|(_, key)| received.verify(key).is_ok()) {
+            return Err(refused_signature(
+                "the signature does not verify with a key of this source",
+            ));
+        }
+        check_time(&message.timestamp, now_unix_s)?;
+        Ok(received.into_message())
+    }
+}
+
+/// What the message asks for, or which member keeps it from being an escalation.
+pub fn escalation(message: &IfMessage) -> Result<Escalate, Refusal> {
+    Escalate::from_message(message).map_err(invalid)
+}
+
+fn refused_signature(why: &str) -> Refusal {
+    Refusal {
+        field: Some("signature".to_owned()),
+        ..Refusal::new(ErrorName::InvalidSignature, why)
+    }
+}
+
+fn invalid(error: MessageError) -> Refusal {
+    match error {
+        MessageError::Member { member, why } => Refusal::field(member, why),
+        MessageError::Unsigned | MessageError::BadSignature(_) => {
+            refused_signature(&error.to_string())
+        }
+        MessageError::Json(_) | MessageError::Shape(_) => {
+            Refusal::new(ErrorName::InvalidRequest, error.to_string())
+        }
+    }
+}
+
+fn check_time(timestamp: &str, now_unix_s: i64) -> Result<(), Refusal> {
+    let time: jiff::Timestamp = timestamp
+        .parse()
+        .map_err(|_| Refusal::field("timestamp", "must be an RFC 3339 date and time"))?;
+    if (time.as_second() - now_unix_s).abs() > TIMESTAMP_WINDOW_S {
+        return Err(Refusal::field(
+            "timestamp",
+            format!("is more than {TIMESTAMP_WINDOW_S} s away from this host's clock"),
+        ));
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use ife_message::PrivateKey;
+
+    use super::*;
+
+    const NOW: i64 = 1_790_000_000;
+
+    fn key(seed: u8) -> PrivateKey {
+        PrivateKey::from_seed("guard-1", &[seed; 32]).expect("the name is a name")
+    }
+
+    fn agents() -> Agents {
+        let agent = |kid: &str, seed| config::Agent {
+            id: "if://agent/guard".into(),
+            public_key: key(seed).public_key().to_string(),
+            kid: Some(kid.into()),
+        };
+        Agents::new(&[agent("guard-0", 8), agent("guard-1", 1)]).expect("keys are keys")
+    }
+
+    fn message(change: impl Fn(&mut serde_json::Value)) -> IfMessage {
+        let mut value = serde_json::json!({
+            "id": "m-1", "timestamp": "2026-09-21T13:33:20Z", "level": 1, "source": "if://agent/guard",
+            "destination": "if://service/bridge", "performative": "escalate", "traceId": "trace-0001",
+            "payload": {"hazards": ["safety"]}
+        });
+        change(&mut value);
+        serde_json::from_value(value).expect("it is a message")
+    }
+
+    fn signed(mut message: IfMessage, seed: u8) -> Vec<u8> {
+        message.sign(&key(seed)).expect("it has a canonical form");
+        message.to_canonical().expect("it has a canonical form")
+    }
+
+    #[test]
+    fn a_signed_message_of_a_registered_agent_passes() {
+        let message = agents()
+            .open(&signed(message(|_| {}), 1), NOW)
+            .expect("it is good");
+        assert_eq!(
+            escalation(&message).expect("an escalation").hazards.len(),
+            1
+        );
+    }
+
+    #[test]
+    fn others_are_refused_with_the_field() {
+        let unsigned = message(|_| {})
+            .to_canonical()
+            .expect("it has a canonical form");
+        let cases = [
+            (b"{".to_vec(), ErrorName::InvalidRequest, None),
+            (unsigned, ErrorName::InvalidSignature, Some("signature")),
+            (
+                signed(message(|_| {}), 2),
+                ErrorName::InvalidSignature,
+                Some("signature"),
+            ),
+            (
+                signed(message(|m| m["source"] = "if://agent/other".into()), 1),
+                ErrorName::UnknownAgent,
+                Some("source"),
+            ),
+            (
+                signed(
+                    message(|m| m["timestamp"] = "2026-09-21T13:00:00Z".into()),
+                    1,
+                ),
+                ErrorName::InvalidRequest,
+                Some("timestamp"),
+            ),
+            (
+                signed(message(|m| m["level"] = 0.into()), 1),
+                ErrorName::InvalidRequest,
+                Some("level"),
+            ),
+        ];
+        for (body, name, field) in cases {
+            let refusal = agents().open(&body, NOW).expect_err("it is not good");
+            assert_eq!(
+                (refusal.name, refusal.field.as_deref()),
+                (name, field),
+                "{refusal}"
+            );
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! Escalations and calls.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::{
+    AppState, Problem,
+    problem::ProblemBody,
+    request::{Body, Raw},
+};
+use crate::{
+    agents,
+    handle::{BridgeExternalCall, Bridged, Command, InitiateCall, Terminated},
+    view::{CallDetail, CallView},
+};
+
+/// How long the caller wants to wait.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wait {
+    /// `connected`: answer when the expert is in the council's conference, or when that failed. Otherwise as soon as the INVITE is on its way.
+    #[serde(default)]
+    wait: Option<String>,
+}
+
+/// Escalates: an IFMessage with performative `escalate`, signed by a registered agent. The same message id gets the same answer.
+#[utoipa::path(post, path = "/v1/escalations", tag = "calls", params(Wait),
+    request_body(content = serde_json::Value, description = "IFMessage, see docs/schema/ifmessage.schema.json"),
+    responses((status = 201, body = CallView), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody), (status = 502, body = ProblemBody), (status = 503, body = ProblemBody)))]
+pub(super) async fn escalate(
+    State(state): State<AppState>,
+    Query(wait): Query<Wait>,
+    Raw(body): Raw,
+) -> Result<(StatusCode, Json<CallView>), Problem> {
+    let message = state
+        .agents
+        .open(&body, jiff::Timestamp::now().as_second())?;
+    agents::escalation(&message)?;
+    let wait = wait.wait.as_deref() == Some("connected");
+    let view = state
+        .engine
+        .ask(|reply| Command::Escalate {
+            message: Box::new(message),
+            wait,
+            reply,
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// `initiate_call`: calls one expert about one hazard.
+#[utoipa::path(post, path = "/v1/calls", tag = "calls", request_body = InitiateCall,
+    responses((status = 201, body = CallView), (status = 400, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+pub(super) async fn initiate(
+    State(state): State<AppState>,
+    Body(request): Body<InitiateCall>,
+) -> Result<(StatusCode, Json<CallView>), Problem> {
+    let view = state
+        .engine
+        .ask(|reply| Command::Initiate(request, reply))
+        .await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Calls that are live or ended lately, newest first.
+#[utoipa::path(get, path = "/v1/calls", tag = "calls", responses((status = 200, body = Vec<CallView>)))]
+pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<CallView>>, Problem> {
+    Ok(Json(state.engine.ask(Command::Calls).await?))
+}
+
+/// One call with its history.
+#[utoipa::path(get, path = "/v1/calls/{call_id}", tag = "calls", params(("call_id" = String, Path)),
+    responses((status = 200, body = CallDetail), (status = 404, body = ProblemBody)))]
+pub(super) async fn show(
+    State(state): State<AppState>,
+    Path(call_id): Path<String>,
+) -> Result<Json<CallDetail>, Problem> {
+    Ok(Json(
+        state
+            .engine
+            .ask(|reply| Command::Call(call_id, reply))
+            .await?,
+    ))
+}
+
+/// `terminate_call`: hangs up. Answers `not_found` for a call that is not there, which is what the caller wanted.
+#[utoipa::path(delete, path = "/v1/calls/{call_id}", tag = "calls", params(("call_id" = String, Path)), responses((status = 200, body = Terminated)))]
+pub(super) async fn terminate(
+    State(state): State<AppState>,
+    Path(call_id): Path<String>,
+) -> Result<Json<Terminated>, Problem> {
+    Ok(Json(
+        state
+            .engine
+            .ask(|reply| Command::Terminate(call_id, reply))
+            .await?,
+    ))
+}
+
+/// `bridge_external_call`: joins an answered call to a conference, and answers only after the join was seen. Idempotent.
+#[utoipa::path(post, path = "/v1/bridges", tag = "calls", request_body = BridgeExternalCall,
+    responses((status = 200, body = Bridged), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 502, body = ProblemBody)))]
+pub(super) async fn bridge(
+    State(state): State<AppState>,
+    Body(request): Body<BridgeExternalCall>,
+) -> Result<Json<Bridged>, Problem> {
+    Ok(Json(
+        state
+            .engine
+            .ask(|reply| Command::Bridge(request, reply))
+            .await?,
+    ))
+}

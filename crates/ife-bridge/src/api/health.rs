@@ -1,0 +1,27 @@
+//! Liveness and readiness.
+
+use axum::{Json, extract::State, http::StatusCode};
+
+use super::{AppState, Problem};
+use crate::{handle::Command, view::Health};
+
+/// The process answers.
+#[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200)))]
+pub(super) async fn live() -> StatusCode {
+    StatusCode::OK
+}
+
+/// New calls are taken: AMI and the witness are up and the bridge does not drain. The body says which part is not.
+#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Health), (status = 503, body = Health)))]
+pub(super) async fn ready(
+    State(state): State<AppState>,
+) -> Result<(StatusCode, Json<Health>), Problem> {
+    let health = state.engine.ask(Command::Health).await?;
+    let ready = health.ami && health.witness && health.nats && !health.draining;
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
+    Ok((status, Json(health)))
+}

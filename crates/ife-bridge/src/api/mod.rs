@@ -1,0 +1,90 @@
+//! The HTTP API: routes and their OpenAPI description come from the same annotations, so neither can be without the other.
+
+mod calls;
+mod events;
+mod health;
+mod policy;
+mod problem;
+mod request;
+mod rooms;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    http::{HeaderName, HeaderValue, StatusCode, header},
+    routing::get,
+};
+use tower_http::{
+    limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
+};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+pub use problem::Problem;
+
+use crate::{
+    agents::Agents,
+    handle::EngineHandle,
+    refusal::{ErrorName, Refusal},
+};
+
+/// Longest request body, in bytes: an IFMessage.
+const BODY_LEN_MAX: usize = 1 << 20;
+/// Longest time that a request may take; the engine's own waits are shorter.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(300);
+
+/// What handlers need.
+#[derive(Debug, Clone)]
+pub struct AppState {
+    /// The engine.
+    pub engine: EngineHandle,
+    /// Who may escalate.
+    pub agents: Arc<Agents>,
+}
+
+#[derive(OpenApi)]
+#[openapi(info(
+    title = "IF.ESCALATE bridge",
+    description = "Calls human experts over SIP and joins them to an H.323 council. Errors are problem details (RFC 9457).",
+    license(name = "MIT OR Apache-2.0")
+))]
+struct Document;
+
+/// The routes, and the document that describes them.
+pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
+    let (router, document) = OpenApiRouter::with_openapi(Document::openapi())
+        .routes(routes!(calls::escalate))
+        .routes(routes!(calls::initiate, calls::list))
+        .routes(routes!(calls::show, calls::terminate))
+        .routes(routes!(calls::bridge))
+        .routes(routes!(policy::approve))
+        .routes(routes!(rooms::list, rooms::create))
+        .routes(routes!(rooms::show, rooms::end))
+        .routes(routes!(rooms::mute))
+        .routes(routes!(rooms::remove))
+        .routes(routes!(rooms::admit))
+        .routes(routes!(events::stream))
+        .routes(routes!(health::live))
+        .routes(routes!(health::ready))
+        .split_for_parts();
+    let served = document.clone();
+    let router = router
+        .route("/v1/openapi.json", get(move || async move { Json(served) }))
+        .fallback(|| async { Problem(Refusal::new(ErrorName::NotFound, "no such resource")) })
+        .with_state(state)
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::GATEWAY_TIMEOUT,
+            REQUEST_TIME_MAX,
+        ))
+        .layer(RequestBodyLimitLayer::new(BODY_LEN_MAX))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("no-store"),
+        ))
+        .layer(SetResponseHeaderLayer::if_not_present(
+            HeaderName::from_static("x-content-type-options"),
+            HeaderValue::from_static("nosniff"),
+        ));
+    (router, document)
+}

@@ -1,0 +1,79 @@
+//! Problem details (RFC 9457).
+
+use axum::{
+    Json,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::refusal::{ErrorName, Refusal};
+
+/// A refusal as a response.
+#[derive(Debug)]
+pub struct Problem(pub Refusal);
+
+/// Body of an error, `application/problem+json`.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct ProblemBody {
+    /// `urn:if-escalate:error:` and the error's name in lower case.
+    pub r#type: String,
+    /// The same for every occurrence.
+    pub title: &'static str,
+    /// HTTP status.
+    pub status: u16,
+    /// What was wrong this time.
+    pub detail: String,
+    /// Error name of the interface contract.
+    pub code: ErrorName,
+    /// Path of the field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// Gate that rejected.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gate: Option<&'static str>,
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Problem {
+        Problem(refusal)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Refusal {
+            name,
+            detail,
+            field,
+            gate,
+            retry_after_s,
+        } = self.0;
+        let code = serde_json::to_value(name)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_lowercase))
+            .unwrap_or_default();
+        let body = ProblemBody {
+            r#type: format!("urn:if-escalate:error:{}", code.replace('_', "-")),
+            title: name.title(),
+            status: name.status(),
+            detail,
+            code: name,
+            field,
+            gate,
+        };
+        let status =
+            StatusCode::from_u16(name.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
+        if let Some(seconds) = retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

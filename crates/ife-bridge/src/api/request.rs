@@ -1,0 +1,45 @@
+//! Request bodies, with errors that name the field.
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request, rejection::BytesRejection},
+};
+use serde::de::DeserializeOwned;
+
+use super::Problem;
+use crate::refusal::{ErrorName, Refusal};
+
+/// A JSON body of the expected shape.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Body<T>, Problem> {
+        let Raw(bytes) = Raw::from_request(request, state).await?;
+        let mut json = serde_json::Deserializer::from_slice(&bytes);
+        let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+            let path = error.path().to_string();
+            let refusal = Refusal::new(ErrorName::InvalidRequest, error.inner().to_string());
+            let field = (path != ".").then_some(path);
+            Refusal { field, ..refusal }
+        })?;
+        json.end()
+            .map_err(|error| Refusal::new(ErrorName::InvalidRequest, error.to_string()))?;
+        Ok(Body(value))
+    }
+}
+
+/// The body's bytes.
+pub(super) struct Raw(pub(super) Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Raw, Problem> {
+        let bytes = Bytes::from_request(request, state).await;
+        Ok(Raw(bytes.map_err(|error: BytesRejection| {
+            Refusal::new(ErrorName::InvalidRequest, error.body_text())
+        })?))
+    }
+}
