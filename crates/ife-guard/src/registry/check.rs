@@ -194,7 +194,7 @@ impl<'r> Checker<'_, 'r> {
             concurrent: self.problems.number(
                 &at.key("concurrent"),
                 raw.concurrent,
-                1..=65_535,
+                1..=1_000_000,
                 default.concurrent,
             ),
             max_call_s: self.problems.number(
