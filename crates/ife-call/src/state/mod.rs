@@ -256,6 +256,9 @@ fn attempt_failed(call: &mut Call, why: FailReason) -> State {
         next: next_expert,
         why,
     });
+    for kind in [TimerKind::Gate, TimerKind::Setup, TimerKind::Ring] {
+        call.stop_timer(kind);
+    }
     call.attempt = next;
     call.facts.verdict = None;
     call.facts

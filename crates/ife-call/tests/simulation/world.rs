@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use ife_call::{
-    Backend, Call, Cause, Direction, Input, Leg, LegView, Output, Plan, Policy, Seen, Timer,
+    Backend, Call, Cause, Direction, Input, Leg, LegView, Output, Plan, Policy, Seen, State, Timer,
     TimerKind, Verdict,
 };
 
@@ -233,6 +233,17 @@ impl World {
         let legs = self.channels.iter().map(view).collect();
         let restarted = std::mem::take(&mut self.restarted);
         self.tell(Input::Snapshot { legs, restarted });
+        // Right after a snapshot the call cannot be held to be in the council when it is not.
+        let expert = self.channels.get(&Leg::Expert(self.call.attempt()));
+        let in_council = match self.checks.backend {
+            Backend::Room => expert.is_some_and(|channel| channel.joined),
+            Backend::Mcu => expert.is_some() && self.channels.contains_key(&Leg::Council),
+        };
+        let is_connected = *self.call.state() == State::Connected;
+        self.checks.must(
+            !is_connected || in_council,
+            "connected without a leg in the council",
+        );
     }
 
     fn tell(&mut self, input: Input) {
@@ -336,7 +347,10 @@ impl World {
         let early = self.random.below(3_000);
         let late = early + self.random.below(45_000);
         if incoming {
-            return self.after(late * 2, Event::Drop(leg, 16));
+            if self.random.chance(50) {
+                self.after(late * 2, Event::Drop(leg, 16));
+            }
+            return;
         }
         match self.random.below(10) {
             0 => self.after(early, Event::Drop(leg, 17)),
@@ -350,8 +364,10 @@ impl World {
                 self.after(late, Event::Answer(leg));
             }
         }
-        // The gateway's own timer.
-        self.after(43_000, Event::Drop(leg, 0));
+        // The gateway's own timer, which it may not have.
+        if self.random.chance(50) {
+            self.after(43_000, Event::Drop(leg, 0));
+        }
     }
 
     fn answered(&mut self, leg: Leg) {
@@ -361,8 +377,11 @@ impl World {
         channel.up = true;
         self.checks.ever(leg).up = true;
         self.observe(Input::Leg(leg, Seen::Up));
-        let stay = self.random.below(200_000);
-        self.after(stay, Event::Drop(leg, 16));
+        // Half of all far sides never hang up.
+        if self.random.chance(50) {
+            let stay = self.random.below(200_000);
+            self.after(stay, Event::Drop(leg, 16));
+        }
     }
 
     fn join(&mut self, leg: Leg) {

@@ -1,0 +1,768 @@
+//! One behaviour each, named for it.
+
+// Tests pick single outputs out of many.
+#![allow(clippy::wildcard_enum_match_arm)]
+
+use ife_call::{
+    Backend, Call, Cause, Direction, EndReason, FailReason, Input, Leg, LegView, Output, Plan,
+    Policy, Reported, RetryOn, Seen, State, Timer, TimerKind, Verdict,
+};
+
+const EXPERT: Leg = Leg::Expert(0);
+const SECOND: Leg = Leg::Expert(1);
+
+/// A call and everything it has put out.
+struct Bench {
+    call: Call,
+    outputs: Vec<Output>,
+}
+
+impl Bench {
+    fn new(direction: Direction, backend: Backend, experts: usize) -> Self {
+        Self::with_policy(direction, backend, experts, Policy::default())
+    }
+
+    fn with_policy(direction: Direction, backend: Backend, experts: usize, policy: Policy) -> Self {
+        let names = ["expert-a@example", "expert-b@example", "expert-c@example"];
+        let experts = names[..experts].iter().map(|name| (*name).into()).collect();
+        Self::of(Call::new(Plan {
+            direction,
+            backend,
+            experts,
+            policy,
+        }))
+    }
+
+    fn of(call: Call) -> Self {
+        let mut bench = Bench {
+            call,
+            outputs: Vec::new(),
+        };
+        bench.drain();
+        bench
+    }
+
+    fn drain(&mut self) {
+        self.outputs
+            .extend(std::iter::from_fn(|| self.call.poll_output()));
+    }
+
+    fn give(&mut self, input: Input) -> &mut Self {
+        self.call.handle(input);
+        self.drain();
+        self
+    }
+
+    fn approve(&mut self) -> &mut Self {
+        let attempt = self.call.attempt();
+        self.give(Input::Verdict {
+            attempt,
+            verdict: Verdict::Approved,
+        })
+    }
+
+    fn refuse(&mut self, gate: u8, code: u16) -> &mut Self {
+        let verdict = Verdict::Refused {
+            gate,
+            code,
+            reason: "no".to_owned(),
+        };
+        self.give(Input::Verdict {
+            attempt: self.call.attempt(),
+            verdict,
+        })
+    }
+
+    fn see(&mut self, leg: Leg, seen: Seen) -> &mut Self {
+        self.give(Input::Leg(leg, seen))
+    }
+
+    fn gone(&mut self, leg: Leg, cause: u8) -> &mut Self {
+        self.see(leg, Seen::Gone(Cause::seen(cause)))
+    }
+
+    fn timeout(&mut self, kind: TimerKind) -> &mut Self {
+        let timer = self.timer(kind).expect("the timer was started");
+        self.give(Input::Timeout(timer))
+    }
+
+    fn timer(&self, kind: TimerKind) -> Option<Timer> {
+        self.outputs.iter().rev().find_map(|output| match output {
+            Output::StartTimer { timer, .. } if timer.kind == kind => Some(*timer),
+            _ => None,
+        })
+    }
+
+    fn snapshot(&mut self, legs: Vec<LegView>) -> &mut Self {
+        self.give(Input::Snapshot {
+            legs,
+            restarted: false,
+        })
+    }
+
+    fn state(&self) -> State {
+        self.call.state().clone()
+    }
+
+    fn count(&self, wanted: impl Fn(&Output) -> bool) -> usize {
+        self.outputs.iter().filter(|output| wanted(output)).count()
+    }
+
+    fn hangups(&self, leg: Leg) -> Vec<u8> {
+        let cause_of = |output: &Output| match output {
+            Output::Hangup { leg: of, cause } if *of == leg => Some(cause.value()),
+            _ => None,
+        };
+        self.outputs.iter().filter_map(cause_of).collect()
+    }
+
+    fn states(&self) -> Vec<&str> {
+        self.outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::StateChanged(reported) => Some(reported.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+
+    fn witnessed(&self) -> Vec<&str> {
+        self.outputs
+            .iter()
+            .filter_map(|output| match output {
+                Output::Witness { event, .. } => Some(event.as_str()),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+fn out() -> Bench {
+    Bench::new(Direction::Out, Backend::Room, 2)
+}
+
+fn connected() -> Bench {
+    let mut bench = out();
+    bench
+        .approve()
+        .see(EXPERT, Seen::There)
+        .see(EXPERT, Seen::Ringing)
+        .see(EXPERT, Seen::Up);
+    bench.give(Input::Joined(EXPERT));
+    bench
+}
+
+fn view(leg: Leg, up: bool, joined: bool) -> LegView {
+    LegView {
+        leg,
+        ringing: true,
+        up,
+        joined,
+    }
+}
+
+fn fail_expert(class: ife_call::cause::Class, cause: u8) -> State {
+    State::Failed(FailReason::Expert {
+        class,
+        cause: Cause::seen(cause),
+    })
+}
+
+#[test]
+fn an_escalation_goes_through_every_state_and_witnesses_each() {
+    let mut bench = connected();
+    bench.give(Input::UserHangup).gone(EXPERT, 16);
+    let states = [
+        "received",
+        "approved",
+        "inviting",
+        "ringing",
+        "answered",
+        "bridging",
+        "connected",
+        "ending",
+        "ended",
+    ];
+    assert_eq!(bench.states(), states);
+    let events = [
+        "ESCALATE",
+        "APPROVED",
+        "INVITE",
+        "RINGING",
+        "CONNECTED",
+        "TRYING",
+        "COUNCIL_JOIN",
+        "BYE",
+        "COUNCIL_LEAVE",
+        "TERMINATED",
+    ];
+    assert_eq!(bench.witnessed(), events);
+    assert_eq!(bench.state(), State::Ended(EndReason::UserHangup));
+}
+
+#[test]
+fn no_call_is_made_before_the_gate_approves() {
+    let mut bench = out();
+    assert_eq!(
+        bench.count(|output| matches!(output, Output::Originate { .. })),
+        0
+    );
+    bench.approve();
+    assert_eq!(
+        bench.count(|output| matches!(output, Output::Originate { .. })),
+        1
+    );
+}
+
+#[test]
+fn a_refusal_by_the_gate_makes_no_call() {
+    let mut bench = out();
+    bench.refuse(4, 403);
+    assert_eq!(
+        bench.count(|output| matches!(output, Output::Originate { .. } | Output::Hangup { .. })),
+        0
+    );
+    let State::Failed(reason) = bench.state() else {
+        panic!("{:?}", bench.state())
+    };
+    assert_eq!(
+        (reason.sip(), reason.contract_name()),
+        (403, Some("POLICY_REJECTED"))
+    );
+    assert!(bench.witnessed().contains(&"REJECTED"));
+}
+
+#[test]
+fn a_refusal_for_quota_counts_as_busy_and_leads_to_the_next_expert() {
+    let mut bench = out();
+    bench.refuse(10, 486);
+    assert_eq!((bench.state(), bench.call.attempt()), (State::Received, 1));
+    assert_eq!(
+        bench.count(|output| matches!(output, Output::AskGate { attempt: 1, .. })),
+        1
+    );
+}
+
+#[test]
+fn a_refused_signature_has_its_own_name() {
+    let mut bench = out();
+    bench.refuse(7, 438);
+    let State::Failed(reason) = bench.state() else {
+        panic!("{:?}", bench.state())
+    };
+    assert_eq!(reason.contract_name(), Some("INVALID_SIGNATURE"));
+}
+
+#[test]
+fn each_way_of_not_having_an_expert_leads_to_the_next() {
+    type Way = fn(&mut Bench);
+    let ways: [(&str, Way); 6] = [
+        ("busy", |bench| {
+            bench.gone(EXPERT, 17);
+        }),
+        ("declined", |bench| {
+            bench.gone(EXPERT, 21);
+        }),
+        ("not registered", |bench| {
+            bench.gone(EXPERT, 20);
+        }),
+        ("no cause", |bench| {
+            bench.gone(EXPERT, 0);
+        }),
+        ("never rang", |bench| {
+            bench.timeout(TimerKind::Setup);
+        }),
+        ("never answered", |bench| {
+            bench.see(EXPERT, Seen::Ringing).timeout(TimerKind::Ring);
+        }),
+    ];
+    for (way, happen) in ways {
+        let mut bench = out();
+        bench.approve().see(EXPERT, Seen::There);
+        happen(&mut bench);
+        assert_eq!(
+            (bench.state(), bench.call.attempt()),
+            (State::Received, 1),
+            "{way}"
+        );
+        assert_eq!(
+            bench.count(|output| matches!(output, Output::TryNextExpert { .. })),
+            1,
+            "{way}"
+        );
+    }
+}
+
+#[test]
+fn the_next_expert_has_the_whole_time_again() {
+    for seen in [Seen::There, Seen::Ringing] {
+        let mut bench = out();
+        bench.approve().see(EXPERT, seen);
+        bench.timeout(if seen == Seen::There {
+            TimerKind::Setup
+        } else {
+            TimerKind::Ring
+        });
+        bench.approve().see(SECOND, Seen::Ringing);
+        assert_eq!(bench.state(), State::Ringing);
+        bench.see(SECOND, Seen::Up).give(Input::Joined(SECOND));
+        assert_eq!(bench.state(), State::Connected);
+    }
+}
+
+#[test]
+fn policy_can_forbid_the_next_expert() {
+    let retry = RetryOn {
+        busy: false,
+        no_answer: false,
+        declined: false,
+        unreachable: false,
+        refused: false,
+    };
+    for cause in [17, 19, 21, 3, 0, 42] {
+        let policy = Policy {
+            retry,
+            ..Policy::default()
+        };
+        let mut bench = Bench::with_policy(Direction::Out, Backend::Room, 2, policy);
+        bench.approve().see(EXPERT, Seen::There).gone(EXPERT, cause);
+        assert_eq!(bench.call.attempt(), 0);
+        assert!(
+            matches!(bench.state(), State::Failed(FailReason::Expert { .. })),
+            "cause {cause}"
+        );
+    }
+}
+
+#[test]
+fn the_last_expert_gives_the_reason_of_the_failure() {
+    let mut bench = out();
+    bench.approve().gone(EXPERT, 21).approve().gone(SECOND, 17);
+    assert_eq!(bench.state(), fail_expert(ife_call::cause::Class::Busy, 17));
+}
+
+#[test]
+fn an_expert_who_is_given_up_is_hung_up_at_once_with_a_cause_that_is_no_global_failure() {
+    let mut bench = out();
+    bench
+        .approve()
+        .see(EXPERT, Seen::Ringing)
+        .timeout(TimerKind::Ring);
+    assert_eq!(bench.hangups(EXPERT), [19]);
+}
+
+#[test]
+fn an_expert_who_answers_after_being_given_up_is_hung_up() {
+    let mut bench = out();
+    bench
+        .approve()
+        .see(EXPERT, Seen::Ringing)
+        .timeout(TimerKind::Ring)
+        .approve();
+    bench.see(EXPERT, Seen::Up);
+    assert_eq!(bench.hangups(EXPERT), [19, 16]);
+    assert_eq!(bench.call.attempt(), 1);
+    assert_ne!(bench.state(), State::Answered);
+}
+
+#[test]
+fn a_user_who_hangs_up_gets_no_further_expert() {
+    let mut bench = out();
+    bench
+        .approve()
+        .see(EXPERT, Seen::Ringing)
+        .give(Input::UserHangup)
+        .gone(EXPERT, 17);
+    assert_eq!(bench.state(), State::Ended(EndReason::UserHangup));
+    assert_eq!(bench.hangups(EXPERT), [31]);
+}
+
+#[test]
+fn what_is_seen_of_a_leg_may_come_in_any_order() {
+    let seen = [
+        Input::Leg(EXPERT, Seen::There),
+        Input::Leg(EXPERT, Seen::Ringing),
+        Input::Leg(EXPERT, Seen::Up),
+        Input::Joined(EXPERT),
+    ];
+    for order in permutations(4) {
+        let mut bench = out();
+        bench.approve();
+        for at in &order {
+            bench.give(seen[*at].clone());
+        }
+        assert_eq!(bench.state(), State::Connected, "{order:?}");
+        let joins = bench.count(|output| matches!(output, Output::JoinCouncil(_)));
+        assert!(joins <= 1, "{order:?}");
+        assert!(bench.hangups(EXPERT).is_empty(), "{order:?}");
+    }
+}
+
+fn permutations(of: usize) -> Vec<Vec<usize>> {
+    if of == 0 {
+        return vec![Vec::new()];
+    }
+    let insert = |rest: Vec<usize>| {
+        (0..of).map(move |at| {
+            let mut order = rest.clone();
+            order.insert(at, of - 1);
+            order
+        })
+    };
+    permutations(of - 1).into_iter().flat_map(insert).collect()
+}
+
+#[test]
+fn success_of_the_order_to_call_is_not_an_answer() {
+    // `OriginateResponse: Success` comes before the channel is up; the shell gives it as `There` at most.
+    let mut bench = out();
+    bench.approve().see(EXPERT, Seen::There);
+    assert_eq!(bench.state(), State::Inviting);
+}
+
+#[test]
+fn a_leg_that_never_came_to_be_ends_the_attempt_without_any_channel_event() {
+    let mut bench = Bench::new(Direction::Out, Backend::Room, 1);
+    bench.approve().gone(EXPERT, 0);
+    assert_eq!(
+        bench.state(),
+        fail_expert(ife_call::cause::Class::Unknown, 0)
+    );
+    assert!(bench.hangups(EXPERT).is_empty());
+}
+
+#[test]
+fn cause_111_is_not_a_refusal_by_the_expert() {
+    let mut bench = Bench::new(Direction::Out, Backend::Room, 1);
+    bench.approve().see(EXPERT, Seen::There).gone(EXPERT, 111);
+    assert_eq!(
+        bench.state(),
+        fail_expert(ife_call::cause::Class::Unknown, 111)
+    );
+}
+
+#[test]
+fn a_later_report_adds_the_cause_that_the_first_did_not_know() {
+    let mut bench = connected();
+    bench.gone(EXPERT, 0).gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Ended(EndReason::ExpertLeft));
+}
+
+#[test]
+fn an_expert_who_leaves_is_told_from_one_who_is_removed() {
+    for leaving_first in [true, false] {
+        let mut bench = connected();
+        if leaving_first {
+            bench.see(EXPERT, Seen::Leaving);
+        }
+        bench.give(Input::Left(EXPERT));
+        if !leaving_first {
+            bench.see(EXPERT, Seen::Leaving);
+        }
+        bench.gone(EXPERT, 16);
+        assert_eq!(bench.state(), State::Ended(EndReason::ExpertLeft));
+    }
+    let mut bench = connected();
+    bench.give(Input::Left(EXPERT)).gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Ended(EndReason::CouncilLeft));
+    assert_eq!(bench.hangups(EXPERT), [16]);
+}
+
+#[test]
+fn an_expert_gone_before_the_council_is_joined_is_a_failure() {
+    let mut bench = out();
+    bench.approve().see(EXPERT, Seen::Up).gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Failed(FailReason::ExpertLeftEarly));
+}
+
+#[test]
+fn a_council_that_cannot_be_joined_is_undone_by_a_compensating_hangup() {
+    let mut bench = out();
+    bench
+        .approve()
+        .see(EXPERT, Seen::Up)
+        .timeout(TimerKind::Join);
+    assert_eq!(bench.state(), State::Ending);
+    assert_eq!(bench.hangups(EXPERT), [16]);
+    bench.gone(EXPERT, 16);
+    let reason = FailReason::CouncilTimeout;
+    assert_eq!(reason.contract_name(), Some("H323_BRIDGE_FAILED"));
+    assert_eq!(bench.state(), State::Failed(reason));
+}
+
+#[test]
+fn a_hangup_is_ordered_again_until_the_leg_is_gone() {
+    let mut bench = connected();
+    bench
+        .give(Input::UserHangup)
+        .timeout(TimerKind::Hangup)
+        .timeout(TimerKind::Hangup);
+    assert_eq!(bench.hangups(EXPERT).len(), 3);
+    bench.gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Ended(EndReason::UserHangup));
+}
+
+#[test]
+fn a_call_whose_leg_is_never_seen_gone_does_not_claim_to_have_ended() {
+    let mut bench = connected();
+    bench.give(Input::UserHangup);
+    for _ in 0..Policy::default().hangup_tries {
+        bench.timeout(TimerKind::Hangup);
+    }
+    assert_eq!(bench.state(), State::Failed(FailReason::HangupUnconfirmed));
+}
+
+#[test]
+fn a_leg_that_shows_itself_after_the_end_is_hung_up() {
+    let mut bench = connected();
+    bench.give(Input::UserHangup).gone(EXPERT, 16);
+    let before = bench.hangups(EXPERT).len();
+    bench
+        .see(EXPERT, Seen::Up)
+        .snapshot(vec![view(EXPERT, true, true)]);
+    assert_eq!(bench.hangups(EXPERT).len(), before + 2);
+    assert!(bench.call.is_final());
+}
+
+#[test]
+fn out_of_sight_is_unknown_and_comes_back_as_it_was() {
+    let mut bench = connected();
+    bench.give(Input::LinkDown);
+    assert_eq!(bench.call.reported(), Reported::Unknown(State::Connected));
+    assert_eq!(bench.call.reported().as_str(), "unknown");
+    bench.snapshot(vec![view(EXPERT, true, true)]);
+    assert_eq!(bench.call.reported(), Reported::Known(State::Connected));
+    assert!(bench.hangups(EXPERT).is_empty());
+}
+
+#[test]
+fn a_leg_missing_from_a_snapshot_has_ended_unseen() {
+    let mut bench = connected();
+    bench.give(Input::LinkDown).snapshot(Vec::new());
+    assert_eq!(bench.state(), State::Ended(EndReason::Unseen));
+}
+
+#[test]
+fn a_leg_that_was_only_ordered_is_not_gone_because_a_snapshot_lacks_it() {
+    let mut bench = out();
+    bench.approve().snapshot(Vec::new());
+    assert_eq!(bench.state(), State::Approved);
+    bench.see(EXPERT, Seen::Ringing);
+    assert_eq!(bench.state(), State::Ringing);
+}
+
+#[test]
+fn a_restart_of_the_gateway_fails_the_call_with_that_reason() {
+    let mut bench = connected();
+    bench.give(Input::LinkDown).give(Input::Snapshot {
+        legs: Vec::new(),
+        restarted: true,
+    });
+    assert_eq!(bench.state(), State::Failed(FailReason::GatewayRestarted));
+}
+
+#[test]
+fn a_gateway_that_stays_away_fails_the_call() {
+    let mut bench = connected();
+    bench.give(Input::LinkDown).timeout(TimerKind::Link);
+    assert_eq!(bench.state(), State::Failed(FailReason::GatewayLost));
+    // It was only its voice that was gone.
+    bench.snapshot(vec![view(EXPERT, true, true)]);
+    assert_eq!(bench.hangups(EXPERT), [16, 16]);
+}
+
+#[test]
+fn timers_of_calling_decide_nothing_while_the_gateway_is_out_of_sight() {
+    let mut bench = out();
+    bench
+        .approve()
+        .see(EXPERT, Seen::Ringing)
+        .give(Input::LinkDown)
+        .timeout(TimerKind::Ring);
+    assert_eq!(bench.state(), State::Ringing);
+    bench.snapshot(vec![view(EXPERT, true, false)]);
+    assert_eq!(bench.state(), State::Bridging);
+}
+
+#[test]
+fn a_stale_timer_is_ignored() {
+    let mut bench = out();
+    let gate = bench
+        .timer(TimerKind::Gate)
+        .expect("the gate is waited for");
+    bench.approve().give(Input::Timeout(gate));
+    assert_eq!(bench.state(), State::Approved);
+}
+
+#[test]
+fn an_mcu_is_joined_when_its_leg_answers() {
+    let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
+    bench.approve().see(EXPERT, Seen::Up);
+    assert_eq!(
+        bench.count(|output| *output == Output::JoinCouncil(EXPERT)),
+        1
+    );
+    bench.see(Leg::Council, Seen::Ringing);
+    assert_eq!(bench.state(), State::Bridging);
+    bench.see(Leg::Council, Seen::Up);
+    assert_eq!(bench.state(), State::Connected);
+    bench.gone(Leg::Council, 16);
+    assert_eq!(bench.hangups(EXPERT), [16]);
+    bench.gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Ended(EndReason::CouncilLeft));
+    assert!(
+        bench
+            .witnessed()
+            .ends_with(&["COUNCIL_LEAVE", "H323_RELEASED", "TERMINATED"])
+    );
+}
+
+#[test]
+fn an_mcu_that_refuses_undoes_the_answered_leg() {
+    let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(EXPERT, Seen::Up)
+        .gone(Leg::Council, 34)
+        .gone(EXPERT, 16);
+    assert_eq!(bench.hangups(EXPERT), [16]);
+    assert!(matches!(
+        bench.state(),
+        State::Failed(FailReason::Council { .. })
+    ));
+}
+
+#[test]
+fn an_incoming_call_is_answered_and_joined_to_the_room() {
+    let mut bench = Bench::new(Direction::In, Backend::Room, 1);
+    bench.approve();
+    assert_eq!(bench.count(|output| *output == Output::Answer(EXPERT)), 1);
+    bench.see(EXPERT, Seen::Up);
+    assert_eq!(
+        bench.count(|output| *output == Output::JoinCouncil(EXPERT)),
+        1
+    );
+    bench.give(Input::Joined(EXPERT));
+    assert_eq!(bench.state(), State::Connected);
+}
+
+#[test]
+fn an_incoming_call_is_answered_only_after_the_mcu_has() {
+    let mut bench = Bench::new(Direction::In, Backend::Mcu, 1);
+    bench.approve().see(Leg::Council, Seen::Ringing);
+    assert_eq!(bench.count(|output| *output == Output::Answer(EXPERT)), 0);
+    bench.see(Leg::Council, Seen::Up);
+    assert_eq!(bench.count(|output| *output == Output::Answer(EXPERT)), 1);
+    assert_eq!(bench.state(), State::Bridging);
+    bench.see(EXPERT, Seen::Up);
+    assert_eq!(bench.state(), State::Connected);
+}
+
+#[test]
+fn an_incoming_call_that_is_refused_is_hung_up_with_the_code_of_the_gate() {
+    let mut bench = Bench::new(Direction::In, Backend::Room, 1);
+    bench.refuse(4, 403);
+    assert_eq!(bench.hangups(EXPERT), [21]);
+    bench.gone(EXPERT, 21);
+    assert!(matches!(
+        bench.state(),
+        State::Failed(FailReason::Refused { gate: 4, .. })
+    ));
+}
+
+#[test]
+fn an_incoming_call_gets_the_cause_of_the_mcu() {
+    for (seen, set) in [
+        (17, 17),
+        (20, 3),
+        (34, 42),
+        (0, 42),
+        (111, 42),
+        (16, 42),
+        (58, 58),
+    ] {
+        let mut bench = Bench::new(Direction::In, Backend::Mcu, 1);
+        bench
+            .approve()
+            .see(Leg::Council, Seen::There)
+            .gone(Leg::Council, seen);
+        assert_eq!(bench.hangups(EXPERT), [set], "cause {seen}");
+    }
+}
+
+#[test]
+fn a_caller_who_gives_up_ends_the_call() {
+    let mut bench = Bench::new(Direction::In, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(Leg::Council, Seen::Ringing)
+        .gone(EXPERT, 0);
+    assert_eq!(bench.hangups(Leg::Council), [31]);
+    bench.gone(Leg::Council, 16);
+    assert_eq!(bench.state(), State::Ended(EndReason::ExpertLeft));
+}
+
+#[test]
+fn a_call_taken_over_is_unknown_until_the_gateway_shows_it() {
+    let plan = Plan {
+        direction: Direction::Out,
+        backend: Backend::Room,
+        experts: vec!["expert-a@example".into()],
+        policy: Policy::default(),
+    };
+    let mut bench = Bench::of(Call::adopt(plan, 0));
+    assert_eq!(bench.call.reported().as_str(), "unknown");
+    bench.snapshot(vec![view(EXPERT, true, true)]);
+    assert_eq!(bench.call.reported(), Reported::Known(State::Connected));
+    let orders = |output: &Output| {
+        matches!(
+            output,
+            Output::AskGate { .. }
+                | Output::Originate { .. }
+                | Output::JoinCouncil(_)
+                | Output::Hangup { .. }
+        )
+    };
+    assert_eq!(bench.count(orders), 0);
+}
+
+#[test]
+fn a_call_taken_over_whose_leg_is_gone_ends() {
+    let plan = Plan {
+        direction: Direction::Out,
+        backend: Backend::Room,
+        experts: vec!["expert-a@example".into()],
+        policy: Policy::default(),
+    };
+    let mut bench = Bench::of(Call::adopt(plan, 0));
+    bench.snapshot(Vec::new());
+    assert!(bench.call.is_final());
+    assert_eq!(
+        bench.count(|output| matches!(output, Output::Originate { .. })),
+        0
+    );
+}
+
+#[test]
+fn without_a_gateway_no_call_is_begun() {
+    let mut bench = out();
+    bench.give(Input::LinkDown).approve();
+    assert_eq!(bench.state(), State::Failed(FailReason::GatewayDown));
+    assert_eq!(
+        bench.count(|output| matches!(output, Output::Originate { .. })),
+        0
+    );
+}
+
+#[test]
+fn a_plan_without_experts_fails_at_once() {
+    let bench = Bench::new(Direction::Out, Backend::Room, 0);
+    assert_eq!(bench.state(), State::Failed(FailReason::NoExpert));
+}
+
+#[test]
+fn the_longest_call_is_ended() {
+    let mut bench = connected();
+    bench.timeout(TimerKind::Call).gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Ended(EndReason::TooLong));
+}
