@@ -17,10 +17,10 @@ Exit codes:
 #[command(name = "ifectl", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     /// Answer in JSON on stdout, for programs. Failures stay text on stderr.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
     /// No progress bar and no remarks.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub quiet: bool,
     /// What to do.
     #[command(subcommand)]
@@ -87,7 +87,7 @@ pub struct SignArgs {
     /// Hazard.
     #[arg(long)]
     pub hazard: Hazard,
-    /// Trace id; with several calls it must hold {n}, the number of the call. Default: a random UUID for each call.
+    /// Trace id; with several calls it must hold %n, the number of the call. Default: a random UUID for each call.
     #[arg(long, value_name = "ID")]
     pub trace_id: Option<String>,
     /// When it is signed, Unix seconds. Default: the clock.
@@ -96,7 +96,7 @@ pub struct SignArgs {
     /// What to cover: base, then cid and sdp. Default: base, and what --call-id and --body give.
     #[arg(long, value_name = "PARTS")]
     pub cover: Option<Covered>,
-    /// Call-ID of the call; {n} stands for the number of the call.
+    /// Call-ID of the call; %n stands for the number of the call.
     #[arg(long, value_name = "ID")]
     pub call_id: Option<String>,
     /// File with the body of the INVITE, byte for byte as it will be sent.

@@ -92,8 +92,8 @@ fn refuse(errors: &RegistryErrors, out: &mut Output) -> Result<(), Failure> {
     }
     let count = errors.errors.len() + errors.more;
     out.line(format!(
-        "{count} {}: the gate would not start with this registry",
-        if count == 1 { "error" } else { "errors" }
+        "{}: the gate would not start with this registry",
+        text::counted(count as u64, "error", "errors")
     ))
 }
 
@@ -111,11 +111,11 @@ fn report(file: &Path, registry: &Registry, out: &mut Output) -> Result<(), Fail
         }));
     }
     out.line(format!(
-        "{}: valid: {} experts ({active} active), {} councils, {} hazards, signatures good for {} s",
+        "{}: valid: {} ({active} active), {}, {}, signatures good for {} s",
         file.display(),
-        registry.experts.len(),
-        registry.councils.len(),
-        registry.hazards.len(),
+        text::counted(registry.experts.len() as u64, "expert", "experts"),
+        text::counted(registry.councils.len() as u64, "council", "councils"),
+        text::counted(registry.hazards.len() as u64, "hazard", "hazards"),
         registry.freshness_s,
     ))?;
     warnings

@@ -37,14 +37,14 @@ pub(crate) fn run(args: &SignArgs, out: &mut Output) -> Result<Outcome, Failure>
 
 fn check(args: &SignArgs) -> Result<(), Failure> {
     let several = args.count > 1;
-    if several && args.trace_id.as_ref().is_some_and(|id| !id.contains("{n}")) {
+    if several && args.trace_id.as_ref().is_some_and(|id| !id.contains("%n")) {
         return Err(Failure::usage(
-            "--trace-id: several calls need several trace ids; put {n} into it, or leave it out",
+            "--trace-id: several calls need several trace ids; put %n into it, or leave it out",
         ));
     }
-    if several && args.call_id.as_ref().is_some_and(|id| !id.contains("{n}")) {
+    if several && args.call_id.as_ref().is_some_and(|id| !id.contains("%n")) {
         return Err(Failure::usage(
-            "--call-id: several calls need several Call-IDs; put {n} into it",
+            "--call-id: several calls need several Call-IDs; put %n into it",
         ));
     }
     Ok(())
@@ -95,7 +95,7 @@ impl Job<'_> {
     fn trace_id(&self, offset: u64) -> Result<TraceId, Failure> {
         match &self.args.trace_id {
             Some(template) => template
-                .replace("{n}", &self.number(offset))
+                .replace("%n", &self.number(offset))
                 .parse()
                 .map_err(|error| Failure::usage(format!("--trace-id: {error}"))),
             None => random_trace_id(),
@@ -113,7 +113,7 @@ impl Job<'_> {
         let call_id = args
             .call_id
             .as_ref()
-            .map(|template| template.replace("{n}", &self.number(offset)))
+            .map(|template| template.replace("%n", &self.number(offset)))
             .unwrap_or_default();
         let header = sign::sign(
             key,

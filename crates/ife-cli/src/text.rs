@@ -109,6 +109,11 @@ pub(crate) fn grouped(number: u64) -> String {
     out
 }
 
+/// `1 expert`, `2 experts`, `12,345 experts`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count), if count == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -11,7 +11,7 @@ fn a_valid_registry_is_summed_up() {
     place
         .run(&["registry", "check", "registry.yaml"])
         .with(0)
-        .says(&["registry.yaml: valid: 1 experts (1 active), 1 councils, 2 hazards"]);
+        .says(&["registry.yaml: valid: 1 expert (1 active), 1 council, 2 hazards"]);
     let report = place
         .run(&["registry", "check", "registry.yaml", "--json"])
         .with(0)

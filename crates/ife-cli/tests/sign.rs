@@ -129,9 +129,9 @@ fn lines_for_sipp_hold_the_signature_in_parts() {
         "--rate",
         "2",
         "--trace-id",
-        "load-trace-{n}",
+        "load-trace-%n",
         "--call-id",
-        "{n}.load@host",
+        "%n.load@host",
     ];
     let run = signed(&place, &more).with(0);
     let lines: Vec<Vec<&str>> = run
@@ -201,8 +201,8 @@ fn what_cannot_be_signed_is_a_usage_error() {
         (["--cover", "base,cid"].as_slice(), "--call-id"),
         (&["--cover", "base,sdp"], "--body"),
         (&["--cover", "cid"], "--cover"),
-        (&["--count", "2", "--trace-id", "a2f9c3b8d1e5"], "{n}"),
-        (&["--count", "2", "--call-id", "c1"], "{n}"),
+        (&["--count", "2", "--trace-id", "a2f9c3b8d1e5"], "%n"),
+        (&["--count", "2", "--call-id", "c1"], "%n"),
         (&["--trace-id", "short"], "--trace-id"),
         (&["--call-id", "a b"], "Call-ID"),
         (&["--iat", "1000000000000"], "iat"),

@@ -2,7 +2,14 @@
 
 mod common;
 
-use std::{fs, process::Command};
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    process::{Child, Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use common::{ORIGIN, Place, Run, TRACE};
 
@@ -288,6 +295,51 @@ fn the_tail_is_printed_a_line_an_entry() {
             .count(),
         300
     );
+}
+
+/// A child that would run for ever; ended with the test, however that ends.
+struct Following(Child);
+
+impl Drop for Following {
+    fn drop(&mut self) {
+        _ = self.0.kill();
+        _ = self.0.wait();
+    }
+}
+
+#[test]
+fn a_growing_log_is_followed() {
+    let place = Place::new("tail-follow");
+    place.log(300);
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ifectl"));
+    let follow = [
+        "witness", "tail", "--follow", "-n", "1", "--log", "log", "--vkey", "vkey",
+    ];
+    let mut child = Following(
+        command
+            .current_dir(&place.root)
+            .args(follow)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("ifectl runs"),
+    );
+    let (send, lines) = mpsc::channel();
+    let stdout = BufReader::new(child.0.stdout.take().expect("a pipe"));
+    thread::spawn(move || {
+        stdout
+            .lines()
+            .map_while(Result::ok)
+            .try_for_each(|line| send.send(line))
+    });
+    let mut expect = |index: u64| {
+        let line = lines
+            .recv_timeout(Duration::from_secs(60))
+            .expect("another line");
+        assert!(line.starts_with(&format!("#{index} ")), "{line}");
+    };
+    expect(299);
+    place.log(520);
+    (300..520).for_each(&mut expect);
 }
 
 #[test]

@@ -6,6 +6,8 @@
 //!   0.104021  #5       |<------------------- 180 Ringing --------------------|   RINGING
 //! ```
 
+use std::collections::HashMap;
+
 use ife_message::Aor;
 
 use super::entry::Seen;
@@ -22,6 +24,7 @@ pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
     let Some(first) = seen.first() else {
         return Vec::new();
     };
+    let calls = calls(seen);
     let mut lines = title(seen);
     lines.push(String::new());
     lines.push(format!("{:18}{}", "", heads()).trim_end().to_owned());
@@ -35,7 +38,10 @@ pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
         let seconds = entry.time_ns().saturating_sub(first.time_ns()) as f64 / 1e9;
         let time = format!("{seconds:.6}");
         let place = format!("#{}", entry.index);
-        for (number, (ladder, remark)) in rungs(entry, seen).into_iter().enumerate() {
+        for (number, (ladder, remark)) in rungs(entry, calls.get(&entry.text("call_id")))
+            .into_iter()
+            .enumerate()
+        {
             let (time, place) = if number == 0 {
                 (time.as_str(), place.as_str())
             } else {
@@ -68,16 +74,41 @@ fn title(seen: &[Seen]) -> Vec<String> {
         .collect()
 }
 
+/// What the other entries of a call tell about it.
+#[derive(Default)]
+struct Call {
+    /// Who called, by address of record.
+    caller: Option<Aor>,
+    /// Whether the INVITE has an entry beside that of the decision.
+    has_invite: bool,
+}
+
+/// The calls in the story, by Call-ID.
+fn calls(seen: &[Seen]) -> HashMap<String, Call> {
+    let mut calls: HashMap<String, Call> = HashMap::new();
+    for entry in seen {
+        let event = entry.event();
+        if matches!(event.as_str(), "INVITE" | "APPROVED" | "REJECTED") {
+            let call = calls.entry(entry.text("call_id")).or_default();
+            call.caller = call.caller.or_else(|| from(entry));
+            call.has_invite |= event == "INVITE";
+        }
+    }
+    calls
+}
+
+fn from(entry: &Seen) -> Option<Aor> {
+    Aor::parse(entry.text("from").as_bytes()).ok()
+}
+
 /// One entry's rungs and the remark beside each.
-fn rungs(entry: &Seen, seen: &[Seen]) -> Vec<(String, String)> {
+fn rungs(entry: &Seen, call: Option<&Call>) -> Vec<(String, String)> {
     let event = entry.event();
     let status = entry.status();
     let remark = entry.text("detail");
-    let sender = if is_from_caller(entry, seen) {
-        CALLER
-    } else {
-        CALLEE
-    };
+    // Of whom nothing is known, the caller speaks.
+    let other_side = matches!((call.and_then(|call| call.caller), from(entry)), (Some(caller), Some(from)) if caller != from);
+    let sender = if other_side { CALLEE } else { CALLER };
     let receiver = if sender == CALLER { CALLEE } else { CALLER };
     let one = |ladder: String, remark: String| vec![(ladder, remark)];
     match event.as_str() {
@@ -90,12 +121,12 @@ fn rungs(entry: &Seen, seen: &[Seen]) -> Vec<(String, String)> {
                 .filter(|kid| !kid.is_empty())
                 .map(|kid| format!("signed by {kid}"));
             one(
-                decision(entry, seen),
+                decision(call),
                 join(["APPROVED".to_owned(), signed.unwrap_or_default(), remark]),
             )
         }
         "REJECTED" => vec![
-            (decision(entry, seen), entry.text("peer")),
+            (decision(call), entry.text("peer")),
             (
                 arrow(GATE, CALLER, &status),
                 join([format!("REJECTED at gate {}", entry.text("gate")), remark]),
@@ -129,30 +160,12 @@ fn rungs(entry: &Seen, seen: &[Seen]) -> Vec<(String, String)> {
     }
 }
 
-/// The INVITE that a decision is about, unless it has an entry of its own; the gate otherwise.
-fn decision(entry: &Seen, seen: &[Seen]) -> String {
-    let call_id = entry.text("call_id");
-    let has_invite = seen
-        .iter()
-        .any(|other| other.event() == "INVITE" && other.text("call_id") == call_id);
-    if has_invite {
+/// The INVITE that a decision is about, unless it has an entry of its own.
+fn decision(call: Option<&Call>) -> String {
+    if call.is_some_and(|call| call.has_invite) {
         lanes()
     } else {
         arrow(CALLER, GATE, "INVITE")
-    }
-}
-
-/// Whether the request came from the side that called. A side is known by its address of record.
-fn is_from_caller(entry: &Seen, seen: &[Seen]) -> bool {
-    let call_id = entry.text("call_id");
-    let aor = |entry: &Seen, member: &str| Aor::parse(entry.text(member).as_bytes()).ok();
-    let call = seen.iter().find(|other| {
-        other.text("call_id") == call_id
-            && matches!(other.event().as_str(), "INVITE" | "APPROVED" | "REJECTED")
-    });
-    match (call.and_then(|call| aor(call, "from")), aor(entry, "from")) {
-        (Some(caller), Some(from)) => caller == from,
-        _ => true,
     }
 }
 

@@ -121,11 +121,10 @@ fn print(report: &Report, seconds: f64, since: usize, out: &mut Output) -> Resul
     }
     out.line(format!("log        {}", report.origin))?;
     out.line(format!(
-        "entries    {} ({} bytes) by {} {}",
+        "entries    {} ({} bytes) by {}",
         text::grouped(report.size),
         text::grouped(report.entry_bytes),
-        report.producers,
-        plural(report.producers, "producer", "producers"),
+        text::counted(report.producers, "producer", "producers"),
     ))?;
     out.line(format!("root       {root}"))?;
     for signature in &report.signatures {
@@ -134,9 +133,9 @@ fn print(report: &Report, seconds: f64, since: usize, out: &mut Output) -> Resul
     match report.gaps {
         0 => out.line("missing    nothing: every producer's sequence numbers run on")?,
         gaps => out.line(format!(
-            "missing    {} events, reported by {gaps} GAP {}",
-            text::grouped(report.lost),
-            plural(gaps, "entry", "entries")
+            "missing    {}, reported by {}",
+            text::counted(report.lost, "event", "events"),
+            text::counted(gaps, "GAP entry", "GAP entries")
         ))?,
     }
     for name in &report.strays.named {
@@ -150,10 +149,6 @@ fn print(report: &Report, seconds: f64, since: usize, out: &mut Output) -> Resul
     out.line(format!(
         "verified   every signature, hash, entry and sequence number in {seconds:.1} s{history}"
     ))
-}
-
-fn plural(count: u64, one: &'static str, many: &'static str) -> &'static str {
-    if count == 1 { one } else { many }
 }
 
 /// `name, at 2026-01-01T00:00:00Z`.

@@ -110,7 +110,13 @@ impl Place {
         let note = head
             .sign(&log_key, Some((&cosigner, 1_767_225_600)))
             .expect("signable");
-        self.file("log/checkpoint", note);
+        // In one step, as the writer does: someone may be following.
+        self.file("log/checkpoint.new", note);
+        fs::rename(
+            self.root.join("log/checkpoint.new"),
+            self.root.join("log/checkpoint"),
+        )
+        .expect("renamed");
         self.file(
             "vkey",
             format!("{}\n{}\n", log_key.verifier(), cosigner.verifier()),
