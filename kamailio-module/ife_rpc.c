@@ -178,6 +178,29 @@ static void explain_header(ife_header *header, const str *value)
 	header->count = 1;
 }
 
+/* What every made-up INVITE has in common. */
+static void explain_request(ife_message *in, int transport)
+{
+	memset(in, 0, sizeof(*in));
+	in->struct_size = sizeof(*in);
+	in->transport = (uint32_t)transport;
+	in->peer_port = 5060;
+	in->method.ptr = "INVITE";
+	in->method.len = 6;
+	in->from_tag.ptr = "explain";
+	in->from_tag.len = 7;
+	in->cseq = 1;
+}
+
+/* An optional parameter that was not given comes empty or untouched, depending on the RPC transport. */
+static void use_default(str *value, char *text)
+{
+	if(value->s == NULL || value->len <= 0) {
+		value->s = text;
+		value->len = (int)strlen(text);
+	}
+}
+
 static const char *rpc_explain_doc[] = {
 		"Every gate's answer for a call that is not made: hazard trace_id signature caller callee"
 		" [peer_ip [transport [call_id]]]; - for an absent header",
@@ -185,9 +208,9 @@ static const char *rpc_explain_doc[] = {
 static void rpc_explain(rpc_t *rpc, void *ctx)
 {
 	str hazard, trace_id, signature, caller, callee;
-	str peer = str_init("127.0.0.1");
-	str transport = str_init("udp");
-	str call_id = str_init("explain");
+	str peer = STR_NULL;
+	str transport = STR_NULL;
+	str call_id = STR_NULL;
 	ife_message in;
 	ife_error err = {{0}};
 	ife_result result;
@@ -197,26 +220,21 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 
 	if(rpc->scan(ctx, "SSSSS*SSS", &hazard, &trace_id, &signature, &caller, &callee, &peer, &transport, &call_id) < 5)
 		return; /* scan has set the fault */
+	use_default(&peer, "127.0.0.1");
+	use_default(&transport, "udp");
+	use_default(&call_id, "explain");
 	proto = transport_by_name(&transport);
 	if(proto < 0) {
 		rpc->fault(ctx, 400, "transport is udp, tcp, tls, sctp, ws or wss");
 		return;
 	}
 
-	memset(&in, 0, sizeof(in));
-	in.struct_size = sizeof(in);
-	in.transport = (uint32_t)proto;
+	explain_request(&in, proto);
 	in.peer_ip = ife_from_str(&peer);
-	in.peer_port = 5060;
-	in.method.ptr = "INVITE";
-	in.method.len = 6;
 	in.from_uri = ife_from_str(&caller);
-	in.from_tag.ptr = "explain";
-	in.from_tag.len = 7;
 	in.ruri = ife_from_str(&callee);
 	in.to_uri = in.ruri;
 	in.call_id = ife_from_str(&call_id);
-	in.cseq = 1;
 	explain_header(&in.hazard, &hazard);
 	explain_header(&in.trace_id, &trace_id);
 	explain_header(&in.signature, &signature);
