@@ -13,11 +13,17 @@ use super::hash::{Hash, Key};
 use super::probe::Lines;
 use super::step::step;
 
-/// `name | spare | chain, start, 6 seats of the minute | chain, start, 6 seats of calls`, padded to two cache lines.
+/// `name | head, start, tail, 4 seats of the minute | head, start, tail, 4 seats of calls`: two cache lines.
+///
+/// head: first block of the chain. start: where the last seat was found, and the next search begins. tail: a block near the end.
 pub(super) const EXPERT_WORDS: usize = 16;
-const INLINE_SEATS: usize = 5;
+const INLINE_SEATS: usize = 4;
+const HEAD: usize = 0;
+const START: usize = 1;
+const TAIL: usize = 2;
+const SEATS: usize = 3;
 const EXPERT_LINES_MAX: usize = 64;
-/// `ordinal + 1 (32) | next block + 1 (32)` and 63 seats.
+/// `place in its chain (32) | next block + 1 (32)` and 63 seats.
 pub(super) const BLOCK_WORDS: usize = 64;
 const BLOCK_SEATS: usize = BLOCK_WORDS - 1;
 /// Blocks looked at for one seat: bounds the time, and makes a limit up to 2,000 or so exact at any load.
@@ -61,16 +67,16 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Offset within the expert's slot of `chain, start, seats`.
+    /// Offset within the expert's slot of its head, start, tail and seats.
     fn offset(self) -> usize {
         match self {
             Self::PerMinute => 1,
-            Self::Concurrent => 1 + 2 + INLINE_SEATS,
+            Self::Concurrent => 1 + SEATS + INLINE_SEATS,
         }
     }
 }
 
-const _: () = assert!(1 + 2 * (2 + INLINE_SEATS) <= EXPERT_WORDS);
+const _: () = assert!(1 + 2 * (SEATS + INLINE_SEATS) <= EXPERT_WORDS);
 
 /// The table of experts and the pool of blocks.
 pub(crate) struct Quota<'a> {
@@ -131,6 +137,8 @@ impl<'a> Quota<'a> {
     }
 
     /// Takes a seat of `expert` until `expires_s`, if one of its `limit` seats is free at `now_s`.
+    ///
+    /// A limit that was lowered counts from here on: calls in seats above it go on.
     pub(crate) fn claim(
         &self,
         expert: usize,
@@ -140,59 +148,52 @@ impl<'a> Quota<'a> {
         expires_s: u64,
         now_s: u64,
     ) -> Claim {
-        let value = expires_s.min(u64::from(u32::MAX)) << 32 | u64::from(tag);
-        let head = &self.experts[expert * EXPERT_WORDS + which.offset()];
-        let start = &self.experts[expert * EXPERT_WORDS + which.offset() + 1];
-        let mut earliest_s = u64::MAX;
+        let chain = self.chain(expert, which);
+        let mut search = Search {
+            value: lease(expires_s, tag),
+            limit,
+            now_s,
+            earliest_s: u64::MAX,
+        };
         for _ in 0..TRIES {
-            if let Some(seat) = self.claim_in(
-                &self.inline_row(expert, which, limit),
-                value,
-                now_s,
-                &mut earliest_s,
-            ) {
+            if let Some(seat) = self.claim_in(&self.inline_row(expert, which, limit), &mut search) {
                 return Claim::Seat(seat);
             }
-            let from = start.load(SeqCst);
-            let mut block = if from == 0 {
-                next_block(head.load(SeqCst))
-            } else {
-                next_block(from)
-            };
-            let mut last = None;
-            for _ in 0..BLOCKS_PER_CLAIM {
-                let Some(index) = block else { break };
-                if let Some(seat) =
-                    self.claim_in(&self.block_row(index, limit), value, now_s, &mut earliest_s)
-                {
-                    start.store(index as u64 + 1, SeqCst);
-                    return Claim::Seat(seat);
-                }
-                last = Some(index);
-                block = next_block(self.blocks[index * BLOCK_WORDS].load(SeqCst));
+            if let Some(seat) = self.search_chain(chain, &mut search) {
+                return Claim::Seat(seat);
             }
-            // The chain ends here or is too long to be searched at once: the next search begins where this one ended, and at
-            // its head after the end.
-            start.store(block.map_or(0, |index| index as u64 + 1), SeqCst);
-            if block.is_some() || from != 0 {
-                if from != 0 && block.is_none() {
-                    continue; // from the head on
-                }
-                return Claim::AllHeld {
-                    earliest_s: earliest_s.saturating_sub(now_s),
-                };
-            }
-            match self.extend(head, last, limit) {
+            match self.extend(chain, limit) {
                 Extension::Grown => {}
-                Extension::AtLimit => {
-                    return Claim::AllHeld {
-                        earliest_s: earliest_s.saturating_sub(now_s),
-                    };
-                }
+                Extension::AtLimit => break,
                 Extension::NoMemory => return Claim::Full,
             }
         }
-        Claim::AllHeld { earliest_s: 1 }
+        Claim::AllHeld {
+            earliest_s: search.earliest_s.saturating_sub(now_s),
+        }
+    }
+
+    /// Looks for a free seat from where the last one was found, and from the head if the chain ends before one is found.
+    fn search_chain(&self, chain: &[AtomicU64], search: &mut Search) -> Option<Seat> {
+        let start = next_block(chain[START].load(SeqCst));
+        let head = || next_block(chain[HEAD].load(SeqCst));
+        for from in [start.or_else(head), start.and_then(|_| head())] {
+            let mut block = from;
+            for _ in 0..BLOCKS_PER_CLAIM {
+                let Some(index) = block else { break };
+                if let Some(seat) = self.claim_in(&self.block_row(index, search.limit), search) {
+                    chain[START].store(index as u64 + 1, SeqCst);
+                    return Some(seat);
+                }
+                block = self.after(index);
+            }
+            if let Some(index) = block {
+                // Too long to be searched at once: the next search goes on from here.
+                chain[START].store(index as u64 + 1, SeqCst);
+                return None;
+            }
+        }
+        None
     }
 
     /// Seats of `expert` that are held at `now_s`.
@@ -265,30 +266,33 @@ impl<'a> Quota<'a> {
         self.blocks_used.store(0, SeqCst);
     }
 
-    fn claim_in(
-        &self,
-        row: &Row<'_>,
-        value: u64,
-        now_s: u64,
-        earliest_s: &mut u64,
-    ) -> Option<Seat> {
+    fn claim_in(&self, row: &Row<'_>, search: &mut Search) -> Option<Seat> {
         for (seat, word) in (row.first..).zip(row.words) {
             step();
             let before = word.load(SeqCst);
-            if !is_free(before, now_s) {
-                *earliest_s = (*earliest_s).min((before >> 32) + 1);
+            if !is_free(before, search.now_s) {
+                search.earliest_s = search.earliest_s.min((before >> 32) + 1);
                 continue;
             }
             step();
-            if word.compare_exchange(before, value, SeqCst, SeqCst).is_ok() {
+            if word
+                .compare_exchange(before, search.value, SeqCst, SeqCst)
+                .is_ok()
+            {
                 return Some(Seat(seat));
             }
         }
         None
     }
 
+    /// Head, start and tail.
+    fn chain(&self, expert: usize, which: Limit) -> &'a [AtomicU64] {
+        let first = expert * EXPERT_WORDS + which.offset();
+        &self.experts[first..first + SEATS]
+    }
+
     fn inline_row(&self, expert: usize, which: Limit, limit: u32) -> Row<'a> {
-        let first = expert * EXPERT_WORDS + which.offset() + 2;
+        let first = expert * EXPERT_WORDS + which.offset() + SEATS;
         let count = INLINE_SEATS.min(limit as usize);
         // At most 2^23 experts of 16 words: fits 31 bits.
         Row {
@@ -298,8 +302,7 @@ impl<'a> Quota<'a> {
     }
 
     fn block_row(&self, index: usize, limit: u32) -> Row<'a> {
-        let ordinal = (self.blocks[index * BLOCK_WORDS].load(SeqCst) >> 32) as usize - 1;
-        let before = INLINE_SEATS + ordinal * BLOCK_SEATS;
+        let before = INLINE_SEATS + self.ordinal(index) * BLOCK_SEATS;
         let count = BLOCK_SEATS.min((limit as usize).saturating_sub(before));
         let first = index * BLOCK_WORDS + 1;
         // At most 2^19 blocks of 64 words: fits 31 bits.
@@ -309,30 +312,56 @@ impl<'a> Quota<'a> {
         }
     }
 
-    /// Adds a block to the chain that ends with `last`, unless `limit` seats exist.
-    fn extend(&self, head: &AtomicU64, last: Option<usize>, limit: u32) -> Extension {
-        let ordinal = last.map_or(0, |index| {
-            (self.blocks[index * BLOCK_WORDS].load(SeqCst) >> 32) as usize
-        });
+    /// Place of a block in its chain, from 0.
+    fn ordinal(&self, index: usize) -> usize {
+        (self.blocks[index * BLOCK_WORDS].load(SeqCst) >> 32) as usize
+    }
+
+    fn after(&self, index: usize) -> Option<usize> {
+        next_block(self.blocks[index * BLOCK_WORDS].load(SeqCst))
+    }
+
+    /// Adds a block at the end of the chain, unless `limit` seats exist.
+    fn extend(&self, chain: &[AtomicU64], limit: u32) -> Extension {
+        let mut last =
+            next_block(chain[TAIL].load(SeqCst)).or_else(|| next_block(chain[HEAD].load(SeqCst)));
+        while let Some(next) = last.and_then(|index| self.after(index)) {
+            last = Some(next);
+        }
+        let ordinal = last.map_or(0, |index| self.ordinal(index) + 1);
         if INLINE_SEATS + ordinal * BLOCK_SEATS >= limit as usize {
             return Extension::AtLimit;
         }
         let capacity = (self.blocks.len() / BLOCK_WORDS) as u64;
         let take = |used: u64| (used < capacity).then_some(used + 1);
-        let Ok(index) = self.blocks_used.fetch_update(SeqCst, SeqCst, take) else {
+        let Ok(taken) = self.blocks_used.fetch_update(SeqCst, SeqCst, take) else {
             return Extension::NoMemory;
         };
-        let index = index as usize; // below capacity
-        self.blocks[index * BLOCK_WORDS].store((ordinal as u64 + 1) << 32, SeqCst);
-        let link = last.map_or(head, |last| &self.blocks[last * BLOCK_WORDS]);
+        let index = taken as usize; // below capacity
+        self.blocks[index * BLOCK_WORDS].store((ordinal as u64) << 32, SeqCst);
+        let link = last.map_or(&chain[HEAD], |last| &self.blocks[last * BLOCK_WORDS]);
         step();
         let before = link.load(SeqCst);
-        if next_block(before).is_none() {
-            // When somebody else was faster this block is lost until the next clear; theirs serves both.
-            let _ = link.compare_exchange(before, before | (index as u64 + 1), SeqCst, SeqCst);
+        let is_end = next_block(before).is_none();
+        // When another worker was faster this block is lost until the next clear; theirs serves both.
+        if is_end
+            && link
+                .compare_exchange(before, before | (taken + 1), SeqCst, SeqCst)
+                .is_ok()
+        {
+            step();
+            chain[TAIL].store(taken + 1, SeqCst);
         }
         Extension::Grown
     }
+}
+
+/// What a search looks for, and the earliest end of a lease that it met.
+struct Search {
+    value: u64,
+    limit: u32,
+    now_s: u64,
+    earliest_s: u64,
 }
 
 enum Extension {
@@ -341,9 +370,13 @@ enum Extension {
     NoMemory,
 }
 
-/// The block that a link names.
+/// The block that a link names: its low half is the block's index + 1, or 0.
 fn next_block(link: u64) -> Option<usize> {
     (link as u32 as usize).checked_sub(1)
+}
+
+fn lease(expires_s: u64, tag: u32) -> u64 {
+    expires_s.min(u64::from(u32::MAX)) << 32 | u64::from(tag)
 }
 
 fn is_free(seat: u64, now_s: u64) -> bool {

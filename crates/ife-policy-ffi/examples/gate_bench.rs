@@ -1,0 +1,149 @@
+//! Nanoseconds of the gate in one process, as JSON lines: `{"name", "value" (median), "unit", "mean", "p99", "samples"}`.
+//!
+//! Only the call into the library is timed. The ring is emptied between calls, in the same process.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Instant;
+
+use ::ife_policy::abi::{IFE_GATE_HAZARD, IFE_GATE_REGISTRY};
+
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use support::gate::{Gate, Ring, Setup, header, message, text};
+use support::{EXPERT, SignedCall, TempDir};
+
+const CALLS: usize = 2000;
+const REPLAY_SLOTS: u32 = 1 << 15;
+
+fn main() {
+    let dir = TempDir::new("gate-bench");
+    verify_alone();
+    let gate = Gate::attached(&Setup {
+        replay_slots: REPLAY_SLOTS,
+        ..Setup::new(&dir)
+    });
+    let bench = Bench {
+        ring: gate.ring(0).into(),
+        gate,
+        next: Cell::new(0),
+    };
+    for fill in [0, 90] {
+        bench.fill_replay(fill);
+        bench.approved(fill);
+        bench.refused(fill);
+    }
+}
+
+fn report(name: &str, mut ns: Vec<u64>) {
+    ns.sort_unstable();
+    let (median, p99) = (ns[ns.len() / 2], ns[ns.len() * 99 / 100]);
+    let mean = ns.iter().sum::<u64>() / ns.len() as u64;
+    let samples = ns.len();
+    let line = serde_json::json!({"name": name, "value": median, "unit": "ns", "mean": mean, "p99": p99, "samples": samples});
+    write_line(&line.to_string());
+}
+
+#[allow(clippy::print_stdout, reason = "its output is what it is for")]
+fn write_line(line: &str) {
+    println!("{line}");
+}
+
+fn verify_alone() {
+    use ed25519_dalek::{Signer, SigningKey};
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let message = [b'x'; 220];
+    let signature = key.sign(&message);
+    let verifier = key.verifying_key();
+    let time = |_| {
+        let start = Instant::now();
+        black_box(verifier.verify_strict(black_box(&message), &signature)).expect("valid");
+        start.elapsed().as_nanos() as u64
+    };
+    report("verify_strict alone", (0..CALLS).map(time).collect());
+}
+
+struct Bench {
+    gate: Gate,
+    ring: std::cell::RefCell<Ring>,
+    next: Cell<usize>,
+}
+
+impl Bench {
+    fn calls(&self, count: usize) -> impl Iterator<Item = (SignedCall, String)> + use<> {
+        let start = self.next.replace(self.next.get() + count);
+        (start..start + count).map(|n| {
+            let call = SignedCall::new(n, EXPERT, 5);
+            let invite = call.invite();
+            (call, invite)
+        })
+    }
+
+    fn approved(&self, fill: u64) {
+        let (mut check, mut both) = (Vec::new(), Vec::new());
+        for (call, invite) in self.calls(CALLS) {
+            let msg = message(&call, &invite);
+            let (ns, verdict) = self.gate.timed_check(&msg);
+            assert_eq!(
+                verdict.approved, 1,
+                "gate {} code {}",
+                verdict.gate, verdict.code
+            );
+            check.push(ns);
+            let start = Instant::now();
+            self.gate.log(&msg, "INVITE");
+            both.push(ns + start.elapsed().as_nanos() as u64);
+            self.gate.log(&msg, "TERMINATED");
+            self.ring.borrow_mut().discard();
+        }
+        report(
+            &format!("check, approved, replay table {fill} % full"),
+            check,
+        );
+        report(
+            &format!("check and one witness_log, approved, replay table {fill} % full"),
+            both,
+        );
+    }
+
+    fn refused(&self, fill: u64) {
+        let (mut registry, mut hazard) = (Vec::new(), Vec::new());
+        for (call, invite) in self.calls(CALLS) {
+            let mut msg = message(&call, &invite);
+            msg.hazard = header("ethics");
+            let (ns, verdict) = self.gate.timed_check(&msg);
+            assert_eq!(verdict.gate, IFE_GATE_HAZARD);
+            hazard.push(ns);
+            msg.ruri = text("sip:nobody@nowhere.example");
+            let (ns, verdict) = self.gate.timed_check(&msg);
+            assert_eq!(verdict.gate, IFE_GATE_REGISTRY);
+            registry.push(ns);
+            self.ring.borrow_mut().discard();
+        }
+        report(
+            &format!("check, refused by registry, replay table {fill} % full"),
+            registry,
+        );
+        report(
+            &format!("check, refused by hazard, replay table {fill} % full"),
+            hazard,
+        );
+    }
+
+    /// Approves calls until the replay table is `percent` full.
+    fn fill_replay(&self, percent: u64) {
+        loop {
+            let stats = self.gate.stats();
+            if stats.replay_used * 100 >= stats.replay_slots * percent {
+                return;
+            }
+            for (call, invite) in self.calls(500) {
+                let msg = message(&call, &invite);
+                assert_eq!(self.gate.check(&msg).approved, 1);
+                self.gate.log(&msg, "TERMINATED");
+                self.ring.borrow_mut().discard();
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! The C ABI as a C caller uses it, from Rust: one open handle, an attached process, and the other end of its ring.
+#![allow(unsafe_code)]
+
+use std::ffi::c_char;
+use std::path::PathBuf;
+use std::ptr;
+use std::time::Instant;
+
+use ::ife_policy::abi::*;
+use ife_witness::ring::Consumer;
+
+use super::{CALLER, SignedCall, TempDir, registry_yaml};
+
+/// A string as C passes it. Borrowed: keep `text` alive.
+pub fn text(text: &str) -> ife_str {
+    ife_str {
+        ptr: text.as_ptr().cast::<c_char>(),
+        len: text.len(),
+    }
+}
+
+/// A header that occurs once.
+pub fn header(value: &str) -> ife_header {
+    ife_header {
+        value: text(value),
+        count: 1,
+    }
+}
+
+/// The request that `invite`, made by `call`, is.
+pub fn message(call: &SignedCall, invite: &str) -> ife_message {
+    let body = invite.find("\r\n\r\n").map_or(invite.len(), |at| at + 4);
+    ife_message {
+        struct_size: size_of::<ife_message>() as u32,
+        transport: IFE_TRANSPORT_UDP,
+        peer_ip: text("127.0.0.1"),
+        peer_port: 5062,
+        method: text("INVITE"),
+        ruri: text(&call.callee),
+        from_uri: text(CALLER),
+        from_tag: text(&call.from_tag),
+        to_uri: text(&call.callee),
+        call_id: text(&call.call_id),
+        cseq: 1,
+        trace_id: header(&call.trace_id),
+        hazard: header(call.hazard),
+        signature: header(&call.signature),
+        content_type: text("application/sdp"),
+        body: text(&invite[body..]),
+        raw: text(invite),
+        ..Default::default()
+    }
+}
+
+/// Text of a fixed buffer.
+pub fn of_buffer(buffer: &[c_char]) -> String {
+    let bytes: Vec<u8> = buffer
+        .iter()
+        .take_while(|&&c| c != 0)
+        .map(|&c| c as u8)
+        .collect();
+    String::from_utf8(bytes).expect("the header promises UTF-8")
+}
+
+/// How to open.
+#[derive(Clone)]
+pub struct Setup {
+    pub state_dir: PathBuf,
+    pub registry: PathBuf,
+    pub required: bool,
+    pub wait_ms: u32,
+    pub replay_slots: u32,
+}
+
+impl Setup {
+    /// In `dir`, with the test registry.
+    pub fn new(dir: &TempDir) -> Self {
+        let registry = dir.0.join("registry.yaml");
+        std::fs::write(&registry, registry_yaml(0)).expect("writable");
+        Self {
+            state_dir: dir.0.join("state"),
+            registry,
+            required: true,
+            wait_ms: 0,
+            replay_slots: 1024,
+        }
+    }
+}
+
+/// An open handle, closed when dropped.
+pub struct Gate {
+    pub handle: *mut ife_policy,
+    state_dir: PathBuf,
+}
+
+impl Gate {
+    /// Opens without attaching.
+    pub fn open(setup: &Setup) -> Result<Self, (u32, String)> {
+        let options = ife_options {
+            abi_version: IFE_ABI_VERSION,
+            struct_size: size_of::<ife_options>() as u32,
+            registry_path: text(setup.registry.to_str().expect("UTF-8")),
+            state_dir: text(setup.state_dir.to_str().expect("UTF-8")),
+            node: text("node1"),
+            producer: text("test"),
+            witness_mode: if setup.required {
+                IFE_WITNESS_REQUIRED
+            } else {
+                IFE_WITNESS_BEST_EFFORT
+            },
+            witness_wait_ms: setup.wait_ms,
+            replay_slots: setup.replay_slots,
+            max_processes: 16,
+            ..Default::default()
+        };
+        let mut handle = ptr::null_mut();
+        let mut err = ife_error { text: [0; 1024] };
+        // SAFETY: all pointers are to live locals.
+        match unsafe { ::ife_policy::ife_policy_open(&options, &mut handle, &mut err) } {
+            IFE_OK => Ok(Self {
+                handle,
+                state_dir: setup.state_dir.clone(),
+            }),
+            code => Err((code, of_buffer(&err.text))),
+        }
+    }
+
+    /// Opens and attaches as process 0.
+    pub fn attached(setup: &Setup) -> Self {
+        let gate = Self::open(setup).unwrap_or_else(|(code, text)| panic!("{code}: {text}"));
+        assert_eq!(gate.attach(0), IFE_OK);
+        gate
+    }
+
+    pub fn attach(&self, process_no: u32) -> u32 {
+        // SAFETY: no error is asked for.
+        unsafe { ::ife_policy::ife_policy_attach(self.handle, process_no, ptr::null_mut()) }
+    }
+
+    /// The verdict and how long it took, in ns.
+    pub fn timed_check(&self, msg: &ife_message) -> (u64, ife_verdict) {
+        let mut verdict = ife_verdict::default();
+        let mut err = ife_error { text: [0; 1024] };
+        let start = Instant::now();
+        // SAFETY: all pointers are to live locals.
+        let result =
+            unsafe { ::ife_policy::ife_policy_check(self.handle, msg, &mut verdict, &mut err) };
+        let ns = start.elapsed().as_nanos() as u64;
+        assert_eq!(result, IFE_OK, "{}", of_buffer(&err.text));
+        (ns, verdict)
+    }
+
+    pub fn check(&self, msg: &ife_message) -> ife_verdict {
+        self.timed_check(msg).1
+    }
+
+    pub fn log(&self, msg: &ife_message, event: &str) -> u32 {
+        let mut receipt = ife_receipt::default();
+        // SAFETY: all pointers are to live locals; no error is asked for.
+        unsafe {
+            ::ife_policy::ife_witness_log(
+                self.handle,
+                msg,
+                text(event),
+                text(""),
+                &mut receipt,
+                ptr::null_mut(),
+            )
+        }
+    }
+
+    pub fn stats(&self) -> ife_stats {
+        let mut stats = ife_stats::default();
+        // SAFETY: `stats` is a live local.
+        assert_eq!(
+            unsafe { ::ife_policy::ife_policy_stats(self.handle, &mut stats) },
+            IFE_OK
+        );
+        stats
+    }
+
+    /// The new generation, or what is wrong.
+    pub fn reload(&self) -> Result<u64, (u32, String)> {
+        let mut generation = 0;
+        let mut err = ife_error { text: [0; 1024] };
+        // SAFETY: all pointers are to live locals.
+        match unsafe { ::ife_policy::ife_policy_reload(self.handle, &mut generation, &mut err) } {
+            IFE_OK => Ok(generation),
+            code => Err((code, of_buffer(&err.text))),
+        }
+    }
+
+    pub fn find(&self, call_id: &str) -> Option<ife_call> {
+        let mut call = ife_call::default();
+        // SAFETY: `call` is a live local.
+        match unsafe { ::ife_policy::ife_call_find(self.handle, text(call_id), &mut call) } {
+            IFE_OK => Some(call),
+            code => {
+                assert_eq!(code, IFE_NOT_FOUND);
+                None
+            }
+        }
+    }
+
+    /// Experts as JSON.
+    pub fn experts(&self) -> serde_json::Value {
+        self.json(|buf, len, out| {
+            // SAFETY: `buf` has room for `len` bytes and `out` is live.
+            unsafe {
+                ::ife_policy::ife_policy_experts(
+                    self.handle,
+                    0,
+                    100,
+                    buf,
+                    len,
+                    out,
+                    ptr::null_mut(),
+                )
+            }
+        })
+    }
+
+    /// The gates' answers as JSON.
+    pub fn explain(&self, msg: &ife_message) -> serde_json::Value {
+        self.json(|buf, len, out| {
+            // SAFETY: `buf` has room for `len` bytes and the other pointers are live.
+            unsafe {
+                ::ife_policy::ife_policy_explain(self.handle, msg, buf, len, out, ptr::null_mut())
+            }
+        })
+    }
+
+    fn json(&self, call: impl FnOnce(*mut c_char, usize, *mut usize) -> u32) -> serde_json::Value {
+        let mut buffer = vec![0u8; 64 * 1024];
+        let mut len = 0;
+        assert_eq!(
+            call(buffer.as_mut_ptr().cast(), buffer.len(), &mut len),
+            IFE_OK
+        );
+        serde_json::from_slice(&buffer[..len]).expect("JSON")
+    }
+
+    /// The other end of this process's ring.
+    pub fn ring(&self, process_no: u32) -> Ring {
+        let producer = format!("test-{process_no}");
+        Ring(Consumer::open(&self.state_dir.join("rings"), &producer).expect("the ring exists"))
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        // SAFETY: any handle may be closed.
+        unsafe { ::ife_policy::ife_policy_close(self.handle) };
+    }
+}
+
+/// What the witness daemon would read.
+pub struct Ring(Consumer);
+
+impl Ring {
+    /// Everything new, given back as if it were on disk.
+    pub fn drain(&mut self) -> Vec<serde_json::Value> {
+        let mut entries = Vec::new();
+        let mut bytes = Vec::new();
+        let mut next = None;
+        while let Some(record) = self.0.read(&mut bytes).expect("an undamaged ring") {
+            entries.push(serde_json::from_slice(&bytes).expect("JSON"));
+            bytes.clear();
+            next = Some(record.seq + 1);
+        }
+        if let Some(next) = next {
+            self.0.acknowledge(next);
+        }
+        entries
+    }
+
+    /// Gives everything new back without looking at it.
+    pub fn discard(&mut self) {
+        let mut bytes = Vec::new();
+        while self
+            .0
+            .read(&mut bytes)
+            .expect("an undamaged ring")
+            .is_some()
+        {
+            bytes.clear();
+        }
+        self.0.acknowledge(self.0.next_seq());
+    }
+}
