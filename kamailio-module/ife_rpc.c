@@ -132,13 +132,18 @@ static const char *rpc_experts_doc[] = {"Experts in the registry: [offset [limit
 static void rpc_experts(rpc_t *rpc, void *ctx)
 {
 	int offset = 0;
-	int limit = IFE_RPC_EXPERTS_DEFAULT;
+	int limit = 0;
+	int given;
 	size_t len = 0;
 	ife_error err = {{0}};
 	ife_result result;
 	char *buf;
 
-	rpc->scan(ctx, "*dd", &offset, &limit);
+	given = rpc->scan(ctx, "*dd", &offset, &limit);
+	if(given < 1)
+		offset = 0;
+	if(given < 2)
+		limit = IFE_RPC_EXPERTS_DEFAULT;
 	if(offset < 0 || limit < 1 || limit > IFE_RPC_EXPERTS_MAX) {
 		rpc->fault(ctx, 400, "offset from 0, limit from 1 to %d", IFE_RPC_EXPERTS_MAX);
 		return;
@@ -192,37 +197,35 @@ static void explain_request(ife_message *in, int transport)
 	in->cseq = 1;
 }
 
-/* An optional parameter that was not given comes empty or untouched, depending on the RPC transport. */
-static void use_default(str *value, char *text)
-{
-	if(value->s == NULL || value->len <= 0) {
-		value->s = text;
-		value->len = (int)strlen(text);
-	}
-}
-
 static const char *rpc_explain_doc[] = {
 		"Every gate's answer for a call that is not made: hazard trace_id signature caller callee"
 		" [peer_ip [transport [call_id]]]; - for an absent header",
 		0};
 static void rpc_explain(rpc_t *rpc, void *ctx)
 {
+	static str default_peer = str_init("127.0.0.1");
+	static str default_transport = str_init("udp");
+	static str default_call_id = str_init("explain");
 	str hazard, trace_id, signature, caller, callee;
-	str peer = STR_NULL;
-	str transport = STR_NULL;
-	str call_id = STR_NULL;
+	str peer, transport, call_id;
 	ife_message in;
 	ife_error err = {{0}};
 	ife_result result;
 	size_t len = 0;
 	char *buf;
+	int given;
 	int proto;
 
-	if(rpc->scan(ctx, "SSSSS*SSS", &hazard, &trace_id, &signature, &caller, &callee, &peer, &transport, &call_id) < 5)
+	given = rpc->scan(ctx, "SSSSS*SSS", &hazard, &trace_id, &signature, &caller, &callee, &peer, &transport, &call_id);
+	if(given < 5)
 		return; /* scan has set the fault */
-	use_default(&peer, "127.0.0.1");
-	use_default(&transport, "udp");
-	use_default(&call_id, "explain");
+	/* What was not given may have been overwritten all the same. */
+	if(given < 6)
+		peer = default_peer;
+	if(given < 7)
+		transport = default_transport;
+	if(given < 8)
+		call_id = default_call_id;
 	proto = transport_by_name(&transport);
 	if(proto < 0) {
 		rpc->fault(ctx, 400, "transport is udp, tcp, tls, sctp, ws or wss");
