@@ -149,7 +149,7 @@ int ki_witness_log_detail(sip_msg_t *msg, str *event, str *detail)
 	if(rc == IFE_WL_FULL && ife_settings.witness == IFE_WITNESS_BEST_EFFORT)
 		rc = IFE_WL_OK;
 	if(rc == IFE_WL_REFUSED)
-		ife_log_error("event not witnessed", result, &err);
+		LM_WARN("event not witnessed: %s (%.*s)\n", ife_result_text(result), (int)strcspn(err.text, "\r\n"), err.text);
 	else if(rc != IFE_WL_OK)
 		LM_DBG("%.*s: %s\n", event->len, event->s, ife_result_text(result));
 
