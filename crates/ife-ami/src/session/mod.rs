@@ -365,7 +365,7 @@ impl Session {
                 outcome: done.outcome,
             }),
             Owner::Login => self.login_answer(done.outcome),
-            Owner::Resync => self.resync_answer(done.outcome),
+            Owner::Resync => self.resync_answer(done.id, done.outcome),
             Owner::Ping => match done.outcome {
                 Outcome::TimedOut => self.close(DownReason::HeartbeatLost),
                 // An error is an answer as well.

@@ -4,7 +4,7 @@ use std::time::Instant;
 use super::Session;
 use super::output::{GapReason, Outcome, Output, ResyncError};
 use super::pending::Owner;
-use crate::action::Action;
+use crate::action::{Action, ActionId};
 use crate::model::{Room, Snapshot};
 use crate::value::RoomName;
 use crate::wire::Text;
@@ -15,6 +15,8 @@ use crate::wire::Text;
 #[derive(Debug)]
 pub(super) struct Resync {
     step: Step,
+    /// The action whose answer is awaited. Answers to a resync that was given up are not taken for it.
+    awaits: Option<ActionId>,
     rooms_left: VecDeque<RoomName>,
     snapshot: Snapshot,
 }
@@ -39,6 +41,7 @@ impl Resync {
     fn begin() -> (Self, Action) {
         let resync = Resync {
             step: Step::Channels,
+            awaits: None,
             rooms_left: VecDeque::new(),
             snapshot: Snapshot::default(),
         };
@@ -134,11 +137,14 @@ impl Session {
 
     fn send_resync(&mut self, action: &Action) {
         // Room names are short, so that no action of a resync breaks a limit.
-        let _ = self.send(action, Owner::Resync);
+        let id = self.send(action, Owner::Resync).ok();
+        if let Some(resync) = &mut self.resync {
+            resync.awaits = id;
+        }
     }
 
-    pub(super) fn resync_answer(&mut self, outcome: Outcome) {
-        let Some(resync) = self.resync.take() else {
+    pub(super) fn resync_answer(&mut self, id: ActionId, outcome: Outcome) {
+        let Some(resync) = self.resync.take_if(|resync| resync.awaits == Some(id)) else {
             return;
         };
         let (resync, next) = resync.answer(outcome);
