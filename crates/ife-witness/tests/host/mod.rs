@@ -26,6 +26,9 @@ pub(crate) const NOW_NS: u64 = 1_800_000_000_000_000_000;
 /// Small, so that a test sees many segments.
 pub(crate) const SEGMENT_BYTES: u64 = 8 * 1024;
 
+/// Producer, first number and how many are missing.
+pub(crate) type Lost = (String, u64, u64);
+
 /// What outlives a process, and what outlives the host.
 pub(crate) struct Host {
     pub(crate) state: TempDir,
@@ -108,7 +111,7 @@ impl Host {
     }
 
     /// (producer, seq) of all entries in order, and GAP entries as (producer of the gap, first, count).
-    pub(crate) fn contents(&self) -> (Vec<(String, u64)>, Vec<(String, u64, u64)>) {
+    pub(crate) fn contents(&self) -> (Vec<(String, u64)>, Vec<Lost>) {
         let dir = LogDir::new(self.log.path());
         let head: Checkpoint = dir.head(&verifiers(1)).expect("a checkpoint");
         let (mut all, mut gaps) = (Vec::new(), Vec::new());

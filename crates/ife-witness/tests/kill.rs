@@ -1,0 +1,290 @@
+//! The real program and real producers, killed at random points again and again: nothing acknowledged is lost, nothing is doubled.
+#![cfg(feature = "daemon")]
+
+mod common;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use common::{Random, TempDir};
+use ife_witness::entry::{Entry, Event, encode};
+use ife_witness::note::VerifierKey;
+use ife_witness::reader::{LogDir, entries};
+use ife_witness::ring::{Producer, RingConfig};
+use ife_witness::verify::{Options, verify_log};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// In a process of its own: pushes entries until killed, and prints the number of each that was acknowledged.
+/// Run as a test, without the variable, it checks its own exchange with a writer that it starts.
+#[test]
+fn producer() {
+    let Some(args) = std::env::var_os("IFE_TEST_PRODUCER") else {
+        let host = Host::new();
+        let mut writer = host.start_writer();
+        let mut child = host.start_producer("solo", 20);
+        let mut lines = String::new();
+        child
+            .stdout
+            .take()
+            .expect("piped")
+            .read_to_string(&mut lines)
+            .expect("read");
+        assert!(child.wait().expect("wait").success());
+        assert_eq!(acknowledged_in(&lines).len(), 20, "{lines}");
+        host.stop(&mut writer);
+        return;
+    };
+    let args = args.into_string().expect("UTF-8");
+    let [state_dir, name, count] = args.split('|').collect::<Vec<_>>()[..] else {
+        panic!("{args}")
+    };
+    let config = RingConfig {
+        state_dir: Path::new(state_dir),
+        producer: name,
+        capacity: 128 * 1024,
+    };
+    let mut ring = Producer::attach(&config).expect("attach");
+    let mut buffer = Vec::new();
+    for _ in 0..count.parse().expect("a number") {
+        let entry = Entry::new(
+            1,
+            "node",
+            name,
+            ring.epoch(),
+            ring.next_seq(),
+            Event::Invite,
+        );
+        encode(&entry, &mut buffer).expect("encodes");
+        // Full while the writer is dead: the entry waits.
+        while ring.push(&buffer).is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let seq = ring.next_seq() - 1;
+        if ring.wait_durable(seq, Duration::from_millis(200)).is_ok() {
+            writeln!(std::io::stdout(), "durable {} {seq}", ring.epoch()).expect("write");
+        }
+    }
+}
+
+fn acknowledged_in(lines: &str) -> Vec<(u64, u64)> {
+    let numbers = lines
+        .lines()
+        .filter_map(|line| line.split("durable ").nth(1));
+    numbers
+        .filter_map(|rest| {
+            let (epoch, seq) = rest.split_once(' ')?;
+            Some((epoch.parse().ok()?, seq.parse().ok()?))
+        })
+        .collect()
+}
+
+struct Host {
+    state: TempDir,
+    disk: TempDir,
+}
+
+impl Host {
+    fn new() -> Self {
+        Self {
+            state: TempDir::memory(),
+            disk: TempDir::disk(),
+        }
+    }
+
+    fn file(&self, name: &str) -> PathBuf {
+        self.disk.path().join(name)
+    }
+
+    fn start_writer(&self) -> Child {
+        self.writer_command().spawn().expect("start the writer")
+    }
+
+    /// The exit code of a writer that does not start.
+    fn refused(&self) -> Option<i32> {
+        let status = self.writer_command().stderr(Stdio::null()).status();
+        status.expect("start the writer").code()
+    }
+
+    fn writer_command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ife-witnessd"));
+        command
+            .arg("--log-dir")
+            .arg(self.file("log"))
+            .arg("--state-dir")
+            .arg(self.state.path());
+        command
+            .arg("--key")
+            .arg(self.file("key"))
+            .arg("--cosigner-key")
+            .arg(self.file("cosigner"));
+        command
+            .arg("--vkey-out")
+            .arg(self.file("vkey"))
+            .args(["--origin", "witness.example/kill"]);
+        command.args([
+            "--publish-ms",
+            "10",
+            "--segment-mib",
+            "1",
+            "--min-free-mib",
+            "1",
+            "--log-level",
+            "warn",
+        ]);
+        command.stdout(Stdio::null()).stderr(Stdio::inherit());
+        command
+    }
+
+    fn start_producer(&self, name: &str, count: u32) -> Child {
+        let args = format!("{}|{name}|{count}", self.state.path().display());
+        let mut command = Command::new(std::env::current_exe().expect("this test"));
+        command
+            .args(["--exact", "producer", "--nocapture", "--test-threads=1"])
+            .env("IFE_TEST_PRODUCER", args);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start a producer")
+    }
+
+    /// SIGTERM, then the exit code.
+    fn stop(&self, writer: &mut Child) {
+        self.wait_until_runs(writer);
+        assert!(
+            Command::new("kill")
+                .arg(writer.id().to_string())
+                .status()
+                .expect("kill")
+                .success()
+        );
+        assert!(writer.wait().expect("wait").success());
+    }
+
+    /// Before that it may not catch signals. An earlier one's status may still be there.
+    fn wait_until_runs(&self, writer: &Child) {
+        let begun = Instant::now();
+        let pid = format!("\"pid\": {},", writer.id());
+        loop {
+            let text = std::fs::read_to_string(self.state.path().join("witnessd.json"))
+                .unwrap_or_default();
+            if text.contains("\"state\": \"running\"") && text.contains(&pid) {
+                return;
+            }
+            assert!(begun.elapsed() < DEADLINE, "it does not run: {text}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn keys(&self) -> Vec<VerifierKey> {
+        VerifierKey::parse_file(&std::fs::read_to_string(self.file("vkey")).expect("vkey"))
+            .expect("keys")
+    }
+
+    /// Verifies the log, then (epoch, seq) of the producer's entries.
+    fn entries_of(&self, producer: &str) -> Vec<(u64, u64)> {
+        let log = self.file("log");
+        let report = match verify_log(&log, &self.keys(), &Options::default(), |_| ()) {
+            Ok(report) => report,
+            Err(e) => panic!("{e}"),
+        };
+        let dir = LogDir::new(log);
+        let all = entries(&dir, report.size, 0..report.size).map(|item| {
+            let value: serde_json::Value =
+                serde_json::from_slice(&item.expect("readable").entry).expect("JSON");
+            value
+        });
+        all.filter(|value| value["producer"] == producer)
+            .map(|value| {
+                (
+                    value["epoch"].as_u64().expect("number"),
+                    value["seq"].as_u64().expect("number"),
+                )
+            })
+            .collect()
+    }
+}
+
+/// Kills with SIGKILL and collects the acknowledgements that were printed.
+fn kill(child: &mut Child) -> Vec<(u64, u64)> {
+    child.kill().expect("kill");
+    child.wait().expect("wait");
+    let Some(stdout) = child.stdout.take() else {
+        return Vec::new();
+    };
+    let lines: Vec<String> = BufReader::new(stdout)
+        .lines()
+        .map_while(Result::ok)
+        .collect();
+    acknowledged_in(&lines.join("\n"))
+}
+
+#[test]
+fn nothing_acknowledged_is_lost_and_nothing_doubled_whoever_is_killed() {
+    let host = Host::new();
+    let mut random = Random(20_261_122);
+    let mut writer = host.start_writer();
+    let mut producers = [
+        host.start_producer("kamailio-0", 1_000_000),
+        host.start_producer("kamailio-1", 1_000_000),
+    ];
+    let mut acknowledged: [Vec<(u64, u64)>; 2] = Default::default();
+    for _ in 0..25 {
+        std::thread::sleep(Duration::from_millis(20 + random.below(120)));
+        match random.below(3) {
+            0 => {
+                kill(&mut writer);
+                writer = host.start_writer();
+            }
+            n => {
+                let n = n as usize - 1;
+                acknowledged[n].extend(kill(&mut producers[n]));
+                producers[n] = host.start_producer(["kamailio-0", "kamailio-1"][n], 1_000_000);
+            }
+        }
+    }
+    for n in 0..2 {
+        acknowledged[n].extend(kill(&mut producers[n]));
+    }
+    host.stop(&mut writer);
+    for (n, name) in ["kamailio-0", "kamailio-1"].into_iter().enumerate() {
+        let logged = host.entries_of(name);
+        let mut once = logged.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), logged.len(), "{name}: something is there twice");
+        assert!(
+            acknowledged[n].len() > 20,
+            "{name}: only {} acknowledged",
+            acknowledged[n].len()
+        );
+        for mark in &acknowledged[n] {
+            assert!(
+                once.binary_search(mark).is_ok(),
+                "{name}: {mark:?} was acknowledged and is not there"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_refusal_and_a_full_stop_have_their_exit_codes() {
+    let host = Host::new();
+    let mut writer = host.start_writer();
+    host.wait_until_runs(&writer);
+    assert_eq!(host.refused(), Some(3), "a second writer");
+    host.stop(&mut writer);
+    let events: Vec<_> = host.entries_of("witnessd");
+    assert_eq!(
+        events.iter().map(|(_, seq)| *seq).collect::<Vec<_>>(),
+        [0, 1],
+        "START and STOP"
+    );
+    std::fs::remove_file(host.file("key")).expect("remove");
+    assert_eq!(host.refused(), Some(3), "a log without its key");
+    assert!(!host.file("key").exists(), "a new key for an old log");
+}
