@@ -5,6 +5,7 @@ mod chunks;
 mod describe;
 mod errors;
 mod locate;
+mod quick;
 mod raw;
 mod schema;
 
