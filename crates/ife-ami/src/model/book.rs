@@ -191,7 +191,9 @@ impl Model {
     }
 
     fn mark_fresher(&mut self, channel: &Channel) {
-        if let Some(fresher) = &mut self.fresher {
+        if let Some(fresher) = &mut self.fresher
+            && !fresher.channels.contains(&channel.uniqueid)
+        {
             fresher.channels.insert(channel.uniqueid.clone());
         }
     }
@@ -201,17 +203,15 @@ impl Model {
         let id = &channel.uniqueid;
         let was_up = match self.channels.get_mut(id) {
             Some(entry) => {
-                let was_up = entry.known.channel.state == ChannelState::Up;
+                let shown = &mut entry.known.channel;
+                let was_up = shown.state == ChannelState::Up;
+                if shown != channel {
+                    *shown = channel.clone();
+                }
                 // Answered is for good: a late event does not take it back.
-                let state = if was_up {
-                    ChannelState::Up
-                } else {
-                    channel.state
-                };
-                entry.known.channel = Channel {
-                    state,
-                    ..channel.clone()
-                };
+                if was_up {
+                    shown.state = ChannelState::Up;
+                }
                 was_up
             }
             None => {
