@@ -57,11 +57,11 @@ apt_private() {
 
 # A source that fails here matters only if the package cannot be fetched, so the fetch decides.
 apt_private update >"$log" 2>&1 || true
-if ! (cd "$work/download" && apt_private source --download-only --only-source "$source=$version") >>"$log" 2>&1; then
-	cat "$log" >&2
-	# The tarball alone is enough: apt has checked it against the signed index by then.
-	ls "$work/download/"*.orig.tar.* >/dev/null 2>&1 ||
-		die "source package $source $version cannot be fetched from this machine's apt sources"
+(cd "$work/download" && apt_private source --download-only --only-source "$source=$version") >>"$log" 2>&1 || true
+# A signature file may be missing from a mirror; the tarball is enough, apt has checked it against the signed index.
+if ! ls "$work/download/"*.orig.tar.* >/dev/null 2>&1; then
+	tail -n 20 "$log" >&2
+	die "source package $source $version cannot be fetched from this machine's apt sources"
 fi
 
 tarball=$(find "$work/download" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)
