@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
@@ -313,28 +314,41 @@ impl Bench {
         Ok(command.stdout(Stdio::null()).spawn()?)
     }
 
-    /// Open loop: every entry has a time at which it is due, and its latency counts from then, however late it was pushed.
+    /// From push to durable. Open loop: a producer pushes when an entry is due and does not wait for the disk; a second thread
+    /// waits for each number in turn.
     fn latency(&self, state_dir: &Path) -> Result<Vec<u64>> {
         let total = RATE_PER_S * self.load_for.as_secs();
-        let threads: Vec<_> = (0..LATENCY_PRODUCERS)
-            .map(|n| {
-                let config = RingConfig {
-                    state_dir,
-                    producer: &format!("latency-{n}"),
-                    capacity: 0,
-                };
-                let ring = Producer::attach(&config)?;
-                let begin = Instant::now() + Duration::from_millis(200);
-                let offset = Duration::from_micros(n * 1_000_000 / RATE_PER_S);
-                let gap = Duration::from_micros(LATENCY_PRODUCERS * 1_000_000 / RATE_PER_S);
-                Ok(std::thread::spawn(move || {
-                    latencies(ring, begin + offset, gap, total / LATENCY_PRODUCERS)
-                }))
-            })
-            .collect::<Result<_>>()?;
+        let begin = Instant::now() + Duration::from_millis(200);
+        let mut threads = Vec::new();
+        for n in 0..LATENCY_PRODUCERS {
+            let config = RingConfig {
+                state_dir,
+                producer: &format!("latency-{n}"),
+                capacity: 0,
+            };
+            let ring = Producer::attach(&config)?;
+            let waiter = ring.waiter();
+            let (pushed, times) = std::sync::mpsc::channel::<(u64, Instant)>();
+            let offset = Duration::from_micros(n * 1_000_000 / RATE_PER_S);
+            let pusher = std::thread::spawn(move || {
+                push_at_rate(ring, begin + offset, total / LATENCY_PRODUCERS, &pushed)
+            });
+            let recorder = std::thread::spawn(move || {
+                let mut samples = Vec::new();
+                for (seq, at) in times {
+                    waiter
+                        .wait_durable(seq, Duration::from_secs(10))
+                        .map_err(|e| e.to_string())?;
+                    samples.push(at.elapsed().as_micros() as u64);
+                }
+                Ok::<_, String>(samples)
+            });
+            threads.push((pusher, recorder));
+        }
         let mut samples = Vec::new();
-        for thread in threads {
-            samples.extend(thread.join().map_err(|_| "a producer panicked")??);
+        for (pusher, recorder) in threads {
+            pusher.join().map_err(|_| "a producer panicked")??;
+            samples.extend(recorder.join().map_err(|_| "a recorder panicked")??);
         }
         samples.sort_unstable();
         Ok(samples)
@@ -379,24 +393,23 @@ impl Bench {
     }
 }
 
-fn latencies(
+fn push_at_rate(
     mut ring: Producer,
     begin: Instant,
-    gap: Duration,
     count: u64,
-) -> std::result::Result<Vec<u64>, String> {
+    pushed: &Sender<(u64, Instant)>,
+) -> std::result::Result<(), String> {
     let entry = vec![b'x'; ENTRY_BYTES];
-    let mut samples = Vec::with_capacity(count as usize);
+    let gap = Duration::from_micros(LATENCY_PRODUCERS * 1_000_000 / RATE_PER_S);
     let mut due = begin;
     for _ in 0..count {
         std::thread::sleep(due.saturating_duration_since(Instant::now()));
+        let at = Instant::now();
         let seq = ring.push(&entry).map_err(|e| e.to_string())?;
-        ring.wait_durable(seq, Duration::from_secs(10))
-            .map_err(|e| e.to_string())?;
-        samples.push(due.elapsed().as_micros() as u64);
+        pushed.send((seq, at)).map_err(|e| e.to_string())?;
         due += gap;
     }
-    Ok(samples)
+    Ok(())
 }
 
 fn push_all(

@@ -35,10 +35,7 @@ pub(super) fn escape_within(text: &[u8], budget: usize, out: &mut Vec<u8>) -> bo
     let limit = out.len().saturating_add(budget);
     let mut rest = text;
     while !rest.is_empty() {
-        let plain = rest
-            .iter()
-            .position(|&b| CLASS[usize::from(b)] != 0)
-            .unwrap_or(rest.len());
+        let plain = plain_len(rest);
         let room = limit - out.len();
         if plain > room {
             out.extend_from_slice(&rest[..room]);
@@ -70,6 +67,29 @@ pub(super) fn escape_within(text: &[u8], budget: usize, out: &mut Vec<u8>) -> bo
         rest = &rest[taken..];
     }
     true
+}
+
+/// How many bytes at the beginning need no escape: printable ASCII without quote and backslash. Eight at a time.
+fn plain_len(text: &[u8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = ONES * 0x80;
+    // The high bit of each byte that is zero; a byte after such a one may be marked too, which only ends the stride earlier.
+    let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
+    let (words, _) = text.as_chunks::<8>();
+    let is_plain = |word: &[u8; 8]| {
+        let word = u64::from_le_bytes(*word);
+        let below_space = word.wrapping_sub(ONES * 0x20) & HIGH;
+        let quote = zero(word ^ (ONES * u64::from(b'"')));
+        let backslash = zero(word ^ (ONES * u64::from(b'\\')));
+        (word & HIGH) | below_space | quote | backslash == 0
+    };
+    let start = words.iter().take_while(|word| is_plain(word)).count() * 8;
+    let rest = &text[start..];
+    start
+        + rest
+            .iter()
+            .position(|&b| CLASS[usize::from(b)] != 0)
+            .unwrap_or(rest.len())
 }
 
 /// The first character of `rest`, which begins with a byte over 0x7f, as UTF-8 or U+FFFD, and the bytes it took.
@@ -165,6 +185,22 @@ mod tests {
                 };
             }
             assert_eq!(escaped(&text), String::from_utf8_lossy(&text), "{text:x?}");
+        }
+    }
+
+    #[test]
+    fn the_stride_of_eight_finds_every_byte_that_needs_an_escape() {
+        for byte in 0..=255u8 {
+            for at in 0..24 {
+                let mut text = *b"abcdefgh ijklm~!ABCDEFGH";
+                text[at] = byte;
+                let expected = if CLASS[usize::from(byte)] == 0 {
+                    text.len()
+                } else {
+                    at
+                };
+                assert_eq!(plain_len(&text), expected, "{byte:#x} at {at}");
+            }
         }
     }
 
