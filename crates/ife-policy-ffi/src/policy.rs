@@ -118,6 +118,7 @@ impl Policy {
             witness,
             mark,
         });
+        self.shared.populate();
         self.shared
             .counters()
             .set_mapped(slot, sys::process_id(), self.registry.generation());

@@ -20,6 +20,8 @@ pub(crate) struct Map {
 
 // SAFETY: the mapping belongs to the process, not to a thread; its words are only reached as atomics, its bytes only when read-only.
 unsafe impl Send for Map {}
+// SAFETY: as above: atomics may be shared, and read-only bytes do not change.
+unsafe impl Sync for Map {}
 
 impl Map {
     /// Maps `len` bytes of `file`, shared with every other process that maps it, for reading and writing.
@@ -84,6 +86,13 @@ impl Map {
         }
         // SAFETY: mapped and in bounds; published images are never written again.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
+    }
+
+    /// Enters all pages into this process's page tables, so that no call pays for a fault. Does nothing where the kernel cannot.
+    pub(crate) fn populate(&self) {
+        const MADV_POPULATE_WRITE: libc::c_int = 23; // since Linux 5.14, the same on all architectures
+        // SAFETY: reads or writes no contents; the mapping is ours.
+        unsafe { libc::madvise(self.start.as_ptr().cast(), self.len, MADV_POPULATE_WRITE) };
     }
 
     /// Blocks until the page that holds byte `offset` is on disk.

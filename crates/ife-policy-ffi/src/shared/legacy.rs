@@ -41,7 +41,7 @@ impl Legacy {
             std::thread::sleep(std::time::Duration::from_millis(1));
         }
         if file.metadata()?.len() == 0 {
-            initialise(&file, path)?;
+            sys::reserve(&file, LEN)?;
         }
         if file.metadata()?.len() != LEN as u64 {
             return Err(io::Error::new(
@@ -51,11 +51,16 @@ impl Legacy {
         }
         let map = Map::shared(&file, LEN)?;
         let words = map.words(0, 3);
-        if words[0].load(SeqCst) != MAGIC {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidData,
-                "not a store of legacy signatures: wrong first bytes",
-            ));
+        match words[0].load(SeqCst) {
+            MAGIC => {}
+            // New, or its making was cut short before anything could be noted in it.
+            0 => initialise(&file, words, path)?,
+            _ => {
+                return Err(io::Error::new(
+                    io::ErrorKind::InvalidData,
+                    "not a store of legacy signatures: wrong first bytes",
+                ));
+            }
         }
         let key = Key(words[1].load(SeqCst), words[2].load(SeqCst));
         Ok(Self {
@@ -128,13 +133,12 @@ fn seen_again(words: &[AtomicU64], attempt: u64, now: Now) -> Sight {
     }
 }
 
-fn initialise(file: &File, path: &Path) -> io::Result<()> {
-    sys::reserve(file, LEN)?;
+fn initialise(file: &File, words: &[AtomicU64], path: &Path) -> io::Result<()> {
     let key = Key::random()?;
-    let map = Map::shared(file, LEN)?;
-    let words = map.words(0, 3);
     words[1].store(key.0, SeqCst);
     words[2].store(key.1, SeqCst);
+    file.sync_all()?;
+    // After the key: a file that has this has everything.
     words[0].store(MAGIC, SeqCst);
     file.sync_all()?;
     // The name must outlive a crash as well as the contents.

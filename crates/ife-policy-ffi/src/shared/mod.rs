@@ -47,6 +47,11 @@ impl Shared {
         Self { map, layout, key }
     }
 
+    /// Makes ready for use by this process: call it after the fork.
+    pub(crate) fn populate(&self) {
+        self.map.populate();
+    }
+
     fn part(&self, part: layout::Part) -> &[AtomicU64] {
         self.map.words(part.offset, part.words)
     }

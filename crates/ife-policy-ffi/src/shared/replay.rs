@@ -30,7 +30,7 @@ use super::step::step;
 
 pub(super) const DATA_WORDS: usize = 4;
 const SLOTS_PER_LINE: usize = 8;
-const LINES_MAX: usize = 32;
+const LINES_MAX: usize = 64;
 /// Races lost before the table is called full. Each loss means that another worker got on.
 const TRIES: usize = 64;
 /// Looks at a claim of the same key before it is taken for a dead worker's.
