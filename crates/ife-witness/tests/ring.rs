@@ -354,3 +354,43 @@ fn the_writers_mark_outlives_it() {
         (std::process::id(), 1234, 77)
     );
 }
+
+#[test]
+fn no_content_of_a_ring_file_makes_either_side_panic() {
+    let mut random = Random(99);
+    let mut refused = 0;
+    for _ in 0..300 {
+        let dir = TempDir::memory();
+        let mut producer = attach(&dir);
+        for _ in 0..40 {
+            producer.push(&[1; 300]).expect("room");
+        }
+        drop(producer);
+        let file = std::fs::File::options()
+            .write(true)
+            .open(dir.path().join("rings/kamailio-3.ring"))
+            .expect("open");
+        for _ in 0..1 + random.below(4) {
+            // The words of the header, or the records.
+            let at =
+                [random.below(384), 64 * 1024 + random.below(16_000)][random.below(2) as usize];
+            let bytes = [random.next(), u64::MAX, 0][random.below(3) as usize].to_ne_bytes();
+            std::os::unix::fs::FileExt::write_at(&file, &bytes, at).expect("write");
+        }
+        let mut set = RingSet::open(dir.path()).expect("open");
+        refused += set.scan(true).len();
+        for ring in &mut set.rings {
+            let mut sink = Vec::new();
+            let end = std::iter::repeat_with(|| ring.read(&mut sink))
+                .take(100)
+                .find(|read| !matches!(read, Ok(Some(_))));
+            assert!(end.is_some(), "a ring of 40 records has no hundred");
+            ring.acknowledge(40);
+        }
+        if let Ok(mut producer) = Producer::attach(&config(dir.path())) {
+            while producer.push(&[2; 16_000]).is_ok() {}
+            producer.skip().expect("skip");
+        }
+    }
+    assert!(refused > 10, "{refused}");
+}

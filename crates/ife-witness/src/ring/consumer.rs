@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::layout::{RECORD_HEADER, RecordHead, record_crc, record_size};
 use super::map::RingMap;
 use super::{RingError, file, sys};
-use crate::entry::ENTRY_SIZE_MAX;
+use crate::entry::{ENTRY_SIZE_MAX, NUMBER_MAX};
 
 /// A record whose bytes [`Consumer::read`] appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,12 +147,16 @@ impl Consumer {
         }
         let start = out.len();
         self.map
-            .read(self.position + RECORD_HEADER as u64, len, out);
+            .read(self.position.wrapping_add(RECORD_HEADER as u64), len, out);
         if record_crc(head.epoch, head.seq, &out[start..]) != head.crc {
             out.truncate(start);
             return Err(damage("wrong checksum"));
         }
-        self.position += record_size(len) as u64;
+        if head.seq > NUMBER_MAX || head.epoch > NUMBER_MAX {
+            out.truncate(start);
+            return Err(damage("impossible number"));
+        }
+        self.position = self.position.wrapping_add(record_size(len) as u64);
         Ok(Some(Record {
             epoch: head.epoch,
             seq: head.seq,

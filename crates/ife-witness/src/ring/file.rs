@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::layout::{CAPACITY_MAX, CAPACITY_MIN, HEADER_SIZE, Header, MAGIC, NAME_LEN_MAX};
 use super::map::RingMap;
 use super::{RingError, WRITER_PRODUCER, sys};
+use crate::entry::NUMBER_MAX;
 
 const RING_SUFFIX: &str = ".ring";
 const NEW_SUFFIX: &str = ".new";
@@ -130,6 +131,12 @@ pub(super) fn open_map(file: &File, path: &Path) -> Result<RingMap, RingError> {
     }
     if header.fixed.capacity.load(Ordering::Relaxed) != capacity as u64 {
         return Err(damaged("its header and its length disagree"));
+    }
+    let line = &header.producer;
+    if line.next_seq.load(Ordering::Relaxed) > NUMBER_MAX
+        || line.epoch.load(Ordering::Relaxed) > NUMBER_MAX
+    {
+        return Err(damaged("its numbers are impossible"));
     }
     if used(header) > capacity as u64 {
         return Err(damaged("its head and tail are further apart than its size"));

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
 use super::doorbell::Doorbell;
-use super::layout::{CAPACITY_MIN, Header, RecordHead, record_crc, record_size};
+use super::layout::{CAPACITY_MIN, Header, RECORD_HEADER, RecordHead, record_crc, record_size};
 use super::map::{ForkGuard, RingMap};
 use super::{PushError, RingError, WaitError, file, sys};
 use crate::entry::{ENTRY_SIZE_MAX, NUMBER_MAX};
@@ -98,7 +98,7 @@ impl Producer {
             .max(shared.doorbell.epoch_floor());
         let epoch = u64::try_from(now_ms)
             .unwrap_or(0)
-            .max(before + 1)
+            .max(before.saturating_add(1))
             .min(NUMBER_MAX);
         line.epoch.store(epoch, Ordering::Relaxed);
         line.pid.store(std::process::id(), Ordering::Relaxed);
@@ -151,9 +151,9 @@ impl Producer {
             seq,
         };
         map.write(self.tail, &head.to_bytes());
-        map.write(self.tail + head.to_bytes().len() as u64, entry);
+        map.write(self.tail.wrapping_add(RECORD_HEADER as u64), entry);
         self.next_seq += 1;
-        self.tail += size;
+        self.tail = self.tail.wrapping_add(size);
         let line = &map.header().producer;
         // Killed between these two stores: the number is used up and the writer reports it missing.
         line.next_seq.store(self.next_seq, Ordering::Release);
@@ -213,14 +213,13 @@ impl Producer {
 
     fn has_room(&mut self, size: u64) -> bool {
         let capacity = self.shared.map.capacity() as u64;
-        if capacity - (self.tail - self.head) >= size {
+        let room = |tail: u64, head: u64| capacity.checked_sub(tail.wrapping_sub(head));
+        if room(self.tail, self.head).is_some_and(|room| room >= size) {
             return true;
         }
         self.head = self.shared.header().consumer.head.load(Ordering::Acquire);
         // A head beyond our tail is damage: full is the safe answer.
-        self.tail
-            .checked_sub(self.head)
-            .is_some_and(|used| used <= capacity && capacity - used >= size)
+        room(self.tail, self.head).is_some_and(|room| room >= size)
     }
 }
 
