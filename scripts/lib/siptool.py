@@ -141,7 +141,7 @@ TRACE_MARK = re.compile(rb"^-{40,} .*\n(?:(UDP|TCP|TLS|SCTP) )?message (sent|rec
 
 def trace_messages(path):
     """(sent or received, message bytes) of a sipp -trace_msg file. sipp writes them with CRLF or LF as they were."""
-    data = pathlib.Path(path).read_bytes()
+    data = pathlib.Path(path).read_bytes() if pathlib.Path(path).exists() else b""
     marks = list(TRACE_MARK.finditer(data))
     for mark, following in zip(marks, marks[1:] + [None]):
         raw = data[mark.end() : following.start() if following else len(data)]
