@@ -113,7 +113,7 @@ fn main() {
 fn prepare(experts: usize) -> Vec<u8> {
     let yaml = yaml(experts);
     let mut bytes = Vec::new();
-    let (mut load, mut compile) = (f64::MAX, f64::MAX);
+    let (mut load, mut compile, mut reload) = (f64::MAX, f64::MAX, f64::MAX);
     for _ in 0..3 {
         let start = Clock::start();
         let registry = registry::load(&yaml, "bench.yaml").unwrap_or_else(|e| panic!("{e}"));
@@ -121,8 +121,13 @@ fn prepare(experts: usize) -> Vec<u8> {
         let start = Clock::start();
         bytes = image::compile(&registry).unwrap_or_else(|e| panic!("{e}"));
         compile = compile.min(start.elapsed_ns() / 1e6);
+        let image = Image::open(&bytes).unwrap_or_else(|e| panic!("{e}"));
+        let start = Clock::start();
+        assert!(registry::reload(&yaml, "bench.yaml", &image).is_ok());
+        reload = reload.min(start.elapsed_ns() / 1e6);
     }
     report("registry", "load", experts, load, "ms");
+    report("registry", "reload", experts, reload, "ms");
     report("registry", "compile", experts, compile, "ms");
     report("registry", "yaml", experts, yaml.len() as f64, "bytes");
     report("registry", "image", experts, bytes.len() as f64, "bytes");

@@ -125,6 +125,12 @@ impl<'a> Image<'a> {
         }
     }
 
+    /// All experts, then all councils.
+    pub fn parties(&self) -> impl Iterator<Item = Party<'a>> + use<'a> {
+        let image = *self;
+        (0..self.head.party_count).map_while(move |index| image.party_at(index))
+    }
+
     /// The expert with this id.
     #[must_use]
     pub fn expert(&self, id: &str) -> Option<Party<'a>> {

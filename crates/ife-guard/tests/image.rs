@@ -119,6 +119,24 @@ fn equal_registries_give_equal_images() {
 }
 
 #[test]
+fn reloading_is_loading_and_checks_new_keys() {
+    let bytes = compile(&yaml());
+    let image = Image::open(&bytes).expect("whole");
+    assert_eq!(image.parties().count(), 5);
+    assert_eq!(
+        registry::reload(&yaml(), "reg.yaml", &image),
+        registry::load(&yaml(), "reg.yaml")
+    );
+    let key = common::public("safety-1");
+    let weak = "ed25519:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    for bad in [weak, &key[..key.len() - 1], &key["ed25519:".len()..]] {
+        let text = yaml().replacen(&key, bad, 1);
+        let errors = registry::reload(&text, "reg.yaml", &image).expect_err("refused");
+        assert_eq!(Err(errors), registry::load(&text, "reg.yaml"));
+    }
+}
+
+#[test]
 fn damage_is_seen_on_opening() {
     let good = compile(&yaml());
     assert_eq!(Image::open(&[]).err(), Some(ImageError::Magic));

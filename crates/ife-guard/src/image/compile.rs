@@ -193,7 +193,7 @@ impl<'r> Builder<'r> {
 
     fn signer(&mut self, signer: &Signer) {
         let start = self.out.len();
-        self.out.extend_from_slice(&signer.public_key.to_bytes());
+        self.out.extend_from_slice(&signer.public_key);
         self.u64(signer.validity.not_before);
         self.u64(signer.validity.not_after);
         let covers = signer.covers.parts().fold(0, |bits, part| match part {

@@ -3,6 +3,8 @@
 mod party;
 mod unique;
 
+use std::collections::HashSet;
+
 use super::errors::{At, Problem, did_you_mean};
 use super::limits::{
     CALL_S_MAX, CONTACT_LEN_MAX, COUNCILS_MAX, EXPERTS_MAX, FRESHNESS_S_MAX, HAZARDS_MAX,
@@ -88,13 +90,17 @@ impl Problems {
 }
 
 /// Checks everything and reports all that is wrong.
-pub(super) fn check(raw: &raw::Registry<'_>) -> Result<Registry, Vec<Problem>> {
+pub(super) fn check(
+    raw: &raw::Registry<'_>,
+    known_keys: &HashSet<[u8; 32]>,
+) -> Result<Registry, Vec<Problem>> {
     let mut problems = Problems::default();
     let registry = Checker {
         problems: &mut problems,
-        seen: Seen::default(),
+        seen: Seen::with_room(raw.experts.len() + raw.councils.len()),
         quota: QUOTA,
         legacy: false,
+        known_keys,
     }
     .registry(raw);
     if problems.0.is_empty() {
@@ -111,6 +117,8 @@ struct Checker<'p, 'r> {
     quota: Quota,
     /// Has any signer the legacy form?
     legacy: bool,
+    /// Keys that were checked before.
+    known_keys: &'p HashSet<[u8; 32]>,
 }
 
 impl<'r> Checker<'_, 'r> {

@@ -12,6 +12,8 @@ pub(super) enum Node<'y> {
     Map(Vec<(&'y str, Node<'y>)>),
 }
 
+/// Room for the fields of an expert, so that it need not grow.
+const FIELDS_USUAL: usize = 12;
 /// Deepest nesting on one line.
 const DEPTH_MAX: usize = 4;
 
@@ -73,7 +75,7 @@ impl<'y> Lines<'y> {
 
     /// A block mapping whose keys are in this column.
     fn map(&mut self, column: usize) -> Option<Vec<(&'y str, Node<'y>)>> {
-        let mut entries = Vec::new();
+        let mut entries = Vec::with_capacity(FIELDS_USUAL);
         while let Some((at, text)) = self.current {
             if at > column {
                 return None;
@@ -128,7 +130,7 @@ impl<'y> Value<'y> {
                 let (text, rest) = self.rest.get(1..)?.split_once(char::from(*quote))?;
                 // A backslash is an escape; a doubled quote leaves a second text that nothing here can follow.
                 self.rest = rest;
-                let follows = rest.starts_with(|c| matches!(c, ' ' | ',' | ']' | '}'));
+                let follows = rest.starts_with([' ', ',', ']', '}']);
                 (!text.contains('\\') && (rest.is_empty() || follows))
                     .then_some(Node::Scalar { text, plain: false })
             }

@@ -1,6 +1,7 @@
 //! Addresses, keys, sources and transports: the part that experts and councils share.
 
-use ife_message::{Covered, Kid, PublicKey};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use ife_message::{Covered, KeyError, Kid, PublicKey};
 
 use super::super::errors::{At, did_you_mean};
 use super::super::limits::{AORS_MAX, LEGACY_SIGNERS_MAX, NETWORKS_MAX, SIGNERS_MAX};
@@ -95,7 +96,7 @@ impl<'r> Checker<'_, 'r> {
         );
         let validity = self.validity(at, raw.not_before.as_deref(), raw.not_after.as_deref());
         let covers = covers(self.problems, &at.key("covers"), raw.covers.as_deref());
-        let public_key = match raw.public_key.parse::<PublicKey>() {
+        let public_key = match self.public_key(&raw.public_key) {
             Ok(key) => key,
             Err(error) => {
                 // The text is not repeated: it may be a private key put here by mistake.
@@ -117,6 +118,19 @@ impl<'r> Checker<'_, 'r> {
             legacy_signature,
         })
     }
+
+    /// Decompressing a point is most of what loading a long registry costs.
+    fn public_key(&self, text: &str) -> Result<[u8; 32], KeyError> {
+        match decode(text) {
+            Some(key) if self.known_keys.contains(&key) => Ok(key),
+            Some(_) | None => text.parse().map(|key: PublicKey| key.to_bytes()),
+        }
+    }
+}
+
+fn decode(text: &str) -> Option<[u8; 32]> {
+    let bytes = STANDARD.decode(text.strip_prefix("ed25519:")?).ok()?;
+    bytes.try_into().ok()
 }
 
 fn aor_hint(error: PatternError) -> &'static str {

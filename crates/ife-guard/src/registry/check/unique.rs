@@ -34,6 +34,16 @@ pub(super) struct Seen<'r> {
 }
 
 impl<'r> Seen<'r> {
+    /// With room for so many parties.
+    pub(super) fn with_room(parties: usize) -> Self {
+        Self {
+            ids: HashMap::with_capacity(parties),
+            kids: HashMap::with_capacity(parties),
+            exact: HashMap::with_capacity(parties),
+            ..Self::default()
+        }
+    }
+
     pub(super) fn hazard(
         &mut self,
         problems: &mut Problems,
