@@ -26,7 +26,7 @@ use ife_witness::recovery::log_id;
 use ife_witness::ring::{Producer, PushError, RingConfig, RingSet};
 use ife_witness::store::{RealDisk, Store};
 use ife_witness::tile::TreeBuilder;
-use ife_witness::wal::Wal;
+use ife_witness::wal::{Spare, Wal};
 use ife_witness::writer::Producers;
 use serde_json::{Value, json};
 
@@ -509,7 +509,15 @@ fn synthesise(home: &Path, size: u64) -> Result<()> {
     let note = checkpoint.sign(&keys.log, Some((&keys.cosigner, 1_800_000_000)))?;
     store.replace(&store.private_checkpoint(), note.as_bytes(), false)?;
     store.replace(&store.public_checkpoint(), note.as_bytes(), true)?;
-    Wal::create(store, log_id(&keys), 64 << 20, size, &Producers::default())?;
+    let spare = Spare::prepare(&store, 64 << 20)?;
+    Wal::create(
+        store,
+        log_id(&keys),
+        64 << 20,
+        size,
+        &Producers::default(),
+        spare,
+    )?;
     Ok(())
 }
 

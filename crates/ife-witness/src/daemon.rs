@@ -2,6 +2,7 @@
 
 mod keys;
 mod options;
+mod preparing;
 mod publishing;
 mod status;
 
@@ -21,6 +22,7 @@ use crate::recovery::{Found, Recovered, Refusal, Start, recover};
 use crate::ring::{RingError, RingSet};
 use crate::store::{RealDisk, Store, StoreError};
 use crate::writer::{Notice, PublishError, Step, Writer, WriterConfig, WriterError};
+use preparing::Preparing;
 use publishing::Publishing;
 use status::Status;
 
@@ -63,8 +65,8 @@ pub enum DaemonError {
     /// Tiles or checkpoints cannot be written.
     #[error("the log cannot be published")]
     Publish(#[from] PublishError),
-    /// The publishing thread ended without an error.
-    #[error("the publishing thread panicked")]
+    /// A thread ended without an error.
+    #[error("a thread panicked")]
     Panic,
 }
 
@@ -141,6 +143,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let mut daemon = Daemon {
         writer,
         publishing,
+        preparing: Preparing::default(),
         status,
         started: false,
         stalled: None,
@@ -196,6 +199,7 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
 struct Daemon {
     writer: Writer,
     publishing: Publishing,
+    preparing: Preparing,
     status: Status,
     /// START is logged.
     started: bool,
@@ -261,6 +265,7 @@ impl Daemon {
         if !self.started {
             return Ok(Progress::Stalled);
         }
+        self.preparing.tend(&mut self.writer)?;
         let buffer = self.publishing.spare_buffer();
         let step = self.writer.step(unix_ns(), buffer)?;
         self.take(step)

@@ -11,7 +11,7 @@ use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::ring::{RingError, RingSet};
 use crate::store::{Store, StoreError, read_if_exists};
 use crate::tile::{ResumeError, TreeBuilder};
-use crate::wal::{Closed, Scan, Segment, Wal, WalError, scan::Known, segments};
+use crate::wal::{Closed, Scan, Segment, Spare, Wal, WalError, scan::Known, segments};
 use crate::writer::{Keys, Producers, PublishError, Publisher};
 
 /// What recovery needs to know.
@@ -144,7 +144,6 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
     let lock = store
         .lock()?
         .ok_or_else(|| Refusal::InUse { root: root.clone() })?;
-    store.sweep()?;
     let log_id = log_id(&keys);
     let heads = Heads::read(&store, &keys)?;
     let (published, signed) = heads.check(&store)?;
@@ -167,7 +166,16 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
                 acknowledged,
             });
         }
-        let wal = Wal::create(store, log_id, segment_bytes, 0, &Producers::default())?;
+        store.sweep()?;
+        let spare = Spare::prepare(&store, segment_bytes)?;
+        let wal = Wal::create(
+            store,
+            log_id,
+            segment_bytes,
+            0,
+            &Producers::default(),
+            spare,
+        )?;
         let (producers, found) = (Producers::default(), Found::default());
         return Ok(Recovered {
             lock,
@@ -187,6 +195,7 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
             acknowledged,
         });
     }
+    store.sweep()?;
     let wal = Wal::resume(store, log_id, segment_bytes, &last, &scan)?;
     let found = Found {
         published,

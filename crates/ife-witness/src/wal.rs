@@ -1,13 +1,14 @@
 //! The write-ahead log: what makes an entry durable. Segments of frames in `private/wal`, named by their first index.
 //!
-//! A segment begins with a snapshot of the producers, so recovery needs no older one. Everything after the last frame is zeros,
-//! written ahead in blocks, so that the usual batch changes no metadata and its fdatasync is one write and one flush.
+//! A segment begins with a snapshot of the producers, so recovery needs no older one. Everything after the last frame is zeros that
+//! were written and synced before, so that a batch changes no metadata: its fdatasync is one write and one flush, and never waits for
+//! the file system's journal, which waits for everybody else's data.
 
 pub(crate) mod frame;
 pub(crate) mod scan;
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::store::{Store, StoreError};
@@ -16,10 +17,44 @@ use frame::{Kind, Origin};
 
 pub use scan::{Scan, Segment, WalError, segments};
 
-/// Zeros written ahead at a time.
-const AHEAD: usize = 1024 * 1024;
+/// Zeros written at a time.
+const BLOCK: usize = 1024 * 1024;
 
-static ZEROS: [u8; AHEAD] = [0; AHEAD];
+static ZEROS: [u8; BLOCK] = [0; BLOCK];
+
+/// A file of zeros that becomes a segment.
+pub struct Spare {
+    path: PathBuf,
+    file: File,
+    len: u64,
+}
+
+impl Spare {
+    /// Makes one for segments of `segment_bytes`, with room for a last batch. Takes as long as the disk needs for that much.
+    ///
+    /// # Errors
+    /// The system calls'.
+    pub fn prepare(store: &Store, segment_bytes: u64) -> Result<Self, StoreError> {
+        Self::with_len(store, segment_bytes + segment_bytes / 16)
+    }
+
+    fn with_len(store: &Store, len: u64) -> Result<Self, StoreError> {
+        let (path, file) = store.create_private()?;
+        fill(store, &path, &file, 0, len)?;
+        Ok(Self { path, file, len })
+    }
+}
+
+/// Zeros from `from` to `to`, durable.
+fn fill(store: &Store, path: &Path, file: &File, from: u64, to: u64) -> Result<(), StoreError> {
+    let mut at = from;
+    while at < to {
+        let len = (to - at).min(BLOCK as u64) as usize;
+        store.write_at(path, file, &ZEROS[..len], at)?;
+        at += len as u64;
+    }
+    store.sync(path, file)
+}
 
 /// A segment that gets no more frames.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,10 +79,12 @@ pub struct Wal {
     zeroed: u64,
     next_index: u64,
     last_sync: Duration,
+    /// What the next segment will be made of; without it, making one takes longer.
+    spare: Option<Spare>,
 }
 
 impl Wal {
-    /// Makes the segment that begins at `first_index` and becomes its writer.
+    /// Makes the segment that begins at `first_index` out of `spare` and becomes its writer.
     ///
     /// # Errors
     /// The system calls'.
@@ -57,8 +94,8 @@ impl Wal {
         segment_bytes: u64,
         first_index: u64,
         producers: &Producers,
+        spare: Spare,
     ) -> Result<Self, StoreError> {
-        let (new, file) = store.create_private()?;
         let origin = Origin {
             producer: "",
             ring_id: 0,
@@ -76,23 +113,22 @@ impl Wal {
             &origin,
             &mut head,
         );
-        let offset = head.len() as u64;
-        store.write_at(&new, &file, &head, 0)?;
-        store.write_at(&new, &file, &ZEROS, offset)?;
-        store.sync(&new, &file)?;
+        store.write_at(&spare.path, &spare.file, &head, 0)?;
+        store.sync(&spare.path, &spare.file)?;
         let path = store.wal_dir().join(segment_name(first_index));
-        store.publish(&new, &path)?;
-        let zeroed = offset + AHEAD as u64;
+        store.publish(&spare.path, &path)?;
+        let offset = head.len() as u64;
         Ok(Self {
             store,
             log_id,
             segment_bytes,
             path,
-            file,
+            file: spare.file,
             offset,
-            zeroed,
+            zeroed: spare.len.max(offset),
             next_index: first_index,
             last_sync: Duration::ZERO,
+            spare: None,
         })
     }
 
@@ -113,7 +149,11 @@ impl Wal {
             .write(true)
             .open(&path)
             .map_err(StoreError::new("open", &path))?;
-        let mut wal = Self {
+        if scan.torn {
+            // A batch that was never acknowledged: no part of it may come back later.
+            fill(&store, &path, &file, scan.end_offset, scan.file_len)?;
+        }
+        Ok(Self {
             store,
             log_id,
             segment_bytes,
@@ -123,23 +163,8 @@ impl Wal {
             zeroed: scan.file_len.max(scan.end_offset),
             next_index: scan.end_index,
             last_sync: Duration::ZERO,
-        };
-        if scan.torn {
-            wal.wipe(scan.file_len)?;
-        }
-        Ok(wal)
-    }
-
-    /// Overwrites what a batch that was never acknowledged left, so that no part of it can come back later.
-    fn wipe(&mut self, file_len: u64) -> Result<(), StoreError> {
-        let mut at = self.offset;
-        while at < file_len {
-            let len = (file_len - at).min(AHEAD as u64) as usize;
-            self.store
-                .write_at(&self.path, &self.file, &ZEROS[..len], at)?;
-            at += len as u64;
-        }
-        self.store.sync(&self.path, &self.file)
+            spare: None,
+        })
     }
 
     /// Index of the next entry.
@@ -181,7 +206,7 @@ impl Wal {
         let end = self.offset + batch.len() as u64;
         if end > self.zeroed {
             self.store.write_at(&self.path, &self.file, &ZEROS, end)?;
-            self.zeroed = end + AHEAD as u64;
+            self.zeroed = end + BLOCK as u64;
         }
         let start = Instant::now();
         self.store.sync(&self.path, &self.file)?;
@@ -191,18 +216,37 @@ impl Wal {
         Ok(closed)
     }
 
+    /// Whether there is nothing yet to make the next segment of: what [`Spare::prepare`] needs for it.
+    #[must_use]
+    pub fn wants_spare(&self) -> Option<(Store, u64)> {
+        self.spare
+            .is_none()
+            .then(|| (self.store.clone(), self.segment_bytes))
+    }
+
+    /// Takes what the next segment will be made of.
+    pub fn set_spare(&mut self, spare: Spare) {
+        self.spare = Some(spare);
+    }
+
     fn rotate(&mut self, producers: &Producers) -> Result<Closed, StoreError> {
+        let spare = match self.spare.take() {
+            Some(spare) => spare,
+            None => Spare::with_len(&self.store, self.segment_bytes.min(BLOCK as u64))?,
+        };
+        let (store, index) = (self.store.clone(), self.next_index);
         let next = Self::create(
-            self.store.clone(),
+            store,
             self.log_id,
             self.segment_bytes,
-            self.next_index,
+            index,
             producers,
+            spare,
         )?;
         let old = std::mem::replace(self, next);
         Ok(Closed {
             path: old.path,
-            end: self.next_index,
+            end: index,
         })
     }
 }

@@ -16,7 +16,7 @@ mod publisher;
 use crate::entry::{Event, Gap};
 use crate::ring::{Consumer, Damage, Mark, RingError, RingSet, WRITER_PRODUCER};
 use crate::store::{Store, StoreError};
-use crate::wal::{Closed, Wal};
+use crate::wal::{Closed, Spare, Wal};
 use batch::{Batch, Own};
 
 pub use batch::Counts;
@@ -178,6 +178,23 @@ impl Writer {
     #[must_use]
     pub fn last_sync(&self) -> std::time::Duration {
         self.wal.last_sync()
+    }
+
+    /// See [`Wal::wants_spare`]. None also while the disk has no room for it.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub fn wants_spare(&self) -> Result<Option<(Store, u64)>, WriterError> {
+        let Some((store, bytes)) = self.wal.wants_spare() else {
+            return Ok(None);
+        };
+        let fits = store.free_bytes()? / 2 > self.config.free_bytes_min.saturating_add(bytes);
+        Ok(fits.then_some((store, bytes)))
+    }
+
+    /// See [`Wal::set_spare`].
+    pub fn set_spare(&mut self, spare: Spare) {
+        self.wal.set_spare(spare);
     }
 
     /// What went through since the start.

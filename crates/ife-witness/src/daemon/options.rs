@@ -63,7 +63,7 @@ pub struct Options {
     #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..=60_000))]
     pub publish_ms: u64,
 
-    /// Size at which a segment of the write-ahead log is closed, in MiB. About two are on disk at a time.
+    /// Size at which a segment of the write-ahead log is closed, in MiB. About three are on disk at a time.
     #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1024))]
     pub segment_mib: u64,
 

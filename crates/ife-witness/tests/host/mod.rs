@@ -16,6 +16,7 @@ use ife_witness::recovery::{Found, Refusal, Start, recover};
 use ife_witness::ring::{Producer, RingConfig, RingSet};
 use ife_witness::store::{Disk, RealDisk, Store};
 use ife_witness::verify::{Options, Report, verify_log};
+use ife_witness::wal::Spare;
 use ife_witness::writer::{Keys, Notice, Publisher, Step, Writer, WriterConfig};
 
 use crate::common::TempDir;
@@ -230,6 +231,12 @@ pub(crate) type Failure = Box<dyn std::error::Error>;
 impl Engine {
     /// Takes in what is in the rings; true if anything was.
     pub(crate) fn step(&mut self) -> Result<bool, Failure> {
+        // Some segments are made of a spare, some without, as when the disk is slow to make one.
+        if let Some((store, bytes)) = self.writer.wants_spare()?
+            && !self.writer.size().is_multiple_of(3)
+        {
+            self.writer.set_spare(Spare::prepare(&store, bytes)?);
+        }
         let step = self.writer.step(NOW_NS, Vec::new())?;
         self.take(step)
     }

@@ -1,0 +1,33 @@
+//! Makes the next WAL segment in a thread of its own, once per segment, so that the writer never waits for 64 MiB of zeros.
+
+use std::thread::JoinHandle;
+
+use crate::store::StoreError;
+use crate::wal::Spare;
+use crate::writer::{Writer, WriterError};
+
+use super::DaemonError;
+
+#[derive(Default)]
+pub(super) struct Preparing {
+    thread: Option<JoinHandle<Result<Spare, StoreError>>>,
+}
+
+impl Preparing {
+    /// Begins a spare if the writer has none, and hands over one that is done. Cheap: call it in every round.
+    pub(super) fn tend(&mut self, writer: &mut Writer) -> Result<(), DaemonError> {
+        match self.thread.take() {
+            Some(thread) if !thread.is_finished() => self.thread = Some(thread),
+            Some(thread) => {
+                let spare = thread.join().map_err(|_| DaemonError::Panic)?;
+                writer.set_spare(spare.map_err(WriterError::from)?);
+            }
+            None => {
+                if let Some((store, bytes)) = writer.wants_spare()? {
+                    self.thread = Some(std::thread::spawn(move || Spare::prepare(&store, bytes)));
+                }
+            }
+        }
+        Ok(())
+    }
+}
