@@ -1,6 +1,7 @@
 //! One decision from end to end: the gates, the shared state, the witness entry.
 
-use ife_guard::{CallKey, Gate, Now, Policy as Rules, Verdict, decide};
+use ife_guard::{CallKey, Direction, Gate, Image, Now, Policy as Rules, Text, Verdict, decide};
+use ife_message::Aor;
 
 use crate::message::Message;
 use crate::plumbing::failure::Failure;
@@ -9,10 +10,15 @@ use crate::shared::calls::{Begun, Call, Place, Tags};
 use crate::shared::counters::Counter;
 use crate::state::{self, WorkerState};
 use crate::sys;
-use crate::witness::Prepared;
+use crate::witness::{Prepared, Witness};
 
 /// Seconds after which a caller may try again when the witness log lags.
 const WITNESS_RETRY_S: u32 = 5;
+/// With `required`, one in this many bytes of the ring is kept from approvals: a call that was let in has events to come, and a
+/// final reply that was relayed cannot be taken back.
+const APPROVAL_RESERVE: u64 = 4;
+/// The same for rejections, which may use part of what approvals may not.
+const REJECTION_RESERVE: u64 = 8;
 
 /// A verdict and where its entry is.
 pub(crate) struct Decision {
@@ -52,7 +58,6 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     if !msg.to_tag.is_empty()
         && let Some(decision) = in_dialog(policy, msg, now)
     {
-        policy.count(Counter::Approved);
         return Ok(decision);
     }
     let image = policy.registry.image()?;
@@ -69,6 +74,10 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     let verdict = decide(&rules, &request, &mut state, &mut worker.keys, now);
     let begun = state.begun();
     crate::shared::step();
+    let mut verdict = verdict;
+    if policy.options.shadow && !verdict.approved {
+        verdict.expert_contact = contact_all_the_same(&image, &verdict, msg);
+    }
     let mut decision = Decision::of(verdict);
     if decision.verdict.approved {
         witness_approval(policy, msg, begun, &mut decision, now, unix_ns);
@@ -77,6 +86,20 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     }
     count(policy, &decision.verdict);
     Ok(decision)
+}
+
+/// Where a call that only shadow mode lets pass goes: as if it had been approved.
+fn contact_all_the_same(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>) -> Text<256> {
+    if verdict.direction != Direction::ToExpert {
+        return Text::new();
+    }
+    let contact = image
+        .expert(&verdict.expert)
+        .and_then(|expert| expert.contact());
+    match contact {
+        Some(contact) => Text::of(contact),
+        None => Aor::parse(msg.ruri).map_or(Text::new(), |aor| Text::of(aor.as_str())),
+    }
 }
 
 /// What is answered, and undone, when `check` panicked.
@@ -186,7 +209,7 @@ fn witness_approval(
         );
     }
     crate::shared::step();
-    if !push(policy, prepared) {
+    if !push(policy, prepared, APPROVAL_RESERVE) {
         if policy.options.witness_required {
             return refuse(
                 policy,
@@ -274,16 +297,24 @@ fn witness_rejection(
         .witness
         .prepare_decision(msg, &decision.verdict, unix_ns);
     match prepared {
-        Ok(prepared) if push(policy, prepared) => decision.entered(prepared),
+        Ok(prepared) if push(policy, prepared, REJECTION_RESERVE) => decision.entered(prepared),
         Ok(_) | Err(_) => drop_entry(policy),
     }
 }
 
-fn push(policy: &mut Policy, prepared: Prepared) -> bool {
+fn push(policy: &mut Policy, prepared: Prepared, reserve: u64) -> bool {
+    let is_required = policy.options.witness_required;
+    let push = |witness: &mut Witness| {
+        if is_required {
+            witness.push_above(prepared, reserve)
+        } else {
+            witness.push(prepared)
+        }
+    };
     let is_queued = policy
         .worker
         .as_mut()
-        .is_some_and(|worker| worker.witness.push(prepared).is_ok());
+        .is_some_and(|worker| push(&mut worker.witness).is_ok());
     if is_queued {
         policy.count(Counter::WitnessQueued);
     }

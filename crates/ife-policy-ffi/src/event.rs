@@ -48,10 +48,11 @@ pub(crate) fn log(
     Ok(prepared)
 }
 
+/// `REJECTED` is for requests that a script refuses before the gate; only the gate approves.
 fn parse(name: &[u8]) -> Result<Event, Failure> {
     match Event::parse(name) {
-        Some(event) if event.is_decision() => Err(Failure::invalid(
-            "event: only ife_policy_check writes decisions",
+        Some(Event::Approved) => Err(Failure::invalid(
+            "event: only ife_policy_check writes APPROVED",
         )),
         Some(event) if event.is_reserved() => Err(Failure::invalid(
             "event: only the witness daemon writes this one",

@@ -24,6 +24,8 @@ pub(crate) struct Options {
     pub(crate) state_dir: PathBuf,
     pub(crate) node: String,
     pub(crate) producer: String,
+    /// Nothing is refused by whoever asks; what is answered is what enforcing would have answered.
+    pub(crate) shadow: bool,
     /// A call whose decision cannot be witnessed is refused.
     pub(crate) witness_required: bool,
     /// How long a decision may wait to be on disk; zero: it does not wait.
@@ -73,6 +75,7 @@ pub(crate) fn read(ptr: *const abi::ife_options) -> Result<(Options, Log), Failu
         producer: name(raw.producer, "options.producer", PRODUCER_LEN_MAX, |b| {
             b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-'
         })?,
+        shadow: raw.mode == abi::IFE_MODE_SHADOW,
         witness_required: raw.witness_mode == abi::IFE_WITNESS_REQUIRED,
         witness_wait: Duration::from_millis(u64::from(raw.witness_wait_ms)),
         freshness_s: (raw.freshness_s != 0).then_some(raw.freshness_s),

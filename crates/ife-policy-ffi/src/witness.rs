@@ -64,6 +64,8 @@ impl Witness {
         let sdp_sha256 = sdp.and_then(|sdp| self.sdp_hash.of(sdp));
         let mut entry = self.of_message(msg, event, unix_ns, &peer);
         entry.message_sha256 = message_sha256;
+        // The offer that was let in. Of a refused one the hash: nobody shall fill the log with calls that are not taken.
+        entry.sdp = if verdict.approved { sdp } else { None };
         entry.sdp_sha256 = sdp_sha256;
         entry.trace_id = some(&verdict.trace_id);
         entry.hazard = some(&verdict.hazard);
@@ -113,6 +115,7 @@ impl Witness {
             entry.expert = some(&call.expert);
             entry.direction = direction(call.direction);
         }
+        entry.approved = (event == Event::Rejected).then_some(false);
         if msg.status_code != 0 {
             entry.code = Some(msg.status_code);
             entry.reason = present(msg.reason_phrase);
@@ -142,6 +145,15 @@ impl Witness {
     pub(crate) fn push(&mut self, prepared: Prepared) -> Result<(), PushError> {
         debug_assert_eq!(prepared.seq, self.producer.next_seq());
         self.producer.push(&self.buffer).map(|_| ())
+    }
+
+    /// The same, if as much of the ring as one in `reserve` then stays free for others.
+    pub(crate) fn push_above(&mut self, prepared: Prepared, reserve: u64) -> Result<(), PushError> {
+        let (used, capacity) = self.producer.usage();
+        if used > capacity - capacity / reserve {
+            return Err(PushError::Full);
+        }
+        self.push(prepared)
     }
 
     /// Uses up a sequence number, so that an entry that was dropped leaves a provable hole.

@@ -229,3 +229,32 @@ fn the_same_call_begins_once() {
         assert_eq!(held, 1, "{segments:?}");
     });
 }
+
+#[test]
+fn the_same_call_begins_once_when_slots_expire_in_between() {
+    let limits = CallLimits {
+        per_minute: 0,
+        concurrent: 9,
+        lease_s: 240,
+        max_call_s: 600,
+    };
+    let key = CallKey::new(b"id", b"tag");
+    let begin = |shared: &Shared, second| {
+        WorkerState::new(shared, None, 0).begin_call(7, &key, limits, at(second))
+    };
+    let (early, late) = (|s: &Shared| begin(s, 100), |s: &Shared| begin(s, 101));
+    let reset = |shared: &Shared| {
+        clear(shared);
+        let calls = shared.calls();
+        let hash = calls.key.hash(&key.call_id);
+        let first = Lines::new(hash, calls.control.len(), 8, 1)
+            .next()
+            .expect("a line");
+        let other_tag = !hash.low & ((1 << 29) - 1);
+        calls.control[first].store((BOOT_S + 100) << 32 | other_tag << 3 | 2, SeqCst);
+    };
+    every_order(40, reset, [&early, &late], |_, results, segments| {
+        let started = results.iter().filter(|&&b| b == Begin::Started).count();
+        assert_eq!(started, 1, "{results:?} {segments:?}");
+    });
+}
