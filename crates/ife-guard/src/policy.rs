@@ -79,3 +79,38 @@ impl Default for KeyCache {
         Self::new()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_of_one_slot_do_not_stand_in_for_each_other() {
+        let mut cache = KeyCache::new();
+        let mut by_slot: Vec<Vec<[u8; 32]>> = vec![Vec::new(); CACHE_KEYS];
+        for number in 0..600_u32 {
+            let seed = std::array::from_fn(|i| number.to_le_bytes()[i % 4]);
+            let key = ife_message::PrivateKey::from_seed("k", &seed).expect("a name");
+            let bytes = key.public_key().to_bytes();
+            by_slot[usize::from(bytes[1]) % CACHE_KEYS].push(bytes);
+        }
+        let shared = by_slot
+            .iter()
+            .find(|keys| keys.len() > 1)
+            .expect("600 keys in 256 slots");
+        for bytes in shared.iter().chain(shared) {
+            assert_eq!(cache.key(bytes).map(|key| key.to_bytes()), Some(*bytes));
+        }
+    }
+
+    #[test]
+    fn what_is_no_key_is_not_one() {
+        let mut no_point = [0; 32];
+        no_point[0] = 2;
+        let mut small_order = [0; 32];
+        small_order[0] = 1;
+        for bytes in [no_point, small_order] {
+            assert!(KeyCache::new().key(&bytes).is_none());
+        }
+    }
+}

@@ -49,8 +49,9 @@ pub trait State {
     /// The same for a legacy signature, whose record lives for ever (in a file that outlives the host's restart).
     fn legacy_first_sight(&mut self, key: &[u8; 32], attempt: u64, now: Now) -> Sight;
 
-    /// Starts a call of `expert` (the first 8 bytes, little endian, of SHA-256 over the expert's id), or finds that the same call
-    /// is under way already (then nothing is charged).
+    /// Starts a call of `expert` (see [`expert_number`]), or finds that a call of this key is under way. Asked in this order: under way,
+    /// concurrent calls, room, calls per minute; only a call that starts is charged. [`crate::decide`] takes [`Begin::Already`] for a yes
+    /// only from the same attempt.
     fn begin_call(&mut self, expert: u64, call: &CallKey, limits: CallLimits, now: Now) -> Begin;
 
     /// Takes back a call that [`Begin::Started`] in this decision: frees its slot. Replay and per-minute records stay spent.

@@ -2,8 +2,8 @@
 
 mod common;
 
-use common::{Call, NOW_S, at, decide_fresh, decide_with};
-use ife_guard::{Direction, Gate, MemoryState, Transport};
+use common::{Call, NOW_S, at, compile, decide_fresh, decide_with, yaml};
+use ife_guard::{Direction, Gate, Image, KeyCache, MemoryState, Policy, Transport, decide};
 
 type Change = fn(&mut Call);
 
@@ -530,4 +530,31 @@ fn reasons_are_public_and_details_are_private() {
         verdict.detail.as_str(),
         "203.0.113.77 is in none of the caller's sources"
     );
+}
+
+#[test]
+fn the_window_can_be_overridden_and_has_a_floor() {
+    let bytes = compile(&yaml());
+    let image = Image::open(&bytes).expect("just compiled");
+    let ask = |freshness_s, iat_floor_s, age_s| {
+        let mut call = Call::to_expert();
+        call.sign("council-1", NOW_S - age_s, "base,cid");
+        let policy = Policy {
+            image: &image,
+            freshness_s,
+            iat_floor_s,
+        };
+        decide(
+            &policy,
+            &call.request(),
+            &mut MemoryState::new(),
+            &mut KeyCache::new(),
+            at(0),
+        )
+        .gate
+    };
+    assert_eq!(ask(Some(10), 0, 11), Gate::Freshness);
+    assert_eq!(ask(Some(300), 0, 299), Gate::None);
+    assert_eq!(ask(Some(300), NOW_S - 60, 61), Gate::Freshness);
+    assert_eq!(ask(Some(300), NOW_S - 60, 60), Gate::None);
 }
