@@ -1,7 +1,7 @@
 //! Every gate's answer to one request, for a person: nothing is taken, noted or charged.
 
 use crate::decide::dialog;
-use crate::gates::{self, Claims, Refusal};
+use crate::gates::{self, Claims, Parties, Refusal};
 use crate::policy::{KeyCache, Policy};
 use crate::state::Now;
 use crate::{Gate, Request};
@@ -57,86 +57,114 @@ pub fn explain(policy: &Policy<'_>, request: &Request<'_>, now: Now) -> Vec<Gate
     }
     let image = policy.image;
     let claims = Claims::of(request);
-    let answer = |gate, result| answer(gate, result, &claims);
-    let mut reports = vec![answer(
+    let headers = answer(
         Gate::Headers,
         claims.check().map(|()| "well-formed".to_owned()),
-    )];
-    let parties = match (
-        claims.caller.and(claims.callee),
-        gates::registry(image, &claims),
-    ) {
-        (Ok(_), Ok(parties)) => parties,
-        (Ok(_), Err(refusal)) => {
-            return without_parties(reports, refused(Gate::Registry, &refusal, &claims));
+        &claims,
+    );
+    let parties = claims
+        .caller
+        .and(claims.callee)
+        .map(|_| gates::registry(image, &claims));
+    let (registry, parties) = match parties {
+        Ok(Ok(parties)) => (found(&parties), parties),
+        Ok(Err(refusal)) => {
+            return without_parties(headers, refused(Gate::Registry, &refusal, &claims));
         }
-        (Err(_), _) => return without_parties(reports, unasked(Gate::Registry)),
+        Err(_) => return without_parties(headers, unasked(Gate::Registry)),
     };
+    let mut reports = vec![headers, registry];
+    reports.extend(who_and_where(policy, request, &claims, &parties, now));
+    reports.extend(signed(policy, request, &claims, &parties, now));
+    let quota = parties.expert.quota();
+    let quota = format!(
+        "{} calls a minute, {} at once",
+        quota.per_minute, quota.concurrent
+    );
+    reports.push(depends(
+        Gate::Replay,
+        "passes once, and for the same attempt again within 32 s".to_owned(),
+    ));
+    reports.push(depends(Gate::Quota, quota));
+    reports
+}
+
+fn found(parties: &Parties<'_>) -> GateReport {
     let (expert, caller) = (parties.expert.id(), parties.caller.id());
-    reports.push(pass(
+    pass(
         Gate::Registry,
         format!(
             "{}: expert {expert}, caller {caller}",
             parties.direction.as_str()
         ),
-    ));
-    reports.push(answer(
-        Gate::Standing,
-        gates::standing(&parties, &claims, now).map(|()| "active".to_owned()),
-    ));
-    reports.push(match claims.hazard {
+    )
+}
+
+/// Gates 3 to 6.
+fn who_and_where(
+    policy: &Policy<'_>,
+    request: &Request<'_>,
+    claims: &Claims,
+    parties: &Parties<'_>,
+    now: Now,
+) -> [GateReport; 4] {
+    let standing = gates::standing(parties, claims, now).map(|()| "active".to_owned());
+    let hazard = match claims.hazard {
         Ok(hazard) => answer(
             Gate::Hazard,
-            gates::hazard(image, &parties, &claims).map(|()| hazard.to_string()),
+            gates::hazard(policy.image, parties, claims).map(|()| hazard.to_string()),
+            claims,
         ),
         Err(_) => unasked(Gate::Hazard),
-    });
+    };
     let source = format!("{} over {}", request.peer.ip(), request.transport.as_str());
-    reports.push(answer(
-        Gate::Source,
-        gates::source(&parties, request).map(|()| source),
-    ));
-    let flood = image.flood();
-    reports.push(depends(
-        Gate::Flood,
-        format!("{} a second, {} at once", flood.rate_per_s, flood.burst),
-    ));
+    let flood = policy.image.flood();
+    [
+        answer(Gate::Standing, standing, claims),
+        hazard,
+        answer(
+            Gate::Source,
+            gates::source(parties, request).map(|()| source),
+            claims,
+        ),
+        depends(
+            Gate::Flood,
+            format!("{} a second, {} at once", flood.rate_per_s, flood.burst),
+        ),
+    ]
+}
+
+/// Gates 7 and 8.
+fn signed(
+    policy: &Policy<'_>,
+    request: &Request<'_>,
+    claims: &Claims,
+    parties: &Parties<'_>,
+    now: Now,
+) -> [GateReport; 2] {
     let asked = claims.trace_id.is_ok()
         && claims.hazard.is_ok()
         && claims.signature.is_ok()
         && claims.call.is_ok();
     let proof =
-        asked.then(|| gates::signature(&parties, &claims, request, &mut KeyCache::new(), now));
-    reports.push(match &proof {
-        Some(proof) => answer(
-            Gate::Signature,
-            proof
-                .as_ref()
-                .map(|p| format!("valid, by key {}", p.kid))
-                .map_err(|r| *r),
-        ),
-        None => unasked(Gate::Signature),
-    });
-    reports.push(match freshness_of(&claims, proof.as_ref()) {
+        asked.then(|| gates::signature(parties, claims, request, &mut KeyCache::new(), now));
+    let freshness = match freshness_of(claims, proof.as_ref()) {
         Some(iat) => answer(
             Gate::Freshness,
             gates::freshness(policy, iat, now).map(|()| age(iat, now)),
+            claims,
         ),
         None => unasked(Gate::Freshness),
-    });
-    reports.push(depends(
-        Gate::Replay,
-        "passes once, and for the same attempt again within 32 s".to_owned(),
-    ));
-    let quota = parties.expert.quota();
-    reports.push(depends(
-        Gate::Quota,
-        format!(
-            "{} calls a minute, {} at once",
-            quota.per_minute, quota.concurrent
+    };
+    let signature = match proof {
+        Some(proof) => answer(
+            Gate::Signature,
+            proof.map(|p| format!("valid, by key {}", p.kid)),
+            claims,
         ),
-    ));
-    reports
+        None => unasked(Gate::Signature),
+    };
+    [signature, freshness]
 }
 
 /// The iat to judge: that of the header even if its signature is wrong, none for a valid legacy signature.
@@ -158,15 +186,14 @@ fn age(iat: Option<u64>, now: Now) -> String {
     )
 }
 
-fn without_parties(mut reports: Vec<GateReport>, registry: GateReport) -> Vec<GateReport> {
-    reports.push(registry);
-    reports.extend(
-        Gate::DECIDED
-            .into_iter()
-            .filter(|gate| *gate > Gate::Registry)
-            .map(unasked),
-    );
-    reports
+fn without_parties(headers: GateReport, registry: GateReport) -> Vec<GateReport> {
+    let later = Gate::DECIDED
+        .into_iter()
+        .filter(|gate| *gate > Gate::Registry);
+    [headers, registry]
+        .into_iter()
+        .chain(later.map(unasked))
+        .collect()
 }
 
 fn answer(gate: Gate, result: Result<String, Refusal>, claims: &Claims) -> GateReport {

@@ -121,6 +121,11 @@ impl Why {
 impl fmt::Display for InWords<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let claims = self.claims;
+        let (hazard, caller, callee) = (
+            shown(&claims.hazard),
+            shown(&claims.caller),
+            shown(&claims.callee),
+        );
         match self.why {
             Why::Dialog => f.write_str("a To-tag, and no dialog that was approved here"),
             Why::Method => f.write_str("not an INVITE"),
@@ -130,34 +135,16 @@ impl fmt::Display for InWords<'_> {
             Why::Uri { what, error } => write!(f, "{what}: {error}"),
             Why::CallId => f.write_str("Call-ID is missing, too long or not visible ASCII"),
             Why::FromTag => f.write_str("From has no usable tag"),
-            Why::UnknownCallee => write!(
-                f,
-                "nobody in the registry is called {}",
-                shown(&claims.callee)
-            ),
-            Why::UnknownCaller => write!(
-                f,
-                "nobody in the registry calls as {}",
-                shown(&claims.caller)
-            ),
+            Why::UnknownCallee => write!(f, "nobody in the registry is called {callee}"),
+            Why::UnknownCaller => write!(f, "nobody in the registry calls as {caller}"),
             Why::SameSide(Side::Expert) => f.write_str("caller and callee are both experts"),
             Why::SameSide(Side::Council) => f.write_str("caller and callee are both councils"),
             Why::Expert(lapse) => write!(f, "the expert is {lapse}"),
             Why::Key(lapse) => write!(f, "the key is {lapse}"),
-            Why::UnknownHazard => {
-                write!(f, "hazard {} is not in the registry", shown(&claims.hazard))
-            }
-            Why::HazardNotTaken => write!(
-                f,
-                "hazard {} is not one of the expert's",
-                shown(&claims.hazard)
-            ),
+            Why::UnknownHazard => write!(f, "hazard {hazard} is not in the registry"),
+            Why::HazardNotTaken => write!(f, "hazard {hazard} is not one of the expert's"),
             Why::Network(peer) => write!(f, "{peer} is in none of the caller's sources"),
-            Why::Transport(transport) => write!(
-                f,
-                "{} is none of the caller's transports",
-                transport.as_str()
-            ),
+            Why::Transport(t) => write!(f, "{} is none of the caller's transports", t.as_str()),
             Why::Flood => f.write_str("the source's token bucket is empty"),
             Why::FloodTableFull => f.write_str("no room for another source's token bucket"),
             Why::Unsigned => f.write_str("X-IF-Signature is missing"),
@@ -174,14 +161,12 @@ impl fmt::Display for InWords<'_> {
             Why::BadKey => f.write_str("the compiled registry holds an unusable key"),
             Why::Stale {
                 age_s,
-                early: false,
+                early,
                 window_s,
-            } => write!(f, "signed {age_s} s ago, window {window_s} s"),
-            Why::Stale {
-                age_s,
-                early: true,
-                window_s,
-            } => write!(f, "signed {age_s} s in the future, window {window_s} s"),
+            } => {
+                let when = if *early { "in the future" } else { "ago" };
+                write!(f, "signed {age_s} s {when}, window {window_s} s")
+            }
             Why::Replayed => f.write_str("this signature was seen before"),
             Why::BornLater => f.write_str("signed before the replay table was made"),
             Why::ReplayTableFull => f.write_str("no room in the replay table"),
