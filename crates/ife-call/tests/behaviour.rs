@@ -585,6 +585,19 @@ fn timers_of_calling_decide_nothing_while_the_gateway_is_out_of_sight() {
 }
 
 #[test]
+fn an_answered_leg_that_is_gone_does_not_wait_for_the_gateway_to_come_back() {
+    let mut bench = out();
+    bench.approve().give(Input::LinkDown).see(EXPERT, Seen::Up);
+    assert_eq!(bench.state(), State::Answered);
+    bench.gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Failed(FailReason::ExpertLeftEarly));
+    assert_eq!(
+        bench.count(|output| matches!(output, Output::JoinCouncil(_))),
+        0
+    );
+}
+
+#[test]
 fn a_stale_timer_is_ignored() {
     let mut bench = out();
     let gate = bench

@@ -21,5 +21,7 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     if let Some(state) = asked_to_end(call) {
         return Some(state);
     }
-    (!call.facts.link_down).then_some(State::Bridging)
+    // A leg that is gone already is for `Bridging` to judge, in sight or not.
+    let can_go_on = !call.facts.link_down || call.expert_facts().gone.is_some();
+    can_go_on.then_some(State::Bridging)
 }

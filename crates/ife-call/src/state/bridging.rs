@@ -14,7 +14,7 @@ pub(super) fn entered(call: &mut Call) {
         }
     };
     call.witness(event, detail(call));
-    if call.is_joined() {
+    if call.is_joined() || call.expert_facts().gone.is_some() {
         return;
     }
     call.start_timer(TimerKind::Join, call.plan.policy.join_max);

@@ -148,10 +148,8 @@ pub(crate) fn next(call: &mut Call) -> Option<State> {
 
 /// A gateway out of sight for too long, or started anew, ends the call from any state.
 fn lost_gateway(call: &mut Call) -> Option<State> {
-    if call.facts.link_down
-        && call.facts.has_expired(TimerKind::Link)
-        && call.open_legs().next().is_some()
-    {
+    let needs_gateway = call.state != State::Received || call.open_legs().next().is_some();
+    if call.facts.link_down && call.facts.has_expired(TimerKind::Link) && needs_gateway {
         let lost = State::Failed(FailReason::GatewayLost);
         call.goal = lost.clone();
         // Of no effect if the gateway is gone, and right if only its voice is.
