@@ -280,7 +280,6 @@ impl Bench {
         let (per_s, per_cpu_s) = self.load(&state_dir, writer.id())?;
         Command::new("kill").arg(writer.id().to_string()).status()?;
         let status = writer.wait()?;
-        fs::remove_dir_all(&home)?;
         if status.success() {
             Ok(Round {
                 ready,
@@ -509,7 +508,7 @@ fn synthesise(home: &Path, size: u64) -> Result<()> {
     let note = checkpoint.sign(&keys.log, Some((&keys.cosigner, 1_800_000_000)))?;
     store.replace(&store.private_checkpoint(), note.as_bytes(), false)?;
     store.replace(&store.public_checkpoint(), note.as_bytes(), true)?;
-    let spare = Spare::prepare(&store, 64 << 20)?;
+    let spare = Spare::prepare(&store, 64 << 20, Duration::ZERO)?;
     Wal::create(
         store,
         log_id(&keys),

@@ -6,6 +6,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::ring::{RingError, RingSet};
@@ -167,7 +168,7 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
             });
         }
         store.sweep()?;
-        let spare = Spare::prepare(&store, segment_bytes)?;
+        let spare = Spare::prepare(&store, segment_bytes, Duration::ZERO)?;
         let wal = Wal::create(
             store,
             log_id,

@@ -30,28 +30,40 @@ pub struct Spare {
 }
 
 impl Spare {
-    /// Makes one for segments of `segment_bytes`, with room for a last batch. Takes as long as the disk needs for that much.
+    /// Makes one for segments of `segment_bytes`, with room for a last batch. Rests for `pause` after each MiB, so that a batch never
+    /// waits behind more than that.
     ///
     /// # Errors
     /// The system calls'.
-    pub fn prepare(store: &Store, segment_bytes: u64) -> Result<Self, StoreError> {
-        Self::with_len(store, segment_bytes + segment_bytes / 16)
+    pub fn prepare(store: &Store, segment_bytes: u64, pause: Duration) -> Result<Self, StoreError> {
+        Self::with_len(store, segment_bytes + segment_bytes / 16, pause)
     }
 
-    fn with_len(store: &Store, len: u64) -> Result<Self, StoreError> {
+    fn with_len(store: &Store, len: u64, pause: Duration) -> Result<Self, StoreError> {
         let (path, file) = store.create_private()?;
-        fill(store, &path, &file, 0, len)?;
+        fill(store, &path, &file, 0, len, pause)?;
         Ok(Self { path, file, len })
     }
 }
 
 /// Zeros from `from` to `to`, durable.
-fn fill(store: &Store, path: &Path, file: &File, from: u64, to: u64) -> Result<(), StoreError> {
+fn fill(
+    store: &Store,
+    path: &Path,
+    file: &File,
+    from: u64,
+    to: u64,
+    pause: Duration,
+) -> Result<(), StoreError> {
     let mut at = from;
     while at < to {
         let len = (to - at).min(BLOCK as u64) as usize;
         store.write_at(path, file, &ZEROS[..len], at)?;
         at += len as u64;
+        if !pause.is_zero() {
+            store.sync(path, file)?;
+            std::thread::sleep(pause);
+        }
     }
     store.sync(path, file)
 }
@@ -151,7 +163,14 @@ impl Wal {
             .map_err(StoreError::new("open", &path))?;
         if scan.torn {
             // A batch that was never acknowledged: no part of it may come back later.
-            fill(&store, &path, &file, scan.end_offset, scan.file_len)?;
+            fill(
+                &store,
+                &path,
+                &file,
+                scan.end_offset,
+                scan.file_len,
+                Duration::ZERO,
+            )?;
         }
         Ok(Self {
             store,
@@ -232,7 +251,11 @@ impl Wal {
     fn rotate(&mut self, producers: &Producers) -> Result<Closed, StoreError> {
         let spare = match self.spare.take() {
             Some(spare) => spare,
-            None => Spare::with_len(&self.store, self.segment_bytes.min(BLOCK as u64))?,
+            None => Spare::with_len(
+                &self.store,
+                self.segment_bytes.min(BLOCK as u64),
+                Duration::ZERO,
+            )?,
         };
         let (store, index) = (self.store.clone(), self.next_index);
         let next = Self::create(

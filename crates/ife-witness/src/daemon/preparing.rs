@@ -1,12 +1,16 @@
 //! Makes the next WAL segment in a thread of its own, once per segment, so that the writer never waits for 64 MiB of zeros.
 
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use crate::store::StoreError;
 use crate::wal::Spare;
 use crate::writer::{Writer, WriterError};
 
 use super::DaemonError;
+
+/// After each MiB of zeros. A segment's worth then takes about a second.
+const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
 pub(super) struct Preparing {
@@ -24,7 +28,9 @@ impl Preparing {
             }
             None => {
                 if let Some((store, bytes)) = writer.wants_spare()? {
-                    self.thread = Some(std::thread::spawn(move || Spare::prepare(&store, bytes)));
+                    self.thread = Some(std::thread::spawn(move || {
+                        Spare::prepare(&store, bytes, PAUSE)
+                    }));
                 }
             }
         }

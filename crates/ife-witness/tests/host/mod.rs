@@ -235,7 +235,8 @@ impl Engine {
         if let Some((store, bytes)) = self.writer.wants_spare()?
             && !self.writer.size().is_multiple_of(3)
         {
-            self.writer.set_spare(Spare::prepare(&store, bytes)?);
+            self.writer
+                .set_spare(Spare::prepare(&store, bytes, Duration::ZERO)?);
         }
         let step = self.writer.step(NOW_NS, Vec::new())?;
         self.take(step)
