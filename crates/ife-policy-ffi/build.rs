@@ -23,6 +23,12 @@ fn main() {
         .write_to_file(out.join("if_policy.rs"))
         .expect("OUT_DIR is writable");
 
+    // For the tests that call a C compiler.
+    println!(
+        "cargo:rustc-env=HOST_TARGET={}",
+        env::var("TARGET").expect("cargo sets TARGET")
+    );
+
     // nodelete: code of a library that worked with thread-local storage must stay mapped even if the module is dlclosed.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libife_policy.so");

@@ -103,16 +103,14 @@ fn ends(policy: &Policy, msg: &Message<'_>, event: Event, call: &Call, now_s: u6
         from: msg.from_tag,
         to: msg.to_tag,
     };
-    event.ends_call()
-        && match event {
-            Event::Failed => !call.connected,
-            Event::Bye => policy
-                .shared
-                .calls()
-                .find_dialog(msg.call_id, tags, now_s)
-                .is_some(),
-            _ => true,
-        }
+    if event == Event::Failed {
+        !call.connected
+    } else if event == Event::Bye {
+        let calls = policy.shared.calls();
+        calls.find_dialog(msg.call_id, tags, now_s).is_some()
+    } else {
+        event.ends_call()
+    }
 }
 
 fn change_lease(policy: &Policy, lease: Option<Lease>) {

@@ -16,6 +16,11 @@ mod state;
 mod sys;
 mod witness;
 
+#[cfg(test)]
+extern crate self as ife_policy;
+#[cfg(test)]
+mod tests;
+
 pub use objects::{
     ife_abi_version, ife_call_find, ife_gate_name, ife_policy_attach, ife_policy_check,
     ife_policy_close, ife_policy_experts, ife_policy_explain, ife_policy_open, ife_policy_reload,

@@ -28,6 +28,8 @@ use self::layout::{Layout, header, hot};
 use self::quota::{Limit, Quota, Seat};
 use self::replay::Replay;
 pub(crate) use self::step::step;
+#[cfg(test)]
+pub(crate) use self::step::testing;
 use crate::sys::Map;
 
 /// The mapped file.

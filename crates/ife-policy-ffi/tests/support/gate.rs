@@ -62,12 +62,29 @@ pub fn of_buffer(buffer: &[c_char]) -> String {
     String::from_utf8(bytes).expect("the header promises UTF-8")
 }
 
+/// Locks a file as another process would: the lock belongs to the open file.
+pub fn lock_as_another_process(path: &std::path::Path) -> std::fs::File {
+    use std::os::fd::AsRawFd;
+    let file = std::fs::OpenOptions::new()
+        .write(true)
+        .open(path)
+        .expect("there");
+    // SAFETY: flock is plain old data, all zero is a valid value of it: the whole file.
+    let mut request: libc::flock = unsafe { std::mem::zeroed() };
+    request.l_type = libc::F_WRLCK as libc::c_short;
+    // SAFETY: `request` is valid for the call.
+    let result = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &raw const request) };
+    assert_eq!(result, 0);
+    file
+}
+
 /// How to open.
 #[derive(Clone)]
 pub struct Setup {
     pub state_dir: PathBuf,
     pub registry: PathBuf,
     pub required: bool,
+    pub shadow: bool,
     pub wait_ms: u32,
     pub replay_slots: u32,
 }
@@ -81,6 +98,7 @@ impl Setup {
             state_dir: dir.0.join("state"),
             registry,
             required: true,
+            shadow: false,
             wait_ms: 0,
             replay_slots: 1024,
         }
@@ -103,6 +121,11 @@ impl Gate {
             state_dir: text(setup.state_dir.to_str().expect("UTF-8")),
             node: text("node1"),
             producer: text("test"),
+            mode: if setup.shadow {
+                IFE_MODE_SHADOW
+            } else {
+                IFE_MODE_ENFORCE
+            },
             witness_mode: if setup.required {
                 IFE_WITNESS_REQUIRED
             } else {
@@ -257,20 +280,44 @@ impl Drop for Gate {
 /// What the witness daemon would read.
 pub struct Ring(Consumer);
 
+/// One entry, as it is logged and as what it says.
+pub struct Logged {
+    pub seq: u64,
+    pub bytes: Vec<u8>,
+    pub json: serde_json::Value,
+}
+
+impl Logged {
+    /// A member that is text; empty when absent.
+    pub fn text(&self, member: &str) -> &str {
+        self.json
+            .get(member)
+            .and_then(serde_json::Value::as_str)
+            .unwrap_or_default()
+    }
+}
+
 impl Ring {
     /// Everything new, given back as if it were on disk.
-    pub fn drain(&mut self) -> Vec<serde_json::Value> {
+    pub fn drain(&mut self) -> Vec<Logged> {
         let mut entries = Vec::new();
         let mut bytes = Vec::new();
-        let mut next = None;
         while let Some(record) = self.0.read(&mut bytes).expect("an undamaged ring") {
-            entries.push(serde_json::from_slice(&bytes).expect("JSON"));
-            bytes.clear();
-            next = Some(record.seq + 1);
+            let json = serde_json::from_slice(&bytes).expect("JSON");
+            entries.push(Logged {
+                seq: record.seq,
+                bytes: std::mem::take(&mut bytes),
+                json,
+            });
         }
-        if let Some(next) = next {
-            self.0.acknowledge(next);
-        }
+        self.0.acknowledge(self.0.next_seq());
+        entries
+    }
+
+    /// Everything new about calls: without what processes say of themselves.
+    pub fn calls(&mut self) -> Vec<Logged> {
+        let mut entries = self.drain();
+        entries.retain(|entry| !["START", "STOP", "RELOAD"].contains(&entry.text("event")));
         entries
     }
 

@@ -166,3 +166,31 @@ impl Drop for TempDir {
         let _ = fs::remove_dir_all(&self.0);
     }
 }
+
+/// Writes what the C tests need to `dir`: a registry, and calls that are fresh for a minute and not older than a state made in the
+/// next 45 s.
+///
+/// `calls.txt` and `narrow.txt`: one call a line, tab-separated: Call-ID, From-tag, trace id, callee, hazard, signature.
+pub fn write_c_fixture(dir: &Path) {
+    const IAT_OFFSET_S: i64 = 45;
+    fs::create_dir_all(dir).expect("the directory can be made");
+    fs::write(dir.join("registry.yaml"), registry_yaml(0)).expect("writable");
+    for (file, expert, numbers) in [
+        ("calls.txt", EXPERT, 0..200),
+        ("narrow.txt", NARROW_EXPERT, 1000..1008),
+    ] {
+        let line = |n| {
+            let call = SignedCall::new(n, expert, IAT_OFFSET_S);
+            let fields = [
+                &call.call_id,
+                &call.from_tag,
+                &call.trace_id,
+                &call.callee,
+                call.hazard,
+                &call.signature,
+            ];
+            fields.map(|field: &str| field.to_owned()).join("\t") + "\n"
+        };
+        fs::write(dir.join(file), numbers.map(line).collect::<String>()).expect("writable");
+    }
+}

@@ -1,0 +1,569 @@
+//! The gate through its C ABI: what is decided, what is witnessed, what becomes of calls.
+
+use ::ife_policy::abi::*;
+use sha2::{Digest, Sha256};
+
+mod support;
+
+use support::gate::{Gate, Ring, Setup, header, lock_as_another_process, message, of_buffer, text};
+use support::{EXPERT, NARROW_EXPERT, SignedCall, TempDir};
+
+/// An open, attached gate in a directory of its own.
+struct Bench {
+    gate: Gate,
+    ring: Ring,
+    setup: Setup,
+    dir: TempDir,
+}
+
+fn bench(name: &str, change: impl FnOnce(&mut Setup)) -> Bench {
+    let dir = TempDir::new(name);
+    let mut setup = Setup::new(&dir);
+    change(&mut setup);
+    let gate = Gate::attached(&setup);
+    let ring = gate.ring(0);
+    Bench {
+        gate,
+        ring,
+        setup,
+        dir,
+    }
+}
+
+/// A signed call and its INVITE.
+fn call(n: usize) -> (SignedCall, String) {
+    call_to(EXPERT, n)
+}
+
+fn call_to(expert: &str, n: usize) -> (SignedCall, String) {
+    let call = SignedCall::new(n, expert, 5);
+    let invite = call.invite();
+    (call, invite)
+}
+
+fn reply<'a>(invite: &ife_message, code: u32, reason: &'a str, to_tag: &'a str) -> ife_message {
+    ife_message {
+        status_code: code,
+        reason_phrase: text(reason),
+        to_tag: text(to_tag),
+        ..*invite
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|b| format!("{b:02x}")).collect()
+}
+
+#[test]
+fn an_approval_is_witnessed_with_everything_it_stands_on() {
+    let mut b = bench("approval", |_| {});
+    let (call, invite) = call(1);
+    let verdict = b.gate.check(&message(&call, &invite));
+    assert_eq!(
+        (verdict.approved, verdict.witnessed, verdict.code),
+        (1, 1, 200)
+    );
+    let entries = b.ring.calls();
+    let [entry] = &entries[..] else {
+        panic!("{} entries", entries.len())
+    };
+    let leaf: [u8; 32] = Sha256::new()
+        .chain_update([0])
+        .chain_update(&entry.bytes)
+        .finalize()
+        .into();
+    assert_eq!(verdict.leaf_hash, leaf);
+    assert_eq!(verdict.seq, entry.seq);
+    let body = &invite[invite.find("v=0").expect("a body")..];
+    for (member, expected) in [
+        ("event", "APPROVED"),
+        ("verdict", "approved"),
+        ("trace_id", &call.trace_id),
+        ("call_id", &call.call_id),
+        ("hazard", "safety"),
+        ("expert", EXPERT),
+        ("kid", "council-test"),
+        ("direction", "to_expert"),
+        ("from", "sip:council@council.example"),
+        ("ruri", &call.callee),
+        ("peer", "udp:127.0.0.1:5062"),
+        ("node", "node1"),
+        ("producer", "test-0"),
+        ("sdp", body),
+        ("sdp_sha256", &hex(&Sha256::digest(body))),
+        ("message_sha256", &hex(&Sha256::digest(&invite))),
+        ("gate", ""),
+    ] {
+        assert_eq!(entry.text(member), expected, "{member}");
+    }
+}
+
+#[test]
+fn a_rejection_is_witnessed_with_its_gate_and_without_the_text_of_its_offer() {
+    let mut b = bench("rejection", |_| {});
+    let (call, invite) = call(1);
+    let mut msg = message(&call, &invite);
+    msg.hazard = header("ethics");
+    let verdict = b.gate.check(&msg);
+    assert_eq!(
+        (verdict.approved, verdict.gate, verdict.code),
+        (0, IFE_GATE_HAZARD, 403)
+    );
+    let entries = b.ring.calls();
+    let entry = &entries[0];
+    assert_eq!(
+        (entry.text("event"), entry.text("gate")),
+        ("REJECTED", "hazard")
+    );
+    assert_eq!(entry.json["code"], 403);
+    assert!(entry.json.get("sdp").is_none() && entry.json.get("sdp_sha256").is_some());
+}
+
+#[test]
+fn the_same_invite_again_has_one_entry_also_after_a_restart() {
+    let mut b = bench("again", |_| {});
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    let first = b.gate.check(&msg);
+    let again = b.gate.check(&msg);
+    assert_eq!(
+        (again.approved, again.seq, again.leaf_hash),
+        (1, first.seq, first.leaf_hash)
+    );
+    drop(b.gate);
+    let gate = Gate::attached(&b.setup);
+    let after = gate.check(&msg);
+    assert_eq!((after.approved, after.leaf_hash), (1, first.leaf_hash));
+    assert_eq!(b.ring.calls().len(), 1);
+    // With another CSeq, say after a challenge, it is another decision.
+    let resent = gate.check(&ife_message { cseq: 2, ..msg });
+    assert_eq!(resent.approved, 1);
+    assert_ne!(resent.leaf_hash, first.leaf_hash);
+    assert_eq!(b.ring.calls().len(), 1);
+}
+
+#[test]
+fn events_say_what_the_call_is_and_what_the_reply_was() {
+    let mut b = bench("events", |_| {});
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    b.gate.check(&msg);
+    b.ring.discard();
+    let mut ringing = reply(&msg, 180, "Ringing", "callee");
+    // What the far side says of the call does not count.
+    ringing.trace_id = header("another-trace-id");
+    ringing.hazard = ife_header::default();
+    assert_eq!(b.gate.log(&ringing, "RINGING"), IFE_OK);
+    let mut made_here = reply(&msg, 408, "Request Timeout", "");
+    made_here.peer_ip = text("");
+    made_here.raw = text("");
+    assert_eq!(b.gate.log(&made_here, "FAILED"), IFE_OK);
+    let entries = b.ring.calls();
+    let (ringing, failed) = (&entries[0], &entries[1]);
+    assert_eq!(ringing.text("trace_id"), call.trace_id);
+    assert_eq!(
+        (ringing.text("hazard"), ringing.text("expert")),
+        ("safety", EXPERT)
+    );
+    assert_eq!(
+        (ringing.json["code"].as_u64(), ringing.text("reason")),
+        (Some(180), "Ringing")
+    );
+    assert_eq!(failed.json["code"], 408);
+    assert!(failed.json.get("peer").is_none() && failed.json.get("message_sha256").is_none());
+    assert!(failed.json.get("sdp").is_none() && ringing.json.get("sdp").is_some());
+}
+
+#[test]
+fn a_script_may_witness_a_refusal_of_its_own_but_no_approval() {
+    let mut b = bench("script", |_| {});
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    assert_eq!(b.gate.log(&msg, "REJECTED"), IFE_OK);
+    assert_eq!(b.gate.log(&msg, "APPROVED"), IFE_INVALID_PARAMETER);
+    let entries = b.ring.calls();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        (entries[0].text("verdict"), entries[0].text("gate")),
+        ("rejected", "")
+    );
+}
+
+#[test]
+fn a_slot_is_freed_by_the_end_of_its_call_and_by_nothing_else() {
+    let b = bench("slots", |_| {});
+    let held = || b.gate.experts()[1]["active_calls"].as_u64();
+    let start = |n| {
+        let (call, invite) = call_to(NARROW_EXPERT, n);
+        assert_eq!(b.gate.check(&message(&call, &invite)).approved, 1);
+        (call, invite)
+    };
+    let (first, first_invite) = start(1);
+    let msg = message(&first, &first_invite);
+    assert_eq!(held(), Some(1));
+    b.gate
+        .log(&reply(&msg, 180, "Ringing", "callee"), "RINGING");
+    b.gate.log(&msg, "CANCEL");
+    assert_eq!(held(), Some(1), "a cancelled call may still be answered");
+    b.gate.log(&reply(&msg, 200, "OK", "callee"), "CONNECTED");
+    b.gate
+        .log(&reply(&msg, 488, "Not Acceptable Here", "callee"), "FAILED");
+    assert_eq!(held(), Some(1), "a failed re-INVITE ends nothing");
+    let bye = |from: &'static str| ife_message {
+        method: text("BYE"),
+        from_tag: text(from),
+        to_tag: text(&first.from_tag),
+        ..msg
+    };
+    b.gate.log(&bye("stranger"), "BYE");
+    assert_eq!(
+        held(),
+        Some(1),
+        "a BYE from outside the dialog ends nothing"
+    );
+    b.gate.log(&bye("callee"), "BYE");
+    assert_eq!(held(), Some(0));
+    b.gate.log(&bye("callee"), "BYE");
+
+    let (second, second_invite) = start(2);
+    b.gate.log(
+        &reply(
+            &message(&second, &second_invite),
+            486,
+            "Busy Here",
+            "callee",
+        ),
+        "FAILED",
+    );
+    assert_eq!(held(), Some(0));
+    let (third, third_invite) = start(3);
+    b.gate.log(&message(&third, &third_invite), "TERMINATED");
+    assert_eq!(held(), Some(0));
+    assert_eq!(b.gate.stats().active_calls, 0);
+}
+
+/// Logs events until the ring takes no more.
+fn fill_ring(gate: &Gate, msg: &ife_message) -> usize {
+    (0..)
+        .find(|_| gate.log(msg, "INVITE") == IFE_WITNESS_FULL)
+        .expect("a ring has an end")
+}
+
+#[test]
+fn required_refuses_calls_when_the_ring_is_full_and_undoes_them() {
+    let mut b = bench("required-full", |_| {});
+    let (stuffing, stuffing_invite) = call(100);
+    fill_ring(&b.gate, &message(&stuffing, &stuffing_invite));
+    let before = b.gate.stats();
+    let (call, invite) = call_to(NARROW_EXPERT, 1);
+    let verdict = b.gate.check(&message(&call, &invite));
+    assert_eq!(
+        (
+            verdict.approved,
+            verdict.gate,
+            verdict.code,
+            verdict.witnessed
+        ),
+        (0, IFE_GATE_WITNESS, 503, 0)
+    );
+    assert!(verdict.retry_after_s > 0);
+    let after = b.gate.stats();
+    assert_eq!(after.active_calls, 0);
+    assert_eq!(after.rejected[IFE_GATE_WITNESS as usize], 1);
+    assert_eq!(after.approved, before.approved);
+    assert_eq!(b.gate.experts()[1]["active_calls"], 0);
+    b.ring.discard();
+    let (call, invite) = call_to(NARROW_EXPERT, 2);
+    assert_eq!(b.gate.check(&message(&call, &invite)).approved, 1);
+}
+
+#[test]
+fn required_keeps_room_for_the_events_of_calls_that_were_let_in() {
+    let mut b = bench("reserve", |_| {});
+    let (stuffing, stuffing_invite) = call(100);
+    let stuffing = message(&stuffing, &stuffing_invite);
+    let whole = fill_ring(&b.gate, &stuffing);
+    b.ring.discard();
+    for _ in 0..whole * 80 / 100 {
+        assert_eq!(b.gate.log(&stuffing, "INVITE"), IFE_OK);
+    }
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    let verdict = b.gate.check(&msg);
+    assert_eq!(
+        (verdict.gate, verdict.code, verdict.witnessed),
+        (IFE_GATE_WITNESS, 503, 1),
+        "its refusal is witnessed"
+    );
+    for _ in 0..whole * 10 / 100 {
+        assert_eq!(b.gate.log(&stuffing, "INVITE"), IFE_OK);
+    }
+    let verdict = b.gate.check(&ife_message {
+        hazard: header("ethics"),
+        ..msg
+    });
+    assert_eq!(
+        (verdict.gate, verdict.witnessed),
+        (IFE_GATE_HAZARD, 0),
+        "refusals leave the last of it to events"
+    );
+    assert_eq!(b.gate.log(&stuffing, "BYE"), IFE_OK);
+}
+
+#[test]
+fn best_effort_lets_calls_pass_and_leaves_a_provable_hole() {
+    let mut b = bench("best-effort", |setup| setup.required = false);
+    let (stuffing, stuffing_invite) = call(100);
+    fill_ring(&b.gate, &message(&stuffing, &stuffing_invite));
+    let last = b.ring.drain().last().expect("entries").seq;
+    // fill_ring's last event used up one number.
+    fill_ring(&b.gate, &message(&stuffing, &stuffing_invite));
+    let (call, invite) = call(1);
+    let verdict = b.gate.check(&message(&call, &invite));
+    assert_eq!((verdict.approved, verdict.witnessed), (1, 0));
+    assert!(b.gate.stats().witness_dropped >= 2);
+    let entries = b.ring.drain();
+    assert_eq!(
+        entries[0].seq,
+        last + 2,
+        "the number of the dropped event is missing"
+    );
+    let (next, next_invite) = self::call(2);
+    assert_eq!(b.gate.check(&message(&next, &next_invite)).witnessed, 1);
+    let after = b.ring.drain();
+    assert_eq!(
+        after[0].seq,
+        entries.last().expect("entries").seq + 3,
+        "so are those of the event and the decision"
+    );
+}
+
+#[test]
+fn a_call_waits_for_the_disk_and_is_refused_when_it_is_late() {
+    let mut b = bench("late", |setup| setup.wait_ms = 30);
+    let (call, invite) = call(1);
+    let verdict = b.gate.check(&message(&call, &invite));
+    assert_eq!(
+        (verdict.approved, verdict.gate, verdict.code),
+        (0, IFE_GATE_WITNESS, 503)
+    );
+    assert!(b.gate.find(&call.call_id).is_none());
+    assert_eq!(b.gate.stats().witness_waits, 1);
+    let entries = b.ring.calls();
+    let said: Vec<_> = entries
+        .iter()
+        .map(|e| (e.text("event"), e.text("gate")))
+        .collect();
+    assert_eq!(said, [("APPROVED", ""), ("REJECTED", "witness")]);
+    assert_eq!(verdict.seq, entries[1].seq);
+}
+
+#[test]
+fn a_call_passes_once_its_decision_is_on_disk() {
+    let Bench {
+        gate,
+        mut ring,
+        dir: _dir,
+        ..
+    } = bench("in-time", |setup| setup.wait_ms = 5000);
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                ring.discard();
+                std::thread::yield_now();
+            }
+        });
+        let verdict = gate.check(&msg);
+        assert_eq!((verdict.approved, verdict.witnessed), (1, 2));
+        // The same again: on disk already.
+        assert_eq!(gate.check(&msg).witnessed, 2);
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+#[test]
+fn best_effort_does_not_refuse_what_is_late() {
+    let b = bench("late-best-effort", |setup| {
+        setup.wait_ms = 20;
+        setup.required = false;
+    });
+    let (call, invite) = call(1);
+    let verdict = b.gate.check(&message(&call, &invite));
+    assert_eq!((verdict.approved, verdict.witnessed), (1, 1));
+}
+
+#[test]
+fn shadow_mode_says_where_a_refused_call_would_have_gone() {
+    let b = bench("shadow", |setup| setup.shadow = true);
+    let (call, invite) = call(1);
+    let verdict = b.gate.check(&ife_message {
+        hazard: header("ethics"),
+        ..message(&call, &invite)
+    });
+    assert_eq!((verdict.approved, verdict.gate), (0, IFE_GATE_HAZARD));
+    assert_eq!(
+        of_buffer(&verdict.expert_contact),
+        "sip:phone@127.0.0.1:5070"
+    );
+}
+
+fn images(setup: &Setup) -> Vec<String> {
+    let names = std::fs::read_dir(&setup.state_dir).expect("readable");
+    let mut names: Vec<_> = names
+        .filter_map(|entry| entry.expect("readable").file_name().into_string().ok())
+        .collect();
+    names.retain(|name| name.starts_with("registry.") && !name.ends_with(".lock"));
+    names.sort();
+    names
+}
+
+#[test]
+fn workers_follow_a_reload_and_its_old_image_goes_when_nobody_maps_it() {
+    let b = bench("reload", |_| {});
+    let second = Gate::open(&b.setup).expect("opened");
+    assert_eq!(second.attach(1), IFE_OK);
+    let old = images(&b.setup);
+    std::fs::write(&b.setup.registry, support::registry_yaml(5)).expect("writable");
+    let generation = second.reload().expect("a good registry");
+    assert!(images(&b.setup).contains(&format!("registry.{generation}.img")));
+    assert!(
+        images(&b.setup).len() > 1,
+        "the first worker still maps {old:?}"
+    );
+    let (call, invite) = call(1);
+    assert_eq!(b.gate.check(&message(&call, &invite)).approved, 1);
+    assert_eq!(images(&b.setup), [format!("registry.{generation}.img")]);
+    assert_eq!(b.gate.experts().as_array().map(Vec::len), Some(7));
+    assert_eq!(
+        (
+            b.gate.stats().registry_generation,
+            b.gate.stats().registry_experts
+        ),
+        (generation, 7)
+    );
+}
+
+#[test]
+fn a_reload_is_refused_while_another_process_is_at_it() {
+    let b = bench("busy", |_| {});
+    let other = lock_as_another_process(&b.setup.state_dir.join("registry.lock"));
+    assert_eq!(
+        b.gate.reload().err().map(|(code, _)| code),
+        Some(IFE_REGISTRY_BUSY)
+    );
+    drop(other);
+    assert!(b.gate.reload().is_ok(), "the lock dies with its holder");
+}
+
+#[test]
+fn a_registry_image_that_cannot_be_mapped_leaves_the_old_one_in_force() {
+    let b = bench("unmappable", |_| {});
+    let second = Gate::open(&b.setup).expect("opened");
+    let generation = second.reload().expect("a good registry");
+    std::fs::write(
+        b.setup.state_dir.join(format!("registry.{generation}.img")),
+        b"damaged",
+    )
+    .expect("writable");
+    let (call, invite) = call(1);
+    assert_eq!(b.gate.check(&message(&call, &invite)).approved, 1);
+}
+
+#[test]
+fn a_registry_with_an_error_refuses_to_open_and_says_where() {
+    let dir = TempDir::new("bad-registry");
+    let setup = Setup::new(&dir);
+    std::fs::write(&setup.registry, "version: 1\nhazards: []\n").expect("writable");
+    let Err((code, text)) = Gate::open(&setup) else {
+        panic!("opened")
+    };
+    assert_eq!(code, IFE_REGISTRY_INVALID);
+    assert!(text.contains("registry.yaml:"), "{text}");
+}
+
+#[test]
+fn a_state_directory_on_disk_is_refused() {
+    let dir = TempDir::new("on-disk");
+    let on_disk = std::env::temp_dir().join(format!("ife-on-disk-{}", std::process::id()));
+    let setup = Setup {
+        state_dir: on_disk.clone(),
+        ..Setup::new(&dir)
+    };
+    let outcome = Gate::open(&setup).err();
+    let _ = std::fs::remove_dir_all(&on_disk);
+    let Some((code, text)) = outcome else {
+        panic!("opened in {}", on_disk.display())
+    };
+    assert_eq!(code, IFE_STATE_DIR);
+    assert!(text.contains("tmpfs"), "{text}");
+}
+
+#[test]
+fn another_replay_size_is_refused_while_the_state_is_in_use() {
+    let b = bench("in-use", |_| {});
+    let other = Setup {
+        replay_slots: 2048,
+        ..b.setup.clone()
+    };
+    assert_eq!(
+        Gate::open(&other).err().map(|(code, _)| code),
+        Some(IFE_STATE_FORMAT)
+    );
+    let (setup, dir) = (b.setup.clone(), b.dir);
+    drop(b.gate);
+    assert_eq!(
+        Gate::attached(&Setup {
+            replay_slots: 2048,
+            ..setup
+        })
+        .stats()
+        .replay_slots,
+        2048
+    );
+    drop(dir);
+}
+
+#[test]
+fn explain_names_every_gate_and_spends_nothing() {
+    let b = bench("explain", |_| {});
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    let reports = b.gate.explain(&msg);
+    let gates: Vec<_> = reports
+        .as_array()
+        .expect("an array")
+        .iter()
+        .filter_map(|r| r["gate"].as_str())
+        .collect();
+    assert_eq!(gates.len(), 10, "{gates:?}");
+    let refused = b.gate.explain(&ife_message {
+        hazard: header("ethics"),
+        ..msg
+    });
+    assert!(
+        refused
+            .as_array()
+            .expect("an array")
+            .iter()
+            .any(|r| r["gate"] == "hazard" && r["code"] == 403)
+    );
+    assert_eq!(b.gate.stats().replay_used, 0);
+    assert_eq!(b.gate.check(&msg).approved, 1);
+}
+
+#[test]
+fn processes_say_when_they_begin_and_end() {
+    let mut b = bench("own", |_| {});
+    b.gate.reload().expect("a good registry");
+    drop(b.gate);
+    let events: Vec<_> = b
+        .ring
+        .drain()
+        .iter()
+        .map(|e| e.text("event").to_owned())
+        .collect();
+    assert_eq!(events, ["START", "RELOAD", "STOP"]);
+}
