@@ -80,7 +80,8 @@ mod tests {
     #[test]
     fn finds_plain_and_multipart_sdp_and_nothing_else() {
         let multipart = b"--b1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b1\r\ncontent-type : application/SDP; x=1\r\n\r\nv=0\r\ns=-\r\n\r\n--b1--\r\n";
-        let cases: [(&[u8], &[u8], Option<&[u8]>); 10] = [
+        type Case<'a> = (&'a [u8], &'a [u8], Option<&'a [u8]>);
+        let cases: [Case<'_>; 10] = [
             (b"application/sdp", b"v=0\r\n", Some(b"v=0\r\n")),
             (b" Application/SDP ;charset=x", b"v=0\r\n", Some(b"v=0\r\n")),
             (b"application/sdp", b"", None),

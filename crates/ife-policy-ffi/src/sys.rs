@@ -155,17 +155,12 @@ pub(crate) fn reserve(file: &File, len: usize) -> io::Result<()> {
 
 /// True when `path` lies in memory: a store to a file of a disk file system can stall for hundreds of milliseconds.
 pub(crate) fn is_memory_file_system(path: &File) -> io::Result<bool> {
-    const RAMFS_MAGIC: i64 = 0x8584_58f6;
+    const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
     // SAFETY: statfs is plain old data, all zero is a valid value of it.
     let mut info: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `info` is ours and large enough.
     check(unsafe { libc::fstatfs(path.as_raw_fd(), &raw mut info) })?;
-    #[allow(
-        clippy::unnecessary_cast,
-        reason = "the type of f_type differs between targets"
-    )]
-    let kind = info.f_type as i64;
-    Ok(kind == libc::TMPFS_MAGIC as i64 || kind == RAMFS_MAGIC)
+    Ok([libc::TMPFS_MAGIC, RAMFS_MAGIC].contains(&info.f_type))
 }
 
 /// A lock on a whole file that belongs to its open file description: it dies with the last process that has it open.

@@ -76,7 +76,7 @@ impl Limit {
     }
 }
 
-const _: () = assert!(1 + 2 * (SEATS + INLINE_SEATS) <= EXPERT_WORDS);
+const _: () = assert!(2 * (SEATS + INLINE_SEATS) < EXPERT_WORDS);
 
 /// The table of experts and the pool of blocks.
 pub(crate) struct Quota<'a> {

@@ -195,10 +195,8 @@ impl Gate {
     pub fn stats(&self) -> ife_stats {
         let mut stats = ife_stats::default();
         // SAFETY: `stats` is a live local.
-        assert_eq!(
-            unsafe { ::ife_policy::ife_policy_stats(self.handle, &mut stats) },
-            IFE_OK
-        );
+        let result = unsafe { ::ife_policy::ife_policy_stats(self.handle, &mut stats) };
+        assert_eq!(result, IFE_OK);
         stats
     }
 

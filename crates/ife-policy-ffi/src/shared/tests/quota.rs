@@ -78,7 +78,7 @@ fn a_large_limit_takes_bounded_work_and_memory_runs_out_in_good_order() {
     let end = loop {
         match claim(&quota, 1, 60_000, taken + 1, NOW_S + 60, NOW_S) {
             Claim::Seat(_) => taken += 1,
-            other => break other,
+            end @ (Claim::AllHeld { .. } | Claim::Full) => break end,
         }
     };
     // The smallest state has 32 blocks of 63 seats.
