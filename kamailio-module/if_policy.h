@@ -12,7 +12,9 @@
  *  - Outputs are written only when IFE_OK is returned, except `err`, which is written only when it is not.
  *  - No function throws, aborts or calls exit; none blocks, except where the text says so and for how long.
  *  - Result codes start at 7000 and are never reused.
- *  - A handle is opened once, before the server forks; every process then attaches itself. One thread per process.
+ *  - A handle is opened once, before the server forks; every process then attaches itself. One thread per process: a second one,
+ *    or the log callback, calling with the same handle at the same time gets IFE_CONCURRENT_USE.
+ *  - The library starts no thread, opens no socket, touches no signal, and writes neither to stdout nor to stderr.
  */
 #ifndef IF_POLICY_H
 #define IF_POLICY_H
@@ -173,57 +175,151 @@ typedef struct ife_receipt {
 
 /* Counters over all processes since the shared state was made or last reset. */
 typedef struct ife_stats {
-	uint64_t approved;
+	uint64_t approved;           /* INVITEs outside a dialog */
 	uint64_t rejected[IFE_GATE_COUNT];
-	uint64_t errors;
+	uint64_t errors;             /* bugs of the library that were contained */
 	uint64_t witness_queued;
 	uint64_t witness_dropped;
 	uint64_t witness_waits;
 	uint64_t reloads;
 	uint64_t reload_failures;
 	uint64_t active_calls;
-	uint64_t replay_used;
+	uint64_t replay_used;        /* entries of the replay table that have not expired */
 	uint64_t replay_slots;
-	uint64_t replay_full;
-	uint64_t calls_full;
-	uint64_t buckets_full;
+	uint64_t replay_full;        /* signatures refused with 503 because the table, or the legacy store, was full */
+	uint64_t calls_full;         /* calls refused with 503 because a table of calls or experts was full */
+	uint64_t buckets_full;       /* requests refused with 503 because the table of source addresses was full */
 	uint64_t registry_generation;
 	uint64_t registry_experts;
 	uint64_t registry_loaded_unix_s;
 	uint64_t started_unix_s;
 } ife_stats;
 
-uint32_t ife_abi_version(void);
-const char *ife_version(void);                        /* "0.1.0", static */
-const char *ife_result_text(ife_result code);         /* static, never NULL */
-const char *ife_gate_name(uint32_t gate);             /* "headers", ... static, never NULL */
+/*
+ * Constants. Any process, any time, also before ife_policy_open. All strings are static and never NULL.
+ */
 
-/* Before the fork. Loads and compiles the registry, makes or re-opens the shared state. */
+/* IFE_ABI_VERSION of the header that the library was built from. Compare it with your own before anything else. */
+uint32_t ife_abi_version(void);
+/* Version of the library, for example "0.1.0". */
+const char *ife_version(void);
+/* What a result code means, for a log; a text for unknown codes too. */
+const char *ife_result_text(ife_result code);
+/* "headers", "registry", ...; "none" for IFE_GATE_NONE and "unknown" for a number that is no gate. */
+const char *ife_gate_name(uint32_t gate);
+
+/*
+ * Opens the gate: loads and compiles the registry, publishes its image in the state directory, and makes or re-opens the state that
+ * all processes share (about 250 bytes of tmpfs per replay slot, allocated at once).
+ *
+ * Process   the one that forks the workers, before it forks. Not from a signal handler.
+ * options   read during the call; all strings are copied. The log callback must stay callable as long as any process uses the handle.
+ * policy    on IFE_OK a handle, good in this process and in every process forked from it. It is a token: it must not be dereferenced.
+ * err       may be NULL; on failure a text that names the file (registry errors: file:line:column) and what to do.
+ * Returns   IFE_NULL_PARAMETER, IFE_INVALID_PARAMETER (also: 8 handles are open), IFE_ABI_MISMATCH, IFE_REGISTRY_INVALID, IFE_REGISTRY_BUSY,
+ *           IFE_STATE_DIR (not on tmpfs, not accessible, or no room), IFE_STATE_FORMAT (shared state of another version or size that another process
+ *           uses; unused, it is replaced and begins anew), IFE_PANIC.
+ * Blocks    while it reads and compiles; up to 2 s more if another process is opening the same state.
+ *
+ * A state that is made new refuses every signature older than itself: what its predecessor had seen is unknown.
+ */
 ife_result ife_policy_open(const ife_options *options, ife_policy **policy, ife_error *err);
-/* In each process after the fork: maps its ring. */
+
+/*
+ * Makes the calling process a worker: maps its witness ring, which it alone writes to, and writes a START entry.
+ *
+ * Process     each one that will call ife_policy_check or ife_witness_log, once, after the fork. A fork of an attached process is not
+ *             attached; it may attach under a process_no of its own.
+ * process_no  below options.max_processes, and of no other living process that shares the state directory.
+ * Returns     IFE_ALREADY_ATTACHED, IFE_INVALID_PARAMETER, IFE_STATE_DIR, IFE_WITNESS_UNAVAILABLE (err says why; for example a living process owns
+ *             the ring), IFE_CLOSED, IFE_PANIC.
+ * Blocks      up to 0.2 s if the witness daemon is removing the ring of a dead process.
+ */
 ife_result ife_policy_attach(ife_policy *policy, uint32_t process_no, ife_error *err);
-/* Detaches and frees. NULL is fine. */
+
+/*
+ * Detaches this process, writes a STOP entry if it was attached, and frees what the handle holds in this process. Other processes go on,
+ * and the shared state stays for the next start. NULL, a closed handle and anything that is no handle are ignored.
+ */
 void ife_policy_close(ife_policy *policy);
 
-/* The gate, for an INVITE outside a dialog; for a request with a To-tag the look-up of its approved call.
- * Writes the decision's witness entry. hazard, trace_id and signature, when given, stand for the headers.
- * May block for at most witness_wait_ms. */
+/*
+ * The gate. For an INVITE outside a dialog: runs all gates, notes the call, writes the decision's witness entry. For a request with a
+ * To-tag: looks up the approved call by Call-ID and both tags, in either order; approved as IFE_GATE_DIALOG without an entry (the caller logs the
+ * event itself), or refused with 481 and an entry.
+ *
+ * Process   an attached one.
+ * msg       only read, during the call. A request, with transport and peer_ip. hazard, trace_id and signature are the headers
+ *           of the message, or whatever the caller puts in their place.
+ * verdict   written on IFE_OK, refusals included: verdict->approved tells. After a contained bug it is a refusal by IFE_GATE_INTERNAL with 500.
+ * Returns   IFE_OK; IFE_NULL_PARAMETER, IFE_INVALID_PARAMETER (among others peer_ip is no address, or msg is a reply), IFE_ABI_MISMATCH,
+ *           IFE_NOT_ATTACHED, IFE_CLOSED, IFE_CONCURRENT_USE, IFE_STATE_FORMAT, IFE_PANIC. On anything but IFE_OK refuse the request.
+ * Blocks    at most witness_wait_ms, and only for an INVITE that it approves; one disk write more for a legacy signature.
+ *
+ * The same INVITE again (same Call-ID, From-tag, peer and CSeq, within 32 s, at most three times) gets the same answer and no second
+ * entry. With IFE_WITNESS_REQUIRED an INVITE is approved only if its entry is in the ring, a quarter of which stays reserved for
+ * events of calls that were let in, and, with witness_wait_ms, on disk in time; otherwise it is refused by IFE_GATE_WITNESS with 503.
+ * A full table of the shared state refuses with 503 too, and is counted (ife_stats).
+ */
 ife_result ife_policy_check(ife_policy *policy, const ife_message *msg, ife_verdict *verdict, ife_error *err);
-/* All gates, nothing spent, nothing witnessed: JSON array into buf, at most buf_len bytes, *out_len written. */
+
+/*
+ * What each gate says about msg, as a JSON array of {gate, number, outcome, detail} and, where outcome is "refuse", {code, reason}.
+ * Nothing is spent, counted or witnessed. outcome: "pass", "refuse", "depends" (on what the running gate has seen) or "unasked".
+ *
+ * Process   any that has the handle, attached or not.
+ * buf       room for buf_len bytes; gets *out_len bytes of JSON without a NUL. 8192 are enough.
+ * Returns   as ife_policy_check, and IFE_BUFFER_TOO_SMALL.
+ */
 ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
 
-/* One witness entry. event is a name of the design (INVITE, RINGING, BYE, ...). May block for at most witness_wait_ms only for
- * events that need it (none but the decision today). code and reason come from msg when it is a reply. */
+/*
+ * One witness entry about msg, and what the event means for its call: CONNECTED extends the call's lease, TRYING, RINGING and CONNECTED
+ * on a reply teach the callee's tag, BYE (with both tags of the dialog), FAILED (unless answered) and TERMINATED free the expert's slot, CANCEL
+ * lets it expire after 32 s. The call is updated even if the entry finds no room.
+ *
+ * Process   an attached one.
+ * msg       only read, during the call. code and reason come from it when it is a reply (status_code not 0). peer_ip and raw are empty for a
+ *           reply that was made here. Trace id, hazard, expert and kid are those of the approved call if there is one, else those of the headers.
+ * event     a name of the design: INVITE, TRYING, RINGING, CONNECTED, ACK, REINVITE, CANCEL, BYE, FAILED, TERMINATED, ...; REJECTED for a request
+ *           that is refused before the gate. Not APPROVED, which is the gate's, nor GAP.
+ * detail    free text for a person, any bytes; may be absent.
+ * receipt   may be NULL. on_disk is always 0 today: no event waits.
+ * Returns   IFE_WITNESS_FULL, IFE_WITNESS_UNAVAILABLE, IFE_INVALID_PARAMETER (event), IFE_NOT_ATTACHED, and as ife_policy_check. An entry that
+ *           was not accepted leaves a hole in the sequence numbers, which the log reports as GAP.
+ * Blocks    never.
+ */
 ife_result ife_witness_log(ife_policy *policy, const ife_message *msg, ife_str event, ife_str detail, ife_receipt *receipt, ife_error *err);
 
-/* The approved call that this message belongs to, by Call-ID. IFE_NOT_FOUND when there is none. */
+/*
+ * The approved call with this Call-ID: under way, or ended within the last 32 s. IFE_NOT_FOUND when there is none.
+ * Process: any that has the handle, attached or not. Never blocks.
+ */
 ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *call);
 
-/* Parses, checks and publishes the registry file. One at a time (IFE_REGISTRY_BUSY); the old one stays when the new one is bad. */
+/*
+ * Parses, checks and publishes the registry file. Other processes map the new one at their next check; the old one stays in force, for
+ * everybody, when anything fails. Writes a RELOAD entry if this process is attached.
+ *
+ * Process     any that has the handle; not one that handles calls, for it blocks as long as the registry is large (100,000 experts: a second or so).
+ * generation  may be NULL; number of the registry now in force.
+ * Returns     IFE_REGISTRY_INVALID (err: file:line:column and what to do, up to 20 errors), IFE_REGISTRY_BUSY (another process is loading),
+ *             IFE_STATE_DIR (no room for the image), IFE_CLOSED, IFE_PANIC.
+ */
 ife_result ife_policy_reload(ife_policy *policy, uint64_t *generation, ife_error *err);
+
+/* Counters of all processes, summed up, and the state of the tables. Process: any that has the handle. Takes up to a millisecond. */
 ife_result ife_policy_stats(const ife_policy *policy, ife_stats *stats);
+/* Sets the counters to 0 for all processes; tables and calls stay. Process: any that has the handle. */
 ife_result ife_policy_stats_reset(ife_policy *policy);
-/* Experts as a JSON array (id, name, status, hazards, active calls), from `offset`, at most `limit`. */
+
+/*
+ * Experts number offset to offset + limit - 1 of the registry, as a JSON array of {id, name, status, hazards, active_calls}; "[]" past the end.
+ *
+ * Process   any that has the handle, attached or not.
+ * buf       room for buf_len bytes; gets *out_len bytes of JSON without a NUL. An expert takes about 200 bytes, 2000 at most.
+ * Returns   IFE_BUFFER_TOO_SMALL: err says how many bytes are needed; and as ife_policy_explain.
+ */
 ife_result ife_policy_experts(const ife_policy *policy, uint32_t offset, uint32_t limit, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
 
 #ifdef __cplusplus
