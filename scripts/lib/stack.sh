@@ -162,15 +162,17 @@ stack_start_kamailio() {
 	kamailio_ready >/dev/null 2>&1 || stack_fail kamailio "Kamailio did not get ready"
 }
 
+# kamailio_args [KAMAILIO ARG ...]: sets KAMAILIO_ARGS. Kamailio takes each define once, so one given here wins over ours.
 kamailio_args() {
+	local define given=" $* "
 	[ -f "$STACK/dispatcher.list" ] || stack_dispatcher >"$STACK/dispatcher.list"
-	KAMAILIO_ARGS=(
-		-L "$(kamailio_modules):$IFE_MODULE_DIR"
-		-A SIP_ADDR=127.0.0.1 -A "SIP_PORT=$SIP_PORT" -A "TLS_PORT=$TLS_PORT" -A WORKERS=4
-		-A "RPC_SOCKET=\"udp:127.0.0.1:$RPC_PORT\"" -A WITH_METRICS -A "METRICS_PORT=$HTTP_PORT"
-		-A "REGISTRY=\"$STACK/registry.yaml\"" -A "STATE_DIR=\"$STATE\"" -A "NODE=\"node1\"" -A "GATEWAYS=\"$STACK/dispatcher.list\""
-		"$@"
-	)
+	KAMAILIO_ARGS=(-L "$(kamailio_modules):$IFE_MODULE_DIR")
+	for define in SIP_ADDR=127.0.0.1 "SIP_PORT=$SIP_PORT" "TLS_PORT=$TLS_PORT" WORKERS=4 "RPC_SOCKET=\"udp:127.0.0.1:$RPC_PORT\"" \
+		WITH_METRICS "METRICS_PORT=$HTTP_PORT" "REGISTRY=\"$STACK/registry.yaml\"" "STATE_DIR=\"$STATE\"" "NODE=\"node1\"" \
+		"GATEWAYS=\"$STACK/dispatcher.list\""; do
+		[[ $given == *" ${define%%=*}="* ]] || KAMAILIO_ARGS+=(-A "$define")
+	done
+	KAMAILIO_ARGS+=("$@")
 }
 
 # Where the distribution keeps Kamailio's modules.

@@ -196,6 +196,7 @@ finish() {
 		stack_verify_quietly
 	fi
 	stack_close
+	eval "${EXTRA_CLEANUP:-}"
 	if [ "$FAILURES" != 0 ]; then
 		show_logs
 		exit 1

@@ -4,35 +4,51 @@
 [ "$(id -u)" = 0 ] || die "this case mounts a small file system: run it as root"
 disk=$STACK/disk
 mkdir -p "$disk"
-mount -t tmpfs -o size=128m if-escalate-disk "$disk" || die "cannot mount a tmpfs"
-unmount_disk() {
-	proc_stop witnessd
-	umount "$disk"
-}
-trap 'rc=$?; LOG_VERIFY_DONE=1; unmount_disk; (exit $rc); finish' EXIT
+mount -t tmpfs -o size=256m if-escalate-disk "$disk" || die "cannot mount a tmpfs"
 LOG_DIR=$disk/log
-start
-signed_csv "$STACK/before.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 20
-expect_ok "calls before" stack_calls before uac "$STACK/before.csv"
+EXTRA_CLEANUP='umount "$disk"'
+
+fill_disk() { dd if=/dev/zero of="$disk/filler" bs=64k status=none 2>/dev/null; }
+
+# refused_at_end NAME: the last calls were refused, none failed in another way.
+refused_at_end() {
+	expect "codes of $1" "" "$(jq -r 'select(.code != 200 and .code != 503) | .code' "$STACK/captures/$1.outcomes")"
+	expect "the last call of $1" 503 "$(tail -n 1 "$STACK/captures/$1.outcomes" | jq .code)"
+}
+
+place() { # NAME COUNT SIPP-ARGS: calls that should pass, or be refused for want of a witness
+	signed_csv "$STACK/$1.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count "$2"
+	expect_ok "calls $1" stack_calls "$1" uac "$STACK/$1.csv" "${@:3}"
+}
+
+start -A WITNESS_WAIT_MS=500
+place before 20
 expect_calls before "$STACK/before.csv"
 
-dd if=/dev/zero of="$disk/filler" bs=64k >/dev/null 2>&1
-# Preallocated log space may take some more entries: calls go on until the witness gives up.
-signed_csv "$STACK/during.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 600
-load_begin during uac "$STACK/during.csv" -r 100
-load_end || fail "calls failed that should have been answered or refused"
-refused=$(jq -s 'map(select(.code == 503)) | length' "$STACK/captures/during.outcomes")
-[ "$refused" -ge 1 ] || fail "no call was refused although the disk is full"
-expect "last call while the disk is full" 503 "$(tail -n 1 "$STACK/captures/during.outcomes" | jq .code)"
-proc_gone witnessd || fail "ife-witnessd goes on after a failed write"
-expect_ok "ife-witnessd says why it ended" grep -qi 'no space left' "$STACK/log/witnessd.log"
-expect_alive
+fill_disk
+place reserve 100 -r 50
+refused_at_end reserve
+proc_alive witnessd || fail "ife-witnessd has ended although it keeps a reserve"
+rm "$disk/filler"
+wait_log 20 '.event == "APPROVED"'
+sleep 2
+place again 20
+expect_calls again "$STACK/again.csv"
 
+# Without the reserve a write fails.
+proc_stop witnessd
+stack_start_witnessd --min-free-mib 0
+fill_disk
+place none-left 600 -r 100
+refused_at_end none-left
+wait_until 10 proc_gone witnessd
+proc_alive witnessd && fail "ife-witnessd goes on after a failed write"
+expect_ok "ife-witnessd says why it ended" grep -qi 'no space left' "$STACK/log/witnessd.log"
 rm "$disk/filler"
 stack_start_witnessd
-signed_csv "$STACK/after.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 20
-expect_ok "calls after" stack_calls after uac "$STACK/after.csv"
+place after 20
 expect_calls after "$STACK/after.csv"
-expect_ledger before during after
+
+expect_ledger before reserve again none-left after
 expect_alive
 verify_by_all

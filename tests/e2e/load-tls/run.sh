@@ -12,7 +12,7 @@ NO_EXPERT=1 EXPERT_TRANSPORT=";transport=tls" start -A WITH_TLS \
 	-A "TLS_CERT=\"$tls/server.pem\"" -A "TLS_KEY=\"$tls/server.key\"" -A "TLS_CA=\"$tls/ca.pem\""
 stack_expert safety "$EXPERT_TCP_PORT" uas -t t1
 proc_start caller-tls socat "TCP-LISTEN:$CALL_TLS_PORT,bind=127.0.0.1,reuseaddr,fork" \
-	"OPENSSL:127.0.0.1:$TLS_PORT,cert=$tls/client.pem,key=$tls/client.key,cafile=$tls/ca.pem,verify=1,commonname=''"
+	"OPENSSL:127.0.0.1:$TLS_PORT,cert=$tls/client.pem,key=$tls/client.key,cafile=$tls/ca.pem,verify=1,commonname=localhost"
 wait_until 5 port_taken "$CALL_TLS_PORT"
 
 handshake() { openssl s_client -connect "127.0.0.1:$TLS_PORT" -CAfile "$tls/ca.pem" -verify_return_error -brief "$@" </dev/null; }

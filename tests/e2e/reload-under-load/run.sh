@@ -13,7 +13,7 @@ use() { cp "$1" "$STACK/registry.new" && mv "$STACK/registry.new" "$STACK/regist
 
 signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 600
 load_begin reload uac "$STACK/calls.csv" -r 60
-rounds=0 before=$(rpc ife.stats | jq .registry_generation)
+rounds=0 before=$(rpc ife.status | jq .registry_generation)
 while kill -0 "$LOAD_PID" 2>/dev/null && [ "$rounds" -lt 200 ]; do
 	for bad in bad-empty bad-field bad-cut bad-cidr; do
 		use "$STACK/$bad.yaml"
@@ -23,11 +23,11 @@ while kill -0 "$LOAD_PID" 2>/dev/null && [ "$rounds" -lt 200 ]; do
 		rounds=$((rounds + 1))
 	done
 done
-expect_ok "calls during reloads" load_end
+load_end || fail "calls failed during reloads"
 [ "$rounds" -ge 8 ] || fail "only $rounds reloads while calls came in"
 expect_calls reload "$STACK/calls.csv"
 expect_ledger reload
-after=$(rpc ife.stats | jq .registry_generation)
+after=$(rpc ife.status | jq .registry_generation)
 expect "one generation per good reload" "$rounds" $((after - before))
 expect "failed reloads counted" "$rounds" "$(rpc ife.stats | jq .reload_failures)"
 wait_log "$rounds" '.event == "RELOAD"'
