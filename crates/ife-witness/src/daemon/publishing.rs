@@ -1,7 +1,8 @@
 //! The publishing thread: tiles and checkpoints, so that the disk's slower work never holds up an acknowledgement.
 
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,17 @@ use crate::writer::{PublishError, Publisher, Written};
 use super::status::{Published, Shared};
 use super::{DaemonError, unix_ms};
 
-/// Durable batches that wait to be published; with more the writer waits, then the rings fill.
-const QUEUE_MAX: usize = 8;
+/// Durable bytes that wait to be published; with more the writer waits, then the rings fill. Counted in bytes, since at a low rate
+/// there are thousands of small batches a second, all of which wait while a checkpoint is being published.
+const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// Buffers kept for the next batches.
+const SPARE_MAX: usize = 8;
 
 /// The writer's side of the thread.
 pub(super) struct Publishing {
-    batches: Option<SyncSender<Written>>,
+    batches: Option<Sender<Written>>,
+    waiting_bytes: Arc<AtomicUsize>,
     spare: Receiver<Vec<u8>>,
     thread: Option<JoinHandle<Result<(), PublishError>>>,
     shared: Arc<Shared>,
@@ -23,13 +29,15 @@ pub(super) struct Publishing {
 
 impl Publishing {
     pub(super) fn spawn(publisher: Publisher, interval: Duration) -> Self {
-        let (batches, incoming) = mpsc::sync_channel(QUEUE_MAX);
-        let (used, spare) = mpsc::sync_channel(QUEUE_MAX);
+        let (batches, incoming) = mpsc::channel();
+        let (used, spare) = mpsc::sync_channel(SPARE_MAX);
+        let waiting_bytes = Arc::new(AtomicUsize::new(0));
         let shared = Arc::new(Shared::default());
         let mut thread = Thread {
             publisher,
             interval,
             incoming,
+            waiting_bytes: Arc::clone(&waiting_bytes),
             used,
             shared: Arc::clone(&shared),
             last: None,
@@ -37,17 +45,22 @@ impl Publishing {
         let thread = std::thread::spawn(move || thread.run());
         Self {
             batches: Some(batches),
+            waiting_bytes,
             spare,
             thread: Some(thread),
             shared,
         }
     }
 
-    /// Hands a batch over; waits when too many wait already. When the thread has ended, [`has_ended`](Self::has_ended) tells.
+    /// Hands a batch over; waits while too much waits already. When the thread has ended, [`has_ended`](Self::has_ended) tells.
     pub(super) fn send(&self, written: Written) {
-        if let Some(batches) = &self.batches {
-            let _ = batches.send(written);
+        let Some(batches) = &self.batches else { return };
+        while self.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX && !self.has_ended() {
+            std::thread::sleep(Duration::from_millis(1));
         }
+        self.waiting_bytes
+            .fetch_add(written.batch.len(), Ordering::Relaxed);
+        let _ = batches.send(written);
     }
 
     pub(super) fn spare_buffer(&self) -> Vec<u8> {
@@ -85,6 +98,7 @@ struct Thread {
     publisher: Publisher,
     interval: Duration,
     incoming: Receiver<Written>,
+    waiting_bytes: Arc<AtomicUsize>,
     used: SyncSender<Vec<u8>>,
     shared: Arc<Shared>,
     last: Option<Instant>,
@@ -117,6 +131,8 @@ impl Thread {
     }
 
     fn take(&mut self, written: Written) -> Result<(), PublishError> {
+        self.waiting_bytes
+            .fetch_sub(written.batch.len(), Ordering::Relaxed);
         self.publisher.append(&written.batch)?;
         if let Some(closed) = written.closed {
             self.publisher.retire(closed);
