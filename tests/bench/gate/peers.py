@@ -33,6 +33,9 @@ experts:
     aors: ["sip:{signing.CALLEE}"]
     contact: "sip:expert@127.0.0.1:9"
     hazards: [safety]
+    signers: [{{kid: bench-expert, public_key: "ed25519:{signing.new_public_base64()}"}}]
+    sources: [127.0.0.0/8]
+    transports: [udp]
     quota: {{per_minute: 1000000, concurrent: 1000000, max_call_s: 60}}
 """
 
@@ -86,8 +89,10 @@ def measure(setup, calls):
     for round_number in range(ROUNDS):
         for name, cfg, hazard, expected in plans:
             fields = setup.work / "fields.csv"
-            signing.write_fields(fields, signer, body, calls + calls // 10, f"{cfg}-{hazard}-{round_number}", hazard)
             with stack.Kamailio(cfg, setup.work, values, env) as kamailio:
+                # A replay table that was born empty refuses what was signed before its birth.
+                time.sleep(1)
+                signing.write_fields(fields, signer, body, calls + calls // 10, f"{cfg}-{hazard}-{round_number}", hazard)
                 stack.load(kamailio, fields, calls // 10, WARM_UP_RATE, expected)
                 skip_fields(fields, calls // 10)
                 results[name].append(stack.cpu_per_call_us(kamailio, fields, calls, RATE, expected))

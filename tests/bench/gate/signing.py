@@ -20,6 +20,16 @@ def b64url(data):
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
+def new_public_base64():
+    """A public key whose private half nobody keeps."""
+    return public_base64(Ed25519PrivateKey.generate())
+
+
+def public_base64(key):
+    raw = key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
+    return base64.b64encode(raw).decode()
+
+
 class Signer:
     """Ed25519 for the gate and the Python peer, ES256 for secsipid."""
 
@@ -28,8 +38,7 @@ class Signer:
         self.es256 = ec.generate_private_key(ec.SECP256R1())
 
     def public_base64(self):
-        raw = self.key.public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        return base64.b64encode(raw).decode()
+        return public_base64(self.key)
 
     def passport_public_pem(self):
         return self.es256.public_key().public_bytes(

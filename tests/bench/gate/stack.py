@@ -88,6 +88,11 @@ class Kamailio:
     def pids(self):
         return children_of(self.process.pid)
 
+    def workers(self):
+        """The processes that take SIP from UDP: those that have used most CPU are they, after a load."""
+        busy = sorted(self.pids(), key=lambda pid: cpu_ns([pid]), reverse=True)
+        return busy[:1]
+
     def stop(self):
         if self.process.poll() is None:
             os.killpg(self.process.pid, signal.SIGTERM)
@@ -104,14 +109,17 @@ class Kamailio:
         self.stop()
 
 
-def load(kamailio, fields, count, rate, expected, scenario=HERE / "uac.xml"):
+def load(kamailio, fields, count, rate, expected, response_times=False):
     """Sends `count` INVITEs at `rate` calls/s; returns the number that got `expected`."""
     xml = kamailio.work / f"uac-{expected}.xml"
-    xml.write_text(scenario.read_text().replace("EXPECTED", str(expected)))
+    xml.write_text((HERE / "uac.xml").read_text().replace("EXPECTED", str(expected)))
+    for old in kamailio.work.glob("*_rtt.csv"):
+        old.unlink()
+    traces = ["-trace_rtt", "-rtt_freq", "1"] if response_times else []
     done = subprocess.run(
         ["sipp", f"127.0.0.1:{kamailio.port}", "-sf", str(xml), "-inf", str(fields), "-i", "127.0.0.1",
          "-m", str(count), "-r", str(rate), "-l", "4000", "-nostdin", "-timeout", "120", "-recv_timeout", "5000",
-         "-nr", "-trace_stat", "-stf", str(kamailio.work / "stat.csv"), "-fd", "1"],
+         "-nr", "-trace_stat", "-stf", str(kamailio.work / "stat.csv"), "-fd", "1", *traces],
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=kamailio.work, check=False,
     )
     lines = (kamailio.work / "stat.csv").read_text().splitlines()
@@ -129,3 +137,12 @@ def cpu_per_call_us(kamailio, fields, count, rate, expected):
     before = cpu_ns(pids)
     good = load(kamailio, fields, count, rate, expected)
     return (cpu_ns(pids) - before) / good / 1000
+
+
+def response_times_ms(kamailio):
+    """Milliseconds from INVITE to final reply of each call of the last load, from sipp's own clock."""
+    times = []
+    for path in kamailio.work.glob("*_rtt.csv"):
+        for line in path.read_text().splitlines()[1:]:
+            times.append(float(line.split(";")[1]))
+    return times

@@ -1,0 +1,140 @@
+#!/usr/bin/env python3
+"""The gate's benchmark: measures, prints a table, writes target/bench/gate.json.
+
+    run.py [--calls N] [--rounds N] [--only PART]
+
+Every figure that has a target is a ratio taken in this run, or is compared with the machine's own disk or CPU measured in this run.
+"""
+
+import argparse
+import json
+import os
+import pathlib
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+
+import large
+import peers
+import programs
+import signing
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+class Setup:
+    """Directories of one run, the keys of its callers, and the rows measured so far."""
+
+    def __init__(self, calls, state_dir):
+        self.root = ROOT
+        self.calls = calls
+        self.work = ROOT / "target" / "bench" / "gate"
+        shutil.rmtree(self.work, ignore_errors=True)
+        self.work.mkdir(parents=True)
+        self.state_dir = state_dir
+        self.signer = signing.Signer()
+        self.rows = []
+
+    def cfg_values(self):
+        modules = subprocess.run(["dpkg", "-L", "kamailio"], capture_output=True, text=True, check=True).stdout
+        directory = next(line.rsplit("/", 1)[0] for line in modules.splitlines() if line.endswith("/tm.so"))
+        return {
+            "MPATH": f"{directory}/:{ROOT}/target/module/",
+            "REGISTRY": str(self.work / "registry.yaml"),
+            "STATE_DIR": str(self.state_dir),
+            "PYTHON_CHECK": str(pathlib.Path(__file__).resolve().parent / "python_check.py"),
+            "PASSPORT_KEY": self.signer.passport_public_pem().decode(),
+        }
+
+    def row(self, name, value, unit, target=None, compared_with="", at_least=False):
+        """A figure; `target` None means that it is there for comparison only."""
+        passed = None if target is None else (value >= target if at_least else value <= target)
+        self.rows.append(
+            {"name": name, "value": round(value, 3), "unit": unit, "target": target,
+             "target_is": "at least" if at_least else "at most", "pass": passed, "compared_with": compared_with}
+        )
+
+
+def bench_peers(setup):
+    with peers.Witness(ROOT / "target/release/ife-witnessd", setup.work, setup.state_dir):
+        cpu, rounds = peers.measure(setup, setup.calls)
+    floor = cpu["none"]
+    verify = programs.pick(programs.run(setup, "ife-policy-ffi", "gate_bench"), name="verify_strict alone")["value"] / 1000
+    for name, value in cpu.items():
+        spread = f"median of {len(rounds[name])} rounds, {min(rounds[name]):.1f} to {max(rounds[name]):.1f}"
+        setup.row(f"worker CPU per INVITE: {name}", value, "us", compared_with=spread)
+    setup.row("one verify_strict of ed25519-dalek", verify, "us", compared_with="same run, same build")
+    added = cpu["gate"] - floor
+    setup.row("added CPU, approved / verify_strict", added / verify, "x", 1.35, f"{added:.1f} us over no check / {verify:.1f} us")
+    early = cpu["gate refused before crypto"] - floor
+    setup.row("added CPU, refused before crypto / verify_strict", early / verify, "x", 0.15, f"{early:.1f} us over no check / {verify:.1f} us")
+    for peer in ("app_python3", "secsipid"):
+        setup.row(f"added CPU, {peer} / gate", (cpu[peer] - floor) / added, "x", 1.0, f"{cpu[peer] - floor:.1f} us / {added:.1f} us", at_least=True)
+
+
+def bench_in_process(setup):
+    lines = programs.run(setup, "ife-policy-ffi", "gate_bench")
+    for case in ("check, approved", "check and one witness_log, approved", "check, refused by registry", "check, refused by hazard"):
+        empty, full = (programs.pick(lines, name=f"{case}, replay table {fill} % full")["value"] for fill in (0, 90))
+        setup.row(f"{case}: replay table 90 % full / empty", full / empty, "x", 1.1, f"{full} ns / {empty} ns")
+    lines = programs.run(setup, "ife-guard", "decide_bench", 10, large.EXPERTS)
+    for case in sorted({line["case"] for line in lines if line["name"] == "decide"}):
+        few, many = (programs.pick(lines, name="decide", case=case, experts=count)["value"] for count in (10, large.EXPERTS))
+        setup.row(f"decide(), {case.replace('_', ' ')}: 100,000 experts / 10", many / few, "x", 1.2, f"{many:.0f} ns / {few:.0f} ns")
+
+
+def bench_large(setup):
+    with peers.Witness(ROOT / "target/release/ife-witnessd", setup.work, setup.state_dir):
+        result = large.measure(setup)
+    setup.row("worker's private memory, 100,000 experts - 10", result["memory_growth_mib"], "MiB", 2.0)
+    setup.row("reload of 100,000 experts", result["reload_s"], "s", 2.0)
+    rounds = ", ".join(f"{value:.1f}" for value in result["reload_added_ms_rounds"])
+    setup.row("slowest INVITE during a reload - without", result["reload_added_ms"], "ms", 5.0, f"median of {rounds}")
+
+
+def bench_witness(setup):
+    directory = setup.work / "log"
+    subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "-p", "ife-witness"], cwd=ROOT, check=True)
+    big_log = 10_000_000 if setup.calls >= 10_000 else 1_000_000
+    for line in programs.run(setup, "ife-witness", "witness_bench", "--dir", setup.work, "--big-log", big_log):
+        setup.rows.append(line)
+    lines = programs.run(setup, "ife-witness", "synth_log", directory, 1_000_000, "--verify", 1)
+    rate = next(line["entries_per_cpu_s"] for line in lines if "entries_per_cpu_s" in line)
+    setup.row("ifectl witness verify, one core", rate, "entries/s", 500_000, "1,000,000 entries of 500 bytes, per CPU second", at_least=True)
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def print_table(rows):
+    marks = {True: "ok", False: "MISSED", None: ""}
+    width = max(len(row["name"]) for row in rows)
+    for row in rows:
+        target = "" if row["target"] is None else f"{row['target_is']} {row['target']:g}"
+        print(f"{row['name']:<{width}}  {row['value']:>12,.3f} {row['unit']:<9} {target:<18} {marks[row['pass']]:<7} {row['compared_with']}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--calls", type=int, default=10_000, help="INVITEs per configuration and round (default 10000)")
+    parser.add_argument("--rounds", type=int, default=peers.ROUNDS, help=f"rounds over all configurations (default {peers.ROUNDS})")
+    parser.add_argument("--only", choices=["peers", "process", "large", "witness"], help="one part")
+    options = parser.parse_args()
+    peers.ROUNDS = options.rounds
+    parts = {"peers": bench_peers, "process": bench_in_process, "large": bench_large, "witness": bench_witness}
+    with tempfile.TemporaryDirectory(prefix="if-escalate-bench-", dir="/dev/shm") as state_dir:
+        setup = Setup(options.calls, pathlib.Path(state_dir))
+        for name, part in parts.items():
+            if options.only in (None, name):
+                print(f"measuring: {name}", file=sys.stderr)
+                part(setup)
+    print(f"{platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the end\n")
+    print_table(setup.rows)
+    out = ROOT / "target" / "bench" / "gate.json"
+    out.write_text(json.dumps(setup.rows, indent=1) + "\n")
+    missed = [row["name"] for row in setup.rows if row["pass"] is False]
+    print(f"\n{out.relative_to(ROOT)} written; {len(missed)} targets missed" + "".join(f"\n  {name}" for name in missed))
+
+
+if __name__ == "__main__":
+    main()
