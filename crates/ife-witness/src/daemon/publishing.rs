@@ -154,3 +154,102 @@ impl Thread {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+    use std::io;
+    use std::path::Path;
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::note::{KeyKind, SigningKey};
+    use crate::store::{Disk, RealDisk, Store};
+    use crate::tile::TreeBuilder;
+    use crate::wal::frame::{self, Kind, Origin};
+    use crate::writer::Keys;
+
+    /// A disk whose syncs wait for the gate.
+    struct GatedDisk(Arc<Mutex<()>>);
+
+    impl Disk for GatedDisk {
+        fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+            RealDisk.create(path, mode)
+        }
+
+        fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+            RealDisk.write_at(file, bytes, offset)
+        }
+
+        fn sync(&self, _file: &File) -> io::Result<()> {
+            drop(self.0.lock());
+            Ok(())
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            RealDisk.rename(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            RealDisk.remove(path)
+        }
+
+        fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
+            RealDisk.create_dir(path, mode)
+        }
+
+        fn sync_dir(&self, _path: &Path) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+            RealDisk.free_bytes(path)
+        }
+    }
+
+    fn batch(index: u64) -> Written {
+        let origin = Origin {
+            producer: "p",
+            ring_id: 1,
+            epoch: 1,
+            seq: index,
+        };
+        let mut batch = Vec::new();
+        let start = frame::begin(origin.producer, &mut batch);
+        batch.extend_from_slice(b"{}");
+        frame::finish(start, Kind::Entry, index, index, &origin, &mut batch);
+        Written {
+            batch,
+            closed: None,
+        }
+    }
+
+    #[test]
+    fn thousands_of_small_batches_do_not_wait_for_a_checkpoint() {
+        let dir =
+            std::env::temp_dir().join(format!("ife-witness-publishing-{}", std::process::id()));
+        let key =
+            |name: &str, kind| SigningKey::from_seed(name, kind, &[1; 32]).expect("good name");
+        let keys = Keys {
+            log: key("log.example", KeyKind::Log),
+            cosigner: key("co.example", KeyKind::Cosigner),
+        };
+        let gate = Arc::new(Mutex::new(()));
+        let store = Store::open(&dir, Arc::new(GatedDisk(Arc::clone(&gate)))).expect("open");
+        let publisher = Publisher::new(store, keys, TreeBuilder::new());
+        let closed = gate.lock().expect("no panic");
+        let mut publishing = Publishing::spawn(publisher, Duration::from_millis(1));
+        let (done, sent) = mpsc::channel();
+        let sender = std::thread::spawn(move || {
+            (0..3_000).for_each(|index| publishing.send(batch(index)));
+            let _ = done.send(());
+            publishing.drain();
+            (publishing.published().size, publishing.finish().is_ok())
+        });
+        let in_time = sent.recv_timeout(Duration::from_secs(60));
+        drop(closed);
+        assert_eq!(sender.join().expect("no panic"), (3_000, true));
+        std::fs::remove_dir_all(dir).expect("remove");
+        in_time.expect("sent while the disk stood still");
+    }
+}
