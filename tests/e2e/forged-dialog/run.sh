@@ -38,4 +38,17 @@ wait_log 1 '.event == "CONNECTED"'
 TO_TAG=forged raw_request "$STACK/bye.sip" BYE 1.real@caller.example "$signed"
 expect "BYE with a real Call-ID and forged tags" 481 "$(final_code "$STACK/bye.sip" --wait 2)"
 wait "$call" || fail "the real call was disturbed"
+
+# That call is over but still recognised: with its own tags nobody reaches anyone but its parties.
+tag_of() { grep -a -A12 '^BYE sip:' "$STACK/captures/safety.msg" | sed -n "s/^$1:.*;tag=\([^;[:space:]]*\).*/\1/p" | head -n 1; }
+caller_tag=$(tag_of From) callee_tag=$(tag_of To)
+expect_ok "tags of the real call" test -n "$caller_tag" -a -n "$callee_tag"
+for target in "127.0.0.1:9" "127.0.0.1:$SIP_PORT"; do
+	for method in INFO INVITE OPTIONS; do
+		file="$STACK/ended-$method.sip"
+		TO_TAG=$callee_tag raw_request "$file" "$method" 1.real@caller.example "$signed" \
+			"s|^\(From:.*;tag=\).*|\1$caller_tag|" "s|^$method sip:[^ ]*|$method sip:x@$target|"
+		expect "$method of an ended call to $target" 403 "$(final_code "$file" --wait 2)"
+	done
+done
 expect_alive
