@@ -443,6 +443,13 @@ impl Config {
 
     fn check(&self) -> Result<(), (String, String)> {
         let fail = |field: &str, why: &str| Err((field.to_owned(), why.to_owned()));
+        let absent = "is not part of this build of the bridge: leave the section out";
+        if self.nats.is_some() {
+            return fail("nats", absent);
+        }
+        if self.evidence.is_some() {
+            return fail("evidence", absent);
+        }
         let is_name = |text: &str, len: usize| {
             (1..=len).contains(&text.len())
                 && text
@@ -498,7 +505,20 @@ impl Config {
         if self.listen.unix.is_none() && self.listen.tcp.is_none() {
             return fail("listen", "needs unix or tcp, or nobody can call the API");
         }
+        if self
+            .council
+            .guardians
+            .iter()
+            .any(|guardian| guardian.name.len() > 32)
+        {
+            return fail(
+                "council.guardians",
+                "names must be at most 32 long: they become part of channel ids",
+            );
+        }
         let limits = [
+            ("calls.council_max", self.calls.council_max),
+            ("calls.expert_max", self.calls.expert_max),
             ("calls.total_max", self.calls.total_max),
             ("calls.ring_s", self.calls.ring_s),
             ("calls.join_s", self.calls.join_s),

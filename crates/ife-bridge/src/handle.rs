@@ -213,7 +213,7 @@ pub enum Command {
         /// `offered`, `open`, `verified` or `failed`.
         state: String,
     },
-    /// No new calls; the reply comes when the last one has ended.
+    /// No new calls; the reply comes when none is being set up any more. Connected ones live on in Asterisk, for the next process to take over.
     Drain(Reply<()>),
 }
 

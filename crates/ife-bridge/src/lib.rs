@@ -2,8 +2,18 @@
 //! Decides nothing about a call by itself: ife-guard says whether, ife-call says what next.
 
 pub mod agents;
+pub mod ami;
 pub mod api;
+pub mod clock;
 pub mod config;
+pub mod council;
+pub mod engine;
+pub mod gate;
 pub mod handle;
+pub mod listen;
+pub mod metrics;
 pub mod refusal;
+pub mod run;
+pub mod store;
 pub mod view;
+pub mod witness;

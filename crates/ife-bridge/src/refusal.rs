@@ -1,11 +1,12 @@
 //! Why a request was not done, in the words of RFC 9457 (problem details) and of the interface contract.
 
-use serde::Serialize;
+use ife_guard::Gate;
+use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
 /// Error names that the wider system knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum ErrorName {
     /// A field is missing, malformed or too long: 400.
@@ -67,7 +68,7 @@ impl ErrorName {
 }
 
 /// One refusal. Its text is for a person; it never reveals keys, paths or another caller's data.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Error, Serialize)]
 #[error("{detail}")]
 pub struct Refusal {
     /// Which kind.
@@ -100,5 +101,33 @@ impl Refusal {
             field: Some(field.into()),
             ..Refusal::new(ErrorName::InvalidRequest, detail)
         }
+    }
+}
+
+/// A refusal as the store has it. A gate that is not known any more is left out.
+#[derive(Deserialize)]
+struct Stored {
+    name: ErrorName,
+    detail: String,
+    field: Option<String>,
+    gate: Option<String>,
+    retry_after_s: Option<u32>,
+}
+
+// By hand, because a derived one would borrow the gate's name for ever.
+impl<'de> Deserialize<'de> for Refusal {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Refusal, D::Error> {
+        let stored = Stored::deserialize(deserializer)?;
+        let mut gates = Gate::ALL.into_iter().map(Gate::as_str);
+        let gate = stored
+            .gate
+            .and_then(|name| gates.find(|gate| *gate == name));
+        Ok(Refusal {
+            name: stored.name,
+            detail: stored.detail,
+            field: stored.field,
+            gate,
+            retry_after_s: stored.retry_after_s,
+        })
     }
 }

@@ -1,6 +1,10 @@
-//! Liveness and readiness.
+//! Liveness, readiness, metrics.
 
-use axum::{Json, extract::State, http::StatusCode};
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+};
 
 use super::{AppState, Problem};
 use crate::{handle::Command, view::Health};
@@ -24,4 +28,13 @@ pub(super) async fn ready(
         StatusCode::SERVICE_UNAVAILABLE
     };
     Ok((status, Json(health)))
+}
+
+/// Prometheus metrics (OpenMetrics text).
+#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+pub(super) async fn metrics(
+    State(state): State<AppState>,
+) -> ([(HeaderName, &'static str); 1], String) {
+    let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], state.metrics.text())
 }

@@ -26,6 +26,7 @@ pub use problem::Problem;
 use crate::{
     agents::Agents,
     handle::EngineHandle,
+    metrics::Metrics,
     refusal::{ErrorName, Refusal},
 };
 
@@ -41,6 +42,8 @@ pub struct AppState {
     pub engine: EngineHandle,
     /// Who may escalate.
     pub agents: Arc<Agents>,
+    /// What `/metrics` tells.
+    pub metrics: Arc<Metrics>,
 }
 
 #[derive(OpenApi)]
@@ -67,6 +70,7 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(events::stream))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
+        .routes(routes!(health::metrics))
         .split_for_parts();
     let served = document.clone();
     let router = router

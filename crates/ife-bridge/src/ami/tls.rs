@@ -1,0 +1,58 @@
+//! TLS towards AMI: one authority, one name.
+
+use std::sync::Arc;
+
+use tokio::net::TcpStream;
+use tokio_rustls::{
+    TlsConnector,
+    client::TlsStream,
+    rustls::{
+        ClientConfig, RootCertStore,
+        pki_types::{CertificateDer, ServerName, pem::PemObject},
+    },
+};
+
+use super::AmiError;
+use crate::config::AmiTls;
+
+#[derive(Clone)]
+pub(super) struct Connector {
+    tls: TlsConnector,
+    name: ServerName<'static>,
+}
+
+impl Connector {
+    pub(super) async fn connect(&self, socket: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+        self.tls.connect(self.name.clone(), socket).await
+    }
+}
+
+impl std::fmt::Debug for Connector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Connector({:?})", self.name)
+    }
+}
+
+pub(super) fn connector(config: &AmiTls) -> Result<Connector, AmiError> {
+    let problem = |why: String| AmiError::Tls(why);
+    let named =
+        |error: &dyn std::fmt::Display| problem(format!("{}: {error}", config.ca.display()));
+    let mut roots = RootCertStore::empty();
+    let certificates = CertificateDer::pem_file_iter(&config.ca).map_err(|error| named(&error))?;
+    for certificate in certificates {
+        let certificate = certificate.map_err(|error| named(&error))?;
+        roots.add(certificate).map_err(|error| named(&error))?;
+    }
+    if roots.is_empty() {
+        return Err(named(&"no certificate in it"));
+    }
+    let name = ServerName::try_from(config.name.clone())
+        .map_err(|_| problem(format!("{:?} is no host name", config.name)))?;
+    let tls = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(Connector {
+        tls: TlsConnector::from(Arc::new(tls)),
+        name,
+    })
+}

@@ -1,0 +1,267 @@
+//! Guardians who ask to join a room.
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
+use ife_ami::value::RoomName;
+use ife_message::{PublicKey, json};
+
+use super::Engine;
+use crate::{
+    agents::TIMESTAMP_WINDOW_S,
+    handle::{Admission, GuardianAdmission},
+    refusal::Refusal,
+};
+
+/// What a terminal may ask for, in bit/s.
+const BANDWIDTH_BPS_MAX: u64 = 10_000_000;
+
+/// Rooms that admissions are noted for until they end.
+const ROOMS_MAX: usize = 1_000;
+
+/// Why a guardian may not join, in the words of the interface contract.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reject {
+    InvalidSignature,
+    NotRegistered,
+    PiiPolicyViolation,
+    BandwidthExceeded,
+    CapacityExceeded,
+    GatekeeperError,
+}
+
+impl Reject {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            Reject::InvalidSignature => "INVALID_SIGNATURE",
+            Reject::NotRegistered => "NOT_REGISTERED",
+            Reject::PiiPolicyViolation => "PII_POLICY_VIOLATION",
+            Reject::BandwidthExceeded => "BANDWIDTH_EXCEEDED",
+            Reject::CapacityExceeded => "CAPACITY_EXCEEDED",
+            Reject::GatekeeperError => "GATEKEEPER_ERROR",
+        }
+    }
+}
+
+/// What an admission depends on besides the request.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Circumstances<'a> {
+    pub(super) now_unix_s: i64,
+    /// The configured key of the terminal; `None` when there is no such terminal, or it has no key.
+    pub(super) public_key: Option<&'a str>,
+    /// Bandwidth that others in the room were granted.
+    pub(super) granted_bps: u64,
+    pub(super) room_bps_max: u64,
+    pub(super) participants: usize,
+    pub(super) participants_max: usize,
+    pub(super) gateway_up: bool,
+}
+
+impl Engine {
+    pub(super) fn admit(
+        &mut self,
+        request: &GuardianAdmission,
+        now_unix_s: i64,
+    ) -> Result<Admission, Refusal> {
+        if request.call_id.len() > 64 || RoomName::parse(&request.call_id).is_err() {
+            return Err(Refusal::field(
+                "call_id",
+                "must be 1 to 64 of [0-9A-Za-z_.-]",
+            ));
+        }
+        if !["ROUTINE", "ESCALATE", "EMERGENCY"].contains(&request.call_type.as_str()) {
+            return Err(Refusal::field(
+                "call_type",
+                "must be ROUTINE, ESCALATE or EMERGENCY",
+            ));
+        }
+        let granted = self.admitted.get(&request.call_id).into_iter().flatten();
+        let others = granted.filter(|(name, _)| **name != request.terminal_id);
+        let guardian = self
+            .guardians
+            .iter()
+            .find(|guardian| guardian.name == request.terminal_id);
+        let circumstances = Circumstances {
+            now_unix_s,
+            public_key: guardian.and_then(|guardian| guardian.public_key.as_deref()),
+            granted_bps: others.map(|(_, bps)| bps).sum(),
+            room_bps_max: self.bandwidth_bps_max,
+            participants: if self.admitted.len() >= ROOMS_MAX {
+                usize::MAX
+            } else {
+                self.head_count(&request.call_id)
+            },
+            participants_max: usize::try_from(self.limits.council_max).unwrap_or(usize::MAX),
+            gateway_up: self.ami.is_up(),
+        };
+        if let Err(reject) = judge(request, &circumstances) {
+            return Ok(Admission {
+                confirmed: false,
+                reject_reason: Some(reject.as_str().to_owned()),
+            });
+        }
+        let room = self.admitted.entry(request.call_id.clone()).or_default();
+        room.insert(request.terminal_id.clone(), request.bandwidth_bps);
+        Ok(Admission {
+            confirmed: true,
+            reject_reason: None,
+        })
+    }
+}
+
+/// Whether the terminal may join.
+pub(super) fn judge(request: &GuardianAdmission, now: &Circumstances<'_>) -> Result<(), Reject> {
+    verify(request).ok_or(Reject::InvalidSignature)?;
+    let time: Option<jiff::Timestamp> = request.timestamp.parse().ok();
+    let is_fresh =
+        time.is_some_and(|time| (time.as_second() - now.now_unix_s).abs() <= TIMESTAMP_WINDOW_S);
+    if !is_fresh {
+        return Err(Reject::InvalidSignature);
+    }
+    if now.public_key != Some(request.public_key.as_str()) {
+        return Err(Reject::NotRegistered);
+    }
+    if request.has_pii && request.call_type == "ESCALATE" {
+        return Err(Reject::PiiPolicyViolation);
+    }
+    let total = now.granted_bps.saturating_add(request.bandwidth_bps);
+    if request.bandwidth_bps > BANDWIDTH_BPS_MAX || total > now.room_bps_max {
+        return Err(Reject::BandwidthExceeded);
+    }
+    if now.participants >= now.participants_max {
+        return Err(Reject::CapacityExceeded);
+    }
+    if !now.gateway_up {
+        return Err(Reject::GatekeeperError);
+    }
+    Ok(())
+}
+
+/// The signature is by the key that the request names.
+fn verify(request: &GuardianAdmission) -> Option<()> {
+    let key: PublicKey = request.public_key.parse().ok()?;
+    let text = request.signature.trim_end_matches('=');
+    let bytes = STANDARD
+        .decode(&request.signature)
+        .or_else(|_| URL_SAFE_NO_PAD.decode(text));
+    let signature: [u8; 64] = bytes.ok()?.try_into().ok()?;
+    key.verify_strict(&signed_bytes(request)?, &signature).ok()
+}
+
+/// The JCS form of the request without `signature`.
+fn signed_bytes(request: &GuardianAdmission) -> Option<Vec<u8>> {
+    let mut value = serde_json::to_value(request).ok()?;
+    value.as_object_mut()?.remove("signature");
+    json::canonical(&value).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use ife_message::PrivateKey;
+
+    use super::*;
+
+    const NOW: i64 = 1_790_000_000;
+
+    fn key(seed: u8) -> PrivateKey {
+        PrivateKey::from_seed("guardian", &[seed; 32]).expect("a name")
+    }
+
+    fn request(change: impl Fn(&mut GuardianAdmission)) -> GuardianAdmission {
+        let mut request = GuardianAdmission {
+            terminal_id: "guardian-1".into(),
+            call_id: "council".into(),
+            call_type: "ESCALATE".into(),
+            bandwidth_bps: 1_000_000,
+            has_pii: false,
+            timestamp: "2026-09-21T14:13:20Z".into(),
+            signature: String::new(),
+            public_key: key(1).public_key().to_string(),
+        };
+        change(&mut request);
+        let bytes = signed_bytes(&request).expect("it has a canonical form");
+        request.signature = STANDARD.encode(key(1).sign(&bytes));
+        request
+    }
+
+    #[test]
+    fn each_reason_is_given() {
+        let registered = key(1).public_key().to_string();
+        let good = Circumstances {
+            now_unix_s: NOW,
+            public_key: Some(&registered),
+            granted_bps: 8_000_000,
+            room_bps_max: 9_000_000,
+            participants: 24,
+            participants_max: 25,
+            gateway_up: true,
+        };
+        let plain = request(|_| {});
+        let mut forged = plain.clone();
+        forged.bandwidth_bps = 5;
+        let cases = [
+            (plain.clone(), good, Ok(())),
+            (forged, good, Err(Reject::InvalidSignature)),
+            (
+                plain.clone(),
+                Circumstances {
+                    now_unix_s: NOW + 301,
+                    ..good
+                },
+                Err(Reject::InvalidSignature),
+            ),
+            (
+                plain.clone(),
+                Circumstances {
+                    public_key: None,
+                    ..good
+                },
+                Err(Reject::NotRegistered),
+            ),
+            (
+                request(|r| r.has_pii = true),
+                good,
+                Err(Reject::PiiPolicyViolation),
+            ),
+            (
+                request(|r| (r.has_pii, r.call_type) = (true, "EMERGENCY".into())),
+                good,
+                Ok(()),
+            ),
+            (
+                request(|r| r.bandwidth_bps = 1_000_001),
+                good,
+                Err(Reject::BandwidthExceeded),
+            ),
+            (
+                request(|r| r.bandwidth_bps = 10_000_001),
+                Circumstances {
+                    granted_bps: 0,
+                    room_bps_max: u64::MAX,
+                    ..good
+                },
+                Err(Reject::BandwidthExceeded),
+            ),
+            (
+                plain.clone(),
+                Circumstances {
+                    participants: 25,
+                    ..good
+                },
+                Err(Reject::CapacityExceeded),
+            ),
+            (
+                plain,
+                Circumstances {
+                    gateway_up: false,
+                    ..good
+                },
+                Err(Reject::GatekeeperError),
+            ),
+        ];
+        for (request, circumstances, wanted) in cases {
+            assert_eq!(judge(&request, &circumstances), wanted, "{request:?}");
+        }
+    }
+}

@@ -1,0 +1,492 @@
+//! New calls: from the request to the machine. Nothing is placed before it is on disk.
+
+use std::time::Instant;
+
+use ife_ami::value::RoomName;
+use ife_call::{Call, Direction, ExpertId, FailReason, Plan, State};
+use ife_guard::Gate as Number;
+use ife_message::{Escalate, Hazard, IfMessage, TraceId, escalate};
+use ife_witness::entry::Event;
+use tracing::debug;
+
+use super::{Awaiting, CallId, Engine, slot::Slot};
+use crate::{
+    clock,
+    handle::{InitiateCall, Reply},
+    refusal::{ErrorName, Refusal},
+    store::{Answer, CallRecord, Line, MessageKey, Origin},
+    view::CallView,
+    witness::Fact,
+};
+
+/// Whoever waits for a call to get somewhere.
+#[derive(Debug)]
+pub(super) struct Caller {
+    /// For the end of the way: connected, or not.
+    wait: bool,
+    message: Option<MessageKey>,
+    reply: Reply<CallView>,
+}
+
+/// A call that is accepted, and placed once the store has it.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    record: CallRecord,
+    asked_at: Instant,
+}
+
+impl Accepted {
+    pub(super) fn record(&self) -> &CallRecord {
+        &self.record
+    }
+}
+
+struct Request {
+    trace_id: TraceId,
+    hazard: Hazard,
+    expert: Option<String>,
+    room: Option<String>,
+    evidence_files: Vec<String>,
+    signature: Option<String>,
+    message: Option<MessageKey>,
+    /// Names of the fields, which differ.
+    fields: Fields,
+}
+
+struct Fields {
+    room: &'static str,
+}
+
+impl Engine {
+    pub(super) fn escalate(&mut self, message: &IfMessage, wait: bool, reply: Reply<CallView>) {
+        let key = MessageKey {
+            source: message.source.clone(),
+            id: message.id.clone(),
+        };
+        if let Some(known) = self.ledger.message(&key).cloned() {
+            return self.answer_again(key, known.call_id, known.answer, wait, reply);
+        }
+        let request = crate::agents::escalation(message)
+            .and_then(|escalate| request_of(escalate, key.clone()));
+        let result = request.and_then(|request| self.accept(request));
+        let message = Some(key);
+        self.attach(
+            result,
+            Caller {
+                wait,
+                message,
+                reply,
+            },
+        );
+    }
+
+    pub(super) fn initiate(&mut self, request: InitiateCall, reply: Reply<CallView>) {
+        let result = initiate_of(request).and_then(|request| self.accept(request));
+        let caller = Caller {
+            wait: false,
+            message: None,
+            reply,
+        };
+        self.attach(result, caller);
+    }
+
+    fn attach(&mut self, result: Result<CallId, Refusal>, caller: Caller) {
+        match result {
+            Ok(id) => self.callers.entry(id).or_default().push(caller),
+            // Whoever asked may have gone.
+            Err(refusal) => drop(caller.reply.send(Err(refusal))),
+        }
+    }
+
+    /// A message that was here before gets the first answer, or waits for it.
+    fn answer_again(
+        &mut self,
+        key: MessageKey,
+        call_id: String,
+        answer: Option<Answer>,
+        wait: bool,
+        reply: Reply<CallView>,
+    ) {
+        debug!(call_id, "a message was here before");
+        if let Some(answer) = answer {
+            // Whoever asked may have gone.
+            return drop(reply.send(answer.into_result()));
+        }
+        let id: CallId = call_id.as_str().into();
+        let is_coming = self.calls.contains_key(&id)
+            || self
+                .awaiting
+                .values()
+                .any(|awaiting| awaiting.begins(&call_id));
+        let message = Some(key);
+        let caller = Caller {
+            wait,
+            message,
+            reply,
+        };
+        if is_coming {
+            self.callers.entry(id.clone()).or_default().push(caller);
+            self.settle_callers(&id);
+        } else {
+            // It ended before it was answered for, in an earlier process.
+            let ended = self
+                .ledger
+                .ended(&call_id)
+                .map(|detail| detail.call.clone());
+            let gone = || Refusal::new(ErrorName::Unavailable, "the call was lost in a restart");
+            self.answer_callers(&call_id, vec![caller], ended.ok_or_else(gone));
+        }
+    }
+
+    /// Checks a request, and hands its call to the store.
+    fn accept(&mut self, request: Request) -> Result<CallId, Refusal> {
+        self.check_open()?;
+        let call_id = escalate::call_id(&request.trace_id);
+        if self.is_call_known(&call_id) {
+            return Err(Refusal::new(
+                ErrorName::Conflict,
+                format!("this trace id is that of {call_id}; another call needs another one"),
+            ));
+        }
+        let room = request
+            .room
+            .clone()
+            .unwrap_or_else(|| self.default_room.clone());
+        if room.len() > 64 || RoomName::parse(&room).is_err() {
+            return Err(Refusal::field(
+                request.fields.room,
+                "must be 1 to 64 of [0-9A-Za-z_.-]",
+            ));
+        }
+        let experts = self.experts_of(&request)?;
+        self.check_room_for(&room, &experts)?;
+        let now_ms = clock::unix_ms();
+        if let Some(key) = &request.message
+            && !self.ledger.accept(key.clone(), call_id.clone(), now_ms)
+        {
+            return Err(capacity("too many messages in too short a time"));
+        }
+        let record = CallRecord {
+            call_id: call_id.clone(),
+            origin: Origin::Escalation,
+            trace_id: request.trace_id.as_str().to_owned(),
+            hazard: request.hazard.as_str().to_owned(),
+            experts,
+            attempt: 0,
+            room,
+            started_ms: now_ms,
+            evidence_files: request.evidence_files,
+            channel: None,
+            message: request.message,
+            signature: request.signature,
+        };
+        self.store_call(record)
+    }
+
+    fn store_call(&mut self, record: CallRecord) -> Result<CallId, Refusal> {
+        let id: CallId = record.call_id.as_str().into();
+        self.tokens += 1;
+        let line = Line::Call(record.clone());
+        if self.store.append(&line, Some(self.tokens)).is_err() {
+            if let Some(key) = &record.message {
+                self.ledger.forget(key);
+            }
+            return Err(store_is_down());
+        }
+        let asked_at = Instant::now();
+        let accepted = Accepted { record, asked_at };
+        self.awaiting
+            .insert(self.tokens, Awaiting::Begin(Box::new(accepted)));
+        Ok(id)
+    }
+
+    /// The store has the call, or never will.
+    pub(super) fn begin(&mut self, accepted: Accepted, stored: bool) {
+        let Accepted { record, asked_at } = accepted;
+        let id: CallId = record.call_id.as_str().into();
+        if !stored {
+            if let Some(key) = &record.message {
+                self.ledger.forget(key);
+            }
+            for caller in self.callers.remove(&id).unwrap_or_default() {
+                // Whoever asked may have gone.
+                drop(caller.reply.send(Err(store_is_down())));
+            }
+            return;
+        }
+        let plan = Plan {
+            direction: Direction::Out,
+            backend: self.council.proof(),
+            experts: record
+                .experts
+                .iter()
+                .map(|id| ExpertId::from(id.as_str()))
+                .collect(),
+            policy: self.policy_for(record.experts.first()),
+        };
+        let name = self.expert_name(record.experts.first().map_or("", String::as_str));
+        let mut slot = Slot::new(record, Call::new(plan), name);
+        slot.asked_at = Some(asked_at);
+        self.calls.insert(id.clone(), slot);
+        self.drain(&id);
+    }
+
+    /// Answers those whose wait is over.
+    pub(super) fn settle_callers(&mut self, id: &CallId) {
+        let Some(slot) = self.calls.get(id) else {
+            return;
+        };
+        let (done, result) = match slot.call.state() {
+            // How it ends is known only when it has ended.
+            State::Received | State::Approved | State::Ending => return,
+            State::Inviting | State::Ringing | State::Answered | State::Bridging => {
+                (false, Ok(slot.view(&self.council)))
+            }
+            State::Connected | State::Ended(_) => (true, Ok(slot.view(&self.council))),
+            State::Failed(reason) => {
+                let view = || Ok(slot.view(&self.council));
+                (true, refusal_of(reason).map_or_else(view, Err))
+            }
+        };
+        let callers = self.callers.remove(id).unwrap_or_default();
+        let (ready, waiting): (Vec<_>, Vec<_>) =
+            callers.into_iter().partition(|caller| done || !caller.wait);
+        if !waiting.is_empty() {
+            self.callers.insert(id.clone(), waiting);
+        }
+        if !ready.is_empty() {
+            self.answer_callers(id, ready, result);
+        }
+    }
+
+    /// Gives an answer, once the store has it where a message asked.
+    fn answer_callers(
+        &mut self,
+        call_id: &str,
+        callers: Vec<Caller>,
+        result: Result<CallView, Refusal>,
+    ) {
+        for Caller { message, reply, .. } in callers {
+            let Some(message) = message else {
+                // Whoever asked may have gone.
+                drop(reply.send(result.clone()));
+                continue;
+            };
+            let answer = Answer::of(result.clone());
+            self.ledger.answer(&message, answer.clone());
+            let line = Line::Answer {
+                message,
+                call_id: call_id.to_owned(),
+                at_ms: clock::unix_ms(),
+                answer,
+            };
+            self.tokens += 1;
+            if self.store.append(&line, Some(self.tokens)).is_ok() {
+                self.awaiting.insert(
+                    self.tokens,
+                    Awaiting::Reply(reply, Box::new(result.clone())),
+                );
+            } else {
+                drop(reply.send(result.clone()));
+            }
+        }
+    }
+
+    fn experts_of(&mut self, request: &Request) -> Result<Vec<String>, Refusal> {
+        if let Some(expert) = &request.expert {
+            if self.gate.expert(expert).is_none() {
+                return Err(Refusal::new(
+                    ErrorName::ExpertNotFound,
+                    format!("no expert {expert}"),
+                ));
+            }
+            return Ok(vec![expert.clone()]);
+        }
+        let hazard = request.hazard.as_str();
+        let experts = self.gate.experts_for(hazard, self.limits.experts_max);
+        if !experts.is_empty() {
+            // A signature that came along is for one address.
+            let tried = if request.signature.is_some() {
+                1
+            } else {
+                experts.len()
+            };
+            return Ok(experts.into_iter().take(tried).collect());
+        }
+        if self.gate.knows_hazard(hazard) {
+            return Err(Refusal::new(
+                ErrorName::ExpertNotFound,
+                format!("nobody takes {hazard}"),
+            ));
+        }
+        self.witness_refusal(request);
+        Err(Refusal {
+            gate: Some(Number::Hazard.as_str()),
+            ..Refusal::new(
+                ErrorName::PolicyRejected,
+                format!("unknown hazard {hazard}"),
+            )
+        })
+    }
+
+    /// A refusal of which there is no call.
+    fn witness_refusal(&mut self, request: &Request) {
+        let fact = Fact {
+            trace_id: Some(request.trace_id.as_str()),
+            hazard: Some(request.hazard.as_str()),
+            approved: Some(false),
+            gate: Some(Number::Hazard.as_str()),
+            code: Some(403),
+            ..Fact::new(Event::Rejected, "unknown hazard")
+        };
+        // Refused either way, and what is dropped is counted.
+        let _ = self.witness.record(&fact, false);
+    }
+
+    fn check_open(&self) -> Result<(), Refusal> {
+        let problem = if self.is_draining() {
+            "the bridge is about to stop"
+        } else if !self.ami.is_up() {
+            "Asterisk is out of sight"
+        } else if self.witness.is_required() && !self.health.witness {
+            "the witness is down"
+        } else {
+            return Ok(());
+        };
+        Err(Refusal {
+            retry_after_s: Some(5),
+            ..Refusal::new(ErrorName::Unavailable, problem)
+        })
+    }
+
+    /// Admission: calls in total, in the room, with the expert.
+    fn check_room_for(&self, room: &str, experts: &[String]) -> Result<(), Refusal> {
+        let live = self
+            .calls
+            .values()
+            .filter(|slot| slot.is_live())
+            .map(|slot| &slot.record);
+        let coming = self.awaiting.values().filter_map(Awaiting::record);
+        let (mut total, mut in_room, mut with_expert, mut h323) = (0, 0, 0, self.guardian_legs());
+        let first = experts.first();
+        for record in live.chain(coming) {
+            total += 1;
+            in_room += u32::from(record.room == room);
+            with_expert += u32::from(record.experts.get(usize::from(record.attempt)) == first);
+            h323 += u32::from(self.council.proof() == ife_call::Backend::Mcu);
+        }
+        let limits = &self.limits;
+        if total >= limits.total_max {
+            Err(capacity("as many calls as the bridge takes"))
+        } else if in_room >= limits.council_max {
+            Err(capacity("as many calls as the conference takes"))
+        } else if with_expert >= limits.expert_max {
+            Err(capacity("as many calls as the expert takes"))
+        } else if h323 >= limits.h323_legs_max {
+            Err(capacity("as many H.323 legs as the gateway takes"))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Whether the id is taken by a call, past ones included.
+    pub(super) fn is_call_known(&self, call_id: &str) -> bool {
+        self.calls.contains_key(call_id)
+            || self.ledger.ended(call_id).is_some()
+            || self
+                .awaiting
+                .values()
+                .any(|awaiting| awaiting.begins(call_id))
+    }
+}
+
+fn request_of(escalate: Escalate, key: MessageKey) -> Result<Request, Refusal> {
+    let mut hazards = escalate.hazards.into_iter();
+    // A message without a hazard is no escalation, so there is a first one: the call is about it.
+    let hazard = hazards.next();
+    Ok(Request {
+        trace_id: escalate.trace_id,
+        hazard: hazard.ok_or_else(|| Refusal::field("payload.hazards", "is empty"))?,
+        expert: escalate.expert_id,
+        room: escalate.conversation_id,
+        evidence_files: escalate.evidence_files,
+        signature: escalate.signature,
+        message: Some(key),
+        fields: Fields {
+            room: "payload.conversation_id",
+        },
+    })
+}
+
+fn initiate_of(request: InitiateCall) -> Result<Request, Refusal> {
+    let trace_id = request.trace_id.unwrap_or_else(super::new_trace_id);
+    let trace_id = TraceId::parse(trace_id.as_bytes())
+        .map_err(|_| Refusal::field("trace_id", "must be 8 to 128 of [A-Za-z0-9._:-]"))?;
+    let hazard = Hazard::parse(request.hazard_type.as_bytes())
+        .map_err(|_| Refusal::field("hazard_type", "must be 1 to 32 of [a-z0-9_-]"))?;
+    if request.evidence_files.len() > escalate::EVIDENCE_FILES_MAX {
+        return Err(Refusal::field("evidence_files", "must be at most 64"));
+    }
+    Ok(Request {
+        trace_id,
+        hazard,
+        expert: Some(request.expert_id),
+        room: request.conversation_id,
+        evidence_files: request.evidence_files,
+        signature: None,
+        message: None,
+        fields: Fields {
+            room: "conversation_id",
+        },
+    })
+}
+
+fn capacity(why: &str) -> Refusal {
+    Refusal {
+        retry_after_s: Some(5),
+        ..Refusal::new(ErrorName::CapacityExceeded, why)
+    }
+}
+
+fn store_is_down() -> Refusal {
+    Refusal::new(ErrorName::Unavailable, "the call cannot be stored")
+}
+
+/// A failure as a refusal, where the interface contract has a name for it. An expert who is busy or declines is an outcome, not an error.
+pub(super) fn refusal_of(reason: &FailReason) -> Option<Refusal> {
+    let gate = |number: u8| Number::ALL.into_iter().find(|gate| gate.number() == number);
+    if let FailReason::Refused {
+        gate: number,
+        reason,
+        ..
+    } = reason
+        && let Some(gate) = gate(*number)
+    {
+        let name = match gate {
+            Number::Witness | Number::Internal => ErrorName::Unavailable,
+            Number::Signature => ErrorName::InvalidSignature,
+            Number::None
+            | Number::Headers
+            | Number::Registry
+            | Number::Standing
+            | Number::Hazard
+            | Number::Source
+            | Number::Flood
+            | Number::Freshness
+            | Number::Replay
+            | Number::Quota
+            | Number::Dialog => ErrorName::PolicyRejected,
+        };
+        return Some(Refusal {
+            gate: Some(gate.as_str()),
+            ..Refusal::new(name, reason.clone())
+        });
+    }
+    let name = match reason.contract_name()? {
+        "EXPERT_NOT_FOUND" => ErrorName::ExpertNotFound,
+        "INVALID_SIGNATURE" => ErrorName::InvalidSignature,
+        "POLICY_REJECTED" => ErrorName::PolicyRejected,
+        _ => ErrorName::H323BridgeFailed,
+    };
+    Some(Refusal::new(name, reason.to_string()))
+}

@@ -1,0 +1,164 @@
+//! Which channel is which leg of which call. Our own channels are named by us, so that they are known again after a restart:
+//!
+//! ```text
+//! ife.<node>.<16 hex of the call id>.e<attempt>      near half of the Local channel that calls an expert
+//! ife.<node>.<16 hex of the call id>.e<attempt>.b    its far half, which dials
+//! ife.<node>.g.<guardian>.<number>                   a guardian who was called
+//! ```
+
+use std::collections::HashMap;
+
+use ife_ami::value::{ChannelId, Uniqueid, ValueError};
+use ife_call::Leg;
+
+use super::CallId;
+
+/// What call ids begin with.
+pub(super) const CALL_ID_PREFIX: &str = "sip-call-";
+
+/// The names of this bridge's channels.
+#[derive(Debug, Clone)]
+pub(super) struct Names {
+    prefix: String,
+}
+
+/// A channel that this bridge made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Ours {
+    /// Near half of an expert's leg.
+    Expert {
+        /// The call.
+        call_id: String,
+        /// Which expert.
+        attempt: u8,
+    },
+    /// Far half of it.
+    Far,
+    /// A guardian.
+    Guardian {
+        /// Their name in the configuration.
+        name: String,
+    },
+}
+
+impl Names {
+    pub(super) fn new(node: &str) -> Names {
+        Names {
+            prefix: format!("ife.{node}."),
+        }
+    }
+
+    pub(super) fn expert(&self, call_id: &str, attempt: u8) -> Result<ChannelId, ValueError> {
+        let hex = call_id.strip_prefix(CALL_ID_PREFIX).unwrap_or(call_id);
+        ChannelId::parse(format!("{}{hex}.e{attempt}", self.prefix))
+    }
+
+    pub(super) fn far(&self, near: &ChannelId) -> Result<ChannelId, ValueError> {
+        ChannelId::parse(format!("{near}.b"))
+    }
+
+    pub(super) fn guardian(&self, name: &str, number: u64) -> Result<ChannelId, ValueError> {
+        ChannelId::parse(format!("{}g.{name}.{number}", self.prefix))
+    }
+
+    /// Whose channel that is; `None` when this bridge did not make it.
+    pub(super) fn parse(&self, id: &Uniqueid) -> Option<Ours> {
+        let rest = id.as_str().strip_prefix(&self.prefix)?;
+        if let Some(guardian) = rest.strip_prefix("g.") {
+            let (name, _) = guardian.rsplit_once('.')?;
+            return Some(Ours::Guardian {
+                name: name.to_owned(),
+            });
+        }
+        let (hex, leg) = rest.split_once(".e")?;
+        if leg.ends_with(".b") {
+            return Some(Ours::Far);
+        }
+        let is_hex = hex.len() == 16 && hex.bytes().all(|b| b.is_ascii_hexdigit());
+        let attempt = leg.parse().ok().filter(|_| is_hex)?;
+        let call_id = format!("{CALL_ID_PREFIX}{hex}");
+        Some(Ours::Expert { call_id, attempt })
+    }
+}
+
+/// What a channel is to its leg.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The leg itself: what is hung up and what joins.
+    Primary,
+    /// The SIP channel behind a Local one: it rings first and knows the cause.
+    Sip,
+}
+
+/// Where a channel belongs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) call: CallId,
+    pub(super) leg: Leg,
+    pub(super) part: Part,
+}
+
+/// All channels that belong to a call.
+#[derive(Debug, Default)]
+pub(super) struct Legs {
+    places: HashMap<Uniqueid, Place>,
+}
+
+impl Legs {
+    pub(super) fn place(&self, id: &Uniqueid) -> Option<&Place> {
+        self.places.get(id)
+    }
+
+    pub(super) fn add(&mut self, id: Uniqueid, call: CallId, leg: Leg, part: Part) {
+        self.places.insert(id, Place { call, leg, part });
+    }
+
+    pub(super) fn remove(&mut self, id: &Uniqueid) {
+        self.places.remove(id);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        let names = Names::new("node-1");
+        let near = names
+            .expert("sip-call-0123456789abcdef", 2)
+            .expect("a name");
+        let far = names.far(&near).expect("a name");
+        let guardian = names
+            .guardian("guardian.east-1", 1_790_000)
+            .expect("a name");
+        assert_eq!(near.as_str(), "ife.node-1.0123456789abcdef.e2");
+        let parse = |id: &ChannelId| names.parse(&Uniqueid::from(id));
+        let call_id = "sip-call-0123456789abcdef".to_owned();
+        assert_eq!(
+            parse(&near),
+            Some(Ours::Expert {
+                call_id,
+                attempt: 2
+            })
+        );
+        assert_eq!(parse(&far), Some(Ours::Far));
+        let name = "guardian.east-1".to_owned();
+        assert_eq!(parse(&guardian), Some(Ours::Guardian { name }));
+    }
+
+    #[test]
+    fn channels_of_others_are_not_ours() {
+        let names = Names::new("node-1");
+        for id in [
+            "gateway-1790000000.4",
+            "ife.node-2.0123456789abcdef.e0",
+            "ife.node-1.0123456789abcdef",
+            "ife.node-1.0123456789abcdeg.e0",
+            "ife.node-1.0123456789abcdef.e999",
+        ] {
+            let id = Uniqueid::parse(id).expect("an id");
+            assert_eq!(names.parse(&id), None, "{id}");
+        }
+    }
+}

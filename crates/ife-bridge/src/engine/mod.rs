@@ -1,0 +1,513 @@
+//! The one task that owns all calls. It waits for an [`Action`], applies it, and waits again; nothing else changes a call, so nothing is locked.
+//!
+//! ```text
+//! API, intake --Command--+
+//! AMI link ----FromLink--+--> select() -> Action -> apply() --+--> AMI actions
+//! store --------Stored---+                                    +--> store, witness ring
+//! timers, clock ---------+                                    +--> events, replies, metrics
+//! ```
+
+mod admission;
+mod answers;
+mod intake;
+mod legs;
+mod observe;
+mod orders;
+mod requests;
+mod rooms;
+mod slot;
+mod takeover;
+mod timers;
+mod transitions;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ife_ami::{ActionId, Model, value::Uniqueid};
+use ife_call::{Input, Policy, RetryOn};
+use ife_witness::{entry::Event as Entry, ring::RingError};
+use thiserror::Error;
+use tokio::{
+    sync::{broadcast, mpsc},
+    time::sleep_until,
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    ami::{Ami, AmiError, FromLink},
+    clock,
+    config::{Config, Guardian, NextExpertOn},
+    council::Council,
+    gate::{Gate, GateError},
+    handle::{Command, EngineHandle, Reply},
+    metrics::Metrics,
+    refusal::{ErrorName, Refusal},
+    store::{CallRecord, Ledger, Line, Store, StoreError},
+    view::{CallView, Event, Health},
+    witness::{Fact, Witness},
+};
+use answers::Asked;
+use intake::{Accepted, Caller};
+use legs::{Legs, Names};
+use requests::Waiter;
+use rooms::Room;
+use slot::Slot;
+use timers::{Due, Timers};
+
+/// A call's name, `sip-call-` and 16 hex digits.
+type CallId = Arc<str>;
+
+/// Between two looks at the other parts' health.
+const TICK: Duration = Duration::from_secs(1);
+
+/// What keeps the engine from starting.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// AMI cannot be spoken to as configured.
+    #[error(transparent)]
+    Ami(#[from] AmiError),
+    /// The registry or a key.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The witness ring.
+    #[error(transparent)]
+    Witness(#[from] RingError),
+    /// A name in the configuration cannot be dialled.
+    #[error("council: {0}")]
+    Council(#[from] ife_ami::value::ValueError),
+}
+
+/// What a process outside of the API may tell the engine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// Read the registry again.
+    Reload,
+    /// End.
+    Stop,
+}
+
+/// Everything that the engine can be woken by.
+#[derive(Debug)]
+enum Action {
+    Command(Command),
+    Link(u64, FromLink),
+    Stored(u64, bool),
+    Signal(Signal),
+    Time,
+    Tick,
+}
+
+/// What waits for the store.
+#[derive(Debug)]
+enum Awaiting {
+    Begin(Box<Accepted>),
+    Reply(Reply<CallView>, Box<Result<CallView, Refusal>>),
+}
+
+impl Awaiting {
+    fn record(&self) -> Option<&CallRecord> {
+        match self {
+            Awaiting::Begin(accepted) => Some(accepted.record()),
+            Awaiting::Reply(..) => None,
+        }
+    }
+
+    fn begins(&self, call_id: &str) -> bool {
+        self.record()
+            .is_some_and(|record| record.call_id == call_id)
+    }
+}
+
+/// Limits and waits from the configuration.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    total_max: u32,
+    council_max: u32,
+    expert_max: u32,
+    h323_legs_max: u32,
+    experts_max: usize,
+    join_s: u32,
+    policy: Policy,
+}
+
+/// Owner of all calls.
+#[derive(Debug)]
+pub struct Engine {
+    // Settings.
+    limits: Limits,
+    names: Names,
+    council: Council,
+    default_room: String,
+    guardians: Vec<Guardian>,
+    bandwidth_bps_max: u64,
+    // Other parts.
+    gate: Gate,
+    ami: Ami,
+    model: Model,
+    witness: Witness,
+    store: Store,
+    ledger: Ledger,
+    metrics: Arc<Metrics>,
+    // Calls and rooms.
+    calls: HashMap<CallId, Slot>,
+    legs: Legs,
+    rooms: BTreeMap<String, Room>,
+    /// Bandwidth of guardians who were admitted, bit/s, by room and name.
+    admitted: BTreeMap<String, BTreeMap<String, u64>>,
+    muted: HashSet<Uniqueid>,
+    /// Asterisk has started anew since the last comparison.
+    restarted: bool,
+    // What is under way.
+    timers: Timers,
+    asked: HashMap<ActionId, Asked>,
+    awaiting: HashMap<u64, Awaiting>,
+    tokens: u64,
+    callers: HashMap<CallId, Vec<Caller>>,
+    waiters: HashMap<CallId, Vec<Waiter>>,
+    /// Channels that were asked what they are about.
+    incoming_asked: HashSet<Uniqueid>,
+    draining: Option<Vec<Reply<()>>>,
+    health: Health,
+    // Mouths and ears.
+    events: broadcast::Sender<Event>,
+    inbox: Inbox,
+}
+
+#[derive(Debug)]
+struct Inbox {
+    commands: mpsc::Receiver<Command>,
+    link: mpsc::Receiver<(u64, FromLink)>,
+    stored: mpsc::UnboundedReceiver<(u64, bool)>,
+    signals: mpsc::Receiver<Signal>,
+    tick: tokio::time::Interval,
+}
+
+impl Engine {
+    /// Opens the store, the ring and the registry, and takes up the calls of an earlier process. Call it within a tokio runtime.
+    pub fn new(
+        config: &Config,
+        metrics: Arc<Metrics>,
+        signals: mpsc::Receiver<Signal>,
+    ) -> Result<(Engine, EngineHandle), EngineError> {
+        let gate = Gate::load(
+            &config.registry,
+            &config.council.aor,
+            &config.council.signing_key,
+        )?;
+        let (ami, link) = Ami::new(&config.ami, Instant::now())?;
+        let (tell_stored, stored) = mpsc::unbounded_channel();
+        let (store, ledger, live) = Store::open(&config.store_dir, tell_stored)?;
+        let witness = Witness::attach(config)?;
+        let (handle, commands, events) = EngineHandle::new();
+        let mut engine = Engine {
+            limits: limits(config),
+            names: Names::new(&config.node),
+            council: Council::new(&config.council, config.calls.join_s)?,
+            default_room: config.council.default_room.clone(),
+            guardians: config.council.guardians.clone(),
+            bandwidth_bps_max: config.council.bandwidth_bps_max,
+            gate,
+            ami,
+            model: Model::new(),
+            witness,
+            store,
+            ledger,
+            metrics,
+            calls: HashMap::new(),
+            legs: Legs::default(),
+            rooms: BTreeMap::new(),
+            admitted: BTreeMap::new(),
+            muted: HashSet::new(),
+            restarted: false,
+            timers: Timers::default(),
+            asked: HashMap::new(),
+            awaiting: HashMap::new(),
+            tokens: 0,
+            callers: HashMap::new(),
+            waiters: HashMap::new(),
+            incoming_asked: HashSet::new(),
+            draining: None,
+            health: Health {
+                ami: false,
+                witness: false,
+                nats: true,
+                active_calls: 0,
+                draining: false,
+            },
+            events,
+            inbox: Inbox {
+                commands,
+                link,
+                stored,
+                signals,
+                tick: tokio::time::interval(TICK),
+            },
+        };
+        engine.note(Entry::Start, "the bridge has started");
+        engine.adopt_stored(live);
+        engine.look_at_health();
+        Ok((engine, handle))
+    }
+
+    /// Runs until it is told to stop. `alive` is called about every second by the loop itself.
+    pub async fn run(mut self, alive: impl Fn()) {
+        self.on_ami();
+        loop {
+            match self.select().await {
+                Action::Signal(Signal::Stop) => break,
+                Action::Tick => {
+                    alive();
+                    self.apply(Action::Tick);
+                }
+                action => self.apply(action),
+            }
+        }
+        self.note(Entry::Stop, "the bridge has stopped");
+    }
+
+    async fn select(&mut self) -> Action {
+        let due = [self.ami.next_due(), self.timers.next_due()]
+            .into_iter()
+            .flatten()
+            .min();
+        let inbox = &mut self.inbox;
+        let time = async {
+            match due {
+                Some(due) => sleep_until(due.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            Some(command) = inbox.commands.recv() => Action::Command(command),
+            Some((generation, said)) = inbox.link.recv() => Action::Link(generation, said),
+            Some((token, done)) = inbox.stored.recv() => Action::Stored(token, done),
+            Some(signal) = inbox.signals.recv() => Action::Signal(signal),
+            () = time => Action::Time,
+            _ = inbox.tick.tick() => Action::Tick,
+        }
+    }
+
+    fn apply(&mut self, action: Action) {
+        match action {
+            Action::Command(command) => self.on_command(command),
+            Action::Link(generation, said) => self.ami.on_link(generation, said),
+            Action::Stored(token, done) => self.on_stored(token, done),
+            Action::Signal(Signal::Reload) => self.reload(),
+            // Handled by the loop, which ends.
+            Action::Signal(Signal::Stop) => {}
+            Action::Time => self.on_time(),
+            Action::Tick => self.look_at_health(),
+        }
+        self.on_ami();
+        self.tidy_store();
+    }
+
+    fn on_command(&mut self, command: Command) {
+        // Of every reply: whoever asked may have gone.
+        match command {
+            Command::Escalate {
+                message,
+                wait,
+                reply,
+            } => self.escalate(&message, wait, reply),
+            Command::Initiate(request, reply) => self.initiate(request, reply),
+            Command::Terminate(call_id, reply) => self.terminate(&call_id, reply),
+            Command::Bridge(request, reply) => self.bridge(request, reply),
+            Command::Approve(request, reply) => drop(reply.send(self.approve(&request))),
+            Command::Calls(reply) => drop(reply.send(Ok(self.list_calls()))),
+            Command::Call(call_id, reply) => drop(reply.send(self.show_call(&call_id))),
+            Command::Room(command, reply) => self.on_room_command(command, reply),
+            Command::Admit(request, reply) => {
+                let now_s = i64::try_from(clock::unix_ms() / 1_000).unwrap_or(i64::MAX);
+                drop(reply.send(self.admit(&request, now_s)));
+            }
+            Command::Health(reply) => {
+                self.look_at_health();
+                drop(reply.send(Ok(self.health.clone())));
+            }
+            Command::Evidence { call_id, state } => self.on_evidence(&call_id, state),
+            Command::Drain(reply) => {
+                self.draining.get_or_insert_default().push(reply);
+                self.look_at_health();
+            }
+        }
+    }
+
+    fn on_stored(&mut self, token: u64, done: bool) {
+        match self.awaiting.remove(&token) {
+            Some(Awaiting::Begin(accepted)) => self.begin(*accepted, done),
+            Some(Awaiting::Reply(reply, answer)) => {
+                let unstored = || {
+                    Err(Refusal::new(
+                        ErrorName::Unavailable,
+                        "the answer cannot be stored",
+                    ))
+                };
+                drop(reply.send(if done { *answer } else { unstored() }));
+            }
+            None => {}
+        }
+    }
+
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        if self.ami.next_due().is_some_and(|due| due <= now) {
+            self.ami.on_time(now);
+        }
+        while let Some(due) = self.timers.pop_due(now) {
+            match due {
+                Due::Call(id, timer) => self.feed(&id, Input::Timeout(timer)),
+                Due::Forget(id) => self.forget(&id),
+                Due::Moved(id) => self.move_failed(&id, "not joined in time"),
+            }
+        }
+    }
+
+    fn reload(&mut self) {
+        match self.gate.reload() {
+            Ok(()) => {
+                info!("registry reloaded");
+                self.note(Entry::Reload, "registry reloaded");
+            }
+            Err(error) => {
+                error!("the registry is not valid, the old one stays in force: {error}");
+                self.note(
+                    Entry::Reload,
+                    "registry refused, the old one stays in force",
+                );
+            }
+        }
+    }
+
+    fn on_evidence(&mut self, call_id: &str, state: String) {
+        if let Some(slot) = self.calls.get_mut(call_id) {
+            slot.step(format!("evidence {state}"));
+            slot.evidence = state;
+            let view = slot.view(&self.council);
+            let _ = self.events.send(Event::Call(view));
+        }
+    }
+
+    fn look_at_health(&mut self) {
+        let active = self.calls.values().filter(|slot| slot.is_live()).count();
+        let health = Health {
+            ami: self.ami.is_up(),
+            witness: self.witness.is_healthy(clock::unix_ms()),
+            nats: true,
+            active_calls: u32::try_from(active).unwrap_or(u32::MAX),
+            draining: self.draining.is_some(),
+        };
+        let metrics = &self.metrics;
+        metrics.active.set(i64::from(health.active_calls));
+        metrics.ami_up.set(i64::from(health.ami));
+        metrics.witness_up.set(i64::from(health.witness));
+        metrics.witness_dropped.set(self.witness.dropped());
+        metrics.ami_dropped.set(self.ami.dropped());
+        let told = Health {
+            active_calls: self.health.active_calls,
+            ..health.clone()
+        };
+        if told != self.health {
+            if self.health.witness && !health.witness {
+                warn!("the witness takes no entries, or its writer is gone");
+            }
+            // Nobody may be listening.
+            let _ = self.events.send(Event::Health(health.clone()));
+        }
+        self.health = health;
+        self.settle_drain();
+    }
+
+    /// Draining is done when no call is being set up: connected ones live on in Asterisk and are taken over by the next process.
+    fn settle_drain(&mut self) {
+        let in_setup = self.calls.values().any(|slot| {
+            let state = slot.call.state();
+            slot.is_live() && *state != ife_call::State::Connected
+        });
+        if in_setup || !self.awaiting.is_empty() {
+            return;
+        }
+        for reply in self.draining.iter_mut().flat_map(std::mem::take) {
+            drop(reply.send(Ok(())));
+        }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.is_some()
+    }
+
+    /// A record that nobody waits for. What it says can be found out again, from Asterisk.
+    fn remember(&mut self, line: &Line) {
+        if let Err(error) = self.store.append(line, None) {
+            warn!("not stored: {error}");
+        }
+    }
+
+    fn tidy_store(&mut self) {
+        if self.store.wants_rewrite() {
+            let live = self
+                .calls
+                .values()
+                .filter(|slot| slot.is_live())
+                .map(|slot| &slot.record);
+            let coming = self.awaiting.values().filter_map(Awaiting::record);
+            let mut lines = self.ledger.lines(live.chain(coming));
+            let over = self.calls.values().filter(|slot| !slot.is_live());
+            lines.extend(over.map(|slot| Line::Ended(Box::new(slot.detail(&self.council)))));
+            if let Err(error) = self.store.rewrite(lines) {
+                warn!("the store cannot be written anew: {error}");
+            }
+        }
+    }
+
+    fn note(&mut self, event: Entry, detail: &str) {
+        // No call depends on it, and what is dropped is counted.
+        let _ = self.witness.record(&Fact::new(event, detail), false);
+    }
+}
+
+/// For an escalation that brings none: 128 random bits.
+fn new_trace_id() -> String {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // Without a source of randomness the time has to do; a trace id is no secret.
+        bytes = u128::from(clock::unix_ns()).to_be_bytes();
+    }
+    let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
+    hex.collect()
+}
+
+fn limits(config: &Config) -> Limits {
+    let calls = &config.calls;
+    let on = |failure| calls.next_expert_on.contains(&failure);
+    let seconds = |s: u32| Duration::from_secs(s.into());
+    Limits {
+        total_max: calls.total_max,
+        council_max: calls.council_max,
+        expert_max: calls.expert_max,
+        h323_legs_max: calls.h323_legs_max,
+        experts_max: calls.experts_max as usize,
+        join_s: calls.join_s,
+        policy: Policy {
+            ring_max: seconds(calls.ring_s),
+            join_max: seconds(calls.join_s),
+            retry: RetryOn {
+                busy: on(NextExpertOn::Busy),
+                no_answer: on(NextExpertOn::NoAnswer),
+                declined: on(NextExpertOn::Declined),
+                unreachable: on(NextExpertOn::Unreachable),
+                refused: false,
+            },
+            ..Policy::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

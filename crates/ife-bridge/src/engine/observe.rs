@@ -1,0 +1,330 @@
+//! What AMI tells, turned into observations of calls and rooms.
+
+use ife_ami::{Change, Event, Output, event::Channel, model::Snapshot, value::Uniqueid};
+use ife_call::{Cause, Input, Leg, Seen};
+use tracing::{info, warn};
+
+use super::{
+    CallId, Engine,
+    legs::{Ours, Part, Place},
+};
+use crate::{council::context, view::CallState};
+
+/// Name of the dialplan's event that an expert has called in.
+const EXPERT_IN: &[u8] = b"IfeExpertIn";
+
+impl Engine {
+    /// Everything that the AMI session has to say.
+    pub(super) fn on_ami(&mut self) {
+        while let Some(output) = self.ami.poll_output() {
+            let mut changes = Vec::new();
+            self.model.apply(&output, &mut changes);
+            for change in changes {
+                self.on_change(change);
+            }
+            self.on_output(output);
+        }
+    }
+
+    fn on_output(&mut self, output: Output) {
+        match output {
+            Output::Up(up) => {
+                info!(version = %up.version, restarted = up.restarted, "Asterisk is in sight");
+                self.restarted |= up.restarted;
+            }
+            Output::Down(reason) => {
+                warn!("Asterisk is out of sight: {reason}");
+                self.incoming_asked.clear();
+                let ids: Vec<CallId> = self.calls.keys().cloned().collect();
+                ids.iter().for_each(|id| self.feed(id, Input::LinkDown));
+            }
+            Output::Gap(reason) => {
+                warn!("events were missed ({reason:?}), asking for all channels")
+            }
+            Output::ResyncFailed(error) => warn!("{error}"),
+            Output::Answer { id, outcome } => self.on_answer(id, outcome),
+            Output::Event(event) => self.on_event(&event),
+            Output::Snapshot(snapshot) => self.note_muted(&snapshot),
+            // Connections are opened and closed where the session lives.
+            Output::ResyncStarted | Output::Connect | Output::Close => {}
+        }
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        match event {
+            Event::UserEvent {
+                name,
+                channel: Some(channel),
+                message,
+            } if name.as_bytes() == EXPERT_IN => {
+                let call = message.view().first("Call").unwrap_or_default();
+                self.expert_calls_in(&channel.uniqueid, call);
+            }
+            Event::ConfbridgeMute {
+                channel,
+                muted,
+                room,
+            } => {
+                let id = channel.uniqueid.clone();
+                if *muted {
+                    self.muted.insert(id);
+                } else {
+                    self.muted.remove(&id);
+                }
+                self.tell_room(room.as_str());
+            }
+            Event::UserEvent { .. }
+            | Event::FullyBooted { .. }
+            | Event::Shutdown { .. }
+            | Event::Newchannel(_)
+            | Event::Newstate(_)
+            | Event::DialBegin { .. }
+            | Event::DialState { .. }
+            | Event::DialEnd { .. }
+            | Event::OriginateResponse(_)
+            | Event::Hangup { .. }
+            | Event::HangupRequest { .. }
+            | Event::SoftHangupRequest { .. }
+            | Event::BridgeEnter { .. }
+            | Event::BridgeLeave { .. }
+            | Event::ConfbridgeStart { .. }
+            | Event::ConfbridgeEnd { .. }
+            | Event::ConfbridgeJoin { .. }
+            | Event::ConfbridgeLeave { .. }
+            | Event::VarSet { .. }
+            | Event::DtmfEnd { .. }
+            | Event::Rename { .. }
+            | Event::Unknown(_)
+            | Event::Malformed { .. } => {}
+        }
+    }
+
+    fn note_muted(&mut self, snapshot: &Snapshot) {
+        let members = snapshot.rooms.iter().flat_map(|room| &room.members);
+        self.muted = members
+            .filter(|member| member.muted)
+            .map(|member| member.channel.uniqueid.clone())
+            .collect();
+    }
+
+    fn on_change(&mut self, change: Change) {
+        match change {
+            Change::Appeared(channel) => self.appeared(&channel),
+            Change::Ringing(id) => self.seen(&id, Seen::Ringing),
+            Change::Up(id) => {
+                self.guardian_up(&id);
+                self.seen(&id, Seen::Up);
+            }
+            Change::Leaving(id) => self.seen(&id, Seen::Leaving),
+            Change::Gone { channel, cause } => self.gone(&channel, cause),
+            Change::NoChannel(id) => {
+                self.guardian_gone(&id, None);
+                self.seen(&id, Seen::Gone(Cause::UNKNOWN));
+            }
+            Change::Joined { uniqueid, room } => self.joined(&uniqueid, room.as_str()),
+            Change::Left { uniqueid, room } => self.left(&uniqueid, room.as_str()),
+            Change::RoomStarted(room) => self.tell_room(room.as_str()),
+            Change::RoomEnded(room) => self.room_ended(room.as_str()),
+            Change::InStep => self.in_step(),
+        }
+    }
+
+    fn appeared(&mut self, channel: &Channel) {
+        if let Some(Ours::Guardian { .. }) = self.names.parse(&channel.uniqueid) {
+            return self.guardian_appeared(&channel.uniqueid);
+        }
+        if self.settle_place(channel) {
+            self.seen(&channel.uniqueid, Seen::There);
+        }
+    }
+
+    /// Finds out where a channel belongs; false when it belongs to no call of ours.
+    pub(super) fn settle_place(&mut self, channel: &Channel) -> bool {
+        let id = &channel.uniqueid;
+        if self.legs.place(id).is_some() {
+            return true;
+        }
+        let place = match self.names.parse(id) {
+            Some(Ours::Expert { call_id, attempt }) => {
+                let call = self.calls.get_key_value(call_id.as_str());
+                call.map(|(call, _)| (call.clone(), Leg::Expert(attempt), Part::Primary))
+            }
+            Some(Ours::Far | Ours::Guardian { .. }) => None,
+            None => self.place_of_child(channel),
+        };
+        let Some((call, leg, part)) = place else {
+            return false;
+        };
+        if let Some(slot) = self.calls.get_mut(&call) {
+            match (leg, part) {
+                (Leg::Expert(attempt), Part::Primary) => {
+                    slot.leg_mut(attempt).channel = Some(id.clone())
+                }
+                (Leg::Expert(attempt), Part::Sip) => slot.leg_mut(attempt).sip = Some(id.clone()),
+                (Leg::Council, Part::Primary | Part::Sip) => slot.mcu = Some(id.clone()),
+            }
+        }
+        self.legs.add(id.clone(), call, leg, part);
+        true
+    }
+
+    /// A channel that a leg of ours dialled: the SIP channel behind the Local one, or the H.323 leg to an MCU.
+    fn place_of_child(&self, channel: &Channel) -> Option<(CallId, Leg, Part)> {
+        let parent = self.legs.place(&channel.linkedid)?;
+        let Place { call, leg, .. } = parent.clone();
+        let is_ours = self.names.parse(&channel.linkedid).is_some();
+        match channel.name.driver() {
+            b"PJSIP" if is_ours => Some((call, leg, Part::Sip)),
+            b"OOH323" if self.council.proof() == ife_call::Backend::Mcu => {
+                Some((call, Leg::Council, Part::Primary))
+            }
+            _ => None,
+        }
+    }
+
+    fn seen(&mut self, id: &Uniqueid, seen: Seen) {
+        let Some(Place { call, leg, part }) = self.legs.place(id).cloned() else {
+            return;
+        };
+        match (part, seen) {
+            // The Local channel in front of it is the leg: it is there, and gone, in its own time.
+            (Part::Sip, Seen::There | Seen::Gone(_)) => {}
+            (Part::Primary | Part::Sip, _) => {
+                self.note_mcu(&call, leg, seen);
+                self.feed(&call, Input::Leg(leg, seen));
+            }
+        }
+    }
+
+    /// The H.323 leg's own state, as the API tells it.
+    fn note_mcu(&mut self, call: &CallId, leg: Leg, seen: Seen) {
+        if leg != Leg::Council {
+            return;
+        }
+        let Some(slot) = self.calls.get_mut(call) else {
+            return;
+        };
+        slot.mcu_state = match seen {
+            Seen::There => CallState::Inviting,
+            Seen::Ringing => CallState::Ringing,
+            Seen::Up => CallState::Connected,
+            Seen::Leaving => CallState::Ending,
+            Seen::Gone(_) => CallState::Ended,
+        };
+        if seen == Seen::Up {
+            self.name_participant(call);
+        }
+    }
+
+    fn gone(&mut self, channel: &Channel, cause: Option<u8>) {
+        let id = &channel.uniqueid;
+        self.muted.remove(id);
+        self.guardian_gone(id, cause);
+        self.incoming_asked.remove(id);
+        let Some(Place { call, leg, part }) = self.legs.place(id).cloned() else {
+            return;
+        };
+        // Of a channel that a resync missed nothing is known but that: the comparison that follows tells the call.
+        let Some(cause) = cause.map(Cause::seen) else {
+            self.legs.remove(id);
+            return;
+        };
+        self.legs.remove(id);
+        if part == Part::Sip {
+            if let (Leg::Expert(attempt), Some(slot)) = (leg, self.calls.get_mut(&call)) {
+                slot.leg_mut(attempt).sip_cause = Some(cause);
+            }
+            return;
+        }
+        let cause = self.better_cause(&call, leg, cause);
+        self.note_mcu(&call, leg, Seen::Gone(cause));
+        self.feed(&call, Input::Leg(leg, Seen::Gone(cause)));
+    }
+
+    /// A Local channel may end without the cause that the SIP channel behind it had.
+    fn better_cause(&self, call: &CallId, leg: Leg, cause: Cause) -> Cause {
+        let Leg::Expert(attempt) = leg else {
+            return cause;
+        };
+        let slot = self.calls.get(call);
+        let legs = slot.and_then(|slot| slot.legs.get(usize::from(attempt)));
+        let sip = legs.and_then(|leg| leg.sip_cause);
+        sip.filter(|_| cause.is_unknown()).unwrap_or(cause)
+    }
+
+    fn joined(&mut self, id: &Uniqueid, room: &str) {
+        self.guardian_joined(id, room);
+        let Some(Place {
+            call,
+            leg,
+            part: Part::Primary,
+        }) = self.legs.place(id).cloned()
+        else {
+            return self.tell_room(room);
+        };
+        if let Some(slot) = self.calls.get_mut(&call) {
+            slot.record.room = room.to_owned();
+        }
+        self.arrived(&call, room);
+        self.name_participant(&call);
+        self.feed(&call, Input::Joined(leg));
+        self.tell_room(room);
+    }
+
+    /// Names the call's place in the council, once it is proved.
+    fn name_participant(&mut self, call: &CallId) {
+        if let Some(slot) = self.calls.get_mut(call)
+            && let Some(expert) = slot.expert_channel().cloned()
+        {
+            let room = &slot.record.room;
+            slot.participant = self.council.participant(room, &expert, slot.mcu.as_ref());
+        }
+    }
+
+    fn left(&mut self, id: &Uniqueid, room: &str) {
+        self.guardian_left(id, room);
+        if let Some(Place {
+            call,
+            leg,
+            part: Part::Primary,
+        }) = self.legs.place(id).cloned()
+        {
+            let slot = self.calls.get(&call);
+            let moves =
+                slot.is_some_and(|slot| slot.moving.as_ref().is_some_and(|to| to.to != room));
+            if !moves {
+                self.feed(&call, Input::Left(leg));
+            }
+        }
+        self.tell_room(room);
+    }
+
+    /// The model is what Asterisk holds: every call is compared with it.
+    fn in_step(&mut self) {
+        let restarted = std::mem::take(&mut self.restarted);
+        self.take_over();
+        let ids: Vec<CallId> = self.calls.keys().cloned().collect();
+        for id in ids {
+            let views = self.calls.get(&id).map(|slot| slot.leg_views(&self.model));
+            let legs = views.unwrap_or_default();
+            self.feed(&id, Input::Snapshot { legs, restarted });
+        }
+        self.guardians_in_step();
+        self.look_for_incoming();
+    }
+
+    /// Experts who called in while nobody listened: their channels are asked what the event would have said.
+    fn look_for_incoming(&mut self) {
+        let strangers: Vec<Uniqueid> = self
+            .model
+            .channels()
+            .map(|known| &known.channel)
+            .filter(|channel| channel.context.as_bytes() == context::FROM_KAMAILIO.as_bytes())
+            .filter(|channel| channel.name.driver() == b"PJSIP")
+            .map(|channel| &channel.uniqueid)
+            .filter(|id| self.legs.place(id).is_none() && !self.incoming_asked.contains(*id))
+            .cloned()
+            .collect();
+        strangers.iter().for_each(|id| self.ask_incoming(id));
+    }
+}

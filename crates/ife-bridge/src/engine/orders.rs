@@ -1,0 +1,414 @@
+//! Carries out what the calls' machines order.
+
+use std::time::{Duration, Instant};
+
+use ife_ami::{
+    Action,
+    action::{Destination, DialString, Originate},
+    value::{DialToken, RoomName, Uniqueid, ValueError, Variable},
+};
+use ife_call::{
+    Cause, Direction, ExpertId, FailReason, Input, Leg, Output, Seen, Timer, Verdict, WitnessEvent,
+};
+use ife_guard::{CallKey, Gate as Number};
+use ife_message::{Hazard, TraceId};
+use ife_witness::entry;
+use tracing::warn;
+
+use super::{CallId, Engine, answers::Asked, legs::Part, timers::Due};
+use crate::{
+    council::context,
+    gate::{Pass, Question, Refused},
+    metrics::Decision,
+    store::Line,
+};
+
+impl Engine {
+    /// Gives a call an observation and does what follows from it.
+    pub(super) fn feed(&mut self, id: &CallId, input: Input) {
+        if let Some(slot) = self.calls.get_mut(id) {
+            slot.call.handle(input);
+        }
+        self.drain(id);
+    }
+
+    /// Does all that a call wants done.
+    pub(super) fn drain(&mut self, id: &CallId) {
+        while let Some(output) = self
+            .calls
+            .get_mut(id)
+            .and_then(|slot| slot.call.poll_output())
+        {
+            self.carry_out(id, output);
+        }
+    }
+
+    fn carry_out(&mut self, id: &CallId, output: Output) {
+        match output {
+            Output::AskGate { attempt, expert } => {
+                let verdict = self.ask_gate(id, attempt, &expert);
+                self.input(id, Input::Verdict { attempt, verdict });
+            }
+            Output::Originate {
+                leg,
+                expert,
+                ring_max,
+            } => {
+                if let Err(why) = self.originate(id, leg, &expert, ring_max) {
+                    warn!(call_id = %id, "the call cannot be placed: {why}");
+                    self.input(id, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
+                }
+            }
+            // The dialplan answers an expert who calls in, and takes an answered leg to the council: it needs no order for either.
+            Output::Answer(_) | Output::JoinCouncil(_) => {}
+            Output::Hangup { leg, cause } => self.hang_up(id, leg, cause),
+            Output::StartTimer { timer, after } => self.start_timer(id, timer, after),
+            Output::TryNextExpert { failed, next, why } => {
+                self.next_expert(id, &failed, &next, &why)
+            }
+            Output::Witness { event, detail } => self.witness(id, event, &detail),
+            Output::StateChanged(reported) => self.state_changed(id, &reported),
+        }
+    }
+
+    /// An input whose outputs the loop in [`Engine::drain`] fetches.
+    fn input(&mut self, id: &CallId, input: Input) {
+        if let Some(slot) = self.calls.get_mut(id) {
+            slot.call.handle(input);
+        }
+    }
+
+    fn ask_gate(&mut self, id: &CallId, attempt: u8, expert: &ExpertId) -> Verdict {
+        let begun = Instant::now();
+        let result = self.decide(id, attempt, expert);
+        self.metrics
+            .decision_s
+            .observe(begun.elapsed().as_secs_f64());
+        let word = if result.is_ok() {
+            "approved"
+        } else {
+            "rejected"
+        };
+        let labels = Decision {
+            result: word.to_owned(),
+        };
+        self.metrics.decisions.get_or_create(&labels).inc();
+        match result {
+            Ok(()) => Verdict::Approved,
+            Err(refused) => {
+                if let Some(slot) = self.calls.get_mut(id) {
+                    slot.step(format!(
+                        "gate {}: {}",
+                        refused.gate.as_str(),
+                        refused.detail
+                    ));
+                }
+                Verdict::Refused {
+                    gate: refused.gate.number(),
+                    code: refused.code,
+                    reason: refused.reason,
+                }
+            }
+        }
+    }
+
+    fn decide(&mut self, id: &CallId, attempt: u8, expert: &ExpertId) -> Result<(), Refused> {
+        let Some(slot) = self.calls.get(id) else {
+            return Ok(());
+        };
+        if slot.unwitnessed {
+            return Err(Refused {
+                gate: Number::Witness,
+                code: 503,
+                reason: "Witness Unavailable".to_owned(),
+                detail: "the request could not be witnessed".to_owned(),
+            });
+        }
+        let direction = slot.call.plan().direction;
+        let Some((hazard, trace_id)) = names_of(&slot.record.hazard, &slot.record.trace_id) else {
+            return Err(Refused {
+                gate: Number::Headers,
+                code: 400,
+                reason: "Bad Header".to_owned(),
+                detail: "trace id or hazard is malformed".to_owned(),
+            });
+        };
+        if direction == Direction::In {
+            return self.gate.ask_incoming(expert.as_str(), &hazard);
+        }
+        let pass = self.gate.ask(&Question {
+            expert: expert.as_str(),
+            hazard: &hazard,
+            trace_id: &trace_id,
+            iat_min: slot.last_iat + 1,
+            signature: slot.record.signature.as_deref(),
+        })?;
+        let key = CallKey::new(id.as_bytes(), &[attempt]);
+        self.gate.charge(expert.as_str(), &key)?;
+        if let Some(slot) = self.calls.get_mut(id) {
+            slot.last_iat = pass.iat;
+            let leg = slot.leg_mut(attempt);
+            (leg.quota, leg.pass) = (Some(key), Some(pass));
+        }
+        Ok(())
+    }
+
+    fn originate(
+        &mut self,
+        id: &CallId,
+        leg: Leg,
+        expert: &ExpertId,
+        ring_max: Duration,
+    ) -> Result<(), String> {
+        let Some(slot) = self.calls.get_mut(id) else {
+            return Err("there is no such call".to_owned());
+        };
+        let attempt = slot.call.attempt();
+        let pass = slot
+            .leg_mut(attempt)
+            .pass
+            .take()
+            .ok_or("no gate has let it pass")?;
+        let (hazard, trace_id) = names_of(&slot.record.hazard, &slot.record.trace_id)
+            .ok_or("trace id or hazard is malformed")?;
+        let originate = self
+            .dial_order(id, attempt, &pass, &hazard, &trace_id, ring_max)
+            .map_err(|error| error.to_string())?;
+        let channel = Uniqueid::from(&originate.channel_id);
+        let action = Action::Originate(Box::new(originate));
+        let asked = self
+            .ami
+            .submit(&action)
+            .map_err(|error| error.to_string())?;
+        self.asked.insert(asked, Asked::Originate(id.clone(), leg));
+        self.legs
+            .add(channel.clone(), id.clone(), leg, Part::Primary);
+        if let Some(slot) = self.calls.get_mut(id) {
+            slot.leg_mut(attempt).channel = Some(channel);
+            slot.step(format!("INVITE to {expert}, signed by {}", pass.kid));
+        }
+        Ok(())
+    }
+
+    fn dial_order(
+        &self,
+        id: &CallId,
+        attempt: u8,
+        pass: &Pass,
+        hazard: &Hazard,
+        trace_id: &TraceId,
+        ring_max: Duration,
+    ) -> Result<Originate, ValueError> {
+        let slot_room = self
+            .calls
+            .get(id)
+            .map_or("", |slot| slot.record.room.as_str());
+        let evidence = self
+            .calls
+            .get(id)
+            .and_then(|slot| slot.evidence_link.as_deref());
+        let ring_s = ring_max.as_secs().to_string();
+        // User and host become part of a dial string: nothing but its alphabet is let through.
+        let user = DialToken::parse(pass.callee.user())?;
+        let host = DialToken::parse(pass.callee.host())?;
+        let caller = DialToken::parse(self.gate.caller().user())?;
+        // One underscore: inherited once, by the SIP channel whose INVITE carries the headers.
+        let mut variables = vec![
+            Variable::channel("IFE_USER", user.as_str())?,
+            Variable::channel("IFE_HOST", host.as_str())?,
+            Variable::channel("IFE_CALLER", caller.as_str())?,
+            Variable::channel("IFE_RING_S", ring_s)?,
+            Variable::channel("_IFE_TRACE", trace_id.as_str())?,
+            Variable::channel("_IFE_HAZARD", hazard.as_str())?,
+            Variable::channel("_IFE_SIGNATURE", &pass.signature)?,
+            // For the H.323 leg to an MCU; its far side sees it as `CHANNEL(caller_h323id)`.
+            Variable::channel("_CALLER_H323ID", trace_id.as_str())?,
+        ];
+        if let Some(link) = evidence {
+            variables.push(Variable::channel("_IFE_EVIDENCE", link)?);
+        }
+        variables.extend(self.council.variables(&RoomName::parse(slot_room)?)?);
+        if let Some(record) = self.takeover_variable(id, attempt) {
+            variables.push(record);
+        }
+        let channel_id = self.names.expert(id, attempt)?;
+        Ok(Originate {
+            channel: DialString::Local {
+                exten: DialToken::parse("call")?,
+                context: DialToken::parse(context::EXPERT)?,
+            },
+            other_channel_id: Some(self.names.far(&channel_id)?),
+            channel_id,
+            destination: self.council.destination()?,
+            ring_timeout: ring_max,
+            caller: None,
+            variables,
+        })
+    }
+
+    fn hang_up(&mut self, id: &CallId, leg: Leg, cause: Cause) {
+        let channel = self
+            .calls
+            .get(id)
+            .and_then(|slot| slot.channel(leg))
+            .cloned();
+        let Some(channel) = channel else {
+            return self.input(id, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
+        };
+        let cause = cause.value();
+        // A gateway out of sight takes no order: the machine asks again, and a snapshot tells whether the leg still lives.
+        if let Ok(asked) = self.ami.submit(&Action::Hangup { channel, cause }) {
+            self.asked.insert(asked, Asked::Hangup(id.clone(), leg));
+        }
+    }
+
+    fn start_timer(&mut self, id: &CallId, timer: Timer, after: Duration) {
+        let Some(slot) = self.calls.get_mut(id) else {
+            return;
+        };
+        let due = Due::Call(id.clone(), timer);
+        let key = self.timers.add(Instant::now(), after, due);
+        if let Some(replaced) = slot.timer_mut(timer.kind).replace(key) {
+            self.timers.remove(replaced);
+        }
+    }
+
+    fn next_expert(&mut self, id: &CallId, failed: &ExpertId, next: &ExpertId, why: &FailReason) {
+        self.count_failure(why);
+        let name = self.expert_name(next.as_str());
+        let Some(slot) = self.calls.get_mut(id) else {
+            return;
+        };
+        // The machine counts the next attempt only after this order.
+        let given_up = slot.record.attempt;
+        slot.record.attempt = given_up.saturating_add(1);
+        slot.expert_name = name;
+        slot.rang = false;
+        slot.step(format!("{failed} could not be had ({why}), next: {next}"));
+        let attempt = slot.record.attempt;
+        if let Some(key) = slot.leg_mut(given_up).quota.take() {
+            self.gate.release(&key);
+        }
+        self.remember(&Line::Attempt {
+            call_id: id.to_string(),
+            attempt,
+        });
+    }
+
+    fn witness(&mut self, id: &CallId, event: WitnessEvent, detail: &str) {
+        let Some(slot) = self.calls.get_mut(id) else {
+            return;
+        };
+        slot.step(format!("{} {detail}", event.as_str()));
+        let direction = match slot.call.plan().direction {
+            Direction::Out => entry::Direction::ToExpert,
+            Direction::In => entry::Direction::ToCouncil,
+        };
+        let approved = match event {
+            WitnessEvent::Approved => Some(true),
+            WitnessEvent::Rejected => Some(false),
+            WitnessEvent::Escalate
+            | WitnessEvent::Invite
+            | WitnessEvent::Trying
+            | WitnessEvent::Ringing
+            | WitnessEvent::Connected
+            | WitnessEvent::H323Setup
+            | WitnessEvent::H323Connected
+            | WitnessEvent::H323Released
+            | WitnessEvent::CouncilJoin
+            | WitnessEvent::CouncilLeave
+            | WitnessEvent::Cancel
+            | WitnessEvent::Bye
+            | WitnessEvent::Failed
+            | WitnessEvent::Terminated => None,
+        };
+        let expert = slot.call.expert().map(ToString::to_string);
+        let room = format!("{detail} room={}", slot.record.room);
+        let fact = crate::witness::Fact {
+            trace_id: Some(&slot.record.trace_id),
+            call_id: Some(&slot.record.call_id),
+            direction: Some(direction),
+            hazard: Some(&slot.record.hazard),
+            expert: expert.as_deref(),
+            approved,
+            ..crate::witness::Fact::new(event_of(event), &room)
+        };
+        // Only what comes before a call can still keep it from being placed.
+        let decision = event == WitnessEvent::Escalate;
+        if self.witness.record(&fact, decision).is_err() {
+            slot.unwitnessed = true;
+        }
+    }
+}
+
+impl Engine {
+    /// How the registry names an expert; the id where it does not know them.
+    pub(super) fn expert_name(&self, id: &str) -> String {
+        let expert = self.gate.expert(id);
+        expert.map_or_else(|| id.to_owned(), |expert| expert.name.clone())
+    }
+
+    /// A context and extension of the dialplan.
+    pub(super) fn place(context: &str, exten: &str) -> Result<Destination, ValueError> {
+        Ok(Destination {
+            context: DialToken::parse(context)?,
+            exten: DialToken::parse(exten)?,
+        })
+    }
+}
+
+fn names_of(hazard: &str, trace_id: &str) -> Option<(Hazard, TraceId)> {
+    let hazard = Hazard::parse(hazard.as_bytes()).ok()?;
+    Some((hazard, TraceId::parse(trace_id.as_bytes()).ok()?))
+}
+
+fn event_of(event: WitnessEvent) -> entry::Event {
+    match event {
+        WitnessEvent::Escalate => entry::Event::Escalate,
+        WitnessEvent::Invite => entry::Event::Invite,
+        WitnessEvent::Approved => entry::Event::Approved,
+        WitnessEvent::Rejected => entry::Event::Rejected,
+        WitnessEvent::Trying => entry::Event::Trying,
+        WitnessEvent::Ringing => entry::Event::Ringing,
+        WitnessEvent::Connected => entry::Event::Connected,
+        WitnessEvent::H323Setup => entry::Event::H323Setup,
+        WitnessEvent::H323Connected => entry::Event::H323Connected,
+        WitnessEvent::H323Released => entry::Event::H323Released,
+        WitnessEvent::CouncilJoin => entry::Event::CouncilJoin,
+        WitnessEvent::CouncilLeave => entry::Event::CouncilLeave,
+        WitnessEvent::Cancel => entry::Event::Cancel,
+        WitnessEvent::Bye => entry::Event::Bye,
+        WitnessEvent::Failed => entry::Event::Failed,
+        WitnessEvent::Terminated => entry::Event::Terminated,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_have_one_name_in_the_machine_and_in_the_log() {
+        let events = [
+            WitnessEvent::Escalate,
+            WitnessEvent::Invite,
+            WitnessEvent::Approved,
+            WitnessEvent::Rejected,
+            WitnessEvent::Trying,
+            WitnessEvent::Ringing,
+            WitnessEvent::Connected,
+            WitnessEvent::H323Setup,
+            WitnessEvent::H323Connected,
+            WitnessEvent::H323Released,
+            WitnessEvent::CouncilJoin,
+            WitnessEvent::CouncilLeave,
+            WitnessEvent::Cancel,
+            WitnessEvent::Bye,
+            WitnessEvent::Failed,
+            WitnessEvent::Terminated,
+        ];
+        for event in events {
+            assert_eq!(event.as_str(), event_of(event).name());
+        }
+    }
+}

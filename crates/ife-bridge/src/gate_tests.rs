@@ -1,0 +1,197 @@
+use std::io::Write;
+
+use super::*;
+
+const SAFETY: &str = "expert-safety@external.advisor";
+
+fn registry(council_key: &PrivateKey, covers: &str) -> String {
+    let key = |seed| {
+        PrivateKey::from_seed("k", &[seed; 32])
+            .expect("a name")
+            .public_key()
+    };
+    let expert = |id: &str, aor: &str, hazards: &str, status: &str, seed| {
+        let public = key(seed);
+        format!(
+            "  - {{id: {id}, aors: [\"{aor}\"], contact: \"sip:x@127.0.0.1\", hazards: [{hazards}], status: {status}, sources: [127.0.0.0/8], transports: [udp],\n     quota: {{per_minute: 10, concurrent: 2}}, signers: [{{kid: k{seed}, public_key: \"{public}\", covers: [base]}}]}}\n"
+        )
+    };
+    format!(
+        "version: 1\nfreshness_s: 60\nflood: {{rate_per_s: 10, burst: 10}}\ndefault_expert: {SAFETY}\n\
+         hazards: [{{name: safety}}, {{name: ethics}}, {{name: legal}}]\n\
+         councils:\n  - domain: council.example\n    aors: [\"sip:council@council.example\"]\n    sources: [127.0.0.0/8]\n    transports: [udp]\n    \
+         signers: [{{kid: {}, public_key: \"{}\", covers: [{covers}]}}]\nexperts:\n{}{}{}",
+        council_key.name(),
+        council_key.public_key(),
+        expert(
+            "expert-gone@external.advisor",
+            "sip:gone@external.advisor",
+            "safety",
+            "suspended",
+            11
+        ),
+        expert(
+            SAFETY,
+            "sip:expert-safety@external.advisor",
+            "safety",
+            "active",
+            12
+        ),
+        expert(
+            "expert-second@external.advisor",
+            "sip:second@external.advisor",
+            "safety, ethics",
+            "active",
+            13
+        ),
+    )
+}
+
+struct Files {
+    dir: tempfile::TempDir,
+}
+
+impl Files {
+    fn new(covers: &str) -> Files {
+        let dir = tempfile::tempdir().expect("a directory");
+        let key = PrivateKey::from_seed("bridge-2026a", &[7; 32]).expect("a name");
+        let files = Files { dir };
+        files.write("key", &key.to_file());
+        files.write("registry.yaml", &registry(&key, covers));
+        files
+    }
+
+    fn write(&self, name: &str, text: &str) {
+        let mut file = fs::File::create(self.dir.path().join(name)).expect("a file");
+        file.write_all(text.as_bytes()).expect("there is room");
+    }
+
+    fn gate(&self) -> Result<Gate, GateError> {
+        let path = |name| self.dir.path().join(name);
+        Gate::load(
+            &path("registry.yaml"),
+            "sip:council@council.example",
+            &path("key"),
+        )
+    }
+}
+
+fn ask(gate: &Gate, expert: &str, hazard: &str, signature: Option<&str>) -> Result<Pass, Refused> {
+    gate.ask(&Question {
+        expert,
+        hazard: &Hazard::parse(hazard.as_bytes()).expect("a hazard"),
+        trace_id: &TraceId::parse(b"trace-0001").expect("a trace id"),
+        iat_min: 0,
+        signature,
+    })
+}
+
+#[test]
+fn experts_are_chosen_in_registry_order() {
+    let gate = Files::new("base").gate().expect("it loads");
+    assert_eq!(
+        gate.experts_for("safety", 9),
+        [SAFETY, "expert-second@external.advisor"]
+    );
+    assert_eq!(gate.experts_for("safety", 1), [SAFETY]);
+    assert_eq!(gate.experts_for("legal", 9), [SAFETY]);
+    assert!(gate.experts_for("unheard", 9).is_empty());
+}
+
+#[test]
+fn a_call_that_passes_is_signed_for_the_address_that_is_called() {
+    let gate = Files::new("base").gate().expect("it loads");
+    let pass = ask(&gate, SAFETY, "safety", None).expect("it passes");
+    assert_eq!(pass.callee.as_str(), "sip:expert-safety@external.advisor");
+    assert_eq!(pass.kid, "bridge-2026a");
+    // The same signature, given from outside, is as good.
+    ask(&gate, SAFETY, "safety", Some(&pass.signature)).expect("it passes");
+}
+
+#[test]
+fn each_gate_refuses_with_its_number() {
+    let gate = Files::new("base").gate().expect("it loads");
+    let for_another = ask(&gate, SAFETY, "safety", None)
+        .expect("it passes")
+        .signature;
+    let cases = [
+        ("nobody@external.advisor", "safety", None, Number::Registry),
+        (
+            "expert-gone@external.advisor",
+            "safety",
+            None,
+            Number::Standing,
+        ),
+        (SAFETY, "ethics", None, Number::Hazard),
+        (SAFETY, "unheard", None, Number::Hazard),
+        (SAFETY, "safety", Some("nonsense"), Number::Headers),
+        (
+            "expert-second@external.advisor",
+            "safety",
+            Some(for_another.as_str()),
+            Number::Signature,
+        ),
+    ];
+    for (expert, hazard, signature, number) in cases {
+        let refused = ask(&gate, expert, hazard, signature).expect_err("it is refused");
+        assert_eq!(refused.gate, number, "{expert} {hazard} {refused:?}");
+    }
+}
+
+#[test]
+fn a_second_signature_of_one_trace_is_of_another_second() {
+    let gate = Files::new("base").gate().expect("it loads");
+    let first = ask(&gate, SAFETY, "safety", None).expect("it passes");
+    let second = gate
+        .ask(&Question {
+            expert: SAFETY,
+            hazard: &Hazard::parse(b"safety").expect("a hazard"),
+            trace_id: &TraceId::parse(b"trace-0001").expect("a trace id"),
+            iat_min: first.iat + 1,
+            signature: None,
+        })
+        .expect("it passes");
+    assert!(second.iat > first.iat);
+}
+
+#[test]
+fn the_quota_counts_calls_and_gives_slots_back() {
+    let mut gate = Files::new("base").gate().expect("it loads");
+    let key = |n: u8| CallKey::new(&[n], b"0");
+    gate.charge(SAFETY, &key(1)).expect("within the quota");
+    gate.charge(SAFETY, &key(2)).expect("within the quota");
+    assert!(!gate.has_room(SAFETY));
+    let refused = gate.charge(SAFETY, &key(3)).expect_err("two at once");
+    assert_eq!((refused.gate, refused.code), (Number::Quota, 486));
+    gate.release(&key(1));
+    gate.charge(SAFETY, &key(3)).expect("a slot is free");
+}
+
+#[test]
+fn a_registry_that_does_not_let_the_bridge_sign_is_refused() {
+    let error = Files::new("base, cid")
+        .gate()
+        .expect_err("it cannot cover the Call-ID");
+    assert!(error.to_string().contains("covers: [base]"), "{error}");
+    let files = Files::new("base");
+    files.write(
+        "key",
+        &PrivateKey::from_seed("bridge-2026a", &[8; 32])
+            .expect("a name")
+            .to_file(),
+    );
+    let error = files.gate().expect_err("it is another key");
+    assert!(
+        error.to_string().contains("no signer bridge-2026a"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_bad_registry_leaves_the_old_one_in_force() {
+    let files = Files::new("base");
+    let mut gate = files.gate().expect("it loads");
+    files.write("registry.yaml", "version: 1\nexperts: {");
+    gate.reload().expect_err("it is no registry");
+    ask(&gate, SAFETY, "safety", None).expect("the old one is in force");
+}

@@ -1,0 +1,136 @@
+//! Where the API listens: a Unix socket by file permissions, TCP by bearer token, client certificate, or both.
+
+mod tls;
+mod token;
+
+use std::{
+    fs, io,
+    os::unix::fs::{FileTypeExt, PermissionsExt},
+    path::{Path, PathBuf},
+};
+
+use axum::{Router, middleware};
+use thiserror::Error;
+use tokio::{
+    net::{TcpListener, UnixListener, UnixStream},
+    sync::watch,
+    task::JoinSet,
+};
+use tracing::info;
+
+use crate::config;
+use tls::TlsListener;
+use token::Token;
+
+/// Why the API cannot be offered there.
+#[derive(Debug, Error)]
+pub enum ListenError {
+    /// The socket cannot be opened.
+    #[error("{address}: {source}")]
+    Bind {
+        /// Path, or address and port.
+        address: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another bridge answers there.
+    #[error("{path}: another process listens here")]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// A certificate, a key or the token cannot be used.
+    #[error("{path}: {why}")]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Opens every socket of the configuration and serves the API there until `stop` turns true. The set ends when all have.
+pub async fn serve(
+    listen: &config::Listen,
+    router: &Router,
+    stop: &watch::Receiver<bool>,
+) -> Result<JoinSet<io::Result<()>>, ListenError> {
+    let mut serving = JoinSet::new();
+    let stopped = |mut stop: watch::Receiver<bool>| async move {
+        // An error means that nobody can tell us to stop any more, which is the time to stop.
+        let _ = stop.wait_for(|stop| *stop).await;
+    };
+    if let Some(path) = &listen.unix {
+        let listener = unix(path).await?;
+        info!(path = %path.display(), "listening");
+        let serve =
+            axum::serve(listener, router.clone()).with_graceful_shutdown(stopped(stop.clone()));
+        serving.spawn(async move { serve.await });
+    }
+    if let Some(tcp) = &listen.tcp {
+        let router = guarded(router, tcp.token_file.as_deref())?;
+        let listener =
+            TcpListener::bind(tcp.address)
+                .await
+                .map_err(|source| ListenError::Bind {
+                    address: tcp.address.to_string(),
+                    source,
+                })?;
+        info!(address = %tcp.address, tls = tcp.tls.is_some(), "listening");
+        let stop = stopped(stop.clone());
+        if let Some(files) = &tcp.tls {
+            let listener = TlsListener::new(listener, tls::acceptor(files)?);
+            let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
+            serving.spawn(async move { serve.await });
+        } else {
+            let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
+            serving.spawn(async move { serve.await });
+        }
+    }
+    Ok(serving)
+}
+
+/// Reads every file that listening needs, for `ife-bridge check`.
+pub fn check(listen: &config::Listen) -> Result<(), ListenError> {
+    if let Some(tcp) = &listen.tcp {
+        tcp.token_file.as_deref().map(Token::read).transpose()?;
+        tcp.tls.as_ref().map(tls::acceptor).transpose()?;
+    }
+    Ok(())
+}
+
+fn guarded(router: &Router, token_file: Option<&Path>) -> Result<Router, ListenError> {
+    let Some(path) = token_file else {
+        return Ok(router.clone());
+    };
+    let token = Token::read(path)?;
+    Ok(router
+        .clone()
+        .layer(middleware::from_fn(move |request, next| {
+            let token = token.clone();
+            async move { token.check(request, next).await }
+        })))
+}
+
+/// A socket that a dead process left behind is replaced, one that answers is not.
+async fn unix(path: &Path) -> Result<UnixListener, ListenError> {
+    let bind = |source| ListenError::Bind {
+        address: path.display().to_string(),
+        source,
+    };
+    if fs::symlink_metadata(path).is_ok_and(|found| found.file_type().is_socket()) {
+        if UnixStream::connect(path).await.is_ok() {
+            return Err(ListenError::InUse {
+                path: path.to_owned(),
+            });
+        }
+        fs::remove_file(path).map_err(bind)?;
+    }
+    let listener = UnixListener::bind(path).map_err(bind)?;
+    // Nobody but the owner can have connected before: the umask leaves others no right to write.
+    fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(bind)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests;

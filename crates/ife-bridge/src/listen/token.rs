@@ -1,0 +1,61 @@
+//! The bearer token of a TCP listener (RFC 6750).
+
+use std::{fs, path::Path, sync::Arc};
+
+use axum::{
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use sha2::{Digest, Sha256};
+
+use super::ListenError;
+
+const LEN_MIN: usize = 32;
+
+/// Hash of the token: comparing hashes tells nothing of how far a guess was right.
+#[derive(Debug, Clone)]
+pub(super) struct Token(Arc<[u8; 32]>);
+
+impl Token {
+    pub(super) fn read(path: &Path) -> Result<Token, ListenError> {
+        let problem = |why: String| ListenError::File {
+            path: path.to_owned(),
+            why,
+        };
+        let text = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+        let token = text.trim_end();
+        if token.len() < LEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return Err(problem(format!(
+                "must hold a token of at least {LEN_MIN} visible characters"
+            )));
+        }
+        Ok(Token(Arc::new(hash(token.as_bytes()))))
+    }
+
+    /// Lets a request with the token through; liveness is for everybody.
+    pub(super) async fn check(&self, request: Request, next: Next) -> Response {
+        if request.uri().path() == "/healthz"
+            || self.fits(request.headers().get(header::AUTHORIZATION))
+        {
+            return next.run(request).await;
+        }
+        let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
+        (StatusCode::UNAUTHORIZED, challenge).into_response()
+    }
+
+    fn fits(&self, given: Option<&HeaderValue>) -> bool {
+        let given = given.map(HeaderValue::as_bytes).unwrap_or_default();
+        match given.split_at_checked(7) {
+            Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => {
+                hash(token) == *self.0
+            }
+            _ => false,
+        }
+    }
+}
+
+fn hash(bytes: &[u8]) -> [u8; 32] {
+    Sha256::digest(bytes).into()
+}

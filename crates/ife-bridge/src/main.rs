@@ -1,0 +1,56 @@
+//! `ife-bridge`: calls human experts over SIP and joins them to an H.323 council.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+use ife_bridge::run;
+use tracing::error;
+use tracing_subscriber::EnvFilter;
+
+/// Calls human experts over SIP and joins them to an H.323 council.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Args {
+    /// What is logged: error, warn, info, debug, or a filter such as `info,ife_bridge=debug`.
+    #[arg(long, global = true, env = "IFE_LOG", default_value = "info")]
+    log: String,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs the bridge until SIGTERM. SIGHUP reads the registry again.
+    Run {
+        /// The configuration, see docs/examples/bridge.yaml.
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Checks the configuration and every file that it names; starts nothing.
+    Check {
+        /// The configuration, see docs/examples/bridge.yaml.
+        #[arg(long)]
+        config: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+    let result = match &args.command {
+        Command::Run { config } => run::run(config),
+        Command::Check { config } => run::check(config),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            error!("{problem}");
+            ExitCode::FAILURE
+        }
+    }
+}

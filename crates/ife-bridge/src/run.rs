@@ -1,0 +1,172 @@
+//! Starts the parts, passes signals on, and ends in good order.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use sd_notify::NotifyState;
+use thiserror::Error;
+use tokio::{
+    signal::unix::{Signal as UnixSignal, SignalKind, signal},
+    sync::{mpsc, watch},
+    time::timeout,
+};
+use tracing::{debug, error, info};
+
+use crate::{
+    agents::Agents,
+    ami::{Ami, AmiError},
+    api::{AppState, router},
+    config::{Config, ConfigError},
+    engine::{Engine, EngineError, Signal},
+    gate::{Gate, GateError},
+    handle::{Command, EngineHandle},
+    listen::{self, ListenError},
+    metrics::Metrics,
+};
+
+/// Requests under way have so long to be answered at the end.
+const FAREWELL: Duration = Duration::from_secs(5);
+
+/// Why the bridge does not run.
+#[derive(Debug, Error)]
+pub enum RunError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// `agents` in the configuration.
+    #[error("{0}")]
+    Agents(String),
+    /// A part that the engine owns.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The registry or a key.
+    #[error(transparent)]
+    Gate(#[from] GateError),
+    /// AMI.
+    #[error(transparent)]
+    Ami(#[from] AmiError),
+    /// A socket of the API.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The process cannot be set up.
+    #[error("cannot {what}: {source}")]
+    Os {
+        /// What was tried.
+        what: &'static str,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The task that owns all calls has panicked.
+    #[error("the engine has failed")]
+    EnginePanic,
+}
+
+/// Reads everything that `run` would, and starts nothing.
+pub fn check(path: &Path) -> Result<(), RunError> {
+    let config = Config::load(path)?;
+    Agents::new(&config.agents).map_err(RunError::Agents)?;
+    Gate::load(
+        &config.registry,
+        &config.council.aor,
+        &config.council.signing_key,
+    )?;
+    Ami::new(&config.ami, std::time::Instant::now())?;
+    listen::check(&config.listen)?;
+    Ok(())
+}
+
+/// Runs until SIGTERM or SIGINT.
+pub fn run(path: &Path) -> Result<(), RunError> {
+    let config = Config::load(path)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(os("start the runtime"))?;
+    runtime.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), RunError> {
+    let agents = Arc::new(Agents::new(&config.agents).map_err(RunError::Agents)?);
+    let metrics = Arc::new(Metrics::default());
+    let (tell, signals) = mpsc::channel(8);
+    let (engine, handle) = Engine::new(&config, metrics.clone(), signals)?;
+    let state = AppState {
+        engine: handle.clone(),
+        agents,
+        metrics,
+    };
+    let (stop, stopped) = watch::channel(false);
+    let (api, _) = router(state);
+    let mut serving = listen::serve(&config.listen, &api, &stopped).await?;
+    let mut engine = tokio::spawn(engine.run(|| notify(&[NotifyState::Watchdog])));
+    notify(&[NotifyState::Ready]);
+    info!(node = %config.node, "the bridge is up");
+
+    let panicked = tokio::select! {
+        result = signalled(&handle, &tell) => {
+            result?;
+            false
+        }
+        result = &mut engine => result.is_err(),
+    };
+    notify(&[NotifyState::Stopping]);
+    // Both are of no effect on what has ended already.
+    let _ = stop.send(true);
+    let farewell = async { while serving.join_next().await.is_some() {} };
+    if timeout(FAREWELL, farewell).await.is_err() {
+        debug!("requests under way are cut off");
+    }
+    let _ = tell.send(Signal::Stop).await;
+    if panicked || (!engine.is_finished() && engine.await.is_err()) {
+        error!("the engine has failed");
+        return Err(RunError::EnginePanic);
+    }
+    info!("the bridge has stopped");
+    Ok(())
+}
+
+/// Passes signals on until the bridge is to end. The first SIGTERM or SIGINT drains, a second one ends at once.
+async fn signalled(handle: &EngineHandle, tell: &mpsc::Sender<Signal>) -> Result<(), RunError> {
+    let open = |kind| signal(kind).map_err(os("listen to signals"));
+    let (mut term, mut int, mut hup) = (
+        open(SignalKind::terminate())?,
+        open(SignalKind::interrupt())?,
+        open(SignalKind::hangup())?,
+    );
+    loop {
+        tokio::select! {
+            () = next(&mut term, &mut int) => break,
+            Some(()) = hup.recv() => {
+                notify(&[NotifyState::Reloading]);
+                // A queue that is full holds a reload already.
+                let _ = tell.try_send(Signal::Reload);
+                notify(&[NotifyState::Ready]);
+            }
+        }
+    }
+    info!("draining: no new calls; connected ones live on in Asterisk");
+    tokio::select! {
+        // An engine that is gone has nothing to drain.
+        _ = handle.ask(Command::Drain) => {}
+        () = next(&mut term, &mut int) => info!("not drained"),
+    }
+    Ok(())
+}
+
+async fn next(term: &mut UnixSignal, int: &mut UnixSignal) {
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+/// Of no effect without a service manager that wants to know.
+fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(false, states) {
+        debug!("the service manager cannot be told: {error}");
+    }
+}
+
+fn os(what: &'static str) -> impl FnOnce(std::io::Error) -> RunError {
+    move |source| RunError::Os { what, source }
+}

@@ -1,0 +1,167 @@
+use std::collections::{HashMap, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, CallRecord, Line};
+use crate::view::CallDetail;
+
+/// Messages that are remembered.
+const MESSAGES_MAX: usize = 8_192;
+/// A message is never forgotten before that: longer than its own timestamp lets it in, see [`crate::agents::TIMESTAMP_WINDOW_S`].
+const MESSAGE_AGE_MS_MIN: u64 = 900_000;
+/// Calls that are over and can still be asked about.
+const ENDED_MAX: usize = 1_000;
+
+/// A message's name: ids are the sender's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MessageKey {
+    /// `source` of the message.
+    pub source: String,
+    /// `id` of the message.
+    pub id: String,
+}
+
+/// What came of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remembered {
+    /// Its call.
+    pub call_id: String,
+    /// The first answer, once given.
+    pub answer: Option<Answer>,
+    at_ms: u64,
+}
+
+/// Everything the store remembers, bounded.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    messages: HashMap<MessageKey, Remembered>,
+    order: VecDeque<MessageKey>,
+    ended: VecDeque<CallDetail>,
+}
+
+impl Ledger {
+    /// What came of that message, if it was accepted.
+    pub fn message(&self, key: &MessageKey) -> Option<&Remembered> {
+        self.messages.get(key)
+    }
+
+    /// Notes an accepted message. `false` when there are too many that may not be forgotten yet.
+    pub fn accept(&mut self, key: MessageKey, call_id: String, at_ms: u64) -> bool {
+        while self.order.len() >= MESSAGES_MAX {
+            let oldest = self.order.front().and_then(|key| self.messages.get(key));
+            if oldest.is_some_and(|oldest| oldest.at_ms + MESSAGE_AGE_MS_MIN > at_ms) {
+                return false;
+            }
+            if let Some(key) = self.order.pop_front() {
+                self.messages.remove(&key);
+            }
+        }
+        let remembered = Remembered {
+            call_id,
+            answer: None,
+            at_ms,
+        };
+        if self.messages.insert(key.clone(), remembered).is_none() {
+            self.order.push_back(key);
+        }
+        true
+    }
+
+    /// The acceptance could not be stored: the message was never here.
+    pub fn forget(&mut self, key: &MessageKey) {
+        self.messages.remove(key);
+        self.order.retain(|known| known != key);
+    }
+
+    /// Notes the first answer; a later one changes nothing.
+    pub fn answer(&mut self, key: &MessageKey, answer: Answer) {
+        if let Some(message) = self.messages.get_mut(key) {
+            message.answer.get_or_insert(answer);
+        }
+    }
+
+    /// Notes a call that is over.
+    pub fn end(&mut self, call: CallDetail) {
+        if self.ended.len() >= ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(call);
+    }
+
+    /// A call that is over.
+    pub fn ended(&self, call_id: &str) -> Option<&CallDetail> {
+        let mut newest_first = self.ended.iter().rev();
+        newest_first.find(|detail| detail.call.call_id == call_id)
+    }
+
+    /// Calls that are over, newest first.
+    pub fn all_ended(&self) -> impl Iterator<Item = &CallDetail> {
+        self.ended.iter().rev()
+    }
+
+    /// Takes in a line that was read at the start. `live` gathers the calls that have not ended.
+    pub(super) fn replay(&mut self, line: Line, live: &mut Vec<CallRecord>) {
+        let find = |live: &mut Vec<CallRecord>, call_id: &str| {
+            live.iter().position(|call| call.call_id == call_id)
+        };
+        match line {
+            Line::Call(call) => {
+                if let Some(key) = call.message.clone() {
+                    self.accept(key, call.call_id.clone(), call.started_ms);
+                }
+                live.push(call);
+            }
+            Line::Attempt { call_id, attempt } => {
+                if let Some(at) = find(live, &call_id) {
+                    live[at].attempt = attempt;
+                }
+            }
+            Line::Room { call_id, room } => {
+                if let Some(at) = find(live, &call_id) {
+                    live[at].room = room;
+                }
+            }
+            Line::Answer {
+                message,
+                call_id,
+                at_ms,
+                answer,
+            } => {
+                self.accept(message.clone(), call_id, at_ms);
+                self.answer(&message, answer);
+            }
+            Line::Ended(detail) => {
+                if let Some(at) = find(live, &detail.call.call_id) {
+                    live.remove(at);
+                }
+                self.end(*detail);
+            }
+        }
+    }
+
+    /// The fewest lines that say all of it again, with the calls that are under way.
+    pub fn lines<'a>(&self, live: impl Iterator<Item = &'a CallRecord>) -> Vec<Line> {
+        let mut lines: Vec<Line> = self
+            .ended
+            .iter()
+            .cloned()
+            .map(Box::new)
+            .map(Line::Ended)
+            .collect();
+        lines.extend(live.cloned().map(Line::Call));
+        for key in &self.order {
+            let Some(remembered) = self.messages.get(key) else {
+                continue;
+            };
+            if let Some(answer) = remembered.answer.clone() {
+                lines.push(Line::Answer {
+                    message: key.clone(),
+                    call_id: remembered.call_id.clone(),
+                    at_ms: remembered.at_ms,
+                    answer,
+                });
+            }
+        }
+        lines
+    }
+}

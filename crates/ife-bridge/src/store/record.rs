@@ -1,0 +1,113 @@
+use serde::{Deserialize, Serialize};
+
+use super::MessageKey;
+use crate::{
+    refusal::Refusal,
+    view::{CallDetail, CallView},
+};
+
+/// Who began a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// The council: an expert is called.
+    Escalation,
+    /// An expert, who called the council.
+    Expert,
+}
+
+/// A call as it was accepted: enough to take it over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallRecord {
+    /// `sip-call-` and 16 hex digits.
+    pub call_id: String,
+    /// Who began it.
+    pub origin: Origin,
+    /// Correlates everything about one escalation.
+    pub trace_id: String,
+    /// Hazard name.
+    pub hazard: String,
+    /// Ids of the experts to try, in order.
+    pub experts: Vec<String>,
+    /// Which of them was tried last.
+    pub attempt: u8,
+    /// Council conference.
+    pub room: String,
+    /// When it was accepted, Unix milliseconds.
+    pub started_ms: u64,
+    /// Paths or URIs.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence_files: Vec<String>,
+    /// Unique id of an expert's incoming channel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channel: Option<String>,
+    /// The message that asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<MessageKey>,
+    /// A signature that came with the message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<String>,
+}
+
+/// The first answer to a message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// The call.
+    Call(Box<CallView>),
+    /// Why there is none.
+    Refused(Box<Refusal>),
+}
+
+impl Answer {
+    /// As the API gives it.
+    pub fn into_result(self) -> Result<CallView, Refusal> {
+        match self {
+            Answer::Call(view) => Ok(*view),
+            Answer::Refused(refusal) => Err(*refusal),
+        }
+    }
+
+    /// From what the API gives.
+    pub fn of(result: Result<CallView, Refusal>) -> Answer {
+        match result {
+            Ok(view) => Answer::Call(Box::new(view)),
+            Err(refusal) => Answer::Refused(Box::new(refusal)),
+        }
+    }
+}
+
+/// One line of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "snake_case")]
+pub enum Line {
+    /// A call was accepted.
+    Call(CallRecord),
+    /// Another expert is tried.
+    Attempt {
+        /// The call.
+        call_id: String,
+        /// From 0.
+        attempt: u8,
+    },
+    /// The call is in another conference.
+    Room {
+        /// The call.
+        call_id: String,
+        /// The conference.
+        room: String,
+    },
+    /// A message was answered.
+    Answer {
+        /// Which.
+        message: MessageKey,
+        /// Its call.
+        call_id: String,
+        /// Unix milliseconds.
+        at_ms: u64,
+        /// With what.
+        answer: Answer,
+    },
+    /// A call is over.
+    Ended(Box<CallDetail>),
+}

@@ -1,0 +1,133 @@
+use tokio::sync::mpsc::unbounded_channel;
+
+use super::*;
+use crate::{
+    refusal::{ErrorName, Refusal},
+    store::{Answer, MessageKey, Origin},
+};
+
+fn record(number: u32) -> CallRecord {
+    CallRecord {
+        call_id: format!("sip-call-{number:016x}"),
+        origin: Origin::Escalation,
+        trace_id: format!("trace-{number:04}"),
+        hazard: "safety".into(),
+        experts: vec!["expert-safety@external.advisor".into()],
+        attempt: 0,
+        room: "council".into(),
+        started_ms: u64::from(number),
+        evidence_files: Vec::new(),
+        channel: None,
+        message: Some(key(number)),
+        signature: None,
+    }
+}
+
+fn key(number: u32) -> MessageKey {
+    MessageKey {
+        source: "if://agent/guard".into(),
+        id: format!("m-{number}"),
+    }
+}
+
+fn refusal() -> Answer {
+    Answer::Refused(Box::new(Refusal {
+        gate: Some("hazard"),
+        ..Refusal::new(ErrorName::PolicyRejected, "Hazard Not Allowed")
+    }))
+}
+
+fn open(dir: &Path) -> (Store, Ledger, Vec<CallRecord>) {
+    Store::open(dir, unbounded_channel().0).expect("it opens")
+}
+
+#[test]
+fn what_was_stored_is_there_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (tell, mut told) = unbounded_channel();
+    let (mut store, ..) = Store::open(dir.path(), tell).expect("it opens");
+    store
+        .append(&Line::Call(record(1)), Some(7))
+        .expect("there is room");
+    assert_eq!(told.blocking_recv(), Some((7, true)));
+    let attempt = Line::Attempt {
+        call_id: record(1).call_id,
+        attempt: 2,
+    };
+    store.append(&attempt, None).expect("there is room");
+    let answer = Line::Answer {
+        message: key(1),
+        call_id: record(1).call_id,
+        at_ms: 5,
+        answer: refusal(),
+    };
+    store.append(&answer, None).expect("there is room");
+    drop(store);
+
+    for _ in 0..2 {
+        let (_, ledger, live) = open(dir.path());
+        assert_eq!(live.len(), 1);
+        assert_eq!(
+            (live[0].attempt, live[0].call_id.as_str()),
+            (2, "sip-call-0000000000000001")
+        );
+        let remembered = ledger.message(&key(1)).expect("it was accepted");
+        assert_eq!(remembered.answer, Some(refusal()));
+    }
+}
+
+#[test]
+fn a_torn_last_line_is_dropped_and_any_other_damage_is_told() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let path = dir.path().join(FILE);
+    let good = text(&Line::Call(record(1)));
+    fs::write(&path, format!("{good}{}", &good[..40])).expect("there is room");
+    assert_eq!(open(dir.path()).2.len(), 1);
+
+    fs::write(&path, format!("{good}{}\n{good}", &good[..40])).expect("there is room");
+    let error = Store::open(dir.path(), unbounded_channel().0).expect_err("line 2 is damaged");
+    assert!(
+        matches!(error, StoreError::Damaged { line: 2, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn messages_are_forgotten_only_when_old_enough() {
+    let mut ledger = Ledger::default();
+    for number in 0..8_192 {
+        assert!(ledger.accept(key(number), "c".into(), u64::from(number)));
+    }
+    assert!(
+        !ledger.accept(key(9_000), "c".into(), 100_000),
+        "all may come again"
+    );
+    assert!(ledger.accept(key(9_000), "c".into(), 1_000_000));
+    assert!(ledger.message(&key(0)).is_none());
+    assert!(ledger.message(&key(1)).is_some());
+}
+
+#[test]
+fn a_disk_that_fails_is_told_and_never_tried_again() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (tell, mut told) = unbounded_channel();
+    let (jobs, queue) = sync_channel(8);
+    for token in [1, 2] {
+        let line = text(&Line::Call(record(1)));
+        jobs.try_send(Job::Append {
+            line,
+            token: Some(token),
+        })
+        .expect("there is room");
+        if token == 1 {
+            // A rewrite into a directory that is not there fails as a full disk does.
+            jobs.try_send(Job::Rewrite(Vec::new()))
+                .expect("there is room");
+        }
+    }
+    drop(jobs);
+    let file = File::open("/dev/null").expect("it is there");
+    write_all(&dir.path().join("gone"), file, &queue, &tell);
+    assert_eq!(told.try_recv(), Ok((1, false)));
+    assert_eq!(told.try_recv(), Ok((2, false)));
+}

@@ -1,0 +1,192 @@
+//! The bridge's own ring: every transition of a call is an entry, under the trace id of its escalation.
+
+use std::path::PathBuf;
+
+use ife_witness::{
+    entry::{Direction, Entry, Event, encode},
+    ring::{Producer, PushError, RingConfig, RingError, writer_seen},
+};
+use thiserror::Error;
+
+use crate::{
+    clock,
+    config::{Config, WitnessMode},
+};
+
+/// A writer that has not gone round its loop for this long is not there. It does at least every second.
+const WRITER_SILENT_MS_MAX: u64 = 5_000;
+
+/// An entry could not be witnessed although it must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error("the witness takes no entries: {0}")]
+pub struct Unwitnessed(PushError);
+
+/// One entry, without what the ring adds.
+#[derive(Debug, Clone, Copy)]
+pub struct Fact<'a> {
+    /// What happened.
+    pub event: Event,
+    /// Correlates everything about one escalation.
+    pub trace_id: Option<&'a str>,
+    /// The bridge's name of the call.
+    pub call_id: Option<&'a str>,
+    /// Which way the call goes.
+    pub direction: Option<Direction>,
+    /// Hazard name.
+    pub hazard: Option<&'a str>,
+    /// Expert id.
+    pub expert: Option<&'a str>,
+    /// A gate's verdict.
+    pub approved: Option<bool>,
+    /// The gate that decided.
+    pub gate: Option<&'a str>,
+    /// SIP status.
+    pub code: Option<u16>,
+    /// Key id of the signature that the call goes out with.
+    pub kid: Option<&'a str>,
+    /// For a person.
+    pub detail: &'a str,
+}
+
+impl<'a> Fact<'a> {
+    /// With nothing but a detail.
+    pub fn new(event: Event, detail: &'a str) -> Fact<'a> {
+        Fact {
+            event,
+            trace_id: None,
+            call_id: None,
+            direction: None,
+            hazard: None,
+            expert: None,
+            approved: None,
+            gate: None,
+            code: None,
+            kid: None,
+            detail,
+        }
+    }
+}
+
+/// The ring's producer, `bridge-<node>`.
+pub struct Witness {
+    producer: Producer,
+    state_dir: PathBuf,
+    node: String,
+    name: String,
+    mode: WitnessMode,
+    buffer: Vec<u8>,
+    taking: bool,
+    dropped: u64,
+}
+
+impl Witness {
+    /// Becomes the owner of the ring. Fails when another bridge of this name lives.
+    pub fn attach(config: &Config) -> Result<Witness, RingError> {
+        let name = format!("bridge-{}", config.node);
+        let producer = attach(&config.state_dir, &name)?;
+        Ok(Witness {
+            producer,
+            state_dir: config.state_dir.clone(),
+            node: config.node.clone(),
+            name,
+            mode: config.witness,
+            buffer: Vec::with_capacity(1_024),
+            taking: true,
+            dropped: 0,
+        })
+    }
+
+    /// Hands an entry to the writer. Without room, a `decision` is an error in mode `required`; anything else is dropped, its sequence number used
+    /// up so that the hole can be proved.
+    pub fn record(&mut self, fact: &Fact<'_>, decision: bool) -> Result<(), Unwitnessed> {
+        match self.push(fact) {
+            Ok(()) => {
+                self.taking = true;
+                Ok(())
+            }
+            Err(error) => {
+                self.taking = false;
+                if decision && self.mode == WitnessMode::Required {
+                    return Err(Unwitnessed(error));
+                }
+                self.dropped += 1;
+                // A ring that takes no skip either is closed: its writer reports what is missing.
+                let _ = self.producer.skip();
+                Ok(())
+            }
+        }
+    }
+
+    fn push(&mut self, fact: &Fact<'_>) -> Result<(), PushError> {
+        match self.push_once(fact) {
+            // The writer found damage and reads that ring no more: a new one is made.
+            Err(PushError::Closed) => {
+                if let Ok(producer) = attach(&self.state_dir, &self.name) {
+                    self.producer = producer;
+                }
+                self.push_once(fact)
+            }
+            result => result,
+        }
+    }
+
+    fn push_once(&mut self, fact: &Fact<'_>) -> Result<(), PushError> {
+        let (epoch, seq) = (self.producer.epoch(), self.producer.next_seq());
+        let entry = Entry {
+            trace_id: fact.trace_id.map(str::as_bytes),
+            call_id: fact.call_id.map(str::as_bytes),
+            direction: fact.direction,
+            hazard: fact.hazard.map(str::as_bytes),
+            expert: fact.expert.map(str::as_bytes),
+            approved: fact.approved,
+            gate: fact.gate,
+            code: fact.code.map(u32::from),
+            kid: fact.kid.map(str::as_bytes),
+            detail: Some(fact.detail.as_bytes()),
+            ..Entry::new(
+                clock::unix_ns(),
+                &self.node,
+                &self.name,
+                epoch,
+                seq,
+                fact.event,
+            )
+        };
+        // Only numbers beyond 2^53 are an error: neither epoch nor seq can get there.
+        encode(&entry, &mut self.buffer).map_err(|_| PushError::TooLarge)?;
+        self.producer.push(&self.buffer).map(|_| ())
+    }
+
+    /// Whether entries are taken and a writer is there to log them.
+    pub fn is_healthy(&self, now_unix_ms: u64) -> bool {
+        let seen = writer_seen(&self.state_dir).map_or(0, |seen| seen.unix_ms);
+        self.taking && now_unix_ms.saturating_sub(seen) < WRITER_SILENT_MS_MAX
+    }
+
+    /// Whether calls must not be placed without it.
+    pub fn is_required(&self) -> bool {
+        self.mode == WitnessMode::Required
+    }
+
+    /// Entries that were dropped.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+}
+
+impl std::fmt::Debug for Witness {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Witness")
+            .field("name", &self.name)
+            .field("mode", &self.mode)
+            .finish_non_exhaustive()
+    }
+}
+
+fn attach(state_dir: &std::path::Path, name: &str) -> Result<Producer, RingError> {
+    Producer::attach(&RingConfig {
+        state_dir,
+        producer: name,
+        capacity: 0,
+    })
+}
