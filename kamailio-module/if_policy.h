@@ -274,9 +274,14 @@ ife_result ife_policy_check(ife_policy *policy, const ife_message *msg, ife_verd
 ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
 
 /*
- * One witness entry about msg, and what the event means for its call: CONNECTED extends the call's lease, TRYING, RINGING and CONNECTED
- * on a reply teach the callee's tag, BYE (with both tags of the dialog), FAILED (unless answered) and TERMINATED free the expert's slot, CANCEL
- * lets it expire after 32 s. The call is updated even if the entry finds no room.
+ * One witness entry about msg, and what the event means for its call. The call is updated even if the entry finds no room.
+ *   TRYING, RINGING    the call's lease ends 240 s from here at the earliest; on a reply the callee's tag is learned
+ *   CONNECTED          the lease lasts the expert's max_call_s from here; the callee's tag is learned
+ *   REINVITE           the same for an answered call: a session that is refreshed is alive
+ *   CANCEL             the lease of a call that is not answered ends in 32 s
+ *   FAILED             frees the expert's slot, unless the call is answered
+ *   BYE                frees it, if both tags are those of the dialog
+ *   TERMINATED         frees it
  *
  * Process   an attached one.
  * msg       only read, during the call. code and reason come from it when it is a reply (status_code not 0). peer_ip and raw are empty for a

@@ -1,5 +1,6 @@
 //! One witnessed event of a call, and what it means for the call's record and seat.
 
+use ife_guard::SETUP_LEASE_S;
 use ife_witness::entry::Event;
 use ife_witness::ring::PushError;
 
@@ -88,8 +89,14 @@ fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: 
     if is_reply && matches!(event, Event::Trying | Event::Ringing | Event::Connected) {
         calls.learn_callee_tag(place, msg.to_tag, event.connects_call());
     }
-    if event.connects_call() && !call.connected {
+    if event.connects_call() && !call.connected || event == Event::Reinvite && call.connected {
+        // A refreshed session (RFC 4028) is alive: its lease begins anew.
         change_lease(policy, calls.connect(place, now_s));
+    } else if matches!(event, Event::Trying | Event::Ringing) && !call.connected && !call.ended {
+        change_lease(
+            policy,
+            calls.prolong(place, now_s + u64::from(SETUP_LEASE_S)),
+        );
     } else if event == Event::Cancel && !call.connected && !call.ended {
         change_lease(policy, calls.shorten(place, now_s + CANCEL_LEASE_S));
     } else if ends(policy, msg, event, call, now_s) {

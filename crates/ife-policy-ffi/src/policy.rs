@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ife_guard::{KeyCache, Now};
 use ife_witness::entry::Event;
@@ -24,6 +25,9 @@ use crate::witness::Witness;
 
 /// How long a registry image that could not be mapped is left alone before it is tried again.
 const REMAP_PAUSE_MS: u64 = 1000;
+
+/// How long opening waits for another process that is loading the registry.
+const OPEN_WAIT: Duration = Duration::from_secs(5);
 
 /// An open policy. Made before the fork; each process then has its own copy of this struct and shares what is mapped.
 pub(crate) struct Policy {
@@ -65,6 +69,7 @@ impl Policy {
             &options.registry_path,
             &shared,
             now.unix_s(),
+            OPEN_WAIT,
         )?;
         let legacy = open_legacy(&registry, None)?;
         Ok(Self {
@@ -206,6 +211,7 @@ impl Policy {
             &self.options.registry_path,
             &self.shared,
             now.unix_s(),
+            Duration::ZERO,
         );
         let view = match loaded {
             Ok(view) => view,

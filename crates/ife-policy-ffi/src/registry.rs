@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use ife_guard::Image;
 
@@ -69,18 +70,19 @@ impl View {
 
 /// Loads `registry_path`, puts it in force for all processes and returns it mapped. What was in force stays when anything fails.
 ///
-/// One process at a time: the lock dies with its holder.
+/// One process at a time: waits at most `wait` for another one. The lock dies with its holder.
 pub(crate) fn load(
     dir: &Path,
     registry_path: &Path,
     shared: &Shared,
     unix_s: u64,
+    wait: Duration,
 ) -> Result<View, Failure> {
     let lock_path = dir.join(LOCK);
     let lock_failure =
         |e| Failure::state_dir(format_args!("cannot lock {}", lock_path.display()), &e);
     let lock = sys::open_private(&lock_path).map_err(lock_failure)?;
-    if !sys::try_lock(&lock, Lock::Exclusive).map_err(lock_failure)? {
+    if !sys::lock_within(&lock, Lock::Exclusive, wait).map_err(lock_failure)? {
         return Err(Failure::new(
             abi::IFE_REGISTRY_BUSY,
             "another process is loading the registry",

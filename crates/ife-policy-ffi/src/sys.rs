@@ -8,6 +8,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
 
 use ife_guard::Now;
 
@@ -188,6 +189,20 @@ pub(crate) fn try_lock(file: &File, lock: Lock) -> io::Result<bool> {
         Ok(()) => Ok(true),
         Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(false),
         Err(e) => Err(e),
+    }
+}
+
+/// [`try_lock`] until it succeeds; false when somebody else's lock is in the way for all of `time`.
+pub(crate) fn lock_within(file: &File, lock: Lock, time: Duration) -> io::Result<bool> {
+    let start = Instant::now();
+    loop {
+        if try_lock(file, lock)? {
+            return Ok(true);
+        }
+        if start.elapsed() >= time {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

@@ -10,17 +10,20 @@
 //! the other; the higher slot withdraws, the lower one waits until it has. A worker killed in between leaves a PENDING record, which
 //! nobody can find and which expires. Only the owner writes a PENDING record, and only its tags, flags and seat change later, word by word.
 
+mod record;
+
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-use ife_guard::{CallKey, Direction, Text};
+use ife_guard::CallKey;
 
 use super::hash::{Hash, Key};
 use super::probe::Lines;
 use super::quota::Seat;
 use super::step::step;
+pub(crate) use record::Call;
+pub(super) use record::RECORD_WORDS;
+use record::Record;
 
-/// Words of one record: 512 bytes.
-pub(super) const RECORD_WORDS: usize = 64;
 const SLOTS_PER_LINE: usize = 8;
 const LINES_MAX: usize = 16;
 const TRIES: usize = 64;
@@ -33,52 +36,6 @@ const ACTIVE: u64 = 2;
 const ENDED: u64 = 3;
 const STATE_MASK: u64 = 7;
 const TAG_MASK: u64 = (1 << 29) - 1;
-
-/// Places in a record.
-mod word {
-    pub(super) const CALL_ID: usize = 0; // 2 words
-    pub(super) const CALLER_TAG: usize = 2; // 2 words
-    pub(super) const EXPERT: usize = 4;
-    pub(super) const SEAT: usize = 5;
-    pub(super) const FLAGS: usize = 6;
-    pub(super) const MAX_CALL_S: usize = 7;
-    pub(super) const SEQ: usize = 8;
-    pub(super) const LEAF_HASH: usize = 9; // 4 words
-    pub(super) const CALLEE_TAGS: usize = 13; // 4 words
-    pub(super) const LENGTHS: usize = 17;
-    pub(super) const TEXT: usize = 18; // trace id, hazard, expert, kid, one after the other
-}
-const CALLEE_TAGS: usize = 4;
-const TEXT_BYTES: usize = (RECORD_WORDS - word::TEXT) * 8;
-const _: () = assert!(128 + 32 + 128 + 64 <= TEXT_BYTES);
-
-mod flag {
-    pub(super) const CONNECTED: u64 = 1;
-    /// The decision's entry is in a ring.
-    pub(super) const WITNESSED: u64 = 2;
-    /// And on disk.
-    pub(super) const ON_DISK: u64 = 4;
-    pub(super) const DIRECTION_SHIFT: u32 = 8; // 2 bits
-    pub(super) const CSEQ_SHIFT: u32 = 32; // 32 bits
-}
-
-/// What a record says of its call.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Call {
-    pub(crate) connected: bool,
-    pub(crate) ended: bool,
-    /// 0 not, 1 in a ring, 2 on disk.
-    pub(crate) witnessed: u32,
-    pub(crate) direction: Direction,
-    /// Of the INVITE that was approved last.
-    pub(crate) cseq: u32,
-    pub(crate) seq: u64,
-    pub(crate) leaf_hash: [u8; 32],
-    pub(crate) trace_id: Text<128>,
-    pub(crate) hazard: Text<32>,
-    pub(crate) expert: Text<128>,
-    pub(crate) kid: Text<64>,
-}
 
 /// A record as its finder saw it. Changes through it are refused once the slot belongs to another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,7 +121,7 @@ impl<'a> Calls<'a> {
                 slot: free.slot,
                 control,
             };
-            self.write_identity(place, key, expert, seat);
+            self.record(place.slot).set_identity(key, expert, seat);
             if self.alone(key, hash, place, now_s) {
                 return Begin::Begun(Begun { place, seat_tag });
             }
@@ -181,50 +138,18 @@ impl<'a> Calls<'a> {
 
     /// Fills and publishes a record: from here on it is found.
     pub(crate) fn publish(&self, begun: Begun, call: &Call, max_call_s: u32) -> Option<Place> {
-        let record = self.record(begun.place.slot);
-        let texts = [
-            call.trace_id.as_bytes(),
-            call.hazard.as_bytes(),
-            call.expert.as_bytes(),
-            call.kid.as_bytes(),
-        ];
-        let mut bytes = [0; TEXT_BYTES];
-        let mut end = 0;
-        let mut lengths = 0;
-        for (i, text) in texts.into_iter().enumerate() {
-            bytes[end..end + text.len()].copy_from_slice(text);
-            end += text.len();
-            lengths |= (text.len() as u64) << (16 * i);
-        }
-        record[word::LENGTHS].store(lengths, SeqCst);
-        for (word, chunk) in record[word::TEXT..]
-            .iter()
-            .zip(bytes.chunks_exact(8))
-            .take(end.div_ceil(8))
-        {
-            word.store(
-                u64::from_le_bytes(chunk.try_into().unwrap_or_default()),
-                SeqCst,
-            );
-        }
-        record[word::MAX_CALL_S].store(u64::from(max_call_s), SeqCst);
-        self.set_decision(record, call);
+        self.record(begun.place.slot).set_call(call, max_call_s);
         self.to_state(begun.place, ACTIVE)
     }
 
     /// Notes a further decision about an active call: its entry and CSeq.
     pub(crate) fn redecide(&self, place: Place, call: &Call) {
-        self.set_decision(self.record(place.slot), call);
+        self.record(place.slot).set_decision(call);
     }
 
     /// Notes how far the decision's entry has got: 1 in a ring, 2 on disk.
     pub(crate) fn witnessed(&self, place: Place, level: u32) {
-        let bit = if level >= 2 {
-            flag::WITNESSED | flag::ON_DISK
-        } else {
-            flag::WITNESSED
-        };
-        self.record(place.slot)[word::FLAGS].fetch_or(bit, SeqCst);
+        self.record(place.slot).set_witnessed(level);
     }
 
     /// The call of a request within a dialog: same Call-ID, one tag the caller's and the other one that the callee was seen with.
@@ -237,13 +162,8 @@ impl<'a> Calls<'a> {
         let (from, to) = (self.tag_word(tags.from), self.tag_word(tags.to));
         let (from_key, to_key) = (CallKey::hash(tags.from), CallKey::hash(tags.to));
         self.find(call_id, now_s, |record| {
-            let callee = |tag: u64| {
-                record[word::CALLEE_TAGS..][..CALLEE_TAGS]
-                    .iter()
-                    .any(|word| word.load(SeqCst) == tag)
-            };
-            let caller = |tag: &[u8; 16]| same_bytes(&record[word::CALLER_TAG..], tag);
-            (caller(&from_key) && callee(to)) || (caller(&to_key) && callee(from))
+            (record.has_caller_tag(&from_key) && record.has_callee_tag(to))
+                || (record.has_caller_tag(&to_key) && record.has_callee_tag(from))
         })
     }
 
@@ -255,9 +175,7 @@ impl<'a> Calls<'a> {
         now_s: u64,
     ) -> Option<(Place, Call)> {
         let tag = CallKey::hash(caller_tag);
-        self.find(call_id, now_s, |record| {
-            same_bytes(&record[word::CALLER_TAG..], &tag)
-        })
+        self.find(call_id, now_s, |record| record.has_caller_tag(&tag))
     }
 
     /// The call of a Call-ID, whoever called.
@@ -267,39 +185,32 @@ impl<'a> Calls<'a> {
 
     /// Remembers a tag that the callee answered with.
     pub(crate) fn learn_callee_tag(&self, place: Place, tag: &[u8], connected: bool) {
-        if tag.is_empty() {
-            return;
-        }
-        let tag = self.tag_word(tag);
-        let tags = &self.record(place.slot)[word::CALLEE_TAGS..][..CALLEE_TAGS];
-        for word in tags {
-            let found = word.load(SeqCst);
-            if found == tag {
-                return;
-            }
-            match word.compare_exchange(0, tag, SeqCst, SeqCst) {
-                Ok(_) => return,
-                Err(other) if other == tag => return,
-                Err(_) => {}
-            }
-        }
-        if connected {
-            // More branches rang than there is room for: the one that answered counts.
-            tags[CALLEE_TAGS - 1].store(tag, SeqCst);
+        if !tag.is_empty() {
+            let tag = self.tag_word(tag);
+            self.record(place.slot).learn_callee_tag(tag, connected);
         }
     }
 
     /// The call was answered: its record, and then its seat, last `max_call_s` from here on. Returns the lease to change.
     pub(crate) fn connect(&self, place: Place, now_s: u64) -> Option<Lease> {
         let record = self.record(place.slot);
-        let lease = self.change_lease(place, now_s + record[word::MAX_CALL_S].load(SeqCst));
-        record[word::FLAGS].fetch_or(flag::CONNECTED, SeqCst);
+        let lease = self.change_lease(place, now_s + record.max_call_s());
+        record.set_connected();
         lease
     }
 
     /// The call is likely to end without our seeing it: its lease ends at `expires_s` at the latest. Returns the lease to change.
     pub(crate) fn shorten(&self, place: Place, expires_s: u64) -> Option<Lease> {
         if self::expires_s(place.control) <= expires_s {
+            None
+        } else {
+            self.change_lease(place, expires_s)
+        }
+    }
+
+    /// The call still rings: its lease ends at `expires_s` at the earliest. Returns the lease to change.
+    pub(crate) fn prolong(&self, place: Place, expires_s: u64) -> Option<Lease> {
+        if self::expires_s(place.control) >= expires_s {
             None
         } else {
             self.change_lease(place, expires_s)
@@ -314,10 +225,10 @@ impl<'a> Calls<'a> {
         self.control[place.slot]
             .compare_exchange(place.control, control, SeqCst, SeqCst)
             .ok()?;
-        let seat = Seat::from_word(record[word::SEAT].load(SeqCst))?;
+        let seat = record.seat()?;
         Some(Lease {
             seat,
-            tag: self.seat_tag(&key_of(record)),
+            tag: self.seat_tag(&record.key()),
             expires_s,
         })
     }
@@ -325,10 +236,7 @@ impl<'a> Calls<'a> {
     /// The call is over. It lingers, so that late requests of its dialog are recognised. Returns the seat to release.
     pub(crate) fn end(&self, place: Place, now_s: u64) -> Option<(Seat, u32)> {
         let record = self.record(place.slot);
-        let seat = (
-            Seat::from_word(record[word::SEAT].load(SeqCst))?,
-            self.seat_tag(&key_of(record)),
-        );
+        let seat = (record.seat()?, self.seat_tag(&record.key()));
         if place.control & STATE_MASK == ACTIVE {
             let control = (now_s + LINGER_S).min(u64::from(u32::MAX)) << 32
                 | (place.control & (TAG_MASK << 3))
@@ -344,8 +252,9 @@ impl<'a> Calls<'a> {
     /// As if the call had never begun. Returns the seat to release.
     pub(crate) fn abort(&self, place: Place) -> Option<(Seat, u32)> {
         let record = self.record(place.slot);
-        let seat = Seat::from_word(record[word::SEAT].load(SeqCst))
-            .map(|seat| (seat, self.seat_tag(&key_of(record))));
+        let seat = record
+            .seat()
+            .map(|seat| (seat, self.seat_tag(&record.key())));
         step();
         self.free(place);
         seat
@@ -370,9 +279,9 @@ impl<'a> Calls<'a> {
             let control = control.load(SeqCst);
             let record = self.record(slot);
             if control & STATE_MASK == ACTIVE && expires_s(control) >= now_s {
-                let tag = self.seat_tag(&key_of(record));
-                let seat = seat_for(record[word::EXPERT].load(SeqCst), tag, expires_s(control));
-                record[word::SEAT].store(seat.map_or(0, Seat::to_word), SeqCst);
+                let tag = self.seat_tag(&record.key());
+                let seat = seat_for(record.expert(), tag, expires_s(control));
+                record.set_seat(seat);
             }
         }
     }
@@ -381,7 +290,7 @@ impl<'a> Calls<'a> {
         &self,
         call_id: &[u8],
         now_s: u64,
-        matches: impl Fn(&[AtomicU64]) -> bool,
+        matches: impl Fn(Record<'_>) -> bool,
     ) -> Option<(Place, Call)> {
         let call_id = CallKey::hash(call_id);
         let hash = self.key.hash(&call_id);
@@ -390,10 +299,10 @@ impl<'a> Calls<'a> {
             let wanted =
                 matches!(control & STATE_MASK, ACTIVE | ENDED) && expires_s(control) >= now_s;
             let record = self.record(slot);
-            if !wanted || !same_bytes(record, &call_id) || !matches(record) {
+            if !wanted || !record.has_call_id(&call_id) || !matches(record) {
                 return;
             }
-            let call = read(record, control);
+            let call = record.read(control & STATE_MASK == ENDED);
             // Unchanged control: what was read belongs to one call.
             if self.control[slot].load(SeqCst) == control
                 && best.as_ref().is_none_or(|(_, b)| b.ended)
@@ -438,9 +347,7 @@ impl<'a> Calls<'a> {
     /// Is this live record the call's? While it is PENDING its identity may not be written yet: then the tag decides.
     fn may_hold(&self, key: &CallKey, place: Place) -> bool {
         let record = self.record(place.slot);
-        place.control & STATE_MASK == PENDING
-            || (same_bytes(record, &key.call_id)
-                && same_bytes(&record[word::CALLER_TAG..], &key.caller_tag))
+        place.control & STATE_MASK == PENDING || record.key() == *key
     }
 
     /// After a claim: no other worker has claimed the same call. The lower slot waits for the higher one to withdraw.
@@ -472,36 +379,6 @@ impl<'a> Calls<'a> {
         }
     }
 
-    fn write_identity(&self, place: Place, key: &CallKey, expert: u64, seat: Seat) {
-        let record = self.record(place.slot);
-        store_bytes(&record[word::CALL_ID..], &key.call_id);
-        store_bytes(&record[word::CALLER_TAG..], &key.caller_tag);
-        record[word::EXPERT].store(expert, SeqCst);
-        record[word::SEAT].store(seat.to_word(), SeqCst);
-        record[word::FLAGS].store(0, SeqCst);
-        for tag in &record[word::CALLEE_TAGS..][..CALLEE_TAGS] {
-            tag.store(0, SeqCst);
-        }
-    }
-
-    fn set_decision(&self, record: &[AtomicU64], call: &Call) {
-        for (word, chunk) in record[word::LEAF_HASH..]
-            .iter()
-            .zip(call.leaf_hash.chunks_exact(8))
-        {
-            word.store(
-                u64::from_le_bytes(chunk.try_into().unwrap_or_default()),
-                SeqCst,
-            );
-        }
-        record[word::SEQ].store(call.seq, SeqCst);
-        let connected = record[word::FLAGS].load(SeqCst) & flag::CONNECTED;
-        let flags = u64::from(call.cseq) << flag::CSEQ_SHIFT
-            | (call.direction as u64) << flag::DIRECTION_SHIFT
-            | connected;
-        record[word::FLAGS].store(flags, SeqCst);
-    }
-
     fn to_state(&self, place: Place, state: u64) -> Option<Place> {
         let control = place.control & !STATE_MASK | state;
         step();
@@ -523,72 +400,8 @@ impl<'a> Calls<'a> {
         self.key.hash(tag).low | 1
     }
 
-    fn record(&self, slot: usize) -> &'a [AtomicU64] {
-        &self.data[slot * RECORD_WORDS..(slot + 1) * RECORD_WORDS]
-    }
-}
-
-fn read(record: &[AtomicU64], control: u64) -> Call {
-    let flags = record[word::FLAGS].load(SeqCst);
-    let lengths = record[word::LENGTHS].load(SeqCst);
-    let mut bytes = [0; TEXT_BYTES];
-    for (chunk, word) in bytes.chunks_exact_mut(8).zip(&record[word::TEXT..]) {
-        chunk.copy_from_slice(&word.load(SeqCst).to_le_bytes());
-    }
-    let mut start = 0;
-    let mut next = |i: usize| {
-        let len = (lengths >> (16 * i)) as usize & 0xffff;
-        let text = bytes.get(start..start + len).unwrap_or_default();
-        start += len;
-        std::str::from_utf8(text).unwrap_or_default()
-    };
-    let mut leaf_hash = [0; 32];
-    load_bytes(&record[word::LEAF_HASH..], &mut leaf_hash);
-    Call {
-        connected: flags & flag::CONNECTED != 0,
-        ended: control & STATE_MASK == ENDED,
-        witnessed: u32::from(flags & flag::WITNESSED != 0) + u32::from(flags & flag::ON_DISK != 0),
-        direction: match (flags >> flag::DIRECTION_SHIFT) & 3 {
-            1 => Direction::ToExpert,
-            2 => Direction::ToCouncil,
-            _ => Direction::Unknown,
-        },
-        cseq: (flags >> flag::CSEQ_SHIFT) as u32,
-        seq: record[word::SEQ].load(SeqCst),
-        leaf_hash,
-        trace_id: Text::of(next(0)),
-        hazard: Text::of(next(1)),
-        expert: Text::of(next(2)),
-        kid: Text::of(next(3)),
-    }
-}
-
-fn key_of(record: &[AtomicU64]) -> CallKey {
-    let mut key = CallKey::default();
-    load_bytes(&record[word::CALL_ID..], &mut key.call_id);
-    load_bytes(&record[word::CALLER_TAG..], &mut key.caller_tag);
-    key
-}
-
-fn same_bytes(words: &[AtomicU64], bytes: &[u8; 16]) -> bool {
-    let mut found = [0; 16];
-    load_bytes(words, &mut found);
-    found == *bytes
-}
-
-fn load_bytes(words: &[AtomicU64], bytes: &mut [u8]) {
-    for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
-        chunk.copy_from_slice(&word.load(SeqCst).to_le_bytes());
-    }
-}
-
-fn store_bytes(words: &[AtomicU64], bytes: &[u8; 16]) {
-    for (chunk, word) in bytes.chunks_exact(8).zip(words) {
-        step();
-        word.store(
-            u64::from_le_bytes(chunk.try_into().unwrap_or_default()),
-            SeqCst,
-        );
+    fn record(&self, slot: usize) -> Record<'a> {
+        Record(&self.data[slot * RECORD_WORDS..(slot + 1) * RECORD_WORDS])
     }
 }
 

@@ -8,6 +8,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
 
 use ife_guard::{Now, SAME_ATTEMPT_REPEATS_MAX, SAME_ATTEMPT_WINDOW_MS, Sight};
 
@@ -23,6 +24,8 @@ const SLOTS: usize = 1 << 18;
 const SLOT_WORDS: usize = 4;
 const SLOTS_PER_LINE: usize = 2;
 const LINES_MAX: usize = 128;
+/// How long another process may take to open the store before we give up.
+const OPEN_WAIT: Duration = Duration::from_millis(200);
 const LEN: usize = PAGE + SLOTS * SLOT_WORDS * 8;
 
 /// The mapped file: `hash low (never 0 in use) | hash high | attempt | first sight, unix ms (48), repeats (16)` per slot.
@@ -37,8 +40,11 @@ impl Legacy {
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = sys::open_private(path)?;
         // Only one process may find the file empty and fill in its header.
-        while !sys::try_lock(&file, Lock::Exclusive)? {
-            std::thread::sleep(std::time::Duration::from_millis(1));
+        if !sys::lock_within(&file, Lock::Exclusive, OPEN_WAIT)? {
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "another process is opening it",
+            ));
         }
         if file.metadata()?.len() == 0 {
             sys::reserve(&file, LEN)?;

@@ -4,7 +4,7 @@ use ife_guard::{CallKey, Direction, Text};
 
 use super::{BOOT_S, Dir, fresh};
 use crate::shared::Shared;
-use crate::shared::calls::{Begin, Begun, Call, Place, Tags};
+use crate::shared::calls::{Begin, Begun, Call, Lease, Place, Tags};
 use crate::shared::quota::Seat;
 
 const NOW_S: u64 = BOOT_S;
@@ -162,6 +162,21 @@ fn an_answered_call_lasts_and_an_ended_one_lingers() {
         begin(&shared, "id1", "tag1").is_some(),
         "the same call may be tried again"
     );
+}
+
+#[test]
+fn a_lease_is_only_moved_the_way_it_should_go() {
+    let dir = Dir::new();
+    let shared = fresh(&dir);
+    let calls = shared.calls();
+    published(&shared, "id1", "tag1");
+    let place = || calls.find_call_id(b"id1", NOW_S).expect("found").0;
+    let ends = |lease: Option<Lease>| lease.map(|lease| lease.expires_s);
+    assert_eq!(ends(calls.prolong(place(), NOW_S + 200)), None);
+    assert_eq!(ends(calls.prolong(place(), NOW_S + 300)), Some(NOW_S + 300));
+    assert_eq!(ends(calls.shorten(place(), NOW_S + 400)), None);
+    assert_eq!(ends(calls.shorten(place(), NOW_S + 32)), Some(NOW_S + 32));
+    assert!(calls.find_call_id(b"id1", NOW_S + 33).is_none());
 }
 
 #[test]

@@ -1,0 +1,234 @@
+//! One call's record: 64 words in shared memory, and what they say.
+//!
+//! Its owner writes it while it is PENDING; the control word then publishes it. Flags, callee's tags and seat change later, word by word.
+
+use std::sync::atomic::{
+    AtomicU64,
+    Ordering::{Relaxed, SeqCst},
+};
+
+use ife_guard::{CallKey, Direction, Text};
+
+use crate::shared::quota::Seat;
+use crate::shared::step::step;
+
+/// Words of one record: 512 bytes.
+pub(in crate::shared) const RECORD_WORDS: usize = 64;
+
+/// Places in a record.
+mod word {
+    pub(super) const CALL_ID: usize = 0; // 2 words
+    pub(super) const CALLER_TAG: usize = 2; // 2 words
+    pub(super) const EXPERT: usize = 4;
+    pub(super) const SEAT: usize = 5;
+    pub(super) const FLAGS: usize = 6;
+    pub(super) const MAX_CALL_S: usize = 7;
+    pub(super) const SEQ: usize = 8;
+    pub(super) const LEAF_HASH: usize = 9; // 4 words
+    pub(super) const CALLEE_TAGS: usize = 13; // 4 words
+    pub(super) const LENGTHS: usize = 17;
+    pub(super) const TEXT: usize = 18; // trace id, hazard, expert, kid, one after the other
+}
+
+const CALLEE_TAGS: usize = 4;
+const TEXT_BYTES: usize = (RECORD_WORDS - word::TEXT) * 8;
+const _: () = assert!(128 + 32 + 128 + 64 <= TEXT_BYTES);
+
+mod flag {
+    pub(super) const CONNECTED: u64 = 1;
+    /// The decision's entry is in a ring.
+    pub(super) const WITNESSED: u64 = 2;
+    /// And on disk.
+    pub(super) const ON_DISK: u64 = 4;
+    pub(super) const DIRECTION_SHIFT: u32 = 8; // 2 bits
+    pub(super) const CSEQ_SHIFT: u32 = 32; // 32 bits
+}
+
+/// What a record says of its call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) connected: bool,
+    pub(crate) ended: bool,
+    /// 0 not, 1 in a ring, 2 on disk.
+    pub(crate) witnessed: u32,
+    pub(crate) direction: Direction,
+    /// Of the INVITE that was approved last.
+    pub(crate) cseq: u32,
+    pub(crate) seq: u64,
+    pub(crate) leaf_hash: [u8; 32],
+    pub(crate) trace_id: Text<128>,
+    pub(crate) hazard: Text<32>,
+    pub(crate) expert: Text<128>,
+    pub(crate) kid: Text<64>,
+}
+
+/// The words of one record.
+#[derive(Clone, Copy)]
+pub(super) struct Record<'a>(pub(super) &'a [AtomicU64]);
+
+impl Record<'_> {
+    /// Whose call it is. A record that was another call's before forgets everything of it that could be found by.
+    pub(super) fn set_identity(self, key: &CallKey, expert: u64, seat: Seat) {
+        store_bytes(&self.0[word::CALL_ID..], &key.call_id);
+        store_bytes(&self.0[word::CALLER_TAG..], &key.caller_tag);
+        self.0[word::EXPERT].store(expert, Relaxed);
+        self.set_seat(Some(seat));
+        self.0[word::FLAGS].store(0, Relaxed);
+        for tag in self.callee_tags() {
+            step();
+            tag.store(0, Relaxed);
+        }
+    }
+
+    /// What the call is, and what was decided about it.
+    pub(super) fn set_call(self, call: &Call, max_call_s: u32) {
+        let texts = [&*call.trace_id, &*call.hazard, &*call.expert, &*call.kid];
+        let mut bytes = [0; TEXT_BYTES];
+        let mut end = 0;
+        let mut lengths = 0;
+        for (i, text) in texts.into_iter().enumerate() {
+            bytes[end..end + text.len()].copy_from_slice(text.as_bytes());
+            end += text.len();
+            lengths |= (text.len() as u64) << (16 * i);
+        }
+        self.0[word::LENGTHS].store(lengths, Relaxed);
+        store_bytes(&self.0[word::TEXT..], &bytes[..end.next_multiple_of(8)]);
+        self.0[word::MAX_CALL_S].store(u64::from(max_call_s), Relaxed);
+        self.set_decision(call);
+    }
+
+    /// What was decided about the call; not witnessed yet.
+    pub(super) fn set_decision(self, call: &Call) {
+        store_bytes(&self.0[word::LEAF_HASH..], &call.leaf_hash);
+        self.0[word::SEQ].store(call.seq, Relaxed);
+        let connected = self.0[word::FLAGS].load(SeqCst) & flag::CONNECTED;
+        let flags = u64::from(call.cseq) << flag::CSEQ_SHIFT
+            | (call.direction as u64) << flag::DIRECTION_SHIFT
+            | connected;
+        self.0[word::FLAGS].store(flags, SeqCst);
+    }
+
+    /// Notes how far the decision's entry has got: 1 in a ring, 2 on disk.
+    pub(super) fn set_witnessed(self, level: u32) {
+        let on_disk = if level >= 2 { flag::ON_DISK } else { 0 };
+        self.0[word::FLAGS].fetch_or(flag::WITNESSED | on_disk, SeqCst);
+    }
+
+    pub(super) fn set_connected(self) {
+        self.0[word::FLAGS].fetch_or(flag::CONNECTED, SeqCst);
+    }
+
+    pub(super) fn max_call_s(self) -> u64 {
+        self.0[word::MAX_CALL_S].load(SeqCst)
+    }
+
+    /// Number of the expert, see [`ife_guard::expert_number`].
+    pub(super) fn expert(self) -> u64 {
+        self.0[word::EXPERT].load(SeqCst)
+    }
+
+    pub(super) fn seat(self) -> Option<Seat> {
+        Seat::from_word(self.0[word::SEAT].load(SeqCst))
+    }
+
+    pub(super) fn set_seat(self, seat: Option<Seat>) {
+        self.0[word::SEAT].store(seat.map_or(0, Seat::to_word), SeqCst);
+    }
+
+    pub(super) fn key(self) -> CallKey {
+        CallKey {
+            call_id: load_bytes(&self.0[word::CALL_ID..]),
+            caller_tag: load_bytes(&self.0[word::CALLER_TAG..]),
+        }
+    }
+
+    pub(super) fn has_call_id(self, call_id: &[u8; 16]) -> bool {
+        load_bytes::<16>(&self.0[word::CALL_ID..]) == *call_id
+    }
+
+    pub(super) fn has_caller_tag(self, tag: &[u8; 16]) -> bool {
+        load_bytes::<16>(&self.0[word::CALLER_TAG..]) == *tag
+    }
+
+    /// Was the callee seen with the tag of this hash?
+    pub(super) fn has_callee_tag(self, tag: u64) -> bool {
+        self.callee_tags()
+            .iter()
+            .any(|word| word.load(SeqCst) == tag)
+    }
+
+    /// Remembers the hash of a tag that the callee answered with.
+    pub(super) fn learn_callee_tag(self, tag: u64, connected: bool) {
+        for word in self.callee_tags() {
+            if word.load(SeqCst) == tag {
+                return;
+            }
+            step();
+            match word.compare_exchange(0, tag, SeqCst, SeqCst) {
+                Ok(_) => return,
+                Err(other) if other == tag => return,
+                Err(_) => {}
+            }
+        }
+        if connected {
+            // More branches rang than there is room for: the one that answered counts.
+            self.callee_tags()[CALLEE_TAGS - 1].store(tag, SeqCst);
+        }
+    }
+
+    /// Everything. Whoever calls makes sure that the record did not change hands meanwhile.
+    pub(super) fn read(self, ended: bool) -> Call {
+        let flags = self.0[word::FLAGS].load(SeqCst);
+        let lengths = self.0[word::LENGTHS].load(SeqCst);
+        let bytes: [u8; TEXT_BYTES] = load_bytes(&self.0[word::TEXT..]);
+        let mut start = 0;
+        let mut next = |i: usize| {
+            let len = (lengths >> (16 * i)) as usize & 0xffff;
+            let text = bytes.get(start..start + len).unwrap_or_default();
+            start += len;
+            std::str::from_utf8(text).unwrap_or_default()
+        };
+        Call {
+            connected: flags & flag::CONNECTED != 0,
+            ended,
+            witnessed: u32::from(flags & flag::WITNESSED != 0)
+                + u32::from(flags & flag::ON_DISK != 0),
+            direction: direction(flags >> flag::DIRECTION_SHIFT),
+            cseq: (flags >> flag::CSEQ_SHIFT) as u32,
+            seq: self.0[word::SEQ].load(SeqCst),
+            leaf_hash: load_bytes(&self.0[word::LEAF_HASH..]),
+            trace_id: Text::of(next(0)),
+            hazard: Text::of(next(1)),
+            expert: Text::of(next(2)),
+            kid: Text::of(next(3)),
+        }
+    }
+
+    fn callee_tags(&self) -> &[AtomicU64] {
+        &self.0[word::CALLEE_TAGS..][..CALLEE_TAGS]
+    }
+}
+
+fn direction(bits: u64) -> Direction {
+    match bits & 3 {
+        1 => Direction::ToExpert,
+        2 => Direction::ToCouncil,
+        _ => Direction::Unknown,
+    }
+}
+
+fn load_bytes<const N: usize>(words: &[AtomicU64]) -> [u8; N] {
+    let mut bytes = [0; N];
+    for (chunk, word) in bytes.chunks_exact_mut(8).zip(words) {
+        chunk.copy_from_slice(&word.load(SeqCst).to_le_bytes());
+    }
+    bytes
+}
+
+/// `bytes` is a multiple of 8 long.
+fn store_bytes(words: &[AtomicU64], bytes: &[u8]) {
+    for (chunk, word) in bytes.as_chunks::<8>().0.iter().zip(words) {
+        step();
+        word.store(u64::from_le_bytes(*chunk), Relaxed);
+    }
+}
