@@ -81,7 +81,16 @@ bc_sum() {
 	printf '%d\n' "$((${sum:-0}))"
 }
 
-part_c() { counted "C tests of the ABI" tests/c/run.sh; }
+part_c() { counted "C tests of the ABI" c_tests; }
+
+# One line per program and way of running it, "ok" or "FAIL".
+c_tests() {
+	local log rc=0
+	log=$(tests/c/run.sh 2>&1) || rc=$?
+	grep -vE '^ok ' <<<"$log"
+	printf '%d passed, %d failed\n' "$(grep -cE '^ok ' <<<"$log")" "$(grep -cE '^FAIL ' <<<"$log")"
+	return "$rc"
+}
 
 part_vectors() { counted "vectors and foreign verifiers" tests/vectors/run.sh; }
 

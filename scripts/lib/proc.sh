@@ -48,9 +48,12 @@ proc_kill() {
 	local pid
 	pid=$(proc_pid "$1") || return 0
 	kill -KILL -- "-$pid" 2>/dev/null
-	wait_until 5 proc_gone "$1"
+	wait_until 5 session_gone "$pid"
 	rm -f "$STACK/run/$1.pid"
 }
+
+# No process of the session is left but those that wait to be reaped: until then a child may hold a port.
+session_gone() { ! ps -e -o sid= -o stat= | awk -v sid="$1" '$1 == sid && $2 !~ /^Z/ { found = 1 } END { exit !found }'; }
 
 # Last started, first stopped.
 proc_stop_all() {

@@ -20,5 +20,6 @@ TO="victim@127.0.0.1:$SPARE_PORT" raw_request "$STACK/relay.sip" INVITE relay@ca
 expect "INVITE for a third party" 403 "$(final_code "$STACK/relay.sip" --wait 2)"
 raw_request "$STACK/loops.sip" INVITE loops@caller.example "$signed" 's/^Max-Forwards: .*/Max-Forwards: 0/'
 expect "Max-Forwards used up" 483 "$(final_code "$STACK/loops.sip" --wait 2)"
+expect_log 1 '.event == "REJECTED" and .call_id == "loops@caller.example"'
 expect "requests at the expert" 0 "$(requests_at safety)"
 expect_alive

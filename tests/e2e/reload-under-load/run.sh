@@ -33,10 +33,10 @@ expect "failed reloads counted" "$rounds" "$(rpc ife.stats | jq .reload_failures
 wait_log "$rounds" '.event == "RELOAD"'
 
 # And a change takes effect.
-sed 's/hazards: \[safety, alignment\]/hazards: [alignment]/' "$STACK/good.yaml" >"$STACK/less.yaml"
+sed 's/    hazards: \[safety, alignment\]/&\n    status: suspended/' "$STACK/good.yaml" >"$STACK/less.yaml"
 use "$STACK/less.yaml"
 expect_ok "reload" rpc ife.reload
-signed_csv "$STACK/less.csv" 403/hazard council-2026a "$COUNCIL" "$SAFETY" safety
+signed_csv "$STACK/less.csv" 403/standing council-2026a "$COUNCIL" "$SAFETY" safety
 expect_ok "call after the change" stack_calls less uac "$STACK/less.csv"
 expect_calls less "$STACK/less.csv"
 expect_alive
