@@ -130,7 +130,7 @@ pub fn log_id(keys: &Keys) -> u64 {
         .max(1)
 }
 
-/// Takes the log up. Writes nothing before all checks are passed, except tiles of entries that the private checkpoint covers.
+/// Takes the log up. Writes nothing before all checks are passed, except tiles of entries that the write-ahead log holds.
 ///
 /// # Errors
 /// See [`Refusal`].
@@ -159,36 +159,8 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
         acknowledged,
         signed: heads.private,
     };
-    let Some((last, scan, producers)) = replay.run(&mut publisher)? else {
-        if acknowledged > 0 {
-            return Err(Refusal::RolledBack {
-                root,
-                size: 0,
-                acknowledged,
-            });
-        }
-        store.sweep()?;
-        let spare = Spare::prepare(&store, segment_bytes, Duration::ZERO)?;
-        let wal = Wal::create(
-            store,
-            log_id,
-            segment_bytes,
-            0,
-            &Producers::default(),
-            spare,
-        )?;
-        let (producers, found) = (Producers::default(), Found::default());
-        return Ok(Recovered {
-            lock,
-            rings,
-            wal,
-            producers,
-            publisher,
-            log_id,
-            found,
-        });
-    };
-    let size = scan.end_index;
+    let end = replay.run(&mut publisher)?;
+    let size = end.as_ref().map_or(0, |(_, scan, _)| scan.end_index);
     if acknowledged > size {
         return Err(Refusal::RolledBack {
             root,
@@ -197,12 +169,26 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
         });
     }
     store.sweep()?;
-    let wal = Wal::resume(store, log_id, segment_bytes, &last, &scan)?;
+    let torn = end.as_ref().is_some_and(|(_, scan, _)| scan.torn);
+    let (wal, producers) = match end {
+        Some((last, scan, producers)) => (
+            Wal::resume(store, log_id, segment_bytes, &last, &scan)?,
+            producers,
+        ),
+        None => {
+            let producers = Producers::default();
+            let spare = Spare::prepare(&store, segment_bytes, Duration::ZERO)?;
+            (
+                Wal::create(store, log_id, segment_bytes, 0, &producers, spare)?,
+                producers,
+            )
+        }
+    };
     let found = Found {
         published,
         signed,
         size,
-        torn: scan.torn,
+        torn,
     };
     Ok(Recovered {
         lock,
