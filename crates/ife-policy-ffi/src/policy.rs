@@ -309,8 +309,8 @@ fn prepare_dir(dir: &Path) -> Result<(), Failure> {
             &e,
         )
     };
-    // The group may enter: the witness daemon shares the rings.
-    match DirBuilder::new().mode(0o770).create(dir) {
+    // The group may enter: the witness daemon shares the rings. Sticky: it may not put a file in the place of ours.
+    match DirBuilder::new().mode(0o1770).create(dir) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         outcome => outcome.map_err(failure)?,
     }

@@ -426,7 +426,10 @@ pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
             .open(path)?;
         file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))?;
         file.write_all_at(bytes, 0)?;
-        file.sync_all()
+        file.sync_all()?;
+        // Its name must be as durable as what is signed with it.
+        let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
     };
     write().map_err(StoreError::new("create", path))
 }

@@ -394,3 +394,18 @@ fn no_content_of_a_ring_file_makes_either_side_panic() {
     }
     assert!(refused > 10, "{refused}");
 }
+
+#[test]
+fn a_state_directory_made_by_us_lets_nobody_replace_anothers_file() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::memory();
+    let state_dir = dir.path().join("state");
+    let _producer = Producer::attach(&config(&state_dir)).expect("attach");
+    let mode = |path: &Path| std::fs::metadata(path).expect("made").permissions().mode();
+    assert_eq!(mode(&state_dir) & 0o1007, 0o1000, "sticky, not for others");
+    assert_eq!(
+        mode(&state_dir.join("rings")) & 0o1007,
+        0,
+        "the writer removes rings of the dead"
+    );
+}

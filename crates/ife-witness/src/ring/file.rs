@@ -21,6 +21,12 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// `<state_dir>/rings`, made if absent, proved to be on tmpfs.
 pub(super) fn rings_dir(state_dir: &Path) -> Result<PathBuf, RingError> {
+    // Sticky: of those who share it nobody replaces another's file, a registry image least of all. The writer removes dead rings.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o1770)
+        .create(state_dir)
+        .map_err(RingError::io("create", state_dir))?;
     let dir = state_dir.join("rings");
     DirBuilder::new()
         .recursive(true)
