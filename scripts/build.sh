@@ -8,7 +8,7 @@ LIBRARY=libife_policy.so
 main() {
 	cd "$IFE_ROOT"
 	note "Building (the first time takes some minutes)"
-	run_quietly "cargo build" cargo build --release --locked --workspace
+	run_quietly "cargo build" cargo build --release --locked -p ife-policy-ffi -p ife-witness -p ife-cli
 	install_library "$IFE_BIN" "$IFE_MODULE_DIR"
 	build_for_newer_cpus
 	run_quietly "Kamailio headers" scripts/kamailio-headers.sh
