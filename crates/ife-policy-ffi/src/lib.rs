@@ -2,6 +2,7 @@
 //! It never starts a thread, opens a socket, handles a signal, writes to a terminal, or lets a panic reach its caller.
 
 pub mod abi;
+mod admit;
 mod check;
 mod event;
 mod message;

@@ -68,6 +68,7 @@ impl Policy {
             &options.state_dir,
             &options.registry_path,
             &shared,
+            None,
             now.unix_s(),
             OPEN_WAIT,
         )?;
@@ -210,6 +211,7 @@ impl Policy {
             &self.options.state_dir,
             &self.options.registry_path,
             &self.shared,
+            Some(&self.registry),
             now.unix_s(),
             Duration::ZERO,
         );

@@ -70,11 +70,12 @@ impl View {
 
 /// Loads `registry_path`, puts it in force for all processes and returns it mapped. What was in force stays when anything fails.
 ///
-/// One process at a time: waits at most `wait` for another one. The lock dies with its holder.
+/// `in_force`: what is mapped here, if anything. One process at a time: waits at most `wait` for another one. The lock dies with its holder.
 pub(crate) fn load(
     dir: &Path,
     registry_path: &Path,
     shared: &Shared,
+    in_force: Option<&View>,
     unix_s: u64,
     wait: Duration,
 ) -> Result<View, Failure> {
@@ -88,7 +89,7 @@ pub(crate) fn load(
             "another process is loading the registry",
         ));
     }
-    let bytes = compile(registry_path)?;
+    let bytes = compile(registry_path, in_force)?;
     let generation = shared.generation() + 1;
     let failure = |e| {
         Failure::state_dir(
@@ -130,7 +131,7 @@ pub(crate) fn remove_unused(dir: &Path, shared: &Shared) {
     }
 }
 
-fn compile(registry_path: &Path) -> Result<Vec<u8>, Failure> {
+fn compile(registry_path: &Path, in_force: Option<&View>) -> Result<Vec<u8>, Failure> {
     let invalid = |text: String| Failure::new(abi::IFE_REGISTRY_INVALID, text);
     let name = registry_path.display().to_string();
     let unreadable = |e| invalid(format!("{name}: cannot be read: {e}"));
@@ -141,7 +142,12 @@ fn compile(registry_path: &Path) -> Result<Vec<u8>, Failure> {
         )));
     }
     let yaml = std::fs::read_to_string(registry_path).map_err(unreadable)?;
-    let registry = ife_guard::registry::load(&yaml, &name).map_err(|e| invalid(e.to_string()))?;
+    let loaded = match in_force {
+        // Keys in force were checked before.
+        Some(view) => ife_guard::registry::reload(&yaml, &name, &view.image()?),
+        None => ife_guard::registry::load(&yaml, &name),
+    };
+    let registry = loaded.map_err(|e| invalid(e.to_string()))?;
     ife_guard::image::compile(&registry).map_err(|e| invalid(format!("{name}: {e}")))
 }
 

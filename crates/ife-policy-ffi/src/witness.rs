@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use crate::message::Message;
 use crate::sdp;
 use crate::shared::calls::Call;
+use crate::sys;
 
 /// Bodies up to this size are kept to be compared with the next; larger ones are hashed every time.
 const REMEMBERED_LEN_MAX: usize = 64 * 1024;
@@ -24,6 +25,8 @@ pub(crate) struct Witness {
     buffer: Vec<u8>,
     message_hash: HashMemo,
     sdp_hash: HashMemo,
+    /// Number of the last entry pushed, and when.
+    last_push: Option<(u64, u64)>,
 }
 
 /// An encoded entry that is not pushed yet.
@@ -42,6 +45,7 @@ impl Witness {
             buffer: Vec::with_capacity(entry::ENTRY_SIZE_MAX),
             message_hash: HashMemo::default(),
             sdp_hash: HashMemo::default(),
+            last_push: None,
         }
     }
 
@@ -144,7 +148,20 @@ impl Witness {
     /// Hands the entry prepared last to the writer.
     pub(crate) fn push(&mut self, prepared: Prepared) -> Result<(), PushError> {
         debug_assert_eq!(prepared.seq, self.producer.next_seq());
-        self.producer.push(&self.buffer).map(|_| ())
+        let seq = self.producer.push(&self.buffer)?;
+        self.last_push = Some((seq, sys::now().0.mono_ms));
+        Ok(())
+    }
+
+    /// Bytes of the ring that are not on disk.
+    pub(crate) fn used(&self) -> u64 {
+        self.producer.usage().0
+    }
+
+    /// When the last entry was pushed (ms of the never-jumping clock), if it is on disk.
+    pub(crate) fn durable_push_ms(&self) -> Option<u64> {
+        let (seq, pushed_ms) = self.last_push?;
+        self.wait(seq, Duration::ZERO).then_some(pushed_ms)
     }
 
     /// The same, if as much of the ring as one in `reserve` then stays free for others.

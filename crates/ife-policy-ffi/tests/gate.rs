@@ -567,3 +567,68 @@ fn processes_say_when_they_begin_and_end() {
         .collect();
     assert_eq!(events, ["START", "RELOAD", "STOP"]);
 }
+
+#[test]
+fn a_stalled_writer_does_not_hold_every_call_for_the_whole_deadline() {
+    const CALLS: usize = 30;
+    let mut b = bench("stalled", |setup| setup.wait_ms = 100);
+    for n in 0..CALLS {
+        let (call, invite) = call(n);
+        let verdict = b.gate.check(&message(&call, &invite));
+        assert_eq!(
+            (verdict.approved, verdict.gate, verdict.witnessed),
+            (0, IFE_GATE_WITNESS, 1)
+        );
+    }
+    let waits = b.gate.stats().witness_waits as usize;
+    assert!((1..CALLS).contains(&waits), "{waits} of {CALLS} waited");
+    let entries = b.ring.calls();
+    let approvals = entries
+        .iter()
+        .filter(|e| e.text("event") == "APPROVED")
+        .count();
+    assert_eq!(
+        (approvals, entries.len()),
+        (waits, waits + CALLS),
+        "who does not wait is not approved first"
+    );
+    // The writer moves again: what was pushed since is on disk.
+    let Bench {
+        gate,
+        mut ring,
+        dir: _dir,
+        ..
+    } = b;
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(std::sync::atomic::Ordering::Relaxed) {
+                ring.discard();
+                std::thread::yield_now();
+            }
+        });
+        let (call, invite) = call(1000);
+        let verdict = gate.check(&message(&call, &invite));
+        stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert_eq!((verdict.approved, verdict.witnessed), (1, 2));
+    });
+}
+
+#[test]
+fn an_entry_that_nobody_saw_reach_the_disk_approves_nothing_again() {
+    let b = bench("unseen", |_| {});
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    assert_eq!(b.gate.check(&msg).approved, 1);
+    drop(b.gate);
+    // As if the worker had been killed while it waited.
+    let gate = Gate::attached(&Setup {
+        wait_ms: 20,
+        ..b.setup.clone()
+    });
+    let again = gate.check(&msg);
+    assert_eq!(
+        (again.approved, again.gate, again.code),
+        (0, IFE_GATE_WITNESS, 503)
+    );
+}

@@ -33,6 +33,8 @@ pub(super) mod hot {
     pub(crate) const REGISTRY_EXPERTS: usize = 40;
     pub(crate) const REGISTRY_LOADED_UNIX_S: usize = 41;
     pub(crate) const STARTED_UNIX_S: usize = 42;
+    /// See [`Stall`](super::stall::Stall).
+    pub(crate) const WITNESS_STALL: usize = 56;
     /// Blocks of seats handed out.
     pub(crate) const BLOCKS_USED: usize = 48;
     /// Expert slots in use.

@@ -13,6 +13,7 @@ pub(crate) mod legacy;
 mod probe;
 pub(crate) mod quota;
 mod replay;
+pub(crate) mod stall;
 mod step;
 #[cfg(test)]
 mod tests;
@@ -27,6 +28,7 @@ use self::hash::Key;
 use self::layout::{Layout, header, hot};
 use self::quota::{Limit, Quota, Seat};
 use self::replay::Replay;
+use self::stall::Stall;
 pub(crate) use self::step::step;
 #[cfg(test)]
 pub(crate) use self::step::testing;
@@ -99,6 +101,11 @@ impl Shared {
             data: self.part(self.layout.call_data),
             key: self.key,
         }
+    }
+
+    /// Whether the witness writer stalls.
+    pub(crate) fn stall(&self) -> Stall<'_> {
+        Stall(self.word(hot::WITNESS_STALL))
     }
 
     /// Counters of all processes.

@@ -1,0 +1,276 @@
+//! A decision on its way into the witness log: nothing is approved that is not witnessed as configured.
+
+use std::time::{Duration, Instant};
+
+use ife_guard::{Gate, Now, Verdict};
+
+use crate::check::Decision;
+use crate::message::Message;
+use crate::policy::Policy;
+use crate::shared::calls::{Begun, Call, Place};
+use crate::shared::counters::Counter;
+use crate::shared::stall::Turn;
+use crate::state;
+use crate::sys;
+use crate::witness::{Prepared, Witness};
+
+/// Seconds after which a caller may try again when the witness log lags.
+const RETRY_S: u32 = 5;
+/// With `required`, one in this many bytes of the ring is kept from approvals: a call that was let in has events to come, and a
+/// final reply that was relayed cannot be taken back.
+const APPROVAL_RESERVE: u64 = 4;
+/// The same for rejections, which may use part of what approvals may not.
+const REJECTION_RESERVE: u64 = 8;
+/// How often the record of a call is looked at whose decision another process waits for.
+const POLL: Duration = Duration::from_millis(1);
+
+/// Why an approval became the witness gate's refusal; private detail.
+mod why {
+    pub(super) const NOT_ENCODED: &str = "the witness entry cannot be encoded";
+    pub(super) const RECORD_LOST: &str = "the call's record was lost";
+    pub(super) const NO_ROOM: &str = "the witness ring is full or closed";
+    pub(super) const LATE: &str = "the decision was not on disk in time";
+    pub(super) const STALLED: &str = "the witness daemon stalls, no decision reaches the disk";
+}
+
+/// Witnesses an approval, or turns it into a refusal. Publishes the call, then its entry: whoever sees a reply finds the record.
+///
+/// `begun`: the record that this decision began, if the call was not under way already.
+pub(crate) fn approval(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    begun: Option<Begun>,
+    decision: &mut Decision,
+    now: Now,
+    unix_ns: u64,
+) {
+    if begun.is_none()
+        && let Some(call) = same_invite(policy, msg, now)
+    {
+        return repeat(policy, msg, &call, decision, now);
+    }
+    let may_wait = match turn(policy, now) {
+        Turn::Wait => true,
+        Turn::Skip if policy.options.witness_required => {
+            return refuse(policy, msg, begun.is_some(), decision, why::STALLED);
+        }
+        Turn::Skip => false,
+    };
+    match enter(policy, msg, begun, decision, now, unix_ns) {
+        Ok(place) if may_wait => wait_for_disk(policy, msg, begun.is_some(), place, decision),
+        Ok(_) => {}
+        Err(why) => refuse(policy, msg, begun.is_some(), decision, why),
+    }
+}
+
+/// Witnesses a rejection. If there is no room the caller is refused all the same.
+pub(crate) fn rejection(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    decision: &mut Decision,
+    unix_ns: u64,
+) {
+    let Some(worker) = &mut policy.worker else {
+        return;
+    };
+    match worker
+        .witness
+        .prepare_decision(msg, &decision.verdict, unix_ns)
+    {
+        Ok(prepared) if push(policy, prepared, REJECTION_RESERVE) => decision.entered(prepared),
+        Ok(_) | Err(_) => drop_entry(policy),
+    }
+}
+
+/// The record of the same INVITE (Call-ID, caller's tag, CSeq) if it has its entry: it came again, say after a restart of the server.
+fn same_invite(policy: &Policy, msg: &Message<'_>, now: Now) -> Option<Call> {
+    let calls = policy.shared.calls();
+    let (_, call) = calls.find_caller(msg.call_id, msg.from_tag, now.mono_ms / 1000)?;
+    (call.cseq == msg.cseq && call.witnessed > 0 && !call.ended).then_some(call)
+}
+
+/// Answers the same INVITE again by the entry that it has, once that is on disk if it must be.
+fn repeat(policy: &mut Policy, msg: &Message<'_>, call: &Call, decision: &mut Decision, now: Now) {
+    let mut witnessed = call.witnessed;
+    let start = Instant::now();
+    let must_wait = policy.options.witness_required;
+    // Whoever decided first waits for the disk. If it was killed meanwhile, nobody can tell, and the call is refused.
+    while must_wait && witnessed == 1 && start.elapsed() < policy.options.witness_wait {
+        std::thread::sleep(POLL);
+        witnessed = same_invite(policy, msg, now).map_or(0, |call| call.witnessed);
+    }
+    if must_wait && witnessed < 2 && !policy.options.witness_wait.is_zero() {
+        return refuse(policy, msg, false, decision, why::LATE);
+    }
+    decision.witnessed = witnessed;
+    decision.seq = call.seq;
+    decision.leaf_hash = call.leaf_hash;
+}
+
+/// Publishes the call's record and pushes the entry.
+fn enter(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    begun: Option<Begun>,
+    decision: &mut Decision,
+    now: Now,
+    unix_ns: u64,
+) -> Result<Option<Place>, &'static str> {
+    let Some(worker) = &mut policy.worker else {
+        return Err(why::NO_ROOM);
+    };
+    let prepared = worker
+        .witness
+        .prepare_decision(msg, &decision.verdict, unix_ns);
+    let prepared = prepared.map_err(|_| why::NOT_ENCODED)?;
+    let place = note_call(
+        policy,
+        begun,
+        &decision.verdict,
+        msg,
+        prepared,
+        now.mono_ms / 1000,
+    );
+    if begun.is_some() && place.is_none() {
+        return Err(why::RECORD_LOST);
+    }
+    crate::shared::step();
+    if push(policy, prepared, APPROVAL_RESERVE) {
+        decision.entered(prepared);
+        crate::shared::step();
+        if let Some(place) = place {
+            policy.shared.calls().witnessed(place, 1);
+        }
+    } else if policy.options.witness_required {
+        return Err(why::NO_ROOM);
+    } else {
+        drop_entry(policy);
+    }
+    Ok(place)
+}
+
+fn wait_for_disk(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    started: bool,
+    place: Option<Place>,
+    decision: &mut Decision,
+) {
+    let timeout = policy.options.witness_wait;
+    if timeout.is_zero() || decision.witnessed == 0 {
+        return;
+    }
+    policy.count(Counter::WitnessWaits);
+    let Some(worker) = &policy.worker else { return };
+    let room_before = worker.witness.used();
+    if worker.witness.wait(decision.seq, timeout) {
+        policy.shared.stall().progressed();
+        decision.witnessed = 2;
+        if let Some(place) = place {
+            policy.shared.calls().witnessed(place, 2);
+        }
+        return;
+    }
+    // Nothing was pushed meanwhile: less in the ring means that the writer is slow, not that it stalls.
+    if worker.witness.used() >= room_before {
+        policy.shared.stall().timed_out(sys::now().0.mono_ms);
+    }
+    if policy.options.witness_required {
+        // The approval may reach the log yet; the second entry says what really became of the call.
+        refuse(policy, msg, started, decision, why::LATE);
+    }
+}
+
+/// May this decision wait for the disk, or is it known to be in vain?
+fn turn(policy: &Policy, now: Now) -> Turn {
+    if policy.options.witness_wait.is_zero() {
+        return Turn::Wait;
+    }
+    let durable_push_ms = || {
+        policy
+            .worker
+            .as_ref()
+            .and_then(|worker| worker.witness.durable_push_ms())
+    };
+    policy.shared.stall().turn(now.mono_ms, durable_push_ms)
+}
+
+/// Turns an approval into the witness gate's refusal and undoes the call if this decision started it.
+fn refuse(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    started: bool,
+    decision: &mut Decision,
+    why: &str,
+) {
+    if started {
+        state::abort_call(&policy.shared, &decision.verdict.call_key, 0);
+    }
+    decision
+        .verdict
+        .reject(Gate::Witness, 503, "Service Unavailable", why);
+    decision.verdict.retry_after_s = RETRY_S;
+    decision.witnessed = 0;
+    rejection(policy, msg, decision, sys::now().1);
+}
+
+fn push(policy: &mut Policy, prepared: Prepared, reserve: u64) -> bool {
+    let is_required = policy.options.witness_required;
+    let push = |witness: &mut Witness| {
+        if is_required {
+            witness.push_above(prepared, reserve)
+        } else {
+            witness.push(prepared)
+        }
+    };
+    let is_queued = policy
+        .worker
+        .as_mut()
+        .is_some_and(|worker| push(&mut worker.witness).is_ok());
+    if is_queued {
+        policy.count(Counter::WitnessQueued);
+    }
+    is_queued
+}
+
+/// A decision that is not in the log. With `required` no call has passed without one, so there is no hole to prove.
+fn drop_entry(policy: &mut Policy) {
+    policy.count(Counter::WitnessDropped);
+    if !policy.options.witness_required
+        && let Some(worker) = &mut policy.worker
+    {
+        worker.witness.skip();
+    }
+}
+
+fn note_call(
+    policy: &Policy,
+    begun: Option<Begun>,
+    verdict: &Verdict,
+    msg: &Message<'_>,
+    prepared: Prepared,
+    now_s: u64,
+) -> Option<Place> {
+    let call = Call {
+        connected: false,
+        ended: false,
+        witnessed: 0,
+        direction: verdict.direction,
+        cseq: msg.cseq,
+        seq: prepared.seq,
+        leaf_hash: prepared.leaf_hash,
+        trace_id: verdict.trace_id,
+        hazard: verdict.hazard,
+        expert: verdict.expert,
+        kid: verdict.kid,
+    };
+    let calls = policy.shared.calls();
+    match begun {
+        Some(begun) => calls.publish(begun, &call, verdict.max_call_s),
+        None => {
+            let place = calls.under_way(&verdict.call_key, now_s)?;
+            calls.redecide(place, &call);
+            Some(place)
+        }
+    }
+}
