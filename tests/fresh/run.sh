@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/../../scripts/env.sh"
 
 SUITE=bookworm
-FRESH=$IFE_TARGET/fresh
+FRESH=${IFE_FRESH_DIR:-$IFE_TARGET/fresh}
 NEW_ROOT=$FRESH/root
 RUSTUP=${RUSTUP_HOME:-$HOME/.rustup}
 CARGO=${CARGO_HOME:-$HOME/.cargo}
