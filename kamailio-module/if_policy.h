@@ -257,7 +257,7 @@ void ife_policy_close(ife_policy *policy);
  * Blocks    at most witness_wait_ms, and only for an INVITE that it approves; one disk write more for a legacy signature.
  *
  * The same INVITE again (same Call-ID, From-tag, peer and CSeq, within 32 s, at most three times) gets the same answer and no second
- * entry. With IFE_WITNESS_REQUIRED an INVITE is approved only if its entry is in the ring, a quarter of which stays reserved for
+ * entry. With IFE_WITNESS_REQUIRED an INVITE is approved only if its entry is in the ring, an eighth of which stays reserved for
  * events of calls that were let in, and, with witness_wait_ms, on disk in time; otherwise it is refused by IFE_GATE_WITNESS with 503.
  * While the witness daemon stalls, one call a second waits for it and the others are refused (or pass, with IFE_WITNESS_BEST_EFFORT) at once.
  * A full table of the shared state refuses with 503 too, and is counted (ife_stats).

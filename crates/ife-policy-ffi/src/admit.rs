@@ -18,9 +18,9 @@ use crate::witness::{Prepared, Witness};
 const RETRY_S: u32 = 5;
 /// With `required`, one in this many bytes of the ring is kept from approvals: a call that was let in has events to come, and a
 /// final reply that was relayed cannot be taken back.
-const APPROVAL_RESERVE: u64 = 4;
-/// The same for rejections, which may use part of what approvals may not.
-const REJECTION_RESERVE: u64 = 8;
+const APPROVAL_RESERVE: u64 = 8;
+/// More is kept from rejections: anybody can cause them, and they must not crowd out calls.
+const REJECTION_RESERVE: u64 = 4;
 /// How often the record of a call is looked at whose decision another process waits for.
 const POLL: Duration = Duration::from_millis(1);
 

@@ -17,6 +17,9 @@ use crate::sys;
 /// Bodies up to this size are kept to be compared with the next; larger ones are hashed every time.
 const REMEMBERED_LEN_MAX: usize = 64 * 1024;
 
+/// Longest text, in bytes, that an entry about a refused request keeps of what its sender wrote.
+const REFUSED_TEXT_LEN_MAX: usize = 128;
+
 /// The ring and what is needed to fill it. Its buffers grow to the largest entry and stay.
 pub(crate) struct Witness {
     producer: Producer,
@@ -64,13 +67,20 @@ impl Witness {
         let peer = peer_text(msg);
         let mut buffer = std::mem::take(&mut self.buffer);
         let message_sha256 = self.message_hash.of(msg.raw);
-        let sdp = sdp::find(msg.content_type, msg.body);
+        let sdp = if verdict.approved {
+            sdp::find(msg.content_type, msg.body)
+        } else {
+            None
+        };
         let sdp_sha256 = sdp.and_then(|sdp| self.sdp_hash.of(sdp));
         let mut entry = self.of_message(msg, event, unix_ns, &peer);
         entry.message_sha256 = message_sha256;
-        // The offer that was let in. Of a refused one the hash: nobody shall fill the log with calls that are not taken.
-        entry.sdp = if verdict.approved { sdp } else { None };
-        entry.sdp_sha256 = sdp_sha256;
+        if verdict.approved {
+            entry.sdp = sdp;
+            entry.sdp_sha256 = sdp_sha256;
+        } else {
+            cut_texts(&mut entry);
+        }
         entry.trace_id = some(&verdict.trace_id);
         entry.hazard = some(&verdict.hazard);
         entry.kid = some(&verdict.kid);
@@ -245,6 +255,18 @@ fn finish(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> Result<Prepared, entry::En
         seq: entry.seq,
         leaf_hash: entry::leaf_hash(buffer),
     })
+}
+
+/// Anybody can be refused: what a stranger wrote takes little room in the log. The hash of the whole message stays.
+fn cut_texts(entry: &mut Entry<'_>) {
+    for text in [
+        &mut entry.call_id,
+        &mut entry.from,
+        &mut entry.to,
+        &mut entry.ruri,
+    ] {
+        *text = text.map(|text| text.get(..REFUSED_TEXT_LEN_MAX).unwrap_or(text));
+    }
 }
 
 /// Events whose message offers or answers a session.

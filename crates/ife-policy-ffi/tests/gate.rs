@@ -116,7 +116,7 @@ fn a_rejection_is_witnessed_with_its_gate_and_without_the_text_of_its_offer() {
         ("REJECTED", "hazard")
     );
     assert_eq!(entry.json["code"], 403);
-    assert!(entry.json.get("sdp").is_none() && entry.json.get("sdp_sha256").is_some());
+    assert!(entry.json.get("sdp").is_none() && entry.json.get("sdp_sha256").is_none());
 }
 
 #[test]
@@ -278,36 +278,61 @@ fn required_refuses_calls_when_the_ring_is_full_and_undoes_them() {
 }
 
 #[test]
-fn required_keeps_room_for_the_events_of_calls_that_were_let_in() {
+fn refusals_leave_room_for_calls_and_calls_for_their_events() {
     let mut b = bench("reserve", |_| {});
     let (stuffing, stuffing_invite) = call(100);
     let stuffing = message(&stuffing, &stuffing_invite);
     let whole = fill_ring(&b.gate, &stuffing);
+    let stuff = |percent: usize| {
+        for _ in 0..whole * percent / 100 {
+            assert_eq!(b.gate.log(&stuffing, "INVITE"), IFE_OK);
+        }
+    };
     b.ring.discard();
-    for _ in 0..whole * 80 / 100 {
-        assert_eq!(b.gate.log(&stuffing, "INVITE"), IFE_OK);
-    }
-    let (call, invite) = call(1);
-    let msg = message(&call, &invite);
-    let verdict = b.gate.check(&msg);
-    assert_eq!(
-        (verdict.gate, verdict.code, verdict.witnessed),
-        (IFE_GATE_WITNESS, 503, 1),
-        "its refusal is witnessed"
-    );
-    for _ in 0..whole * 10 / 100 {
-        assert_eq!(b.gate.log(&stuffing, "INVITE"), IFE_OK);
-    }
-    let verdict = b.gate.check(&ife_message {
+    stuff(80);
+    let (first, first_invite) = call(1);
+    let first = message(&first, &first_invite);
+    let refused = b.gate.check(&ife_message {
         hazard: header("ethics"),
-        ..msg
+        ..first
     });
     assert_eq!(
-        (verdict.gate, verdict.witnessed),
+        (refused.gate, refused.witnessed),
         (IFE_GATE_HAZARD, 0),
-        "refusals leave the last of it to events"
+        "refusals use three quarters"
     );
-    assert_eq!(b.gate.log(&stuffing, "BYE"), IFE_OK);
+    assert_eq!(b.gate.check(&first).approved, 1, "calls use seven eighths");
+    stuff(10);
+    let (second, second_invite) = call(2);
+    let verdict = b.gate.check(&message(&second, &second_invite));
+    assert_eq!(
+        (verdict.approved, verdict.gate, verdict.code),
+        (0, IFE_GATE_WITNESS, 503)
+    );
+    assert_eq!(b.gate.log(&first, "BYE"), IFE_OK, "events use all of it");
+}
+
+#[test]
+fn a_refused_stranger_writes_little_into_the_log() {
+    let mut b = bench("stranger", |_| {});
+    let long = "x".repeat(5000);
+    let (call, invite) = call(1);
+    let mut msg = message(&call, &invite);
+    (msg.call_id, msg.from_uri, msg.to_uri, msg.ruri) =
+        (text(&long), text(&long), text(&long), text(&long));
+    msg.trace_id = header(&long);
+    assert_eq!(b.gate.check(&msg).approved, 0);
+    let entries = b.ring.calls();
+    assert!(
+        entries[0].bytes.len() < 1500,
+        "{} bytes",
+        entries[0].bytes.len()
+    );
+    assert_eq!(entries[0].text("call_id"), &long[..128]);
+    assert_eq!(
+        entries[0].text("message_sha256"),
+        hex(&Sha256::digest(&invite))
+    );
 }
 
 #[test]
