@@ -281,8 +281,8 @@ ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, 
  *   REINVITE           the same for an answered call: a session that is refreshed is alive
  *   CANCEL             the lease of a call that is not answered ends in 32 s
  *   FAILED             frees the expert's slot, unless the call is answered
- *   BYE                frees it, if both tags are those of the dialog
- *   TERMINATED         frees it
+ *   BYE                with both tags of the dialog: the lease ends in 32 s
+ *   TERMINATED         frees the slot, unless it is a reply that refuses the BYE (not 2xx, 408 or 481): then the call goes on
  *
  * Process   an attached one.
  * msg       only read, during the call. code and reason come from it when it is a reply (status_code not 0). peer_ip and raw are empty for a

@@ -66,10 +66,11 @@ static void a_call_from_invite_to_bye(ife_policy *policy)
 
 	CHECK(ife_policy_stats(policy, &stats) == IFE_OK && stats.active_calls == 1);
 	msg.method = str_of("BYE");
-	log_event(policy, &msg, "BYE");
-	CHECK(ife_policy_stats(policy, &stats) == IFE_OK && stats.active_calls == 1);
 	msg.from_tag = str_of("callee");
 	log_event(policy, &msg, "BYE");
+	CHECK(ife_policy_stats(policy, &stats) == IFE_OK && stats.active_calls == 1);
+	msg.status_code = 200;
+	log_event(policy, &msg, "TERMINATED");
 	CHECK(ife_policy_stats(policy, &stats) == IFE_OK && stats.active_calls == 0);
 }
 

@@ -13,8 +13,8 @@ use crate::shared::counters::Counter;
 use crate::sys;
 use crate::witness::Prepared;
 
-/// How long a cancelled call keeps its seat if its failure is never seen, seconds: 64 x T1 of RFC 3261 17.1.1.2.
-const CANCEL_LEASE_S: u64 = 32;
+/// How long a call keeps its seat after CANCEL or BYE if the answer to it is never seen, seconds: 64 x T1 of RFC 3261 17.1.1.2.
+const ENDING_LEASE_S: u64 = 32;
 
 /// Logs `event` about `msg` and updates the call that it belongs to, whether or not the log has room.
 pub(crate) fn log(
@@ -97,26 +97,39 @@ fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: 
             policy,
             calls.prolong(place, now_s + u64::from(SETUP_LEASE_S)),
         );
-    } else if event == Event::Cancel && !call.connected && !call.ended {
-        change_lease(policy, calls.shorten(place, now_s + CANCEL_LEASE_S));
-    } else if ends(policy, msg, event, call, now_s) {
+    } else if is_ending(policy, msg, event, call, now_s) {
+        change_lease(policy, calls.shorten(place, now_s + ENDING_LEASE_S));
+    } else if ends(msg, event, call) {
         policy.shared.release(calls.end(place, now_s));
+    } else if event == Event::Terminated && call.connected && !call.ended {
+        // The hang-up was refused: the call goes on.
+        change_lease(policy, calls.connect(place, now_s));
     }
 }
 
-/// Does this event end this call? A failed re-INVITE does not, nor does a BYE from outside the dialog.
-fn ends(policy: &Policy, msg: &Message<'_>, event: Event, call: &Call, now_s: u64) -> bool {
+/// Somebody wants the call to end: the caller's CANCEL, or a BYE with both tags of the dialog. Whether it does, the answer tells.
+fn is_ending(policy: &Policy, msg: &Message<'_>, event: Event, call: &Call, now_s: u64) -> bool {
     let tags = Tags {
         from: msg.from_tag,
         to: msg.to_tag,
     };
-    if event == Event::Failed {
-        !call.connected
+    if call.ended {
+        false
     } else if event == Event::Bye {
         let calls = policy.shared.calls();
         calls.find_dialog(msg.call_id, tags, now_s).is_some()
     } else {
-        event.ends_call()
+        event == Event::Cancel && !call.connected
+    }
+}
+
+/// Does this event end this call? A failed re-INVITE does not. A BYE's answer does if it confirms the end or if there is none
+/// (RFC 3261 15.1.1).
+fn ends(msg: &Message<'_>, event: Event, call: &Call) -> bool {
+    if event == Event::Failed {
+        !call.connected
+    } else {
+        event == Event::Terminated && matches!(msg.status_code, 0 | 200..=299 | 408 | 481)
     }
 }
 

@@ -91,7 +91,9 @@ fn run(name: &str) {
         }
         let fixture = dir.0.join("fixture");
         support::write_c_fixture(&fixture);
+        // Cargo's own setting names a directory first in which the library of an earlier build may lie.
         let output = Command::new(&program)
+            .env("LD_LIBRARY_PATH", library_dir())
             .arg(&fixture)
             .output()
             .expect("it can be run");

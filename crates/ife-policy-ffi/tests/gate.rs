@@ -215,15 +215,22 @@ fn a_slot_is_freed_by_the_end_of_its_call_and_by_nothing_else() {
         to_tag: text(&first.from_tag),
         ..msg
     };
-    b.gate.log(&bye("stranger"), "BYE");
+    let answer = |code| ife_message {
+        status_code: code,
+        ..bye("callee")
+    };
+    b.gate.log(&bye("callee"), "BYE");
     assert_eq!(
         held(),
         Some(1),
-        "a BYE from outside the dialog ends nothing"
+        "a BYE alone ends nothing: it may be refused"
     );
+    b.gate.log(&answer(500), "TERMINATED");
+    assert_eq!(held(), Some(1), "the hang-up was refused");
     b.gate.log(&bye("callee"), "BYE");
+    b.gate.log(&answer(200), "TERMINATED");
     assert_eq!(held(), Some(0));
-    b.gate.log(&bye("callee"), "BYE");
+    b.gate.log(&answer(200), "TERMINATED");
 
     let (second, second_invite) = start(2);
     b.gate.log(
