@@ -508,6 +508,3 @@ fn limits(config: &Config) -> Limits {
         },
     }
 }
-
-#[cfg(test)]
-mod tests;

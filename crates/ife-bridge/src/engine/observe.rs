@@ -265,8 +265,8 @@ impl Engine {
         if let Some(slot) = self.calls.get_mut(&call) {
             slot.record.room = room.to_owned();
         }
-        self.arrived(&call, room);
         self.name_participant(&call);
+        self.arrived(&call, room);
         self.feed(&call, Input::Joined(leg));
         self.tell_room(room);
     }

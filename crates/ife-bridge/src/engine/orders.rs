@@ -27,6 +27,16 @@ impl Engine {
     /// Gives a call an observation and does what follows from it.
     pub(super) fn feed(&mut self, id: &CallId, input: Input) {
         if let Some(slot) = self.calls.get_mut(id) {
+            match input {
+                // What a call that is taken over becomes is said by the first comparison, not by whichever event comes before it.
+                Input::Leg(..) | Input::Joined(_) | Input::Left(_) | Input::LinkDown
+                    if slot.unseen =>
+                {
+                    return;
+                }
+                Input::Snapshot { .. } => slot.unseen = false,
+                _ => {}
+            }
             slot.call.handle(input);
         }
         self.drain(id);
@@ -66,7 +76,12 @@ impl Engine {
             Output::TryNextExpert { failed, next, why } => {
                 self.next_expert(id, &failed, &next, &why)
             }
-            Output::Witness { event, detail } => self.witness(id, event, &detail),
+            Output::Witness { event, detail } => {
+                self.witness(id, event, &detail);
+                if event == WitnessEvent::Connected {
+                    self.open_room_of(id);
+                }
+            }
             Output::StateChanged(reported) => self.state_changed(id, &reported),
         }
     }

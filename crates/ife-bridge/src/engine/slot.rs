@@ -63,6 +63,8 @@ pub(super) struct Slot {
     /// When it was asked for, of a call that was not taken over.
     pub(super) asked_at: Option<Instant>,
     pub(super) rang: bool,
+    /// Taken over, and not yet compared with what Asterisk holds.
+    pub(super) unseen: bool,
 }
 
 impl Slot {
@@ -86,6 +88,7 @@ impl Slot {
             moving: None,
             asked_at: None,
             rang: false,
+            unseen: false,
         }
     }
 

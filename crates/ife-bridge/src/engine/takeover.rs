@@ -41,6 +41,7 @@ impl Engine {
         let expert = call.expert().map(ToString::to_string).unwrap_or_default();
         let mut slot = Slot::new(record, call, self.expert_name(&expert));
         slot.step("taken over".to_owned());
+        slot.unseen = true;
         if let Some(channel) = &slot.record.channel
             && let Ok(channel) = Uniqueid::parse(channel)
         {
@@ -122,7 +123,7 @@ impl Engine {
         record.attempt = attempt;
         let call = Call::adopt(self.plan_of(&record), attempt);
         if let Some(slot) = self.calls.get_mut(id) {
-            (slot.record, slot.call) = (record, call);
+            (slot.record, slot.call, slot.unseen) = (record, call, true);
         }
         self.drain(id);
     }

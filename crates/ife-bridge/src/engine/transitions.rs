@@ -67,9 +67,15 @@ impl Engine {
             return;
         }
         slot.answered_ms = Some(clock::unix_ms());
-        let (room, trace_id) = (slot.record.room.clone(), slot.record.trace_id.clone());
         self.count_response(200);
-        self.open_room(&room, Some(&trace_id));
+    }
+
+    /// The expert has answered: the guardians are called.
+    pub(super) fn open_room_of(&mut self, id: &CallId) {
+        if let Some(slot) = self.calls.get(id) {
+            let (room, trace_id) = (slot.record.room.clone(), slot.record.trace_id.clone());
+            self.open_room(&room, Some(&trace_id));
+        }
     }
 
     fn over(&mut self, id: &CallId, state: &State) {

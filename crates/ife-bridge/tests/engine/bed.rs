@@ -1,0 +1,264 @@
+//! A bridge between a made-up Asterisk and a real store and ring, without Kamailio, experts or a council.
+
+use std::{fs, path::PathBuf, sync::Arc, time::Duration};
+
+use ife_bridge::{
+    config::Config,
+    engine::{Engine, Signal},
+    handle::{Command, EngineHandle, InitiateCall, RoomCommand, Terminated},
+    metrics::Metrics,
+    refusal::Refusal,
+    view::{CallDetail, CallState, CallView, Event, RoomView},
+};
+use ife_message::{IfMessage, PrivateKey};
+use ife_witness::ring::Consumer;
+use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
+
+use crate::asterisk::Asterisk;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+pub(crate) struct Bed {
+    pub(crate) asterisk: Asterisk,
+    pub(crate) handle: EngineHandle,
+    pub(crate) metrics: Arc<Metrics>,
+    dir: tempfile::TempDir,
+    state: tempfile::TempDir,
+    settings: String,
+    tell: mpsc::Sender<Signal>,
+    engine: JoinHandle<()>,
+}
+
+impl Bed {
+    /// With lines that are added to the configuration's `calls` and at its end.
+    pub(crate) async fn new(calls: &str, more: &str) -> Bed {
+        let asterisk = Asterisk::start().await;
+        let dir = tempfile::tempdir().expect("a directory");
+        // Rings must be on tmpfs.
+        let state = tempfile::tempdir_in("/dev/shm").expect("tmpfs");
+        let key = PrivateKey::from_seed("bridge-2026a", &[7; 32]).expect("a name");
+        fs::write(dir.path().join("key"), key.to_file().as_bytes()).expect("there is room");
+        fs::write(dir.path().join("secret"), "secret\n").expect("there is room");
+        fs::write(dir.path().join("registry.yaml"), registry(&key)).expect("there is room");
+        let settings = format!(
+            "node: node1\nstate_dir: {}\nstore_dir: store\nregistry: registry.yaml\nwitness: best_effort\n\
+             ami: {{address: \"{}\", username: bridge, secret_file: secret}}\n\
+             council: {{aor: \"sip:council@council.example\", signing_key: key, backend: confbridge, \
+             guardians: [{{name: guardian-1, peer: guardian-peer, alias: guardian}}, {{name: guardian-2}}]}}\n\
+             calls: {{expert_max: 9, {calls}}}\nlisten: {{unix: bridge.sock}}\n{more}\n",
+            state.path().display(),
+            asterisk.address
+        );
+        let (engine, handle, metrics, tell) = start(&dir, &settings);
+        let bed = Bed {
+            asterisk,
+            handle,
+            metrics,
+            dir,
+            state,
+            settings,
+            tell,
+            engine,
+        };
+        bed.in_sight().await;
+        bed
+    }
+
+    /// Kills the bridge and starts another one on the same files.
+    pub(crate) async fn restart(&mut self, keep_store: bool) {
+        self.engine.abort();
+        // It was told to end, and this is how that is seen.
+        let _ = (&mut self.engine).await;
+        if !keep_store {
+            fs::remove_dir_all(self.dir.path().join("store")).expect("it is there");
+        }
+        (self.engine, self.handle, self.metrics, self.tell) = start(&self.dir, &self.settings);
+    }
+
+    pub(crate) async fn in_sight(&self) {
+        let mut waited = 0;
+        while !self
+            .handle
+            .ask(Command::Health)
+            .await
+            .expect("it answers")
+            .ami
+        {
+            waited += 1;
+            assert!(waited < 2_000, "Asterisk is never in sight");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    pub(crate) fn registry(&self) -> PathBuf {
+        self.dir.path().join("registry.yaml")
+    }
+
+    pub(crate) async fn reload(&self) {
+        self.tell.send(Signal::Reload).await.expect("it lives");
+    }
+
+    pub(crate) async fn escalate(
+        &self,
+        message: IfMessage,
+        wait: bool,
+    ) -> Result<CallView, Refusal> {
+        let message = Box::new(message);
+        let asked = self.handle.ask(|reply| Command::Escalate {
+            message,
+            wait,
+            reply,
+        });
+        timeout(PATIENCE, asked).await.expect("it answers")
+    }
+
+    pub(crate) async fn initiate(&self, expert: &str, hazard: &str) -> Result<CallView, Refusal> {
+        let request = InitiateCall {
+            expert_id: expert.to_owned(),
+            hazard_type: hazard.to_owned(),
+            evidence_files: Vec::new(),
+            conversation_id: None,
+            trace_id: None,
+        };
+        let asked = self.handle.ask(|reply| Command::Initiate(request, reply));
+        timeout(PATIENCE, asked).await.expect("it answers")
+    }
+
+    pub(crate) async fn terminate(&self, call_id: &str) -> Terminated {
+        let call_id = call_id.to_owned();
+        let asked = self.handle.ask(|reply| Command::Terminate(call_id, reply));
+        timeout(PATIENCE, asked)
+            .await
+            .expect("it answers")
+            .expect("it is always answered")
+    }
+
+    pub(crate) async fn show(&self, call_id: &str) -> Result<CallDetail, Refusal> {
+        let call_id = call_id.to_owned();
+        self.handle.ask(|reply| Command::Call(call_id, reply)).await
+    }
+
+    pub(crate) async fn room(&self, command: RoomCommand) -> Result<Vec<RoomView>, Refusal> {
+        self.handle.ask(|reply| Command::Room(command, reply)).await
+    }
+
+    /// Waits until the call is in that state.
+    pub(crate) async fn until(&self, call_id: &str, state: CallState) -> CallView {
+        let mut events = self.handle.subscribe();
+        let wait = async {
+            loop {
+                if let Ok(detail) = self.show(call_id).await
+                    && detail.call.sip_call_state == state
+                {
+                    return detail.call;
+                }
+                // A look now and then: an event may have come between the look and the subscription.
+                let _ = timeout(Duration::from_millis(200), events.recv()).await;
+            }
+        };
+        let waited = timeout(PATIENCE, wait).await;
+        match waited {
+            Ok(view) => view,
+            Err(_) => panic!(
+                "{call_id} never became {state:?}: {:#?}",
+                self.show(call_id).await
+            ),
+        }
+    }
+
+    /// Waits for a room with so many participants.
+    pub(crate) async fn room_of(&self, room: &str, count: u32) -> RoomView {
+        let mut events = self.handle.subscribe();
+        let wait = async {
+            loop {
+                if let Ok(mut rooms) = self.room(RoomCommand::Show(room.to_owned())).await
+                    && let Some(view) = rooms.pop()
+                    && view.participant_count == count
+                {
+                    return view;
+                }
+                let _: Result<Result<Event, _>, _> =
+                    timeout(Duration::from_millis(200), events.recv()).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("the room fills")
+    }
+
+    /// Everything that was witnessed, as JSON.
+    pub(crate) fn witnessed(&self) -> Vec<serde_json::Value> {
+        let rings = self.state.path().join("rings");
+        let mut consumer = Consumer::open(&rings, "bridge-node1").expect("the ring is there");
+        let (mut entries, mut bytes) = (Vec::new(), Vec::new());
+        while consumer.read(&mut bytes).expect("no damage").is_some() {
+            entries.push(serde_json::from_slice(&bytes).expect("JSON"));
+            bytes.clear();
+        }
+        entries
+    }
+
+    /// Names of the events of one trace.
+    pub(crate) fn story(&self, trace_id: &str) -> Vec<String> {
+        let all = self.witnessed();
+        let of_trace = all.iter().filter(|entry| entry["trace_id"] == trace_id);
+        of_trace
+            .map(|entry| entry["event"].as_str().expect("a name").to_owned())
+            .collect()
+    }
+}
+
+fn start(
+    dir: &tempfile::TempDir,
+    settings: &str,
+) -> (
+    JoinHandle<()>,
+    EngineHandle,
+    Arc<Metrics>,
+    mpsc::Sender<Signal>,
+) {
+    let path = dir.path().join("bridge.yaml");
+    fs::write(&path, settings).expect("there is room");
+    let config = Config::load(&path).expect("a good configuration");
+    let metrics = Arc::new(Metrics::default());
+    let (tell, signals) = mpsc::channel(8);
+    let (engine, handle) = Engine::new(&config, metrics.clone(), signals).expect("it starts");
+    (tokio::spawn(engine.run(|| {})), handle, metrics, tell)
+}
+
+/// Experts for safety, in order: busy, a, b. For ethics: declines. For security: rings. For legal, nobody.
+fn registry(council: &PrivateKey) -> String {
+    let mut seed = 20;
+    let mut expert = |user: &str, hazards: &str| {
+        seed += 1;
+        let key = PrivateKey::from_seed("k", &[seed; 32])
+            .expect("a name")
+            .public_key();
+        format!(
+            "  - {{id: {user}@external.advisor, name: Expert {user}, aors: [\"sip:{user}@external.advisor\"], hazards: [{hazards}], sources: [127.0.0.0/8],\n     \
+             transports: [udp], quota: {{per_minute: 100, concurrent: 5}}, signers: [{{kid: k{seed}, public_key: \"{key}\", covers: [base]}}]}}\n"
+        )
+    };
+    let experts = [
+        expert("busy", "safety"),
+        expert("a", "safety, privacy"),
+        expert("b", "safety"),
+        expert("declines", "ethics"),
+        expert("rings", "security"),
+    ];
+    format!(
+        "version: 1\nfreshness_s: 60\nflood: {{rate_per_s: 10, burst: 10}}\n\
+         hazards: [{{name: safety}}, {{name: ethics}}, {{name: security}}, {{name: privacy}}, {{name: legal}}]\n\
+         councils:\n  - domain: council.example\n    aors: [\"sip:council@council.example\"]\n    sources: [127.0.0.0/8]\n    transports: [udp]\n    \
+         signers: [{{kid: bridge-2026a, public_key: \"{}\", covers: [base]}}]\nexperts:\n{}",
+        council.public_key(),
+        experts.concat()
+    )
+}
+
+pub(crate) fn message(id: &str, hazard: &str) -> IfMessage {
+    let value = serde_json::json!({
+        "id": id, "timestamp": "2026-09-21T14:13:20Z", "level": 1, "source": "if://agent/guard",
+        "destination": "if://service/bridge", "performative": "escalate", "traceId": format!("trace-of-{id}"),
+        "payload": {"hazards": [hazard]}
+    });
+    serde_json::from_value(value).expect("it is a message")
+}

@@ -1,0 +1,7 @@
+//! The engine with a made-up Asterisk: from a command to AMI and back, with a real store and a real ring.
+
+mod asterisk;
+mod bed;
+mod calls;
+mod restarts;
+mod rooms;

@@ -1,0 +1,189 @@
+use ife_bridge::{refusal::ErrorName, view::CallState};
+
+use crate::{
+    asterisk::Channel,
+    bed::{Bed, message},
+};
+
+fn calls_in(trace_id: &str) -> Channel {
+    let about = format!("{trace_id} safety sip:a@external.advisor");
+    Channel {
+        name: "PJSIP/kamailio-9".to_owned(),
+        state: 4,
+        linkedid: "gateway-1.9".to_owned(),
+        context: "ife-from-kamailio".to_owned(),
+        room: None,
+        variables: [
+            ("IFE_IN".to_owned(), about),
+            ("IFE_ROOM".to_owned(), "council".to_owned()),
+        ]
+        .into(),
+    }
+}
+
+#[tokio::test]
+async fn calls_live_on_without_the_bridge_and_the_next_one_takes_them_over() {
+    let mut bed = Bed::new("", "").await;
+    let first = bed
+        .escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call");
+    bed.restart(true).await;
+    let view = bed.until(&first.call_id, CallState::Connected).await;
+    assert_eq!(view.mcu_participant_id, first.mcu_participant_id);
+    assert_eq!(
+        bed.escalate(message("m-1", "privacy"), true).await,
+        Ok(first.clone()),
+        "the first answer"
+    );
+    assert_eq!(bed.terminate(&first.call_id).await.status, "terminated");
+    assert_eq!(bed.asterisk.experts_called(), 1);
+}
+
+#[tokio::test]
+async fn a_call_is_taken_over_while_it_rings() {
+    let mut bed = Bed::new("", "").await;
+    let call = bed
+        .escalate(message("m-1", "security"), false)
+        .await
+        .expect("a call")
+        .call_id;
+    bed.until(&call, CallState::Ringing).await;
+    bed.restart(true).await;
+    bed.until(&call, CallState::Ringing).await;
+    let channel = format!("ife.node1.{}.e0", call.replace("sip-call-", ""));
+    bed.asterisk.state(&channel, 6);
+    bed.asterisk.join(&channel);
+    bed.until(&call, CallState::Connected).await;
+}
+
+#[tokio::test]
+async fn without_its_store_the_bridge_learns_a_call_from_its_channel() {
+    let mut bed = Bed::new("", "").await;
+    let before = bed
+        .escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call");
+    bed.restart(false).await;
+    let after = bed.until(&before.call_id, CallState::Connected).await;
+    assert_eq!(
+        (after.trace_id, after.expert_id),
+        (before.trace_id, before.expert_id)
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_ended_meanwhile_is_over_after_the_restart() {
+    let mut bed = Bed::new("", "").await;
+    let view = bed
+        .escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call");
+    let channels: Vec<String> = bed.asterisk.world().channels.keys().cloned().collect();
+    bed.asterisk.vanish();
+    channels
+        .iter()
+        .for_each(|channel| bed.asterisk.leaves(channel));
+    bed.restart(true).await;
+    bed.asterisk.come_back(false).await;
+    bed.in_sight().await;
+    let mut state = CallState::Unknown;
+    while !matches!(state, CallState::Ended | CallState::Failed) {
+        state = bed
+            .show(&view.call_id)
+            .await
+            .expect("it is known")
+            .call
+            .sip_call_state;
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn with_asterisk_out_of_sight_nothing_is_claimed_and_nothing_is_begun() {
+    let bed = Bed::new("", "").await;
+    let view = bed
+        .escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call");
+    bed.asterisk.vanish();
+    bed.until(&view.call_id, CallState::Unknown).await;
+    let refusal = bed
+        .escalate(message("m-2", "privacy"), true)
+        .await
+        .expect_err("nobody can be called");
+    assert_eq!(refusal.name, ErrorName::Unavailable);
+    bed.asterisk.come_back(false).await;
+    bed.until(&view.call_id, CallState::Connected).await;
+}
+
+#[tokio::test]
+async fn a_crash_of_asterisk_fails_its_calls() {
+    let bed = Bed::new("", "").await;
+    let view = bed
+        .escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call");
+    bed.asterisk.vanish();
+    bed.until(&view.call_id, CallState::Unknown).await;
+    bed.asterisk.come_back(true).await;
+    let mut state = CallState::Unknown;
+    while !matches!(state, CallState::Ended | CallState::Failed) {
+        state = bed
+            .show(&view.call_id)
+            .await
+            .expect("it is known")
+            .call
+            .sip_call_state;
+        tokio::task::yield_now().await;
+    }
+    bed.escalate(message("m-2", "privacy"), true)
+        .await
+        .expect("it goes on");
+}
+
+#[tokio::test]
+async fn an_expert_who_calls_in_is_followed() {
+    let bed = Bed::new("", "").await;
+    let channel = calls_in("trace-in-1");
+    bed.asterisk.appear("gateway-1.9", channel.clone());
+    bed.asterisk.tell(
+        "UserEvent",
+        "gateway-1.9",
+        &channel,
+        &format!(
+            "UserEvent: IfeExpertIn\r\nCall: {}\r\n",
+            channel.variables["IFE_IN"]
+        ),
+    );
+    bed.asterisk.state("gateway-1.9", 6);
+    bed.asterisk.join("gateway-1.9");
+    let trace_id = ife_message::TraceId::parse(b"trace-in-1").expect("a trace id");
+    let call_id = ife_message::call_id(&trace_id);
+    let view = bed.until(&call_id, CallState::Connected).await;
+    assert_eq!(
+        (view.origin.as_str(), view.expert_id.as_str()),
+        ("expert", "a@external.advisor")
+    );
+    assert_eq!(
+        view.mcu_participant_id.as_deref(),
+        Some("confbridge:council:gateway-1.9")
+    );
+    bed.asterisk.leaves("gateway-1.9");
+    let view = bed.until(&call_id, CallState::Ended).await;
+    assert_eq!(view.reason.as_deref(), Some("expert_left"));
+}
+
+#[tokio::test]
+async fn an_expert_who_called_in_while_nobody_listened_is_found() {
+    let mut bed = Bed::new("", "").await;
+    bed.asterisk.vanish();
+    bed.restart(true).await;
+    bed.asterisk.appear("gateway-1.9", calls_in("trace-in-2"));
+    bed.asterisk.state("gateway-1.9", 6);
+    bed.asterisk.join("gateway-1.9");
+    bed.asterisk.come_back(false).await;
+    let trace_id = ife_message::TraceId::parse(b"trace-in-2").expect("a trace id");
+    bed.until(&ife_message::call_id(&trace_id), CallState::Connected)
+        .await;
+}

@@ -1,0 +1,200 @@
+//! The OpenAPI document and the router are one: every operation that it describes is there, and no route is without a description.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Body,
+    http::{Method, Request, StatusCode},
+};
+use http_body_util::BodyExt;
+use ife_bridge::{
+    agents::Agents,
+    api::{AppState, router},
+    handle::{Command, EngineHandle},
+    metrics::Metrics,
+    refusal::{ErrorName, Refusal},
+    view::Health,
+};
+use serde_json::Value;
+use tower::ServiceExt;
+
+/// What design and contract promise.
+const PROMISED: [(&str, &str); 19] = [
+    ("post", "/v1/escalations"),
+    ("post", "/v1/calls"),
+    ("get", "/v1/calls"),
+    ("get", "/v1/calls/{call_id}"),
+    ("delete", "/v1/calls/{call_id}"),
+    ("post", "/v1/bridges"),
+    ("post", "/v1/policy/external-call"),
+    ("get", "/v1/rooms"),
+    ("post", "/v1/rooms"),
+    ("get", "/v1/rooms/{room}"),
+    ("delete", "/v1/rooms/{room}"),
+    ("put", "/v1/rooms/{room}/participants/{participant}/mute"),
+    ("delete", "/v1/rooms/{room}/participants/{participant}"),
+    ("post", "/v1/guardians/admissions"),
+    ("get", "/v1/events"),
+    ("get", "/healthz"),
+    ("get", "/readyz"),
+    ("get", "/metrics"),
+    ("get", "/v1/openapi.json"),
+];
+
+/// An engine that knows nothing, and that drains for ever.
+fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
+    let (engine, mut commands, _events) = EngineHandle::new();
+    tokio::spawn(async move {
+        while let Some(command) = commands.recv().await {
+            match command {
+                Command::Health(reply) => {
+                    let health = Health {
+                        ami: true,
+                        witness: true,
+                        nats: true,
+                        active_calls: 0,
+                        draining: true,
+                    };
+                    let _ = reply.send(Ok(health));
+                }
+                Command::Initiate(request, reply) => {
+                    let detail = format!("no expert {}", request.expert_id);
+                    let _ = reply.send(Err(Refusal::new(ErrorName::ExpertNotFound, detail)));
+                }
+                // Its reply is dropped, as by an engine that has stopped.
+                other => drop(other),
+            }
+        }
+    });
+    router(AppState {
+        engine,
+        agents: Arc::new(Agents::default()),
+        metrics: Arc::new(Metrics::default()),
+    })
+}
+
+async fn send(method: &str, path: &str, body: &str) -> (StatusCode, String, Value) {
+    let request = Request::builder()
+        .method(Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method"))
+        .uri(path)
+        .body(Body::from(body.to_owned()))
+        .expect("a request");
+    let response = api().0.oneshot(request).await.expect("a response");
+    let kind = response
+        .headers()
+        .get("content-type")
+        .and_then(|kind| kind.to_str().ok());
+    let (status, kind) = (response.status(), kind.unwrap_or_default().to_owned());
+    if kind.starts_with("text/event-stream") {
+        return (status, kind, Value::Null);
+    }
+    let bytes = response
+        .into_body()
+        .collect()
+        .await
+        .expect("a body")
+        .to_bytes();
+    (
+        status,
+        kind,
+        serde_json::from_slice(&bytes).unwrap_or_default(),
+    )
+}
+
+fn described() -> Vec<(String, String)> {
+    let document = serde_json::to_value(api().1).expect("JSON");
+    let paths = document["paths"].as_object().expect("paths").clone();
+    let operations = paths.into_iter().flat_map(|(path, item)| {
+        let methods: Vec<String> = item.as_object().expect("an item").keys().cloned().collect();
+        methods
+            .into_iter()
+            .map(move |method| (method, path.clone()))
+    });
+    operations.collect()
+}
+
+#[tokio::test]
+async fn every_described_operation_is_routed_and_no_other() {
+    let described = described();
+    for (method, path) in &described {
+        let path = path
+            .replace("{call_id}", "c")
+            .replace("{room}", "r")
+            .replace("{participant}", "p");
+        let (status, kind, body) = send(method, &path, "{}").await;
+        let routed =
+            status != StatusCode::METHOD_NOT_ALLOWED && body["detail"] != "no such resource";
+        assert!(routed, "{method} {path}: {status} {body}");
+        if status.is_client_error() || (status.is_server_error() && path != "/readyz") {
+            assert_eq!(kind, "application/problem+json", "{method} {path}");
+        }
+    }
+    let mut got: Vec<(&str, &str)> = described
+        .iter()
+        .map(|(method, path)| (method.as_str(), path.as_str()))
+        .collect();
+    // It describes the API and not itself.
+    got.push(("get", "/v1/openapi.json"));
+    let mut wanted = PROMISED.to_vec();
+    got.sort_unstable();
+    wanted.sort_unstable();
+    assert_eq!(got, wanted);
+}
+
+#[tokio::test]
+async fn the_document_is_served_as_it_is() {
+    let (status, _, served) = send("get", "/v1/openapi.json", "").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(served, serde_json::to_value(api().1).expect("JSON"));
+}
+
+#[tokio::test]
+async fn problems_are_told_by_code_and_field() {
+    let cases = [
+        ("/v1/calls", "{", 400, "INVALID_REQUEST", None),
+        (
+            "/v1/calls",
+            "{\"expert_id\":\"e\"}",
+            400,
+            "INVALID_REQUEST",
+            None,
+        ),
+        (
+            "/v1/calls",
+            "{\"expert_id\":\"e\",\"hazard_type\":7}",
+            400,
+            "INVALID_REQUEST",
+            Some("hazard_type"),
+        ),
+        (
+            "/v1/calls",
+            "{\"expert_id\":\"e\",\"hazard_type\":\"safety\"}",
+            404,
+            "EXPERT_NOT_FOUND",
+            None,
+        ),
+        ("/v1/nothing", "", 404, "NOT_FOUND", None),
+        ("/v1/rooms", "{\"call_id\":\"r\"}", 503, "UNAVAILABLE", None),
+    ];
+    for (path, body, status, code, field) in cases {
+        let (got, kind, problem) = send("post", path, body).await;
+        assert_eq!(
+            (got.as_u16(), kind.as_str()),
+            (status, "application/problem+json"),
+            "{path} {body}"
+        );
+        assert_eq!(problem["code"], code, "{path} {body}");
+        assert_eq!(problem["field"].as_str(), field, "{path} {body}");
+        assert_eq!(problem["status"], status, "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn a_bridge_that_drains_is_alive_and_not_ready() {
+    assert_eq!(send("get", "/healthz", "").await.0, StatusCode::OK);
+    let (status, _, health) = send("get", "/readyz", "").await;
+    assert_eq!(
+        (status, &health["draining"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &Value::Bool(true))
+    );
+}
