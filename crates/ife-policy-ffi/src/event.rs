@@ -27,7 +27,7 @@ pub(crate) fn log(
     let event = parse(event)?;
     let (now, unix_ns) = sys::now();
     let now_s = now.mono_ms / 1000;
-    let call = find(policy, msg, now_s);
+    let call = find(policy, msg, event, now_s);
     if let Some((place, call)) = &call {
         update(policy, msg, event, *place, call, now_s);
     }
@@ -63,24 +63,24 @@ fn parse(name: &[u8]) -> Result<Event, Failure> {
     }
 }
 
-/// The call by the caller's tag on either side; by Call-ID alone for a message without tags.
-fn find(policy: &Policy, msg: &Message<'_>, now_s: u64) -> Option<(Place, Call)> {
+/// The call by the caller's tag on either side. A CANCEL is the caller's and names the INVITE's CSeq (RFC 3261 9.1); a message without
+/// a tag of its own, or any other's CANCEL, belongs to no call, whatever Call-ID it bears.
+fn find(policy: &Policy, msg: &Message<'_>, event: Event, now_s: u64) -> Option<(Place, Call)> {
     let calls = policy.shared.calls();
-    if msg.call_id.is_empty() {
+    if msg.call_id.is_empty() || msg.from_tag.is_empty() {
         return None;
     }
-    if msg.from_tag.is_empty() {
-        return calls.find_call_id(msg.call_id, now_s);
+    let by_from = calls.find_caller(msg.call_id, msg.from_tag, now_s);
+    if event == Event::Cancel {
+        return by_from.filter(|(_, call)| call.cseq == msg.cseq);
     }
-    calls
-        .find_caller(msg.call_id, msg.from_tag, now_s)
-        .or_else(|| {
-            if msg.to_tag.is_empty() {
-                None
-            } else {
-                calls.find_caller(msg.call_id, msg.to_tag, now_s)
-            }
-        })
+    by_from.or_else(|| {
+        if msg.to_tag.is_empty() {
+            None
+        } else {
+            calls.find_caller(msg.call_id, msg.to_tag, now_s)
+        }
+    })
 }
 
 fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: &Call, now_s: u64) {

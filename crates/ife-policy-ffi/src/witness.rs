@@ -122,6 +122,11 @@ impl Witness {
         entry.sdp_sha256 = sdp_sha256;
         entry.trace_id = trace_id.as_ref().map(TraceId::as_bytes);
         entry.hazard = hazard.as_ref().map(Hazard::as_bytes);
+        if event == Event::Cancel && call.is_none() {
+            // Nobody's CANCEL: whatever call it names, it shall not be found among that call's entries.
+            entry.trace_id = None;
+            entry.hazard = None;
+        }
         if let Some(call) = call {
             entry.trace_id = some(&call.trace_id);
             entry.hazard = some(&call.hazard);

@@ -664,3 +664,37 @@ fn an_entry_that_nobody_saw_reach_the_disk_approves_nothing_again() {
         (0, IFE_GATE_WITNESS, 503)
     );
 }
+
+#[test]
+fn a_cancel_of_another_caller_or_invite_touches_no_call() {
+    let mut b = bench("cancel", |_| {});
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
+    b.gate.check(&msg);
+    b.ring.discard();
+    let cancel = ife_message {
+        method: text("CANCEL"),
+        ..msg
+    };
+    for (from_tag, cseq, is_the_callers) in [
+        ("", 1, false),
+        ("stranger", 1, false),
+        (&*call.from_tag, 2, false),
+        (&*call.from_tag, 1, true),
+    ] {
+        assert_eq!(
+            b.gate.log(
+                &ife_message {
+                    from_tag: text(from_tag),
+                    cseq,
+                    ..cancel
+                },
+                "CANCEL"
+            ),
+            IFE_OK
+        );
+        let entries = b.ring.calls();
+        let belongs = entries[0].text("trace_id") == call.trace_id;
+        assert_eq!(belongs, is_the_callers, "{from_tag} {cseq}");
+    }
+}
