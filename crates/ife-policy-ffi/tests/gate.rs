@@ -698,3 +698,22 @@ fn a_cancel_of_another_caller_or_invite_touches_no_call() {
         assert_eq!(belongs, is_the_callers, "{from_tag} {cseq}");
     }
 }
+
+#[test]
+fn a_registry_image_that_others_could_have_written_is_not_mapped() {
+    use std::os::unix::fs::PermissionsExt;
+    let b = bench("foreign-image", |_| {});
+    let second = Gate::open(&b.setup).expect("opened");
+    std::fs::write(&b.setup.registry, support::registry_yaml(5)).expect("writable");
+    let generation = second.reload().expect("a good registry");
+    let image = b.setup.state_dir.join(format!("registry.{generation}.img"));
+    let set_mode = |mode| {
+        std::fs::set_permissions(&image, std::fs::Permissions::from_mode(mode)).expect("ours")
+    };
+    set_mode(0o660);
+    assert_eq!(
+        b.gate.experts().as_array().map(Vec::len),
+        Some(2),
+        "the old one serves on"
+    );
+}
