@@ -304,6 +304,17 @@ ife_result ife_witness_log(ife_policy *policy, const ife_message *msg, ife_str e
 ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *call);
 
 /*
+ * Ends the call with this Call-ID for an operator who knows that it is over, though its end was never seen: frees the expert's slot
+ * and writes a TERMINATED entry, "released by an operator". Sends nothing to anybody: a call that is still up stays up, and its
+ * requests are refused with 481 after 32 s.
+ *
+ * Process   an attached one.
+ * Returns   IFE_NOT_FOUND: no call under way has this Call-ID; and as ife_witness_log, in which case the call is ended all the same.
+ * Blocks    never.
+ */
+ife_result ife_call_release(ife_policy *policy, ife_str call_id, ife_error *err);
+
+/*
  * Parses, checks and publishes the registry file. Other processes map the new one at their next check; the old one stays in force, for
  * everybody, when anything fails. Writes a RELOAD entry if this process is attached.
  *

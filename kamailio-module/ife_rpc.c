@@ -197,6 +197,26 @@ static void explain_request(ife_message *in, int transport)
 	in->cseq = 1;
 }
 
+static const char *rpc_release_doc[] = {"Frees the slot of a call whose end was never seen: call_id", 0};
+static void rpc_release(rpc_t *rpc, void *ctx)
+{
+	str call_id;
+	ife_error err = {{0}};
+	ife_result result;
+
+	if(rpc->scan(ctx, "S", &call_id) < 1)
+		return; /* scan has set the fault */
+	if(ife_attach() < 0) {
+		rpc->fault(ctx, 500, "this process has no witness ring");
+		return;
+	}
+	result = ife_call_release(ife_handle, ife_from_str(&call_id), &err);
+	if(result == IFE_NOT_FOUND)
+		rpc->fault(ctx, 404, "%s", err.text);
+	else if(result != IFE_OK)
+		fault(rpc, ctx, result, &err);
+}
+
 static const char *rpc_explain_doc[] = {
 		"Every gate's answer for a call that is not made: hazard trace_id signature caller callee"
 		" [peer_ip [transport [call_id]]]; - for an absent header",
@@ -262,6 +282,7 @@ rpc_export_t ife_rpc_exports[] = {
 	{"ife.reload",      rpc_reload,      rpc_reload_doc,      0},
 	{"ife.experts",     rpc_experts,     rpc_experts_doc,     RET_ARRAY},
 	{"ife.explain",     rpc_explain,     rpc_explain_doc,     RET_ARRAY},
+	{"ife.release",     rpc_release,     rpc_release_doc,     0},
 	{"ife.stats",       rpc_stats,       rpc_stats_doc,       0},
 	{"ife.reset_stats", rpc_reset_stats, rpc_reset_stats_doc, 0},
 	{0, 0, 0, 0}

@@ -32,10 +32,53 @@ pub(crate) fn log(
         update(policy, msg, event, *place, call, now_s);
     }
     crate::shared::step();
+    enter(
+        policy,
+        msg,
+        event,
+        detail,
+        call.as_ref().map(|(_, call)| call),
+        unix_ns,
+    )
+}
+
+/// Ends the call with this Call-ID, whose end was never seen, and says so in the log.
+pub(crate) fn release(policy: &mut Policy, call_id: &[u8]) -> Result<Prepared, Failure> {
+    policy.check_attached()?;
+    let (now, unix_ns) = sys::now();
+    let now_s = now.mono_ms / 1000;
+    let found = policy.shared.calls().find_call_id(call_id, now_s);
+    let Some((place, call)) = found.filter(|(_, call)| !call.ended) else {
+        return Err(Failure::new(
+            abi::IFE_NOT_FOUND,
+            "no call under way has this Call-ID",
+        ));
+    };
+    policy
+        .shared
+        .release(policy.shared.calls().end(place, now_s));
+    let msg = Message::of_call(call_id);
+    enter(
+        policy,
+        &msg,
+        Event::Terminated,
+        b"released by an operator",
+        Some(&call),
+        unix_ns,
+    )
+}
+
+fn enter(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    event: Event,
+    detail: &[u8],
+    call: Option<&Call>,
+    unix_ns: u64,
+) -> Result<Prepared, Failure> {
     let Some(worker) = &mut policy.worker else {
         return Err(Failure::invalid("not attached"));
     };
-    let call = call.as_ref().map(|(_, call)| call);
     let prepared = worker
         .witness
         .prepare_event(msg, event, detail, call, unix_ns)

@@ -65,6 +65,31 @@ impl<'a> Message<'a> {
         })
     }
 
+    /// No message: an event of a call that nobody sent.
+    pub(crate) fn of_call(call_id: &'a [u8]) -> Self {
+        let none = HeaderValue::Absent;
+        Self {
+            transport: None,
+            peer: None,
+            status_code: 0,
+            reason_phrase: &[],
+            method: &[],
+            ruri: &[],
+            from_uri: &[],
+            from_tag: &[],
+            to_uri: &[],
+            to_tag: &[],
+            call_id,
+            cseq: 0,
+            trace_id: none,
+            hazard: none,
+            signature: none,
+            content_type: &[],
+            body: &[],
+            raw: &[],
+        }
+    }
+
     /// The request that the gates are asked about; only a request from a known peer can be asked about.
     pub(crate) fn request(&self) -> Result<Request<'a>, Failure> {
         if self.status_code != 0 {

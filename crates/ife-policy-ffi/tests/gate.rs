@@ -717,3 +717,25 @@ fn a_registry_image_that_others_could_have_written_is_not_mapped() {
         "the old one serves on"
     );
 }
+
+#[test]
+fn an_operator_can_free_the_slot_of_a_call_whose_end_was_never_seen() {
+    let mut b = bench("release", |_| {});
+    let (call, invite) = call_to(NARROW_EXPERT, 1);
+    let msg = message(&call, &invite);
+    b.gate.check(&msg);
+    b.gate.log(&reply(&msg, 200, "OK", "callee"), "CONNECTED");
+    b.ring.discard();
+    assert_eq!(b.gate.release("another-call"), IFE_NOT_FOUND);
+    assert_eq!(b.gate.experts()[1]["active_calls"], 1);
+    assert_eq!(b.gate.release(&call.call_id), IFE_OK);
+    assert_eq!(b.gate.experts()[1]["active_calls"], 0);
+    assert_eq!(b.gate.release(&call.call_id), IFE_NOT_FOUND);
+    let entries = b.ring.calls();
+    assert_eq!(entries.len(), 1);
+    assert_eq!(
+        (entries[0].text("event"), entries[0].text("trace_id")),
+        ("TERMINATED", &*call.trace_id)
+    );
+    assert_eq!(entries[0].text("detail"), "released by an operator");
+}

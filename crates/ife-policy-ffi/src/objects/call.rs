@@ -3,6 +3,7 @@
 
 use super::on_policy;
 use crate::abi;
+use crate::event;
 use crate::plumbing::failure::Failure;
 use crate::plumbing::{pointer, text};
 use crate::sys;
@@ -36,5 +37,21 @@ pub unsafe extern "C" fn ife_call_find(
         text::fill(&mut out.kid, &found.kid);
         pointer::write_optional(call, out);
         Ok(())
+    })
+}
+
+/// See `if_policy.h`.
+///
+/// # Safety
+/// `call_id` and `err` are NULL or point at what the header says.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ife_call_release(
+    policy: *mut abi::ife_policy,
+    call_id: abi::ife_str,
+    err: *mut abi::ife_error,
+) -> abi::ife_result {
+    on_policy(policy, err, |policy| {
+        let call_id = pointer::bytes(call_id, "call_id")?;
+        event::release(policy, call_id).map(|_| ())
     })
 }

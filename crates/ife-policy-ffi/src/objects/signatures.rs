@@ -20,6 +20,7 @@ same! {
     ife_policy_explain in verdict,
     ife_witness_log in witness,
     ife_call_find in call,
+    ife_call_release in call,
     ife_policy_reload in registry,
     ife_policy_experts in registry,
     ife_policy_stats in stats,

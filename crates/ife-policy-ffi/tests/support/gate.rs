@@ -223,6 +223,11 @@ impl Gate {
         }
     }
 
+    pub fn release(&self, call_id: &str) -> u32 {
+        // SAFETY: no error is asked for.
+        unsafe { ::ife_policy::ife_call_release(self.handle, text(call_id), ptr::null_mut()) }
+    }
+
     /// Experts as JSON.
     pub fn experts(&self) -> serde_json::Value {
         self.json(|buf, len, out| {
