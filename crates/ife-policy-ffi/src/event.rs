@@ -132,8 +132,10 @@ fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: 
     if is_reply && matches!(event, Event::Trying | Event::Ringing | Event::Connected) {
         calls.learn_callee_tag(place, msg.to_tag, event.connects_call());
     }
-    if event.connects_call() && !call.connected || event == Event::Reinvite && call.connected {
-        // A refreshed session (RFC 4028) is alive: its lease begins anew.
+    let is_answered = event.connects_call() && !call.connected;
+    let is_refreshed = event == Event::Reinvite && call.connected;
+    if (is_answered || is_refreshed) && !call.ended {
+        // A refreshed session (RFC 4028) is alive: its lease begins anew. A call that has ended has no seat to renew.
         change_lease(policy, calls.connect(place, now_s));
     } else if matches!(event, Event::Trying | Event::Ringing) && !call.connected && !call.ended {
         change_lease(

@@ -739,3 +739,25 @@ fn an_operator_can_free_the_slot_of_a_call_whose_end_was_never_seen() {
     );
     assert_eq!(entries[0].text("detail"), "released by an operator");
 }
+
+#[test]
+fn an_answer_after_the_end_does_not_revive_a_call_without_a_slot() {
+    let b = bench("late-answer", |_| {});
+    let (call, invite) = call_to(NARROW_EXPERT, 1);
+    let msg = message(&call, &invite);
+    b.gate.check(&msg);
+    b.gate
+        .log(&reply(&msg, 486, "Busy Here", "branch1"), "FAILED");
+    b.gate.log(&reply(&msg, 200, "OK", "branch2"), "CONNECTED");
+    assert_eq!(b.gate.stats().active_calls, 0);
+    let bye = ife_message {
+        method: text("BYE"),
+        to_tag: text("branch2"),
+        ..msg
+    };
+    assert_eq!(
+        b.gate.check(&bye).approved,
+        1,
+        "it can be hung up while it lingers"
+    );
+}
