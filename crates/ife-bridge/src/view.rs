@@ -125,7 +125,7 @@ pub struct Participant {
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Event {
     /// A call changed; the whole of it.
-    Call(CallView),
+    Call(Box<CallView>),
     /// A room changed; the whole of it.
     Room(RoomView),
     /// A part of the bridge went up or down.

@@ -46,24 +46,20 @@ fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
     let (engine, mut commands, _events) = EngineHandle::new();
     tokio::spawn(async move {
         while let Some(command) = commands.recv().await {
-            match command {
-                Command::Health(reply) => {
-                    let health = Health {
-                        ami: true,
-                        witness: true,
-                        nats: true,
-                        active_calls: 0,
-                        draining: true,
-                    };
-                    let _ = reply.send(Ok(health));
-                }
-                Command::Initiate(request, reply) => {
-                    let detail = format!("no expert {}", request.expert_id);
-                    let _ = reply.send(Err(Refusal::new(ErrorName::ExpertNotFound, detail)));
-                }
-                // Its reply is dropped, as by an engine that has stopped.
-                other => drop(other),
+            if let Command::Health(reply) = command {
+                let health = Health {
+                    ami: true,
+                    witness: true,
+                    nats: true,
+                    active_calls: 0,
+                    draining: true,
+                };
+                let _ = reply.send(Ok(health));
+            } else if let Command::Initiate(request, reply) = command {
+                let detail = format!("no expert {}", request.expert_id);
+                let _ = reply.send(Err(Refusal::new(ErrorName::ExpertNotFound, detail)));
             }
+            // Any other reply is dropped, as by an engine that has stopped.
         }
     });
     router(AppState {

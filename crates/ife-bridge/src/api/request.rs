@@ -21,7 +21,8 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let path = error.path().to_string();
             let refusal = Refusal::new(ErrorName::InvalidRequest, error.inner().to_string());
-            let field = (path != ".").then_some(path);
+            // For a syntax error there is no path, or none that can be told.
+            let field = (path != "." && path != "?").then_some(path);
             Refusal { field, ..refusal }
         })?;
         json.end()

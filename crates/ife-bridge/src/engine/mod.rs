@@ -259,14 +259,14 @@ impl Engine {
     pub async fn run(mut self, alive: impl Fn()) {
         self.on_ami();
         loop {
-            match self.select().await {
-                Action::Signal(Signal::Stop) => break,
-                Action::Tick => {
-                    alive();
-                    self.apply(Action::Tick);
-                }
-                action => self.apply(action),
+            let action = self.select().await;
+            if matches!(action, Action::Signal(Signal::Stop)) {
+                break;
             }
+            if matches!(action, Action::Tick) {
+                alive();
+            }
+            self.apply(action);
         }
         self.note(Entry::Stop, "the bridge has stopped");
     }
@@ -390,7 +390,7 @@ impl Engine {
             slot.step(format!("evidence {state}"));
             slot.evidence = state;
             let view = slot.view(&self.council);
-            let _ = self.events.send(Event::Call(view));
+            let _ = self.events.send(Event::Call(Box::new(view)));
         }
     }
 

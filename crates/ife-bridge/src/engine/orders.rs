@@ -27,16 +27,15 @@ impl Engine {
     /// Gives a call an observation and does what follows from it.
     pub(super) fn feed(&mut self, id: &CallId, input: Input) {
         if let Some(slot) = self.calls.get_mut(id) {
-            match input {
-                // What a call that is taken over becomes is said by the first comparison, not by whichever event comes before it.
+            // What a call that is taken over becomes is said by the first comparison, not by whichever event comes before it.
+            let is_event = matches!(
+                input,
                 Input::Leg(..) | Input::Joined(_) | Input::Left(_) | Input::LinkDown
-                    if slot.unseen =>
-                {
-                    return;
-                }
-                Input::Snapshot { .. } => slot.unseen = false,
-                _ => {}
+            );
+            if slot.unseen && is_event {
+                return;
             }
+            slot.unseen &= !matches!(input, Input::Snapshot { .. });
             slot.call.handle(input);
         }
         self.drain(id);

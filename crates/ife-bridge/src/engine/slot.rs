@@ -174,16 +174,24 @@ impl Slot {
                 Reported::Unknown(_) => CallState::Unknown,
                 Reported::Known(_) => self.mcu_state,
             },
-            Backend::Room => match state_of(&self.call.reported()) {
+            Backend::Room => {
+                let state = state_of(&self.call.reported());
                 // Before the answer nothing of the council is asked for.
-                CallState::Received
-                | CallState::Approved
-                | CallState::Inviting
-                | CallState::Ringing
-                | CallState::Answered => CallState::Received,
-                CallState::Ending if self.participant.is_none() => CallState::Received,
-                state => state,
-            },
+                let early = matches!(
+                    state,
+                    CallState::Received
+                        | CallState::Approved
+                        | CallState::Inviting
+                        | CallState::Ringing
+                        | CallState::Answered
+                );
+                let never = state == CallState::Ending && self.participant.is_none();
+                if early || never {
+                    CallState::Received
+                } else {
+                    state
+                }
+            }
         }
     }
 

@@ -39,8 +39,9 @@ impl Engine {
 
     fn tell_call(&self, id: &CallId) {
         if let Some(slot) = self.calls.get(id) {
+            let view = Box::new(slot.view(&self.council));
             // Nobody may be listening.
-            let _ = self.events.send(Event::Call(slot.view(&self.council)));
+            let _ = self.events.send(Event::Call(view));
         }
     }
 

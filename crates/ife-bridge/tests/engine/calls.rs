@@ -271,7 +271,10 @@ async fn an_expert_who_hangs_up_ends_the_call() {
     let view = bed.until(&view.call_id, CallState::Ended).await;
     assert_eq!(view.reason.as_deref(), Some("expert_left"));
     let events = bed.story("trace-of-m-1");
-    assert!(events.iter().any(|event| event == "TERMINATED"), "{events:?}");
+    assert!(
+        events.iter().any(|event| event == "TERMINATED"),
+        "{events:?}"
+    );
 }
 
 #[tokio::test]
