@@ -8,6 +8,8 @@ witnessd_on() {
 }
 
 start
+wait_log 5 '.event == "START"'
+cp -a "$STACK/witness" "$STACK/older"
 signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 300
 expect_ok "calls" stack_calls calls uac "$STACK/calls.csv" -r 100
 wait_log 300 '.event == "BYE"'
@@ -50,6 +52,8 @@ expect_fails "a cut WAL" "$(basename "$wal")" witnessd_on "$STACK/damaged"
 damaged
 rm "$STACK/damaged/private/checkpoint.signed"
 expect_fails "a public checkpoint ahead of the private one" "checkpoint" witnessd_on "$STACK/damaged"
+
+expect_fails "an older copy of the log" "rolled back|older|behind" witnessd_on "$STACK/older"
 
 damaged
 printf '\377' | dd of="$STACK/damaged/tile/0/000" bs=1 seek=5 conv=notrunc status=none
