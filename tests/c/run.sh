@@ -16,6 +16,7 @@ trap 'rm -rf "$work"' EXIT
 
 flags=(-std=c11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
 	-Ikamailio-module "-L$built" "-Wl,-rpath,$built")
+# shellcheck disable=SC2054  # the commas belong to the flag
 sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
 failed=0
 
