@@ -8,6 +8,7 @@ use std::{
 };
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use once_cell::sync::Lazy;
 use serde_json::Value;
 
 use crate::{Exit, Failure};
@@ -82,14 +83,19 @@ impl Output {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(total), target).with_message(what);
-        let template = "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}";
-        if let Ok(style) = ProgressStyle::with_template(template) {
-            bar.set_style(style.progress_chars("=> "));
-        }
+        bar.set_style(BAR.clone());
         bar.enable_steady_tick(Duration::from_millis(200));
         bar
     }
 }
+
+/// Parsed once: commands that look through the log make a bar for each pass.
+static BAR: Lazy<ProgressStyle> = Lazy::new(|| {
+    let template = "{msg} {bar:30} {human_pos}/{human_len} {per_sec} {eta}";
+    ProgressStyle::with_template(template)
+        .unwrap_or_else(|_| ProgressStyle::default_bar())
+        .progress_chars("=> ")
+});
 
 fn stdout_failed(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
