@@ -68,7 +68,11 @@ tarball=$(find "$work/download" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1
 [ -n "$tarball" ] || die "source package $source $version holds no upstream tarball"
 mkdir -p "$tree"
 tar -xf "$tarball" -C "$tree" --strip-components=1
-make -C "$tree" cfg >>"$log" 2>&1 || {
+# Kamailio loads only modules of its own compile flags. This one flag the build guesses from OpenSSL's headers, which
+# need not be here: what the installed Kamailio says counts.
+mutex=0
+if kamailio -v 2>/dev/null | grep -q TLS_PTHREAD_MUTEX_SHARED; then mutex=1; fi
+make -C "$tree" LIBSSL_SET_MUTEX_SHARED=$mutex cfg >>"$log" 2>&1 || {
 	tail -n 20 "$log" >&2
 	die "'make cfg' failed in $tree (are make, gcc, flex and bison installed?)"
 }
