@@ -21,8 +21,18 @@ source=$(dpkg-query -W -f '${source:Package}' "$package")
 name=${version#*:}
 tree=$base/$name
 
+# Kamailio loads only modules of its own compile flags. This one flag the build guesses from OpenSSL's headers, which
+# need not be here: what the installed Kamailio says counts.
+case $(kamailio -v 2>/dev/null) in
+*TLS_PTHREAD_MUTEX_SHARED*) mutex_shared=1 ;;
+*) mutex_shared= ;;
+esac
+configured_alike() {
+	if grep -q KSR_PTHREAD_MUTEX_SHARED "$tree/src/config.mak" 2>/dev/null; then [ -n "$mutex_shared" ]; else [ -z "$mutex_shared" ]; fi
+}
+
 # The stamp is written last, so an interrupted run starts over.
-if [ -e "$tree/.ready" ]; then
+if [ -e "$tree/.ready" ] && configured_alike; then
 	printf '%s\n' "$tree"
 	exit 0
 fi
@@ -68,14 +78,11 @@ tarball=$(find "$work/download" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1
 [ -n "$tarball" ] || die "source package $source $version holds no upstream tarball"
 mkdir -p "$tree"
 tar -xf "$tarball" -C "$tree" --strip-components=1
-# Kamailio loads only modules of its own compile flags. This one flag the build guesses from OpenSSL's headers, which
-# need not be here: what the installed Kamailio says counts.
-mutex=0
-if kamailio -v 2>/dev/null | grep -q TLS_PTHREAD_MUTEX_SHARED; then mutex=1; fi
-make -C "$tree" LIBSSL_SET_MUTEX_SHARED=$mutex cfg >>"$log" 2>&1 || {
+make -C "$tree" "LIBSSL_SET_MUTEX_SHARED=${mutex_shared:-0}" cfg >>"$log" 2>&1 || {
 	tail -n 20 "$log" >&2
 	die "'make cfg' failed in $tree (are make, gcc, flex and bison installed?)"
 }
+configured_alike || die "$tree is not configured as the installed Kamailio was built (kamailio -v)"
 [ -e "$tree/src/core/sr_module.h" ] || die "$tree has no src/core/sr_module.h: a layout this script does not know"
 rm -rf "$work"
 : >"$tree/.ready"
