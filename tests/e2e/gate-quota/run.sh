@@ -8,7 +8,7 @@ stack_expert ethics "$ETHICS_PORT" uas
 signed_csv "$STACK/held.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 2
 signed_csv "$STACK/third.csv" 486/quota council-2026a "$COUNCIL" "$SAFETY" safety
 signed_csv "$STACK/after.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 2
-stack_calls held uac "$STACK/held.csv" -d 3000 &
+stack_calls held uac "$STACK/held.csv" -d 4000 &
 held=$!
 wait_log 2 '.event == "CONNECTED"'
 expect_ok "third call" stack_calls third uac "$STACK/third.csv" -p "$SPARE_PORT"
