@@ -104,10 +104,17 @@ start() {
 	done
 	mount_root "$root" "$dir"
 	for name in gateway council; do
+		! runs "$dir" "$name" || continue
 		chroot "$root" asterisk -f -C "$dir/$name/etc/asterisk.conf" >"$dir/$name/log/console.log" 2>&1 &
 		echo $! >"$dir/$name.pid"
 	done
 	for name in gateway council; do wait_booted "$root" "$dir" "$name"; done
+}
+
+# Whether an instance of this directory is up: `start` brings back the one that is not.
+runs() {
+	local pid
+	pid=$(cat "$1/$2.pid" 2>/dev/null) && tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF " $1/$2/etc/asterisk.conf"
 }
 
 wait_booted() {
@@ -133,11 +140,18 @@ stop() {
 		kill -9 "$pid" 2>/dev/null || true
 		rm -f "$dir/$name.pid"
 	done
-	# Nothing stays mounted: a recursive search or removal of target/ must not walk into /proc or /dev.
+	# Nothing stays mounted: a recursive search or removal of target/ must not walk into /proc or /dev. Another test bed in this root goes on.
+	! mountpoint -q "$root$dir" || umount -l "$root$dir"
+	! in_use "$root" || return 0
 	local mounted
-	for mounted in "$root$dir" "$root/dev" "$root/proc"; do
+	for mounted in "$root/dev" "$root/proc"; do
 		! mountpoint -q "$mounted" || umount -R -l "$mounted"
 	done
+}
+
+# Whether the directory of another test bed is mounted in this root.
+in_use() {
+	awk -v root="$1/" 'index($2, root) == 1 && $2 !~ "^" root "(dev|proc)(/|$)" {found = 1} END {exit !found}' /proc/mounts
 }
 
 suites=${TESTBED_SUITES:-"sid bullseye"}

@@ -2,7 +2,7 @@
 # shellcheck shell=bash
 
 IFE_BRIDGE=${IFE_BRIDGE:-$IFE_BIN/ife-bridge}
-GATEWAY_IP=127.0.0.2 COUNCIL_IP=127.0.0.3
+: "${GATEWAY_IP:=127.0.0.2}" "${COUNCIL_IP:=127.0.0.3}"
 TESTBED=$STACK/testbed
 BACKEND=${BACKEND:-confbridge}
 
@@ -106,6 +106,16 @@ expect_channels() {
 	wait_until 10 channels_are "$1" "$2"
 	expect "channels of the $1" "$2" "$(channels_at "$1")"
 }
+
+# requests_are NAME METHOD COUNT: so many requests of that method at an expert.
+requests_are() { [ "$(grep -ac "^$2 " "$STACK/captures/$1.msg")" = "$3" ]; }
+
+# testbed_kill NAME: an Asterisk dies without a word.
+testbed_kill() {
+	kill -KILL "$(cat "$TESTBED/$1.pid")"
+	wait_until 5 testbed_gone "$1"
+}
+testbed_gone() { ! kill -0 "$(cat "$TESTBED/$1.pid")" 2>/dev/null; }
 
 # story TRACE: the log's events of a trace as producer:EVENT, without Kamailio's worker numbers.
 story() {

@@ -631,6 +631,34 @@ fn an_mcu_is_joined_when_its_leg_answers() {
 }
 
 #[test]
+fn an_mcu_that_hangs_up_is_told_from_an_expert_who_does_whichever_leg_is_gone_first() {
+    let cases = [
+        (Leg::Council, EXPERT, EndReason::CouncilLeft),
+        (Leg::Council, Leg::Council, EndReason::CouncilLeft),
+        (EXPERT, EXPERT, EndReason::ExpertLeft),
+    ];
+    for (leaves, gone_first, reason) in cases {
+        let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
+        bench
+            .approve()
+            .see(EXPERT, Seen::Up)
+            .see(Leg::Council, Seen::Up);
+        bench.see(leaves, Seen::Leaving).gone(gone_first, 16);
+        let other = if gone_first == EXPERT {
+            Leg::Council
+        } else {
+            EXPERT
+        };
+        bench.gone(other, 16);
+        assert_eq!(
+            bench.state(),
+            State::Ended(reason),
+            "{leaves} leaves, {gone_first} is gone first"
+        );
+    }
+}
+
+#[test]
 fn an_mcu_that_refuses_undoes_the_answered_leg() {
     let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
     bench

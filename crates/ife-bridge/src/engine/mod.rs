@@ -161,6 +161,10 @@ pub struct Engine {
     /// Bandwidth of guardians who were admitted, bit/s, by room and name.
     admitted: BTreeMap<String, BTreeMap<String, u64>>,
     muted: HashSet<Uniqueid>,
+    /// Asterisk was in sight when it was last heard of.
+    in_sight: bool,
+    /// The changes at hand are those of a comparison.
+    comparing: bool,
     /// Asterisk has started anew since the last comparison.
     restarted: bool,
     // What is under way.
@@ -224,6 +228,8 @@ impl Engine {
             rooms: BTreeMap::new(),
             admitted: BTreeMap::new(),
             muted: HashSet::new(),
+            in_sight: true,
+            comparing: false,
             restarted: false,
             timers: Timers::default(),
             asked: HashMap::new(),

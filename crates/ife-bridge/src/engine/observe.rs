@@ -19,6 +19,7 @@ impl Engine {
         while let Some(output) = self.ami.poll_output() {
             let mut changes = Vec::new();
             self.model.apply(&output, &mut changes);
+            self.comparing = matches!(output, Output::Snapshot(_));
             for change in changes {
                 self.on_change(change);
             }
@@ -31,9 +32,13 @@ impl Engine {
             Output::Up(up) => {
                 info!(version = %up.version, restarted = up.restarted, "Asterisk is in sight");
                 self.restarted |= up.restarted;
+                self.in_sight = true;
             }
             Output::Down(reason) => {
-                warn!("Asterisk is out of sight: {reason}");
+                // One line for each loss; the attempts that fail until it is back say nothing new.
+                if std::mem::replace(&mut self.in_sight, false) {
+                    warn!("Asterisk is out of sight: {reason}");
+                }
                 self.incoming_asked.clear();
                 let ids: Vec<CallId> = self.calls.keys().cloned().collect();
                 ids.iter().for_each(|id| self.feed(id, Input::LinkDown));
@@ -292,7 +297,7 @@ impl Engine {
             let slot = self.calls.get(&call);
             let moves =
                 slot.is_some_and(|slot| slot.moving.as_ref().is_some_and(|to| to.to != room));
-            if !moves {
+            if !moves && !self.comparing {
                 self.feed(&call, Input::Left(leg));
             }
         }

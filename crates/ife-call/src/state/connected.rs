@@ -22,7 +22,14 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     }
     let expert = call.expert_facts();
     if let Some(gone) = expert.gone {
-        return Some(end(call, reason_of(gone, EndReason::ExpertLeft)));
+        // An MCU that hangs up ends the expert's leg too, and which of the two is seen to be gone first is chance.
+        let by_council = call.facts.council.leaving && !expert.leaving;
+        let reason = if by_council {
+            EndReason::CouncilLeft
+        } else {
+            EndReason::ExpertLeft
+        };
+        return Some(end(call, reason_of(gone, reason)));
     }
     if let Some(gone) = call.facts.council.gone {
         return Some(end(call, reason_of(gone, EndReason::CouncilLeft)));
