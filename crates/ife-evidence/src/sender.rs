@@ -145,7 +145,8 @@ impl Sender {
     fn start(&mut self, file: u32, offset: u64) -> Result<(), Refused> {
         let at = self.index(file)?;
         let entry = &self.manifest.files()[at];
-        if offset > entry.size || (!offset.is_multiple_of(entry.block_size) && offset != entry.size) {
+        if offset > entry.size || (!offset.is_multiple_of(entry.block_size) && offset != entry.size)
+        {
             return Err(Refused::about(
                 file,
                 ErrorCode::BadOffset,
