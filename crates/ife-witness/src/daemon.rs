@@ -35,6 +35,13 @@ const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// How often rings are tended, the status is written and systemd is told that we live.
 const TEND_INTERVAL: Duration = Duration::from_secs(1);
 
+/// After work, how long the writer looks for more by itself before it lets producers wake it: from 50 entries a second on
+/// they make no system call.
+const ALERT: Duration = Duration::from_millis(20);
+/// From here on a batch needs no company to be worth its sync.
+const LARGE_BATCH_BYTES: usize = 64 << 10;
+/// How often it looks meanwhile.
+const DOZE: Duration = Duration::from_millis(1);
 /// Longest sleep: bounds the answer to a signal, and to a doorbell lost with its ringer.
 const SLEEP_MAX: Duration = Duration::from_millis(250);
 
@@ -211,6 +218,7 @@ struct Daemon {
 impl Daemon {
     fn work(&mut self, signals: &Signals, found: &Found) -> Result<(), DaemonError> {
         let mut tended: Option<Instant> = None;
+        let mut worked: Option<Instant> = None;
         while !signals.stop() {
             if self.publishing.has_ended() {
                 return Ok(());
@@ -223,7 +231,15 @@ impl Daemon {
                 tended = Some(Instant::now());
             }
             match self.step()? {
-                Progress::Some => {}
+                Progress::Much => worked = Some(Instant::now()),
+                // Not at once again: what comes within the next moment shares its sync.
+                Progress::Some => {
+                    worked = Some(Instant::now());
+                    self.writer.rings().doze(DOZE);
+                }
+                Progress::None if worked.is_some_and(|at| at.elapsed() < ALERT) => {
+                    self.writer.rings().doze(DOZE);
+                }
                 Progress::None => self.writer.rings().sleep(SLEEP_MAX),
                 Progress::Stalled => std::thread::sleep(SLEEP_MAX),
             }
@@ -300,8 +316,9 @@ impl Daemon {
                     size = self.writer.size(),
                     "batch on disk"
                 );
+                let much = written.batch.len() >= LARGE_BATCH_BYTES;
                 self.publishing.send(written);
-                Ok(Progress::Some)
+                Ok(if much { Progress::Much } else { Progress::Some })
             }
         }
     }
@@ -350,6 +367,8 @@ impl Daemon {
 }
 
 enum Progress {
+    /// A batch so large that the next one is waiting already.
+    Much,
     Some,
     None,
     Stalled,

@@ -279,6 +279,28 @@ fn a_sleeping_reader_is_woken_by_a_push_and_by_a_new_ring() {
 }
 
 #[test]
+fn a_dozing_reader_is_woken_by_a_producer_that_waits_for_the_disk() {
+    let dir = TempDir::memory();
+    let mut producer = attach(&dir);
+    let mut set = open(&dir);
+    let reader = std::thread::spawn(move || {
+        // Longer than any test run: only the waiting producer ends it.
+        set.doze(Duration::from_secs(3600));
+        assert_eq!(drain(&mut set).len(), 1);
+        set.rings[0].acknowledge(1);
+    });
+    let seq = producer.push(b"a").expect("room");
+    let mut tries = 0..6000;
+    while producer
+        .wait_durable(seq, Duration::from_millis(10))
+        .is_err()
+    {
+        assert!(tries.next().is_some(), "the reader was not woken");
+    }
+    reader.join().expect("no panic");
+}
+
+#[test]
 fn damage_is_found_and_closes_the_ring() {
     let dir = TempDir::memory();
     let mut producer = attach(&dir);

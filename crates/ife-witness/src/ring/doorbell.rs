@@ -43,6 +43,11 @@ pub fn writer_seen(state_dir: &Path) -> Result<WriterSeen, RingError> {
     })
 }
 
+/// In `sleeping`: any producer that publishes wakes the writer.
+const ASLEEP: u32 = 1;
+/// In `sleeping`: the writer will look again by itself very soon; only a producer that waits for the disk wakes it.
+const DOZING: u32 = 2;
+
 /// The shared page `rings/doorbell`.
 pub(crate) struct Doorbell {
     path: PathBuf,
@@ -71,14 +76,26 @@ impl Doorbell {
         self.map.page()
     }
 
-    /// After publishing something: wakes the writer if it sleeps. One load and a fence if it does not.
+    /// After publishing something: wakes the writer if it is asleep. One load and a fence if it is not.
     pub(super) fn ring(&self) {
-        // Pairs with the fence in `sleep`: either the writer sees what was published, or we see that it sleeps.
+        // Pairs with the fence in `rest`: either the writer sees what was published, or we see that it sleeps.
         fence(Ordering::SeqCst);
+        if self.page().sleeping.load(Ordering::Relaxed) == ASLEEP {
+            self.wake();
+        }
+    }
+
+    /// Before waiting for the disk: wakes the writer even from a doze.
+    pub(super) fn ring_to_wait(&self) {
+        fence(Ordering::SeqCst);
+        if self.page().sleeping.load(Ordering::Relaxed) != 0 {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
         let page = self.page();
-        if page.sleeping.load(Ordering::Relaxed) != 0
-            && page.sleeping.swap(0, Ordering::Relaxed) != 0
-        {
+        if page.sleeping.swap(0, Ordering::Relaxed) != 0 {
             page.word.fetch_add(1, Ordering::Release);
             sys::futex_wake(&page.word);
         }
@@ -98,9 +115,21 @@ impl Doorbell {
     ///
     /// A producer killed between taking the flag and waking us costs one `timeout`.
     pub(super) fn sleep(&self, timeout: Duration, has_news: impl FnOnce() -> bool) {
+        self.rest(ASLEEP, timeout, has_news);
+    }
+
+    /// Writer: waits for `timeout`, or for a producer that begins to wait for the disk.
+    ///
+    /// While entries come in numbers, this spares their producers the system call and lets several share one sync. A
+    /// producer that began to wait just before is served after `timeout`.
+    pub(super) fn doze(&self, timeout: Duration) {
+        self.rest(DOZING, timeout, || false);
+    }
+
+    fn rest(&self, how: u32, timeout: Duration, has_news: impl FnOnce() -> bool) {
         let page = self.page();
         let word = page.word.load(Ordering::Acquire);
-        page.sleeping.store(1, Ordering::Relaxed);
+        page.sleeping.store(how, Ordering::Relaxed);
         fence(Ordering::SeqCst);
         if !has_news() {
             sys::futex_wait(&page.word, word, timeout);

@@ -258,6 +258,7 @@ impl Shared {
         let waiters = &self.header().producer.waiters;
         // Pairs with `Consumer::acknowledge`: either it sees us, or we see the new word.
         waiters.fetch_add(1, Ordering::SeqCst);
+        self.doorbell.ring_to_wait();
         let result = self.sleep_until_durable(seq, timeout);
         waiters.fetch_sub(1, Ordering::SeqCst);
         result

@@ -92,6 +92,11 @@ impl RingSet {
         self.doorbell.sleep(timeout, || self.has_news());
     }
 
+    /// Waits for `timeout`, less if a producer begins to wait for the disk; pushes alone do not cut it short.
+    pub fn doze(&self, timeout: Duration) {
+        self.doorbell.doze(timeout);
+    }
+
     /// Tells others that the writer lives.
     pub fn set_seen(&self, unix_ms: u64) {
         self.doorbell.set_seen(unix_ms);
