@@ -10,7 +10,7 @@ import stack
 
 # Rounds interleave the configurations, so that a drift of the machine's speed hits all alike.
 ROUNDS = 5
-RATE = 1000
+RATE = 2000
 # Slow enough for a peer that sets itself up at its first call.
 WARM_UP_RATE = 200
 

@@ -9,6 +9,11 @@ import subprocess
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
+# Debian's default allocator is built for debugging: each allocation looks through a thousand lists, and how far depends on
+# the luck of the heap's layout, by up to 30 us a message. This one has no such luck in it.
+ALLOCATOR = ["-x", "fm", "-X", "fm"]
+# The system's own: app_python3 takes its Python, and that Python its packages, by the path.
+SYSTEM_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def free_udp_port():
@@ -60,8 +65,8 @@ class Kamailio:
             (self.work / name).write_text(text)
         self.log = open(self.work / "kamailio.log", "wb")
         self.process = subprocess.Popen(
-            ["kamailio", "-DD", "-E", "-m", "256", "-M", "16", "-Y", str(self.work), "-f", str(self.work / f"{cfg_name}.cfg")],
-            stdout=self.log, stderr=self.log, env={**os.environ, **(env or {})}, start_new_session=True,
+            ["kamailio", "-DD", "-E", "-m", "256", "-M", "16", *ALLOCATOR, "-Y", str(self.work), "-f", str(self.work / f"{cfg_name}.cfg")],
+            stdout=self.log, stderr=self.log, env={**(env or {}), "PATH": SYSTEM_PATH}, start_new_session=True,
         )
         self.wait_ready()
 
