@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build demo up down test test-rust test-c test-vectors test-repo test-e2e lint check-fmt bench-gate bench fresh clean
+.PHONY: help setup build bridge testbed testbed-down demo up down test test-rust test-c test-vectors test-repo test-e2e lint check-fmt bench-gate bench fresh clean
 
 help: ## this list
 	@echo "IF.ESCALATE: SIP escalation to human experts, gated by policy and witnessed."
@@ -15,6 +15,15 @@ setup: ## install what is needed on Debian 12 (root or sudo); quick when it is t
 
 build: setup ## release binaries, policy library, Kamailio module
 	@scripts/build.sh
+
+bridge: build ## the bridge to Asterisk and the council, target/release/ife-bridge
+	@scripts/build.sh bridge
+
+testbed: setup ## real Asterisk with H.323: a gateway and a council on loopback addresses (needs root)
+	@scripts/testbed.sh root && scripts/testbed.sh start
+
+testbed-down: ## stop what `make testbed` started
+	@scripts/testbed.sh stop
 
 demo: build ## eight calls through a real Kamailio: verdicts, trace, verified log
 	@scripts/demo.sh

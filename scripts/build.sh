@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Builds everything in release mode: binaries, the policy library (twice on x86-64), Kamailio's headers, the module.
+# Builds in release mode: binaries, the policy library (twice on x86-64), Kamailio's headers, the module.
+# `scripts/build.sh bridge` builds the bridge alone.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -7,6 +8,10 @@ LIBRARY=libife_policy.so
 
 main() {
 	cd "$IFE_ROOT"
+	if [ "${1:-}" = bridge ]; then
+		run_quietly "cargo build ife-bridge" cargo build --release --locked -p ife-bridge
+		return
+	fi
 	note "Building (the first time takes some minutes)"
 	run_quietly "cargo build" cargo build --release --locked -p ife-policy-ffi -p ife-witness -p ife-cli
 	install_library "$IFE_BIN" "$IFE_MODULE_DIR"

@@ -29,7 +29,7 @@ make_root() {
 	local suite=$1 root=$bed/root-$1
 	[ -e "$root/.complete" ] && return 0
 	[ "$(id -u)" = 0 ] || die "making a root needs root"
-	command -v mmdebstrap >/dev/null || die "mmdebstrap is not installed: run make setup"
+	command -v mmdebstrap >/dev/null || { apt-get -qq update && apt-get -qq -y --no-install-recommends install mmdebstrap; } >&2
 	rm -rf "$root"
 	mkdir -p "$bed"
 	# sid's Release file may be a little out of date on a mirror; the packages are checked by signature all the same.
