@@ -10,6 +10,8 @@ PACKAGES_BUILD=(gcc g++ libc6-dev make flex bison pkg-config dpkg-dev libclang1-
 # The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C tests; Debian's sipp
 # speaks no TLS, so socat carries it.
 PACKAGES_TEST=(python3 python3-cryptography python3-venv jq valgrind libc6-dbg socat procps shellcheck)
+# The bridge's cases run Asterisk in a root of its own, and call the API.
+PACKAGES_TEST+=(mmdebstrap curl)
 # The peers that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")

@@ -47,7 +47,7 @@ bridge_config() {
 		  mcu_alias: council
 		  guardians: [${GUARDIANS:-}]
 		calls: {expert_max: 50, council_max: 50, ring_s: ${RING_S:-30}}
-		listen: {unix: bridge.sock}
+		listen: {unix: bridge.sock${LISTEN_MORE:-}}
 		agents: [{id: "if://agent/guard", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}]
 		${BRIDGE_MORE:-}
 	YAML

@@ -15,6 +15,14 @@ use crate::{
     view::RoomView,
 };
 
+/// Who is to be heard, or not.
+#[derive(Debug)]
+pub(super) struct Muting {
+    pub(super) room: String,
+    pub(super) channel: Uniqueid,
+    pub(super) muted: bool,
+}
+
 /// What an action was for.
 #[derive(Debug)]
 pub(super) enum Asked {
@@ -28,8 +36,8 @@ pub(super) enum Asked {
     Incoming(Uniqueid),
     /// What an own channel is about, whose call the store does not know.
     Stray(Uniqueid),
-    /// Something about a room; the answer is the room.
-    Room(String, Reply<Vec<RoomView>>),
+    /// To mute a participant, or not; the answer is the room.
+    Mute(Muting, Reply<Vec<RoomView>>),
     /// To move a call to another room.
     Move(CallId),
     /// Nothing that matters here.
@@ -69,9 +77,13 @@ impl Engine {
                 let value = value_of(&outcome).unwrap_or_default().to_vec();
                 self.adopt_stray(&channel, &value);
             }
-            Asked::Room(room, reply) => {
+            Asked::Mute(muting, reply) => {
                 let answer = match problem {
-                    None => Ok(vec![self.room_view(&room)]),
+                    None => {
+                        // Its own event may come later.
+                        self.note_mute(&muting.channel, muting.muted);
+                        Ok(vec![self.room_view(&muting.room)])
+                    }
                     Some(why) => Err(Refusal::new(ErrorName::Unavailable, why)),
                 };
                 // Whoever asked may have gone.

@@ -9,8 +9,10 @@
 
 mod admission;
 mod answers;
+mod health;
 mod intake;
 mod legs;
+mod limits;
 mod observe;
 mod orders;
 mod requests;
@@ -27,7 +29,7 @@ use std::{
 };
 
 use ife_ami::{ActionId, Model, value::Uniqueid};
-use ife_call::{Input, Policy, RetryOn};
+use ife_call::Input;
 use ife_witness::{entry::Event as Entry, ring::RingError};
 use thiserror::Error;
 use tokio::{
@@ -39,7 +41,7 @@ use tracing::{error, info, warn};
 use crate::{
     ami::{Ami, AmiError, FromLink},
     clock,
-    config::{Config, Guardian, NextExpertOn},
+    config::{Config, Guardian},
     council::Council,
     gate::{Gate, GateError},
     handle::{Command, EngineHandle, Reply},
@@ -52,6 +54,7 @@ use crate::{
 use answers::Asked;
 use intake::{Accepted, Caller};
 use legs::{Legs, Names};
+use limits::Limits;
 use requests::Waiter;
 use rooms::Room;
 use slot::Slot;
@@ -122,18 +125,6 @@ impl Awaiting {
         self.record()
             .is_some_and(|record| record.call_id == call_id)
     }
-}
-
-/// Limits and waits from the configuration.
-#[derive(Debug, Clone, Copy)]
-struct Limits {
-    total_max: u32,
-    council_max: u32,
-    expert_max: u32,
-    h323_legs_max: u32,
-    experts_max: usize,
-    join_s: u32,
-    policy: Policy,
 }
 
 /// Owner of all calls.
@@ -210,7 +201,7 @@ impl Engine {
         let witness = Witness::attach(config)?;
         let (handle, commands, events) = EngineHandle::new();
         let mut engine = Engine {
-            limits: limits(config),
+            limits: Limits::new(config),
             names: Names::new(&config.node),
             council: Council::new(&config.council, config.calls.join_s)?,
             default_room: config.council.default_room.clone(),
@@ -400,50 +391,6 @@ impl Engine {
         }
     }
 
-    fn look_at_health(&mut self) {
-        let active = self.calls.values().filter(|slot| slot.is_live()).count();
-        let health = Health {
-            ami: self.ami.is_up(),
-            witness: self.witness.is_healthy(clock::unix_ms()),
-            nats: true,
-            active_calls: u32::try_from(active).unwrap_or(u32::MAX),
-            draining: self.draining.is_some(),
-        };
-        let metrics = &self.metrics;
-        metrics.active.set(i64::from(health.active_calls));
-        metrics.ami_up.set(i64::from(health.ami));
-        metrics.witness_up.set(i64::from(health.witness));
-        metrics.witness_dropped.set(self.witness.dropped());
-        metrics.ami_dropped.set(self.ami.dropped());
-        let told = Health {
-            active_calls: self.health.active_calls,
-            ..health.clone()
-        };
-        if told != self.health {
-            if self.health.witness && !health.witness {
-                warn!("the witness takes no entries, or its writer is gone");
-            }
-            // Nobody may be listening.
-            let _ = self.events.send(Event::Health(health.clone()));
-        }
-        self.health = health;
-        self.settle_drain();
-    }
-
-    /// Draining is done when no call is being set up: connected ones live on in Asterisk and are taken over by the next process.
-    fn settle_drain(&mut self) {
-        let in_setup = self.calls.values().any(|slot| {
-            let state = slot.call.state();
-            slot.is_live() && *state != ife_call::State::Connected
-        });
-        if in_setup || !self.awaiting.is_empty() {
-            return;
-        }
-        for reply in self.draining.iter_mut().flat_map(std::mem::take) {
-            drop(reply.send(Ok(())));
-        }
-    }
-
     fn is_draining(&self) -> bool {
         self.draining.is_some()
     }
@@ -487,30 +434,4 @@ fn new_trace_id() -> String {
     }
     let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
     hex.collect()
-}
-
-fn limits(config: &Config) -> Limits {
-    let calls = &config.calls;
-    let on = |failure| calls.next_expert_on.contains(&failure);
-    let seconds = |s: u32| Duration::from_secs(s.into());
-    Limits {
-        total_max: calls.total_max,
-        council_max: calls.council_max,
-        expert_max: calls.expert_max,
-        h323_legs_max: calls.h323_legs_max,
-        experts_max: calls.experts_max as usize,
-        join_s: calls.join_s,
-        policy: Policy {
-            ring_max: seconds(calls.ring_s),
-            join_max: seconds(calls.join_s),
-            retry: RetryOn {
-                busy: on(NextExpertOn::Busy),
-                no_answer: on(NextExpertOn::NoAnswer),
-                declined: on(NextExpertOn::Declined),
-                unreachable: on(NextExpertOn::Unreachable),
-                refused: false,
-            },
-            ..Policy::default()
-        },
-    }
 }

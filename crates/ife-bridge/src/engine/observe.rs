@@ -70,12 +70,7 @@ impl Engine {
                 muted,
                 room,
             } => {
-                let id = channel.uniqueid.clone();
-                if *muted {
-                    self.muted.insert(id);
-                } else {
-                    self.muted.remove(&id);
-                }
+                self.note_mute(&channel.uniqueid, *muted);
                 self.tell_room(room.as_str());
             }
             Event::UserEvent { .. }
@@ -101,6 +96,14 @@ impl Engine {
             | Event::Rename { .. }
             | Event::Unknown(_)
             | Event::Malformed { .. } => {}
+        }
+    }
+
+    pub(super) fn note_mute(&mut self, channel: &Uniqueid, muted: bool) {
+        if muted {
+            self.muted.insert(channel.clone());
+        } else {
+            self.muted.remove(channel);
         }
     }
 

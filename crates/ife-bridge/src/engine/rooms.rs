@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 
 use ife_ami::{
-    Action,
+    Action, ActionId,
     action::{DialString, Originate},
     value::{ChannelName, DialToken, RoomName, Uniqueid, ValueError, Variable},
 };
@@ -15,7 +15,7 @@ use tracing::warn;
 
 use super::{
     CallId, Engine,
-    answers::Asked,
+    answers::{Asked, Muting},
     legs::{Ours, Part},
 };
 use crate::{
@@ -61,8 +61,8 @@ impl Engine {
                 participant,
                 muted,
             } => match self.mute(&room, &participant, muted) {
-                Ok(asked) => {
-                    self.asked.insert(asked, Asked::Room(room, reply));
+                Ok((asked, muting)) => {
+                    self.asked.insert(asked, Asked::Mute(muting, reply));
                     return;
                 }
                 Err(refusal) => Err(refusal),
@@ -333,7 +333,7 @@ impl Engine {
         room: &str,
         participant: &str,
         muted: bool,
-    ) -> Result<ife_ami::ActionId, Refusal> {
+    ) -> Result<(ActionId, Muting), Refusal> {
         if self.council.proof() == Backend::Mcu {
             return Err(Refusal::new(
                 ErrorName::Conflict,
@@ -341,18 +341,23 @@ impl Engine {
             ));
         }
         let id = self.member(room, participant)?;
-        let name = self
-            .model
-            .channel(&id)
-            .map(|known| known.channel.name.clone());
-        let (Some(channel), Ok(room)) = (name, RoomName::parse(room)) else {
+        let known = self.model.channel(&id);
+        let name = known.map(|known| known.channel.name.clone());
+        let (Some(name), Ok(in_room)) = (name, RoomName::parse(room)) else {
             return Err(no_such_participant());
         };
-        let action = mute_action(room, channel, muted);
-        let refused = |error: ife_ami::session::SubmitError| {
-            Refusal::new(ErrorName::Unavailable, error.to_string())
+        let action = mute_action(in_room, name, muted);
+        let asked = self
+            .ami
+            .submit(&action)
+            .map_err(|error| Refusal::new(ErrorName::Unavailable, error.to_string()))?;
+        let room = room.to_owned();
+        let muting = Muting {
+            room,
+            channel: id,
+            muted,
         };
-        self.ami.submit(&action).map_err(refused)
+        Ok((asked, muting))
     }
 
     fn hang_up_channel(&mut self, channel: Uniqueid) {

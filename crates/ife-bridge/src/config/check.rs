@@ -1,0 +1,347 @@
+//! Reads the file, and finds what cannot work before anything starts.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use super::{Backend, Config, ConfigError, Tcp};
+
+/// A field and what it must be.
+type Problem = (String, String);
+
+impl Config {
+    /// Reads and checks the file. Relative paths in it are relative to its directory.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        let mut config: Config =
+            serde_saphyr::from_str(&text).map_err(|error| ConfigError::Syntax {
+                path: path.to_owned(),
+                why: error.to_string(),
+            })?;
+        config.resolve(path.parent().unwrap_or(Path::new("")));
+        config.check().map_err(|(field, why)| ConfigError::Value {
+            path: path.to_owned(),
+            field,
+            why,
+        })?;
+        Ok(config)
+    }
+
+    fn resolve(&mut self, base: &Path) {
+        let mut paths = vec![
+            &mut self.state_dir,
+            &mut self.store_dir,
+            &mut self.registry,
+            &mut self.ami.secret_file,
+            &mut self.council.signing_key,
+        ];
+        paths.extend(self.ami.tls.iter_mut().map(|tls| &mut tls.ca));
+        paths.extend(self.listen.unix.iter_mut());
+        paths.extend(self.listen.tcp.iter_mut().flat_map(Tcp::paths));
+        paths.extend(
+            self.nats
+                .iter_mut()
+                .flat_map(|nats| nats.credentials_file.iter_mut()),
+        );
+        if let Some(log) = &mut self.witness_log {
+            paths.extend([&mut log.dir, &mut log.vkeys]);
+        }
+        if let Some(evidence) = &mut self.evidence {
+            paths.push(&mut evidence.signing_key);
+            paths.extend(evidence.listen.iter_mut().flat_map(Tcp::paths));
+            paths.extend(evidence.roots.iter_mut());
+            paths.extend(evidence.turn.iter_mut().map(|turn| &mut turn.secret_file));
+        }
+        for path in paths {
+            *path = base.join(&path);
+        }
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        self.check_parts()?;
+        self.check_names()?;
+        self.check_listeners()?;
+        self.check_limits()
+    }
+
+    fn check_parts(&self) -> Result<(), Problem> {
+        let absent = "is not part of this build of the bridge: leave the section out";
+        refuse(self.nats.is_some(), "nats", absent)?;
+        refuse(self.evidence.is_some(), "evidence", absent)?;
+        refuse(
+            self.ami.tls.is_none() && !self.ami.address.ip().is_loopback(),
+            "ami.address",
+            "must be a loopback address unless ami.tls is set: AMI's own login hides only the secret",
+        )?;
+        refuse(
+            self.council.backend == Backend::ExternalMcu && self.council.mcu_peer.is_none(),
+            "council.mcu_peer",
+            "is required for the backend external_mcu",
+        )
+    }
+
+    fn check_names(&self) -> Result<(), Problem> {
+        let is_node = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        refuse(
+            !is_made_of(&self.node, 32, is_node),
+            "node",
+            "must be 1 to 32 of [a-z0-9-]",
+        )?;
+        let is_dialled = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+        for (field, token) in self.dial_tokens() {
+            refuse(
+                !is_made_of(token, 64, is_dialled),
+                &field,
+                "must be 1 to 64 of [0-9A-Za-z_.-]: it becomes part of a dial string",
+            )?;
+        }
+        let mut guardians = self.council.guardians.iter();
+        refuse(
+            guardians.any(|guardian| guardian.name.len() > 32),
+            "council.guardians",
+            "names must be at most 32 long: they become part of channel ids",
+        )
+    }
+
+    fn check_listeners(&self) -> Result<(), Problem> {
+        let evidence = self.evidence.as_ref();
+        let listeners = [
+            ("listen.tcp", self.listen.tcp.as_ref()),
+            ("evidence.listen", evidence.and_then(|e| e.listen.as_ref())),
+        ];
+        for (field, tcp) in listeners {
+            refuse(
+                tcp.is_some_and(|tcp| tcp.tls.is_none() && !tcp.address.ip().is_loopback()),
+                field,
+                "must be a loopback address unless tls is set",
+            )?;
+        }
+        let knows_clients = |tcp: &Tcp| {
+            let tls = tcp.tls.as_ref();
+            tcp.token_file.is_some() || tls.is_some_and(|tls| tls.client_ca.is_some())
+        };
+        refuse(
+            self.listen
+                .tcp
+                .as_ref()
+                .is_some_and(|tcp| !knows_clients(tcp)),
+            "listen.tcp",
+            "needs token_file, or tls.client_ca, or both",
+        )?;
+        refuse(
+            self.listen.unix.is_none() && self.listen.tcp.is_none(),
+            "listen",
+            "needs unix or tcp, or nobody can call the API",
+        )
+    }
+
+    fn check_limits(&self) -> Result<(), Problem> {
+        let limits = [
+            ("calls.total_max", self.calls.total_max),
+            ("calls.council_max", self.calls.council_max),
+            ("calls.expert_max", self.calls.expert_max),
+            ("calls.ring_s", self.calls.ring_s),
+            ("calls.join_s", self.calls.join_s),
+            ("calls.experts_max", self.calls.experts_max),
+        ];
+        for (field, value) in limits {
+            refuse(!(1..=10_000).contains(&value), field, "must be 1 to 10000")?;
+        }
+        Ok(())
+    }
+
+    /// Everything of the configuration that ends up in a dial string or a room's name.
+    fn dial_tokens(&self) -> Vec<(String, &str)> {
+        let mut tokens = vec![(
+            "council.default_room".to_owned(),
+            self.council.default_room.as_str(),
+        )];
+        tokens.extend(
+            self.council
+                .mcu_peer
+                .iter()
+                .map(|peer| ("council.mcu_peer".to_owned(), peer.as_str())),
+        );
+        tokens.extend(
+            self.council
+                .mcu_alias
+                .iter()
+                .map(|alias| ("council.mcu_alias".to_owned(), alias.as_str())),
+        );
+        for (number, guardian) in self.council.guardians.iter().enumerate() {
+            let field = |name: &str| format!("council.guardians[{number}].{name}");
+            tokens.push((field("name"), &guardian.name));
+            tokens.extend(
+                guardian
+                    .peer
+                    .iter()
+                    .map(|peer| (field("peer"), peer.as_str())),
+            );
+            tokens.extend(
+                guardian
+                    .alias
+                    .iter()
+                    .map(|alias| (field("alias"), alias.as_str())),
+            );
+        }
+        tokens
+    }
+}
+
+impl Tcp {
+    fn paths(&mut self) -> impl Iterator<Item = &mut PathBuf> {
+        let tls = self.tls.iter_mut().flat_map(|tls| {
+            [
+                Some(&mut tls.cert),
+                Some(&mut tls.key),
+                tls.client_ca.as_mut(),
+            ]
+            .into_iter()
+            .flatten()
+        });
+        self.token_file.iter_mut().chain(tls)
+    }
+}
+
+fn refuse(condition: bool, field: &str, why: &str) -> Result<(), Problem> {
+    if condition {
+        return Err((field.to_owned(), why.to_owned()));
+    }
+    Ok(())
+}
+
+fn is_made_of(text: &str, len_max: usize, allowed: impl Fn(u8) -> bool) -> bool {
+    (1..=len_max).contains(&text.len()) && text.bytes().all(allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../../docs/examples/bridge.yaml");
+
+    fn load(text: &str) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().expect("a directory");
+        let path = dir.path().join("bridge.yaml");
+        fs::write(&path, text).expect("there is room");
+        Config::load(&path)
+    }
+
+    /// The example with one line replaced.
+    fn changed(from: &str, to: &str) -> String {
+        assert!(EXAMPLE.contains(from), "{from} is not in the example");
+        EXAMPLE.replace(from, to)
+    }
+
+    #[test]
+    fn the_example_is_valid_and_its_comments_are_too() {
+        load(EXAMPLE).expect("the example is valid");
+        let all: String = EXAMPLE
+            .lines()
+            .map(|line| {
+                let option = line.trim_start().strip_prefix("# ");
+                let is_field = option.is_some_and(|text| {
+                    let name = text.split(':').next().unwrap_or_default().trim_start();
+                    [
+                        "tls",
+                        "mcu_peer",
+                        "mcu_alias",
+                        "tcp",
+                        "address",
+                        "token_file",
+                    ]
+                    .contains(&name)
+                });
+                let count = usize::from(is_field);
+                line.replacen("# ", "", count) + "\n"
+            })
+            .collect();
+        let config = load(&all).expect("what it mentions is valid");
+        assert!(config.ami.tls.is_some() && config.council.mcu_alias.is_some());
+        let tcp = config.listen.tcp.expect("it is mentioned");
+        assert!(tcp.tls.is_some_and(|tls| tls.client_ca.is_some()));
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_file() {
+        let config = load(&changed("/var/lib/if-escalate/bridge", "store")).expect("it is valid");
+        assert!(config.store_dir.is_absolute() && config.store_dir.ends_with("store"));
+        assert_eq!(config.state_dir, PathBuf::from("/run/if-escalate"));
+    }
+
+    #[test]
+    fn what_cannot_work_is_named() {
+        let nats =
+            "nats: {url: a, stream: b, consumer: c, subject: d, dead_letter_subject: e}\nnode:";
+        let cases = [
+            (
+                changed("node: node1", "node: Node 1"),
+                "node: must be 1 to 32",
+            ),
+            (changed("node:", "nodes: a\nnode:"), "nodes"),
+            (changed("node:", nats), "nats: is not part of this build"),
+            (
+                changed("127.0.0.1:5038", "192.0.2.1:5038"),
+                "ami.address: must be a loopback",
+            ),
+            (
+                changed("backend: confbridge", "backend: external_mcu"),
+                "council.mcu_peer: is required",
+            ),
+            (
+                changed("default_room: council", "default_room: a&b"),
+                "council.default_room: must be",
+            ),
+            (
+                changed("peer: guardian-1-4b1e", "peer: a@b"),
+                "council.guardians[0].peer: must be",
+            ),
+            (
+                changed("total_max: 100", "total_max: 0"),
+                "calls.total_max: must be",
+            ),
+            (changed("total_max: 100", "total_max: many"), "bridge.yaml"),
+            (
+                changed("  unix: /run/if-escalate/bridge.sock", "  unix: null"),
+                "listen: needs unix or tcp",
+            ),
+            (
+                changed(
+                    "  unix: /run",
+                    "  tcp: {address: \"127.0.0.1:1\"}\n  unix: /run",
+                ),
+                "listen.tcp: needs token_file",
+            ),
+            (
+                changed(
+                    "  unix: /run",
+                    "  tcp: {address: \"192.0.2.1:1\", token_file: t}\n  unix: /run",
+                ),
+                "listen.tcp: must be a loopback",
+            ),
+        ];
+        for (text, wanted) in cases {
+            let error = load(&text).expect_err(wanted).to_string();
+            assert!(error.contains(wanted), "{error} does not say {wanted}");
+        }
+    }
+
+    #[test]
+    fn an_error_of_syntax_says_the_line() {
+        let error =
+            load(&changed("total_max: 100", "total_max: many")).expect_err("it is no number");
+        let line = EXAMPLE
+            .lines()
+            .position(|line| line.contains("total_max"))
+            .map(|at| at + 1);
+        let text = error.to_string();
+        assert!(
+            line.is_some_and(|line| text.contains(&line.to_string())),
+            "{text}"
+        );
+    }
+}
