@@ -24,7 +24,7 @@ Example:
     --origin witness.council.example/node-1 --key /etc/if-escalate/witness.key \\
     --cosigner-key /etc/if-escalate/cosigner.key --vkey-out /etc/if-escalate/witness.vkey
 
-Then:  ifectl witness verify --log-dir /var/lib/if-escalate/witness --vkey /etc/if-escalate/witness.vkey";
+Then:  ifectl witness verify --log /var/lib/if-escalate/witness --vkey /etc/if-escalate/witness.vkey";
 
 /// Writes the witness log: takes entries from the rings of all processes on this host, makes them durable, and publishes them as a
 /// tamper-evident log with signed checkpoints.
