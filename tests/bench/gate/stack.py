@@ -45,9 +45,15 @@ def cpu_ns(pids):
 
 
 def private_kib(pid):
-    """Memory that this process alone pays for."""
-    text = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text()
-    return sum(int(value) for value in re.findall(r"^Private_\w+:\s+(\d+) kB", text, re.M))
+    """Memory that this process alone pays for. Mapped files of the state directory are shared by all workers, and count as
+    private only while one of them happens to be the first to look."""
+    total, shared = 0, False
+    for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
+        if re.match(r"[0-9a-f]+-[0-9a-f]+ ", line):
+            shared = "/dev/shm/" in line
+        elif not shared and line.startswith("Private_"):
+            total += int(line.split()[1])
+    return total
 
 
 class Kamailio:
