@@ -11,7 +11,8 @@ mod rooms;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Router,
+    body::Bytes,
     http::{HeaderName, HeaderValue, StatusCode, header},
     routing::get,
 };
@@ -72,9 +73,11 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
         .split_for_parts();
-    let served = document.clone();
+    // As bytes: a handler is cloned for every request, and the document is large.
+    let served = Bytes::from(serde_json::to_vec(&document).unwrap_or_default());
+    let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], served) };
     let router = router
-        .route("/v1/openapi.json", get(move || async move { Json(served) }))
+        .route("/v1/openapi.json", get(serve))
         .fallback(|| async { Problem(Refusal::new(ErrorName::NotFound, "no such resource")) })
         .with_state(state)
         .layer(TimeoutLayer::with_status_code(
