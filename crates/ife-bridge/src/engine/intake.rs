@@ -64,7 +64,8 @@ impl Engine {
             id: message.id.clone(),
         };
         if let Some(known) = self.ledger.message(&key).cloned() {
-            return self.answer_again(key, known.call_id, known.answer, wait, reply);
+            let answer = known.answer();
+            return self.answer_again(key, known.call_id, answer, wait, reply);
         }
         let request = crate::agents::escalation(message)
             .and_then(|escalate| request_of(escalate, key.clone()));
@@ -273,7 +274,7 @@ impl Engine {
                 continue;
             };
             let answer = Answer::of(result.clone());
-            self.ledger.answer(&message, answer.clone());
+            self.ledger.answer(&message, &answer);
             let line = Line::Answer {
                 message,
                 call_id: call_id.to_owned(),

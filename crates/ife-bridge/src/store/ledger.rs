@@ -1,4 +1,7 @@
-use std::collections::{HashMap, VecDeque};
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -7,10 +10,10 @@ use crate::view::CallDetail;
 
 /// Messages that are remembered.
 const MESSAGES_MAX: usize = 8_192;
-/// A message is never forgotten before that: longer than its own timestamp lets it in, see [`crate::agents::TIMESTAMP_WINDOW_S`].
-const MESSAGE_AGE_MS_MIN: u64 = 900_000;
+/// A message is never forgotten before that: its own timestamp lets it in so long, see [`crate::agents::TIMESTAMP_WINDOW_S`].
+const MESSAGE_AGE_MS_MIN: u64 = 600_000;
 /// Calls that are over and can still be asked about.
-const ENDED_MAX: usize = 1_000;
+const ENDED_MAX: usize = 500;
 
 /// A message's name: ids are the sender's own.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,16 +29,25 @@ pub struct MessageKey {
 pub struct Remembered {
     /// Its call.
     pub call_id: String,
-    /// The first answer, once given.
-    pub answer: Option<Answer>,
+    /// The first answer, once given, as JSON: a third of the size that it has otherwise, and there are thousands.
+    answer: Option<Box<str>>,
     at_ms: u64,
+}
+
+impl Remembered {
+    /// The first answer, once given.
+    pub fn answer(&self) -> Option<Answer> {
+        let json = self.answer.as_deref()?;
+        // Written by us, from the same type.
+        serde_json::from_str(json).ok()
+    }
 }
 
 /// Everything the store remembers, bounded.
 #[derive(Debug, Default)]
 pub struct Ledger {
-    messages: HashMap<MessageKey, Remembered>,
-    order: VecDeque<MessageKey>,
+    messages: HashMap<Arc<MessageKey>, Remembered>,
+    order: VecDeque<Arc<MessageKey>>,
     ended: VecDeque<CallDetail>,
 }
 
@@ -61,6 +73,7 @@ impl Ledger {
             answer: None,
             at_ms,
         };
+        let key = Arc::new(key);
         if self.messages.insert(key.clone(), remembered).is_none() {
             self.order.push_back(key);
         }
@@ -70,18 +83,24 @@ impl Ledger {
     /// The acceptance could not be stored: the message was never here.
     pub fn forget(&mut self, key: &MessageKey) {
         self.messages.remove(key);
-        self.order.retain(|known| known != key);
+        self.order.retain(|known| **known != *key);
     }
 
     /// Notes the first answer; a later one changes nothing.
-    pub fn answer(&mut self, key: &MessageKey, answer: Answer) {
-        if let Some(message) = self.messages.get_mut(key) {
-            message.answer.get_or_insert(answer);
+    pub fn answer(&mut self, key: &MessageKey, answer: &Answer) {
+        if let Some(message) = self.messages.get_mut(key)
+            && message.answer.is_none()
+        {
+            // Names, numbers and texts: there is a JSON form.
+            message.answer = serde_json::to_string(answer)
+                .ok()
+                .map(String::into_boxed_str);
         }
     }
 
     /// Notes a call that is over.
-    pub fn end(&mut self, call: CallDetail) {
+    pub fn end(&mut self, mut call: CallDetail) {
+        call.history.shrink_to_fit();
         if self.ended.len() >= ENDED_MAX {
             self.ended.pop_front();
         }
@@ -128,7 +147,7 @@ impl Ledger {
                 answer,
             } => {
                 self.accept(message.clone(), call_id, at_ms);
-                self.answer(&message, answer);
+                self.answer(&message, &answer);
             }
             Line::Ended(detail) => {
                 if let Some(at) = find(live, &detail.call.call_id) {
@@ -153,9 +172,9 @@ impl Ledger {
             let Some(remembered) = self.messages.get(key) else {
                 continue;
             };
-            if let Some(answer) = remembered.answer.clone() {
+            if let Some(answer) = remembered.answer() {
                 lines.push(Line::Answer {
-                    message: key.clone(),
+                    message: MessageKey::clone(key),
                     call_id: remembered.call_id.clone(),
                     at_ms: remembered.at_ms,
                     answer,
