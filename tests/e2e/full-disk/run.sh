@@ -46,6 +46,8 @@ proc_alive witnessd && fail "ife-witnessd goes on after a failed write"
 expect_ok "ife-witnessd says why it ended" grep -qi 'no space left' "$STACK/log/witnessd.log"
 rm "$disk/filler"
 stack_start_witnessd
+# The gate tries the writer once a second after it has stalled (docs/shared-state.md): one second of refusals may follow.
+sleep 3
 place after 20
 expect_calls after "$STACK/after.csv"
 
