@@ -19,10 +19,12 @@ settings() {
 	export AMI_USER GATEWAY_H323_ID MCU_IP=$COUNCIL_IP
 }
 
-# The mirror that this machine itself uses, in either form of apt's sources.
+# The mirror of Debian that apt itself uses here, whatever its files are called; set DEBIAN_MIRROR to use another.
 mirror() {
-	cat /etc/apt/sources.list /etc/apt/sources.list.d/debian*.list /etc/apt/sources.list.d/debian*.sources 2>/dev/null |
-		grep -v '^#' | grep -oE 'https?://[^ ]+/debian/?( |$)' | head -1 | tr -d ' '
+	local found=${DEBIAN_MIRROR:-}
+	[ -n "$found" ] || found=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m 1 '/debian/$')
+	[ -n "$found" ] || die "apt knows no mirror of Debian: set DEBIAN_MIRROR"
+	echo "$found"
 }
 
 make_root() {
