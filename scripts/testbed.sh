@@ -22,7 +22,7 @@ settings() {
 # The mirror of Debian that apt itself uses here, whatever its files are called; set DEBIAN_MIRROR to use another.
 mirror() {
 	local found=${DEBIAN_MIRROR:-}
-	[ -n "$found" ] || found=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m 1 '/debian/$')
+	[ -n "$found" ] || found=$(apt-get indextargets --format '$(REPO_URI)' 2>/dev/null | grep -m 1 '/debian/$') || true
 	[ -n "$found" ] || die "apt knows no mirror of Debian: set DEBIAN_MIRROR"
 	echo "$found"
 }
