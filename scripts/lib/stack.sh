@@ -153,9 +153,9 @@ witnessd_ready() {
 	proc_alive witnessd && [ -s "$STACK/witness.vkey" ] && [ -s "${LOG_DIR:-$STACK/witness}/checkpoint" ] && [ -e "$STATE/rings/doorbell" ]
 }
 
-# stack_start_kamailio [KAMAILIO ARG ...]: in the foreground of its own session, shipped configuration, settings by define.
+# stack_start_kamailio [KAMAILIO ARG ...]: in the foreground of its own session, shipped configuration or KAMAILIO_CFG, settings by define.
 stack_start_kamailio() {
-	local file=$IFE_ROOT/kamailio.cfg
+	local file=${KAMAILIO_CFG:-$IFE_ROOT/kamailio.cfg}
 	kamailio_args "$@"
 	proc_start kamailio kamailio -DD -E -f "$file" -Y "$STACK/kamailio-run" -m "${KAMAILIO_SHM_MB:-128}" -M 16 "${KAMAILIO_ARGS[@]}"
 	wait_until 20 kamailio_ready_or_gone
