@@ -13,10 +13,10 @@ help: ## this list
 setup: ## install what is needed on Debian 12 (root or sudo); quick when it is there
 	@scripts/setup.sh
 
-build: setup ## release binaries, policy library, Kamailio module
+build: setup ## release binaries, bridge, policy library, Kamailio module
 	@scripts/build.sh
 
-bridge: build ## the bridge to Asterisk and the council, target/release/ife-bridge
+bridge: setup ## the bridge alone, target/release/ife-bridge
 	@scripts/build.sh bridge
 
 testbed: setup ## real Asterisk with H.323: a gateway and a council on loopback addresses (needs root)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Builds in release mode: binaries, the policy library (twice on x86-64), Kamailio's headers, the module.
+# Builds in release mode: binaries (the bridge among them), the policy library (twice on x86-64), Kamailio's headers, the module.
 # `scripts/build.sh bridge` builds the bridge alone.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
@@ -13,7 +13,7 @@ main() {
 		return
 	fi
 	note "Building (the first time takes some minutes)"
-	run_quietly "cargo build" cargo build --release --locked -p ife-policy-ffi -p ife-witness -p ife-cli
+	run_quietly "cargo build" cargo build --release --locked -p ife-policy-ffi -p ife-witness -p ife-cli -p ife-bridge
 	install_library "$IFE_BIN" "$IFE_MODULE_DIR"
 	build_for_newer_cpus
 	run_quietly "Kamailio headers" scripts/kamailio-headers.sh

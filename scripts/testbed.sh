@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The H.323 test bed: real Asterisk with chan_ooh323 in a root of its own, a gateway and a council on loopback addresses.
 #   scripts/testbed.sh root  [SUITE]         makes target/testbed/root-SUITE (sid: Asterisk 22, bullseye: 16; default: the first that can be had)
+#   scripts/testbed.sh suite                 the same, and prints which suite it is
 #   scripts/testbed.sh start [SUITE] [DIR]   starts both instances; DIR (default target/testbed/run) holds their files
 #   scripts/testbed.sh stop  [SUITE] [DIR]
 # Settings from the environment, with their defaults, are at the top of `settings`.
@@ -30,10 +31,14 @@ mirror() {
 make_root() {
 	local suite=$1 root=$bed/root-$1
 	[ -e "$root/.complete" ] && return 0
+	mkdir -p "$bed"
+	# Two who need the same root at once make it once.
+	exec 9>"$bed/.making"
+	flock 9
+	[ -e "$root/.complete" ] && return 0
 	[ "$(id -u)" = 0 ] || die "making a root needs root"
 	command -v mmdebstrap >/dev/null || { apt-get -qq update && apt-get -qq -y --no-install-recommends install mmdebstrap; } >&2
 	rm -rf "$root"
-	mkdir -p "$bed"
 	# sid's Release file may be a little out of date on a mirror; the packages are checked by signature all the same.
 	mmdebstrap --variant=minbase --include=asterisk,asterisk-ooh323,asterisk-modules \
 		--aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "$(mirror)" >"$bed/root-$suite.log" 2>&1 || {
@@ -45,6 +50,10 @@ make_root() {
 
 # The newest suite that works here: sid moves and may be broken on a given day.
 any_root() {
+	local suite
+	for suite in "$@"; do
+		[ ! -e "$bed/root-$suite/.complete" ] || { echo "$suite"; return 0; }
+	done
 	for suite in "$@"; do
 		make_root "$suite" && { echo "$suite"; return 0; }
 		echo "testbed: suite $suite cannot be had (see $bed/root-$suite.log), trying the next" >&2
@@ -75,7 +84,8 @@ write_instance() {
 		for file in "$top"/docs/examples/asterisk/*.conf; do
 			fill "$file" >"$RUN/etc/$(basename "$file")"
 		done
-		mv "$RUN/etc/ooh323-if-escalate.conf" "$RUN/etc/ooh323.conf"
+		cat "$RUN/etc/ooh323-if-escalate.conf" "$RUN/etc/ooh323-peers.conf" >"$RUN/etc/ooh323.conf"
+		rm "$RUN/etc/ooh323-if-escalate.conf"
 		mv "$RUN/etc/manager-if-escalate.conf" "$RUN/etc/manager.conf"
 		chmod 600 "$RUN/etc/manager.conf"
 	else
@@ -156,17 +166,18 @@ in_use() {
 	awk -v root="$1/" 'index($2, root) == 1 && $2 !~ "^" root "(dev|proc)(/|$)" {found = 1} END {exit !found}' /proc/mounts
 }
 
-suites=${TESTBED_SUITES:-"sid bullseye"}
+read -ra suites <<<"${TESTBED_SUITES:-sid bullseye}"
 command=${1:-}
 case $command in
 root)
-	if [ -n "${2:-}" ]; then make_root "$2" || die "suite $2 cannot be had: see $bed/root-$2.log"; else any_root $suites >/dev/null; fi
+	if [ -n "${2:-}" ]; then make_root "$2" || die "suite $2 cannot be had: see $bed/root-$2.log"; else any_root "${suites[@]}" >/dev/null; fi
 	;;
+suite) any_root "${suites[@]}" ;;
 start | stop)
 	suite=${2:-}
-	[ -n "$suite" ] || for s in $suites; do [ -e "$bed/root-$s/.complete" ] && { suite=$s; break; }; done
+	[ -n "$suite" ] || for s in "${suites[@]}"; do [ -e "$bed/root-$s/.complete" ] && { suite=$s; break; }; done
 	[ -n "$suite" ] || die "no root: run scripts/testbed.sh root"
 	"$command" "$suite" "${3:-$bed/run}"
 	;;
-*) sed -n '2,6s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac

@@ -9,13 +9,22 @@ BACKEND=${BACKEND:-confbridge}
 # The test bed's addresses and ports, for scripts/testbed.sh.
 testbed() {
 	GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT KAMAILIO_IP=127.0.0.1 KAMAILIO_PORT=$SIP_PORT BACKEND=$BACKEND \
-		"$IFE_ROOT/scripts/testbed.sh" "$1" "${TESTBED_SUITE:-sid}" "$TESTBED"
+		"$IFE_ROOT/scripts/testbed.sh" "$1" "$TESTBED_SUITE" "$TESTBED"
+}
+
+# TESTBED_SUITE names a Debian suite for Asterisk's root; otherwise it is the newest that can be had.
+testbed_suite() {
+	if [ -n "${TESTBED_SUITE:-}" ]; then
+		testbed root >"$STACK/log/testbed.log" 2>&1
+	else
+		TESTBED_SUITE=$("$IFE_ROOT/scripts/testbed.sh" suite 2>"$STACK/log/testbed.log")
+	fi || die "no root for Asterisk: $(tail -1 "$STACK/log/testbed.log")"
 }
 
 # Asterisk leaves nothing mounted, however the case ends.
 bridge_finish() {
 	local rc=$?
-	testbed stop >>"$STACK/log/testbed.log" 2>&1
+	[ -z "${TESTBED_SUITE:-}" ] || testbed stop >>"$STACK/log/testbed.log" 2>&1
 	(exit "$rc")
 	finish
 }
@@ -25,7 +34,7 @@ trap bridge_finish EXIT
 start_with_bridge() {
 	printf '1 sip:%s:%s 0 20\n' "$GATEWAY_IP" "$GATEWAY_PORT" >"$STACK/dispatcher.list"
 	KEYS="guard-2026a ${KEYS:-}" start "$@"
-	testbed root >"$STACK/log/testbed.log" 2>&1 || die "no root for Asterisk: $(tail -1 "$STACK/log/testbed.log")"
+	testbed_suite
 	testbed start >>"$STACK/log/testbed.log" 2>&1 || die "Asterisk does not start: $(tail -3 "$STACK/log/testbed.log")"
 	bridge_config >"$STACK/bridge.yaml"
 	bridge_start
@@ -43,8 +52,8 @@ bridge_config() {
 		  aor: "sip:$COUNCIL"
 		  signing_key: keys/council-2026a.key
 		  backend: $BACKEND
-		  mcu_peer: mcu-7f3a
-		  mcu_alias: council
+		  mcu_peer: ${MCU_PEER:-mcu-7f3a}
+		  mcu_alias: ${MCU_ALIAS:-council}
 		  guardians: [${GUARDIANS:-}]
 		calls: {expert_max: 50, council_max: 50, ring_s: ${RING_S:-30}}
 		listen: {unix: bridge.sock${LISTEN_MORE:-}}
@@ -98,7 +107,7 @@ room_has() { [ "$(room_count "$1")" = "$2" ]; }
 asterisk_cli() {
 	local name=$1
 	shift
-	chroot "$IFE_TARGET/testbed/root-${TESTBED_SUITE:-sid}" asterisk -C "$TESTBED/$name/etc/asterisk.conf" -rx "$*"
+	chroot "$IFE_TARGET/testbed/root-$TESTBED_SUITE" asterisk -C "$TESTBED/$name/etc/asterisk.conf" -rx "$*"
 }
 channels_at() { asterisk_cli "$1" core show channels count | awk '/active channel/ {print $1}'; }
 channels_are() { [ "$(channels_at "$1")" = "$2" ]; }
