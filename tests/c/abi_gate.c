@@ -84,10 +84,12 @@ static void the_same_call_again(ife_policy *policy)
 	msg.cseq = 2;
 	again = check(policy, &msg);
 	CHECK(again.approved == 1 && again.seq != first.seq);
-	msg.peer_port = 5999;
+	msg.peer_ip = str_of("127.0.0.9");
 	again = check(policy, &msg);
 	CHECK(again.approved == 0 && again.gate == IFE_GATE_REPLAY && again.code == 403);
-	msg.peer_port = 5062;
+	/* A new connection from the same address: its third and last repetition. */
+	msg.peer_ip = str_of("127.0.0.1");
+	msg.peer_port = 5999;
 	CHECK(check(policy, &msg).approved == 1);
 	CHECK(check(policy, &msg).gate == IFE_GATE_REPLAY);
 }
@@ -204,7 +206,7 @@ static void what_was_seen_outlives_a_restart(void)
 	ife_policy *policy = open_policy(0);
 	ife_message msg = invite_of(&calls[5]);
 	ife_call call;
-	msg.peer_port = 5999;
+	msg.peer_ip = str_of("127.0.0.9");
 	CHECK(check(policy, &msg).gate == IFE_GATE_REPLAY);
 	CHECK(ife_call_find(policy, str_of(calls[5].call_id), &call) == IFE_OK);
 	ife_policy_close(policy);

@@ -1,5 +1,6 @@
 /* Many processes on one state: forks that may not speak, workers that share a call, a reload under load.
  * SPDX-License-Identifier: MIT OR Apache-2.0 */
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,12 +36,14 @@ static void a_fork_of_a_worker_is_refused(ife_policy *policy)
 static void bring_calls(ife_policy *policy, uint32_t worker, unsigned *approved)
 {
 	ife_error err;
+	char peer_ip[16];
 	size_t i;
 	CHECK_RESULT(IFE_OK, ife_policy_attach(policy, worker, &err), &err);
+	snprintf(peer_ip, sizeof(peer_ip), "127.0.1.%u", (unsigned)worker & 0xff);
 	for(i = 0; i < CALLS; i++) {
 		ife_message msg = invite_of(&calls[i]);
 		ife_verdict verdict;
-		msg.peer_port = 6000 + worker;
+		msg.peer_ip = str_of(peer_ip);
 		CHECK_RESULT(IFE_OK, ife_policy_check(policy, &msg, &verdict, &err), &err);
 		if(verdict.approved)
 			__atomic_add_fetch(&approved[i], 1, __ATOMIC_SEQ_CST);

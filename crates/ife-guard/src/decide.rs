@@ -172,7 +172,10 @@ fn replay(
     }
 }
 
-/// Same Call-ID, From-tag and peer address (its port included, which a retransmission keeps): the same attempt.
+/// Same Call-ID, From-tag and peer address: the same attempt.
+///
+/// Not the port: a resend after a challenge may come over a new connection, or over TCP because it grew (RFC 3261 18.1.1). Whoever
+/// could read the INVITE on its way from that address could also send from its port.
 fn attempt(call: &CallKey, request: &Request<'_>) -> u64 {
     let mut hash = Sha256::new()
         .chain_update(call.call_id)
@@ -181,7 +184,6 @@ fn attempt(call: &CallKey, request: &Request<'_>) -> u64 {
         std::net::IpAddr::V4(v4) => hash.update(v4.octets()),
         std::net::IpAddr::V6(v6) => hash.update(v6.octets()),
     }
-    hash.update(request.peer.port().to_le_bytes());
     let digest: [u8; 32] = hash.finalize().into();
     u64::from_le_bytes(*digest.first_chunk().unwrap_or(&[0; 8]))
 }
