@@ -55,6 +55,17 @@ pub struct Gap<'a> {
     pub count: u64,
 }
 
+/// Entries that were not written one by one, to spare the disk: how many, and when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Omitted {
+    /// How many.
+    pub count: u64,
+    /// None was omitted before this instant, ns since 1970-01-01 UTC.
+    pub first_unix_ns: u64,
+    /// None after this one.
+    pub last_unix_ns: u64,
+}
+
 /// One event. Texts are untrusted bytes of any content; an absent field is left out of the JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
@@ -110,6 +121,8 @@ pub struct Entry<'a> {
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
     pub gap: Option<Gap<'a>>,
+    /// What this entry stands for in place of as many of its own kind.
+    pub omitted: Option<Omitted>,
 }
 
 impl<'a> Entry<'a> {
@@ -150,6 +163,7 @@ impl<'a> Entry<'a> {
             message_sha256: None,
             detail: None,
             gap: None,
+            omitted: None,
         }
     }
 }
@@ -233,6 +247,10 @@ fn check_numbers(entry: &Entry<'_>) -> Result<(), EntryError> {
         ("gap.epoch", gap[0]),
         ("gap.first_seq", gap[1]),
         ("gap.count", gap[2]),
+        (
+            "omitted.count",
+            entry.omitted.map_or(0, |omitted| omitted.count),
+        ),
     ];
     match numbers.into_iter().find(|&(_, value)| value > NUMBER_MAX) {
         Some((field, value)) => Err(EntryError::NumberTooLarge { field, value }),
@@ -294,6 +312,9 @@ fn write(
     object.text("kid", entry.kid);
     object.hash("message_sha256", entry.message_sha256);
     object.text("node", Some(entry.node.as_bytes()));
+    if let Some(omitted) = &entry.omitted {
+        object.omitted(omitted);
+    }
     object.text("peer", entry.peer);
     object.text("producer", Some(entry.producer.as_bytes()));
     object.text("reason", entry.reason);
@@ -394,6 +415,17 @@ impl Object<'_> {
         self.number("epoch", Some(gap.epoch));
         self.number("first_seq", Some(gap.first_seq));
         self.text("producer", Some(gap.producer.as_bytes()));
+        self.out.push(b'}');
+    }
+
+    fn omitted(&mut self, omitted: &Omitted) {
+        self.key("omitted");
+        self.out.push(b'{');
+        self.number("count", Some(omitted.count));
+        self.key("first");
+        self.time(omitted.first_unix_ns);
+        self.key("last");
+        self.time(omitted.last_unix_ns);
         self.out.push(b'}');
     }
 }

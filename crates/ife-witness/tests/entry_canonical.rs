@@ -1,7 +1,8 @@
 //! Entries are canonical JSON by the word of another implementation of RFC 8785, and always fit.
 
 use ife_witness::entry::{
-    Direction, ENTRY_SIZE_MAX, Entry, EntryError, Event, Gap, NUMBER_MAX, encode, leaf_hash,
+    Direction, ENTRY_SIZE_MAX, Entry, EntryError, Event, Gap, NUMBER_MAX, Omitted, encode,
+    leaf_hash,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -31,6 +32,11 @@ fn full<'a>(text: &'a [u8], sdp: &'a [u8]) -> Entry<'a> {
             epoch: 4,
             first_seq: 0,
             count: NUMBER_MAX,
+        }),
+        omitted: Some(Omitted {
+            count: 12,
+            first_unix_ns: 1,
+            last_unix_ns: 2_000_000_000,
         }),
         ..Entry::new(
             1_798_761_599_120_000_001,
@@ -88,9 +94,13 @@ fn absent_fields_are_absent_and_present_ones_have_their_names() {
     assert_eq!(value["verdict"], "approved");
     assert_eq!(value["direction"], "to_council");
     assert_eq!(value["gap"]["count"], NUMBER_MAX);
+    assert_eq!(
+        value["omitted"]["last"], "1970-01-01T00:00:02.000000000Z",
+        "{value}"
+    );
     assert_eq!(value["sdp_sha256"], hex(&Sha256::digest(b"v=0")));
     assert_eq!(value["message_sha256"], "ab".repeat(32));
-    assert_eq!(value.as_object().map(serde_json::Map::len), Some(27));
+    assert_eq!(value.as_object().map(serde_json::Map::len), Some(28));
 }
 
 #[test]
