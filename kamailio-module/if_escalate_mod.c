@@ -13,9 +13,11 @@
 #include <unistd.h>
 
 #include "core/dprint.h"
+#include "core/globals.h"
 #include "core/mod_fix.h"
 #include "core/pt.h"
 #include "core/sr_module.h"
+#include "core/timer.h"
 
 #include "ife_core.h"
 #include "ife_gate.h"
@@ -29,6 +31,9 @@ MODULE_VERSION
 
 /* Kamailio does not say before the fork how many processes there will be; this many rings can exist. */
 #define IFE_MAX_PROCESSES 1024
+
+/* How often the library is given the chance to write what no call has written in passing, seconds. */
+#define IFE_TEND_S 5
 
 static int mod_init(void);
 static int child_init(int rank);
@@ -48,6 +53,7 @@ ife_settings_t ife_settings = {
 		.mode_name = str_init("enforce"),
 		.witness_name = str_init("required"),
 		.event_callback = str_init(""),
+		.refusals_per_s = 50,
 };
 
 /* clang-format off */
@@ -72,6 +78,7 @@ static param_export_t params[] = {
 	{"witness_wait_ms", PARAM_INT, &ife_settings.witness_wait_ms},
 	{"freshness_s",     PARAM_INT, &ife_settings.freshness_s},
 	{"replay_slots",    PARAM_INT, &ife_settings.replay_slots},
+	{"refusals_per_s",  PARAM_INT, &ife_settings.refusals_per_s},
 	{"event_callback",  PARAM_STR, &ife_settings.event_callback},
 	{0, 0, 0}
 };
@@ -160,8 +167,9 @@ static int check_settings(void)
 		return -1;
 	ife_settings.mode = mode == 0 ? IFE_MODE_ENFORCE : IFE_MODE_SHADOW;
 	ife_settings.witness = witness == 0 ? IFE_WITNESS_REQUIRED : IFE_WITNESS_BEST_EFFORT;
-	if(ife_settings.witness_wait_ms < 0 || ife_settings.freshness_s < 0 || ife_settings.replay_slots < 0) {
-		LM_ERR("modparams witness_wait_ms, freshness_s and replay_slots must not be negative\n");
+	if(ife_settings.witness_wait_ms < 0 || ife_settings.freshness_s < 0 || ife_settings.replay_slots < 0
+			|| ife_settings.refusals_per_s < 0) {
+		LM_ERR("modparams witness_wait_ms, freshness_s, replay_slots and refusals_per_s must not be negative\n");
 		return -1;
 	}
 	if(ife_settings.node.len <= 0) {
@@ -194,7 +202,11 @@ static int open_policy(void)
 	options.witness_wait_ms = (uint32_t)ife_settings.witness_wait_ms;
 	options.freshness_s = (uint32_t)ife_settings.freshness_s;
 	options.replay_slots = (uint32_t)ife_settings.replay_slots;
+	options.refusals_per_s = (uint32_t)ife_settings.refusals_per_s;
 	options.max_processes = IFE_MAX_PROCESSES;
+	/* Of -u and -g, or user and group: Kamailio changes to them after mod_init. */
+	options.owner_uid = uid > 0 ? (uint32_t)uid : 0;
+	options.owner_gid = gid > 0 ? (uint32_t)gid : 0;
 	options.log = on_library_log;
 
 	result = ife_policy_open(&options, &ife_handle, &err);
@@ -203,6 +215,20 @@ static int open_policy(void)
 		return -1;
 	}
 	return 0;
+}
+
+static void on_timer(unsigned int ticks, void *param)
+{
+	ife_error err = {{0}};
+	ife_result result;
+
+	(void)ticks;
+	(void)param;
+	if(ife_attach() < 0)
+		return;
+	result = ife_policy_tend(ife_handle, &err);
+	if(result != IFE_OK)
+		ife_log_error("the gate could not be tended", result, &err);
 }
 
 static int mod_init(void)
@@ -217,6 +243,10 @@ static int mod_init(void)
 	ife_tm_init();
 	if(open_policy() < 0)
 		return -1;
+	if(register_timer(on_timer, NULL, IFE_TEND_S) < 0) {
+		LM_ERR("no timer can be registered\n");
+		return -1;
+	}
 	LM_INFO("libife_policy.so %s, mode %.*s, witness %.*s\n", ife_version(), ife_settings.mode_name.len,
 			ife_settings.mode_name.s, ife_settings.witness_name.len, ife_settings.witness_name.s);
 	return 0;
@@ -244,15 +274,16 @@ int ife_attach(void)
 
 /*
  * SIP runs in workers of any rank: UDP, TCP, timers (failure routes), and PROC_RPC where one process receives for a
- * pool. Only the processes that never run a route are left out.
+ * pool. The main process runs no route, but ends last and in order, which the others do not: its STOP is that of all.
  */
 static int child_init(int rank)
 {
-	if(rank == PROC_INIT || rank == PROC_MAIN || rank == PROC_TCP_MAIN || rank == PROC_POSTCHILDINIT)
+	if(rank == PROC_INIT || rank == PROC_TCP_MAIN || rank == PROC_POSTCHILDINIT)
 		return 0;
 	return ife_attach();
 }
 
+/* Only of the main process, and after all others have ended: Kamailio's children leave by _exit(). */
 static void mod_destroy(void)
 {
 	ife_policy_close(ife_handle);

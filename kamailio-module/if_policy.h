@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define IFE_ABI_VERSION 1u
+#define IFE_ABI_VERSION 2u
 
 /* Sizes of the fixed buffers in output structs, terminating NUL included. */
 #define IFE_TRACE_ID_SIZE 129
@@ -56,6 +56,7 @@ typedef uint32_t ife_result;
 #define IFE_WITNESS_TIMEOUT 7021u    /* the entry is in the ring but not yet on disk */
 #define IFE_WITNESS_TOO_LARGE 7022u
 #define IFE_WITNESS_UNAVAILABLE 7023u
+#define IFE_WITNESS_OMITTED 7024u    /* a refusal that is counted in the log's next summary, not written by itself */
 #define IFE_NOT_FOUND 7030u
 #define IFE_BUFFER_TOO_SMALL 7031u   /* err says how many bytes are needed */
 #define IFE_PANIC 7099u              /* a bug in the library, contained; treat as refused */
@@ -102,6 +103,9 @@ typedef struct ife_options {
 	uint32_t freshness_s;        /* 0: what the registry says */
 	uint32_t replay_slots;       /* 0: default 262144; rounded up to a power of two */
 	uint32_t max_processes;      /* upper bound of process_no + 1 */
+	uint32_t owner_uid;          /* user and group that a process started as root will change to before it works: its files */
+	uint32_t owner_gid;          /* become theirs; 0: it stays what it is */
+	uint32_t refusals_per_s;     /* entries about refused strangers, from all sources; 0: no bound */
 	ife_log_callback log;        /* may be NULL */
 	void *log_ctx;
 } ife_options;
@@ -189,6 +193,7 @@ typedef struct ife_stats {
 	uint64_t replay_full;        /* signatures refused with 503 because the table, or the legacy store, was full */
 	uint64_t calls_full;         /* calls refused with 503 because a table of calls or experts was full */
 	uint64_t buckets_full;       /* requests refused with 503 because the table of source addresses was full */
+	uint64_t refusals_omitted;   /* refusals that have no entry of their own, because refusals_per_s was spent */
 	uint64_t registry_generation;
 	uint64_t registry_experts;
 	uint64_t registry_loaded_unix_s;
@@ -238,6 +243,16 @@ ife_result ife_policy_open(const ife_options *options, ife_policy **policy, ife_
 ife_result ife_policy_attach(ife_policy *policy, uint32_t process_no, ife_error *err);
 
 /*
+ * What no call does in passing: writes the entry that stands for refusals without one of their own (refusals_per_s), if it is due.
+ * Calls do it too, so this matters when no call comes after a flood. About every five seconds is enough.
+ *
+ * Process   an attached one; several may do it.
+ * Returns   IFE_NOT_ATTACHED, IFE_CLOSED, IFE_PANIC.
+ * Blocks    never.
+ */
+ife_result ife_policy_tend(ife_policy *policy, ife_error *err);
+
+/*
  * Detaches this process, writes a STOP entry if it was attached, and frees what the handle holds in this process. Other processes go on,
  * and the shared state stays for the next start. NULL, a closed handle and anything that is no handle are ignored.
  */
@@ -256,11 +271,14 @@ void ife_policy_close(ife_policy *policy);
  *           IFE_NOT_ATTACHED, IFE_CLOSED, IFE_CONCURRENT_USE, IFE_STATE_FORMAT, IFE_PANIC. On anything but IFE_OK refuse the request.
  * Blocks    at most witness_wait_ms, and only for an INVITE that it approves; one disk write more for a legacy signature.
  *
- * The same INVITE again (same Call-ID, From-tag, peer and CSeq, within 32 s, at most three times) gets the same answer and no second
+ * The same INVITE again (same Call-ID, From-tag, peer address and CSeq, within 32 s, at most three times) gets the same answer and no second
  * entry. With IFE_WITNESS_REQUIRED an INVITE is approved only if its entry is in the ring, an eighth of which stays reserved for
  * events of calls that were let in, and, with witness_wait_ms, on disk in time; otherwise it is refused by IFE_GATE_WITNESS with 503.
- * While the witness daemon stalls, one call a second waits for it and the others are refused (or pass, with IFE_WITNESS_BEST_EFFORT) at once.
+ * While the witness daemon stalls, one call a second waits for it and the others are refused (or pass, with IFE_WITNESS_BEST_EFFORT) at once;
+ * the first batch that it makes durable ends that for all processes.
  * A full table of the shared state refuses with 503 too, and is counted (ife_stats).
+ * With refusals_per_s, a refusal by gates 1 to 9 or IFE_GATE_DIALOG beyond the budget has no entry (verdict->witnessed is 0): it is
+ * counted in a summary, see docs/shared-state.md.
  */
 ife_result ife_policy_check(ife_policy *policy, const ife_message *msg, ife_verdict *verdict, ife_error *err);
 
@@ -291,7 +309,8 @@ ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, 
  *           that is refused before the gate. Not APPROVED, which is the gate's, nor GAP.
  * detail    free text for a person, any bytes; may be absent.
  * receipt   may be NULL. on_disk is always 0 today: no event waits.
- * Returns   IFE_WITNESS_FULL, IFE_WITNESS_UNAVAILABLE, IFE_INVALID_PARAMETER (event), IFE_NOT_ATTACHED, and as ife_policy_check. An entry that
+ * Returns   IFE_WITNESS_OMITTED (REJECTED, or CANCEL of no approved call, beyond refusals_per_s: counted in a summary instead),
+ *           IFE_WITNESS_FULL, IFE_WITNESS_UNAVAILABLE, IFE_INVALID_PARAMETER (event), IFE_NOT_ATTACHED, and as ife_policy_check. An entry that
  *           was not accepted leaves a hole in the sequence numbers, which the log reports as GAP.
  * Blocks    never.
  */

@@ -27,6 +27,7 @@ typedef struct ife_settings
 	int witness_wait_ms;
 	int freshness_s;
 	int replay_slots;
+	int refusals_per_s;
 	ife_mode mode;
 	ife_witness_mode witness;
 } ife_settings_t;

@@ -110,6 +110,7 @@ static int witness_code(ife_result result)
 {
 	switch(result) {
 		case IFE_OK:
+		case IFE_WITNESS_OMITTED: /* a refusal that a summary stands for */
 			return IFE_WL_OK;
 		case IFE_WITNESS_FULL:
 		case IFE_WITNESS_UNAVAILABLE:

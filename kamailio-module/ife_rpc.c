@@ -88,6 +88,7 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 	add_u64(rpc, th, "replay_full", now.replay_full);
 	add_u64(rpc, th, "calls_full", now.calls_full);
 	add_u64(rpc, th, "buckets_full", now.buckets_full);
+	add_u64(rpc, th, "refusals_omitted", now.refusals_omitted);
 }
 
 static const char *rpc_reset_stats_doc[] = {"Sets the counters to zero", 0};

@@ -5,12 +5,16 @@
  */
 #include <stddef.h>
 #include <stdio.h>
+#include <time.h>
 
 #include "core/counters.h"
 #include "core/dprint.h"
 
 #include "ife_core.h"
 #include "ife_stats.h"
+
+/* How long a statistic may lag behind, milliseconds. */
+#define IFE_STATS_LIFE_MS 100
 
 typedef struct ife_stat
 {
@@ -37,6 +41,7 @@ static const ife_stat_t stats[] = {
 		IFE_STAT(replay_slots, "size of the replay table"),
 		IFE_STAT(replay_full, "INVITEs refused because the replay table was full"),
 		IFE_STAT(calls_full, "INVITEs refused because the call table was full"),
+		IFE_STAT(refusals_omitted, "refusals without a witness entry of their own"),
 		IFE_STAT(buckets_full, "INVITEs refused because the table of sources was full"),
 		IFE_STAT(registry_generation, "number of the registry in use"),
 		IFE_STAT(registry_experts, "experts in the registry in use"),
@@ -45,14 +50,37 @@ static const ife_stat_t stats[] = {
 /* Kamailio keeps the names for as long as it runs. */
 static char rejected_names[IFE_GATE_COUNT][32];
 
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Counting what is in the tables takes up to a millisecond, and whoever asks for one statistic asks for all of them. */
+static const ife_stats *snapshot(void)
+{
+	static ife_stats last;
+	static int64_t last_ms = -IFE_STATS_LIFE_MS;
+	int64_t ms = now_ms();
+
+	if(ms - last_ms >= IFE_STATS_LIFE_MS) {
+		if(ife_handle == NULL || ife_policy_stats(ife_handle, &last) != IFE_OK)
+			return NULL;
+		last_ms = ms;
+	}
+	return &last;
+}
+
 static counter_val_t read_stat(counter_handle_t h, void *offset)
 {
-	ife_stats now;
+	const ife_stats *now = snapshot();
 
 	(void)h;
-	if(ife_handle == NULL || ife_policy_stats(ife_handle, &now) != IFE_OK)
+	if(now == NULL)
 		return 0;
-	return (counter_val_t) * (const uint64_t *)((const char *)&now + (size_t)offset);
+	return (counter_val_t) * (const uint64_t *)((const char *)now + (size_t)offset);
 }
 
 static int register_one(const char *name, size_t offset, const char *doc)

@@ -148,9 +148,15 @@ stack_start_witnessd() {
 
 witnessd_ready_or_gone() { proc_gone witnessd || witnessd_ready; }
 
-# Ready when it owns the doorbell and has published a checkpoint.
+# Ready when this very process says that it takes entries in, and there is a checkpoint to read.
 witnessd_ready() {
-	proc_alive witnessd && [ -s "$STACK/witness.vkey" ] && [ -s "${LOG_DIR:-$STACK/witness}/checkpoint" ] && [ -e "$STATE/rings/doorbell" ]
+	local pid
+	pid=$(proc_pid witnessd) && [ -s "$STACK/witness.vkey" ] && [ -s "${LOG_DIR:-$STACK/witness}/checkpoint" ] && witnessd_says running "$pid"
+}
+
+# witnessd_says STATE [PID]: what its status file says, renewed once a second.
+witnessd_says() {
+	[ "$(jq -r '"\(.state) \(.pid)"' "$STATE/witnessd.json" 2>/dev/null)" = "$1 ${2:-$(proc_pid witnessd)}" ]
 }
 
 # stack_start_kamailio [KAMAILIO ARG ...]: in the foreground of its own session, shipped configuration or KAMAILIO_CFG, settings by define.

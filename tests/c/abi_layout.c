@@ -7,13 +7,13 @@
 _Static_assert(sizeof(ife_str) == 16, "ife_str");
 _Static_assert(sizeof(ife_header) == 24, "ife_header");
 _Static_assert(sizeof(ife_error) == 1024, "ife_error");
-_Static_assert(sizeof(ife_options) == 112, "ife_options");
+_Static_assert(sizeof(ife_options) == 128, "ife_options");
 _Static_assert(sizeof(ife_message) == 304, "ife_message");
 _Static_assert(sizeof(ife_verdict) == 1000, "ife_verdict");
 _Static_assert(sizeof(ife_call) == 396, "ife_call");
 _Static_assert(sizeof(ife_receipt) == 48, "ife_receipt");
-_Static_assert(sizeof(ife_stats) == 248, "ife_stats");
-_Static_assert(offsetof(ife_options, log) == 96, "ife_options.log");
+_Static_assert(sizeof(ife_stats) == 256, "ife_stats");
+_Static_assert(offsetof(ife_options, log) == 112, "ife_options.log");
 _Static_assert(offsetof(ife_message, cseq) == 176, "ife_message.cseq");
 _Static_assert(offsetof(ife_message, raw) == 288, "ife_message.raw");
 _Static_assert(offsetof(ife_verdict, seq) == 24, "ife_verdict.seq");

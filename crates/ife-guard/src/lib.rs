@@ -20,6 +20,7 @@ pub use decide::decide;
 pub use explain::{GateReport, Outcome, explain};
 pub use image::Image;
 pub use memory::MemoryState;
+pub use network::flood_source;
 pub use pattern::Pattern;
 pub use policy::{KeyCache, Policy};
 pub use registry::{Registry, RegistryError, RegistryErrors};

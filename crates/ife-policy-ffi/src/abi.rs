@@ -17,14 +17,14 @@ const _: () = {
     assert!(size_of::<ife_str>() == 16);
     assert!(size_of::<ife_header>() == 24);
     assert!(size_of::<ife_error>() == 1024);
-    assert!(size_of::<ife_options>() == 112);
+    assert!(size_of::<ife_options>() == 128);
     assert!(size_of::<ife_message>() == 304);
     assert!(size_of::<ife_verdict>() == 1000);
     assert!(size_of::<ife_call>() == 396);
     assert!(size_of::<ife_receipt>() == 48);
-    assert!(size_of::<ife_stats>() == 248);
+    assert!(size_of::<ife_stats>() == 256);
     assert!(align_of::<ife_verdict>() == 8);
-    assert!(offset_of!(ife_options, log) == 96);
+    assert!(offset_of!(ife_options, log) == 112);
     assert!(offset_of!(ife_message, cseq) == 176);
     assert!(offset_of!(ife_message, raw) == 288);
     assert!(offset_of!(ife_verdict, seq) == 24);

@@ -6,6 +6,7 @@ use ife_guard::{Gate, Now, Verdict};
 
 use crate::check::Decision;
 use crate::message::Message;
+use crate::omitted;
 use crate::policy::Policy;
 use crate::shared::calls::{Begun, Call, Place};
 use crate::shared::counters::Counter;
@@ -63,13 +64,17 @@ pub(crate) fn approval(
     }
 }
 
-/// Witnesses a rejection. If there is no room the caller is refused all the same.
+/// Witnesses a rejection. If there is no room, or no budget for strangers, the caller is refused all the same.
 pub(crate) fn rejection(
     policy: &mut Policy,
     msg: &Message<'_>,
     decision: &mut Decision,
+    now: Now,
     unix_ns: u64,
 ) {
+    if is_anybodys(decision.verdict.gate) && !omitted::may_write(policy, msg, now, unix_ns) {
+        return;
+    }
     let Some(worker) = &mut policy.worker else {
         return;
     };
@@ -79,6 +84,23 @@ pub(crate) fn rejection(
     {
         Ok(prepared) if push(policy, prepared, REJECTION_RESERVE) => decision.entered(prepared),
         Ok(_) | Err(_) => drop_entry(policy),
+    }
+}
+
+/// Refusals that cost nothing to cause: no fresh signature of a party has been seen, or the request belongs to no call.
+fn is_anybodys(gate: Gate) -> bool {
+    match gate {
+        Gate::Headers
+        | Gate::Registry
+        | Gate::Standing
+        | Gate::Hazard
+        | Gate::Source
+        | Gate::Flood
+        | Gate::Signature
+        | Gate::Freshness
+        | Gate::Replay
+        | Gate::Dialog => true,
+        Gate::None | Gate::Quota | Gate::Witness | Gate::Internal => false,
     }
 }
 
@@ -162,7 +184,7 @@ fn wait_for_disk(
     }
     policy.count(Counter::WitnessWaits);
     let Some(worker) = &policy.worker else { return };
-    let room_before = worker.witness.used();
+    let size_before = worker.witness.log_size();
     if worker.witness.wait(decision.seq, timeout) {
         policy.shared.stall().progressed();
         decision.witnessed = 2;
@@ -171,9 +193,12 @@ fn wait_for_disk(
         }
         return;
     }
-    // Nothing was pushed meanwhile: less in the ring means that the writer is slow, not that it stalls.
-    if worker.witness.used() >= room_before {
-        policy.shared.stall().timed_out(sys::now().0.mono_ms);
+    // A log that grows all the same belongs to a writer that is slow, not to one that stalls.
+    if worker.witness.log_size() == size_before {
+        policy
+            .shared
+            .stall()
+            .timed_out(sys::now().0.mono_ms, size_before);
     }
     if policy.options.witness_required {
         // The approval may reach the log yet; the second entry says what really became of the call.
@@ -186,13 +211,13 @@ fn turn(policy: &Policy, now: Now) -> Turn {
     if policy.options.witness_wait.is_zero() {
         return Turn::Wait;
     }
-    let durable_push_ms = || {
-        policy
-            .worker
-            .as_ref()
-            .and_then(|worker| worker.witness.durable_push_ms())
-    };
-    policy.shared.stall().turn(now.mono_ms, durable_push_ms)
+    match &policy.worker {
+        Some(worker) => policy
+            .shared
+            .stall()
+            .turn(now.mono_ms, worker.witness.log_size()),
+        None => Turn::Skip,
+    }
 }
 
 /// Turns an approval into the witness gate's refusal and undoes the call if this decision started it.
@@ -211,7 +236,8 @@ fn refuse(
         .reject(Gate::Witness, 503, "Service Unavailable", why);
     decision.verdict.retry_after_s = RETRY_S;
     decision.witnessed = 0;
-    rejection(policy, msg, decision, sys::now().1);
+    let (now, unix_ns) = sys::now();
+    rejection(policy, msg, decision, now, unix_ns);
 }
 
 fn push(policy: &mut Policy, prepared: Prepared, reserve: u64) -> bool {

@@ -5,6 +5,7 @@ use ife_message::Aor;
 
 use crate::admit;
 use crate::message::Message;
+use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
 use crate::shared::calls::Tags;
@@ -76,9 +77,10 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     if decision.verdict.approved {
         admit::approval(policy, msg, begun, &mut decision, now, unix_ns);
     } else {
-        admit::rejection(policy, msg, &mut decision, unix_ns);
+        admit::rejection(policy, msg, &mut decision, now, unix_ns);
     }
     count(policy, &decision.verdict);
+    omitted::summarise(policy, now, unix_ns);
     Ok(decision)
 }
 
@@ -107,7 +109,8 @@ pub(crate) fn internal_error(policy: &mut Policy, msg: &Message<'_>) -> Decision
     let verdict = internal_verdict("a bug was contained, see the log");
     let mut decision = Decision::of(verdict);
     if policy.is_attached() {
-        admit::rejection(policy, msg, &mut decision, sys::now().1);
+        let (now, unix_ns) = sys::now();
+        admit::rejection(policy, msg, &mut decision, now, unix_ns);
     }
     count(policy, &decision.verdict);
     decision

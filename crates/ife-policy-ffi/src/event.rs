@@ -6,6 +6,7 @@ use ife_witness::ring::PushError;
 
 use crate::abi;
 use crate::message::Message;
+use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
 use crate::shared::calls::{Call, Lease, Place, Tags};
@@ -32,6 +33,15 @@ pub(crate) fn log(
         update(policy, msg, event, *place, call, now_s);
     }
     crate::shared::step();
+    omitted::summarise(policy, now, unix_ns);
+    // Of a call that was approved everything is written. A refusal before the gate, and a CANCEL of nobody's call, anybody can cause.
+    let is_anybodys = call.is_none() && matches!(event, Event::Rejected | Event::Cancel);
+    if is_anybodys && !omitted::may_write(policy, msg, now, unix_ns) {
+        return Err(Failure::new(
+            abi::IFE_WITNESS_OMITTED,
+            "counted, not written: too many refusals",
+        ));
+    }
     enter(
         policy,
         msg,

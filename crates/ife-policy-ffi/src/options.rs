@@ -12,6 +12,7 @@ use crate::plumbing::pointer;
 use crate::shared::layout::{
     PROCESSES_MAX, REPLAY_SLOTS_DEFAULT, REPLAY_SLOTS_MAX, REPLAY_SLOTS_MIN,
 };
+use crate::sys;
 
 const WITNESS_WAIT_MS_MAX: u32 = 10_000;
 const NODE_LEN_MAX: usize = 64;
@@ -34,6 +35,10 @@ pub(crate) struct Options {
     pub(crate) freshness_s: Option<u32>,
     pub(crate) replay_slots: usize,
     pub(crate) max_processes: usize,
+    /// User and group that the process will change to: what the state directory gets is theirs.
+    pub(crate) owner: Option<(u32, u32)>,
+    /// Entries about refused strangers a second; `None`: no bound.
+    pub(crate) refusals_per_s: Option<u32>,
 }
 
 /// Reads the struct that `ptr` points at.
@@ -81,8 +86,19 @@ pub(crate) fn read(ptr: *const abi::ife_options) -> Result<(Options, Log), Failu
         freshness_s: (raw.freshness_s != 0).then_some(raw.freshness_s),
         replay_slots: replay_slots(raw.replay_slots)?,
         max_processes,
+        owner: owner(raw.owner_uid, raw.owner_gid),
+        refusals_per_s: (raw.refusals_per_s != 0).then_some(raw.refusals_per_s),
     };
     Ok((options, Log::new(raw.log, raw.log_ctx)))
+}
+
+/// Only root gives files away, and 0 stands for "as I am".
+fn owner(uid: u32, gid: u32) -> Option<(u32, u32)> {
+    let (own_uid, own_gid) = sys::user_and_group();
+    if own_uid != 0 || (uid == 0 && gid == 0) {
+        return None;
+    }
+    Some((uid, if gid == 0 { own_gid } else { gid }))
 }
 
 fn replay_slots(asked: u32) -> Result<usize, Failure> {

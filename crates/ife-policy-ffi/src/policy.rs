@@ -7,11 +7,13 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ife_guard::{KeyCache, Now};
-use ife_witness::entry::Event;
+use ife_witness::entry::{Event, Omitted};
 use ife_witness::ring::{Producer, RingConfig, RingError};
 
 use crate::abi;
+use crate::omitted;
 use crate::options::Options;
+use crate::ownership;
 use crate::plumbing::failure::Failure;
 use crate::plumbing::log::{Level, Log};
 use crate::registry::{self, View};
@@ -55,7 +57,7 @@ impl Policy {
     /// Loads the registry and makes or re-opens the shared state.
     pub(crate) fn open(options: Options, log: Log) -> Result<Self, Failure> {
         let (now, _) = sys::now();
-        prepare_dir(&options.state_dir)?;
+        prepare_dir(&options.state_dir, options.owner)?;
         let layout = Layout::new(options.replay_slots, options.max_processes);
         let opened = Shared::open(&options.state_dir, layout, now.unix_s(), now.mono_ms / 1000)?;
         let Opened {
@@ -73,6 +75,10 @@ impl Policy {
             OPEN_WAIT,
         )?;
         let legacy = open_legacy(&registry, None)?;
+        if let Some(owner) = options.owner {
+            let legacy = legacy.as_ref().map(Legacy::path);
+            ownership::give(&options.state_dir, &options.producer, legacy, owner)?;
+        }
         Ok(Self {
             options,
             log,
@@ -131,15 +137,16 @@ impl Policy {
         let (now, unix_ns) = sys::now();
         self.follow_registry(now);
         let version = concat!("libife_policy ", env!("CARGO_PKG_VERSION"));
-        self.witness_own(Event::Start, version, unix_ns);
+        self.witness_own(Event::Start, version, None, unix_ns);
         Ok(())
     }
 
     /// Ends this process's part.
     pub(crate) fn close(mut self) {
-        let (_, unix_ns) = sys::now();
+        let (now, unix_ns) = sys::now();
         if self.is_attached() {
-            self.witness_own(Event::Stop, "", unix_ns);
+            omitted::summarise_at_once(&mut self, now, unix_ns);
+            self.witness_own(Event::Stop, "", None, unix_ns);
             if let Some(worker) = &self.worker {
                 self.shared.counters().set_mapped(worker.slot, 0, 0);
             }
@@ -235,6 +242,7 @@ impl Policy {
             self.witness_own(
                 Event::Reload,
                 &format!("registry generation {generation}"),
+                None,
                 unix_ns,
             );
         }
@@ -265,12 +273,26 @@ impl Policy {
         Ok(())
     }
 
-    /// An entry about this process. A full ring drops it: the log shows the hole.
-    fn witness_own(&mut self, event: Event, detail: &str, unix_ns: u64) {
+    /// What no call does in passing; about every five seconds.
+    pub(crate) fn tend(&mut self) -> Result<(), Failure> {
+        self.check_attached()?;
+        let (now, unix_ns) = sys::now();
+        omitted::summarise(self, now, unix_ns);
+        Ok(())
+    }
+
+    /// An entry about this process, or about what it saw as a whole. A full ring drops it: the log shows the hole. True if it was queued.
+    pub(crate) fn witness_own(
+        &mut self,
+        event: Event,
+        detail: &str,
+        omitted: Option<Omitted>,
+        unix_ns: u64,
+    ) -> bool {
         let Some(worker) = &mut self.worker else {
-            return;
+            return false;
         };
-        let prepared = worker.witness.prepare_own(event, detail, unix_ns);
+        let prepared = worker.witness.prepare_own(event, detail, omitted, unix_ns);
         let is_queued = prepared.is_ok_and(|prepared| worker.witness.push(prepared).is_ok());
         if !is_queued {
             worker.witness.skip();
@@ -280,6 +302,7 @@ impl Policy {
         } else {
             Counter::WitnessDropped
         });
+        is_queued
     }
 }
 
@@ -304,7 +327,7 @@ fn open_legacy(view: &View, open: Option<Legacy>) -> Result<Option<Legacy>, Fail
     Legacy::open(&path).map(Some).map_err(failure)
 }
 
-fn prepare_dir(dir: &Path) -> Result<(), Failure> {
+fn prepare_dir(dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
     let failure = |e| {
         Failure::state_dir(
             format_args!("cannot use the state directory {}", dir.display()),
@@ -314,7 +337,12 @@ fn prepare_dir(dir: &Path) -> Result<(), Failure> {
     // The group may enter: the witness daemon shares the rings. Sticky: it may not put a file in the place of ours.
     match DirBuilder::new().mode(0o1770).create(dir) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
-        outcome => outcome.map_err(failure)?,
+        outcome => {
+            outcome.map_err(failure)?;
+            if let Some(owner) = owner {
+                ownership::give_directory(dir, owner).map_err(failure)?;
+            }
+        }
     }
     if !fs::metadata(dir).map_err(failure)?.is_dir() {
         return Err(Failure::new(

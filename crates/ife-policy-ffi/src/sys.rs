@@ -130,6 +130,25 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
         .create(true)
         .truncate(false)
         .mode(0o600)
+        // Others may put names into the directory: a link could make root open any file.
+        .custom_flags(libc::O_NOFOLLOW)
+        .open(path)
+}
+
+/// Opens a file or directory to look at it; never what a link leads to, and never waiting for a writer of a pipe.
+pub(crate) fn open_to_inspect(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+        .open(path)
+}
+
+/// Opens a file that is there, for reading and writing.
+pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOFOLLOW)
         .open(path)
 }
 
@@ -284,8 +303,13 @@ fn clock(id: libc::clockid_t) -> (u64, u64) {
 
 /// Effective user of this process.
 pub(crate) fn user_id() -> u32 {
-    // SAFETY: always succeeds and touches no memory.
-    unsafe { libc::geteuid() }
+    user_and_group().0
+}
+
+/// Effective user and group of this process.
+pub(crate) fn user_and_group() -> (u32, u32) {
+    // SAFETY: both always succeed and touch no memory.
+    unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
 /// Number of this process.

@@ -5,14 +5,13 @@ use std::time::Duration;
 
 use ife_guard::{Direction, HeaderValue, Text, Verdict};
 use ife_message::{Hazard, TraceId};
-use ife_witness::entry::{self, Entry, Event};
+use ife_witness::entry::{self, Entry, Event, Omitted};
 use ife_witness::ring::{Producer, PushError};
 use sha2::{Digest, Sha256};
 
 use crate::message::Message;
 use crate::sdp;
 use crate::shared::calls::Call;
-use crate::sys;
 
 /// Bodies up to this size are kept to be compared with the next; larger ones are hashed every time.
 const REMEMBERED_LEN_MAX: usize = 64 * 1024;
@@ -28,8 +27,6 @@ pub(crate) struct Witness {
     buffer: Vec<u8>,
     message_hash: HashMemo,
     sdp_hash: HashMemo,
-    /// Number of the last entry pushed, and when.
-    last_push: Option<(u64, u64)>,
 }
 
 /// An encoded entry that is not pushed yet.
@@ -48,7 +45,6 @@ impl Witness {
             buffer: Vec::with_capacity(entry::ENTRY_SIZE_MAX),
             message_hash: HashMemo::default(),
             sdp_hash: HashMemo::default(),
-            last_push: None,
         }
     }
 
@@ -145,16 +141,19 @@ impl Witness {
         prepared
     }
 
-    /// Encodes an entry about this process.
+    /// Encodes an entry about this process, or about refusals that have none of their own.
     pub(crate) fn prepare_own(
         &mut self,
         event: Event,
         detail: &str,
+        omitted: Option<Omitted>,
         unix_ns: u64,
     ) -> Result<Prepared, entry::EntryError> {
         let mut buffer = std::mem::take(&mut self.buffer);
         let mut entry = self.blank(event, unix_ns);
-        entry.detail = Some(detail.as_bytes());
+        entry.detail = present(detail.as_bytes());
+        entry.omitted = omitted;
+        entry.approved = (event == Event::Rejected).then_some(false);
         let prepared = finish(&entry, &mut buffer);
         self.buffer = buffer;
         prepared
@@ -163,20 +162,12 @@ impl Witness {
     /// Hands the entry prepared last to the writer.
     pub(crate) fn push(&mut self, prepared: Prepared) -> Result<(), PushError> {
         debug_assert_eq!(prepared.seq, self.producer.next_seq());
-        let seq = self.producer.push(&self.buffer)?;
-        self.last_push = Some((seq, sys::now().0.mono_ms));
-        Ok(())
+        self.producer.push(&self.buffer).map(drop)
     }
 
-    /// Bytes of the ring that are not on disk.
-    pub(crate) fn used(&self) -> u64 {
-        self.producer.usage().0
-    }
-
-    /// When the last entry was pushed (ms of the never-jumping clock), if it is on disk.
-    pub(crate) fn durable_push_ms(&self) -> Option<u64> {
-        let (seq, pushed_ms) = self.last_push?;
-        self.wait(seq, Duration::ZERO).then_some(pushed_ms)
+    /// Entries of all producers that are on disk.
+    pub(crate) fn log_size(&self) -> u64 {
+        self.producer.log_size()
     }
 
     /// The same, if as much of the ring as one in `reserve` then stays free for others.

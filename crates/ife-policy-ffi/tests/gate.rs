@@ -3,6 +3,8 @@
 use ::ife_policy::abi::*;
 use sha2::{Digest, Sha256};
 
+use ife_witness::ring::{Mark, RingSet};
+
 mod support;
 
 use support::gate::{Gate, Ring, Setup, header, lock_as_another_process, message, of_buffer, text};
@@ -343,6 +345,62 @@ fn a_refused_stranger_writes_little_into_the_log() {
 }
 
 #[test]
+fn a_flood_of_refusals_writes_a_bounded_part_and_one_entry_about_the_rest() {
+    const REFUSALS: usize = 500;
+    let b = bench("refusals", |setup| setup.refusals_per_s = 1);
+    let (call, invite) = call(1);
+    let mut msg = message(&call, &invite);
+    msg.hazard = header("ethics");
+    let mut witnessed = 0;
+    for _ in 0..REFUSALS {
+        let verdict = b.gate.check(&msg);
+        assert_eq!((verdict.approved, verdict.gate), (0, IFE_GATE_HAZARD));
+        witnessed += verdict.witnessed as usize;
+    }
+    // A hundred seconds' worth at once, and one or two for the time that this took.
+    assert!((100..200).contains(&witnessed), "{witnessed}");
+    assert_eq!(b.gate.log(&msg, "REJECTED"), IFE_WITNESS_OMITTED);
+    let (reply, bye) = (reply(&msg, 200, "OK", "t"), "BYE");
+    assert_eq!(b.gate.log(&reply, bye), IFE_OK, "not a refusal");
+    let omitted = b.gate.stats().refusals_omitted as usize;
+    assert_eq!(witnessed + omitted, REFUSALS + 1);
+    assert_eq!(
+        b.gate.stats().rejected[IFE_GATE_HAZARD as usize] as usize,
+        REFUSALS
+    );
+
+    // A fresh, valid signature is no stranger's: its decision is written.
+    let (good, good_invite) = self::call(2);
+    let verdict = b.gate.check(&message(&good, &good_invite));
+    assert_eq!((verdict.approved, verdict.witnessed), (1, 1));
+
+    let Bench { gate, mut ring, .. } = b;
+    drop(gate);
+    let mut entries = ring.drain();
+    assert_eq!(
+        entries.pop().map(|e| e.text("event").to_owned()),
+        Some("STOP".into())
+    );
+    let sums: Vec<_> = entries
+        .iter()
+        .filter(|e| !e.json["omitted"].is_null())
+        .collect();
+    let counted: u64 = sums
+        .iter()
+        .map(|e| e.json["omitted"]["count"].as_u64().expect("a number"))
+        .sum();
+    assert_eq!(counted as usize, omitted);
+    for entry in sums {
+        assert_eq!(entry.text("event"), "REJECTED");
+        let omitted = &entry.json["omitted"];
+        assert!(omitted["first"].as_str() <= omitted["last"].as_str());
+        assert!(omitted["last"].as_str() <= Some(entry.text("time")));
+    }
+    let own = |e: &&support::gate::Logged| e.text("gate") == "hazard";
+    assert_eq!(entries.iter().filter(own).count(), witnessed);
+}
+
+#[test]
 fn best_effort_lets_calls_pass_and_leaves_a_provable_hole() {
     let mut b = bench("best-effort", |setup| setup.required = false);
     let (stuffing, stuffing_invite) = call(100);
@@ -624,7 +682,12 @@ fn a_stalled_writer_does_not_hold_every_call_for_the_whole_deadline() {
         (waits, waits + CALLS),
         "who does not wait is not approved first"
     );
-    // The writer moves again: what was pushed since is on disk.
+    // The writer moves again and says so: the next call of any worker waits for it, at once.
+    let rings = RingSet::open(&b.setup.state_dir).expect("no other writer");
+    rings.set_mark(Mark {
+        log_id: 1,
+        size: entries.len() as u64,
+    });
     let Bench {
         gate,
         mut ring,

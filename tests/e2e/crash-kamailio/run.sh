@@ -27,4 +27,8 @@ signed_csv "$STACK/new.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --coun
 expect_ok "new calls after the crash" stack_calls new uac "$STACK/new.csv"
 expect_calls new "$STACK/new.csv"
 expect_alive
+expect_log 0 '.event == "STOP" and (.producer | startswith("kamailio"))'
+# Stopped in order, the main process says so for all of them.
+proc_stop kamailio
+expect_log 1 '.event == "STOP" and .producer == "kamailio-0"'
 verify_by_all

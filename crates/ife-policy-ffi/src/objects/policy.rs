@@ -50,6 +50,18 @@ pub unsafe extern "C" fn ife_policy_attach(
 /// See `if_policy.h`.
 ///
 /// # Safety
+/// `err` is NULL or points at an `ife_error`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ife_policy_tend(
+    policy: *mut abi::ife_policy,
+    err: *mut abi::ife_error,
+) -> abi::ife_result {
+    on_policy(policy, err, Policy::tend)
+}
+
+/// See `if_policy.h`.
+///
+/// # Safety
 /// None: any value is safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_close(policy: *mut abi::ife_policy) {

@@ -15,6 +15,7 @@ macro_rules! same {
 same! {
     ife_policy_open in policy,
     ife_policy_attach in policy,
+    ife_policy_tend in policy,
     ife_policy_close in policy,
     ife_policy_check in verdict,
     ife_policy_explain in verdict,

@@ -40,6 +40,7 @@ pub unsafe extern "C" fn ife_policy_stats(
             replay_full: counters.sum(Counter::ReplayFull),
             calls_full: counters.sum(Counter::CallsFull),
             buckets_full: counters.sum(Counter::BucketsFull),
+            refusals_omitted: counters.sum(Counter::RefusalsOmitted),
             registry_generation: shared.generation(),
             registry_experts,
             registry_loaded_unix_s,

@@ -45,6 +45,7 @@ pub extern "C" fn ife_result_text(code: abi::ife_result) -> *const c_char {
         abi::IFE_WITNESS_TIMEOUT => c"the witness entry is not on disk in time",
         abi::IFE_WITNESS_TOO_LARGE => c"the witness entry is too large",
         abi::IFE_WITNESS_UNAVAILABLE => c"the witness ring cannot be used",
+        abi::IFE_WITNESS_OMITTED => c"the refusal is counted, not written by itself",
         abi::IFE_NOT_FOUND => c"not found",
         abi::IFE_BUFFER_TOO_SMALL => c"the buffer is too small",
         abi::IFE_PANIC => c"internal error, contained",

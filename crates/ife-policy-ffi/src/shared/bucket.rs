@@ -73,7 +73,7 @@ impl Buckets<'_> {
     }
 }
 
-fn charge(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us: u64) -> Token {
+pub(super) fn charge(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us: u64) -> Token {
     let interval_us = 1_000_000 / u64::from(rate_per_s.max(1));
     let capacity_us = interval_us * u64::from(burst.max(1));
     let mut before = full_at_us.load(Relaxed);

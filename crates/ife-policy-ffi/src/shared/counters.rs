@@ -19,6 +19,7 @@ pub(crate) enum Counter {
     ReplayFull = 9,
     CallsFull = 10,
     BucketsFull = 11,
+    RefusalsOmitted = 12,
     /// The first of 14: one per gate.
     Rejected = 16,
 }

@@ -123,10 +123,7 @@ fn take_lock(lock: &File) -> io::Result<bool> {
 
 /// The state, or `None` when it does not fit.
 fn open_existing(path: &Path, layout: Layout) -> io::Result<Option<Shared>> {
-    let file = std::fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)?;
+    let file = sys::open_existing(path)?;
     if file.metadata()?.len() != layout.len as u64 {
         return Ok(None);
     }

@@ -3,6 +3,7 @@
 use super::calls::RECORD_WORDS;
 use super::counters::SLOT_WORDS as COUNTER_WORDS;
 use super::quota::{BLOCK_WORDS, EXPERT_WORDS};
+use super::refusals::WORDS as REFUSAL_WORDS;
 use super::replay::DATA_WORDS;
 
 /// Changes whenever the meaning of a word changes.
@@ -35,6 +36,7 @@ pub(super) mod hot {
     pub(crate) const STARTED_UNIX_S: usize = 42;
     /// See [`Stall`](super::stall::Stall).
     pub(crate) const WITNESS_STALL: usize = 56;
+    pub(crate) const WITNESS_STALL_SIZE: usize = 57;
     /// Blocks of seats handed out.
     pub(crate) const BLOCKS_USED: usize = 48;
     /// Expert slots in use.
@@ -65,6 +67,7 @@ pub(super) struct Part {
 pub(crate) struct Layout {
     pub(super) replay_slots: usize,
     pub(super) counters: Part,
+    pub(super) refusals: Part,
     pub(super) replay_control: Part,
     pub(super) replay_data: Part,
     pub(super) buckets: Part,
@@ -95,6 +98,7 @@ impl Layout {
         Self {
             replay_slots,
             counters: part(processes * COUNTER_WORDS),
+            refusals: part(REFUSAL_WORDS),
             replay_control: part(replay_slots),
             replay_data: part(replay_slots * DATA_WORDS),
             buckets: part(replay_slots / 4 * 2),
@@ -110,6 +114,7 @@ impl Layout {
     pub(super) fn fingerprint(&self) -> u64 {
         let parts = [
             self.counters,
+            self.refusals,
             self.replay_control,
             self.replay_data,
             self.buckets,
@@ -118,7 +123,7 @@ impl Layout {
             self.call_control,
             self.call_data,
         ];
-        let mut bytes = Vec::with_capacity(160);
+        let mut bytes = Vec::with_capacity(176);
         for number in [VERSION as usize, self.replay_slots, self.len]
             .into_iter()
             .chain(parts.into_iter().flat_map(|part| [part.offset, part.words]))

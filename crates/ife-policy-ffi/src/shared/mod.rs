@@ -12,6 +12,7 @@ pub(crate) mod layout;
 pub(crate) mod legacy;
 mod probe;
 pub(crate) mod quota;
+pub(crate) mod refusals;
 mod replay;
 pub(crate) mod stall;
 mod step;
@@ -27,6 +28,7 @@ pub(crate) use self::file::{Birth, Opened};
 use self::hash::Key;
 use self::layout::{Layout, header, hot};
 use self::quota::{Limit, Quota, Seat};
+use self::refusals::Refusals;
 use self::replay::Replay;
 use self::stall::Stall;
 pub(crate) use self::step::step;
@@ -105,7 +107,18 @@ impl Shared {
 
     /// Whether the witness writer stalls.
     pub(crate) fn stall(&self) -> Stall<'_> {
-        Stall(self.word(hot::WITNESS_STALL))
+        Stall {
+            next_probe_ms: self.word(hot::WITNESS_STALL),
+            log_size: self.word(hot::WITNESS_STALL_SIZE),
+        }
+    }
+
+    /// The budget of entries about refused strangers.
+    pub(crate) fn refusals(&self) -> Refusals<'_> {
+        Refusals {
+            words: self.part(self.layout.refusals),
+            key: self.key,
+        }
     }
 
     /// Counters of all processes.

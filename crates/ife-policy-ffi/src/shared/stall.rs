@@ -1,12 +1,13 @@
 //! Whether it is worth waiting for the disk, shared by all workers.
 //!
 //! ```text
-//! 0 (the writer moves) --a wait timed out without any progress--> time of the next probe, ms
-//!         ^--------------a wait succeeded, or an entry pushed since is on disk--------'
+//! 0 (the writer moves) --a wait timed out and the log did not grow--> time of the next probe, ms
+//!         ^--------------a wait succeeded, or the log has grown-----------'
 //! ```
 //!
 //! While the writer stalls, every decision would hold a worker for the whole deadline, and requests of other calls would queue up behind
-//! it. So one worker a second tries, and the others do not wait.
+//! it. So one worker a second tries, and the others do not wait. How large the log is the writer says in the doorbell's page: the first
+//! batch that it makes durable ends the stall for all workers at once, whoever's entries it holds.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -22,24 +23,28 @@ pub(crate) enum Turn {
     Skip,
 }
 
-/// The word in shared memory.
-pub(crate) struct Stall<'a>(pub(super) &'a AtomicU64);
+/// Two words in shared memory. They are not changed together: whoever meets a size of another instant waits once too often.
+pub(crate) struct Stall<'a> {
+    pub(super) next_probe_ms: &'a AtomicU64,
+    /// Entries on disk when the writer was found to stall.
+    pub(super) log_size: &'a AtomicU64,
+}
 
 impl Stall<'_> {
-    /// `durable_push_ms`: when this worker pushed its last entry, if that is on disk.
-    pub(crate) fn turn(&self, now_ms: u64, durable_push_ms: impl FnOnce() -> Option<u64>) -> Turn {
-        let next_probe_ms = self.0.load(SeqCst);
+    /// `log_size`: entries on disk, as the writer says.
+    pub(crate) fn turn(&self, now_ms: u64, log_size: u64) -> Turn {
+        let next_probe_ms = self.next_probe_ms.load(SeqCst);
         if next_probe_ms == 0 {
             return Turn::Wait;
         }
-        let timed_out_ms = next_probe_ms.saturating_sub(PROBE_MS);
-        if durable_push_ms().is_some_and(|pushed_ms| pushed_ms > timed_out_ms) {
+        // Another size, not a larger one: a new log begins small.
+        if log_size != self.log_size.load(SeqCst) {
             self.progressed();
             return Turn::Wait;
         }
         let is_due = now_ms >= next_probe_ms;
         let is_ours = || {
-            self.0
+            self.next_probe_ms
                 .compare_exchange(next_probe_ms, now_ms + PROBE_MS, SeqCst, SeqCst)
                 .is_ok()
         };
@@ -50,15 +55,16 @@ impl Stall<'_> {
         }
     }
 
-    /// A wait ended in vain and nothing at all reached the disk meanwhile.
-    pub(crate) fn timed_out(&self, now_ms: u64) {
-        self.0.fetch_max(now_ms + PROBE_MS, SeqCst);
+    /// A wait ended in vain, and the log had `log_size` entries all the while.
+    pub(crate) fn timed_out(&self, now_ms: u64, log_size: u64) {
+        self.log_size.store(log_size, SeqCst);
+        self.next_probe_ms.fetch_max(now_ms + PROBE_MS, SeqCst);
     }
 
     /// Something reached the disk.
     pub(crate) fn progressed(&self) {
-        if self.0.load(SeqCst) != 0 {
-            self.0.store(0, SeqCst);
+        if self.next_probe_ms.load(SeqCst) != 0 {
+            self.next_probe_ms.store(0, SeqCst);
         }
     }
 }
@@ -68,32 +74,28 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_probe_a_second_until_something_moves() {
-        let word = AtomicU64::new(0);
-        let stall = Stall(&word);
-        let idle = || None;
-        assert_eq!(stall.turn(5_000, idle), Turn::Wait);
-        stall.timed_out(5_500);
-        assert_eq!(stall.turn(5_501, idle), Turn::Skip);
-        assert_eq!(stall.turn(6_500, idle), Turn::Wait, "the probe");
+    fn one_probe_a_second_until_the_log_grows() {
+        let words = [AtomicU64::new(0), AtomicU64::new(0)];
+        let stall = Stall {
+            next_probe_ms: &words[0],
+            log_size: &words[1],
+        };
+        assert_eq!(stall.turn(5_000, 70), Turn::Wait);
+        stall.timed_out(5_500, 70);
+        assert_eq!(stall.turn(5_501, 70), Turn::Skip);
+        assert_eq!(stall.turn(6_500, 70), Turn::Wait, "the probe");
         assert_eq!(
-            stall.turn(6_501, idle),
+            stall.turn(6_501, 70),
             Turn::Skip,
             "somebody else's turn was it"
         );
-        assert_eq!(
-            stall.turn(6_502, || Some(5_400)),
-            Turn::Skip,
-            "on disk before the writer stalled"
-        );
-        assert_eq!(
-            stall.turn(6_503, || Some(6_501)),
-            Turn::Wait,
-            "pushed since, and on disk"
-        );
-        assert_eq!(stall.turn(6_504, idle), Turn::Wait);
-        stall.timed_out(7_000);
+        assert_eq!(stall.turn(6_502, 71), Turn::Wait, "the log has grown");
+        assert_eq!(stall.turn(6_503, 71), Turn::Wait, "for everybody");
+        stall.timed_out(7_000, 71);
+        assert_eq!(stall.turn(7_001, 71), Turn::Skip);
+        assert_eq!(stall.turn(7_002, 1), Turn::Wait, "another log");
+        stall.timed_out(8_000, 1);
         stall.progressed();
-        assert_eq!(stall.turn(7_001, idle), Turn::Wait);
+        assert_eq!(stall.turn(8_001, 1), Turn::Wait);
     }
 }

@@ -87,6 +87,7 @@ pub struct Setup {
     pub shadow: bool,
     pub wait_ms: u32,
     pub replay_slots: u32,
+    pub refusals_per_s: u32,
 }
 
 impl Setup {
@@ -101,6 +102,7 @@ impl Setup {
             shadow: false,
             wait_ms: 0,
             replay_slots: 1024,
+            refusals_per_s: 0,
         }
     }
 }
@@ -134,6 +136,7 @@ impl Gate {
             witness_wait_ms: setup.wait_ms,
             replay_slots: setup.replay_slots,
             max_processes: 16,
+            refusals_per_s: setup.refusals_per_s,
             ..Default::default()
         };
         let mut handle = ptr::null_mut();
@@ -190,6 +193,11 @@ impl Gate {
                 ptr::null_mut(),
             )
         }
+    }
+
+    pub fn tend(&self) -> u32 {
+        // SAFETY: no error is asked for.
+        unsafe { ::ife_policy::ife_policy_tend(self.handle, ptr::null_mut()) }
     }
 
     pub fn stats(&self) -> ife_stats {

@@ -201,6 +201,12 @@ impl Producer {
         )
     }
 
+    /// Entries in the log, of whatever producer, as its writer said last: it moves as long as the writer does.
+    #[must_use]
+    pub fn log_size(&self) -> u64 {
+        self.shared.doorbell.mark().size
+    }
+
     fn check_usable(&self) -> Result<(), PushError> {
         if !self.shared.fork_guard.is_owner() {
             return Err(PushError::NotOwner);

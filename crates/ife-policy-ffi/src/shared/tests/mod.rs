@@ -8,6 +8,7 @@ mod killed;
 mod legacy;
 mod processes;
 mod quota;
+mod refusals;
 mod replay;
 
 use std::path::PathBuf;
@@ -66,6 +67,7 @@ fn clear(shared: &Shared) {
     let layout = shared.layout;
     for part in [
         layout.counters,
+        layout.refusals,
         layout.replay_control,
         layout.replay_data,
         layout.buckets,

@@ -1,0 +1,56 @@
+//! Refusals that get no entry of their own: who may still be written, and the one entry that stands for the others.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use ife_guard::{Now, flood_source};
+use ife_witness::entry::{Event, Omitted};
+
+use crate::message::Message;
+use crate::policy::Policy;
+use crate::shared::counters::Counter;
+
+/// True if the refusal of `msg` may have an entry; otherwise it is noted as omitted.
+pub(crate) fn may_write(policy: &Policy, msg: &Message<'_>, now: Now, unix_ns: u64) -> bool {
+    let Some(rate_per_s) = policy.options.refusals_per_s else {
+        return true;
+    };
+    // Who does not say where he is shares one budget with all others of his kind.
+    let source = msg.peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| {
+        flood_source(peer.ip())
+    });
+    let refusals = policy.shared.refusals();
+    if refusals.may_write(source, rate_per_s, now) {
+        return true;
+    }
+    refusals.omit(now, unix_ns);
+    policy.count(Counter::RefusalsOmitted);
+    false
+}
+
+/// Writes the entry about what was omitted, if it is due and no other process is at it.
+pub(crate) fn summarise(policy: &mut Policy, now: Now, unix_ns: u64) {
+    write(policy, now, unix_ns, false);
+}
+
+/// The same before its time: nobody may come after us.
+pub(crate) fn summarise_at_once(policy: &mut Policy, now: Now, unix_ns: u64) {
+    write(policy, now, unix_ns, true);
+}
+
+fn write(policy: &mut Policy, now: Now, unix_ns: u64, at_once: bool) {
+    let Some(due) = policy.shared.refusals().due(now.mono_ms, at_once) else {
+        return;
+    };
+    let omitted = Omitted {
+        count: due.count,
+        first_unix_ns: due.first_unix_ns,
+        last_unix_ns: due.last_unix_ns,
+    };
+    let detail = format!(
+        "{} refusals of strangers have no entry of their own",
+        omitted.count
+    );
+    if policy.witness_own(Event::Rejected, &detail, Some(omitted), unix_ns) {
+        policy.shared.refusals().written(&due);
+    }
+}
