@@ -1,9 +1,16 @@
 //! The command line.
 
+mod bridge;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ife_message::{Aor, Covered, Hazard, Kid, TraceId};
+
+pub(crate) use bridge::{
+    BridgeArgs, CallArgs, CallsArgs, EscalateArgs, HangupArgs, ParticipantArg, RoomsArgs,
+    RoomsCommand,
+};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -12,7 +19,7 @@ Exit codes:
   2  the command line is wrong
   3  something could not be read or written, so there is no answer";
 
-/// Keys, signatures, registry, gate and witness log of IF.ESCALATE.
+/// Keys, signatures, registry, gate, witness log and calls of IF.ESCALATE.
 #[derive(Debug, Parser)]
 #[command(name = "ifectl", version, after_help = EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
@@ -46,6 +53,19 @@ pub enum Command {
     Explain(Box<ExplainArgs>),
     /// Look at the witness log.
     Witness(WitnessArgs),
+    /// Escalate: sign an IFMessage and hand it to the bridge, which calls the expert.
+    ///
+    /// The message is put together from options, or read from a file; options win over the file. Without --wait the answer comes when
+    /// the expert is being called; with it, when the expert is in the council's conference or it is certain that nobody will be.
+    Escalate(Box<EscalateArgs>),
+    /// Calls that are live or ended lately: a table that follows them, on a terminal.
+    Calls(CallsArgs),
+    /// One call: its parties, both legs, evidence, how it ended, and its history.
+    Call(CallArgs),
+    /// The council's rooms: who is in them; open, mute, remove, end.
+    Rooms(RoomsArgs),
+    /// Hang up calls; answers when they are over.
+    Hangup(HangupArgs),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

@@ -1,8 +1,9 @@
-//! `ifectl`: what an operator does with keys, signatures, the registry, the gate and the witness log, from a shell.
+//! `ifectl`: what an operator does with keys, signatures, the registry, the gate, calls and the witness log, from a shell.
 //! It never touches the state of a running gate, never writes to a log, and never prints a private key.
 //!
 //! One file per subcommand. A subcommand returns an [`Outcome`] or a [`Failure`]; only [`run`] turns them into an exit code.
 
+mod bridge;
 mod cli;
 mod explain;
 mod failure;
@@ -49,6 +50,11 @@ fn dispatch(command: Command, out: &mut Output) -> Result<Outcome, Failure> {
         Command::Registry(args) => registry::run(&args, out),
         Command::Explain(args) => explain::run(&args, out),
         Command::Witness(args) => witness::run(args, out),
+        Command::Escalate(args) => bridge::escalate(&args, out),
+        Command::Calls(args) => bridge::calls(&args, out),
+        Command::Call(args) => bridge::call(&args, out),
+        Command::Rooms(args) => bridge::rooms(&args, out),
+        Command::Hangup(args) => bridge::hangup(&args, out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { directory } => shell::man(&directory, out),
     }

@@ -192,21 +192,25 @@ fn print(
     if args.count > 1 { out.line("") } else { Ok(()) }
 }
 
-/// A random UUID (RFC 9562 version 4).
 fn random_trace_id() -> Result<TraceId, Failure> {
+    random_uuid()?
+        .parse()
+        .map_err(|error: header::HeaderError| Failure::no(error.to_string()))
+}
+
+/// A random UUID (RFC 9562 version 4).
+pub(crate) fn random_uuid() -> Result<String, Failure> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| no_randomness(&error))?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
     let hex = text::hex(&bytes);
-    let uuid = [
+    Ok([
         &hex[..8],
         &hex[8..12],
         &hex[12..16],
         &hex[16..20],
         &hex[20..],
     ]
-    .join("-");
-    uuid.parse()
-        .map_err(|error: header::HeaderError| Failure::no(error.to_string()))
+    .join("-"))
 }

@@ -1,0 +1,319 @@
+//! The way to the bridge: one request at a time over its Unix socket or TLS, answers of bounded size, refusals told well.
+
+use std::{error::Error, path::Path, time::Duration};
+
+use reqwest::{
+    Certificate, Client, ClientBuilder, Identity, Method, RequestBuilder, Response, StatusCode,
+    Url, header,
+};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use zeroize::Zeroizing;
+
+use super::{Place, paint, shape::Problem};
+use crate::{
+    Exit, Failure, Outcome, cli::BridgeArgs, output::Output, registry::read_bytes, text::harmless,
+};
+
+/// Longest answer that is read, in bytes: some thousand calls.
+const ANSWER_LEN_MAX: usize = 32 << 20;
+/// Largest file of a token, certificate or key, in bytes.
+const FILE_LEN_MAX: u64 = 1 << 20;
+/// How long a connection may take to come up.
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+/// How long an answer may take: longer than the bridge's own limit for a request.
+const ANSWER_TIME_MAX: Duration = Duration::from_secs(330);
+/// The stream of events says something every 15 s.
+pub(super) const EVENTS_SILENT_MAX: Duration = Duration::from_secs(45);
+
+/// A bridge that is talked to.
+pub(super) struct Bridge {
+    http: Client,
+    base: Url,
+    place: Place,
+    token: Option<Zeroizing<String>>,
+}
+
+/// What the bridge answered.
+pub(super) enum Answer {
+    /// Done; `Null` where there is nothing to say.
+    Done(Value),
+    /// It looked at the request and said no.
+    No(Box<No>),
+}
+
+/// A refusal, as it is and as it is told.
+pub(super) struct No {
+    raw: Value,
+    problem: Problem,
+    retry_after_s: Option<u64>,
+}
+
+impl No {
+    /// Prints it.
+    pub(super) fn tell(&self, out: &mut Output) -> Result<Outcome, Failure> {
+        if out.json() {
+            out.value(&self.raw)?;
+        } else {
+            for line in paint::problem(&self.problem, self.retry_after_s) {
+                out.line(line)?;
+            }
+        }
+        Ok(Outcome::No)
+    }
+}
+
+impl Bridge {
+    pub(super) fn new(args: &BridgeArgs) -> Result<Bridge, Failure> {
+        let mut builder = ClientBuilder::new()
+            .no_proxy()
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIME_MAX);
+        let base = match &args.bridge {
+            Place::Unix(path) => {
+                builder = builder.unix_socket(path.as_path());
+                // Over a socket the host is but a name.
+                Url::parse("http://bridge/").map_err(|error| Failure::usage(error.to_string()))?
+            }
+            Place::Tcp(url) => url.clone(),
+        };
+        if let Some(file) = &args.ca {
+            let pem = read_bytes(file, FILE_LEN_MAX)?;
+            let certificates = Certificate::from_pem_bundle(&pem)
+                .map_err(|error| bad_file(file, "holds no certificate in PEM", &error))?;
+            builder = builder.tls_certs_only(certificates);
+        }
+        if let Some(file) = &args.cert {
+            builder = builder.identity(identity(file, args.cert_key.as_deref())?);
+        }
+        let http = builder.build().map_err(|error| Failure {
+            exit: Exit::Io,
+            ..Failure::no(format!("{}: {}", args.bridge, root(&error)))
+        })?;
+        Ok(Bridge {
+            http,
+            base,
+            place: args.bridge.clone(),
+            token: args.token_file.as_deref().map(token).transpose()?,
+        })
+    }
+
+    /// A path of which each segment may be any text.
+    fn url(&self, segments: &[&str]) -> Url {
+        let mut url = self.base.clone();
+        if let Ok(mut path) = url.path_segments_mut() {
+            path.clear().extend(segments);
+        }
+        url
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token.as_str()),
+            None => request,
+        }
+    }
+
+    pub(super) async fn get(&self, segments: &[&str]) -> Result<Answer, Failure> {
+        self.ask(self.request(Method::GET, self.url(segments)))
+            .await
+    }
+
+    pub(super) async fn delete(&self, segments: &[&str]) -> Result<Answer, Failure> {
+        self.ask(self.request(Method::DELETE, self.url(segments)))
+            .await
+    }
+
+    pub(super) async fn put(&self, segments: &[&str], body: &Value) -> Result<Answer, Failure> {
+        self.ask(self.request(Method::PUT, self.url(segments)).json(body))
+            .await
+    }
+
+    pub(super) async fn post(&self, segments: &[&str], body: &Value) -> Result<Answer, Failure> {
+        self.ask(self.request(Method::POST, self.url(segments)).json(body))
+            .await
+    }
+
+    /// Hands over a message, byte for byte as it was signed.
+    pub(super) async fn escalate(&self, message: Vec<u8>, wait: bool) -> Result<Answer, Failure> {
+        let mut url = self.url(&["v1", "escalations"]);
+        if wait {
+            url.set_query(Some("wait=connected"));
+        }
+        let request = self
+            .request(Method::POST, url)
+            .header(header::CONTENT_TYPE, "application/json")
+            .body(message);
+        self.ask(request).await
+    }
+
+    /// The stream of live events; chunks are read from the response.
+    pub(super) async fn events(&self) -> Result<Response, Failure> {
+        let request = self.request(Method::GET, self.url(&["v1", "events"]));
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        if response.status() == StatusCode::OK {
+            return Ok(response);
+        }
+        match self.answer(response).await? {
+            Answer::Done(_) => Err(self.silent("no stream of events")),
+            Answer::No(no) => Err(self.silent(&harmless(&no.problem.detail))),
+        }
+    }
+
+    async fn ask(&self, request: RequestBuilder) -> Result<Answer, Failure> {
+        let response = request.timeout(ANSWER_TIME_MAX).send().await;
+        self.answer(response.map_err(|error| self.unreachable(&error))?)
+            .await
+    }
+
+    async fn answer(&self, mut response: Response) -> Result<Answer, Failure> {
+        let status = response.status();
+        let retry_after_s = response
+            .headers()
+            .get(header::RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok());
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            if body.len() + chunk.len() > ANSWER_LEN_MAX {
+                return Err(self.silent(&format!("an answer of more than {ANSWER_LEN_MAX} bytes")));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        if body.is_empty() && status.is_success() {
+            return Ok(Answer::Done(Value::Null));
+        }
+        let raw: Value = match serde_json::from_slice(&body) {
+            Ok(value) => value,
+            Err(_) => return Err(self.no_problem(status)),
+        };
+        // `/readyz` says with 503 which part is down, in the same shape as with 200.
+        if status.is_success() || raw.get("ami").is_some() {
+            return Ok(Answer::Done(raw));
+        }
+        let problem: Problem = serde_json::from_value(raw.clone()).unwrap_or_default();
+        if problem.code.is_empty() {
+            return Err(self.no_problem(status));
+        }
+        if problem.code == "UNAVAILABLE" {
+            let failure = self.silent(&harmless(&problem.detail));
+            return Err(match retry_after_s {
+                Some(seconds) => failure.hint(format!("try again in {seconds} s")),
+                None => failure,
+            });
+        }
+        Ok(Answer::No(Box::new(No {
+            raw,
+            problem,
+            retry_after_s,
+        })))
+    }
+
+    /// An error that is none of the bridge's own.
+    fn no_problem(&self, status: StatusCode) -> Failure {
+        let failure = self.silent(&format!("answered {status}"));
+        if status == StatusCode::UNAUTHORIZED {
+            return failure.hint("it wants a bearer token (--token-file), or another one");
+        }
+        failure.hint("is this the API of ife-bridge?")
+    }
+
+    /// There is no answer, and why.
+    fn silent(&self, why: &str) -> Failure {
+        Failure {
+            exit: Exit::Io,
+            ..Failure::no(format!("{}: {why}", self.place))
+        }
+    }
+
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> Failure {
+        let why = if error.is_timeout() {
+            "no answer in time".to_owned()
+        } else {
+            root(error)
+        };
+        let failure = self.silent(&why);
+        if let Some(io) = source_of::<std::io::Error>(error) {
+            let denied = io.kind() == std::io::ErrorKind::PermissionDenied;
+            if denied && matches!(self.place, Place::Unix(_)) {
+                return failure
+                    .hint("who may open the socket may use the API: be root, or in its group");
+            }
+        }
+        if why.contains("certificate") {
+            return failure.hint("--ca names the authority of the bridge's certificate, --cert a client certificate, if it wants one");
+        }
+        if error.is_connect() {
+            return failure.hint(
+                "is ife-bridge running? --bridge, or IFE_BRIDGE, says where it listens (listen: in bridge.yaml)",
+            );
+        }
+        failure
+    }
+}
+
+/// The answer in its expected shape.
+pub(super) fn shaped<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
+    serde_json::from_value(value.clone()).map_err(|error| Failure {
+        exit: Exit::Io,
+        ..Failure::no(format!("the bridge's answer is not understood: {error}"))
+    })
+}
+
+/// The innermost error: what the system or TLS said.
+fn root(error: &reqwest::Error) -> String {
+    let mut last: &dyn Error = error;
+    while let Some(source) = last.source() {
+        last = source;
+    }
+    harmless(&last.to_string())
+}
+
+fn source_of<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+fn token(file: &Path) -> Result<Zeroizing<String>, Failure> {
+    let bytes = Zeroizing::new(read_bytes(file, FILE_LEN_MAX)?);
+    let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Failure {
+            exit: Exit::Io,
+            ..Failure::no(format!("{}: holds no token", file.display()))
+        });
+    }
+    Ok(Zeroizing::new(text.to_owned()))
+}
+
+fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Failure> {
+    let mut pem = Zeroizing::new(read_bytes(cert, FILE_LEN_MAX)?);
+    if let Some(key) = key {
+        pem.push(b'\n');
+        pem.extend_from_slice(&Zeroizing::new(read_bytes(key, FILE_LEN_MAX)?));
+    }
+    Identity::from_pem(&pem).map_err(|error| {
+        bad_file(cert, "no client certificate with its key, in PEM", &error)
+            .hint("--cert-key names the file of the private key")
+    })
+}
+
+fn bad_file(file: &Path, what: &str, error: &reqwest::Error) -> Failure {
+    Failure {
+        exit: Exit::Io,
+        ..Failure::no(format!("{}: {what}: {}", file.display(), root(error)))
+    }
+}
