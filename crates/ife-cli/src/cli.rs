@@ -15,9 +15,9 @@ pub(crate) use bridge::{
 const EXIT_CODES: &str = "\
 Exit codes:
   0  done; yes, valid, approved, verified
-  1  looked at, and the answer is no: invalid, refused, not verified, not found
+  1  looked at, and the answer is no: invalid, refused, not verified, not found; a call that failed
   2  the command line is wrong
-  3  something could not be read or written, so there is no answer";
+  3  something could not be read, written or reached, so there is no answer";
 
 /// Keys, signatures, registry, gate, witness log and calls of IF.ESCALATE.
 #[derive(Debug, Parser)]

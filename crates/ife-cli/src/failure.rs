@@ -8,11 +8,11 @@ use std::{fmt, io, path::Path};
 pub enum Exit {
     /// Done, or: yes.
     Ok = 0,
-    /// Looked at, and the answer is no: invalid, refused, does not verify, not found.
+    /// Looked at, and the answer is no: invalid, refused, does not verify, not found; a call that failed.
     No = 1,
     /// The command line is wrong.
     Usage = 2,
-    /// Something needed could not be read or written, so there is no answer.
+    /// Something needed could not be read, written or reached, so there is no answer.
     Io = 3,
 }
 

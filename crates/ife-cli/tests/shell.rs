@@ -27,6 +27,8 @@ fn there_is_a_man_page_for_every_subcommand() {
         "ifectl-keygen.1",
         "ifectl-registry-check.1",
         "ifectl-witness-check-proof.1",
+        "ifectl-escalate.1",
+        "ifectl-rooms-mute.1",
     ] {
         let text = fs::read_to_string(place.root.join("pages").join(page))
             .unwrap_or_else(|e| panic!("{page}: {e}"));
@@ -39,10 +41,10 @@ fn there_is_a_man_page_for_every_subcommand() {
 #[test]
 fn the_help_documents_the_exit_codes() {
     let place = Place::new("help");
-    place
-        .run(&["--help"])
-        .with(0)
-        .says(&["Exit codes:", "  3  something could not be read or written"]);
+    place.run(&["--help"]).with(0).says(&[
+        "Exit codes:",
+        "  3  something could not be read, written or reached",
+    ]);
     place.run(&[]).with(2);
     place.run(&["--version"]).with(0).says(&["ifectl 0.1.0"]);
 }

@@ -80,7 +80,10 @@ impl Bridge {
         if let Some(file) = &args.ca {
             let pem = read_bytes(file, FILE_LEN_MAX)?;
             let certificates = Certificate::from_pem_bundle(&pem)
-                .map_err(|error| bad_file(file, "holds no certificate in PEM", &error))?;
+                .map_err(|error| bad_file(file, "not certificates in PEM", &error))?;
+            if certificates.is_empty() {
+                return Err(holds_no(file, "certificate in PEM"));
+            }
             builder = builder.tls_certs_only(certificates);
         }
         if let Some(file) = &args.cert {
@@ -291,10 +294,7 @@ fn token(file: &Path) -> Result<Zeroizing<String>, Failure> {
     let bytes = Zeroizing::new(read_bytes(file, FILE_LEN_MAX)?);
     let text = std::str::from_utf8(&bytes).unwrap_or_default().trim();
     if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Failure {
-            exit: Exit::Io,
-            ..Failure::no(format!("{}: holds no token", file.display()))
-        });
+        return Err(holds_no(file, "token"));
     }
     Ok(Zeroizing::new(text.to_owned()))
 }
@@ -309,6 +309,13 @@ fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Failure> {
         bad_file(cert, "no client certificate with its key, in PEM", &error)
             .hint("--cert-key names the file of the private key")
     })
+}
+
+fn holds_no(file: &Path, what: &str) -> Failure {
+    Failure {
+        exit: Exit::Io,
+        ..Failure::no(format!("{}: holds no {what}", file.display()))
+    }
 }
 
 fn bad_file(file: &Path, what: &str, error: &reqwest::Error) -> Failure {

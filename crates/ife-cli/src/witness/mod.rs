@@ -2,6 +2,7 @@
 
 mod checkpoint;
 mod entry;
+mod ladder;
 mod prove;
 mod show;
 mod story;

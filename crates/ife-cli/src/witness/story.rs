@@ -5,19 +5,53 @@
 //!   0.000000  #3       |--------- INVITE -------->|                          |   APPROVED, signed by council-2026a
 //!   0.104021  #5       |<------------------- 180 Ringing --------------------|   RINGING
 //! ```
+//!
+//! Where a bridge took part the lines are bridge, gate, expert and council, in the order of the call.
 
 use std::collections::HashMap;
 
 use ife_message::Aor;
 
-use super::entry::Seen;
+use super::{
+    entry::Seen,
+    ladder::{Ladder, Lane, row},
+};
 
-/// Columns of the three life lines.
-const LANES: [usize; 3] = [3, 30, 57];
-const CALLER: usize = 0;
-const GATE: usize = 1;
-const CALLEE: usize = 2;
-const WIDTH: usize = LANES[2] + 3;
+/// Who has which line.
+#[derive(Debug, Clone, Copy)]
+struct Cast {
+    ladder: Ladder,
+    bridge: Lane,
+    expert: Lane,
+    council: Lane,
+}
+
+const CALLER: Lane = 0;
+const GATE: Lane = 1;
+const CALLEE: Lane = 2;
+const COUNCIL: Lane = 3;
+
+/// SIP alone. The bridge, of which there is nothing to tell, has nobody's line.
+const SIP: Cast = Cast {
+    ladder: Ladder::new(&[("caller", 3), ("gate", 30), ("callee", 57)]),
+    bridge: CALLER,
+    expert: CALLEE,
+    council: CALLEE,
+};
+/// The bridge calls the expert.
+const TO_EXPERT: Cast = Cast {
+    ladder: Ladder::new(&[("bridge", 3), ("gate", 23), ("expert", 43), ("council", 63)]),
+    bridge: CALLER,
+    expert: CALLEE,
+    council: COUNCIL,
+};
+/// The expert calls the council.
+const TO_COUNCIL: Cast = Cast {
+    ladder: Ladder::new(&[("expert", 3), ("gate", 23), ("bridge", 43), ("council", 63)]),
+    bridge: CALLEE,
+    expert: CALLER,
+    council: COUNCIL,
+};
 
 /// The lines to print; `seen` is in the order of time.
 pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
@@ -25,23 +59,32 @@ pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
         return Vec::new();
     };
     let calls = calls(seen);
+    let cast = cast(seen);
     let mut lines = title(seen);
     lines.push(String::new());
-    lines.push(format!("{:18}{}", "", heads()).trim_end().to_owned());
+    lines.push(cast.ladder.heads());
     let mut call = String::new();
     for entry in seen {
         let call_id = entry.text("call_id");
-        if !call_id.is_empty() && call_id != call {
-            lines.push(row("", "", &lanes(), &format!("Call-ID {call_id}")));
+        // The bridge's name of the call is in the title.
+        if !call_id.is_empty() && call_id != call && !of_bridge(entry) {
+            lines.push(row(
+                "",
+                "",
+                &cast.ladder.lines(),
+                &format!("Call-ID {call_id}"),
+            ));
             call = call_id;
         }
         let seconds = entry.time_ns().saturating_sub(first.time_ns()) as f64 / 1e9;
         let time = format!("{seconds:.6}");
         let place = format!("#{}", entry.index);
-        for (number, (ladder, remark)) in rungs(entry, calls.get(&entry.text("call_id")))
-            .into_iter()
-            .enumerate()
-        {
+        let rungs = if of_bridge(entry) {
+            vec![bridge_rung(entry, cast, &seen_room(seen))]
+        } else {
+            rungs(entry, calls.get(&entry.text("call_id")), cast.ladder)
+        };
+        for (number, (ladder, remark)) in rungs.into_iter().enumerate() {
             let (time, place) = if number == 0 {
                 (time.as_str(), place.as_str())
             } else {
@@ -53,6 +96,39 @@ pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
     lines
 }
 
+/// Written by a bridge, not by the gate.
+fn of_bridge(entry: &Seen) -> bool {
+    entry.text("producer").starts_with("bridge-")
+}
+
+fn cast(seen: &[Seen]) -> Cast {
+    match seen.iter().find(|entry| of_bridge(entry)) {
+        None => SIP,
+        Some(_)
+            if seen
+                .iter()
+                .any(|entry| of_bridge(entry) && entry.text("direction") == "to_council") =>
+        {
+            TO_COUNCIL
+        }
+        Some(_) => TO_EXPERT,
+    }
+}
+
+fn seen_room(seen: &[Seen]) -> Option<String> {
+    seen.iter()
+        .filter(|entry| of_bridge(entry))
+        .find_map(|entry| word(&entry.text("detail"), "room"))
+}
+
+/// The value of `name=value` among words.
+fn word(detail: &str, name: &str) -> Option<String> {
+    let mut words = detail.split(' ').filter_map(|word| word.split_once('='));
+    words
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.to_owned())
+}
+
 /// What is the same for the whole story, taken from the first entry that has it.
 fn title(seen: &[Seen]) -> Vec<String> {
     let find = |member: &str| {
@@ -60,12 +136,19 @@ fn title(seen: &[Seen]) -> Vec<String> {
             .map(|entry| entry.text(member))
             .find(|text| !text.is_empty())
     };
+    let call = seen
+        .iter()
+        .filter(|entry| of_bridge(entry))
+        .map(|entry| entry.text("call_id"))
+        .find(|id| !id.is_empty());
     let facts = [
         ("trace id", find("trace_id")),
+        ("call", call),
         ("hazard", find("hazard")),
         ("caller", find("from")),
         ("callee", find("ruri").or_else(|| find("to"))),
         ("expert", find("expert")),
+        ("room", seen_room(seen)),
         ("began", find("time")),
     ];
     facts
@@ -88,7 +171,7 @@ fn calls(seen: &[Seen]) -> HashMap<String, Call> {
     let mut calls: HashMap<String, Call> = HashMap::new();
     for entry in seen {
         let event = entry.event();
-        if matches!(event.as_str(), "INVITE" | "APPROVED" | "REJECTED") {
+        if matches!(event.as_str(), "INVITE" | "APPROVED" | "REJECTED") && !of_bridge(entry) {
             let call = calls.entry(entry.text("call_id")).or_default();
             call.caller = call.caller.or_else(|| from(entry));
             call.has_invite |= event == "INVITE";
@@ -102,7 +185,7 @@ fn from(entry: &Seen) -> Option<Aor> {
 }
 
 /// One entry's rungs and the remark beside each.
-fn rungs(entry: &Seen, call: Option<&Call>) -> Vec<(String, String)> {
+fn rungs(entry: &Seen, call: Option<&Call>, ladder: Ladder) -> Vec<(String, String)> {
     let event = entry.event();
     let status = entry.status();
     let remark = entry.text("detail");
@@ -113,7 +196,7 @@ fn rungs(entry: &Seen, call: Option<&Call>) -> Vec<(String, String)> {
     let one = |ladder: String, remark: String| vec![(ladder, remark)];
     match event.as_str() {
         "INVITE" => one(
-            arrow(CALLER, GATE, "INVITE"),
+            ladder.arrow(CALLER, GATE, "INVITE"),
             join([entry.text("peer"), remark]),
         ),
         "APPROVED" => {
@@ -121,15 +204,24 @@ fn rungs(entry: &Seen, call: Option<&Call>) -> Vec<(String, String)> {
                 .filter(|kid| !kid.is_empty())
                 .map(|kid| format!("signed by {kid}"));
             one(
-                decision(call),
+                decision(call, ladder),
                 join(["APPROVED".to_owned(), signed.unwrap_or_default(), remark]),
             )
         }
         "REJECTED" => vec![
-            (decision(call), entry.text("peer")),
+            (decision(call, ladder), entry.text("peer")),
             (
-                arrow(GATE, CALLER, &status),
-                join([format!("REJECTED at gate {}", entry.text("gate")), remark]),
+                ladder.arrow(GATE, CALLER, &status),
+                join([
+                    format!("REJECTED at gate {}", entry.text("gate")),
+                    // Told here when it does not fit on the arrow.
+                    if status.chars().count() > ladder.room(GATE, CALLER) {
+                        status
+                    } else {
+                        String::new()
+                    },
+                    remark,
+                ]),
             ),
         ],
         "TRYING" | "RINGING" | "CONNECTED" | "FAILED" => {
@@ -138,7 +230,7 @@ fn rungs(entry: &Seen, call: Option<&Call>) -> Vec<(String, String)> {
             } else {
                 status
             };
-            one(arrow(CALLEE, CALLER, &label), join([event, remark]))
+            one(ladder.arrow(CALLEE, CALLER, &label), join([event, remark]))
         }
         "ACK" | "REINVITE" | "CANCEL" | "BYE" => {
             let label = if event == "REINVITE" {
@@ -146,10 +238,13 @@ fn rungs(entry: &Seen, call: Option<&Call>) -> Vec<(String, String)> {
             } else {
                 &event
             };
-            one(arrow(sender, receiver, label), join([status, remark]))
+            one(
+                ladder.arrow(sender, receiver, label),
+                join([status, remark]),
+            )
         }
         _ => one(
-            lanes(),
+            ladder.lines(),
             join([
                 event,
                 status,
@@ -161,48 +256,63 @@ fn rungs(entry: &Seen, call: Option<&Call>) -> Vec<(String, String)> {
 }
 
 /// The INVITE that a decision is about, unless it has an entry of its own.
-fn decision(call: Option<&Call>) -> String {
+fn decision(call: Option<&Call>, ladder: Ladder) -> String {
     if call.is_some_and(|call| call.has_invite) {
-        lanes()
+        ladder.lines()
     } else {
-        arrow(CALLER, GATE, "INVITE")
+        ladder.arrow(CALLER, GATE, "INVITE")
     }
 }
 
-fn heads() -> String {
-    let mut canvas = vec![' '; WIDTH + 8];
-    for (lane, name) in LANES.iter().zip(["caller", "gate", "callee"]) {
-        let start = lane.saturating_sub(name.len() / 2);
-        canvas.splice(start..start + name.len(), name.chars());
-    }
-    canvas.into_iter().collect::<String>().trim_end().to_owned()
+/// What a bridge did or saw: the rung and the remark beside it.
+fn bridge_rung(entry: &Seen, cast: Cast, room: &Option<String>) -> (String, String) {
+    let Cast {
+        ladder,
+        bridge,
+        expert,
+        council,
+    } = cast;
+    let event = entry.event();
+    let detail = entry.text("detail");
+    let guardian = word(&detail, "guardian");
+    let who = guardian.clone().unwrap_or_else(|| "the expert".to_owned());
+    let rest = rest(&detail, room);
+    let rung = match event.as_str() {
+        "H323_SETUP" => ladder.arrow(bridge, council, "H.323 Setup"),
+        "H323_CONNECTED" => ladder.arrow(council, bridge, "H.323 Connect"),
+        "H323_RELEASED" => ladder.arrow(bridge, council, "H.323 Release"),
+        "COUNCIL_JOIN" | "COUNCIL_LEAVE" if guardian.is_some() => ladder.mark(council),
+        "COUNCIL_JOIN" => ladder.arrow(expert, council, "joins"),
+        "COUNCIL_LEAVE" => ladder.arrow(expert, council, "leaves"),
+        "EVIDENCE_OFFER" => ladder.arrow(bridge, expert, "evidence offered"),
+        "EVIDENCE_ANSWER" => ladder.arrow(expert, bridge, "evidence asked for"),
+        "EVIDENCE_OPEN" => ladder.arrow(bridge, expert, "data channel"),
+        "EVIDENCE_SENT" => ladder.arrow(bridge, expert, "evidence"),
+        "EVIDENCE_VERIFIED" => ladder.arrow(expert, bridge, "receipt"),
+        _ => ladder.mark(bridge),
+    };
+    let said = match event.as_str() {
+        "COUNCIL_JOIN" | "COUNCIL_LEAVE" | "H323_SETUP" | "H323_CONNECTED" | "H323_RELEASED" => {
+            format!("{event} {who}")
+        }
+        "REJECTED" => format!("REJECTED at gate {}", entry.text("gate")),
+        // The bridge's states have names of their own where the event's is that of a SIP message.
+        "TRYING" | "CONNECTED" | "BYE" => word(&detail, "state").unwrap_or(event),
+        _ => event,
+    };
+    (rung, join([said, entry.status(), rest]))
 }
 
-fn lanes() -> String {
-    let mut canvas = vec![' '; WIDTH];
-    for lane in LANES {
-        canvas[lane] = '|';
-    }
-    canvas.into_iter().collect()
-}
-
-fn arrow(from: usize, to: usize, label: &str) -> String {
-    let mut canvas: Vec<char> = lanes().chars().collect();
-    let (left, right) = (LANES[from.min(to)] + 1, LANES[from.max(to)] - 1);
-    canvas[left..=right].fill('-');
-    let head = if from < to { (right, '>') } else { (left, '<') };
-    canvas[head.0] = head.1;
-    let room = right - left - 5;
-    let label: String = format!(" {} ", label.chars().take(room).collect::<String>());
-    let start = left + (right - left + 1 - label.chars().count()) / 2;
-    canvas.splice(start..start + label.chars().count(), label.chars());
-    canvas.into_iter().collect()
-}
-
-fn row(time: &str, place: &str, ladder: &str, remark: &str) -> String {
-    format!("{time:>10}  {place:<6}{ladder} {remark}")
-        .trim_end()
-        .to_owned()
+/// What a detail tells beyond what the title and the event say.
+fn rest(detail: &str, room: &Option<String>) -> String {
+    let known = |word: &str| match word.split_once('=') {
+        Some(("state" | "expert" | "guardian", _)) | Some(("attempt", "0")) => true,
+        Some(("room", name)) => room.as_deref() == Some(name),
+        Some(_) | None => false,
+    };
+    let mut words: Vec<&str> = detail.split(' ').collect();
+    words.retain(|word| !known(word));
+    words.join(" ")
 }
 
 fn join<const N: usize>(parts: [String; N]) -> String {
@@ -269,6 +379,63 @@ began     2026-01-01T00:00:00.000000000Z
     }
 
     #[test]
+    fn a_bridged_call_is_told_with_expert_and_council() {
+        let bridge = |index, ms, event: &str, detail: &str| {
+            let more = json!({"producer": "bridge-node1", "call_id": "sip-call-1", "direction": "to_expert", "detail": detail, "from": null});
+            seen(index, ms, event, more)
+        };
+        let story = tell(&[
+            bridge(
+                1,
+                0,
+                "ESCALATE",
+                "state=received attempt=0 expert=e@x room=council",
+            ),
+            seen(2, 5, "APPROVED", json!({"kid": "k", "expert": "e@x"})),
+            seen(3, 9, "RINGING", json!({"code": 180, "reason": "Ringing"})),
+            bridge(
+                4,
+                20,
+                "TRYING",
+                "state=bridging attempt=0 expert=e@x room=council",
+            ),
+            bridge(5, 21, "H323_SETUP", "guardian=guardian-1 room=council"),
+            bridge(
+                6,
+                30,
+                "COUNCIL_JOIN",
+                "state=connected attempt=0 expert=e@x room=council",
+            ),
+            bridge(7, 40, "COUNCIL_JOIN", "guardian=guardian-1 room=council"),
+            bridge(
+                8,
+                50,
+                "TERMINATED",
+                "state=ended attempt=1 expert=e@x reason=user_hangup room=council",
+            ),
+        ]);
+        let expected = "\
+trace id  trace-0001
+call      sip-call-1
+caller    sip:council@council.example
+expert    e@x
+room      council
+began     2026-01-01T00:00:00.000000000Z
+
+                  bridge               gate               expert              council
+  0.000000  #1       *                   |                   |                   |   ESCALATE
+                     |                   |                   |                   |   Call-ID c1
+  0.005000  #2       |----- INVITE ----->|                   |                   |   APPROVED, signed by k
+  0.009000  #3       |<------------ 180 Ringing -------------|                   |   RINGING
+  0.020000  #4       *                   |                   |                   |   bridging
+  0.021000  #5       |----------------------- H.323 Setup ---------------------->|   H323_SETUP guardian-1
+  0.030000  #6       |                   |                   |------ joins ----->|   COUNCIL_JOIN the expert
+  0.040000  #7       |                   |                   |                   *   COUNCIL_JOIN guardian-1
+  0.050000  #8       *                   |                   |                   |   TERMINATED, attempt=1 reason=user_hangup";
+        assert_eq!(story.join("\n"), expected);
+    }
+
+    #[test]
     fn a_refusal_is_told_with_its_gate() {
         let story = tell(&[seen(
             1,
@@ -303,18 +470,19 @@ began     2026-01-01T00:00:00.000000000Z
             "BYE",
             "GAP",
             "COUNCIL_JOIN",
+            "H323_SETUP",
+            "EVIDENCE_SENT",
             "\u{1b}]0;x\u{7}",
         ] {
-            let story = tell(&[seen(
-                u64::MAX,
-                0,
-                event,
-                json!({"reason": hostile, "detail": hostile, "call_id": hostile, "code": 4_000_000_000u64}),
-            )]);
-            assert!(
-                story.iter().all(|line| !line.chars().any(char::is_control)),
-                "{event}"
-            );
+            for producer in ["kamailio-1".to_owned(), format!("bridge-{hostile}")] {
+                let more = json!({"reason": hostile, "detail": hostile, "call_id": hostile, "code": 4_000_000_000u64, "producer": producer,
+                    "direction": hostile});
+                let story = tell(&[seen(u64::MAX, 0, event, more)]);
+                assert!(
+                    story.iter().all(|line| !line.chars().any(char::is_control)),
+                    "{event}"
+                );
+            }
         }
     }
 }

@@ -50,6 +50,9 @@ impl Place {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ifectl"));
         command.current_dir(&self.root).args(arguments);
         command
+            .env_remove("IFE_BRIDGE")
+            .env_remove("IFE_AGENT")
+            .env_remove("IFE_AGENT_KEY")
             .env_remove("IFE_WITNESS_LOG")
             .env_remove("IFE_WITNESS_VKEY");
         Run::of(arguments, &command.output().expect("ifectl runs"))
