@@ -1,7 +1,7 @@
 # Sourced by the bridge's cases after lib.sh: Asterisk as gateway and council in the test bed's root, ife-bridge at its AMI.
 # shellcheck shell=bash
 
-IFE_BRIDGE=${IFE_BRIDGE:-$IFE_BIN/ife-bridge}
+BRIDGE_BIN=${BRIDGE_BIN:-$IFE_BIN/ife-bridge}
 : "${GATEWAY_IP:=127.0.0.2}" "${COUNCIL_IP:=127.0.0.3}"
 TESTBED=$STACK/testbed
 BACKEND=${BACKEND:-confbridge}
@@ -63,7 +63,7 @@ bridge_config() {
 }
 
 bridge_start() {
-	proc_start bridge "$IFE_BRIDGE" --log "${BRIDGE_LOG:-info}" run --config "$STACK/bridge.yaml"
+	proc_start bridge "$BRIDGE_BIN" --log "${BRIDGE_LOG:-info}" run --config "$STACK/bridge.yaml"
 	wait_until 15 bridge_ready_or_gone
 	bridge_ready || stack_fail bridge "ife-bridge did not get ready"
 }

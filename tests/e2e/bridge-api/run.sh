@@ -65,9 +65,9 @@ expect "the room ends" 204 "$(api_status DELETE /v1/rooms/council)"
 expect_channels gateway 0
 
 # check names what is wrong.
-expect_ok "check" "$IFE_BRIDGE" check --config "$STACK/bridge.yaml"
+expect_ok "check" "$BRIDGE_BIN" check --config "$STACK/bridge.yaml"
 sed 's/backend: confbridge/backend: confbrigde/' "$STACK/bridge.yaml" >"$STACK/bad.yaml"
-expect_fails "check of a bad file" 'bad.yaml.*confbrigde' "$IFE_BRIDGE" check --config "$STACK/bad.yaml"
+expect_fails "check of a bad file" 'bad.yaml.*confbrigde' "$BRIDGE_BIN" check --config "$STACK/bad.yaml"
 { cat "$STACK/bridge.yaml"; echo 'nats: {url: a, stream: b, consumer: c, subject: d, dead_letter_subject: e}'; } >"$STACK/bad.yaml"
-expect_fails "check of a section that is not built in" 'nats: is not part of this build' "$IFE_BRIDGE" check --config "$STACK/bad.yaml"
+expect_fails "check of a section that is not built in" 'nats: is not part of this build' "$BRIDGE_BIN" check --config "$STACK/bad.yaml"
 expect_alive

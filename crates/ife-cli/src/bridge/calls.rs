@@ -114,7 +114,7 @@ async fn watch(bridge: &Bridge, screen: &mut Screen) -> Result<Outcome, Failure>
 /// Until the stream ends.
 async fn keep_up(
     bridge: &Bridge,
-    feed: &mut Feed<'_>,
+    feed: &mut Feed,
     board: &mut Board,
     screen: &mut Screen,
 ) -> Result<(), Failure> {

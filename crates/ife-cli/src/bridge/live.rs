@@ -13,8 +13,7 @@ use super::{
 use crate::{Exit, Failure};
 
 /// A stream of events that was opened.
-pub(super) struct Feed<'a> {
-    bridge: &'a Bridge,
+pub(super) struct Feed {
     response: Response,
     decoder: Decoder,
     ready: VecDeque<Event>,
@@ -33,10 +32,9 @@ pub(super) enum News {
     Other,
 }
 
-impl<'a> Feed<'a> {
-    pub(super) async fn open(bridge: &'a Bridge) -> Result<Feed<'a>, Failure> {
+impl Feed {
+    pub(super) async fn open(bridge: &Bridge) -> Result<Feed, Failure> {
         Ok(Feed {
-            bridge,
             response: bridge.events().await?,
             decoder: Decoder::default(),
             ready: VecDeque::new(),
@@ -57,7 +55,8 @@ impl<'a> Feed<'a> {
                         .extend(events.map_err(|_| ended("an event without end"))?);
                 }
                 Ok(Ok(None)) => return Err(ended("the bridge ended the stream of events")),
-                Ok(Err(error)) => return Err(self.bridge.unreachable(&error)),
+                // A bridge that stops or is killed ends its streams in the middle.
+                Ok(Err(_)) => return Err(ended("the bridge ended the stream of events")),
                 Err(_) => return Err(ended("the bridge has fallen silent")),
             }
         }
