@@ -1,6 +1,6 @@
 //! The expert's side as a program: an agent that offers the channel, takes the files and answers with a signed receipt.
 
-use std::{collections::VecDeque, net::SocketAddr, time::Instant};
+use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Instant};
 
 use ife_message::{PrivateKey, PublicKey};
 use serde_json::{Map, Value};
@@ -88,11 +88,12 @@ impl Agent {
     /// Takes the bridge's answer to the offer of [`crate::Peer::offer`].
     pub fn new(
         config: &AgentConfig,
-        key: PrivateKey,
+        key: impl Into<Arc<PrivateKey>>,
         pending: PendingPeer,
         answer: &str,
         now: Now,
     ) -> Result<Agent, PeerError> {
+        let key = key.into();
         let peer = pending.complete(answer)?;
         let (offerer, answerer) = peer.fingerprints();
         let binding = Binding::new(&config.session, &config.trace_id, offerer, answerer);
@@ -204,7 +205,7 @@ impl Agent {
                     });
                 }
                 PeerOutput::Open => self.greet(),
-                PeerOutput::Writable | PeerOutput::Interrupted => {}
+                PeerOutput::Writable | PeerOutput::Interrupted | PeerOutput::Connected => {}
                 PeerOutput::Message { binary: true, data } => self.frame(&data),
                 PeerOutput::Message {
                     binary: false,

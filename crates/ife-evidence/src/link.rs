@@ -1,10 +1,11 @@
 //! The single-use link: a token that is redeemed once, and the cookie that stands for it afterwards (docs/evidence.md, 1).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 /// A secret of 32 random bytes; only its digest is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Token([u8; 32]);
 
 impl Token {
@@ -32,8 +33,8 @@ pub enum Redeemed {
     No,
 }
 
-/// One expert's way in.
-#[derive(Debug, Clone)]
+/// One expert's way in. Its stored form holds digests only: who reads it cannot get in by it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     token: Token,
     cookie: Option<Token>,
@@ -41,7 +42,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// Good until `expires_unix_s`.
+    /// May be redeemed until `expires_unix_s`; what it was redeemed for is good as long as the call is.
     pub fn new(token: Token, expires_unix_s: u64) -> Link {
         Link {
             token,
@@ -52,11 +53,14 @@ impl Link {
 
     /// Trades the token for a cookie, once. `random` becomes the cookie.
     pub fn redeem(&mut self, token: &str, random: [u8; 32], now_unix_s: u64) -> Redeemed {
-        if now_unix_s >= self.expires_unix_s || !self.token.matches(token) {
+        if !self.token.matches(token) {
             return Redeemed::No;
         }
         if self.cookie.is_some() {
             return Redeemed::Already;
+        }
+        if now_unix_s >= self.expires_unix_s {
+            return Redeemed::No;
         }
         let (text, cookie) = Token::new(random);
         self.cookie = Some(cookie);
@@ -64,13 +68,13 @@ impl Link {
     }
 
     /// Whether a request with this cookie comes from the browser that redeemed the link.
-    pub fn admits(&self, cookie: &str, now_unix_s: u64) -> bool {
-        now_unix_s < self.expires_unix_s && self.cookie.is_some_and(|kept| kept.matches(cookie))
+    pub fn admits(&self, cookie: &str) -> bool {
+        self.cookie.is_some_and(|kept| kept.matches(cookie))
     }
 
-    /// Ends the link, for example with the call.
-    pub fn expire(&mut self) {
-        self.expires_unix_s = 0;
+    /// Whether this is the link's token, used or not, expired or not.
+    pub fn knows(&self, token: &str) -> bool {
+        self.token.matches(token)
     }
 }
 
@@ -87,10 +91,22 @@ mod tests {
             panic!("first use")
         };
         assert_eq!(link.redeem(&text, [2; 32], 0), Redeemed::Already);
-        assert!(link.admits(&cookie, 99) && !link.admits(&cookie, 100) && !link.admits(&text, 0));
-        link.expire();
-        assert!(!link.admits(&cookie, 0));
-        assert_eq!(link.redeem(&text, [2; 32], 0), Redeemed::No);
+        assert_eq!(link.redeem(&text, [2; 32], 100), Redeemed::Already);
+        assert!(link.admits(&cookie) && !link.admits(&text) && link.knows(&text));
+    }
+
+    #[test]
+    fn a_stored_link_knows_its_token_and_its_cookie_and_shows_neither() {
+        let (text, token) = Token::new([7; 32]);
+        let mut link = Link::new(token, 100);
+        let Redeemed::Now(cookie) = link.redeem(&text, [1; 32], 0) else {
+            panic!("first use")
+        };
+        let stored = serde_json::to_string(&link).expect("digests have a JSON form");
+        assert!(!stored.contains(&text) && !stored.contains(&cookie));
+        let again: Link = serde_json::from_str(&stored).expect("it was written by us");
+        assert_eq!(again, link);
+        assert!(again.admits(&cookie));
     }
 
     #[test]

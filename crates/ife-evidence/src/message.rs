@@ -1,5 +1,7 @@
 //! IFMessages of the channel: sealed with key, sequence number and binding, and opened only when all three hold (docs/evidence.md, 2.1).
 
+use std::sync::Arc;
+
 use ife_message::{IfMessage, PrivateKey, PublicKey, Received};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -174,7 +176,7 @@ impl Binding {
 #[derive(Debug)]
 pub struct Outbox {
     binding: Binding,
-    key: PrivateKey,
+    key: Arc<PrivateKey>,
     source: String,
     destination: String,
     sequence: u64,
@@ -182,10 +184,15 @@ pub struct Outbox {
 
 impl Outbox {
     /// Messages from `source` to `destination`, signed by `key`.
-    pub fn new(binding: Binding, key: PrivateKey, source: &str, destination: &str) -> Outbox {
+    pub fn new(
+        binding: Binding,
+        key: impl Into<Arc<PrivateKey>>,
+        source: &str,
+        destination: &str,
+    ) -> Outbox {
         Outbox {
             binding,
-            key,
+            key: key.into(),
             source: source.to_owned(),
             destination: destination.to_owned(),
             sequence: 0,

@@ -14,6 +14,8 @@ use crate::{CHANNEL_LABEL, MESSAGE_LEN_MAX};
 
 /// Longest SDP that is looked at, in bytes.
 pub const SDP_LEN_MAX: usize = 65_536;
+/// What a peer takes that does not say so (RFC 8841, 6.1).
+const MESSAGE_LEN_UNSAID: usize = 65_536;
 /// Bytes that may wait in the SCTP send buffer.
 const BUFFERED_MAX: usize = 2 << 20;
 /// When the buffer falls below this, writing is worth another try.
@@ -65,6 +67,8 @@ pub enum PeerOutput {
     Writable,
     /// ICE has lost the other side; it may come back.
     Interrupted,
+    /// ICE sees the other side, for the first time or again.
+    Connected,
     /// The channel was closed, or the connection is dead.
     Closed,
 }
@@ -75,6 +79,7 @@ pub struct Peer {
     rtc: Rtc,
     channel: Option<ChannelId>,
     fingerprints: (String, String),
+    message_len_max: usize,
     dead: bool,
 }
 
@@ -100,6 +105,7 @@ impl Peer {
             rtc,
             channel: None,
             fingerprints: (offerer, fingerprint(&answer)?),
+            message_len_max: message_len_max(offer),
             dead: false,
         };
         Ok((peer, answer))
@@ -132,6 +138,11 @@ impl Peer {
     /// Fingerprints of the offerer and the answerer, as in SDP.
     pub fn fingerprints(&self) -> (&str, &str) {
         (&self.fingerprints.0, &self.fingerprints.1)
+    }
+
+    /// Longest message that the other side takes, bytes.
+    pub fn message_len_max(&self) -> usize {
+        self.message_len_max
     }
 
     /// Whether this datagram belongs to this peer: by ICE credentials at first, by address later.
@@ -233,6 +244,9 @@ impl Peer {
             Event::IceConnectionStateChange(IceConnectionState::Disconnected) => {
                 Some(PeerOutput::Interrupted)
             }
+            Event::IceConnectionStateChange(
+                IceConnectionState::Connected | IceConnectionState::Completed,
+            ) => Some(PeerOutput::Connected),
             _ => None,
         }
     }
@@ -257,6 +271,7 @@ impl PendingPeer {
             rtc: self.rtc,
             channel: None,
             fingerprints: (self.offerer, answerer),
+            message_len_max: message_len_max(answer),
             dead: false,
         })
     }
@@ -289,6 +304,18 @@ fn receive(source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> Option<
         destination,
         contents: bytes.try_into().ok()?,
     })
+}
+
+/// What the other side takes, at most [`MESSAGE_LEN_MAX`]; 0 is its word for "any length" (RFC 8841, 6.1).
+fn message_len_max(sdp: &str) -> usize {
+    let mut said = sdp
+        .lines()
+        .filter_map(|line| line.trim_end().strip_prefix("a=max-message-size:"));
+    match said.next().map(str::parse) {
+        Some(Ok(0)) => MESSAGE_LEN_MAX,
+        Some(Ok(len)) => MESSAGE_LEN_MAX.min(len),
+        Some(Err(_)) | None => MESSAGE_LEN_UNSAID,
+    }
 }
 
 /// The one DTLS fingerprint of an SDP. Two different ones would leave open which the signatures are bound to.

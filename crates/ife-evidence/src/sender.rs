@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::{
     WINDOW_LEN,
-    frame::{CHUNK_LEN_MAX, Frame},
+    frame::Frame,
     manifest::Manifest,
     message::{Body, ErrorCode, Refused},
 };
@@ -43,16 +43,19 @@ pub struct Sender {
     progress: Vec<Progress>,
     queue: VecDeque<u32>,
     reading: Option<(u32, u64)>,
+    chunk_len: u64,
 }
 
 impl Sender {
-    /// Nothing is sent before it is asked for.
-    pub fn new(manifest: Manifest) -> Sender {
+    /// Nothing is sent before it is asked for. `chunk_len` bytes of a file go into one frame, at most
+    /// [`crate::frame::CHUNK_LEN_MAX`].
+    pub fn new(manifest: Manifest, chunk_len: usize) -> Sender {
         Sender {
             progress: vec![Progress::default(); manifest.files().len()],
             manifest,
             queue: VecDeque::new(),
             reading: None,
+            chunk_len: chunk_len as u64,
         }
     }
 
@@ -129,7 +132,7 @@ impl Sender {
         }
         let window = WINDOW_LEN.max(2 * entry.block_size);
         let block_end = (sent / entry.block_size + 1) * entry.block_size;
-        let end = block_end.min(entry.size).min(sent + CHUNK_LEN_MAX as u64);
+        let end = block_end.min(entry.size).min(sent + self.chunk_len);
         if end - acked > window {
             return None;
         }
@@ -137,7 +140,7 @@ impl Sender {
         Some(SenderOutput::Read {
             file,
             offset: sent,
-            // At most CHUNK_LEN_MAX, so it fits.
+            // At most a chunk, so it fits.
             len: (end - sent) as usize,
         })
     }

@@ -3,16 +3,18 @@
 use std::{
     collections::VecDeque,
     net::SocketAddr,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use ife_message::PrivateKey;
+use ife_message::{PrivateKey, json};
 use jiff::Timestamp;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use crate::{
-    frame::Frame,
-    manifest::Manifest,
+    frame::{Frame, chunk_len_for},
+    manifest::{Manifest, hex},
     message::{Binding, Body, CallFacts, ErrorCode, Inbox, Outbox, ReceiptEntry, Refused},
     peer::{Peer, PeerError, PeerOutput},
     sender::{Sender, SenderOutput},
@@ -20,6 +22,8 @@ use crate::{
 
 /// Refused messages after which the session ends.
 const STRIKES_MAX: u32 = 3;
+/// Room for all of a message but the manifest's files, bytes: names, signature, the call.
+const ENVELOPE_LEN: usize = 4_096;
 /// Messages that may wait for room in the send buffer.
 const WAITING_MAX: usize = 64;
 
@@ -85,13 +89,20 @@ pub enum SessionOutput {
         size: u64,
     },
     /// The expert's signed receipt for this session's manifest.
-    Receipt(Vec<ReceiptEntry>),
+    Receipt {
+        /// What became of each file.
+        files: Vec<ReceiptEntry>,
+        /// SHA-256 of the signed message, lower-case hex.
+        sha256: String,
+    },
     /// A verified `agent.message`.
     Agent(Map<String, Value>),
     /// Something went wrong that the witness should know; the session goes on unless `Closed` follows.
     Failed(Refused),
     /// ICE has lost the browser; it may come back or make a new offer.
     Interrupted,
+    /// ICE sees the browser, for the first time or again.
+    Connected,
     /// The session is over.
     Closed,
 }
@@ -100,6 +111,7 @@ pub enum SessionOutput {
 #[derive(Debug)]
 pub struct Session {
     peer: Peer,
+    binding: Binding,
     inbox: Inbox,
     outbox: Outbox,
     sender: Sender,
@@ -116,18 +128,20 @@ impl Session {
     /// Answers the browser's offer; gives the SDP answer.
     pub fn accept(
         config: SessionConfig,
-        key: PrivateKey,
+        key: impl Into<Arc<PrivateKey>>,
         offer: &str,
         addresses: &[SocketAddr],
         now: Now,
     ) -> Result<(Session, String), PeerError> {
         let (peer, answer) = Peer::accept(offer, addresses, now.instant)?;
+        let chunk_len = fitting(&config, peer.message_len_max())?;
         let (offerer, answerer) = peer.fingerprints();
         let binding = Binding::new(&config.session, &config.trace_id, offerer, answerer);
         let session = Session {
             inbox: Inbox::new(binding.clone(), None),
-            outbox: Outbox::new(binding, key, &config.bridge, &config.expert),
-            sender: Sender::new(config.manifest),
+            outbox: Outbox::new(binding.clone(), key, &config.bridge, &config.expert),
+            binding,
+            sender: Sender::new(config.manifest, chunk_len),
             call: config.call,
             peer,
             waiting: VecDeque::new(),
@@ -143,6 +157,11 @@ impl Session {
     /// Fingerprints of the browser and of this side.
     pub fn fingerprints(&self) -> (&str, &str) {
         self.peer.fingerprints()
+    }
+
+    /// Lower-case hex SHA-256 that ties every message to this connection.
+    pub fn binding(&self) -> &str {
+        self.binding.hash()
     }
 
     /// Bytes of a file that the expert has verified.
@@ -196,7 +215,14 @@ impl Session {
         }
         let elapsed = self.last.saturating_duration_since(self.started.instant);
         match self.outbox.seal(body, &utc(self.started.unix_ms, elapsed)) {
-            Ok(bytes) => self.waiting.push_back((false, bytes)),
+            Ok(bytes) if bytes.len() <= self.peer.message_len_max() => {
+                self.waiting.push_back((false, bytes));
+            }
+            Ok(bytes) => {
+                let text = format!("message of {} bytes is too long for the peer", bytes.len());
+                let refused = Refused::new(ErrorCode::BadMessage, text);
+                self.outputs.push_back(SessionOutput::Failed(refused));
+            }
             Err(refused) => self.outputs.push_back(SessionOutput::Failed(refused)),
         }
     }
@@ -251,6 +277,7 @@ impl Session {
                     binary: false,
                     data,
                 } => self.message(&data),
+                PeerOutput::Connected => return Ok(SessionOutput::Connected),
                 PeerOutput::Interrupted => return Ok(SessionOutput::Interrupted),
                 PeerOutput::Closed => return Ok(SessionOutput::Closed),
             }
@@ -269,12 +296,12 @@ impl Session {
 
     fn message(&mut self, text: &[u8]) {
         match self.inbox.open(text) {
-            Ok(body) => self.body(body),
+            Ok(body) => self.body(body, text),
             Err(refused) => self.strike(refused),
         }
     }
 
-    fn body(&mut self, body: Body) {
+    fn body(&mut self, body: Body, text: &[u8]) {
         match body {
             Body::Hello { public_key } if !self.greeted => {
                 self.greeted = true;
@@ -294,7 +321,7 @@ impl Session {
             Body::Receipt {
                 manifest_sha256,
                 files,
-            } => self.receipt(&manifest_sha256, files),
+            } => self.receipt(&manifest_sha256, files, text),
             Body::Agent { message } => self.outputs.push_back(SessionOutput::Agent(message)),
             Body::Error { code, text, file } => self
                 .outputs
@@ -313,7 +340,7 @@ impl Session {
     }
 
     /// A receipt counts when it is for this manifest and says of each file what can be true.
-    fn receipt(&mut self, manifest_sha256: &str, files: Vec<ReceiptEntry>) {
+    fn receipt(&mut self, manifest_sha256: &str, files: Vec<ReceiptEntry>, text: &[u8]) {
         if manifest_sha256 != self.sender.manifest().sha256() {
             return self.strike(Refused::new(
                 ErrorCode::BadMessage,
@@ -336,7 +363,9 @@ impl Session {
                 ));
             }
         }
-        self.outputs.push_back(SessionOutput::Receipt(files));
+        let sha256 = hex(&Sha256::digest(text));
+        self.outputs
+            .push_back(SessionOutput::Receipt { files, sha256 });
     }
 
     /// An honest peer's trouble: told, and no strike.
@@ -352,6 +381,22 @@ impl Session {
             self.peer.close();
         }
     }
+}
+
+/// Bytes of a file in one frame, for a peer that can take the frames and the manifest.
+fn fitting(config: &SessionConfig, message_len_max: usize) -> Result<usize, PeerError> {
+    let manifest = json::canonical(&config.manifest.files()).map_or(0, |json| json.len());
+    let needed = manifest + ENVELOPE_LEN;
+    if needed > message_len_max {
+        return Err(PeerError::Sdp(format!(
+            "a=max-message-size says {message_len_max} and the manifest needs {needed}"
+        )));
+    }
+    chunk_len_for(message_len_max).ok_or_else(|| {
+        PeerError::Sdp(format!(
+            "a=max-message-size says {message_len_max} and chunks need 16384"
+        ))
+    })
 }
 
 /// RFC 3339 of a start and what has passed since.

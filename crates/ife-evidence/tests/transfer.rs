@@ -141,8 +141,8 @@ impl World {
                     }
                     self.session.handle_read(file, offset, Ok(&bytes));
                 }
-                SessionOutput::Receipt(entries) => {
-                    self.receipt = Some(entries.iter().map(|entry| entry.verified).collect())
+                SessionOutput::Receipt { files, .. } => {
+                    self.receipt = Some(files.iter().map(|entry| entry.verified).collect())
                 }
                 SessionOutput::Agent(message) => {
                     self.agent_messages.push(message["text"].to_string())
@@ -151,7 +151,8 @@ impl World {
                 SessionOutput::Closed => self.session_closed = true,
                 SessionOutput::Opened { .. }
                 | SessionOutput::Sent { .. }
-                | SessionOutput::Interrupted => {}
+                | SessionOutput::Interrupted
+                | SessionOutput::Connected => {}
                 SessionOutput::Timeout(_) => return,
             }
         }
