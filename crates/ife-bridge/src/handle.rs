@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     refusal::{ErrorName, Refusal},
-    view::{CallDetail, CallView, Event, Health, RoomView},
+    view::{CallDetail, CallView, Event, EvidenceError, Health, RoomView},
 };
 
 /// Commands that may wait for the engine; more are refused with 503.
@@ -210,8 +210,12 @@ pub enum Command {
     Evidence {
         /// The call.
         call_id: String,
-        /// `offered`, `open`, `verified` or `failed`.
-        state: String,
+        /// `offered`, `open`, `verified` or `failed`; as it was when absent.
+        state: Option<String>,
+        /// For the call's history.
+        detail: String,
+        /// What cannot be had.
+        errors: Vec<EvidenceError>,
     },
     /// No new calls; the reply comes when none is being set up any more. Connected ones live on in Asterisk, for the next process to take over.
     Drain(Reply<()>),
@@ -257,6 +261,12 @@ impl EngineHandle {
     /// Tells something that needs no answer; dropped when the queue is full.
     pub fn tell(&self, command: Command) {
         let _ = self.commands.try_send(command);
+    }
+
+    /// Tells everybody who follows the events.
+    pub fn publish(&self, event: Event) {
+        // Nobody may be listening.
+        let _ = self.events.send(event);
     }
 
     /// Live events from here on.

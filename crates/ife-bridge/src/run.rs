@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use axum::Router;
 use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::{
@@ -17,6 +18,7 @@ use crate::{
     api::{AppState, router},
     config::{Config, ConfigError},
     engine::{Engine, EngineError, Signal},
+    evidence::{self, EvidenceError, Server, Settings},
     gate::{Gate, GateError},
     handle::{Command, EngineHandle},
     listen::{self, ListenError},
@@ -44,6 +46,9 @@ pub enum RunError {
     /// AMI.
     #[error(transparent)]
     Ami(#[from] AmiError),
+    /// The evidence server.
+    #[error(transparent)]
+    Evidence(#[from] EvidenceError),
     /// A socket of the API.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -71,6 +76,11 @@ pub fn check(path: &Path) -> Result<(), RunError> {
     )?;
     Ami::new(&config.ami, std::time::Instant::now())?;
     listen::check(&config.listen)?;
+    Settings::load(&config)?;
+    let evidence = config.evidence.as_ref();
+    evidence
+        .and_then(|evidence| evidence.listen.as_ref())
+        .map_or(Ok(()), listen::check_tcp)?;
     Ok(())
 }
 
@@ -89,15 +99,25 @@ async fn serve(config: Config) -> Result<(), RunError> {
     let agents = Arc::new(Agents::new(&config.agents).map_err(RunError::Agents)?);
     let metrics = Arc::new(Metrics::default());
     let (tell, signals) = mpsc::channel(8);
-    let (engine, handle) = Engine::new(&config, metrics.clone(), signals)?;
+    let (mut engine, handle) = Engine::new(&config, metrics.clone(), signals)?;
+    let (stop, stopped) = watch::channel(false);
+    let mut evidence = None;
+    if let Some(settings) = Settings::load(&config)? {
+        let (server, experts, desk) =
+            Server::new(&config, settings, handle.clone(), stopped.clone())?;
+        engine = engine.with_evidence(desk);
+        tokio::spawn(server.run());
+        evidence = Some(experts);
+    }
     let state = AppState {
         engine: handle.clone(),
         agents,
         metrics,
+        evidence: evidence.clone(),
     };
-    let (stop, stopped) = watch::channel(false);
     let (api, _) = router(state);
-    let mut serving = listen::serve(&config.listen, &api, &stopped).await?;
+    let pages = evidence.map(|evidence| evidence::router(evidence, Router::new()));
+    let mut serving = listen::serve(&config, &api, pages, &stopped).await?;
     let mut engine = tokio::spawn(engine.run(|| notify(&[NotifyState::Watchdog])));
     notify(&[NotifyState::Ready]);
     info!(node = %config.node, "the bridge is up");

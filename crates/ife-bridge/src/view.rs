@@ -61,6 +61,9 @@ pub struct CallView {
     /// Single-use link for the expert's browser.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence_link: Option<String>,
+    /// Evidence that could not be had; the call went on (WEBRTC_EVIDENCE_FAILED).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence_errors: Vec<EvidenceError>,
     /// Why it ended or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -69,6 +72,47 @@ pub struct CallView {
     pub cause: Option<u16>,
     /// What an operator must know of the H.323 segment.
     pub h323_segment: String,
+}
+
+/// A file that an escalation named and that could not be offered or sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceError {
+    /// Its name, without a path.
+    pub name: String,
+    /// `not_found`, `not_allowed`, `not_a_file`, `bad_name`, `too_large`, `too_many`, `type_not_allowed`, `unreachable`, `http_status`, `timeout`,
+    /// `no_space`, `changed`, `unreadable` or `unavailable`.
+    pub code: String,
+}
+
+/// Something that happened on an expert's evidence channel.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidenceEvent {
+    /// `webrtc_answer_created`, `datachannel_open`, `ifmessage_sent`, `ifmessage_received` or `peer_disconnected`.
+    pub event: String,
+    /// The call.
+    pub call_id: String,
+    /// Its trace id.
+    pub trace_id: String,
+    /// The expert.
+    pub expert_id: String,
+    /// The message of `ifmessage_sent` and `ifmessage_received`; signature, order and binding were checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<serde_json::Value>,
+}
+
+/// An expert whose evidence channel is open.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct EvidencePeer {
+    /// The call.
+    pub call_id: String,
+    /// Its trace id.
+    pub trace_id: String,
+    /// The expert.
+    pub expert_id: String,
+    /// Key that signs the peer's messages, `ed25519:<base64>`.
+    pub public_key: String,
+    /// RFC 3339, UTC.
+    pub connected: String,
 }
 
 /// One step of a call's history.
@@ -130,6 +174,8 @@ pub enum Event {
     Room(RoomView),
     /// A part of the bridge went up or down.
     Health(Health),
+    /// Something happened on an evidence channel.
+    Evidence(Box<EvidenceEvent>),
 }
 
 /// Parts of the bridge.

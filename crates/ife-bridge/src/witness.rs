@@ -1,9 +1,9 @@
 //! The bridge's own ring: every transition of a call is an entry, under the trace id of its escalation.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use ife_witness::{
-    entry::{Direction, Entry, Event, encode},
+    entry::{Direction, Entry, Event, encode, leaf_hash},
     ring::{Producer, PushError, RingConfig, RingError, writer_seen},
 };
 use thiserror::Error;
@@ -67,7 +67,10 @@ impl<'a> Fact<'a> {
     }
 }
 
-/// The ring's producer, `bridge-<node>`.
+/// Leaf hash of an entry, by which it is found in the log.
+pub type Leaf = [u8; 32];
+
+/// A ring's producer: `bridge-<node>` of the engine, `evidence-<node>` of the evidence server.
 pub struct Witness {
     producer: Producer,
     state_dir: PathBuf,
@@ -80,9 +83,9 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Becomes the owner of the ring. Fails when another bridge of this name lives.
-    pub fn attach(config: &Config) -> Result<Witness, RingError> {
-        let name = format!("bridge-{}", config.node);
+    /// Becomes the owner of the ring `<part>-<node>`. Fails when another bridge of this name lives.
+    pub fn attach(config: &Config, part: &str) -> Result<Witness, RingError> {
+        let name = format!("{part}-{}", config.node);
         let producer = attach(&config.state_dir, &name)?;
         Ok(Witness {
             producer,
@@ -97,12 +100,12 @@ impl Witness {
     }
 
     /// Hands an entry to the writer. Without room, a `decision` is an error in mode `required`; anything else is dropped, its sequence number used
-    /// up so that the hole can be proved.
-    pub fn record(&mut self, fact: &Fact<'_>, decision: bool) -> Result<(), Unwitnessed> {
+    /// up so that the hole can be proved. Gives the entry's leaf hash, unless it was dropped.
+    pub fn record(&mut self, fact: &Fact<'_>, decision: bool) -> Result<Option<Leaf>, Unwitnessed> {
         match self.push(fact) {
-            Ok(()) => {
+            Ok(leaf) => {
                 self.taking = true;
-                Ok(())
+                Ok(Some(leaf))
             }
             Err(error) => {
                 self.taking = false;
@@ -112,12 +115,12 @@ impl Witness {
                 self.dropped += 1;
                 // A ring that takes no skip either is closed: its writer reports what is missing.
                 let _ = self.producer.skip();
-                Ok(())
+                Ok(None)
             }
         }
     }
 
-    fn push(&mut self, fact: &Fact<'_>) -> Result<(), PushError> {
+    fn push(&mut self, fact: &Fact<'_>) -> Result<Leaf, PushError> {
         match self.push_once(fact) {
             // The writer found damage and reads that ring no more: a new one is made.
             Err(PushError::Closed) => {
@@ -130,7 +133,7 @@ impl Witness {
         }
     }
 
-    fn push_once(&mut self, fact: &Fact<'_>) -> Result<(), PushError> {
+    fn push_once(&mut self, fact: &Fact<'_>) -> Result<Leaf, PushError> {
         let (epoch, seq) = (self.producer.epoch(), self.producer.next_seq());
         let entry = Entry {
             trace_id: fact.trace_id.map(str::as_bytes),
@@ -154,7 +157,8 @@ impl Witness {
         };
         // Only numbers beyond 2^53 are an error: neither epoch nor seq can get there.
         encode(&entry, &mut self.buffer).map_err(|_| PushError::TooLarge)?;
-        self.producer.push(&self.buffer).map(|_| ())
+        self.producer.push(&self.buffer)?;
+        Ok(leaf_hash(&self.buffer))
     }
 
     /// Whether entries are taken and a writer is there to log them.
@@ -183,7 +187,7 @@ impl std::fmt::Debug for Witness {
     }
 }
 
-fn attach(state_dir: &std::path::Path, name: &str) -> Result<Producer, RingError> {
+fn attach(state_dir: &Path, name: &str) -> Result<Producer, RingError> {
     Producer::attach(&RingConfig {
         state_dir,
         producer: name,

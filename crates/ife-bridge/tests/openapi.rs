@@ -19,7 +19,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 /// What design and contract promise.
-const PROMISED: [(&str, &str); 19] = [
+const PROMISED: [(&str, &str); 22] = [
     ("post", "/v1/escalations"),
     ("post", "/v1/calls"),
     ("get", "/v1/calls"),
@@ -34,6 +34,9 @@ const PROMISED: [(&str, &str); 19] = [
     ("put", "/v1/rooms/{room}/participants/{participant}/mute"),
     ("delete", "/v1/rooms/{room}/participants/{participant}"),
     ("post", "/v1/guardians/admissions"),
+    ("get", "/v1/evidence/peers"),
+    ("post", "/v1/evidence/peers/{call_id}/messages"),
+    ("post", "/v1/evidence/messages"),
     ("get", "/v1/events"),
     ("get", "/healthz"),
     ("get", "/readyz"),
@@ -66,6 +69,7 @@ fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
         engine,
         agents: Arc::new(Agents::default()),
         metrics: Arc::new(Metrics::default()),
+        evidence: None,
     })
 }
 

@@ -35,6 +35,7 @@ fn named(event: &Event) -> sse::Event {
         Event::Call(_) => "call",
         Event::Room(_) => "room",
         Event::Health(_) => "health",
+        Event::Evidence(_) => "evidence",
     };
     // These types have string keys and finite numbers only, so they always have a JSON form.
     sse::Event::default()

@@ -2,6 +2,7 @@
 
 mod calls;
 mod events;
+mod evidence;
 mod health;
 mod policy;
 mod problem;
@@ -26,6 +27,7 @@ pub use problem::Problem;
 
 use crate::{
     agents::Agents,
+    evidence::EvidenceHandle,
     handle::EngineHandle,
     metrics::Metrics,
     refusal::{ErrorName, Refusal},
@@ -45,6 +47,8 @@ pub struct AppState {
     pub agents: Arc<Agents>,
     /// What `/metrics` tells.
     pub metrics: Arc<Metrics>,
+    /// Where experts get evidence, if they do.
+    pub evidence: Option<EvidenceHandle>,
 }
 
 #[derive(OpenApi)]
@@ -68,6 +72,9 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(rooms::mute))
         .routes(routes!(rooms::remove))
         .routes(routes!(rooms::admit))
+        .routes(routes!(evidence::peers))
+        .routes(routes!(evidence::send))
+        .routes(routes!(evidence::broadcast))
         .routes(routes!(events::stream))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))

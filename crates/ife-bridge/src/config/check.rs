@@ -52,6 +52,7 @@ impl Config {
         }
         if let Some(evidence) = &mut self.evidence {
             paths.push(&mut evidence.signing_key);
+            paths.extend(evidence.http_ca.iter_mut());
             paths.extend(evidence.listen.iter_mut().flat_map(Tcp::paths));
             paths.extend(evidence.roots.iter_mut());
             paths.extend(evidence.turn.iter_mut().map(|turn| &mut turn.secret_file));
@@ -65,13 +66,13 @@ impl Config {
         self.check_parts()?;
         self.check_names()?;
         self.check_listeners()?;
+        self.check_evidence()?;
         self.check_limits()
     }
 
     fn check_parts(&self) -> Result<(), Problem> {
         let absent = "is not part of this build of the bridge: leave the section out";
         refuse(self.nats.is_some(), "nats", absent)?;
-        refuse(self.evidence.is_some(), "evidence", absent)?;
         refuse(
             self.ami.tls.is_none() && !self.ami.address.ip().is_loopback(),
             "ami.address",
@@ -136,6 +137,105 @@ impl Config {
             self.listen.unix.is_none() && self.listen.tcp.is_none(),
             "listen",
             "needs unix or tcp, or nobody can call the API",
+        )
+    }
+
+    fn check_evidence(&self) -> Result<(), Problem> {
+        let Some(evidence) = &self.evidence else {
+            return Ok(());
+        };
+        refuse(
+            !is_base_url(&evidence.public_url),
+            "evidence.public_url",
+            "must be https://host[:port], or http:// with a loopback address, without a path: it goes into a SIP header",
+        )?;
+        let api = self.listen.tcp.as_ref();
+        refuse(
+            evidence.listen.is_none() && api.is_none(),
+            "evidence.listen",
+            "is required where listen.tcp is not set: experts' browsers need TCP",
+        )?;
+        let needs_certificate =
+            api.is_some_and(|tcp| tcp.tls.as_ref().is_some_and(|tls| tls.client_ca.is_some()));
+        refuse(
+            evidence.listen.is_none() && needs_certificate,
+            "evidence.listen",
+            "is required where listen.tcp wants client certificates: experts have none",
+        )?;
+        refuse(
+            evidence.listen.as_ref().is_some_and(|tcp| {
+                tcp.token_file.is_some() || tcp.tls.iter().any(|tls| tls.client_ca.is_some())
+            }),
+            "evidence.listen",
+            "takes no token_file and no client_ca: the links are what lets experts in",
+        )?;
+        let has_port = |address: &std::net::SocketAddr| address.port() != 0;
+        refuse(
+            !has_port(&evidence.udp) || !evidence.public_addresses.iter().all(has_port),
+            "evidence.udp",
+            "and public_addresses need a port",
+        )?;
+        refuse(
+            evidence.udp.ip().is_unspecified() && evidence.public_addresses.is_empty(),
+            "evidence.public_addresses",
+            "is required where evidence.udp is no particular address",
+        )?;
+        refuse(
+            evidence.public_addresses.len() > 8,
+            "evidence.public_addresses",
+            "must be at most 8",
+        )?;
+        self.check_evidence_limits(evidence)
+    }
+
+    fn check_evidence_limits(&self, evidence: &super::Evidence) -> Result<(), Problem> {
+        let limits = [
+            ("evidence.link_s", evidence.link_s, 86_400),
+            ("evidence.grace_s", evidence.grace_s, 600),
+            ("evidence.http_s", evidence.http_s, 3_600),
+            (
+                "evidence.file_len_max",
+                evidence.file_len_max,
+                ife_evidence::manifest::FILE_LEN_MAX,
+            ),
+            ("evidence.spool_len_max", evidence.spool_len_max, 1 << 50),
+        ];
+        for (field, value, max) in limits {
+            refuse(
+                !(1..=max).contains(&value),
+                field,
+                &format!("must be 1 to {max}"),
+            )?;
+        }
+        let is_host = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+        refuse(
+            !evidence
+                .allowed_hosts
+                .iter()
+                .all(|host| is_made_of(host, 255, is_host)),
+            "evidence.allowed_hosts",
+            "must be host or host:port each",
+        )?;
+        let is_type = |b: u8| b.is_ascii_alphanumeric() || b"!#$&-^_.+*/".contains(&b);
+        refuse(
+            !evidence
+                .media_types
+                .iter()
+                .all(|kind| kind.contains('/') && is_made_of(kind, 127, is_type)),
+            "evidence.media_types",
+            "must be type/subtype or type/* each",
+        )?;
+        let turn = evidence.turn.as_ref();
+        let is_turn = |url: &String| {
+            (url.starts_with("turn:") || url.starts_with("turns:"))
+                && url
+                    .bytes()
+                    .all(|b| b.is_ascii_graphic() && !b"<>\"".contains(&b))
+        };
+        refuse(
+            turn.is_some_and(|turn| turn.urls.is_empty() || !turn.urls.iter().all(is_turn)),
+            "evidence.turn.urls",
+            "must be turn: or turns: URIs, one at least",
         )
     }
 
@@ -205,6 +305,31 @@ impl Tcp {
         });
         self.token_file.iter_mut().chain(tls)
     }
+}
+
+/// Scheme and authority alone, in an alphabet that neither the dialplan nor a SIP header gives a meaning to.
+fn is_base_url(url: &str) -> bool {
+    let (authority, is_secure) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
+        (Some(authority), _) => (authority, true),
+        (None, Some(authority)) => (authority, false),
+        (None, None) => return false,
+    };
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-.:[]".contains(&b);
+    let host = authority
+        .rsplit_once(':')
+        .map_or(authority, |(host, port)| {
+            if port.bytes().all(|b| b.is_ascii_digit()) {
+                host
+            } else {
+                authority
+            }
+        });
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = host == "localhost"
+        || address
+            .parse()
+            .is_ok_and(|ip: std::net::IpAddr| ip.is_loopback());
+    is_made_of(authority, 200, is_allowed) && !host.is_empty() && (is_secure || is_loopback)
 }
 
 fn refuse(condition: bool, field: &str, why: &str) -> Result<(), Problem> {

@@ -333,12 +333,27 @@ pub struct Evidence {
     /// Hosts that http(s) evidence may be fetched from, `host` or `host:port`.
     #[serde(default)]
     pub allowed_hosts: Vec<String>,
+    /// Media types that are taken from those hosts: `type/subtype` or `type/*`.
+    #[serde(default = "default_media_types")]
+    pub media_types: Vec<String>,
+    /// PEM file of further authorities that those hosts' certificates may be signed by.
+    #[serde(default)]
+    pub http_ca: Option<PathBuf>,
+    /// Seconds that one file may take to come from its host.
+    #[serde(default = "default_http_s")]
+    pub http_s: u64,
+    /// Disk space for what was fetched from hosts, bytes, all calls together.
+    #[serde(default = "default_spool_len")]
+    pub spool_len_max: u64,
     /// Largest file, bytes.
     #[serde(default = "default_file_len")]
     pub file_len_max: u64,
     /// Seconds that a link is good before it is used.
     #[serde(default = "default_link_s")]
     pub link_s: u64,
+    /// Seconds that a connection may be without ICE connectivity before the session waits for a new offer.
+    #[serde(default = "default_grace_s")]
+    pub grace_s: u64,
     /// Private key file that signs manifests and messages.
     pub signing_key: PathBuf,
     /// TURN server that is announced to browsers.
@@ -381,6 +396,31 @@ fn default_file_len() -> u64 {
 
 fn default_link_s() -> u64 {
     3_600
+}
+
+fn default_grace_s() -> u64 {
+    30
+}
+
+fn default_http_s() -> u64 {
+    60
+}
+
+fn default_spool_len() -> u64 {
+    4 << 30
+}
+
+fn default_media_types() -> Vec<String> {
+    let types = [
+        "application/json",
+        "application/octet-stream",
+        "application/pdf",
+        "audio/*",
+        "image/*",
+        "text/*",
+        "video/*",
+    ];
+    types.map(str::to_owned).into()
 }
 
 fn default_turn_s() -> u64 {

@@ -9,6 +9,7 @@
 
 mod admission;
 mod answers;
+mod evidence;
 mod health;
 mod intake;
 mod legs;
@@ -43,6 +44,7 @@ use crate::{
     clock,
     config::{Config, Guardian},
     council::Council,
+    evidence::EvidenceDesk,
     gate::{Gate, GateError},
     handle::{Command, EngineHandle, Reply},
     metrics::Metrics,
@@ -145,6 +147,7 @@ pub struct Engine {
     store: Store,
     ledger: Ledger,
     metrics: Arc<Metrics>,
+    evidence: Option<EvidenceDesk>,
     // Calls and rooms.
     calls: HashMap<CallId, Slot>,
     legs: Legs,
@@ -198,7 +201,7 @@ impl Engine {
         let (ami, link) = Ami::new(&config.ami, Instant::now())?;
         let (tell_stored, stored) = mpsc::unbounded_channel();
         let (store, ledger, live) = Store::open(&config.store_dir, tell_stored)?;
-        let witness = Witness::attach(config)?;
+        let witness = Witness::attach(config, "bridge")?;
         let (handle, commands, events) = EngineHandle::new();
         let mut engine = Engine {
             limits: Limits::new(config),
@@ -214,6 +217,7 @@ impl Engine {
             store,
             ledger,
             metrics,
+            evidence: None,
             calls: HashMap::new(),
             legs: Legs::default(),
             rooms: BTreeMap::new(),
@@ -328,7 +332,12 @@ impl Engine {
                 self.look_at_health();
                 drop(reply.send(Ok(self.health.clone())));
             }
-            Command::Evidence { call_id, state } => self.on_evidence(&call_id, state),
+            Command::Evidence {
+                call_id,
+                state,
+                detail,
+                errors,
+            } => self.on_evidence(&call_id, state, &detail, errors),
             Command::Drain(reply) => {
                 self.draining.get_or_insert_default().push(reply);
                 self.look_at_health();
@@ -379,15 +388,6 @@ impl Engine {
                     "registry refused, the old one stays in force",
                 );
             }
-        }
-    }
-
-    fn on_evidence(&mut self, call_id: &str, state: String) {
-        if let Some(slot) = self.calls.get_mut(call_id) {
-            slot.step(format!("evidence {state}"));
-            slot.evidence = state;
-            let view = slot.view(&self.council);
-            let _ = self.events.send(Event::Call(Box::new(view)));
         }
     }
 

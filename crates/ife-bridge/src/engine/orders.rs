@@ -63,6 +63,7 @@ impl Engine {
                 expert,
                 ring_max,
             } => {
+                self.offer_evidence(id);
                 if let Err(why) = self.originate(id, leg, &expert, ring_max) {
                     warn!(call_id = %id, "the call cannot be placed: {why}");
                     self.input(id, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));

@@ -12,7 +12,7 @@ use crate::{
     council::Council,
     gate::Pass,
     store::{CallRecord, Origin},
-    view::{CallDetail, CallState, CallView, Step},
+    view::{CallDetail, CallState, CallView, EvidenceError, Step},
 };
 
 /// Steps that a call's history keeps; the first ones and the newest.
@@ -54,6 +54,7 @@ pub(super) struct Slot {
     pub(super) participant: Option<String>,
     pub(super) evidence: String,
     pub(super) evidence_link: Option<String>,
+    pub(super) evidence_errors: Vec<EvidenceError>,
     /// The decision could not be witnessed, so there must be no call.
     pub(super) unwitnessed: bool,
     /// Time of the last signature, Unix seconds.
@@ -82,6 +83,7 @@ impl Slot {
             participant: None,
             evidence: "none".to_owned(),
             evidence_link: None,
+            evidence_errors: Vec::new(),
             unwitnessed: false,
             last_iat: 0,
             timers: [None; TIMER_KINDS],
@@ -221,6 +223,7 @@ impl Slot {
             ended: self.ended_ms.map(time),
             mcu_participant_id: self.participant.clone(),
             evidence_link: self.evidence_link.clone(),
+            evidence_errors: self.evidence_errors.clone(),
             reason,
             cause,
             h323_segment: council.segment().to_owned(),

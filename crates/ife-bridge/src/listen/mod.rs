@@ -49,17 +49,15 @@ pub enum ListenError {
     },
 }
 
-/// Opens every socket of the configuration and serves the API there until `stop` turns true. The set ends when all have.
+/// Opens every socket of the configuration and serves the API there until `stop` turns true. The set ends when all have. `pages` of experts need no
+/// token: they are served where the configuration says, or else beside the API on TCP.
 pub async fn serve(
-    listen: &config::Listen,
+    config: &config::Config,
     router: &Router,
+    pages: Option<Router>,
     stop: &watch::Receiver<bool>,
 ) -> Result<JoinSet<io::Result<()>>, ListenError> {
-    let mut serving = JoinSet::new();
-    let stopped = |mut stop: watch::Receiver<bool>| async move {
-        // An error means that nobody can tell us to stop any more, which is the time to stop.
-        let _ = stop.wait_for(|stop| *stop).await;
-    };
+    let (listen, mut serving) = (&config.listen, JoinSet::new());
     if let Some(path) = &listen.unix {
         let listener = unix(path).await?;
         info!(path = %path.display(), "listening");
@@ -67,35 +65,60 @@ pub async fn serve(
             axum::serve(listener, router.clone()).with_graceful_shutdown(stopped(stop.clone()));
         serving.spawn(async move { serve.await });
     }
+    let own = config.evidence.as_ref();
+    let own = own.and_then(|evidence| evidence.listen.as_ref());
     if let Some(tcp) = &listen.tcp {
-        let router = guarded(router, tcp.token_file.as_deref())?;
-        let listener =
-            TcpListener::bind(tcp.address)
-                .await
-                .map_err(|source| ListenError::Bind {
-                    address: tcp.address.to_string(),
-                    source,
-                })?;
-        info!(address = %tcp.address, tls = tcp.tls.is_some(), "listening");
-        let stop = stopped(stop.clone());
-        if let Some(files) = &tcp.tls {
-            let listener = TlsListener::new(listener, tls::acceptor(files)?);
-            let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
-            serving.spawn(async move { serve.await });
-        } else {
-            let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
-            serving.spawn(async move { serve.await });
+        let mut all = guarded(router, tcp.token_file.as_deref())?;
+        if let Some(pages) = pages.clone().filter(|_| own.is_none()) {
+            all = all.merge(pages);
         }
+        serve_tcp(tcp, all, stop, &mut serving).await?;
+    }
+    if let (Some(tcp), Some(pages)) = (own, pages) {
+        serve_tcp(tcp, pages, stop, &mut serving).await?;
     }
     Ok(serving)
 }
 
+async fn serve_tcp(
+    tcp: &config::Tcp,
+    router: Router,
+    stop: &watch::Receiver<bool>,
+    serving: &mut JoinSet<io::Result<()>>,
+) -> Result<(), ListenError> {
+    let listener = TcpListener::bind(tcp.address)
+        .await
+        .map_err(|source| ListenError::Bind {
+            address: tcp.address.to_string(),
+            source,
+        })?;
+    info!(address = %tcp.address, tls = tcp.tls.is_some(), "listening");
+    let stop = stopped(stop.clone());
+    if let Some(files) = &tcp.tls {
+        let listener = TlsListener::new(listener, tls::acceptor(files)?);
+        let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
+        serving.spawn(async move { serve.await });
+    } else {
+        let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
+        serving.spawn(async move { serve.await });
+    }
+    Ok(())
+}
+
+async fn stopped(mut stop: watch::Receiver<bool>) {
+    // An error means that nobody can tell us to stop any more, which is the time to stop.
+    let _ = stop.wait_for(|stop| *stop).await;
+}
+
 /// Reads every file that listening needs, for `ife-bridge check`.
 pub fn check(listen: &config::Listen) -> Result<(), ListenError> {
-    if let Some(tcp) = &listen.tcp {
-        tcp.token_file.as_deref().map(Token::read).transpose()?;
-        tcp.tls.as_ref().map(tls::acceptor).transpose()?;
-    }
+    listen.tcp.as_ref().map_or(Ok(()), check_tcp)
+}
+
+/// The same for one TCP listener.
+pub fn check_tcp(tcp: &config::Tcp) -> Result<(), ListenError> {
+    tcp.token_file.as_deref().map(Token::read).transpose()?;
+    tcp.tls.as_ref().map(tls::acceptor).transpose()?;
     Ok(())
 }
 

@@ -1,0 +1,140 @@
+//! One call's evidence as the server keeps it: the link, the files, and the connection if there is one.
+
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ife_evidence::{Body, Session};
+
+use super::{blocks::Blocks, grant::Grant, source::Prepared};
+use crate::{clock, view::EvidencePeer, witness::Leaf};
+
+/// A connection that never opens is dropped after this.
+pub(super) const OPENING_MAX: Duration = Duration::from_secs(60);
+/// After the call's end the page is told, and so long it has to hear it.
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
+/// So long a call that is over is said to be over, rather than unknown.
+pub(super) const LINGER: Duration = Duration::from_secs(600);
+
+/// The files, as far as they are known.
+#[derive(Debug, Clone)]
+pub(super) enum Files {
+    Preparing,
+    Ready(Arc<Prepared>),
+}
+
+/// Where an entry is found in the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    pub(super) leaf: Leaf,
+    /// An index that it is not below.
+    pub(super) from: u64,
+}
+
+/// One connection of the expert's browser.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) number: u64,
+    pub(super) session: Session,
+    pub(super) files: Arc<Prepared>,
+    pub(super) blocks: Blocks,
+    /// When the session wants to be woken.
+    pub(super) wake: Instant,
+    /// When it is given up, unless it opens or comes back before.
+    pub(super) give_up: Option<Instant>,
+    /// Our address that the browser reaches.
+    pub(super) via: Option<IpAddr>,
+    /// Once the channel is open.
+    pub(super) peer: Option<EvidencePeer>,
+}
+
+/// A call with a link.
+#[derive(Debug)]
+pub(super) struct Case {
+    pub(super) grant: Grant,
+    pub(super) files: Files,
+    pub(super) call_state: String,
+    pub(super) over: bool,
+    pub(super) connection: Option<Connection>,
+    /// The last entry that names the manifest.
+    pub(super) manifested: Option<Place>,
+    /// The last entry of a receipt.
+    pub(super) receipted: Option<Place>,
+    pub(super) log_size: u64,
+    /// When something is due without a connection.
+    pub(super) forget_at: Option<Instant>,
+    /// Where it stands in the queue of the server.
+    pub(super) due: Option<Instant>,
+}
+
+impl Case {
+    pub(super) fn new(grant: Grant, files: Files) -> Case {
+        Case {
+            grant,
+            files,
+            call_state: "unknown".to_owned(),
+            over: false,
+            connection: None,
+            manifested: None,
+            receipted: None,
+            log_size: 0,
+            forget_at: None,
+            due: None,
+        }
+    }
+
+    /// When it must be looked at again.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        let connection = self.connection.as_ref();
+        let wake = connection.map(|connection| connection.wake);
+        let give_up = connection.and_then(|connection| connection.give_up);
+        [wake, give_up, self.forget_at].into_iter().flatten().min()
+    }
+
+    /// The call's state has changed: the page is told.
+    pub(super) fn set_state(&mut self, state: &str) {
+        if self.call_state == state {
+            return;
+        }
+        self.call_state = state.to_owned();
+        self.say(&Body::State {
+            call_state: state.to_owned(),
+        });
+    }
+
+    /// Says something on the channel, if it is open.
+    pub(super) fn say(&mut self, body: &Body) -> bool {
+        let open = self
+            .connection
+            .as_mut()
+            .filter(|connection| connection.peer.is_some());
+        open.map(|connection| connection.session.say(body))
+            .is_some()
+    }
+
+    /// The call is over: whoever is connected hears it, and nobody gets in any more.
+    pub(super) fn end(&mut self, now: Instant) {
+        self.over = true;
+        self.forget_at = Some(now + LINGER);
+        // What is being sent keeps its files until the connection ends.
+        self.files = Files::Preparing;
+        if let Some(connection) = &mut self.connection {
+            let farewell = now + FAREWELL;
+            connection.give_up = Some(connection.give_up.map_or(farewell, |at| at.min(farewell)));
+        }
+    }
+
+    /// The peer that a channel has opened to.
+    pub(super) fn peer_of(&self, public_key: String) -> EvidencePeer {
+        let about = &self.grant.about;
+        EvidencePeer {
+            call_id: about.call_id.clone(),
+            trace_id: about.trace_id.clone(),
+            expert_id: about.expert_id.clone(),
+            public_key,
+            connected: clock::rfc3339(clock::unix_ms()),
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! The two ways to the evidence server: the engine's desk, where links are made, and the handle of everybody else.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ife_evidence::{Link, Token};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use tokio::sync::{mpsc, oneshot};
+use tracing::warn;
+
+use super::{Settings, case::Place, grant::Grant, turn::IceServer};
+use crate::{
+    clock,
+    proof::{LogError, Proof},
+    refusal::{ErrorName, Refusal},
+    view::{EvidenceError, EvidencePeer},
+};
+
+/// Orders that may wait; more are refused.
+const ORDERS_MAX: usize = 1_024;
+
+/// What an expert is called about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The bridge's name of the call.
+    pub call_id: String,
+    /// Correlates everything about one escalation.
+    pub trace_id: String,
+    /// Hazard name.
+    pub hazard: String,
+    /// Id of the expert in the registry.
+    pub expert_id: String,
+    /// Who escalated.
+    pub caller: String,
+    /// The council's AOR.
+    pub council: String,
+    /// Paths below the roots, or URIs, as the escalation named them.
+    pub files: Vec<String>,
+}
+
+/// The session description (docs/evidence.md, 1).
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Description {
+    pub(super) session: String,
+    pub(super) trace_id: String,
+    pub(super) call_id: String,
+    pub(super) hazard: String,
+    pub(super) council: String,
+    pub(super) caller: String,
+    pub(super) call_state: String,
+    pub(super) evidence: EvidenceState,
+    pub(super) bridge: String,
+    pub(super) expert: String,
+    pub(super) bridge_key: String,
+    pub(super) witness: WitnessKeys,
+    pub(super) ice_servers: Vec<IceServer>,
+}
+
+/// Whether the files are there yet, and which cannot be had.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct EvidenceState {
+    /// `preparing` or `ready`.
+    pub(super) state: &'static str,
+    pub(super) unavailable: Vec<EvidenceError>,
+}
+
+/// Verifier keys of the witness log; none where it is not configured.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct WitnessKeys {
+    pub(super) vkeys: Vec<String>,
+}
+
+/// Why a page's request is not done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// No such session, or not by this token or cookie.
+    Unauthorized,
+    /// The link was used.
+    Used,
+    /// The call is over.
+    Over,
+    /// Files are still being read.
+    Preparing,
+    /// What is wrong with the offer.
+    BadOffer(String),
+    /// The bridge is not told where the log is.
+    NoLog,
+    /// No such connection.
+    NoPeer,
+    /// The server has too much to do, or has stopped.
+    Busy,
+}
+
+/// Entries with proofs, those that are under a signed checkpoint already.
+#[derive(Debug, Clone, Default, Serialize)]
+pub(super) struct Proofs {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    manifest: Option<Proof>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    receipt: Option<Proof>,
+}
+
+/// An answer to an offer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Answer {
+    pub(super) sdp: String,
+    pub(super) peer: u64,
+    pub(super) ice_servers: Vec<IceServer>,
+}
+
+pub(super) type Reply<T> = oneshot::Sender<Result<T, Denied>>;
+
+/// Who asks: the session's name and the cookie.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Pass {
+    pub(super) session: String,
+    pub(super) cookie: String,
+}
+
+/// What the server may be asked.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// A call has a new link; one that it had before ends.
+    Open(Box<Grant>),
+    /// Sessions of all other calls are those of calls that have ended meanwhile.
+    Keep(Vec<String>),
+    /// Token for cookie.
+    Redeem(String, String, Reply<(String, Description)>),
+    Describe(Pass, Reply<Description>),
+    Offer(Pass, String, Reply<Answer>),
+    Hangup(Pass, u64, Reply<()>),
+    /// The last entries that name the manifest and a receipt.
+    Manifested(Pass, Reply<(Option<Place>, Option<Place>)>),
+    Peers(oneshot::Sender<Vec<EvidencePeer>>),
+    /// To the expert of one call, or to all; answers to whose expert it went.
+    Say(
+        Option<String>,
+        Map<String, Value>,
+        oneshot::Sender<Vec<EvidencePeer>>,
+    ),
+}
+
+/// The engine's side: it never waits.
+#[derive(Debug, Clone)]
+pub struct EvidenceDesk {
+    orders: mpsc::Sender<Order>,
+    public_url: Arc<str>,
+    link_s: u64,
+}
+
+impl EvidenceDesk {
+    /// A single-use link for the expert of this call, `None` when the server takes no orders.
+    pub fn offer(&self, about: About) -> Option<String> {
+        let (mut name, mut secret) = ([0; 16], [0; 32]);
+        if getrandom::fill(&mut name).is_err() || getrandom::fill(&mut secret).is_err() {
+            warn!("no randomness: the expert gets no link to the evidence");
+            return None;
+        }
+        let session = URL_SAFE_NO_PAD.encode(name);
+        let (token, kept) = Token::new(secret);
+        let link = format!("{}/e/{session}#{token}", self.public_url);
+        let expires = clock::unix_ms() / 1_000 + self.link_s;
+        let grant = Grant {
+            session,
+            about,
+            link: Link::new(kept, expires),
+            peers: 0,
+        };
+        if self.orders.try_send(Order::Open(Box::new(grant))).is_err() {
+            warn!("the evidence server takes no orders: the expert gets no link");
+            return None;
+        }
+        Some(link)
+    }
+
+    /// Tells which calls live on, after a restart.
+    pub fn keep(&self, call_ids: Vec<String>) {
+        if self.orders.try_send(Order::Keep(call_ids)).is_err() {
+            warn!("the evidence server takes no orders");
+        }
+    }
+}
+
+/// The side of HTTP: asks and waits.
+#[derive(Debug, Clone)]
+pub struct EvidenceHandle {
+    orders: mpsc::Sender<Order>,
+    pub(super) settings: Arc<Settings>,
+}
+
+impl EvidenceHandle {
+    /// Both ways, and the server's end of them.
+    pub(super) fn new(
+        settings: Arc<Settings>,
+    ) -> (EvidenceHandle, EvidenceDesk, mpsc::Receiver<Order>) {
+        let (orders, receiver) = mpsc::channel(ORDERS_MAX);
+        let desk = EvidenceDesk {
+            orders: orders.clone(),
+            public_url: settings.public_url.as_str().into(),
+            link_s: settings.link_s,
+        };
+        (EvidenceHandle { orders, settings }, desk, receiver)
+    }
+
+    /// Asks for a page.
+    pub(super) async fn ask<T>(&self, order: impl FnOnce(Reply<T>) -> Order) -> Result<T, Denied> {
+        let (reply, answer) = oneshot::channel();
+        self.orders
+            .try_send(order(reply))
+            .map_err(|_| Denied::Busy)?;
+        answer.await.map_err(|_| Denied::Busy)?
+    }
+
+    /// What of the session can be proved to be in the witness log.
+    pub(super) async fn prove(&self, pass: Pass) -> Result<Proofs, Denied> {
+        let (manifest, receipt) = self.ask(|reply| Order::Manifested(pass, reply)).await?;
+        let log = self.settings.log.clone().ok_or(Denied::NoLog)?;
+        let found = tokio::task::spawn_blocking(move || {
+            let prove = |place: Option<Place>| {
+                place.map_or(Ok(None), |place| log.prove(&place.leaf, place.from))
+            };
+            Ok::<_, LogError>(Proofs {
+                manifest: prove(manifest)?,
+                receipt: prove(receipt)?,
+            })
+        });
+        let found = found.await.map_err(|_| Denied::Busy)?;
+        found.map_err(|error| {
+            warn!("no proof can be given: {error}");
+            Denied::Busy
+        })
+    }
+
+    /// Experts whose channel is open (the earlier contract's getConnectedPeers).
+    pub async fn peers(&self) -> Result<Vec<EvidencePeer>, Refusal> {
+        self.tell(Order::Peers).await
+    }
+
+    /// Sends an `agent.message` to the expert of one call, or to all of them (sendIFMessage, broadcastIFMessage). Answers who it went to.
+    pub async fn say(
+        &self,
+        call_id: Option<String>,
+        message: Map<String, Value>,
+    ) -> Result<Vec<EvidencePeer>, Refusal> {
+        self.tell(|reply| Order::Say(call_id, message, reply)).await
+    }
+
+    async fn tell<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Refusal> {
+        let busy = || Refusal {
+            retry_after_s: Some(1),
+            ..Refusal::new(
+                ErrorName::Unavailable,
+                "the evidence server has too much to do",
+            )
+        };
+        let (reply, answer) = oneshot::channel();
+        self.orders.try_send(order(reply)).map_err(|_| busy())?;
+        answer.await.map_err(|_| busy())
+    }
+}

@@ -1,0 +1,352 @@
+//! What a session wants done is done here: datagrams, reads, witness entries, what the engine and the subscribers are told.
+
+use std::{fmt::Write, sync::Arc, time::Instant};
+
+use ife_evidence::{
+    Body, SessionOutput,
+    message::{ErrorCode, ReceiptEntry, Refused},
+};
+use ife_witness::entry::Event as Entry;
+use serde_json::{Map, Value};
+use tokio::sync::mpsc;
+use tracing::{debug, info};
+
+use super::{
+    About, Settings, blocks,
+    blocks::{Name, Wanted},
+    case::{Case, Connection, Place},
+    port::Port,
+    source::Prepared,
+};
+use crate::{
+    handle::{Command, EngineHandle},
+    view::{Event, EvidenceError, EvidenceEvent},
+    witness::{Fact, Leaf, Witness},
+};
+
+/// What work off the server's task has come to.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// Files of a call.
+    Prepared { call_id: String, files: Prepared },
+    /// A block for a connection.
+    Block {
+        session: Arc<str>,
+        peer: u64,
+        name: Name,
+        result: Result<Vec<u8>, String>,
+    },
+    /// Entries of the log, before the session's channel opened.
+    LogSize { session: Arc<str>, size: u64 },
+}
+
+/// What sessions share.
+pub(super) struct World {
+    pub(super) settings: Arc<Settings>,
+    pub(super) port: Port,
+    pub(super) witness: Witness,
+    pub(super) engine: EngineHandle,
+    pub(super) done: mpsc::UnboundedSender<Done>,
+}
+
+impl Case {
+    /// Does all that the connection wants done, until it waits.
+    pub(super) fn drive(&mut self, world: &mut World, now: Instant) {
+        loop {
+            let Some(connection) = &mut self.connection else {
+                return;
+            };
+            let output = match connection.session.poll() {
+                Ok(output) => output,
+                Err(error) => {
+                    debug!(session = %self.grant.session, "the connection ends: {error}");
+                    return self.closed(world);
+                }
+            };
+            match output {
+                SessionOutput::Timeout(at) => {
+                    connection.wake = at;
+                    return;
+                }
+                SessionOutput::Transmit {
+                    destination, bytes, ..
+                } => world.port.queue(destination, connection.via, &bytes),
+                SessionOutput::Read { file, offset, len } => {
+                    let wanted = Wanted { file, offset, len };
+                    read(&self.grant.session, connection, wanted, world);
+                }
+                SessionOutput::Opened { public_key } => self.opened(public_key, world),
+                SessionOutput::Sent { file, .. } => self.sent(file, world),
+                SessionOutput::Receipt { files, sha256 } => self.receipt(&files, &sha256, world),
+                SessionOutput::Agent(message) => {
+                    self.publish("ifmessage_received", Some(message), world);
+                }
+                SessionOutput::Failed(refused) => self.failed(&refused, world),
+                SessionOutput::Interrupted => {
+                    let give_up = now + world.settings.grace;
+                    connection.give_up.get_or_insert(give_up);
+                    debug!(session = %self.grant.session, "the browser is out of sight");
+                }
+                SessionOutput::Connected => {
+                    // Unless the call is over, which no connection outlives.
+                    if !self.over && connection.peer.is_some() {
+                        connection.give_up = None;
+                    }
+                }
+                SessionOutput::Closed => return self.closed(world),
+            }
+        }
+    }
+
+    /// A block has come, or cannot be had.
+    pub(super) fn on_block(&mut self, peer: u64, name: Name, result: Result<Vec<u8>, String>) {
+        let Some(connection) = self.connection.as_mut().filter(|c| c.number == peer) else {
+            return;
+        };
+        let Some(entry) = connection.files.manifest.file(name.0) else {
+            return;
+        };
+        let block_size = entry.block_size;
+        match result {
+            Ok(block) => {
+                connection.blocks.put(name, block);
+                hand_over(connection, block_size);
+            }
+            Err(why) => {
+                if let Some(failed) = connection.blocks.fail(name, block_size) {
+                    let read = Err(why.as_str());
+                    connection
+                        .session
+                        .handle_read(failed.file, failed.offset, read);
+                }
+            }
+        }
+    }
+
+    fn opened(&mut self, public_key: String, world: &mut World) {
+        let peer = self.peer_of(public_key);
+        let Some(connection) = &mut self.connection else {
+            return;
+        };
+        let manifest = &connection.files.manifest;
+        let bytes: u64 = manifest.files().iter().map(|file| file.size).sum();
+        let detail = format!(
+            "session={} peer={} manifest={} files={} bytes={bytes} key={}",
+            self.grant.session,
+            connection.number,
+            manifest.sha256(),
+            manifest.files().len(),
+            peer.public_key,
+        );
+        connection.peer = Some(peer);
+        if !self.over {
+            connection.give_up = None;
+        }
+        // What was said to nobody.
+        connection.session.say(&Body::State {
+            call_state: self.call_state.clone(),
+        });
+        let leaf = record(&self.grant.about, Entry::EvidenceOpen, &detail, world);
+        self.manifested = leaf.map(|leaf| Place {
+            leaf,
+            from: self.log_size,
+        });
+        info!(call_id = %self.grant.about.call_id, "the expert's evidence channel is open");
+        self.tell_engine(Some("open"), "open", Vec::new(), world);
+        self.publish("datachannel_open", None, world);
+    }
+
+    fn sent(&mut self, file: u32, world: &mut World) {
+        let entry = self
+            .connection
+            .as_ref()
+            .and_then(|connection| connection.files.manifest.file(file));
+        let Some(entry) = entry else {
+            return;
+        };
+        let detail = format!(
+            "session={} file={file} size={} sha256={}",
+            self.grant.session, entry.size, entry.sha256
+        );
+        record(&self.grant.about, Entry::EvidenceSent, &detail, world);
+    }
+
+    fn receipt(&mut self, files: &[ReceiptEntry], sha256: &str, world: &mut World) {
+        let Some(connection) = &self.connection else {
+            return;
+        };
+        let manifest = &connection.files.manifest;
+        let places = |verified: bool| {
+            let those = files.iter().filter(|file| file.verified == verified);
+            let ids: Vec<_> = those.map(|file| file.file.to_string()).collect();
+            if ids.is_empty() {
+                "-".to_owned()
+            } else {
+                ids.join(",")
+            }
+        };
+        let detail = format!(
+            "session={} manifest={} verified={} failed={} receipt={sha256}",
+            self.grant.session,
+            manifest.sha256(),
+            places(true),
+            places(false),
+        );
+        let is_whole =
+            files.len() == manifest.files().len() && files.iter().all(|file| file.verified);
+        let leaf = record(&self.grant.about, Entry::EvidenceVerified, &detail, world);
+        self.receipted = leaf.map(|leaf| Place {
+            leaf,
+            from: self.log_size,
+        });
+        let count = files.iter().filter(|file| file.verified).count();
+        let told = format!(
+            "receipt: {count} of {} files verified",
+            manifest.files().len()
+        );
+        self.tell_engine(
+            Some(if is_whole { "verified" } else { "failed" }),
+            &told,
+            Vec::new(),
+            world,
+        );
+        let entry = leaf.map_or_else(String::new, |leaf| hex(&leaf));
+        self.say(&Body::ReceiptOk { entry, index: None });
+    }
+
+    fn failed(&mut self, refused: &Refused, world: &mut World) {
+        let code = code_of(refused.code);
+        let mut detail = format!("session={} code={code}", self.grant.session);
+        if let Some(file) = refused.file {
+            // Writing to a String cannot fail.
+            let _ = write!(detail, " file={file}");
+        }
+        let _ = write!(detail, " text={}", refused.text);
+        record(&self.grant.about, Entry::EvidenceFailed, &detail, world);
+        let name = self.connection.as_ref().and_then(|connection| {
+            let file = connection.files.manifest.file(refused.file?)?;
+            Some(file.name.clone())
+        });
+        if let (ErrorCode::Unavailable, Some(name)) = (refused.code, name) {
+            let error = EvidenceError {
+                name,
+                code: code.to_owned(),
+            };
+            self.tell_engine(None, "a file cannot be read any more", vec![error], world);
+        }
+    }
+
+    /// The connection is gone; the files stay for the next.
+    pub(super) fn closed(&mut self, world: &mut World) {
+        let Some(connection) = self.connection.take() else {
+            return;
+        };
+        if connection.peer.is_some() {
+            self.tell_engine(None, "channel closed", Vec::new(), world);
+            self.publish("peer_disconnected", None, world);
+        }
+    }
+
+    /// Ends the connection, and lets it say so.
+    pub(super) fn hang_up(&mut self, world: &mut World, now: Instant) {
+        if let Some(connection) = &mut self.connection {
+            connection.session.close();
+        }
+        self.drive(world, now);
+        self.closed(world);
+    }
+
+    pub(super) fn tell_engine(
+        &self,
+        state: Option<&str>,
+        detail: &str,
+        errors: Vec<EvidenceError>,
+        world: &World,
+    ) {
+        world.engine.tell(Command::Evidence {
+            call_id: self.grant.about.call_id.clone(),
+            state: state.map(str::to_owned),
+            detail: detail.to_owned(),
+            errors,
+        });
+    }
+
+    pub(super) fn publish(&self, event: &str, message: Option<Map<String, Value>>, world: &World) {
+        let about = &self.grant.about;
+        world
+            .engine
+            .publish(Event::Evidence(Box::new(EvidenceEvent {
+                event: event.to_owned(),
+                call_id: about.call_id.clone(),
+                trace_id: about.trace_id.clone(),
+                expert_id: about.expert_id.clone(),
+                message: message.map(Value::Object),
+            })));
+    }
+}
+
+/// Has the blocks fetched that a read needs, and hands over what is there.
+fn read(session: &str, connection: &mut Connection, wanted: Wanted, world: &World) {
+    let files = connection.files.clone();
+    let Some(entry) = files.manifest.file(wanted.file) else {
+        return;
+    };
+    for name in connection.blocks.want(wanted, entry) {
+        let (done, files) = (world.done.clone(), files.clone());
+        let (session, peer) = (Arc::from(session), connection.number);
+        tokio::task::spawn_blocking(move || {
+            let place = usize::try_from(name.0).ok();
+            let source = place.and_then(|at| files.sources.get(at));
+            let result = match (source, files.manifest.file(name.0)) {
+                (Some(source), Some(entry)) => blocks::read(source, entry, name.1),
+                (None, _) | (_, None) => Err("there is no such file".to_owned()),
+            };
+            // A server that has stopped needs no blocks.
+            let _ = done.send(Done::Block {
+                session,
+                peer,
+                name,
+                result,
+            });
+        });
+    }
+    hand_over(connection, entry.block_size);
+}
+
+fn hand_over(connection: &mut Connection, block_size: u64) {
+    if let Some((wanted, piece)) = connection.blocks.take(block_size) {
+        connection
+            .session
+            .handle_read(wanted.file, wanted.offset, Ok(piece));
+    }
+}
+
+/// Witnesses something about a call's evidence; gives the entry's leaf hash unless the ring had no room.
+pub(super) fn record(about: &About, event: Entry, detail: &str, world: &mut World) -> Option<Leaf> {
+    let fact = Fact {
+        trace_id: Some(&about.trace_id),
+        call_id: Some(&about.call_id),
+        hazard: Some(&about.hazard),
+        expert: Some(&about.expert_id),
+        ..Fact::new(event, detail)
+    };
+    // No call depends on it, and what is dropped is counted.
+    world.witness.record(&fact, false).ok().flatten()
+}
+
+fn code_of(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::BadSignature => "bad_signature",
+        ErrorCode::BadSequence => "bad_sequence",
+        ErrorCode::BadBinding => "bad_binding",
+        ErrorCode::BadMessage => "bad_message",
+        ErrorCode::UnknownFile => "unknown_file",
+        ErrorCode::BadOffset => "bad_offset",
+        ErrorCode::Unavailable => "unavailable",
+        ErrorCode::TooFast => "too_fast",
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,694 @@
+//! The one task that owns every session and the UDP port. It waits for an action, applies it, and waits again; so nothing is locked.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    fs,
+    net::SocketAddr,
+    os::unix::fs::DirBuilderExt,
+    sync::Arc,
+    time::Instant,
+};
+
+use ife_evidence::{Body, Now, Redeemed, Session, SessionConfig, message::CallFacts};
+use ife_witness::entry::Event as Entry;
+use serde_json::{Map, Value};
+use tokio::{
+    sync::{broadcast, broadcast::error::RecvError, mpsc, watch},
+    time::sleep_until,
+};
+use tracing::{debug, info, warn};
+
+use super::{
+    EvidenceDesk, EvidenceError, EvidenceHandle, Settings,
+    blocks::Blocks,
+    case::{Case, Connection, Files, OPENING_MAX},
+    desk::{Answer, Denied, Description, EvidenceState, Order, Pass, WitnessKeys},
+    drive::{Done, World, record},
+    grant::Grant,
+    port::{Arrived, Port},
+    source::Prepared,
+};
+use crate::{
+    clock,
+    config::Config,
+    handle::{Command, EngineHandle},
+    view::{CallState, CallView, Event, EvidencePeer},
+    witness::Witness,
+};
+
+type Name = Arc<str>;
+
+/// Lots of datagrams that are taken in before anything else is looked at.
+const LOTS_MAX: usize = 32;
+/// Addresses that are remembered; strangers cannot get in here.
+const ADDRESSES_MAX: usize = 4_096;
+
+/// Everything that the server can be woken by.
+#[derive(Debug)]
+enum Action {
+    Order(Order),
+    Event(Box<Event>),
+    /// Events were missed: every call is asked about.
+    Missed,
+    Done(Done),
+    Datagrams,
+    Time,
+    Stop,
+}
+
+/// Owner of all sessions.
+pub struct Server {
+    world: World,
+    cases: HashMap<Name, Case>,
+    /// The session of each call's last link.
+    by_call: HashMap<String, Name>,
+    /// Whose datagrams come from there; a hint, which the session confirms.
+    by_address: HashMap<SocketAddr, Name>,
+    due: BTreeSet<(Instant, Name)>,
+    orders: mpsc::Receiver<Order>,
+    events: broadcast::Receiver<Event>,
+    done: mpsc::UnboundedReceiver<Done>,
+    stop: watch::Receiver<bool>,
+}
+
+impl Server {
+    /// Opens port and ring, and takes up the sessions of an earlier process. Call it within a tokio runtime.
+    pub fn new(
+        config: &Config,
+        settings: Settings,
+        engine: EngineHandle,
+        stop: watch::Receiver<bool>,
+    ) -> Result<(Server, EvidenceHandle, EvidenceDesk), EvidenceError> {
+        let settings = Arc::new(settings);
+        let port = Port::bind(settings.udp).map_err(|source| EvidenceError::Udp {
+            address: settings.udp,
+            source,
+        })?;
+        let io = |source| EvidenceError::Io {
+            path: settings.dir.clone(),
+            source,
+        };
+        let mut made = fs::DirBuilder::new();
+        made.recursive(true)
+            .mode(0o700)
+            .create(&settings.dir)
+            .map_err(io)?;
+        settings.limits.make_dirs().map_err(io)?;
+        let grants = Grant::load_all(&settings.dir).map_err(io)?;
+        let witness = Witness::attach(config, "evidence")?;
+        let (handle, desk, orders) = EvidenceHandle::new(settings.clone());
+        let (tell, done) = mpsc::unbounded_channel();
+        let mut server = Server {
+            events: engine.subscribe(),
+            world: World {
+                settings,
+                port,
+                witness,
+                engine,
+                done: tell,
+            },
+            cases: HashMap::new(),
+            by_call: HashMap::new(),
+            by_address: HashMap::new(),
+            due: BTreeSet::new(),
+            orders,
+            done,
+            stop,
+        };
+        for grant in grants {
+            server.open(grant);
+        }
+        Ok((server, handle, desk))
+    }
+
+    /// Runs until the bridge stops.
+    pub async fn run(mut self) {
+        let settings = &self.world.settings;
+        info!(udp = %settings.udp, addresses = ?settings.addresses, "evidence is served");
+        loop {
+            match self.select().await {
+                Action::Stop => break,
+                Action::Order(order) => self.on_order(order),
+                Action::Event(event) => self.on_event(&event),
+                Action::Missed => self.ask_all(),
+                Action::Done(done) => self.on_done(done),
+                Action::Datagrams => self.on_datagrams(),
+                Action::Time => self.on_time(),
+            }
+            self.world.port.flush();
+        }
+    }
+
+    async fn select(&mut self) -> Action {
+        let next = self.due.first().map(|(at, _)| *at);
+        let time = async {
+            match next {
+                Some(at) => sleep_until(at.into()).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::select! {
+            biased;
+            _ = self.stop.wait_for(|stop| *stop) => Action::Stop,
+            Some(order) = self.orders.recv() => Action::Order(order),
+            event = self.events.recv() => match event {
+                Ok(event) => Action::Event(Box::new(event)),
+                Err(RecvError::Lagged(_)) => Action::Missed,
+                // The engine is gone, and the bridge ends.
+                Err(RecvError::Closed) => Action::Stop,
+            },
+            Some(done) = self.done.recv() => Action::Done(done),
+            () = time => Action::Time,
+            _ = self.world.port.ready() => Action::Datagrams,
+        }
+    }
+
+    /// Works on one session, and notes when it must be looked at again.
+    fn with<T>(&mut self, name: &Name, work: impl FnOnce(&mut Case, &mut World) -> T) -> Option<T> {
+        let case = self.cases.get_mut(name)?;
+        let result = work(case, &mut self.world);
+        let due = case.next_due();
+        if due != case.due {
+            if let Some(old) = case.due {
+                self.due.remove(&(old, name.clone()));
+            }
+            if let Some(new) = due {
+                self.due.insert((new, name.clone()));
+            }
+            case.due = due;
+        }
+        Some(result)
+    }
+
+    fn on_datagrams(&mut self) {
+        for _ in 0..LOTS_MAX {
+            let arrived = self.world.port.receive();
+            if arrived.is_empty() {
+                return;
+            }
+            let now = Instant::now();
+            for datagram in arrived {
+                self.on_datagram(&datagram, now);
+            }
+        }
+    }
+
+    fn on_datagram(&mut self, datagram: &Arrived, now: Instant) {
+        let Arrived { source, to, bytes } = datagram;
+        let ours = self.world.settings.address_for(source.ip(), *to);
+        let is_for = |case: &Case| {
+            let connection = case.connection.as_ref();
+            connection
+                .is_some_and(|connection| connection.session.accepts(*source, ours, bytes, now))
+        };
+        let known = self.by_address.get(source).cloned();
+        let known = known.filter(|name| self.cases.get(name).is_some_and(is_for));
+        // Only STUN introduces an address (RFC 7983: its first byte is 0 to 3).
+        let is_stun = bytes.first().is_some_and(|first| *first < 4);
+        let name = known.or_else(|| {
+            let mut all = self.cases.iter().filter(|_| is_stun);
+            let (name, _) = all.find(|(_, case)| is_for(case))?;
+            Some(name.clone())
+        });
+        let Some(name) = name else {
+            return;
+        };
+        if self.by_address.len() >= ADDRESSES_MAX {
+            self.by_address.clear();
+        }
+        self.by_address
+            .entry(*source)
+            .or_insert_with(|| name.clone());
+        self.with(&name, |case, world| {
+            if let Some(connection) = &mut case.connection {
+                connection.via = *to;
+                let handled = connection
+                    .session
+                    .handle_datagram(*source, ours, bytes, now);
+                if let Err(error) = handled {
+                    debug!("a datagram is refused: {error}");
+                }
+            }
+            case.drive(world, now);
+        });
+    }
+
+    fn on_time(&mut self) {
+        let now = Instant::now();
+        while let Some((at, name)) = self.due.first().cloned() {
+            if at > now {
+                return;
+            }
+            let is_forgotten = self.with(&name, |case, world| {
+                let gives_up = |c: &Connection| c.give_up.is_some_and(|at| at <= now);
+                if case.connection.as_ref().is_some_and(gives_up) {
+                    case.hang_up(world, now);
+                } else if let Some(connection) = &mut case.connection
+                    && connection.wake <= now
+                {
+                    // A connection that refuses time tells so when it is driven.
+                    let _ = connection.session.handle_timeout(now);
+                    case.drive(world, now);
+                }
+                case.connection.is_none() && case.forget_at.is_some_and(|at| at <= now)
+            });
+            if is_forgotten.unwrap_or(true) {
+                self.forget(&name);
+            }
+        }
+    }
+
+    fn forget(&mut self, name: &Name) {
+        if let Some(case) = self.cases.remove(name) {
+            let call_id = &case.grant.about.call_id;
+            if self.by_call.get(call_id) == Some(name) {
+                self.by_call.remove(call_id);
+            }
+            if let Some(due) = case.due {
+                self.due.remove(&(due, name.clone()));
+            }
+        }
+        self.due.retain(|(_, due)| due != name);
+        self.by_address.retain(|_, at| at != name);
+    }
+
+    fn on_event(&mut self, event: &Event) {
+        if let Event::Call(view) = event {
+            self.on_call(view);
+        }
+    }
+
+    fn on_call(&mut self, view: &CallView) {
+        let Some(name) = self.by_call.get(&view.call_id).cloned() else {
+            return;
+        };
+        let state = state_text(view.sip_call_state);
+        let is_over = matches!(view.sip_call_state, CallState::Ended | CallState::Failed);
+        self.with(&name, |case, world| {
+            if case.over {
+                return;
+            }
+            let now = Instant::now();
+            case.set_state(&state);
+            if is_over {
+                case.grant.forget(&world.settings.dir);
+                case.end(now);
+            }
+            case.drive(world, now);
+        });
+    }
+
+    /// Asks the engine how every call is.
+    fn ask_all(&self) {
+        warn!("the evidence server was too slow to follow the calls: it asks for all of them");
+        let engine = self.world.engine.clone();
+        tokio::spawn(async move {
+            if let Ok(calls) = engine.ask(Command::Calls).await {
+                for view in calls {
+                    engine.publish(Event::Call(Box::new(view)));
+                }
+            }
+        });
+    }
+
+    fn on_done(&mut self, done: Done) {
+        match done {
+            Done::Prepared { call_id, files } => self.prepared(&call_id, files),
+            Done::Block {
+                session,
+                peer,
+                name,
+                result,
+            } => {
+                self.with(&session, |case, world| {
+                    case.on_block(peer, name, result);
+                    case.drive(world, Instant::now());
+                });
+            }
+            Done::LogSize { session, size } => {
+                self.with(&session, |case, _| {
+                    if case.manifested.is_none() {
+                        case.log_size = size;
+                    }
+                });
+            }
+        }
+    }
+
+    fn prepared(&mut self, call_id: &str, files: Prepared) {
+        let Some(name) = self.by_call.get(call_id).cloned() else {
+            return;
+        };
+        self.with(&name, |case, world| {
+            if case.over {
+                return;
+            }
+            for (error, why) in &files.missing {
+                info!(call_id, name = %error.name.escape_debug(), code = %error.code, "evidence cannot be had: {why}");
+                let detail = format!(
+                    "session={} code={} name={}",
+                    case.grant.session, error.code, error.name
+                );
+                record(&case.grant.about, Entry::EvidenceFailed, &detail, world);
+            }
+            let offered = files.manifest.files().len();
+            let errors: Vec<_> = files.missing.iter().map(|(error, _)| error.clone()).collect();
+            let state = (offered == 0 && !errors.is_empty()).then_some("failed");
+            let detail = format!("{offered} files ready, {} cannot be had", errors.len());
+            case.tell_engine(state, &detail, errors, world);
+            case.files = Files::Ready(Arc::new(files));
+        });
+    }
+
+    fn open(&mut self, grant: Grant) {
+        let name: Name = grant.session.as_str().into();
+        let about = grant.about.clone();
+        if let Err(error) = grant.save(&self.world.settings.dir) {
+            // The call has its evidence all the same.
+            warn!("a session will not survive a restart: {error}");
+        }
+        let mut case = Case::new(grant, Files::Preparing);
+        let earlier = self.by_call.insert(about.call_id.clone(), name.clone());
+        let files = earlier.and_then(|earlier| self.supersede(&earlier));
+        let is_prepared = files.is_some();
+        if let Some(files) = files {
+            case.files = files;
+        }
+        self.cases.insert(name, case);
+        if is_prepared {
+            return;
+        }
+        let (limits, done) = (self.world.settings.limits.clone(), self.world.done.clone());
+        tokio::spawn(async move {
+            let files = limits.prepare(about.files).await;
+            let call_id = about.call_id;
+            // A server that has stopped needs no files.
+            let _ = done.send(Done::Prepared { call_id, files });
+        });
+    }
+
+    /// Another expert is called: the link of the one before leads nowhere any more. Gives the files, which are the same.
+    fn supersede(&mut self, name: &Name) -> Option<Files> {
+        self.with(name, |case, world| {
+            let files = case.files.clone();
+            let now = Instant::now();
+            case.grant.forget(&world.settings.dir);
+            case.end(now);
+            case.hang_up(world, now);
+            files
+        })
+    }
+
+    /// After a restart: sessions of calls that have ended meanwhile end too.
+    fn keep(&mut self, call_ids: &[String]) {
+        let gone: Vec<Name> = self
+            .by_call
+            .iter()
+            .filter(|(call_id, _)| !call_ids.contains(call_id))
+            .map(|(_, name)| name.clone())
+            .collect();
+        for name in gone {
+            self.with(&name, |case, world| {
+                case.grant.forget(&world.settings.dir);
+                case.end(Instant::now());
+            });
+        }
+    }
+
+    fn on_order(&mut self, order: Order) {
+        // Of every reply: whoever asked may have gone.
+        match order {
+            Order::Open(grant) => self.open(*grant),
+            Order::Keep(call_ids) => self.keep(&call_ids),
+            Order::Redeem(session, token, reply) => drop(reply.send(self.redeem(&session, &token))),
+            Order::Describe(pass, reply) => {
+                drop(reply.send(self.admit(&pass).map(|name| self.describe(&name))));
+            }
+            Order::Offer(pass, sdp, reply) => drop(reply.send(self.offer(&pass, &sdp))),
+            Order::Hangup(pass, peer, reply) => drop(reply.send(self.hang_up(&pass, peer))),
+            Order::Manifested(pass, reply) => {
+                let places = self.admit(&pass).map(|name| {
+                    let case = self.cases.get(&name);
+                    case.map_or((None, None), |case| (case.manifested, case.receipted))
+                });
+                drop(reply.send(places));
+            }
+            Order::Peers(reply) => drop(reply.send(self.peers())),
+            Order::Say(call_id, message, reply) => {
+                drop(reply.send(self.say(call_id.as_deref(), &message)));
+            }
+        }
+    }
+
+    fn redeem(&mut self, session: &str, token: &str) -> Result<(String, Description), Denied> {
+        let mut random = [0; 32];
+        getrandom::fill(&mut random).map_err(|_| Denied::Busy)?;
+        let name: Name = session.into();
+        let redeemed = self.with(&name, |case, world| {
+            let link = &mut case.grant.link;
+            if case.over && link.knows(token) {
+                return Err(Denied::Over);
+            }
+            match link.redeem(token, random, clock::unix_ms() / 1_000) {
+                Redeemed::No => Err(Denied::Unauthorized),
+                Redeemed::Already => Err(Denied::Used),
+                Redeemed::Now(cookie) => {
+                    // On disk before it is told: a restart must not make the link good again.
+                    match case.grant.save(&world.settings.dir) {
+                        Ok(()) => Ok(cookie),
+                        Err(error) => {
+                            warn!("a redeemed link cannot be stored: {error}");
+                            Err(Denied::Busy)
+                        }
+                    }
+                }
+            }
+        });
+        let cookie = redeemed.unwrap_or(Err(Denied::Unauthorized))?;
+        Ok((cookie, self.describe(&name)))
+    }
+
+    /// The session of a request with a good cookie.
+    fn admit(&self, pass: &Pass) -> Result<Name, Denied> {
+        let found = self.cases.get_key_value(pass.session.as_str());
+        let admitted = found.filter(|(_, case)| case.grant.link.admits(&pass.cookie));
+        match admitted {
+            None => Err(Denied::Unauthorized),
+            Some((_, case)) if case.over => Err(Denied::Over),
+            Some((name, _)) => Ok(name.clone()),
+        }
+    }
+
+    fn describe(&self, name: &Name) -> Description {
+        let settings = &self.world.settings;
+        let case = self.cases.get(name);
+        let about = case
+            .map(|case| case.grant.about.clone())
+            .unwrap_or_default();
+        let files = case.map(|case| &case.files);
+        let evidence = match files {
+            Some(Files::Ready(files)) => EvidenceState {
+                state: "ready",
+                unavailable: files
+                    .missing
+                    .iter()
+                    .map(|(error, _)| error.clone())
+                    .collect(),
+            },
+            Some(Files::Preparing) | None => EvidenceState {
+                state: "preparing",
+                unavailable: Vec::new(),
+            },
+        };
+        let now_s = clock::unix_ms() / 1_000;
+        let turn = settings.turn.iter();
+        Description {
+            session: name.to_string(),
+            call_state: case.map(|case| case.call_state.clone()).unwrap_or_default(),
+            evidence,
+            bridge: settings.name.clone(),
+            expert: expert_name(&about.expert_id),
+            bridge_key: settings.key.public_key().to_string(),
+            witness: WitnessKeys {
+                vkeys: settings
+                    .log
+                    .iter()
+                    .flat_map(|log| log.vkeys().to_vec())
+                    .collect(),
+            },
+            ice_servers: turn.map(|turn| turn.credentials(name, now_s)).collect(),
+            trace_id: about.trace_id,
+            call_id: about.call_id,
+            hazard: about.hazard,
+            council: about.council,
+            caller: about.caller,
+        }
+    }
+
+    fn offer(&mut self, pass: &Pass, sdp: &str) -> Result<Answer, Denied> {
+        let name = self.admit(pass)?;
+        let accepted = self.with(&name, |case, world| {
+            let Files::Ready(files) = &case.files else {
+                return Err(Denied::Preparing);
+            };
+            let files = files.clone();
+            accept(case, files, sdp, world)
+        });
+        let answer = accepted.unwrap_or(Err(Denied::Unauthorized))?;
+        // What came from its addresses belonged to the connection before.
+        self.by_address.retain(|_, at| *at != name);
+        self.ask_log_size(&name);
+        Ok(answer)
+    }
+
+    /// So that the entry of the manifest is looked for from there on, not from the log's beginning.
+    fn ask_log_size(&self, name: &Name) {
+        let Some(log) = self.world.settings.log.clone() else {
+            return;
+        };
+        let (session, done) = (name.clone(), self.world.done.clone());
+        tokio::task::spawn_blocking(move || {
+            if let Ok(size) = log.size() {
+                // A server that has stopped asks for no proofs.
+                let _ = done.send(Done::LogSize { session, size });
+            }
+        });
+    }
+
+    fn hang_up(&mut self, pass: &Pass, peer: u64) -> Result<(), Denied> {
+        let name = self.admit(pass)?;
+        let found = self.with(&name, |case, world| {
+            let is_there = case.connection.as_ref().is_some_and(|c| c.number == peer);
+            if is_there {
+                case.hang_up(world, Instant::now());
+            }
+            is_there
+        });
+        if found == Some(true) {
+            Ok(())
+        } else {
+            Err(Denied::NoPeer)
+        }
+    }
+
+    fn peers(&self) -> Vec<EvidencePeer> {
+        let connections = self
+            .cases
+            .values()
+            .filter_map(|case| case.connection.as_ref());
+        let mut peers: Vec<_> = connections.filter_map(|c| c.peer.clone()).collect();
+        peers.sort_by(|a, b| a.connected.cmp(&b.connected));
+        peers
+    }
+
+    fn say(&mut self, call_id: Option<&str>, message: &Map<String, Value>) -> Vec<EvidencePeer> {
+        let all: Vec<Name> = match call_id {
+            Some(call_id) => self.by_call.get(call_id).cloned().into_iter().collect(),
+            None => self.by_call.values().cloned().collect(),
+        };
+        let body = Body::Agent {
+            message: message.clone(),
+        };
+        let mut reached = Vec::new();
+        for name in all {
+            let peer = self.with(&name, |case, world| {
+                if !case.say(&body) {
+                    return None;
+                }
+                case.publish("ifmessage_sent", Some(message.clone()), world);
+                let peer = case.connection.as_ref().and_then(|c| c.peer.clone());
+                case.drive(world, Instant::now());
+                peer
+            });
+            reached.extend(peer.flatten());
+        }
+        reached
+    }
+}
+
+/// Answers an offer; the connection before it ends, once the new one stands.
+fn accept(
+    case: &mut Case,
+    files: Arc<Prepared>,
+    sdp: &str,
+    world: &mut World,
+) -> Result<Answer, Denied> {
+    let (settings, now) = (world.settings.clone(), Instant::now());
+    let about = &case.grant.about;
+    let config = SessionConfig {
+        session: case.grant.session.clone(),
+        trace_id: about.trace_id.clone(),
+        bridge: settings.name.clone(),
+        expert: expert_name(&about.expert_id),
+        call: CallFacts {
+            hazard: about.hazard.clone(),
+            council: about.council.clone(),
+            caller: about.caller.clone(),
+        },
+        manifest: files.manifest.clone(),
+    };
+    let unix_ms = i64::try_from(clock::unix_ms()).unwrap_or(i64::MAX);
+    let now_both = Now {
+        instant: now,
+        unix_ms,
+    };
+    let accepted = Session::accept(
+        config,
+        settings.key.clone(),
+        sdp,
+        &settings.addresses,
+        now_both,
+    );
+    let (session, answer) = accepted.map_err(|error| Denied::BadOffer(error.to_string()))?;
+    case.hang_up(world, now);
+    case.grant.peers += 1;
+    case.manifested = None;
+    let number = case.grant.peers;
+    let detail = format!(
+        "session={} peer={number} binding={}",
+        case.grant.session,
+        session.binding()
+    );
+    record(&case.grant.about, Entry::EvidenceOffer, &detail, world);
+    record(&case.grant.about, Entry::EvidenceAnswer, &detail, world);
+    case.publish("webrtc_answer_created", None, world);
+    case.connection = Some(Connection {
+        number,
+        session,
+        files,
+        blocks: Blocks::default(),
+        wake: now,
+        give_up: Some(now + OPENING_MAX),
+        via: None,
+        peer: None,
+    });
+    case.drive(world, now);
+    let now_s = clock::unix_ms() / 1_000;
+    let turn = settings.turn.iter();
+    Ok(Answer {
+        sdp: answer,
+        peer: number,
+        ice_servers: turn
+            .map(|turn| turn.credentials(&case.grant.session, now_s))
+            .collect(),
+    })
+}
+
+fn expert_name(expert_id: &str) -> String {
+    format!("if://expert/{expert_id}")
+}
+
+fn state_text(state: CallState) -> String {
+    serde_json::to_value(state)
+        .ok()
+        .and_then(|value| value.as_str().map(str::to_owned))
+        .unwrap_or_default()
+}
+
+impl std::fmt::Debug for Server {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Server")
+            .field("sessions", &self.cases.len())
+            .finish_non_exhaustive()
+    }
+}

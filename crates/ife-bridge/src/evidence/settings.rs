@@ -1,0 +1,161 @@
+//! What the evidence server was configured to do, with every file that the configuration names read and checked.
+
+use std::{
+    fs, io,
+    net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use ife_message::{KeyError, PrivateKey};
+use thiserror::Error;
+
+use super::{
+    source::{Limits, SourceError},
+    turn::TurnServer,
+};
+use crate::{
+    config::{self, Config},
+    proof::{Log, LogError},
+};
+
+/// Why there is no evidence server.
+#[derive(Debug, Error)]
+pub enum EvidenceError {
+    /// A file or directory cannot be used.
+    #[error("{path}: {source}")]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The signing key.
+    #[error("{path}: {source}")]
+    Key {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: KeyError,
+    },
+    /// The TURN secret.
+    #[error("{path}: must hold a secret of 8 bytes at least")]
+    Secret {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The UDP port.
+    #[error("evidence.udp {address}: {source}")]
+    Udp {
+        /// As configured.
+        address: SocketAddr,
+        /// Why it cannot be bound.
+        source: io::Error,
+    },
+    /// Roots or hosts.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The witness log, for proofs.
+    #[error("witness_log: {0}")]
+    Log(#[from] LogError),
+    /// The evidence server's own ring.
+    #[error(transparent)]
+    Witness(#[from] ife_witness::ring::RingError),
+}
+
+/// The section `evidence` of the configuration, and what it needs of the others.
+pub struct Settings {
+    pub(super) public_url: String,
+    pub(super) udp: SocketAddr,
+    /// At least one.
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) link_s: u64,
+    pub(super) grace: Duration,
+    pub(super) limits: Arc<Limits>,
+    pub(super) key: Arc<PrivateKey>,
+    /// `source` of the bridge's messages.
+    pub(super) name: String,
+    pub(super) turn: Option<TurnServer>,
+    pub(super) log: Option<Arc<Log>>,
+    /// Where sessions outlive the process.
+    pub(super) dir: PathBuf,
+}
+
+impl Settings {
+    /// Reads what the configuration names; `None` where it has no section `evidence`.
+    pub fn load(config: &Config) -> Result<Option<Settings>, EvidenceError> {
+        let Some(evidence) = &config.evidence else {
+            return Ok(None);
+        };
+        let key_file = &evidence.signing_key;
+        let key =
+            PrivateKey::parse_file(&read(key_file)?).map_err(|source| EvidenceError::Key {
+                path: key_file.clone(),
+                source,
+            })?;
+        let addresses = match evidence.public_addresses.as_slice() {
+            [] => vec![evidence.udp],
+            configured => configured.to_vec(),
+        };
+        Ok(Some(Settings {
+            public_url: evidence.public_url.clone(),
+            udp: evidence.udp,
+            addresses,
+            link_s: evidence.link_s,
+            grace: Duration::from_secs(evidence.grace_s),
+            limits: Arc::new(Limits::new(evidence, &config.store_dir)?),
+            key: Arc::new(key),
+            name: format!("if://service/bridge/{}", config.node),
+            turn: evidence.turn.as_ref().map(turn_of).transpose()?,
+            log: config
+                .witness_log
+                .as_ref()
+                .map(|log| Log::open(log).map(Arc::new))
+                .transpose()?,
+            dir: config.store_dir.join("evidence"),
+        }))
+    }
+
+    /// Whether pages are reached by https.
+    pub(super) fn is_secure(&self) -> bool {
+        self.public_url.starts_with("https://")
+    }
+
+    /// Which of our addresses a datagram was sent to. Behind a NAT the address that it arrived at is none of them.
+    pub(super) fn address_for(&self, source: IpAddr, arrived_at: Option<IpAddr>) -> SocketAddr {
+        let exact = |address: &&SocketAddr| Some(address.ip()) == arrived_at;
+        let family = |address: &&SocketAddr| address.is_ipv4() == source.is_ipv4();
+        let mut all = self.addresses.iter();
+        let found = all.clone().find(exact).or_else(|| all.find(family));
+        // There is at least one, see `load`.
+        *found.unwrap_or(&self.udp)
+    }
+}
+
+fn turn_of(turn: &config::Turn) -> Result<TurnServer, EvidenceError> {
+    let bytes = read(&turn.secret_file)?;
+    let secret = bytes.trim_ascii();
+    if secret.len() < 8 {
+        return Err(EvidenceError::Secret {
+            path: turn.secret_file.clone(),
+        });
+    }
+    Ok(TurnServer::new(turn.urls.clone(), secret, turn.ttl_s))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, EvidenceError> {
+    fs::read(path).map_err(|source| EvidenceError::Io {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+impl std::fmt::Debug for Settings {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Settings")
+            .field("public_url", &self.public_url)
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+//! Evidence from http(s) hosts: allowed ones alone, redirects included, within limits of size, type and time.
+
+use std::{fs, io, time::Duration};
+
+use reqwest::{Certificate, Client, Url, header::CONTENT_TYPE, redirect::Policy};
+use tokio::time::timeout;
+
+use super::{
+    Missing, SourceError, kinds,
+    spool::{Growing, Spool, Spooled},
+};
+use crate::config;
+
+const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
+const REDIRECTS_MAX: usize = 5;
+
+/// Whom files may be fetched from.
+#[derive(Debug)]
+pub(super) struct Hosts {
+    client: Client,
+    allowed: Vec<String>,
+    media_types: Vec<String>,
+    time_max: Duration,
+    pub(super) spool: Spool,
+}
+
+impl Hosts {
+    pub(super) fn new(evidence: &config::Evidence, spool: Spool) -> Result<Hosts, SourceError> {
+        let allowed: Vec<String> = evidence
+            .allowed_hosts
+            .iter()
+            .map(|host| host.to_ascii_lowercase())
+            .collect();
+        Ok(Hosts {
+            client: client(evidence, allowed.clone())?,
+            allowed,
+            media_types: evidence.media_types.clone(),
+            time_max: Duration::from_secs(evidence.http_s),
+            spool,
+        })
+    }
+
+    /// Fetches a file into the spool; gives its media type as well.
+    pub(super) async fn fetch(
+        &self,
+        uri: &str,
+        len_max: u64,
+    ) -> Result<(Spooled, String), Missing> {
+        let url = Url::parse(uri).map_err(|error| Missing::new("not_allowed", error))?;
+        if !is_allowed(&url, &self.allowed) {
+            return Err(Missing::new("not_allowed", "the host is not allowed"));
+        }
+        let fetched = timeout(self.time_max, self.get(url, len_max)).await;
+        fetched.unwrap_or_else(|_| Err(Missing::new("timeout", "the host is too slow")))
+    }
+
+    async fn get(&self, url: Url, len_max: u64) -> Result<(Spooled, String), Missing> {
+        let name = kinds::last_part(url.as_str());
+        let sent = self.client.get(url).send().await;
+        let mut response = sent.map_err(|error| missing_of(&error))?;
+        if !response.status().is_success() {
+            // A redirect that was not followed ends here as well.
+            let code = if response.status().is_redirection() {
+                "not_allowed"
+            } else {
+                "http_status"
+            };
+            return Err(Missing::new(code, response.status()));
+        }
+        let header = response.headers().get(CONTENT_TYPE);
+        let kind = kinds::of_header(header.and_then(|value| value.to_str().ok()), &name);
+        if !kinds::is_taken(&kind, &self.media_types) {
+            return Err(Missing::new("type_not_allowed", kind));
+        }
+        let too_large = || Missing::new("too_large", format!("more than {len_max} bytes"));
+        if response.content_length().is_some_and(|len| len > len_max) {
+            return Err(too_large());
+        }
+        let mut file = self.spool.begin().map_err(|error| disk(&error))?;
+        while let Some(piece) = response.chunk().await.map_err(|error| missing_of(&error))? {
+            if file.len() + piece.len() as u64 > len_max {
+                return Err(too_large());
+            }
+            file = write(file, piece.into()).await?;
+        }
+        Ok((file.finish(), kind))
+    }
+}
+
+/// Off the runtime's threads, because a disk may take its time.
+async fn write(mut file: Growing, piece: Vec<u8>) -> Result<Growing, Missing> {
+    let written = tokio::task::spawn_blocking(move || file.write(&piece).map(|()| file)).await;
+    let written = written.unwrap_or_else(|_| Err(io::Error::other("the writer has failed")));
+    written.map_err(|error| disk(&error))
+}
+
+fn disk(error: &io::Error) -> Missing {
+    let is_full = matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    );
+    Missing::new(if is_full { "no_space" } else { "unreadable" }, error)
+}
+
+fn missing_of(error: &reqwest::Error) -> Missing {
+    let code = if error.is_timeout() {
+        "timeout"
+    } else if error.is_redirect() {
+        "not_allowed"
+    } else {
+        "unreachable"
+    };
+    // The whole chain: reqwest's own words rarely say what was wrong.
+    let (mut why, mut source) = (error.to_string(), std::error::Error::source(error));
+    while let Some(inner) = source {
+        why = format!("{why}: {inner}");
+        source = inner.source();
+    }
+    Missing::new(code, why)
+}
+
+fn client(evidence: &config::Evidence, allowed: Vec<String>) -> Result<Client, SourceError> {
+    let follow = Policy::custom(move |attempt| {
+        let from_https = attempt
+            .previous()
+            .last()
+            .is_some_and(|url| url.scheme() == "https");
+        let is_weaker = from_https && attempt.url().scheme() != "https";
+        if attempt.previous().len() > REDIRECTS_MAX
+            || is_weaker
+            || !is_allowed(attempt.url(), &allowed)
+        {
+            attempt.stop()
+        } else {
+            attempt.follow()
+        }
+    });
+    let mut builder = Client::builder()
+        .redirect(follow)
+        .connect_timeout(CONNECT_TIME_MAX)
+        // Where a request goes is said by the list of hosts, not by the environment.
+        .no_proxy()
+        .referer(false)
+        .pool_max_idle_per_host(0)
+        .user_agent(concat!("ife-bridge/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = &evidence.http_ca {
+        let pem = fs::read(path).map_err(|source| SourceError::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let bad = |error: reqwest::Error| SourceError::Client(error.to_string());
+        for certificate in Certificate::from_pem_bundle(&pem).map_err(bad)? {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    builder
+        .build()
+        .map_err(|error| SourceError::Client(error.to_string()))
+}
+
+/// By name, and by port where the list names one; otherwise by the scheme's own port. Never with a user in the URI.
+fn is_allowed(url: &Url, allowed: &[String]) -> bool {
+    let Some(host) = url.host_str().filter(|_| {
+        matches!(url.scheme(), "http" | "https")
+            && url.username().is_empty()
+            && url.password().is_none()
+    }) else {
+        return false;
+    };
+    let port = url.port_or_known_default().unwrap_or(0);
+    let with_port = format!("{host}:{port}");
+    let is_usual = url.port().is_none();
+    allowed
+        .iter()
+        .any(|one| *one == with_port || (is_usual && one == host))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_allowed_by_name_and_port() {
+        let allowed = ["files.example".to_owned(), "127.0.0.1:8080".to_owned()];
+        let cases = [
+            ("https://files.example/a", true),
+            ("http://FILES.example:80/a", true),
+            ("https://files.example:444/a", false),
+            ("https://files.example.evil/a", false),
+            ("https://files.example@evil/a", false),
+            ("https://user@files.example/a", false),
+            ("http://127.0.0.1:8080/a", true),
+            ("http://127.0.0.1/a", false),
+            ("ftp://files.example/a", false),
+            ("file:///etc/passwd", false),
+        ];
+        for (url, expected) in cases {
+            let url = Url::parse(url).expect("it is a URI");
+            assert_eq!(is_allowed(&url, &allowed), expected, "{url}");
+        }
+    }
+}
