@@ -12,6 +12,8 @@ PACKAGES_BUILD=(gcc g++ libc6-dev make flex bison pkg-config dpkg-dev libclang1-
 PACKAGES_TEST=(python3 python3-cryptography python3-venv jq valgrind libc6-dbg socat procps shellcheck)
 # The bridge's cases run Asterisk in a root of its own, and call the API.
 PACKAGES_TEST+=(mmdebstrap curl)
+# A SIP phone that plays, records and sends keys; captures of what crosses the wire, and the dissectors for H.225 and H.245.
+PACKAGES_TEST+=(baresip-core tcpdump tshark)
 # The peers that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")

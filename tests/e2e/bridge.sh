@@ -52,7 +52,7 @@ bridge_config() {
 		  aor: "sip:$COUNCIL"
 		  signing_key: keys/council-2026a.key
 		  backend: $BACKEND
-		  mcu_peer: ${MCU_PEER:-mcu-7f3a}
+		  mcu_peer: mcu-7f3a
 		  mcu_alias: ${MCU_ALIAS:-council}
 		  guardians: [${GUARDIANS:-}]
 		calls: {expert_max: 50, council_max: 50, ring_s: ${RING_S:-30}}
