@@ -636,6 +636,7 @@ fn an_mcu_that_hangs_up_is_told_from_an_expert_who_does_whichever_leg_is_gone_fi
         (Leg::Council, EXPERT, EndReason::CouncilLeft),
         (Leg::Council, Leg::Council, EndReason::CouncilLeft),
         (EXPERT, EXPERT, EndReason::ExpertLeft),
+        (EXPERT, Leg::Council, EndReason::ExpertLeft),
     ];
     for (leaves, gone_first, reason) in cases {
         let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);

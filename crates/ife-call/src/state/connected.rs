@@ -22,31 +22,32 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     }
     let expert = call.expert_facts();
     if let Some(gone) = expert.gone {
-        // An MCU that hangs up ends the expert's leg too, and which of the two is seen to be gone first is chance.
-        let by_council = call.facts.council.leaving && !expert.leaving;
-        let reason = if by_council {
-            EndReason::CouncilLeft
-        } else {
-            EndReason::ExpertLeft
-        };
+        let reason = who_left(call, EndReason::ExpertLeft);
         return Some(end(call, reason_of(gone, reason)));
     }
     if let Some(gone) = call.facts.council.gone {
-        return Some(end(call, reason_of(gone, EndReason::CouncilLeft)));
+        let reason = who_left(call, EndReason::CouncilLeft);
+        return Some(end(call, reason_of(gone, reason)));
     }
     if expert.left {
         // An expert who hangs up leaves the room first; `Ending` corrects the reason if that is seen later.
-        let reason = if expert.leaving {
-            EndReason::ExpertLeft
-        } else {
-            EndReason::CouncilLeft
-        };
+        let reason = who_left(call, EndReason::CouncilLeft);
         return Some(end(call, reason));
     }
     if call.facts.has_expired(TimerKind::Call) && !call.facts.link_down {
         return Some(end(call, EndReason::TooLong));
     }
     None
+}
+
+/// Whichever side hangs up, the gateway ends the other one's leg too, and which of the two is seen to be gone first is chance. Only the far
+/// side of the one that hung up has asked for the end.
+pub(super) fn who_left(call: &Call, otherwise: EndReason) -> EndReason {
+    match (call.expert_facts().leaving, call.facts.council.leaving) {
+        (true, false) => EndReason::ExpertLeft,
+        (false, true) => EndReason::CouncilLeft,
+        (true, true) | (false, false) => otherwise,
+    }
 }
 
 fn reason_of(gone: Gone, seen: EndReason) -> EndReason {

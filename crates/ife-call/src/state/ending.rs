@@ -1,9 +1,8 @@
 //! Legs are being ended: each open one is ordered to hang up until it is seen to be gone.
 
-use super::{State, detail};
+use super::{State, connected::who_left, detail};
 use crate::call::Call;
 use crate::output::{TimerKind, WitnessEvent};
-use crate::plan::Backend;
 use crate::reason::{EndReason, FailReason};
 
 pub(super) fn entered(call: &mut Call) {
@@ -58,11 +57,21 @@ fn order(call: &mut Call) {
     call.start_timer(TimerKind::Hangup, call.plan.policy.hangup_retry);
 }
 
-/// The goal, with the reason corrected for an expert of whom it was seen late that the leaving was theirs.
+/// The goal, with the reason corrected where it was seen late whose leaving it was.
 fn reached(call: &Call) -> State {
-    let left_by_themselves = call.expert_facts().leaving && call.plan.backend == Backend::Room;
-    if left_by_themselves && call.goal == State::Ended(EndReason::CouncilLeft) {
-        return State::Ended(EndReason::ExpertLeft);
+    match call.goal {
+        State::Ended(reason @ (EndReason::ExpertLeft | EndReason::CouncilLeft)) => {
+            State::Ended(who_left(call, reason))
+        }
+        State::Received
+        | State::Approved
+        | State::Inviting
+        | State::Ringing
+        | State::Answered
+        | State::Bridging
+        | State::Connected
+        | State::Ending
+        | State::Ended(EndReason::UserHangup | EndReason::TooLong | EndReason::Unseen)
+        | State::Failed(_) => call.goal.clone(),
     }
-    call.goal.clone()
 }
