@@ -9,7 +9,6 @@ use tokio::{
     task::JoinHandle,
     time::timeout,
 };
-use tracing::debug;
 
 use super::tls::Connector;
 
@@ -30,8 +29,8 @@ pub enum FromLink {
     Bytes(Box<[u8]>),
     /// Input was read and could not be kept.
     LostBytes,
-    /// It is closed, or could not be opened.
-    Closed,
+    /// It is closed, or could not be opened, and why where the system or TLS says so.
+    Closed(Option<std::io::Error>),
 }
 
 /// Where to connect to.
@@ -54,11 +53,9 @@ impl Link {
     pub(super) fn open(settings: Settings, generation: u64, inbox: Inbox) -> Link {
         let (writes, queue) = mpsc::channel(WRITES_MAX);
         let task = tokio::spawn(async move {
-            if let Err(error) = run(&settings, generation, &inbox, queue).await {
-                debug!("AMI connection: {error}");
-            }
+            let error = run(&settings, generation, &inbox, queue).await.err();
             // An engine that is gone needs no word of it.
-            let _ = inbox.send((generation, FromLink::Closed)).await;
+            let _ = inbox.send((generation, FromLink::Closed(error))).await;
         });
         Link { writes, task }
     }

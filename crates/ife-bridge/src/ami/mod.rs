@@ -12,6 +12,7 @@ use ife_ami::{
 };
 use thiserror::Error;
 use tokio::sync::mpsc;
+use tracing::warn;
 
 pub use link::FromLink;
 use link::Link;
@@ -51,6 +52,8 @@ pub struct Ami {
     /// Which connection; what an earlier one still has to say is not listened to.
     generation: u64,
     inbox: mpsc::Sender<(u64, FromLink)>,
+    /// What kept the last attempts from succeeding, told once.
+    told: Option<String>,
 }
 
 impl Ami {
@@ -85,6 +88,7 @@ impl Ami {
             link: None,
             generation: 0,
             inbox,
+            told: None,
         };
         Ok((ami, receiver))
     }
@@ -123,10 +127,16 @@ impl Ami {
             return;
         }
         match said {
-            FromLink::Opened => self.session.handle_connected(now),
+            FromLink::Opened => {
+                self.told = None;
+                self.session.handle_connected(now);
+            }
             FromLink::Bytes(bytes) => self.session.handle_bytes(now, &bytes),
             FromLink::LostBytes => self.session.handle_lost_bytes(now),
-            FromLink::Closed => self.drop_link(now),
+            FromLink::Closed(error) => {
+                self.tell(error);
+                self.drop_link(now);
+            }
         }
     }
 
@@ -164,6 +174,17 @@ impl Ami {
                 // Asterisk does not read: what was asked may or may not be done, and the session says so.
                 self.drop_link(Instant::now());
             }
+        }
+    }
+
+    /// A connection that fails again and again for one reason is one line in the log.
+    fn tell(&mut self, error: Option<std::io::Error>) {
+        let Some(error) = error.map(|error| error.to_string()) else {
+            return;
+        };
+        if self.told.as_deref() != Some(error.as_str()) {
+            warn!(address = %self.settings.address, "AMI: {error}");
+            self.told = Some(error);
         }
     }
 
