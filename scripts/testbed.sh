@@ -87,10 +87,16 @@ write_instance() {
 		cat "$RUN/etc/ooh323-if-escalate.conf" "$RUN/etc/ooh323-peers.conf" >"$RUN/etc/ooh323.conf"
 		rm "$RUN/etc/ooh323-if-escalate.conf"
 		mv "$RUN/etc/manager-if-escalate.conf" "$RUN/etc/manager.conf"
+		if [ -s "$dir/tls/server.pem" ]; then manager_tls "$dir/tls" >>"$RUN/etc/manager.conf"; fi
 		chmod 600 "$RUN/etc/manager.conf"
 	else
 		sed -i "s|^\[globals\]|[globals]\nTESTBED_RECORDINGS=$TESTBED_RECORDINGS|" "$RUN/etc/extensions.conf"
 	fi
+}
+
+# With a certificate in DIR/tls (scripts/make-test-ca.sh), AMI is served over TLS as well.
+manager_tls() {
+	printf '%s\n' '[general](+)' tlsenable=yes "tlsbindaddr=$GATEWAY_IP:5039" "tlscertfile=$1/server.pem" "tlsprivatekey=$1/server.key"
 }
 
 mount_root() {

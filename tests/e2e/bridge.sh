@@ -47,7 +47,7 @@ bridge_config() {
 		store_dir: store
 		registry: registry.yaml
 		witness: required
-		ami: {address: "$GATEWAY_IP:5038", username: ife-bridge, secret_file: testbed/ami-secret}
+		ami: {address: "$GATEWAY_IP:${AMI_PORT:-5038}", username: ife-bridge, secret_file: testbed/ami-secret${AMI_MORE:-}}
 		council:
 		  aor: "sip:$COUNCIL"
 		  signing_key: keys/council-2026a.key
