@@ -337,6 +337,11 @@ impl Engine {
             | WitnessEvent::Failed
             | WitnessEvent::Terminated => None,
         };
+        let (gate, code) = if event == WitnessEvent::Rejected {
+            refusal_of(detail)
+        } else {
+            (None, None)
+        };
         let expert = slot.call.expert().map(ToString::to_string);
         let room = format!("{detail} room={}", slot.record.room);
         let fact = crate::witness::Fact {
@@ -346,6 +351,8 @@ impl Engine {
             hazard: Some(&slot.record.hazard),
             expert: expert.as_deref(),
             approved,
+            gate,
+            code,
             ..crate::witness::Fact::new(event_of(event), &room)
         };
         // Only what comes before a call can still keep it from being placed.
@@ -370,6 +377,16 @@ impl Engine {
             exten: DialToken::parse(exten)?,
         })
     }
+}
+
+/// Gate and status in the machine's words about a refusal: `... gate=4 code=403`.
+fn refusal_of(detail: &str) -> (Option<&'static str>, Option<u16>) {
+    let number = |key: &str| {
+        let mut words = detail.split(' ');
+        words.find_map(|word| word.strip_prefix(key)?.parse::<u16>().ok())
+    };
+    let gate = number("gate=").and_then(|number| Number::ALL.get(usize::from(number)));
+    (gate.map(|gate| gate.as_str()), number("code="))
 }
 
 fn names_of(hazard: &str, trace_id: &str) -> Option<(Hazard, TraceId)> {
@@ -401,6 +418,13 @@ fn event_of(event: WitnessEvent) -> entry::Event {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_refusal_is_witnessed_by_its_gates_name_and_status() {
+        let words = "state=received attempt=0 expert=e gate=4 code=403";
+        assert_eq!(refusal_of(words), (Some("hazard"), Some(403)));
+        assert_eq!(refusal_of("gate=99 code=x"), (None, None));
+    }
 
     #[test]
     fn events_have_one_name_in_the_machine_and_in_the_log() {
