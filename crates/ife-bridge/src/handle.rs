@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use crate::{
     refusal::{ErrorName, Refusal},
-    view::{CallDetail, CallView, Event, EvidenceError, Health, RoomView},
+    view::{CallDetail, CallView, Event, EvidenceError, Health, LogHealth, RoomView},
 };
 
 /// Commands that may wait for the engine; more are refused with 503.
@@ -217,6 +217,8 @@ pub enum Command {
         /// What cannot be had.
         errors: Vec<EvidenceError>,
     },
+    /// The task that reads the witness log tells how it is.
+    WitnessLog(LogHealth),
     /// No new calls; the reply comes when none is being set up any more. Connected ones live on in Asterisk, for the next process to take over.
     Drain(Reply<()>),
 }

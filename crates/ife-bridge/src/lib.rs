@@ -17,5 +17,6 @@ pub mod proof;
 pub mod refusal;
 pub mod run;
 pub mod store;
+pub mod ui;
 pub mod view;
 pub mod witness;

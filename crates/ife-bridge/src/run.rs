@@ -23,6 +23,10 @@ use crate::{
     handle::{Command, EngineHandle},
     listen::{self, ListenError},
     metrics::Metrics,
+    ui::{
+        follow::follow,
+        log::{KeysError, WitnessView},
+    },
 };
 
 /// Requests under way have so long to be answered at the end.
@@ -49,6 +53,9 @@ pub enum RunError {
     /// The evidence server.
     #[error(transparent)]
     Evidence(#[from] EvidenceError),
+    /// `witness_log` in the configuration.
+    #[error(transparent)]
+    WitnessKeys(#[from] KeysError),
     /// A socket of the API.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -81,6 +88,11 @@ pub fn check(path: &Path) -> Result<(), RunError> {
     evidence
         .and_then(|evidence| evidence.listen.as_ref())
         .map_or(Ok(()), listen::check_tcp)?;
+    config
+        .witness_log
+        .as_ref()
+        .map(WitnessView::open)
+        .transpose()?;
     Ok(())
 }
 
@@ -109,12 +121,18 @@ async fn serve(config: Config) -> Result<(), RunError> {
         tokio::spawn(server.run());
         evidence = Some(experts);
     }
+    let log = config.witness_log.as_ref().map(WitnessView::open);
+    let log = log.transpose()?.map(Arc::new);
     let state = AppState {
         engine: handle.clone(),
         agents,
         metrics,
         evidence: evidence.clone(),
+        log: log.clone(),
     };
+    if let Some(log) = log {
+        tokio::spawn(follow(log, handle.clone(), stopped.clone()));
+    }
     let (api, _) = router(state);
     let pages = evidence.map(|evidence| evidence::router(evidence, Router::new()));
     let mut serving = listen::serve(&config, &api, pages, &stopped).await?;

@@ -187,8 +187,27 @@ pub struct Health {
     pub witness: bool,
     /// NATS is connected, or not configured.
     pub nats: bool,
+    /// What the witness log shows, checked against its signatures. Calls are taken whatever it is; `mismatch` is an alarm.
+    pub log: LogHealth,
     /// Calls that have not ended.
     pub active_calls: u32,
     /// New calls are refused: the bridge drains before it stops.
     pub draining: bool,
+}
+
+/// How the witness log is, as the bridge reads it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum LogHealth {
+    /// No `witness_log` in the configuration.
+    #[default]
+    Off,
+    /// Not read yet.
+    Starting,
+    /// Signatures, history and all entries that were read are as signed.
+    Verified,
+    /// It cannot be read, or its checkpoint is not signed by the configured keys.
+    Unreadable,
+    /// Something is not what was signed: a person must look.
+    Mismatch,
 }

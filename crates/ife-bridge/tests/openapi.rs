@@ -13,13 +13,13 @@ use ife_bridge::{
     handle::{Command, EngineHandle},
     metrics::Metrics,
     refusal::{ErrorName, Refusal},
-    view::Health,
+    view::{Health, LogHealth},
 };
 use serde_json::Value;
 use tower::ServiceExt;
 
 /// What design and contract promise.
-const PROMISED: [(&str, &str); 22] = [
+const PROMISED: [(&str, &str); 28] = [
     ("post", "/v1/escalations"),
     ("post", "/v1/calls"),
     ("get", "/v1/calls"),
@@ -38,6 +38,12 @@ const PROMISED: [(&str, &str); 22] = [
     ("post", "/v1/evidence/peers/{call_id}/messages"),
     ("post", "/v1/evidence/messages"),
     ("get", "/v1/events"),
+    ("get", "/v1/witness/checkpoint"),
+    ("get", "/v1/witness/verdicts"),
+    ("get", "/v1/witness/search"),
+    ("get", "/v1/witness/story"),
+    ("get", "/v1/witness/entries/{index}"),
+    ("get", "/v1/witness/entries/{index}/proof"),
     ("get", "/healthz"),
     ("get", "/readyz"),
     ("get", "/metrics"),
@@ -54,6 +60,7 @@ fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
                     ami: true,
                     witness: true,
                     nats: true,
+                    log: LogHealth::Off,
                     active_calls: 0,
                     draining: true,
                 };
@@ -70,6 +77,7 @@ fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
         agents: Arc::new(Agents::default()),
         metrics: Arc::new(Metrics::default()),
         evidence: None,
+        log: None,
     })
 }
 

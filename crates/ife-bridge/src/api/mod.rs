@@ -24,6 +24,8 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use problem::Problem;
+pub(crate) use problem::ProblemBody;
+pub(crate) use request::{Asked, Number};
 
 use crate::{
     agents::Agents,
@@ -31,6 +33,7 @@ use crate::{
     handle::EngineHandle,
     metrics::Metrics,
     refusal::{ErrorName, Refusal},
+    ui::{api as witness, log::WitnessView, page},
 };
 
 /// Longest request body, in bytes: an IFMessage.
@@ -49,6 +52,8 @@ pub struct AppState {
     pub metrics: Arc<Metrics>,
     /// Where experts get evidence, if they do.
     pub evidence: Option<EvidenceHandle>,
+    /// The witness log, if the configuration says where it is.
+    pub log: Option<Arc<WitnessView>>,
 }
 
 #[derive(OpenApi)]
@@ -76,6 +81,12 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(evidence::send))
         .routes(routes!(evidence::broadcast))
         .routes(routes!(events::stream))
+        .routes(routes!(witness::checkpoint))
+        .routes(routes!(witness::verdicts))
+        .routes(routes!(witness::search))
+        .routes(routes!(witness::story))
+        .routes(routes!(witness::entry))
+        .routes(routes!(witness::proof))
         .routes(routes!(health::live))
         .routes(routes!(health::ready))
         .routes(routes!(health::metrics))
@@ -85,6 +96,7 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
     let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], served) };
     let router = router
         .route("/v1/openapi.json", get(serve))
+        .merge(page::routes())
         .fallback(|| async { Problem(Refusal::new(ErrorName::NotFound, "no such resource")) })
         .with_state(state)
         .layer(TimeoutLayer::with_status_code(

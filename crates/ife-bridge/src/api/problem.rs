@@ -16,7 +16,7 @@ pub struct Problem(pub Refusal);
 
 /// Body of an error, `application/problem+json`.
 #[derive(Debug, Serialize, ToSchema)]
-pub(super) struct ProblemBody {
+pub(crate) struct ProblemBody {
     /// `urn:if-escalate:error:` and the error's name in lower case.
     pub r#type: String,
     /// The same for every occurrence.

@@ -2,7 +2,8 @@
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Request, rejection::BytesRejection},
+    extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
+    http::request::Parts,
 };
 use serde::de::DeserializeOwned;
 
@@ -43,4 +44,34 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
             Refusal::new(ErrorName::InvalidRequest, error.body_text())
         })?))
     }
+}
+
+/// The query, of the expected shape.
+pub(crate) struct Asked<T>(pub(crate) T);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Asked<T>, Problem> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        let Query(asked) = query.map_err(|error| invalid(error.body_text()))?;
+        Ok(Asked(asked))
+    }
+}
+
+/// A number in the path.
+pub(crate) struct Number(pub(crate) u64);
+
+impl<S: Send + Sync> FromRequestParts<S> for Number {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Number, Problem> {
+        let path = Path::<u64>::from_request_parts(parts, state).await;
+        let Path(number) = path.map_err(|error| invalid(error.body_text()))?;
+        Ok(Number(number))
+    }
+}
+
+fn invalid(why: String) -> Problem {
+    Refusal::new(ErrorName::InvalidRequest, why).into()
 }

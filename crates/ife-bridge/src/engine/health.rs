@@ -5,7 +5,7 @@ use tracing::warn;
 use super::Engine;
 use crate::{
     clock,
-    view::{Event, Health},
+    view::{Event, Health, LogHealth},
 };
 
 impl Engine {
@@ -16,6 +16,7 @@ impl Engine {
             ami: self.ami.is_up(),
             witness: self.witness.is_healthy(clock::unix_ms()),
             nats: true,
+            log: self.log,
             active_calls: u32::try_from(active).unwrap_or(u32::MAX),
             draining: self.draining.is_some(),
         };
@@ -38,6 +39,13 @@ impl Engine {
         }
         self.health = health;
         self.settle_drain();
+    }
+
+    /// The reader of the log tells how it is, several times a second.
+    pub(super) fn on_witness_log(&mut self, log: LogHealth) {
+        if std::mem::replace(&mut self.log, log) != log {
+            self.look_at_health();
+        }
     }
 
     /// Draining is done when no call is being set up: connected ones live on in Asterisk and are taken over by the next process.

@@ -50,7 +50,7 @@ use crate::{
     metrics::Metrics,
     refusal::{ErrorName, Refusal},
     store::{CallRecord, Ledger, Line, Store, StoreError},
-    view::{CallView, Event, Health},
+    view::{CallView, Event, Health, LogHealth},
     witness::{Fact, Witness},
 };
 use answers::Asked;
@@ -172,6 +172,8 @@ pub struct Engine {
     incoming_asked: HashSet<Uniqueid>,
     draining: Option<Vec<Reply<()>>>,
     health: Health,
+    /// As the reader of the log has told it.
+    log: LogHealth,
     // Mouths and ears.
     events: broadcast::Sender<Event>,
     inbox: Inbox,
@@ -238,9 +240,11 @@ impl Engine {
                 ami: false,
                 witness: false,
                 nats: true,
+                log: LogHealth::Off,
                 active_calls: 0,
                 draining: false,
             },
+            log: LogHealth::Off,
             events,
             inbox: Inbox {
                 commands,
@@ -338,6 +342,7 @@ impl Engine {
                 detail,
                 errors,
             } => self.on_evidence(&call_id, state, &detail, errors),
+            Command::WitnessLog(log) => self.on_witness_log(log),
             Command::Drain(reply) => {
                 self.draining.get_or_insert_default().push(reply);
                 self.look_at_health();

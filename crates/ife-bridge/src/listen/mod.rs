@@ -1,5 +1,6 @@
 //! Where the API listens: a Unix socket by file permissions, TCP by bearer token, client certificate, or both.
 
+mod browser;
 mod tls;
 mod token;
 
@@ -61,8 +62,10 @@ pub async fn serve(
     if let Some(path) = &listen.unix {
         let listener = unix(path).await?;
         info!(path = %path.display(), "listening");
-        let serve =
-            axum::serve(listener, router.clone()).with_graceful_shutdown(stopped(stop.clone()));
+        let router = router
+            .clone()
+            .layer(middleware::from_fn(browser::check_local));
+        let serve = axum::serve(listener, router).with_graceful_shutdown(stopped(stop.clone()));
         serving.spawn(async move { serve.await });
     }
     let own = config.evidence.as_ref();
@@ -124,7 +127,9 @@ pub fn check_tcp(tcp: &config::Tcp) -> Result<(), ListenError> {
 
 fn guarded(router: &Router, token_file: Option<&Path>) -> Result<Router, ListenError> {
     let Some(path) = token_file else {
-        return Ok(router.clone());
+        return Ok(router
+            .clone()
+            .layer(middleware::from_fn(browser::check_site)));
     };
     let token = Token::read(path)?;
     Ok(router

@@ -17,6 +17,7 @@ fn router() -> Router {
     Router::new()
         .route("/v1/calls", get(|| async { "calls" }))
         .route("/healthz", get(|| async { "live" }))
+        .merge(crate::ui::page::routes())
 }
 
 async fn status(router: &Router, path: &str, authorization: Option<&str>) -> u16 {
@@ -49,6 +50,11 @@ async fn tcp_wants_the_token_and_liveness_is_for_everybody() {
         ("/v1/calls", Some("Bearer"), 401),
         ("/v1/calls", Some(right.as_str()), 200),
         ("/healthz", None, 200),
+        // The page's files hold no data; what is not one of them is behind the token or not there.
+        ("/ui/", None, 200),
+        ("/ui/app.js", None, 200),
+        ("/ui/../v1/calls", None, 404),
+        ("/uix", None, 401),
     ];
     for (path, authorization, wanted) in cases {
         assert_eq!(

@@ -11,6 +11,7 @@ use axum::{
 use sha2::{Digest, Sha256};
 
 use super::ListenError;
+use crate::ui::page;
 
 const LEN_MIN: usize = 32;
 
@@ -34,9 +35,11 @@ impl Token {
         Ok(Token(Arc::new(hash(token.as_bytes()))))
     }
 
-    /// Lets a request with the token through; liveness is for everybody.
+    /// Lets a request with the token through; liveness and the page's own files, which hold no data, are for everybody.
     pub(super) async fn check(&self, request: Request, next: Next) -> Response {
-        if request.uri().path() == "/healthz"
+        let path = request.uri().path();
+        if path == "/healthz"
+            || page::is_public(path)
             || self.fits(request.headers().get(header::AUTHORIZATION))
         {
             return next.run(request).await;

@@ -1,0 +1,292 @@
+//! Over a log that is made here, tile by tile, and then tampered with.
+
+use std::{fs, path::Path, sync::Arc};
+
+use ife_witness::{
+    checkpoint::Checkpoint,
+    merkle::leaf_hash,
+    note::{KeyKind, SigningKey},
+    tile::TreeBuilder,
+};
+
+use super::{
+    follow::{health, step},
+    index::{Member, Wanted, traces},
+    log::{WitnessView, exactly},
+};
+use crate::{config, view::LogHealth};
+
+const ORIGIN: &str = "witness.example/test";
+
+/// A log and who writes it.
+struct Writer {
+    dir: tempfile::TempDir,
+    builder: TreeBuilder,
+    key: SigningKey,
+    cosigner: SigningKey,
+    /// What each entry is; kept for a rewritten history.
+    entries: Vec<Vec<u8>>,
+}
+
+impl Writer {
+    fn new() -> Writer {
+        let key = |kind, seed| SigningKey::from_seed(ORIGIN, kind, &[seed; 32]).expect("a key");
+        Writer {
+            dir: tempfile::tempdir().expect("a directory"),
+            builder: TreeBuilder::new(),
+            key: key(KeyKind::Log, 1),
+            cosigner: key(KeyKind::Cosigner, 2),
+            entries: Vec::new(),
+        }
+    }
+
+    /// `count` more entries, each trace with two of them.
+    fn log(&mut self, count: usize) {
+        let mut full = Vec::new();
+        for _ in 0..count {
+            let number = self.entries.len();
+            let event = if number.is_multiple_of(2) {
+                "INVITE"
+            } else {
+                "APPROVED"
+            };
+            let entry = serde_json::json!({
+                "call_id": format!("call-{}", number / 2), "event": event, "expert": "ann@example",
+                "producer": "kamailio-1", "time": "2026-01-01T00:00:00Z", "trace_id": format!("trace-{}", number / 2),
+            });
+            self.entries.push(entry.to_string().into_bytes());
+            let entry = &self.entries[number];
+            let append = self.builder.append(entry, leaf_hash(entry), &mut full);
+            append.expect("short enough");
+        }
+        let partials = self.builder.partials();
+        let files: Vec<_> = partials
+            .map(|(tile, bytes)| (tile, bytes.to_vec()))
+            .collect();
+        for (tile, bytes) in full
+            .into_iter()
+            .map(|file| (file.tile, file.bytes))
+            .chain(files)
+        {
+            let path = self.dir.path().join(tile.path());
+            fs::create_dir_all(path.parent().expect("a tile's directory")).expect("made");
+            fs::write(path, bytes).expect("written");
+        }
+        self.publish(Some(&self.cosigner));
+    }
+
+    fn publish(&self, cosigner: Option<&SigningKey>) {
+        let checkpoint = Checkpoint {
+            origin: ORIGIN.to_owned(),
+            size: self.builder.size(),
+            root: self.builder.root(),
+        };
+        let note = checkpoint.sign(&self.key, cosigner.map(|key| (key, 1_790_000_000)));
+        fs::write(self.dir.path().join("checkpoint"), note.expect("signed")).expect("written");
+    }
+
+    fn view(&self) -> WitnessView {
+        let vkeys = self.dir.path().join("vkeys");
+        let keys = format!("{}\n{}\n", self.key.verifier(), self.cosigner.verifier());
+        fs::write(&vkeys, keys).expect("written");
+        let dir = self.dir.path().to_owned();
+        WitnessView::open(&config::WitnessLog { dir, vkeys }).expect("two keys")
+    }
+
+    /// Replaces a text in a file of the log by one of the same length.
+    fn tamper(&self, file: &str, from: &str, to: &str) {
+        let path = self.dir.path().join(file);
+        let bytes = fs::read(&path).expect("it is there");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(text.contains(from), "{file} holds {from}");
+        let at = bytes
+            .windows(from.len())
+            .position(|window| window == from.as_bytes())
+            .expect("it is there");
+        let mut bytes = bytes;
+        bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        fs::write(path, bytes).expect("written");
+    }
+}
+
+fn problems(view: &WitnessView, trace: &str) -> Vec<Option<String>> {
+    let places = view.places(&exactly(Member::TraceId, trace));
+    let head = view.head().expect("a checkpoint");
+    let checked = view.read(&head, &places, 0).expect("readable");
+    checked.into_iter().map(|entry| entry.problem).collect()
+}
+
+#[test]
+fn a_log_is_followed_and_every_entry_checked() {
+    let mut writer = Writer::new();
+    writer.log(600);
+    let view = writer.view();
+    assert_eq!(health(&view), LogHealth::Starting);
+    step(&view);
+    assert_eq!(health(&view), LogHealth::Verified);
+    assert_eq!(problems(&view, "trace-299"), [None, None]);
+    assert_eq!(problems(&view, "trace-300"), [None; 0]);
+    writer.log(10);
+    step(&view);
+    assert_eq!(health(&view), LogHealth::Verified);
+    assert_eq!(problems(&view, "trace-300"), [None, None]);
+    let (proof, entry) = view.prove(601).expect("it is there");
+    assert_eq!(entry, writer.entries[601]);
+    assert!(proof.verify(&entry, view.keys()).is_ok());
+}
+
+#[test]
+fn a_changed_entry_is_not_verified_and_raises_the_alarm() {
+    let mut writer = Writer::new();
+    writer.log(300);
+    let view = writer.view();
+    step(&view);
+    // Trace 100 has the entries 200 and 201.
+    writer.tamper(
+        "tile/entries/000",
+        "\"trace_id\":\"trace-100\"",
+        "\"trace_id\":\"trace-1OO\"",
+    );
+    let found = problems(&view, "trace-100");
+    assert!(
+        found[0]
+            .as_ref()
+            .is_some_and(|why| why.contains("not the one that was signed")),
+        "{found:?}"
+    );
+    assert_eq!(found[1], None);
+    step(&view);
+    assert_eq!(health(&view), LogHealth::Mismatch);
+    assert_eq!(view.state().alarms[0].index, Some(200));
+
+    // A bridge that starts later sees it at once.
+    let later = writer.view();
+    step(&later);
+    assert_eq!(health(&later), LogHealth::Mismatch);
+    assert_eq!(later.state().alarms.len(), 1);
+}
+
+#[test]
+fn a_changed_hash_tile_helps_nobody() {
+    let mut writer = Writer::new();
+    writer.log(256 * 2);
+    let view = writer.view();
+    step(&view);
+    let path = writer.dir.path().join("tile/0/000");
+    let mut hashes = fs::read(&path).expect("it is there");
+    hashes[40] ^= 1;
+    fs::write(path, hashes).expect("written");
+    let found = problems(&view, "trace-3");
+    assert!(
+        found[0]
+            .as_ref()
+            .is_some_and(|why| why.contains("hash tile is not what was signed")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_rewritten_or_shortened_history_is_an_alarm_although_it_is_signed() {
+    for (count, expected) in [(310, "history was rewritten"), (200, "its tail was cut")] {
+        let mut writer = Writer::new();
+        writer.log(300);
+        let view = writer.view();
+        step(&view);
+        let mut other = Writer::new();
+        other.entries.push(b"{}".to_vec());
+        other.log(count);
+        copy(other.dir.path(), writer.dir.path());
+        step(&view);
+        assert_eq!(health(&view), LogHealth::Mismatch);
+        let what = view.state().alarms[0].what.clone();
+        assert!(what.contains(expected), "{what}");
+        assert_eq!(view.head().expect("the old one").size, 300);
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in fs::read_dir(from).expect("a directory") {
+        let entry = entry.expect("an entry");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            fs::create_dir_all(&target).expect("made");
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("copied");
+        }
+    }
+}
+
+#[test]
+fn a_checkpoint_that_not_all_keys_have_signed_is_not_believed() {
+    let mut writer = Writer::new();
+    writer.log(3);
+    writer.publish(None);
+    let view = writer.view();
+    step(&view);
+    assert_eq!(health(&view), LogHealth::Unreadable);
+    assert!(view.head().is_none());
+    writer.publish(Some(&writer.cosigner));
+    step(&view);
+    assert_eq!(health(&view), LogHealth::Verified);
+}
+
+#[test]
+fn a_log_that_is_not_there_yet_is_waited_for() {
+    let writer = Writer::new();
+    let view = writer.view();
+    step(&view);
+    assert_eq!(health(&view), LogHealth::Unreadable);
+    let problem = view.state().problem.clone().unwrap_or_default();
+    assert!(
+        problem.contains("checkpoint: offset 0: cannot be read"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn old_entries_are_found_by_a_bounded_scan_that_says_how_far_it_went() {
+    let mut writer = Writer::new();
+    writer.log(1_000);
+    let view = writer.view();
+    step(&view);
+    let head = view.head().expect("a checkpoint");
+    let wanted = Wanted {
+        text: Some("trace-1".to_owned()),
+        member: Member::Any,
+        is_prefix: true,
+    };
+    let scan = view
+        .scan(&head, 400, &wanted, usize::MAX)
+        .expect("readable");
+    assert_eq!(scan.down_to, 0);
+    // 1, 10 to 19, 100 to 199, two entries each; newest first.
+    assert_eq!(scan.found.len(), 222);
+    assert_eq!(scan.found[0].index, 399);
+    let few = view.scan(&head, 1_000, &wanted, 1).expect("readable");
+    assert_eq!((few.found[0].index, few.down_to), (399, 256));
+    let mut found = scan.found;
+    found.reverse();
+    assert_eq!(traces(found.iter(), &wanted, 500).len(), 111);
+}
+
+#[test]
+fn keys_that_are_none_are_refused() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let vkeys = dir.path().join("vkeys");
+    for (text, expected) in [("", "no verifier key"), ("nonsense\n", "line 1")] {
+        fs::write(&vkeys, text).expect("written");
+        let log = config::WitnessLog {
+            dir: dir.path().to_owned(),
+            vkeys: vkeys.clone(),
+        };
+        let error = WitnessView::open(&log).expect_err("no key");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}
+
+#[test]
+fn readers_share_the_view() {
+    fn is_shared<T: Send + Sync>(_: &Arc<T>) {}
+    is_shared(&Arc::new(Writer::new().view()));
+}

@@ -1,0 +1,178 @@
+//! Verdicts by gate and minute, over the last day: what the page's chart shows.
+
+use std::collections::BTreeMap;
+
+use ife_guard::Gate;
+
+use super::entry::{Author, Record};
+
+/// Minutes that are kept.
+pub const MINUTES_MAX: u64 = 24 * 60;
+const MINUTE_NS: i64 = 60_000_000_000;
+
+/// Columns: one for each gate, `none` (approved) among them, and one for a gate that is not known here.
+const COLUMNS: usize = Gate::ALL.len() + 1;
+
+/// Counts of one minute, of the proxy and of the bridge.
+type Minute = [[u32; COLUMNS]; 2];
+
+/// Counts of the minutes in which there was a verdict.
+#[derive(Debug, Default)]
+pub struct Verdicts {
+    minutes: BTreeMap<u64, Minute>,
+    since_ns: Option<i64>,
+}
+
+/// One line of the chart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Line {
+    /// `proxy` or `bridge`.
+    pub at: &'static str,
+    /// The gate that rejected; `None` for approvals.
+    pub gate: Option<&'static str>,
+    /// A number for each step.
+    pub counts: Vec<u32>,
+}
+
+impl Verdicts {
+    /// Counts an entry, if it is a verdict and its time is within the last day. Clocks may run ahead by a minute.
+    pub fn count(&mut self, record: &Record, now_ns: i64) {
+        let Some(time_ns) = record.time_ns else {
+            return;
+        };
+        self.since_ns = Some(self.since_ns.map_or(time_ns, |since| since.min(time_ns)));
+        let is_decision = matches!(&*record.event, "APPROVED" | "REJECTED");
+        let age = now_ns.saturating_sub(time_ns).div_euclid(MINUTE_NS);
+        if !is_decision || !(-1..MINUTES_MAX as i64).contains(&age) {
+            return;
+        }
+        let Ok(minute) = u64::try_from(time_ns.div_euclid(MINUTE_NS)) else {
+            return;
+        };
+        let column = match record.approved {
+            Some(true) => 0,
+            Some(false) => column(record.gate.as_deref()),
+            None => return,
+        };
+        let row = usize::from(record.author == Author::Bridge);
+        let counts = &mut self.minutes.entry(minute).or_default()[row][column];
+        *counts = counts.saturating_add(1);
+        // One more than is kept, for the clock that runs ahead.
+        while self.minutes.len() as u64 > MINUTES_MAX + 1 {
+            self.minutes.pop_first();
+        }
+    }
+
+    /// The earliest time of an entry that was looked at.
+    pub fn since_ns(&self) -> Option<i64> {
+        self.since_ns
+    }
+
+    /// `steps` steps of `step` minutes each, the last of which holds minute `until`; lines without a verdict are left out.
+    pub fn lines(&self, until: u64, step: u64, steps: u64) -> Vec<Line> {
+        let first = (until + 1).saturating_sub(step * steps);
+        let mut lines = Vec::new();
+        for (row, at) in ["proxy", "bridge"].into_iter().enumerate() {
+            for column in 0..COLUMNS {
+                let mut counts = vec![0_u32; steps as usize];
+                for (minute, of) in self.minutes.range(first..=until) {
+                    let place = ((minute - first) / step) as usize;
+                    if let Some(count) = counts.get_mut(place) {
+                        *count = count.saturating_add(of[row][column]);
+                    }
+                }
+                if counts.iter().any(|count| *count > 0) {
+                    lines.push(Line {
+                        at,
+                        gate: name(column),
+                        counts,
+                    });
+                }
+            }
+        }
+        lines
+    }
+}
+
+/// The minute of a time.
+pub fn minute_of(time_ns: i64) -> u64 {
+    u64::try_from(time_ns.div_euclid(MINUTE_NS)).unwrap_or(0)
+}
+
+fn column(gate: Option<&str>) -> usize {
+    let known = gate.and_then(|gate| Gate::ALL.iter().position(|known| known.as_str() == gate));
+    // A refusal by no gate would look like an approval.
+    known.filter(|column| *column > 0).unwrap_or(COLUMNS - 1)
+}
+
+fn name(column: usize) -> Option<&'static str> {
+    match column {
+        0 => None,
+        column => Some(Gate::ALL.get(column).map_or("other", |gate| gate.as_str())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW_MIN: i64 = 1_000_000;
+
+    fn record(minute: i64, author: &str, gate: Option<&str>) -> Record {
+        let event = if gate.is_some() {
+            "REJECTED"
+        } else {
+            "APPROVED"
+        };
+        let verdict = event.to_lowercase();
+        let time = jiff::Timestamp::from_second(minute * 60 + 5).expect("a time");
+        let mut entry = serde_json::json!({"event": event, "producer": author, "verdict": verdict, "time": time.to_string()});
+        if let Some(gate) = gate {
+            entry["gate"] = gate.into();
+        }
+        Record::read(0, entry.to_string().as_bytes(), |text| text.into()).expect("an entry")
+    }
+
+    #[test]
+    fn verdicts_are_counted_by_gate_minute_and_author() {
+        let mut verdicts = Verdicts::default();
+        for (minute, author, gate) in [
+            (NOW_MIN, "kamailio-1", None),
+            (NOW_MIN, "kamailio-2", None),
+            (NOW_MIN - 1, "kamailio-1", Some("hazard")),
+            (NOW_MIN - 3, "bridge-a", Some("quota")),
+            (NOW_MIN - 3, "kamailio-1", Some("no such gate")),
+            (NOW_MIN - 3, "kamailio-1", Some("none")),
+        ] {
+            verdicts.count(&record(minute, author, gate), NOW_MIN * MINUTE_NS);
+        }
+        let line = |at, gate, counts: [u32; 2]| Line {
+            at,
+            gate,
+            counts: counts.to_vec(),
+        };
+        assert_eq!(
+            verdicts.lines(NOW_MIN as u64, 2, 2),
+            [
+                line("proxy", None, [0, 2]),
+                line("proxy", Some("hazard"), [0, 1]),
+                line("proxy", Some("other"), [2, 0]),
+                line("bridge", Some("quota"), [1, 0]),
+            ]
+        );
+    }
+
+    #[test]
+    fn times_that_cannot_be_are_not_counted_and_minutes_stay_bounded() {
+        let mut verdicts = Verdicts::default();
+        for minute in [0, NOW_MIN + 5, NOW_MIN - 24 * 60 - 1] {
+            verdicts.count(&record(minute, "kamailio-1", None), NOW_MIN * MINUTE_NS);
+        }
+        assert!(verdicts.minutes.is_empty());
+        for minute in 0..3_000 {
+            let now = (NOW_MIN + minute) * MINUTE_NS;
+            verdicts.count(&record(NOW_MIN + minute, "kamailio-1", None), now);
+        }
+        assert_eq!(verdicts.minutes.len() as u64, MINUTES_MAX + 1);
+    }
+}

@@ -1,0 +1,46 @@
+// How the parts are, in one line.
+
+import { h, mark, refill } from "./dom.js";
+import { ago, counted } from "./words.js";
+
+const LOG = {
+  off: ["not configured", "dash", "quiet"],
+  starting: ["being read", "half", "busy"],
+  verified: ["verified", "check", "good"],
+  unreadable: ["cannot be read", "cross", "bad"],
+  mismatch: ["not what was signed", "alarm", "bad"],
+};
+
+function part(name, [word, shape, tone], more) {
+  return h("span", { class: `part ${tone}` }, [mark(shape, tone), h("span", {}, [h("b", {}, name), ` ${word}`]), more ? h("span", { class: "quiet" }, more) : null]);
+}
+
+const up = (yes, good, bad) => (yes ? [good, "full", "good"] : [bad, "cross", "bad"]);
+
+/** Draws `health` (of `/readyz`) and `log` (of `/v1/witness/checkpoint`, or null). */
+export function showHealth(root, health, log) {
+  root.hidden = !health;
+  if (!health) return;
+  const signed = log?.checkpoint?.signatures.map((signature) => signature.time).filter(Boolean).sort().at(-1);
+  const size = log?.checkpoint ? `${counted(log.checkpoint.size, "entry", "entries")}${signed ? `, signed ${ago(signed)}` : ""}` : "";
+  refill(
+    root,
+    part("Asterisk", up(health.ami, "connected", "out of sight")),
+    part("Witness", up(health.witness, "takes entries", "takes no entries")),
+    part("NATS", up(health.nats, "fine", "disconnected")),
+    part("Log", LOG[health.log] ?? LOG.off, size),
+    health.draining ? part("Bridge", ["drains: no new calls", "half", "warn"]) : null,
+  );
+}
+
+/** The alarm that must not be overlooked, or an empty text. */
+export function alarmText(health, log) {
+  if (health?.log === "mismatch") {
+    const [first] = log?.alarms ?? [];
+    const which = first ? (first.index === undefined ? `: ${first.what}` : `: entry ${first.index}: ${first.what}`) : "";
+    return `The witness log is not what was signed${which}. Keep its directory as it is, and find out who could write to it.`;
+  }
+  if (health && !health.witness) return "The witness takes no entries: new calls are refused where it is required. Is ife-witnessd running?";
+  if (health && !health.ami) return "Asterisk is out of sight: calls go on there, but nothing can be told or done about them until it is back.";
+  return "";
+}
