@@ -6,12 +6,13 @@
 set -uo pipefail
 . "$(dirname "$0")/lib/stack.sh"
 
+UP=${IFE_UP_DIR:-$IFE_TARGET/up}
 [ $# -ge 2 ] || die "usage: scripts/call.sh EXPERT HAZARD [--unsigned]"
-{ stack_load "$IFE_TARGET/up" && proc_alive kamailio; } || die "nothing is running: make up"
+{ stack_load "$UP" && proc_alive kamailio; } || die "nothing is running: make up"
 name=call-$(date +%s%N) scenario=uac
 [ "${3:-}" != --unsigned ] || scenario=uac-unsigned
 
 signed_csv "$STACK/sipp/$name.csv" - council-2026a "$COUNCIL" "$1" "$2"
 stack_calls "$name" "$scenario" "$STACK/sipp/$name.csv" || stack_fail "$name" "the call did not end as SIP wants it"
 jq -r '"\(.code) \(.reason)\ntrace id \(.trace_id)"' "$STACK/captures/$name.outcomes"
-say "its trace: ${IFE_BIN#"$IFE_ROOT/"}/ifectl witness show --log target/up/witness --trace $(jq -r .trace_id "$STACK/captures/$name.outcomes")"
+say "its trace: ${IFE_BIN#"$IFE_ROOT/"}/ifectl witness show --log ${UP#"$IFE_ROOT/"}/witness --trace $(jq -r .trace_id "$STACK/captures/$name.outcomes")"

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Stops what `make up` started, and nothing else.
 set -uo pipefail
-. "$(dirname "$0")/lib/stack.sh"
+. "$(dirname "$0")/lib/demo-stack.sh"
 
-if stack_load "$IFE_TARGET/up"; then
-	stack_close
-	say "IF.ESCALATE is down; its files stay in target/up."
+UP=${IFE_UP_DIR:-$IFE_TARGET/up}
+
+if stack_load "$UP"; then
+	demo_close
+	say "IF.ESCALATE is down; its files stay in ${UP#"$IFE_ROOT/"}."
 else
 	note "nothing to stop"
 fi

@@ -1,0 +1,93 @@
+# The way from an IFMessage to the conference, for the demo and `make up`: Asterisk as the gateway and as the council, ife-bridge at the
+# gateway's AMI. Sourced after stack.sh; everything lies under $STACK but Asterisk's root, in which it is mounted while Asterisk runs.
+# shellcheck shell=bash
+
+TESTBED=testbed
+AGENT=if://agent/guard
+ROOM=council
+# Mounts and processes of other users' roots are for root alone.
+bridge_possible() { [ "$(id -u)" = 0 ]; }
+
+# bridge_plan N: loopback addresses of gateway and council, so that two deployments do not meet; before Kamailio starts, whose dispatcher names the gateway.
+bridge_plan() {
+	GATEWAY_IP=127.0.$1.2 COUNCIL_IP=127.0.$1.3
+	API_PORT=$(siptool ports 1 8080 8180) || die "no free port for the bridge's API"
+	mapfile -t EVIDENCE_PORTS < <(siptool ports 2 8181 8280)
+	[ "${#EVIDENCE_PORTS[@]}" = 2 ] || die "no free ports for evidence"
+	printf '1 sip:%s:%s 0 20\n' "$GATEWAY_IP" "$GATEWAY_PORT" >"$STACK/dispatcher.list"
+	{
+		declare -p GATEWAY_IP COUNCIL_IP API_PORT | sed 's/^declare --/declare -g --/'
+	} >>"$STACK/stack.env"
+}
+
+# bridge_stack: Asterisk and the bridge, ready for escalations. Witness and Kamailio run.
+bridge_stack() {
+	local log=$STACK/log/testbed.log
+	TESTBED_SUITE=$("$IFE_ROOT/scripts/testbed.sh" suite 2>"$log") || die "Asterisk cannot be had: $(tail -n 1 "$log")"
+	declare -p TESTBED_SUITE | sed 's/^declare --/declare -g --/' >>"$STACK/stack.env"
+	testbed start >>"$log" 2>&1 || stack_fail testbed "Asterisk did not start"
+	head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/keys/bridge-token"
+	chmod 600 "$STACK/keys/bridge-token"
+	bridge_config >"$STACK/bridge.yaml"
+	proc_start bridge "$IFE_BIN/ife-bridge" run --config "$STACK/bridge.yaml"
+	wait_until 20 bridge_ready_or_gone
+	bridge_ready || stack_fail bridge "ife-bridge did not get ready"
+}
+
+# Stops both Asterisks and takes their mounts away; the bridge is stopped with the other processes.
+bridge_close() {
+	[ -n "${TESTBED_SUITE:-}" ] || return 0
+	proc_stop bridge
+	testbed stop >>"$STACK/log/testbed.log" 2>&1
+	TESTBED_SUITE=
+}
+
+testbed() {
+	GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT KAMAILIO_IP=127.0.0.1 KAMAILIO_PORT=$SIP_PORT \
+		"$IFE_ROOT/scripts/testbed.sh" "$1" "$TESTBED_SUITE" "$STACK/$TESTBED"
+}
+
+bridge_config() {
+	cat <<-YAML
+		node: node1
+		state_dir: $STATE
+		store_dir: store
+		registry: registry.yaml
+		witness: required
+		witness_log: {dir: witness, vkeys: witness.vkey}
+		ami: {address: "$GATEWAY_IP:5038", username: ife-bridge, secret_file: $TESTBED/ami-secret}
+		council:
+		  aor: "sip:$COUNCIL"
+		  signing_key: keys/bridge-2026a.key
+		  backend: confbridge
+		  default_room: $ROOM
+		  guardians:
+		    - {name: guardian-1, peer: mcu-7f3a, alias: guardian-tone}
+		listen:
+		  unix: bridge.sock
+		  tcp: {address: "127.0.0.1:$API_PORT", token_file: keys/bridge-token}
+		agents:
+		  - {id: "$AGENT", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}
+	YAML
+	! declare -F demo_evidence_config >/dev/null || demo_evidence_config
+}
+
+bridge_ready_or_gone() { proc_gone bridge || bridge_ready; }
+bridge_ready() { [ "$(curl -s --max-time 5 --unix-socket "$STACK/bridge.sock" -o /dev/null -w '%{http_code}' http://bridge/readyz)" = 200 ]; }
+
+# asterisk_version: of the gateway.
+asterisk_version() {
+	chroot "$IFE_TARGET/testbed/root-$TESTBED_SUITE" asterisk -V 2>/dev/null | sed -E 's/^Asterisk ([0-9.]+).*/\1/'
+}
+
+# escalate HAZARD [IFECTL ARG ...]: as the council's agent.
+escalate() {
+	local hazard=$1
+	shift
+	ifectl escalate --bridge "unix:$STACK/bridge.sock" --source "$AGENT" --key "$STACK/keys/guard-2026a.key" --hazard "$hazard" "$@"
+}
+
+# bridged SUBCOMMAND [IFECTL ARG ...]: calls, call, rooms, hangup.
+bridged() {
+	ifectl "$@" --bridge "unix:$STACK/bridge.sock"
+}

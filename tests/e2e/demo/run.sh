@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# The deployment is that of scripts/demo.sh, not the case's own.
+NO_VERIFY=1
+. "$(dirname "$0")/../lib.sh"
+
+export IFE_DEMO_DIR=$WORK/demo
+"$IFE_ROOT/scripts/demo.sh" >"$WORK/printed" 2>&1
+expect "exit code" 0 $?
+[ "$FAILURES" = 0 ] || cat "$WORK/printed"
+for line in 'signed escalation +approved +- +200 OK' 'over quota +rejected +quota +503' 'connected +confbridge:council:' '^ +X-IF-Witness-Hash: sha256:' 'council +2 of ' \
+	'guardian +guardian-1' 'setup' 'connect' 'releaseComplete' 'hung up' 'H323_RELEASED guardian-1' '^Log verified: [0-9]+ entries, root '; do
+	grep -qE "$line" "$WORK/printed" || fail "the demo does not say /$line/"
+done
+awk '/^Part /{ if (n > 60) print part; n = 0; part = $0 } { n++ } END { if (n > 60) print part }' "$WORK/printed" >"$WORK/long"
+expect "parts of more than 60 lines" "" "$(cat "$WORK/long")"
+expect_ok "its log, verified again" "$IFE_BIN/ifectl" witness verify --log "$IFE_DEMO_DIR/witness" --vkey "$IFE_DEMO_DIR/witness.vkey"
+expect "what is still mounted" 0 "$(grep -c "$WORK" /proc/mounts)"
+expect "what still runs" 0 "$(ps -e -o args= | grep -F "$WORK" | grep -vcE 'grep|tests/e2e')"

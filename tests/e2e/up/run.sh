@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The deployment is that of scripts/up.sh, not the case's own.
+NO_VERIFY=1
+. "$(dirname "$0")/../lib.sh"
+
+export IFE_UP_DIR=$WORK/up
+EXTRA_CLEANUP='"$IFE_ROOT/scripts/down.sh" >/dev/null 2>&1'
+cd "$IFE_ROOT" || exit 1
+
+scripts/up.sh >"$WORK/printed" 2>"$WORK/errors" || { cat "$WORK/printed" "$WORK/errors"; exit 1; }
+no_room() { [ "$("$IFE_BIN/ifectl" rooms --json)" = '[]' ]; }
+mapfile -t commands < <(awk '/^Try /{ on = 1; next } /^$/{ on = 0 } on { sub(/^  /, ""); print }' "$WORK/printed")
+expect "commands to try" 9 "${#commands[@]}"
+for command in "${commands[@]}"; do
+	# As a person would type it; the export counts for those that follow.
+	eval "$command" >"$WORK/said" 2>&1 </dev/null || fail "$command: exit $?: $(cat "$WORK/said")"
+	case $command in
+	*call.sh*) grep -q '^200 OK' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
+	*escalate*) grep -q '^state  *connected' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
+	*hangup*) wait_until 10 no_room || fail "the room outlives its call" ;;
+	*show*) grep -q 'H323_RELEASED guardian-1' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
+	*verify*) grep -q '^verified' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
+	esac
+done
+
+expect_fails "a second make up" 'already running' scripts/up.sh
+expect_ok "make down" scripts/down.sh
+expect "what is still mounted" 0 "$(grep -c "$WORK" /proc/mounts)"
+expect "what still runs" 0 "$(ps -e -o args= | grep -F "$WORK" | grep -vcE 'grep|tests/e2e')"
