@@ -60,7 +60,7 @@ try_bridge() {
 
 		Try the way to the council's conference:
 		  export IFE_BRIDGE=unix:$2/bridge.sock IFE_AGENT=$AGENT IFE_AGENT_KEY=$2/keys/guard-2026a.key
-		  $1 escalate --hazard security --trace-id my-first-escalation --wait
+		  $1 escalate --hazard security ${EVIDENCE[*]/#/--evidence } --trace-id my-first-escalation --wait
 		  $1 rooms
 		  $1 calls
 		  $1 hangup my-first-escalation

@@ -11,14 +11,13 @@ bridge_possible() { [ "$(id -u)" = 0 ]; }
 # bridge_plan N: loopback addresses of gateway and council, so that two deployments do not meet; before Kamailio starts, whose dispatcher names the gateway.
 bridge_plan() {
 	GATEWAY_IP=127.0.$1.2 COUNCIL_IP=127.0.$1.3
-	API_PORT=$(siptool ports 1 8080 8180) || die "no free port for the bridge's API"
-	mapfile -t EVIDENCE_PORTS < <(siptool ports 2 8181 8280)
-	[ "${#EVIDENCE_PORTS[@]}" = 2 ] || die "no free ports for evidence"
+	{ read -r API_PORT && read -r EVIDENCE_PORT; } < <(siptool ports 2 8080 8180) || die "no free ports for the bridge"
 	printf '1 sip:%s:%s 0 20\n' "$GATEWAY_IP" "$GATEWAY_PORT" >"$STACK/dispatcher.list"
-	{
-		declare -p GATEWAY_IP COUNCIL_IP API_PORT | sed 's/^declare --/declare -g --/'
-	} >>"$STACK/stack.env"
+	declare -p GATEWAY_IP COUNCIL_IP API_PORT EVIDENCE_PORT | sed 's/^declare --/declare -g --/' >>"$STACK/stack.env"
 }
+
+# The files of evidence that a call may take along, in its evidence root.
+EVIDENCE=(incident.md sensor.png)
 
 # bridge_stack: Asterisk and the bridge, ready for escalations. Witness and Kamailio run.
 bridge_stack() {
@@ -28,6 +27,7 @@ bridge_stack() {
 	testbed start >>"$log" 2>&1 || stack_fail testbed "Asterisk did not start"
 	head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/keys/bridge-token"
 	chmod 600 "$STACK/keys/bridge-token"
+	"$IFE_ROOT/scripts/lib/evidence-sample.py" "$STACK/evidence"
 	bridge_config >"$STACK/bridge.yaml"
 	proc_start bridge "$IFE_BIN/ife-bridge" run --config "$STACK/bridge.yaml"
 	wait_until 20 bridge_ready_or_gone
@@ -68,8 +68,12 @@ bridge_config() {
 		  tcp: {address: "127.0.0.1:$API_PORT", token_file: keys/bridge-token}
 		agents:
 		  - {id: "$AGENT", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}
+		evidence:
+		  public_url: "http://127.0.0.1:$API_PORT"
+		  udp: "127.0.0.1:$EVIDENCE_PORT"
+		  roots: [evidence]
+		  signing_key: keys/bridge-2026a.key
 	YAML
-	! declare -F demo_evidence_config >/dev/null || demo_evidence_config
 }
 
 bridge_ready_or_gone() { proc_gone bridge || bridge_ready; }

@@ -1,18 +1,21 @@
-# The demo's second part: from an IFMessage to the council's conference, and out again. Sourced by demo.sh, whose deployment runs.
+# The demo's second part: from an IFMessage to the council's conference, and out again; and its third, the same told by the log alone.
+# Sourced by demo.sh, whose deployment runs.
 # shellcheck shell=bash
 
 HAZARD=security
-CAPTURE=captures/h323.pcap
+# Room in which a command's output is shown whole.
+WIDTH_MAX=116
 
-# Everything but the story, which the log tells when all have stopped.
 full_way() {
-	TRACE=demo-$(date +%s)-$$
-	say "Part 2, the full way: an agent escalates, an expert is called and joins the council's conference"
+	TRACE=demo-$(date +%s)
+	STEPS=0
+	say "Part 2, the full way: an agent escalates, an expert is called and joins the council's H.323 conference"
 	say
 	bridge_stack
 	capture_start
-	say "  Asterisk $(asterisk_version) is the gateway ($GATEWAY_IP) and, once more, the council ($COUNCIL_IP), where one guardian's"
-	say "  H.323 terminal waits. ife-bridge tells the gateway what to do."
+	say "  agent --IFMessage--> ife-bridge --AMI--> Asterisk $(asterisk_version), gateway $GATEWAY_IP --SIP--> Kamailio, the gate --> expert"
+	say "                                                  |"
+	say "                                                  +-- conference room --H.323--> Asterisk, council $COUNCIL_IP: a guardian"
 	say
 	step_escalate
 	step_invite
@@ -23,15 +26,22 @@ full_way() {
 	step_wire
 }
 
+# step TEXT: numbers it.
+step() {
+	STEPS=$((STEPS + 1))
+	say "$STEPS. $*"
+	say
+}
+
 # shown COMMAND...: what a person would type.
 shown() { say "    \$ $*"; }
 
-# want LABEL PATTERN: stdin must hold it; it is printed all the same, indented.
+# want LABEL PATTERN: prints stdin, indented; it must hold the pattern.
 want() {
 	local label=$1 pattern=$2 text
 	text=$(cat)
-	sed 's/^/    /' <<<"$text"
-	grep -qE "$pattern" <<<"$text" || wrong "$label is not there: $pattern"
+	awk -v max="$WIDTH_MAX" '{ print "    " (length($0) > max ? substr($0, 1, max - 3) "..." : $0) }' <<<"$text"
+	grep -qE "$pattern" <<<"$text" || wrong "$label is not there: /$pattern/"
 }
 
 wrong() {
@@ -40,11 +50,11 @@ wrong() {
 }
 
 step_escalate() {
-	say "1. The agent signs an IFMessage, hazard $HAZARD, and hands it to the bridge. Its policy gate agrees; the expert's phone rings, is answered:"
-	say
-	shown ifectl escalate --hazard "$HAZARD" --trace-id "$TRACE" --wait
-	# shellcheck disable=SC2086
-	escalate "$HAZARD" --trace-id "$TRACE" --wait ${DEMO_EVIDENCE_ARGS:-} >"$STACK/captures/escalate" || wrong "the escalation failed"
+	local files=() file
+	for file in "${EVIDENCE[@]}"; do files+=(--evidence "$file"); done
+	step "The agent signs an IFMessage and hands it to the bridge, which asks the gate and has the expert called:"
+	shown ifectl escalate --hazard "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait
+	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait >"$STACK/captures/escalate" || wrong "the escalation failed"
 	sed '/^$/,$d' "$STACK/captures/escalate" | want "the expert in the conference" "connected +confbridge:$ROOM:"
 	CALL=$(awk '$1 == "call" { print $2 }' "$STACK/captures/escalate")
 	say
@@ -52,31 +62,31 @@ step_escalate() {
 
 # The INVITE of this call as the phone got it: the lines that say what it is about, signed and witnessed.
 step_invite() {
-	say "2. The INVITE that the phone got, through Kamailio: signed by the bridge, allowed by ten gates, witnessed before it went on:"
-	say
+	step "The INVITE that the phone got: signed by the bridge, let through by the gate, witnessed before it went on:"
 	tr -d '\r' <"$STACK/captures/security.msg" | awk -v trace="X-IF-Trace-ID: $TRACE" '
 		/^INVITE /  { text = ""; mine = 0; inside = 1 }
-		inside && (/^INVITE / || /^From:/ || /^X-IF-/ || /^Call-Info:/) { text = text substr($0, 1, 110) (length($0) > 110 ? "..." : "") "\n" }
+		inside && (/^INVITE / || /^From:/ || /^X-IF-/ || /^Call-Info:/) { text = text $0 "\n" }
 		$0 == trace { mine = 1 }
-		inside && /^$/ { if (mine) { printf "%s", text; exit } inside = 0 }' |
-		want "the hash of the decision's entry in the log" '^X-IF-Witness-Hash: sha256:[0-9a-f]{64}'
+		inside && /^$/ { if (mine) { printf "%s", text; exit } inside = 0 }' >"$STACK/captures/invite"
+	want "the hash of the decision's entry in the log" '^X-IF-Witness-Hash: sha256:[0-9a-f]{64}' <"$STACK/captures/invite"
 	say
 }
 
 step_room() {
-	say "3. The guardian's terminal was called over H.323. Who is in the room:"
-	say
-	wait_until 15 room_is_full || wrong "the room does not fill"
+	step "The council's guardian was called over H.323. Who is in the room:"
+	wait_until 15 room_has_two || wrong "the room does not fill"
 	shown ifectl rooms
-	bridged rooms | sed -E 's/ +confbridge:.*//' | want "expert and guardian" "^$ROOM +2 of "
-	bridged rooms --json | jq -e --arg expert "$SECURITY" '.[0].participants | map([.role, .name]) | sort == [["expert", $expert], ["guardian", "guardian-1"]]' \
-		>/dev/null || wrong "not expert and guardian"
+	bridged rooms | sed -E 's/ +confbridge:.*//' | want "the room" "^$ROOM +2 of "
+	bridged rooms --json | jq -e --arg expert "$SECURITY" \
+		'.[0].participants | map([.role, .name]) | sort == [["expert", $expert], ["guardian", "guardian-1"]]' >/dev/null ||
+		wrong "these are not the expert and the guardian"
 	say
 }
 
-room_is_full() { [ "$(bridged rooms --json | jq -r '.[0].participant_count')" = 2 ]; }
+room_has_two() { [ "$(bridged rooms --json | jq -r '.[0].participant_count')" = 2 ]; }
 
-# Between answer and hang-up: files from the bridge to the expert's browser, where that step is there.
+# Between answer and hang-up: the files, from the bridge to the expert's browser. demo_evidence finds the call in $CALL and $TRACE, the link that
+# the phone was given in captures/invite (Call-Info) and captures/escalate, the files in $STACK/evidence; it calls `step` itself.
 step_evidence() {
 	declare -F demo_evidence >/dev/null || return 0
 	demo_evidence || wrong "the evidence did not get through"
@@ -84,14 +94,15 @@ step_evidence() {
 }
 
 step_hangup() {
-	say "4. They have talked. The agent hangs up; the expert's phone gets its BYE, the room ends, and the guardian's terminal is released:"
-	say
+	step "They talk for two seconds, then the agent hangs up. Everybody is released:"
+	sleep 2
+	room_has_two || wrong "somebody has left before the end: $(bridged rooms | xargs)"
 	shown ifectl hangup "$CALL"
-	bridged hangup "$CALL" | want "the end" "^$CALL: hung up"
+	bridged hangup "$CALL" | want "the end" "^$CALL: hung up, [0-9]"
 	wait_until 10 phone_got_bye || wrong "the phone got no BYE"
 	wait_until 10 no_rooms || wrong "the room is still there"
-	shown ifectl calls
-	bridged calls --once | want "the call, over" "^$CALL .* ended .*user_hangup, cause 16"
+	shown "ifectl call $CALL | grep -E '^(state|H.323|talk)'"
+	bridged call "$CALL" | grep -E '^(state|H.323|talk)' | want "the call's end" "^state +ended: user_hangup, cause 16"
 	say
 }
 
@@ -100,8 +111,8 @@ no_rooms() { [ "$(bridged rooms --json)" = '[]' ]; }
 
 # What crosses between gateway and council, and nothing else.
 capture_start() {
-	proc_start h323-capture dumpcap -q -P -i lo -f "tcp and host $COUNCIL_IP" -w "$STACK/$CAPTURE"
-	wait_until 10 test -s "$STACK/$CAPTURE" || stack_fail h323-capture "dumpcap does not record"
+	proc_start h323-capture dumpcap -q -P -i lo -f "tcp and host $COUNCIL_IP" -w "$STACK/captures/h323.pcap"
+	wait_until 10 test -s "$STACK/captures/h323.pcap" || stack_fail h323-capture "dumpcap does not record"
 }
 
 capture_stop() {
@@ -111,24 +122,40 @@ capture_stop() {
 
 released_on_the_wire() { h323_lines | grep -q 'releaseComplete'; }
 
-# One line for each H.323 message: seconds, direction, what it is.
+# A line for each packet that carries H.225 or H.245: seconds, sender, tshark's summary, the caller's name in a set-up.
 h323_lines() {
-	tshark -r "$STACK/$CAPTURE" -Y 'h225 or h245' -T fields -e frame.time_relative -e ip.src -e _ws.col.Protocol -e _ws.col.Info 2>/dev/null
+	tshark -r "$STACK/captures/h323.pcap" -Y 'h225 or h245' -T fields -E separator='|' \
+		-e frame.time_relative -e ip.src -e _ws.col.Info -e h225.h323_ID 2>/dev/null
 }
 
 step_wire() {
-	say "5. What went over the wire between gateway and council meanwhile, as tshark reads it:"
-	say
-	h323_lines >"$STACK/captures/h323.txt"
-	cat "$STACK/captures/h323.txt"
+	step "What went over the wire between gateway and council, as tshark reads it; the caller's H.323 name is the trace id:"
+	h323_lines | awk -F '|' -v gateway="$GATEWAY_IP" '
+		{ way = ($2 == gateway) ? "gateway --> council" : "gateway <-- council"; sub(/,.*/, "", $4)
+		  count = split($3, parts, /CS: /)
+		  for (i = 2; i <= count; i++) {
+			sub(/ +$/, "", parts[i]); layer = "H.225"
+			if (sub(/^facility /, "", parts[i])) layer = "H.245"
+			sub(/ OpenLogicalChannel/, ", opens its audio channels", parts[i])
+			printf "%8.3f  %s  %s  %s%s\n", $1, way, layer, parts[i], (parts[i] ~ /^setup/ ? ", caller " $4 : "")
+		  } }' >"$STACK/captures/h323.txt"
+	want "the set-up with the trace id" "gateway --> council  H.225  setup.*caller $TRACE\$" <"$STACK/captures/h323.txt"
+	local message
+	for message in 'H.225  connect' 'H.245  terminalCapabilitySet' 'H.245  masterSlaveDetermination' 'H.225  releaseComplete'; do
+		grep -q "$message" "$STACK/captures/h323.txt" || wrong "$message is not there"
+	done
 	say
 }
 
-# print_story: the same call, told by the log alone.
+# The same call, told by the log alone.
 print_story() {
-	say "6. The whole story, from the witness log: Kamailio's entries and the bridge's, each proved to be in the signed log"
+	say "Part 3, the story: the same call from the witness log, Kamailio's entries and the bridge's under one trace id"
 	say
 	ifectl witness show --log "$STACK/witness" --vkey "$STACK/witness.vkey" --trace "$TRACE" >"$STACK/captures/story" || wrong "the log does not tell it"
 	cat "$STACK/captures/story"
+	local event
+	for event in ESCALATE APPROVED 'RINGING' 'COUNCIL_JOIN the expert' 'H323_CONNECTED guardian-1' 'H323_RELEASED guardian-1' TERMINATED; do
+		grep -q " $event" "$STACK/captures/story" || wrong "$event is not in the story"
+	done
 	say
 }

@@ -3,7 +3,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
 . "$IFE_ROOT/scripts/lib/bridge-stack.sh"
-# The step in which the expert's browser gets evidence, where there is one: demo_evidence, demo_evidence_config, DEMO_EVIDENCE_ARGS.
+# The step in which the expert's browser gets the evidence, where there is one: demo_evidence.
 if [ -f "$IFE_ROOT/scripts/lib/demo-evidence.sh" ]; then . "$IFE_ROOT/scripts/lib/demo-evidence.sh"; fi
 
 # demo_stack DIR N: everything started but Asterisk and the bridge, ready for calls; N is for bridge_plan.
