@@ -25,10 +25,10 @@ testbed: setup ## real Asterisk with H.323: a gateway and a council on loopback 
 testbed-down: ## stop what `make testbed` started
 	@scripts/testbed.sh stop
 
-demo: build ## eight calls through a real Kamailio: verdicts, trace, verified log
+demo: build ## the gate's eight calls; as root then the full way to the conference: H.323 on the wire, the story, the verified log
 	@scripts/demo.sh
 
-up: build ## start the same deployment and leave it running
+up: build ## start the same deployment, leave it running, and say what to try
 	@scripts/up.sh
 
 down: ## stop what `make up` started
