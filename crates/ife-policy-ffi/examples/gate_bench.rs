@@ -1,10 +1,11 @@
 //! Nanoseconds of the gate in one process, as JSON lines: `{"name", "value" (median), "unit", "mean", "p99", "samples"}`.
 //!
 //! Only the call into the library is timed. The ring is emptied between calls, in the same process.
+//! With `--verify-paced SECONDS`: only `verify_strict`, 2,000 times a second and asleep in between, as a SIP worker meets it.
 
 use std::cell::Cell;
 use std::hint::black_box;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use ::ife_policy::abi::{IFE_GATE_HAZARD, IFE_GATE_REGISTRY};
 
@@ -17,7 +18,13 @@ use support::{EXPERT, SignedCall, TempDir};
 const CALLS: usize = 2000;
 const REPLAY_SLOTS: u32 = 1 << 15;
 
+/// Time between two verifications of `--verify-paced`.
+const PACE: Duration = Duration::from_micros(500);
+
 fn main() {
+    if let Some(seconds) = paced_seconds() {
+        return verify_paced(seconds);
+    }
     let dir = TempDir::new("gate-bench");
     verify_alone();
     let gate = Gate::attached(&Setup {
@@ -50,18 +57,42 @@ fn write_line(line: &str) {
     println!("{line}");
 }
 
-fn verify_alone() {
+fn paced_seconds() -> Option<u64> {
+    let mut args = std::env::args().skip(1);
+    (args.next()? == "--verify-paced").then_some(())?;
+    args.next()?.parse().ok()
+}
+
+/// Nanoseconds of one verification, each time it is called.
+fn verification() -> impl FnMut() -> u64 {
     use ed25519_dalek::{Signer, SigningKey};
     let key = SigningKey::from_bytes(&[7; 32]);
     let message = [b'x'; 220];
     let signature = key.sign(&message);
     let verifier = key.verifying_key();
-    let time = |_| {
+    move || {
         let start = Instant::now();
         black_box(verifier.verify_strict(black_box(&message), &signature)).expect("valid");
         start.elapsed().as_nanos() as u64
-    };
-    report("verify_strict alone", (0..CALLS).map(time).collect());
+    }
+}
+
+fn verify_alone() {
+    let mut verify = verification();
+    report(
+        "verify_strict alone",
+        (0..CALLS).map(|_| verify()).collect(),
+    );
+}
+
+fn verify_paced(seconds: u64) {
+    let mut verify = verification();
+    let (start, mut ns) = (Instant::now(), Vec::new());
+    while start.elapsed() < Duration::from_secs(seconds) {
+        std::thread::sleep(PACE);
+        ns.push(verify());
+    }
+    report("verify_strict paced", ns);
 }
 
 struct Bench {

@@ -3,16 +3,19 @@
 import json
 import statistics
 import subprocess
+import threading
 import time
 
+import programs
 import signing
 import stack
 
 # Rounds interleave the configurations, so that a drift of the machine's speed hits all alike.
-ROUNDS = 5
+ROUNDS = 3
 RATE = 2000
-# Slow enough for a peer that sets itself up at its first call.
+# Slow enough, and long enough, for a peer that sets itself up at its first call.
 WARM_UP_RATE = 200
+WARM_UP_CALLS = 400
 
 
 def registry_yaml(signer):
@@ -92,11 +95,24 @@ def measure(setup, calls):
             with stack.Kamailio(cfg, setup.work, values, env) as kamailio:
                 # A replay table that was born empty refuses what was signed before its birth.
                 time.sleep(1)
-                signing.write_fields(fields, signer, body, calls + calls // 10, f"{cfg}-{hazard}-{round_number}", hazard)
-                stack.load(kamailio, fields, calls // 10, WARM_UP_RATE, expected)
-                skip_fields(fields, calls // 10)
+                signing.write_fields(fields, signer, body, calls + WARM_UP_CALLS, f"{cfg}-{hazard}-{round_number}", hazard)
+                stack.load(kamailio, fields, WARM_UP_CALLS, WARM_UP_RATE, expected)
+                skip_fields(fields, WARM_UP_CALLS)
                 results[name].append(stack.cpu_per_call_us(kamailio, fields, calls, RATE, expected))
     return {name: statistics.median(rounds) for name, rounds in results.items()}, results
+
+
+def verify_beside_load_us(setup, calls):
+    """One verify_strict as a worker meets it: 2,000 a second, asleep in between, while as many INVITEs go to a Kamailio without a check."""
+    body = signing.scenario_body((stack.HERE / "uac.xml").read_text())
+    fields = setup.work / "fields.csv"
+    signing.write_fields(fields, setup.signer, body, calls, "beside")
+    with stack.Kamailio("none", setup.work, setup.cfg_values()) as kamailio:
+        load = threading.Thread(target=stack.load, args=(kamailio, fields, calls, RATE, 480))
+        load.start()
+        lines = programs.run(setup, "ife-policy-ffi", "gate_bench", "--verify-paced", max(1, calls // RATE - 1))
+        load.join()
+    return programs.pick(lines, name="verify_strict paced")["value"] / 1000
 
 
 def skip_fields(path, count):

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The gate's benchmark: measures, prints a table, writes target/bench/gate.json.
 
-    run.py [--calls N] [--rounds N] [--only PART]
+    run.py [--calls N] [--rounds N] [--only PART] [--big-log ENTRIES]
 
 Every figure that has a target is a ratio taken in this run, or is compared with the machine's own disk or CPU measured in this run.
 """
@@ -27,9 +27,10 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 class Setup:
     """Directories of one run, the keys of its callers, and the rows measured so far."""
 
-    def __init__(self, calls, state_dir):
+    def __init__(self, calls, big_log, state_dir):
         self.root = ROOT
         self.calls = calls
+        self.big_log = big_log
         self.work = ROOT / "target" / "bench" / "gate"
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
@@ -66,10 +67,14 @@ def bench_peers(setup):
         spread = f"median of {len(rounds[name])} rounds, {min(rounds[name]):.1f} to {max(rounds[name]):.1f}"
         setup.row(f"worker CPU per INVITE: {name}", value, "us", compared_with=spread)
     setup.row("one verify_strict of ed25519-dalek", verify, "us", compared_with="same run, generic x86-64 build")
+    beside = peers.verify_beside_load_us(setup, setup.calls)
+    setup.row("one verify_strict, 2,000 a second beside that load", beside, "us", compared_with="what the machine makes of the same code")
     added = cpu["gate"] - floor
     setup.row("added CPU, approved / verify_strict", added / verify, "x", 1.35, f"{added:.1f} us over no check / {verify:.1f} us")
     early = cpu["gate refused before crypto"] - floor
     setup.row("added CPU, refused before crypto / verify_strict", early / verify, "x", 0.15, f"{early:.1f} us over no check / {verify:.1f} us")
+    setup.row("added CPU, approved / verify_strict beside the load", added / beside, "x", compared_with=f"{added:.1f} us / {beside:.1f} us")
+    setup.row("added CPU, refused before crypto / verify_strict beside the load", early / beside, "x", compared_with=f"{early:.1f} us / {beside:.1f} us")
     for peer in ("app_python3", "secsipid"):
         setup.row(f"added CPU, {peer} / gate", (cpu[peer] - floor) / added, "x", 1.0, f"{cpu[peer] - floor:.1f} us / {added:.1f} us", at_least=True)
 
@@ -101,8 +106,7 @@ RATES = {"witness_durable_per_cpu_s", "witness_durable_per_cpu_s_big"}
 def bench_witness(setup):
     directory = setup.work / "log"
     subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "-p", "ife-witness"], cwd=ROOT, check=True)
-    big_log = 10_000_000 if setup.calls >= 10_000 else 1_000_000
-    for line in programs.run(setup, "ife-witness", "witness_bench", "--dir", setup.work, "--big-log", big_log):
+    for line in programs.run(setup, "ife-witness", "witness_bench", "--dir", setup.work, "--big-log", setup.big_log):
         setup.rows.append({**line, "target_is": "at least" if line["name"] in RATES else "at most"})
     lines = programs.run(setup, "ife-witness", "synth_log", directory, 1_000_000, "--verify", 1)
     rate = next(line["entries_per_cpu_s"] for line in lines if "entries_per_cpu_s" in line)
@@ -120,14 +124,16 @@ def print_table(rows):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--calls", type=int, default=10_000, help="INVITEs per configuration and round (default 10000)")
+    parser.add_argument("--calls", type=int, default=8_000, help="INVITEs per configuration and round (default 8000)")
+    parser.add_argument("--big-log", type=int, default=1_000_000, metavar="ENTRIES",
+                        help="size of the log that an empty one is compared with (default 1000000; 10000000 takes 8 GB and some minutes more)")
     parser.add_argument("--rounds", type=int, default=peers.ROUNDS, help=f"rounds over all configurations (default {peers.ROUNDS})")
     parser.add_argument("--only", choices=["peers", "process", "large", "witness"], help="one part")
     options = parser.parse_args()
     peers.ROUNDS = options.rounds
     parts = {"peers": bench_peers, "process": bench_in_process, "large": bench_large, "witness": bench_witness}
     with tempfile.TemporaryDirectory(prefix="if-escalate-bench-", dir="/dev/shm") as state_dir:
-        setup = Setup(options.calls, pathlib.Path(state_dir))
+        setup = Setup(options.calls, options.big_log, pathlib.Path(state_dir))
         for name, part in parts.items():
             if options.only in (None, name):
                 print(f"measuring: {name}", file=sys.stderr)

@@ -99,10 +99,11 @@ class Kamailio:
     def pids(self):
         return children_of(self.process.pid)
 
-    def workers(self):
-        """The processes that take SIP from UDP: those that have used most CPU are they, after a load."""
-        busy = sorted(self.pids(), key=lambda pid: cpu_ns([pid]), reverse=True)
-        return busy[:1]
+    def worker_of(self, load):
+        """The process that takes SIP from UDP: the one whose CPU time grows most under `load`, a function."""
+        before = {pid: cpu_ns([pid]) for pid in self.pids()}
+        load()
+        return max(before, key=lambda pid: cpu_ns([pid]) - before[pid])
 
     def stop(self):
         if self.process.poll() is None:
