@@ -43,6 +43,7 @@ static int w_check_policy(sip_msg_t *msg, char *p1, char *p2);
 static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
 static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2);
 static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail);
+static int w_is_call_party(sip_msg_t *msg, char *paddress, char *p2);
 
 ife_policy *ife_handle = NULL;
 
@@ -66,6 +67,8 @@ static cmd_export_t cmds[] = {
 		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{"witness_log", (cmd_function)w_witness_log_detail, 2,
 		fixup_spve_spve, fixup_free_spve_spve, ANY_ROUTE},
+	{"is_call_party", (cmd_function)w_is_call_party, 1,
+		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{0, 0, 0, 0, 0, 0}
 };
 
@@ -340,6 +343,16 @@ static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail)
 	if(param_text(msg, pevent, &event, "event") < 0 || param_text(msg, pdetail, &detail, "detail") < 0)
 		return IFE_WL_REFUSED;
 	return ki_witness_log_detail(msg, &event, &detail);
+}
+
+static int w_is_call_party(sip_msg_t *msg, char *paddress, char *p2)
+{
+	str address = STR_NULL;
+
+	(void)p2;
+	if(param_text(msg, paddress, &address, "address") < 0)
+		return -1;
+	return ki_is_call_party(msg, &address);
 }
 
 int mod_register(char *path, int *dlflags, void *p1, void *p2)

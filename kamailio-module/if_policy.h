@@ -131,7 +131,7 @@ typedef struct ife_message {
 	ife_str to_uri;
 	ife_str to_tag;
 	ife_str call_id;
-	ife_str contact_uri;         /* URI of the first Contact */
+	ife_str contact;             /* body of the first Contact header field */
 	uint32_t cseq;
 	ife_header trace_id;         /* X-IF-Trace-ID */
 	ife_header hazard;           /* X-IF-Hazard */
@@ -215,7 +215,7 @@ const char *ife_gate_name(uint32_t gate);
 
 /*
  * Opens the gate: loads and compiles the registry, publishes its image in the state directory, and makes or re-opens the state that
- * all processes share (about 250 bytes of tmpfs per replay slot, allocated at once).
+ * all processes share (about 270 bytes of tmpfs per replay slot, allocated at once).
  *
  * Process   the one that forks the workers, before it forks. Not from a signal handler.
  * options   read during the call; all strings are copied. The log callback must stay callable as long as any process uses the handle.
@@ -321,6 +321,15 @@ ife_result ife_witness_log(ife_policy *policy, const ife_message *msg, ife_str e
  * Process: any that has the handle, attached or not. Never blocks.
  */
 ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *call);
+
+/*
+ * May msg, a request within an approved dialog, be sent to address ("host:port")? IFE_OK if that is where the other side was seen: the address
+ * that its INVITE, its answers or its re-INVITEs came from, or that of a Contact in them; the last four are known. IFE_NOT_FOUND otherwise.
+ * What is known outlives a restart of the server. Names are compared, not resolved; a name without a port means 5060.
+ *
+ * Process: any that has the handle, attached or not. Never blocks.
+ */
+ife_result ife_call_has_party(const ife_policy *policy, const ife_message *msg, ife_str address, ife_error *err);
 
 /*
  * Ends the call with this Call-ID for an operator who knows that it is over, though its end was never seen: frees the expert's slot

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * check_policy() and witness_log(): the logic behind the script's functions and KEMI's.
+ * check_policy(), witness_log() and is_call_party(): the logic behind the script's functions and KEMI's.
  */
 #include <stdio.h>
 #include <string.h>
@@ -161,4 +161,23 @@ out:
 int ki_witness_log(sip_msg_t *msg, str *event)
 {
 	return ki_witness_log_detail(msg, event, NULL);
+}
+
+int ki_is_call_party(sip_msg_t *msg, str *address)
+{
+	ife_msg_room_t room;
+	ife_message in;
+	ife_error err;
+	ife_result result;
+
+	if(msg == NULL || address == NULL || address->s == NULL || address->len <= 0 || ife_handle == NULL) {
+		LM_ERR("is_call_party() needs a message and an address\n");
+		return -1;
+	}
+	ife_msg_fill(msg, &in, &room);
+	err.text[0] = '\0';
+	result = ife_call_has_party(ife_handle, &in, ife_from_str(address), &err);
+	if(result != IFE_OK && result != IFE_NOT_FOUND)
+		ife_log_error("the parties of a call cannot be looked up", result, &err);
+	return result == IFE_OK ? 1 : -1;
 }

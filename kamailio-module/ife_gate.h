@@ -18,6 +18,8 @@ int ki_check_policy(sip_msg_t *msg);
 int ki_check_policy_values(sip_msg_t *msg, str *hazard, str *trace_id, str *signature);
 int ki_witness_log(sip_msg_t *msg, str *event);
 int ki_witness_log_detail(sip_msg_t *msg, str *event, str *detail);
+/* 1 if the request's dialog is an approved one and its other party was seen at address, "host:port"; else -1. */
+int ki_is_call_party(sip_msg_t *msg, str *address);
 
 /* The verdict that check_policy() reached on this very message, or NULL. */
 const ife_verdict *ife_verdict_of(const sip_msg_t *msg);

@@ -128,6 +128,10 @@ static void walk_headers(const sip_msg_t *msg, ife_message *out, header_counts_t
 			case HDR_CSEQ_T:
 				counts->cseq++;
 				break;
+			case HDR_CONTACT_T:
+				if(out->contact.ptr == NULL)
+					out->contact = ife_from_str(&hf->body);
+				break;
 			case HDR_CONTENTLENGTH_T:
 				counts->content_length++;
 				break;

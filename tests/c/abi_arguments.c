@@ -118,7 +118,7 @@ static void bytes_of_every_kind(ife_policy *policy)
 		}
 		msg = invite_of(&calls[0]);
 		msg.method = msg.ruri = msg.from_uri = msg.from_tag = msg.to_uri = msg.call_id = value;
-		msg.contact_uri = msg.content_type = msg.body = msg.raw = msg.reason_phrase = value;
+		msg.contact = msg.content_type = msg.body = msg.raw = msg.reason_phrase = value;
 		msg.trace_id.value = msg.hazard.value = msg.signature.value = value;
 		CHECK_RESULT(IFE_OK, ife_policy_check(policy, &msg, &verdict, &err), &err);
 		CHECK(verdict.approved == 0 && verdict.code >= 400);

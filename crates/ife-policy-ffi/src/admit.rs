@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 use ife_guard::{Gate, Now, Verdict};
 
 use crate::check::Decision;
+use crate::event;
 use crate::message::Message;
 use crate::omitted;
 use crate::policy::Policy;
-use crate::shared::calls::{Begun, Call, Place};
+use crate::shared::calls::{Begun, Call, Place, Side};
 use crate::shared::counters::Counter;
 use crate::shared::stall::Turn;
 use crate::state;
@@ -291,12 +292,14 @@ fn note_call(
         kid: verdict.kid,
     };
     let calls = policy.shared.calls();
-    match begun {
-        Some(begun) => calls.publish(begun, &call, verdict.max_call_s),
+    let place = match begun {
+        Some(begun) => calls.publish(begun, &call, verdict.max_call_s)?,
         None => {
             let place = calls.under_way(&verdict.call_key, now_s)?;
             calls.redecide(place, &call);
-            Some(place)
+            place
         }
-    }
+    };
+    event::learn_addresses(policy, msg, place, Side::Caller);
+    Some(place)
 }

@@ -5,11 +5,12 @@ use ife_witness::entry::Event;
 use ife_witness::ring::PushError;
 
 use crate::abi;
+use crate::contact;
 use crate::message::Message;
 use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
-use crate::shared::calls::{Call, Lease, Place, Tags};
+use crate::shared::calls::{Call, Lease, Place, Side, Tags};
 use crate::shared::counters::Counter;
 use crate::sys;
 use crate::witness::Prepared;
@@ -142,6 +143,10 @@ fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: 
     if is_reply && matches!(event, Event::Trying | Event::Ringing | Event::Connected) {
         calls.learn_callee_tag(place, msg.to_tag, event.connects_call());
     }
+    if matches!(event, Event::Ringing | Event::Connected | Event::Reinvite) {
+        let is_callers = calls.is_caller(place, msg.from_tag);
+        learn_addresses(policy, msg, place, sender(msg, is_callers));
+    }
     let is_answered = event.connects_call() && !call.connected;
     let is_refreshed = event == Event::Reinvite && call.connected;
     if (is_answered || is_refreshed) && !call.ended {
@@ -160,6 +165,44 @@ fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: 
         // The hang-up was refused: the call goes on.
         change_lease(policy, calls.connect(place, now_s));
     }
+}
+
+/// Remembers where `msg` came from and where its sender says that he can be reached.
+pub(crate) fn learn_addresses(policy: &Policy, msg: &Message<'_>, place: Place, side: Side) {
+    let calls = policy.shared.calls();
+    if let Some(peer) = msg.peer {
+        calls.learn_address(place, side, peer.to_string().as_bytes());
+    }
+    if let Some(address) = contact::address(msg.contact) {
+        calls.learn_address(place, side, &address);
+    }
+}
+
+/// Who sent `msg`, by the caller's tag: a reply bears the tags of its request.
+fn sender(msg: &Message<'_>, is_from_callers: bool) -> Side {
+    if is_from_callers == (msg.status_code == 0) {
+        Side::Caller
+    } else {
+        Side::Callee
+    }
+}
+
+/// True if `msg`, a request of an approved dialog, may be sent to `address`: its other party was seen there.
+pub(crate) fn may_go_to(policy: &Policy, msg: &Message<'_>, address: &[u8]) -> bool {
+    let calls = policy.shared.calls();
+    let now_s = sys::now().0.mono_ms / 1000;
+    let tags = Tags {
+        from: msg.from_tag,
+        to: msg.to_tag,
+    };
+    let Some((place, _)) = calls.find_dialog(msg.call_id, tags, now_s) else {
+        return false;
+    };
+    let Some(address) = contact::named(address) else {
+        return false;
+    };
+    let is_callers = calls.is_caller(place, msg.from_tag);
+    calls.has_address(place, sender(msg, is_callers).other(), &address)
 }
 
 /// Somebody wants the call to end: the caller's CANCEL, or a BYE with both tags of the dialog. Whether it does, the answer tells.

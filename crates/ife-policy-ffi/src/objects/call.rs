@@ -4,6 +4,7 @@
 use super::on_policy;
 use crate::abi;
 use crate::event;
+use crate::message::Message;
 use crate::plumbing::failure::Failure;
 use crate::plumbing::{pointer, text};
 use crate::sys;
@@ -37,6 +38,31 @@ pub unsafe extern "C" fn ife_call_find(
         text::fill(&mut out.kid, &found.kid);
         pointer::write_optional(call, out);
         Ok(())
+    })
+}
+
+/// See `if_policy.h`.
+///
+/// # Safety
+/// `msg` and `err` are NULL or point at what the header says; so does `address`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ife_call_has_party(
+    policy: *const abi::ife_policy,
+    msg: *const abi::ife_message,
+    address: abi::ife_str,
+    err: *mut abi::ife_error,
+) -> abi::ife_result {
+    on_policy(policy, err, |policy| {
+        let msg = Message::read(msg)?;
+        let address = pointer::bytes(address, "address")?;
+        if event::may_go_to(policy, &msg, address) {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                abi::IFE_NOT_FOUND,
+                "the other party of this dialog is not known at that address",
+            ))
+        }
     })
 }
 

@@ -22,6 +22,7 @@ same! {
     ife_witness_log in witness,
     ife_call_find in call,
     ife_call_release in call,
+    ife_call_has_party in call,
     ife_policy_reload in registry,
     ife_policy_experts in registry,
     ife_policy_stats in stats,

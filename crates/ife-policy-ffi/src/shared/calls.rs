@@ -20,9 +20,9 @@ use super::hash::{Hash, Key};
 use super::probe::Lines;
 use super::quota::Seat;
 use super::step::step;
-pub(crate) use record::Call;
 pub(super) use record::RECORD_WORDS;
 use record::Record;
+pub(crate) use record::{Call, Side};
 
 const SLOTS_PER_LINE: usize = 8;
 const LINES_MAX: usize = 16;
@@ -165,6 +165,24 @@ impl<'a> Calls<'a> {
             (record.has_caller_tag(&from_key) && record.has_callee_tag(to))
                 || (record.has_caller_tag(&to_key) && record.has_callee_tag(from))
         })
+    }
+
+    /// Whether this tag is the caller's.
+    pub(crate) fn is_caller(&self, place: Place, tag: &[u8]) -> bool {
+        self.record(place.slot).has_caller_tag(&CallKey::hash(tag))
+    }
+
+    /// Remembers where a side of the call was seen, as `host:port`.
+    pub(crate) fn learn_address(&self, place: Place, side: Side, address: &[u8]) {
+        let address = self.tag_word(address);
+        self.record(place.slot).learn_address(side, address);
+    }
+
+    /// Whether a side of the call was seen at this address.
+    pub(crate) fn has_address(&self, place: Place, side: Side, address: &[u8]) -> bool {
+        let address = self.tag_word(address);
+        self.record(place.slot).has_address(side, address)
+            && self.control[place.slot].load(SeqCst) == place.control
     }
 
     /// The call of a message by its Call-ID and caller's tag.

@@ -195,6 +195,15 @@ impl Gate {
         }
     }
 
+    pub fn has_party(&self, msg: &ife_message, address: &str) -> bool {
+        // SAFETY: `msg` is live; no error is asked for.
+        let result = unsafe {
+            ::ife_policy::ife_call_has_party(self.handle, msg, text(address), ptr::null_mut())
+        };
+        assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
+        result == IFE_OK
+    }
+
     pub fn tend(&self) -> u32 {
         // SAFETY: no error is asked for.
         unsafe { ::ife_policy::ife_policy_tend(self.handle, ptr::null_mut()) }

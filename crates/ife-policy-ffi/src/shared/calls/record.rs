@@ -1,4 +1,4 @@
-//! One call's record: 64 words in shared memory, and what they say.
+//! One call's record: 72 words in shared memory, and what they say.
 //!
 //! Its owner writes it while it is PENDING; the control word then publishes it. Flags, callee's tags and seat change later, word by word.
 
@@ -12,8 +12,8 @@ use ife_guard::{CallKey, Direction, Text};
 use crate::shared::quota::Seat;
 use crate::shared::step::step;
 
-/// Words of one record: 512 bytes.
-pub(in crate::shared) const RECORD_WORDS: usize = 64;
+/// Words of one record: 576 bytes.
+pub(in crate::shared) const RECORD_WORDS: usize = 72;
 
 /// Places in a record.
 mod word {
@@ -26,11 +26,14 @@ mod word {
     pub(super) const SEQ: usize = 8;
     pub(super) const LEAF_HASH: usize = 9; // 4 words
     pub(super) const CALLEE_TAGS: usize = 13; // 4 words
-    pub(super) const LENGTHS: usize = 17;
-    pub(super) const TEXT: usize = 18; // trace id, hazard, expert, kid, one after the other
+    pub(super) const PARTIES: usize = 17; // 4 words for the caller's addresses, 4 for the callee's
+    pub(super) const LENGTHS: usize = 25;
+    pub(super) const TEXT: usize = 26; // trace id, hazard, expert, kid, one after the other
 }
 
 const CALLEE_TAGS: usize = 4;
+/// Addresses of one side.
+const ADDRESSES: usize = 4;
 const TEXT_BYTES: usize = (RECORD_WORDS - word::TEXT) * 8;
 const _: () = assert!(128 + 32 + 128 + 64 <= TEXT_BYTES);
 
@@ -42,6 +45,23 @@ mod flag {
     pub(super) const ON_DISK: u64 = 4;
     pub(super) const DIRECTION_SHIFT: u32 = 8; // 2 bits
     pub(super) const CSEQ_SHIFT: u32 = 32; // 32 bits
+}
+
+/// A side of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Caller = 0,
+    Callee = 1,
+}
+
+impl Side {
+    /// The other one.
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::Caller => Self::Callee,
+            Self::Callee => Self::Caller,
+        }
+    }
 }
 
 /// What a record says of its call.
@@ -77,6 +97,10 @@ impl Record<'_> {
         for tag in self.callee_tags() {
             step();
             tag.store(0, Relaxed);
+        }
+        for address in &self.0[word::PARTIES..][..2 * ADDRESSES] {
+            step();
+            address.store(0, Relaxed);
         }
     }
 
@@ -176,6 +200,31 @@ impl Record<'_> {
         }
     }
 
+    /// Was this side seen at the address of this hash?
+    pub(super) fn has_address(self, side: Side, address: u64) -> bool {
+        self.addresses(side)
+            .iter()
+            .any(|word| word.load(SeqCst) == address)
+    }
+
+    /// Remembers the hash of an address of this side. When there is no room the last one is forgotten: the first ones are those of the
+    /// call's set-up.
+    pub(super) fn learn_address(self, side: Side, address: u64) {
+        let addresses = self.addresses(side);
+        for word in addresses {
+            if word.load(SeqCst) == address {
+                return;
+            }
+            step();
+            match word.compare_exchange(0, address, SeqCst, SeqCst) {
+                Ok(_) => return,
+                Err(other) if other == address => return,
+                Err(_) => {}
+            }
+        }
+        addresses[ADDRESSES - 1].store(address, SeqCst);
+    }
+
     /// Everything. Whoever calls makes sure that the record did not change hands meanwhile.
     pub(super) fn read(self, ended: bool) -> Call {
         let flags = self.0[word::FLAGS].load(SeqCst);
@@ -202,6 +251,10 @@ impl Record<'_> {
             expert: Text::of(next(2)),
             kid: Text::of(next(3)),
         }
+    }
+
+    fn addresses(&self, side: Side) -> &[AtomicU64] {
+        &self.0[word::PARTIES + side as usize * ADDRESSES..][..ADDRESSES]
     }
 
     fn callee_tags(&self) -> &[AtomicU64] {
