@@ -14,6 +14,8 @@ PACKAGES_TEST=(python3 python3-cryptography python3-venv jq valgrind libc6-dbg s
 PACKAGES_TEST+=(mmdebstrap curl)
 # A SIP phone that plays, records and sends keys; captures of what crosses the wire, and the dissectors for H.225 and H.245.
 PACKAGES_TEST+=(baresip-core tcpdump tshark)
+# Its intake is tested with the real server.
+PACKAGES_TEST+=(nats-server)
 # The peers that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")

@@ -82,7 +82,7 @@ api_call() {
 		shift
 		;;
 	esac
-	curl -s --max-time 60 --unix-socket "$STACK/bridge.sock" -X "$method" "http://bridge$path" "${body[@]}" "$@"
+	curl -s --max-time 60 --unix-socket "${BRIDGE_SOCK:-$STACK/bridge.sock}" -X "$method" "http://bridge$path" "${body[@]}" "$@"
 }
 
 # escalation ID TRACE HAZARD [ROOM]: a signed IFMessage.

@@ -12,6 +12,8 @@ use crate::{
 
 /// Commands that may wait for the engine; more are refused with 503.
 pub const COMMANDS_MAX: usize = 256;
+/// Q.850 cause by which the dialplan says that another bridge has the call (invalid call reference; no expert's phone gives it).
+pub const TAKEN_ELSEWHERE: u16 = 81;
 /// Events that a slow subscriber may be behind before it misses some.
 pub const EVENTS_MAX: usize = 1_024;
 
@@ -144,6 +146,63 @@ pub struct Admission {
     pub reject_reason: Option<String>,
 }
 
+/// A message that was delivered before, in this process or in another one, is gone on with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// The first so many experts were called already.
+    pub tried: u8,
+    /// What the gateway says of the call that is gone on with. It lets nobody call whose word is out of date.
+    pub takes: Option<String>,
+}
+
+/// A call that another bridge, or an earlier process, may have begun.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Whereabouts {
+    /// Its name.
+    pub call_id: String,
+    /// A bridge's channel of that call is there.
+    pub is_live: bool,
+    /// The expert's place in a room, when seen there.
+    pub participant: Option<String>,
+    /// What the gateway noted.
+    pub note: Option<Note>,
+    /// The expert who was called last, id and name, as this bridge's registry has it.
+    pub expert: Option<(String, String)>,
+}
+
+/// The gateway's note about a call, written by the dialplan when an expert is called: `<node>:<experts called>`, then `:answered`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Note {
+    /// As it was read.
+    pub text: String,
+    /// The bridge that called.
+    pub node: String,
+    /// How many experts it called, one after the other.
+    pub tried: u8,
+    /// The last of them answered.
+    pub answered: bool,
+}
+
+impl Note {
+    /// Reads a note; `None` for what is not one.
+    pub fn parse(text: &str) -> Option<Note> {
+        let mut parts = text.split(':');
+        let node = parts.next().filter(|node| !node.is_empty())?;
+        let tried = parts.next()?.parse().ok()?;
+        let answered = match parts.next() {
+            None => false,
+            Some("answered") => true,
+            Some(_) => return None,
+        };
+        Some(Note {
+            text: text.to_owned(),
+            node: node.to_owned(),
+            tried,
+            answered,
+        })
+    }
+}
+
 /// What can be done to a room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RoomCommand {
@@ -185,9 +244,15 @@ pub enum Command {
         message: Box<IfMessage>,
         /// Answer at `connected` or failure, instead of at `inviting`.
         wait: bool,
+        /// It was delivered before, and no bridge has an answer.
+        resume: Option<Resume>,
         /// The call.
         reply: Reply<CallView>,
     },
+    /// What the gateway knows of the call that a message asks for.
+    Whereabouts(Box<IfMessage>, Reply<Whereabouts>),
+    /// The intake's connection is up, or not.
+    IntakeUp(bool),
     /// `initiate_call`.
     Initiate(InitiateCall, Reply<CallView>),
     /// `terminate_call`.

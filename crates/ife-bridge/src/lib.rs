@@ -13,6 +13,7 @@ pub mod gate;
 pub mod handle;
 pub mod listen;
 pub mod metrics;
+pub mod nats;
 pub mod proof;
 pub mod refusal;
 pub mod run;

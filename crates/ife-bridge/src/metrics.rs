@@ -33,6 +33,13 @@ pub struct Decision {
     pub result: String,
 }
 
+/// What became of a message of the intake.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Intake {
+    /// `connected`, `rejected`, `dead_letter`, or `returned` to the stream.
+    pub result: &'static str,
+}
+
 /// All of the bridge's metrics. Labels are names of the registry and codes, so their number is bounded.
 #[derive(Debug)]
 pub struct Metrics {
@@ -55,6 +62,12 @@ pub struct Metrics {
     pub ringing_s: Histogram,
     /// 1 while the AMI session is up.
     pub ami_up: Gauge,
+    /// Messages of the intake, by what became of them.
+    pub intake: Family<Intake, Counter>,
+    /// Messages that are worked on.
+    pub intake_in_flight: Gauge,
+    /// 1 while messages are taken from the stream.
+    pub intake_up: Gauge,
     /// 1 while the witness takes entries and its writer lives.
     pub witness_up: Gauge,
     /// Entries that could not be witnessed.
@@ -78,6 +91,9 @@ impl Default for Metrics {
             responses: Family::default(),
             ringing_s: Histogram::new([0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
             ami_up: Gauge::default(),
+            intake: Family::default(),
+            intake_in_flight: Gauge::default(),
+            intake_up: Gauge::default(),
             witness_up: Gauge::default(),
             witness_dropped: Gauge::default(),
             ami_dropped: Gauge::default(),
@@ -125,6 +141,21 @@ impl Metrics {
             "ife_bridge_ami_up",
             "1 while the AMI session is up",
             self.ami_up.clone(),
+        );
+        to.register(
+            "ife_bridge_nats_messages",
+            "Messages of the intake by what became of them",
+            self.intake.clone(),
+        );
+        to.register(
+            "ife_bridge_nats_in_flight",
+            "Messages that are worked on",
+            self.intake_in_flight.clone(),
+        );
+        to.register(
+            "ife_bridge_nats_up",
+            "1 while messages are taken from the stream",
+            self.intake_up.clone(),
         );
         to.register(
             "ife_bridge_witness_up",

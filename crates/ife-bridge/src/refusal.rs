@@ -49,6 +49,23 @@ impl ErrorName {
         }
     }
 
+    /// As the contract writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ErrorName::InvalidRequest => "INVALID_REQUEST",
+            ErrorName::UnknownAgent => "UNKNOWN_AGENT",
+            ErrorName::InvalidSignature => "INVALID_SIGNATURE",
+            ErrorName::PolicyRejected => "POLICY_REJECTED",
+            ErrorName::ExpertNotFound => "EXPERT_NOT_FOUND",
+            ErrorName::NotFound => "NOT_FOUND",
+            ErrorName::Conflict => "CONFLICT",
+            ErrorName::CapacityExceeded => "CAPACITY_EXCEEDED",
+            ErrorName::H323BridgeFailed => "H323_BRIDGE_FAILED",
+            ErrorName::WebrtcEvidenceFailed => "WEBRTC_EVIDENCE_FAILED",
+            ErrorName::Unavailable => "UNAVAILABLE",
+        }
+    }
+
     /// The same for every occurrence (RFC 9457, 3.1.3).
     pub fn title(self) -> &'static str {
         match self {

@@ -23,6 +23,7 @@ use crate::{
     handle::{Command, EngineHandle},
     listen::{self, ListenError},
     metrics::Metrics,
+    nats::{self, IntakeError},
     ui::{
         follow::follow,
         log::{KeysError, WitnessView},
@@ -56,6 +57,9 @@ pub enum RunError {
     /// `witness_log` in the configuration.
     #[error(transparent)]
     WitnessKeys(#[from] KeysError),
+    /// The intake.
+    #[error(transparent)]
+    Intake(#[from] IntakeError),
     /// A socket of the API.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -93,6 +97,7 @@ pub fn check(path: &Path) -> Result<(), RunError> {
         .as_ref()
         .map(WitnessView::open)
         .transpose()?;
+    nats::check(&config)?;
     Ok(())
 }
 
@@ -123,6 +128,14 @@ async fn serve(config: Config) -> Result<(), RunError> {
     }
     let log = config.witness_log.as_ref().map(WitnessView::open);
     let log = log.transpose()?.map(Arc::new);
+    let (stop_intake, intake_stopped) = watch::channel(false);
+    let mut intake = nats::start(
+        &config,
+        handle.clone(),
+        agents.clone(),
+        metrics.clone(),
+        intake_stopped,
+    )?;
     let state = AppState {
         engine: handle.clone(),
         agents,
@@ -141,16 +154,20 @@ async fn serve(config: Config) -> Result<(), RunError> {
     info!(node = %config.node, "the bridge is up");
 
     let panicked = tokio::select! {
-        result = signalled(&handle, &tell) => {
+        result = signalled(&handle, &tell, &stop_intake) => {
             result?;
             false
         }
         result = &mut engine => result.is_err(),
     };
     notify(&[NotifyState::Stopping]);
-    // Both are of no effect on what has ended already.
+    // All are of no effect on what has ended already.
     let _ = stop.send(true);
-    let farewell = async { while serving.join_next().await.is_some() {} };
+    let _ = stop_intake.send(true);
+    let farewell = async {
+        while serving.join_next().await.is_some() {}
+        while intake.join_next().await.is_some() {}
+    };
     if timeout(FAREWELL, farewell).await.is_err() {
         debug!("requests under way are cut off");
     }
@@ -164,7 +181,11 @@ async fn serve(config: Config) -> Result<(), RunError> {
 }
 
 /// Passes signals on until the bridge is to end. The first SIGTERM or SIGINT drains, a second one ends at once.
-async fn signalled(handle: &EngineHandle, tell: &mpsc::Sender<Signal>) -> Result<(), RunError> {
+async fn signalled(
+    handle: &EngineHandle,
+    tell: &mpsc::Sender<Signal>,
+    stop_intake: &watch::Sender<bool>,
+) -> Result<(), RunError> {
     let open = |kind| signal(kind).map_err(os("listen to signals"));
     let (mut term, mut int, mut hup) = (
         open(SignalKind::terminate())?,
@@ -183,6 +204,7 @@ async fn signalled(handle: &EngineHandle, tell: &mpsc::Sender<Signal>) -> Result
         }
     }
     info!("draining: no new calls; connected ones live on in Asterisk");
+    let _ = stop_intake.send(true);
     tokio::select! {
         // An engine that is gone has nothing to drain.
         _ = handle.ask(Command::Drain) => {}

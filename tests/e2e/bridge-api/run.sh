@@ -69,5 +69,5 @@ expect_ok "check" "$BRIDGE_BIN" check --config "$STACK/bridge.yaml"
 sed 's/backend: confbridge/backend: confbrigde/' "$STACK/bridge.yaml" >"$STACK/bad.yaml"
 expect_fails "check of a bad file" 'bad.yaml.*confbrigde' "$BRIDGE_BIN" check --config "$STACK/bad.yaml"
 { cat "$STACK/bridge.yaml"; echo 'nats: {url: a, stream: b, consumer: c, subject: d, dead_letter_subject: e}'; } >"$STACK/bad.yaml"
-expect_fails "check of a section that is not built in" 'nats: is not part of this build' "$BRIDGE_BIN" check --config "$STACK/bad.yaml"
+expect_fails "check of servers that are none" 'nats.url: must be' "$BRIDGE_BIN" check --config "$STACK/bad.yaml"
 expect_alive

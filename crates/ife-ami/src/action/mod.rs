@@ -61,6 +61,14 @@ pub enum Action {
     CoreShowChannels,
     /// Asks for uptime and reload time.
     CoreStatus,
+    /// Reads an entry of Asterisk's own database, answered as a list of one row whose `Val` it is. An error when there is none. (The dialplan's
+    /// function `DB` reads the same, and is not allowed to AMI's `Getvar`.)
+    DbGet {
+        /// Family of keys.
+        family: DialToken,
+        /// The key.
+        key: DialToken,
+    },
     /// Lists the participants of a room. An error when there is no such room.
     ConfbridgeList {
         /// The room.
@@ -135,6 +143,7 @@ impl Action {
             Action::CoreStatus => "CoreStatus",
             Action::ConfbridgeList { .. } => "ConfbridgeList",
             Action::ConfbridgeListRooms => "ConfbridgeListRooms",
+            Action::DbGet { .. } => "DBGet",
             Action::ConfbridgeMute { .. } => "ConfbridgeMute",
             Action::ConfbridgeUnmute { .. } => "ConfbridgeUnmute",
             Action::ConfbridgeKick { .. } => "ConfbridgeKick",
@@ -149,7 +158,10 @@ impl Action {
     pub fn answers_with_list(&self) -> bool {
         matches!(
             self,
-            Action::CoreShowChannels | Action::ConfbridgeList { .. } | Action::ConfbridgeListRooms
+            Action::CoreShowChannels
+                | Action::ConfbridgeList { .. }
+                | Action::ConfbridgeListRooms
+                | Action::DbGet { .. }
         )
     }
 
@@ -222,6 +234,10 @@ impl Action {
                 write_channel(to, channel.as_ref())?;
                 to.line("Variable", name.as_str())?;
                 to.line("Value", value.as_bytes())
+            }
+            Action::DbGet { family, key } => {
+                to.line("Family", family.as_str())?;
+                to.line("Key", key.as_str())
             }
             Action::Getvar { channel, name } => {
                 write_channel(to, channel.as_ref())?;

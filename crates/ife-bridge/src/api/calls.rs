@@ -48,6 +48,7 @@ pub(super) async fn escalate(
         .ask(|reply| Command::Escalate {
             message: Box::new(message),
             wait,
+            resume: None,
             reply,
         })
         .await?;

@@ -8,7 +8,7 @@ use std::{
 use super::{Backend, Config, ConfigError, Tcp};
 
 /// A field and what it must be.
-type Problem = (String, String);
+pub(super) type Problem = (String, String);
 
 impl Config {
     /// Reads and checks the file. Relative paths in it are relative to its directory.
@@ -45,7 +45,7 @@ impl Config {
         paths.extend(
             self.nats
                 .iter_mut()
-                .flat_map(|nats| nats.credentials_file.iter_mut()),
+                .flat_map(|nats| nats.credentials_file.iter_mut().chain(&mut nats.ca)),
         );
         if let Some(log) = &mut self.witness_log {
             paths.extend([&mut log.dir, &mut log.vkeys]);
@@ -67,12 +67,11 @@ impl Config {
         self.check_names()?;
         self.check_listeners()?;
         self.check_evidence()?;
+        self.nats.as_ref().map_or(Ok(()), super::Nats::check)?;
         self.check_limits()
     }
 
     fn check_parts(&self) -> Result<(), Problem> {
-        let absent = "is not part of this build of the bridge: leave the section out";
-        refuse(self.nats.is_some(), "nats", absent)?;
         refuse(
             self.ami.tls.is_none() && !self.ami.address.ip().is_loopback(),
             "ami.address",
@@ -332,14 +331,14 @@ fn is_base_url(url: &str) -> bool {
     is_made_of(authority, 200, is_allowed) && !host.is_empty() && (is_secure || is_loopback)
 }
 
-fn refuse(condition: bool, field: &str, why: &str) -> Result<(), Problem> {
+pub(super) fn refuse(condition: bool, field: &str, why: &str) -> Result<(), Problem> {
     if condition {
         return Err((field.to_owned(), why.to_owned()));
     }
     Ok(())
 }
 
-fn is_made_of(text: &str, len_max: usize, allowed: impl Fn(u8) -> bool) -> bool {
+pub(super) fn is_made_of(text: &str, len_max: usize, allowed: impl Fn(u8) -> bool) -> bool {
     (1..=len_max).contains(&text.len()) && text.bytes().all(allowed)
 }
 
@@ -378,6 +377,17 @@ mod tests {
                         "tcp",
                         "address",
                         "token_file",
+                        "nats",
+                        "url",
+                        "credentials_file",
+                        "ca",
+                        "stream",
+                        "consumer",
+                        "subject",
+                        "dead_letter_subject",
+                        "outcome_subject",
+                        "deliveries_max",
+                        "in_flight_max",
                     ]
                     .contains(&name)
                 });
@@ -387,6 +397,11 @@ mod tests {
             .collect();
         let config = load(&all).expect("what it mentions is valid");
         assert!(config.ami.tls.is_some() && config.council.mcu_alias.is_some());
+        assert!(
+            config
+                .nats
+                .is_some_and(|nats| nats.outcome_subject.is_some())
+        );
         let tcp = config.listen.tcp.expect("it is mentioned");
         assert!(tcp.tls.is_some_and(|tls| tls.client_ca.is_some()));
     }
@@ -408,7 +423,7 @@ mod tests {
                 "node: must be 1 to 32",
             ),
             (changed("node:", "nodes: a\nnode:"), "nodes"),
-            (changed("node:", nats), "nats: is not part of this build"),
+            (changed("node:", nats), "nats.url: must be"),
             (
                 changed("127.0.0.1:5038", "192.0.2.1:5038"),
                 "ami.address: must be a loopback",

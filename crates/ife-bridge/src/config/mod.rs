@@ -1,11 +1,14 @@
 //! The bridge's configuration: one YAML file (docs/examples/bridge.yaml), read once and checked before anything starts.
 
 mod check;
+mod nats;
 
 use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 
 use serde::Deserialize;
 use thiserror::Error;
+
+pub use nats::Nats;
 
 /// What is wrong with the configuration; the text names file, line and field.
 #[derive(Debug, Error)]
@@ -291,28 +294,6 @@ pub struct Agent {
     pub kid: Option<String>,
 }
 
-/// NATS JetStream.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Nats {
-    /// Servers, comma separated: `nats://127.0.0.1:4222`.
-    pub url: String,
-    /// File with user credentials (`.creds`).
-    #[serde(default)]
-    pub credentials_file: Option<PathBuf>,
-    /// Stream.
-    pub stream: String,
-    /// Durable consumer, shared by all bridges.
-    pub consumer: String,
-    /// Subject of escalations.
-    pub subject: String,
-    /// Where messages go that can never be worked off.
-    pub dead_letter_subject: String,
-    /// Deliveries before a message is given up.
-    #[serde(default = "default_deliveries")]
-    pub deliveries_max: i64,
-}
-
 /// The evidence server.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -384,10 +365,6 @@ fn default_endpoint() -> String {
 
 fn default_bandwidth() -> u64 {
     10_000_000
-}
-
-fn default_deliveries() -> i64 {
-    5
 }
 
 fn default_file_len() -> u64 {

@@ -6,11 +6,12 @@ use ife_ami::{
     value::{Uniqueid, VarName},
 };
 use ife_call::{Cause, Input, Leg, Seen};
+use ife_message::IfMessage;
 use tracing::{debug, warn};
 
 use super::{CallId, Engine};
 use crate::{
-    handle::Reply,
+    handle::{Reply, Whereabouts},
     refusal::{ErrorName, Refusal},
     view::RoomView,
 };
@@ -40,6 +41,8 @@ pub(super) enum Asked {
     Mute(Muting, Reply<Vec<RoomView>>),
     /// To move a call to another room.
     Move(CallId),
+    /// What the gateway noted about a call of a message that was delivered before.
+    Note(Box<Whereabouts>, Box<IfMessage>, Reply<Whereabouts>),
     /// Nothing that matters here.
     Nothing,
 }
@@ -93,6 +96,12 @@ impl Engine {
                 if let Some(why) = problem {
                     self.move_failed(&call, &why);
                 }
+            }
+            Asked::Note(found, message, reply) => {
+                let answer = Self::note_of(&outcome)
+                    .map(|note| self.tell_whereabouts(*found, &message, note));
+                // Whoever asked may have gone.
+                let _ = reply.send(answer);
             }
             Asked::Nothing => {
                 if let Some(why) = problem {

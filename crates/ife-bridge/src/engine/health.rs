@@ -15,7 +15,7 @@ impl Engine {
         let health = Health {
             ami: self.ami.is_up(),
             witness: self.witness.is_healthy(clock::unix_ms()),
-            nats: true,
+            nats: self.intake_up,
             log: self.log,
             active_calls: u32::try_from(active).unwrap_or(u32::MAX),
             draining: self.draining.is_some(),

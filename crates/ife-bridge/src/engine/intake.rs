@@ -12,7 +12,7 @@ use tracing::debug;
 use super::{Awaiting, CallId, Engine, slot::Slot};
 use crate::{
     clock,
-    handle::{InitiateCall, Reply},
+    handle::{InitiateCall, Reply, Resume, TAKEN_ELSEWHERE},
     refusal::{ErrorName, Refusal},
     store::{Answer, CallRecord, Line, MessageKey, Origin},
     view::CallView,
@@ -49,6 +49,7 @@ struct Request {
     evidence_files: Vec<String>,
     signature: Option<String>,
     message: Option<MessageKey>,
+    resume: Resume,
     /// Names of the fields, which differ.
     fields: Fields,
 }
@@ -58,17 +59,33 @@ struct Fields {
 }
 
 impl Engine {
-    pub(super) fn escalate(&mut self, message: &IfMessage, wait: bool, reply: Reply<CallView>) {
+    pub(super) fn escalate(
+        &mut self,
+        message: &IfMessage,
+        wait: bool,
+        resume: Option<Resume>,
+        reply: Reply<CallView>,
+    ) {
         let key = MessageKey {
             source: message.source.clone(),
             id: message.id.clone(),
         };
         if let Some(known) = self.ledger.message(&key).cloned() {
             let answer = known.answer();
-            return self.answer_again(key, known.call_id, answer, wait, reply);
+            let anew = resume
+                .as_ref()
+                .is_some_and(|resume| resume.tried == 0 || resume.takes.is_some());
+            if !anew || !self.never_called(&known.call_id, answer.as_ref()) {
+                return self.answer_again(key, known.call_id, answer, wait, reply);
+            }
+            self.unlearn(&key, &known.call_id);
         }
         let request = crate::agents::escalation(message)
-            .and_then(|escalate| request_of(escalate, key.clone()));
+            .and_then(|escalate| request_of(escalate, key.clone()))
+            .map(|request| Request {
+                resume: resume.unwrap_or_default(),
+                ..request
+            });
         let result = request.and_then(|request| self.accept(request));
         let message = Some(key);
         self.attach(
@@ -89,6 +106,32 @@ impl Engine {
             reply,
         };
         self.attach(result, caller);
+    }
+
+    /// An accepted call called nobody: it was lost before it could, or the gateway knew it to be another bridge's.
+    fn never_called(&self, call_id: &str, answer: Option<&Answer>) -> bool {
+        let is_taken = |call: &CallView| call.cause == Some(TAKEN_ELSEWHERE);
+        let nobody = match answer {
+            None => true,
+            Some(Answer::Call(call)) => is_taken(call),
+            Some(Answer::Refused(_)) => false,
+        };
+        nobody && !self.is_under_way(call_id)
+    }
+
+    /// A call of that name is being set up or talks.
+    fn is_under_way(&self, call_id: &str) -> bool {
+        self.calls.get(call_id).is_some_and(Slot::is_live)
+            || self
+                .awaiting
+                .values()
+                .any(|awaiting| awaiting.begins(call_id))
+    }
+
+    /// A call that was accepted by an earlier process, which was lost before it called anybody.
+    fn unlearn(&mut self, key: &MessageKey, call_id: &str) {
+        self.forget(&call_id.into());
+        self.ledger.unlearn(key, call_id);
     }
 
     fn attach(&mut self, result: Result<CallId, Refusal>, caller: Caller) {
@@ -160,6 +203,14 @@ impl Engine {
             ));
         }
         let experts = self.experts_of(&request)?;
+        let tried = usize::from(request.resume.tried);
+        let experts: Vec<String> = experts.into_iter().skip(tried).collect();
+        if experts.is_empty() {
+            return Err(Refusal::new(
+                ErrorName::ExpertNotFound,
+                "every expert for it was called already, and nobody else takes it",
+            ));
+        }
         self.check_room_for(&room, &experts)?;
         let now_ms = clock::unix_ms();
         if let Some(key) = &request.message
@@ -179,6 +230,7 @@ impl Engine {
             evidence_files: request.evidence_files,
             channel: None,
             message: request.message,
+            takes: request.resume.takes,
             signature: request.signature,
         };
         self.store_call(record)
@@ -290,6 +342,15 @@ impl Engine {
             } else {
                 drop(reply.send(result.clone()));
             }
+        }
+    }
+
+    pub(super) fn experts_named(&self, expert: Option<&str>, hazard: &Hazard) -> Vec<String> {
+        match expert {
+            Some(expert) => vec![expert.to_owned()],
+            None => self
+                .gate
+                .experts_for(hazard.as_str(), self.limits.experts_max),
         }
     }
 
@@ -413,6 +474,7 @@ fn request_of(escalate: Escalate, key: MessageKey) -> Result<Request, Refusal> {
         evidence_files: escalate.evidence_files,
         signature: escalate.signature,
         message: Some(key),
+        resume: Resume::default(),
         fields: Fields {
             room: "payload.conversation_id",
         },
@@ -436,6 +498,7 @@ fn initiate_of(request: InitiateCall) -> Result<Request, Refusal> {
         evidence_files: request.evidence_files,
         signature: None,
         message: None,
+        resume: Resume::default(),
         fields: Fields {
             room: "conversation_id",
         },

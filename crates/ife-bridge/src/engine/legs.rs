@@ -19,6 +19,7 @@ pub(super) const CALL_ID_PREFIX: &str = "sip-call-";
 /// The names of this bridge's channels.
 #[derive(Debug, Clone)]
 pub(super) struct Names {
+    node: String,
     prefix: String,
 }
 
@@ -44,12 +45,17 @@ pub(super) enum Ours {
 impl Names {
     pub(super) fn new(node: &str) -> Names {
         Names {
+            node: node.to_owned(),
             prefix: format!("ife.{node}."),
         }
     }
 
+    pub(super) fn node(&self) -> &str {
+        &self.node
+    }
+
     pub(super) fn expert(&self, call_id: &str, attempt: u8) -> Result<ChannelId, ValueError> {
-        let hex = call_id.strip_prefix(CALL_ID_PREFIX).unwrap_or(call_id);
+        let hex = hex_of(call_id);
         ChannelId::parse(format!("{}{hex}.e{attempt}", self.prefix))
     }
 
@@ -79,6 +85,33 @@ impl Names {
         let call_id = format!("{CALL_ID_PREFIX}{hex}");
         Some(Ours::Expert { call_id, attempt })
     }
+}
+
+/// A channel that any of the bridges at this gateway made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Bridges<'a> {
+    /// Near half of an expert's leg, with the hex digits of its call.
+    Expert(&'a str),
+    /// A guardian, by name.
+    Guardian(&'a str),
+}
+
+impl Bridges<'_> {
+    pub(super) fn parse(id: &Uniqueid) -> Option<Bridges<'_>> {
+        let (_node, rest) = id.as_str().strip_prefix("ife.")?.split_once('.')?;
+        if let Some(guardian) = rest.strip_prefix("g.") {
+            return guardian
+                .rsplit_once('.')
+                .map(|(name, _)| Bridges::Guardian(name));
+        }
+        let (hex, leg) = rest.split_once(".e")?;
+        (!leg.ends_with(".b")).then_some(Bridges::Expert(hex))
+    }
+}
+
+/// The hex digits of a call's name.
+pub(super) fn hex_of(call_id: &str) -> &str {
+    call_id.strip_prefix(CALL_ID_PREFIX).unwrap_or(call_id)
 }
 
 /// What a channel is to its leg.
@@ -145,6 +178,26 @@ mod tests {
         assert_eq!(parse(&far), Some(Ours::Far));
         let name = "guardian.east-1".to_owned();
         assert_eq!(parse(&guardian), Some(Ours::Guardian { name }));
+    }
+
+    #[test]
+    fn channels_of_other_bridges_are_known_by_their_names() {
+        let cases = [
+            (
+                "ife.node-2.0123456789abcdef.e1",
+                Some(Bridges::Expert("0123456789abcdef")),
+            ),
+            ("ife.node-2.0123456789abcdef.e1.b", None),
+            (
+                "ife.node-2.g.guardian.east-1.7",
+                Some(Bridges::Guardian("guardian.east-1")),
+            ),
+            ("gateway-1790000000.4", None),
+        ];
+        for (id, wanted) in cases {
+            let id = Uniqueid::parse(id).expect("an id");
+            assert_eq!(Bridges::parse(&id), wanted, "{id}");
+        }
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod admission;
 mod answers;
+mod elsewhere;
 mod evidence;
 mod health;
 mod intake;
@@ -174,6 +175,8 @@ pub struct Engine {
     health: Health,
     /// As the reader of the log has told it.
     log: LogHealth,
+    /// The intake is connected, or there is none.
+    intake_up: bool,
     // Mouths and ears.
     events: broadcast::Sender<Event>,
     inbox: Inbox,
@@ -239,12 +242,13 @@ impl Engine {
             health: Health {
                 ami: false,
                 witness: false,
-                nats: true,
+                nats: config.nats.is_none(),
                 log: LogHealth::Off,
                 active_calls: 0,
                 draining: false,
             },
             log: LogHealth::Off,
+            intake_up: config.nats.is_none(),
             events,
             inbox: Inbox {
                 commands,
@@ -319,8 +323,14 @@ impl Engine {
             Command::Escalate {
                 message,
                 wait,
+                resume,
                 reply,
-            } => self.escalate(&message, wait, reply),
+            } => self.escalate(&message, wait, resume, reply),
+            Command::Whereabouts(message, reply) => self.whereabouts(message, reply),
+            Command::IntakeUp(up) => {
+                self.intake_up = up;
+                self.look_at_health();
+            }
             Command::Initiate(request, reply) => self.initiate(request, reply),
             Command::Terminate(call_id, reply) => self.terminate(&call_id, reply),
             Command::Bridge(request, reply) => self.bridge(request, reply),

@@ -15,7 +15,12 @@ use ife_message::{Hazard, TraceId};
 use ife_witness::entry;
 use tracing::warn;
 
-use super::{CallId, Engine, answers::Asked, legs::Part, timers::Due};
+use super::{
+    CallId, Engine,
+    answers::Asked,
+    legs::{Part, hex_of},
+    timers::Due,
+};
 use crate::{
     council::context,
     gate::{Pass, Question, Refused},
@@ -236,6 +241,9 @@ impl Engine {
             Variable::channel("_IFE_TRACE", trace_id.as_str())?,
             Variable::channel("_IFE_HAZARD", hazard.as_str())?,
             Variable::channel("_IFE_SIGNATURE", &pass.signature)?,
+            // By these the dialplan sees to it that nobody is called twice about one call.
+            Variable::channel("IFE_CALL", hex_of(id))?,
+            Variable::channel("IFE_NODE", self.names.node())?,
             // For the H.323 leg to an MCU; its far side sees it as `CHANNEL(caller_h323id)`.
             Variable::channel("_CALLER_H323ID", trace_id.as_str())?,
         ];
@@ -243,6 +251,13 @@ impl Engine {
             variables.push(Variable::channel("_IFE_EVIDENCE", link)?);
         }
         variables.extend(self.council.variables(&RoomName::parse(slot_room)?)?);
+        if let Some(takes) = self
+            .calls
+            .get(id)
+            .and_then(|slot| slot.record.takes.as_deref())
+        {
+            variables.push(Variable::channel("IFE_TAKES", takes)?);
+        }
         if let Some(record) = self.takeover_variable(id, attempt) {
             variables.push(record);
         }

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use ife_ami::{
     Action, ActionId,
     action::{DialString, Originate},
+    model::Known,
     value::{ChannelName, DialToken, RoomName, Uniqueid, ValueError, Variable},
 };
 use ife_call::{Backend, Cause, Input, Leg};
@@ -16,7 +17,7 @@ use tracing::warn;
 use super::{
     CallId, Engine,
     answers::{Asked, Muting},
-    legs::{Ours, Part},
+    legs::{Bridges, Ours, Part},
 };
 use crate::{
     clock,
@@ -108,6 +109,17 @@ impl Engine {
         let Some(peer) = &guardian.peer else {
             return;
         };
+        // Another bridge at this gateway may have called them.
+        let calls_them = |known: &Known| {
+            let id = &known.channel.uniqueid;
+            let is_here = known.room.as_ref().is_none_or(|at| at.as_str() == room);
+            is_here
+                && self.names.parse(id).is_none()
+                && Bridges::parse(id) == Some(Bridges::Guardian(&guardian.name))
+        };
+        if self.model.channels().any(calls_them) {
+            return;
+        }
         if self.guardian_legs() >= self.limits.h323_legs_max {
             warn!(guardian = %guardian.name, "not called: as many H.323 legs as the gateway takes");
             return;
@@ -280,9 +292,18 @@ impl Engine {
         }
     }
 
+    /// A call of this bridge goes there, or an expert whom any bridge called is there.
     fn is_in_use(&self, room: &str) -> bool {
         let mut calls = self.calls.values();
+        let mut channels = self.model.channels();
         calls.any(|slot| slot.is_live() && slot.record.room == room)
+            || channels.any(|known| {
+                known.room.as_ref().is_some_and(|at| at.as_str() == room)
+                    && matches!(
+                        Bridges::parse(&known.channel.uniqueid),
+                        Some(Bridges::Expert(_))
+                    )
+            })
     }
 
     pub(super) fn room_ended(&mut self, room: &str) {

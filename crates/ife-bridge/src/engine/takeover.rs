@@ -142,6 +142,7 @@ impl Engine {
         record.attempt = attempt;
         record.evidence_files.clear();
         record.message = None;
+        record.takes = None;
         record.signature = None;
         let json = serde_json::to_vec(&record).ok()?;
         Variable::channel(RECORD, URL_SAFE_NO_PAD.encode(json)).ok()
@@ -234,6 +235,7 @@ impl Engine {
             evidence_files: Vec::new(),
             channel: Some(channel.as_str().to_owned()),
             message: None,
+            takes: None,
             signature: None,
         })
     }

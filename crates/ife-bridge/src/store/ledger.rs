@@ -107,6 +107,12 @@ impl Ledger {
         self.ended.push_back(call);
     }
 
+    /// A call that ended without having begun is to begin after all.
+    pub fn unlearn(&mut self, key: &MessageKey, call_id: &str) {
+        self.forget(key);
+        self.ended.retain(|detail| detail.call.call_id != call_id);
+    }
+
     /// A call that is over.
     pub fn ended(&self, call_id: &str) -> Option<&CallDetail> {
         let mut newest_first = self.ended.iter().rev();

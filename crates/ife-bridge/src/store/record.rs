@@ -44,6 +44,9 @@ pub struct CallRecord {
     /// The message that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageKey>,
+    /// The gateway's note about the call of a lost bridge that this one goes on with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takes: Option<String>,
     /// A signature that came with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,

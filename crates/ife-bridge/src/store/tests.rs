@@ -19,6 +19,7 @@ fn record(number: u32) -> CallRecord {
         evidence_files: Vec::new(),
         channel: None,
         message: Some(key(number)),
+        takes: None,
         signature: None,
     }
 }

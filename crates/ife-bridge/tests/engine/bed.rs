@@ -107,6 +107,7 @@ impl Bed {
         let asked = self.handle.ask(|reply| Command::Escalate {
             message,
             wait,
+            resume: None,
             reply,
         });
         timeout(PATIENCE, asked).await.expect("it answers")

@@ -1,0 +1,204 @@
+//! The connection, and what must be there before messages are taken.
+//!
+//! The operator makes streams, because how long and how safely messages are kept is theirs to say. The bridge makes its durable consumer and the bucket of
+//! claims, which are of use to nobody else.
+
+use std::time::Duration;
+
+use async_nats::{
+    Client, ConnectOptions, Event, ServerAddr,
+    jetstream::{
+        self, Context,
+        consumer::{AckPolicy, Consumer, pull},
+        context::GetStreamByNameErrorKind,
+    },
+};
+use thiserror::Error;
+use tokio::sync::watch;
+use tracing::{info, warn};
+
+use super::claims::Claims;
+use crate::config::Nats;
+
+/// How long a bridge may be silent about a message before another one gets it.
+const ACK_WAIT: Duration = Duration::from_secs(10);
+/// Messages that all bridges together may work on at once.
+const ACK_PENDING_MAX: i64 = 1_000;
+/// Longest pause between two attempts to connect.
+const RECONNECT_MAX: Duration = Duration::from_secs(5);
+
+/// Why no messages are taken.
+#[derive(Debug, Error)]
+pub enum IntakeError {
+    /// `nats.url` in the configuration.
+    #[error("nats.url: {server}: {why}")]
+    Url {
+        /// Which server.
+        server: String,
+        /// Why not.
+        why: String,
+    },
+    /// `nats.credentials_file` in the configuration.
+    #[error("nats.credentials_file: {path}: {source}")]
+    Credentials {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The key that signs outcomes.
+    #[error("council.signing_key: {0}")]
+    Key(String),
+    /// The client.
+    #[error("no NATS client: {0}")]
+    Client(String),
+}
+
+/// Everything that working off messages needs.
+#[derive(Debug, Clone)]
+pub(super) struct Parts {
+    pub(super) jetstream: Context,
+    pub(super) consumer: Consumer<pull::Config>,
+    pub(super) claims: Claims,
+    /// A stream holds the outcomes.
+    pub(super) outcomes_stored: bool,
+    /// How often the server wants to hear that a message is still worked on.
+    pub(super) progress: Duration,
+}
+
+/// A client that connects, and connects again, by itself; the other end says whether it is.
+pub(super) async fn connect(
+    nats: &Nats,
+    node: &str,
+) -> Result<(Client, watch::Receiver<bool>), IntakeError> {
+    let servers: Vec<ServerAddr> = nats.servers().map(address).collect::<Result<_, _>>()?;
+    let (tell, connected) = watch::channel(false);
+    let mut options = ConnectOptions::new()
+        .name(format!("ife-bridge {node}"))
+        .retry_on_initial_connect()
+        .connection_timeout(Duration::from_secs(5))
+        .ping_interval(Duration::from_secs(10))
+        .request_timeout(Some(Duration::from_secs(5)))
+        .reconnect_delay_callback(reconnect_delay)
+        .event_callback(move |event| {
+            on_event(&event, &tell);
+            async {}
+        });
+    if let Some(path) = &nats.credentials_file {
+        options =
+            options
+                .credentials_file(path)
+                .await
+                .map_err(|source| IntakeError::Credentials {
+                    path: path.clone(),
+                    source,
+                })?;
+    }
+    if let Some(ca) = &nats.ca {
+        options = options.add_root_certificates(ca.clone());
+    }
+    let client = options.connect(servers).await;
+    let client = client.map_err(|error| IntakeError::Client(error.to_string()))?;
+    Ok((client, connected))
+}
+
+pub(super) fn address(server: &str) -> Result<ServerAddr, IntakeError> {
+    server.parse().map_err(|error| IntakeError::Url {
+        server: server.to_owned(),
+        why: format!("{error}"),
+    })
+}
+
+fn on_event(event: &Event, tell: &watch::Sender<bool>) {
+    match event {
+        Event::Connected => {
+            info!("NATS is connected");
+            let _ = tell.send(true);
+        }
+        Event::Disconnected => {
+            warn!("NATS is out of reach");
+            let _ = tell.send(false);
+        }
+        Event::LameDuckMode => info!("the NATS server is about to stop"),
+        Event::SlowConsumer(_) | Event::Draining | Event::Closed => {}
+        Event::ServerError(error) => warn!("NATS says: {error}"),
+        Event::ClientError(error) => warn!("NATS: {error}"),
+    }
+}
+
+/// 100 ms, doubled with every attempt.
+fn reconnect_delay(attempts: usize) -> Duration {
+    let doublings = u32::try_from(attempts).unwrap_or(u32::MAX).min(6);
+    (Duration::from_millis(100) * 2_u32.pow(doublings)).min(RECONNECT_MAX)
+}
+
+/// Finds, or makes, what the intake needs. The error says what a person has to do.
+pub(super) async fn prepare(client: &Client, nats: &Nats, node: &str) -> Result<Parts, String> {
+    let jetstream = jetstream::new(client.clone());
+    let stream = jetstream.get_stream(&nats.stream).await.map_err(|error| {
+        let (stream, subject) = (&nats.stream, &nats.subject);
+        format!("stream {stream}: {error}; make it with: nats stream add {stream} --subjects {subject} --storage file")
+    })?;
+    let replicas = stream.cached_info().config.num_replicas;
+    stream_of(&jetstream, &nats.dead_letter_subject)
+        .await?
+        .ok_or_else(|| {
+            let subject = &nats.dead_letter_subject;
+            format!("no stream holds nats.dead_letter_subject {subject}; make one with: nats stream add IFE_DEAD --subjects {subject} --storage file")
+        })?;
+    let outcomes_stored = match &nats.outcome_subject {
+        Some(subject) => stream_of(&jetstream, subject).await?.is_some(),
+        None => false,
+    };
+    let wanted = pull::Config {
+        durable_name: Some(nats.consumer.clone()),
+        description: Some("ife-bridge: escalations".to_owned()),
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        // How often is too often is decided by the bridge, which writes a dead letter.
+        max_deliver: -1,
+        filter_subject: nats.subject.clone(),
+        max_ack_pending: ACK_PENDING_MAX,
+        ..pull::Config::default()
+    };
+    let consumer = stream.get_or_create_consumer(&nats.consumer, wanted).await;
+    let consumer = consumer.map_err(|error| format!("consumer {}: {error}", nats.consumer))?;
+    let config = &consumer.cached_info().config;
+    if config.ack_policy != AckPolicy::Explicit || config.ack_wait.is_zero() {
+        return Err(format!(
+            "consumer {}: must acknowledge explicitly; remove it and the bridge makes it as it should be",
+            nats.consumer
+        ));
+    }
+    let progress = config.ack_wait / 3;
+    let claims = Claims::open(&jetstream, &nats.consumer, node, replicas).await?;
+    Ok(Parts {
+        jetstream,
+        consumer,
+        claims,
+        outcomes_stored,
+        progress,
+    })
+}
+
+async fn stream_of(jetstream: &Context, subject: &str) -> Result<Option<String>, String> {
+    match jetstream.stream_by_subject(subject).await {
+        Ok(stream) => Ok(Some(stream)),
+        Err(error) if error.kind() == GetStreamByNameErrorKind::NotFound => Ok(None),
+        Err(error) => Err(format!("stream of {subject}: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn attempts_to_connect_become_rarer_and_never_stop() {
+        let ms = |attempts| reconnect_delay(attempts).as_millis();
+        assert_eq!(
+            (ms(0), ms(1), ms(5), ms(6), ms(usize::MAX)),
+            (100, 200, 3_200, 5_000, 5_000)
+        );
+    }
+}
