@@ -162,13 +162,10 @@ mod tests {
     }
 
     fn resumed(next: Next) -> Option<Option<Resume>> {
-        match next {
-            Next::Escalate {
-                resume,
-                claim: true,
-            } => Some(resume),
-            _ => None,
-        }
+        let Next::Escalate { resume, claim } = next else {
+            return None;
+        };
+        claim.then_some(resume)
     }
 
     #[test]
@@ -261,7 +258,7 @@ mod tests {
                 }
                 Next::Hold(_) => "hold",
                 Next::Bury(_) => "bury",
-                other => panic!("{name:?} leads to {other:?}"),
+                Next::Escalate { .. } | Next::LookAround | Next::Wait => "goes on",
             };
             assert_eq!(word, wanted, "{name:?}");
         }
