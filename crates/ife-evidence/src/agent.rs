@@ -61,6 +61,13 @@ pub enum AgentOutput {
         /// Which of the two.
         verified: bool,
     },
+    /// The bridge has sent the last byte of a file.
+    Complete {
+        /// File id.
+        file: u32,
+        /// Its size.
+        size: u64,
+    },
     /// A verified message that is not about files.
     Message(Body),
     /// Something was refused, here or there.
@@ -292,10 +299,11 @@ impl Agent {
                 )),
                 Err(error) => self.refuse(Refused::new(ErrorCode::BadMessage, error.to_string())),
             },
-            Body::Complete { file, .. } => {
+            Body::Complete { file, size } => {
                 if let Some(receiver) = &mut self.receiver {
                     receiver.handle_complete(file);
                 }
+                self.outputs.push_back(AgentOutput::Complete { file, size });
             }
             Body::Error { code, text, file } => self
                 .outputs

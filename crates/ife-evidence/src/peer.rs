@@ -91,8 +91,8 @@ impl Peer {
         now: Instant,
     ) -> Result<(Peer, String), PeerError> {
         let offerer = fingerprint(offer)?;
-        let parsed =
-            SdpOffer::from_sdp_string(offer).map_err(|error| PeerError::Sdp(error.to_string()))?;
+        let parsed = SdpOffer::from_sdp_string(&sha256_alone(offer))
+            .map_err(|error| PeerError::Sdp(error.to_string()))?;
         if !offer.lines().any(|line| line.starts_with("m=application ")) {
             return Err(PeerError::Sdp(
                 "no m=application section: the offer has no data channel".to_owned(),
@@ -184,9 +184,12 @@ impl Peer {
         Ok(channel.write(binary, data)?)
     }
 
-    /// Ends the connection at once.
+    /// Ends the connection, and tells the other side. What was written and not yet polled is lost.
     pub fn close(&mut self) {
-        self.rtc.disconnect();
+        if self.rtc.close().is_err() {
+            // It never came to stand, so there is nobody to tell.
+            self.rtc.disconnect();
+        }
     }
 
     /// The next output. After [`PeerOutput::Timeout`], handle something first.
@@ -196,7 +199,15 @@ impl Peer {
                 self.dead = true;
                 return Ok(PeerOutput::Closed);
             }
-            match self.rtc.poll_output()? {
+            let output = match self.rtc.poll_output() {
+                // Once the channel stood, this is how str0m tells that the other side has closed.
+                Err(RtcError::Dtls(_)) if self.channel.is_some() => {
+                    self.rtc.disconnect();
+                    continue;
+                }
+                output => output?,
+            };
+            match output {
                 Output::Timeout(at) => return Ok(PeerOutput::Timeout(at)),
                 Output::Transmit(transmit) => {
                     return Ok(PeerOutput::Transmit {
@@ -264,7 +275,7 @@ impl PendingPeer {
     /// Takes the SDP answer.
     pub fn complete(mut self, answer: &str) -> Result<Peer, PeerError> {
         let answerer = fingerprint(answer)?;
-        let parsed = SdpAnswer::from_sdp_string(answer)
+        let parsed = SdpAnswer::from_sdp_string(&sha256_alone(answer))
             .map_err(|error| PeerError::Sdp(error.to_string()))?;
         self.rtc.sdp_api().accept_answer(self.pending, parsed)?;
         Ok(Peer {
@@ -318,7 +329,8 @@ fn message_len_max(sdp: &str) -> usize {
     }
 }
 
-/// The one DTLS fingerprint of an SDP. Two different ones would leave open which the signatures are bound to.
+/// The one SHA-256 fingerprint of an SDP, as the binding has it. Two different ones would leave open which the signatures are bound to; those of other
+/// hash functions are left alone (RFC 8122, 5).
 fn fingerprint(sdp: &str) -> Result<String, PeerError> {
     if sdp.len() > SDP_LEN_MAX {
         return Err(PeerError::Sdp(format!(
@@ -327,16 +339,11 @@ fn fingerprint(sdp: &str) -> Result<String, PeerError> {
         )));
     }
     let mut found: Option<String> = None;
-    for value in sdp
-        .lines()
-        .filter_map(|line| line.trim_end().strip_prefix("a=fingerprint:"))
-    {
-        let (hash, digest) = value.split_once(' ').unwrap_or((value, ""));
-        let written = format!(
-            "{} {}",
-            hash.to_ascii_lowercase(),
-            digest.to_ascii_uppercase()
-        );
+    for value in sdp.lines().filter_map(fingerprint_value) {
+        let Some(digest) = sha256_digest(value) else {
+            continue;
+        };
+        let written = format!("sha-256 {}", digest.to_ascii_uppercase());
         if found.as_ref().is_some_and(|earlier| *earlier != written) {
             return Err(PeerError::Sdp(
                 "two different a=fingerprint lines".to_owned(),
@@ -344,5 +351,23 @@ fn fingerprint(sdp: &str) -> Result<String, PeerError> {
         }
         found = Some(written);
     }
-    found.ok_or_else(|| PeerError::Sdp("no a=fingerprint line".to_owned()))
+    found.ok_or_else(|| PeerError::Sdp("no a=fingerprint line with sha-256".to_owned()))
+}
+
+/// The SDP without fingerprints of other hash functions: what DTLS is checked by is what the signatures are bound to.
+fn sha256_alone(sdp: &str) -> String {
+    let kept = sdp
+        .lines()
+        .filter(|line| fingerprint_value(line).is_none_or(|value| sha256_digest(value).is_some()));
+    kept.map(|line| format!("{}\r\n", line.trim_end()))
+        .collect()
+}
+
+fn fingerprint_value(line: &str) -> Option<&str> {
+    line.trim_end().strip_prefix("a=fingerprint:")
+}
+
+fn sha256_digest(value: &str) -> Option<&str> {
+    let (hash, digest) = value.split_once(' ')?;
+    hash.eq_ignore_ascii_case("sha-256").then_some(digest)
 }

@@ -120,6 +120,8 @@ pub struct Session {
     outputs: VecDeque<SessionOutput>,
     strikes: u32,
     greeted: bool,
+    /// It is to end once what waits has been sent.
+    closing: bool,
     started: Now,
     last: Instant,
 }
@@ -148,6 +150,7 @@ impl Session {
             outputs: VecDeque::new(),
             strikes: 0,
             greeted: false,
+            closing: false,
             started: now,
             last: now.instant,
         };
@@ -227,9 +230,9 @@ impl Session {
         }
     }
 
-    /// Ends the session at once.
+    /// Ends the session: what waits is sent first, as far as there is room for it.
     pub fn close(&mut self) {
-        self.peer.close();
+        self.closing = true;
     }
 
     /// The next output. After [`SessionOutput::Timeout`], handle something first.
@@ -239,7 +242,7 @@ impl Session {
                 return Ok(output);
             }
             self.write_waiting()?;
-            if self.waiting.is_empty() {
+            if self.waiting.is_empty() && !self.closing {
                 match self.sender.poll() {
                     Some(SenderOutput::Read { file, offset, len }) => {
                         return Ok(SessionOutput::Read { file, offset, len });
@@ -253,6 +256,7 @@ impl Session {
                 }
             }
             match self.peer.poll()? {
+                PeerOutput::Timeout(_) if std::mem::take(&mut self.closing) => self.peer.close(),
                 PeerOutput::Timeout(at) => return Ok(SessionOutput::Timeout(at)),
                 PeerOutput::Transmit {
                     source,
@@ -295,6 +299,9 @@ impl Session {
     }
 
     fn message(&mut self, text: &[u8]) {
+        if self.strikes >= STRIKES_MAX {
+            return;
+        }
         match self.inbox.open(text) {
             Ok(body) => self.body(body, text),
             Err(refused) => self.strike(refused),
@@ -378,7 +385,7 @@ impl Session {
         self.strikes += 1;
         self.report(refused);
         if self.strikes >= STRIKES_MAX {
-            self.peer.close();
+            self.close();
         }
     }
 }

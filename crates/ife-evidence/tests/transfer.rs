@@ -192,7 +192,7 @@ impl World {
                 }
                 AgentOutput::Finished { file, verified } => self.finished.push((file, verified)),
                 AgentOutput::Failed(refused) => self.failures.push(refused.code),
-                AgentOutput::Message(_) | AgentOutput::Closed => {}
+                AgentOutput::Complete { .. } | AgentOutput::Message(_) | AgentOutput::Closed => {}
                 AgentOutput::Timeout(_) => return,
             }
         }
@@ -297,12 +297,29 @@ fn a_peer_that_keeps_sending_nonsense_is_cut_off() {
 }
 
 #[test]
+fn fingerprints_of_other_hash_functions_do_not_matter() {
+    let now = Instant::now();
+    let (_, good) = Peer::offer(&[address(AGENT)], now).expect("the agent can offer");
+    let more = good.replace(
+        "a=fingerprint:",
+        "a=fingerprint:sha-512 00:11\r\na=fingerprint:",
+    );
+    let (plain, _) = Peer::accept(&good, &[address(BRIDGE)], now).expect("it is an offer");
+    let (peer, _) = Peer::accept(&more, &[address(BRIDGE)], now).expect("it is an offer");
+    assert_eq!(peer.fingerprints().0, plain.fingerprints().0);
+}
+
+#[test]
 fn offers_that_are_none_are_refused_with_what_is_wrong() {
     let now = Instant::now();
     let (_, good) = Peer::offer(&[address(AGENT)], now).expect("the agent can offer");
     let second = format!("{good}a=fingerprint:sha-256 00:11\r\n");
     let cases = [
         (String::new(), "no a=fingerprint line"),
+        (
+            good.replace("sha-256", "sha-512"),
+            "no a=fingerprint line with sha-256",
+        ),
         ("a".repeat(65_537), "65537 bytes are more than 65536"),
         (second, "two different a=fingerprint lines"),
         (good.replace("m=application", "m=audio"), ""),
