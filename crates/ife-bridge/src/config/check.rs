@@ -364,7 +364,9 @@ mod tests {
     #[test]
     fn the_example_is_valid_and_its_comments_are_too() {
         load(EXAMPLE).expect("the example is valid");
-        let all: String = EXAMPLE
+        // The section after it has a test of its own.
+        let before = EXAMPLE.split("# evidence:").next().unwrap_or_default();
+        let all: String = before
             .lines()
             .map(|line| {
                 let option = line.trim_start().strip_prefix("# ");
@@ -404,6 +406,121 @@ mod tests {
         );
         let tcp = config.listen.tcp.expect("it is mentioned");
         assert!(tcp.tls.is_some_and(|tls| tls.client_ca.is_some()));
+    }
+
+    /// The example with its section `evidence` in force.
+    fn with_evidence() -> String {
+        let (before, section) = EXAMPLE
+            .split_once("# evidence:\n")
+            .expect("the example has the section");
+        let lines = section.lines().map(|line| line.replacen('#', "", 1) + "\n");
+        let section: String = lines.collect();
+        format!("{before}evidence:\n{section}")
+    }
+
+    #[test]
+    fn the_section_evidence_of_the_example_is_valid() {
+        let config = load(&with_evidence()).expect("it is valid");
+        let evidence = config.evidence.expect("it is there");
+        assert_eq!(evidence.public_addresses.len(), 2);
+        assert!(evidence.turn.is_some_and(|turn| turn.urls.len() == 2));
+        // What it shows are the defaults, where there are any.
+        assert_eq!(evidence.media_types, crate::config::default_media_types());
+        assert_eq!(
+            (
+                evidence.http_s,
+                evidence.spool_len_max,
+                evidence.file_len_max
+            ),
+            (60, 4 << 30, 1 << 30)
+        );
+        assert_eq!((evidence.link_s, evidence.grace_s), (3_600, 30));
+    }
+
+    #[test]
+    fn evidence_that_cannot_work_is_named() {
+        let cases = [
+            (
+                "https://bridge.council.example",
+                "http://bridge.council.example",
+                "public_url: must be https",
+            ),
+            (
+                "https://bridge.council.example",
+                "https://bridge.example/x",
+                "public_url: must be https",
+            ),
+            (
+                "https://bridge.council.example",
+                "\"https://a;b\"",
+                "public_url: must be https",
+            ),
+            (
+                "address: 0.0.0.0:443",
+                "address: 0.0.0.0:443\n     token_file: t",
+                "listen: takes no token_file",
+            ),
+            (
+                "  public_addresses",
+                "  # public_addresses",
+                "public_addresses: is required",
+            ),
+            (
+                "udp: 0.0.0.0:4443",
+                "udp: 0.0.0.0:0",
+                "udp: and public_addresses need a port",
+            ),
+            (
+                "file_len_max: 1073741824",
+                "file_len_max: 0",
+                "file_len_max: must be 1 to",
+            ),
+            (
+                "[files.council.example]",
+                "[\"http://x\"]",
+                "allowed_hosts: must be",
+            ),
+            ("audio/*", "audio", "media_types: must be"),
+            ("turns:turn", "stun:turn", "turn.urls: must be"),
+        ];
+        for (from, to, wanted) in cases {
+            let text = with_evidence();
+            assert!(text.contains(from), "{from}");
+            let error = load(&text.replacen(from, to, 1))
+                .expect_err(wanted)
+                .to_string();
+            assert!(
+                error.contains(&format!("evidence.{wanted}")),
+                "{error} does not say {wanted}"
+            );
+        }
+    }
+
+    #[test]
+    fn base_urls_have_nothing_but_a_host_and_a_port() {
+        for good in [
+            "https://a.example",
+            "https://a.example:8443",
+            "https://[2001:db8::1]:8443",
+            "http://127.0.0.1:80",
+            "http://[::1]:80",
+            "http://localhost",
+        ] {
+            assert!(is_base_url(good), "{good}");
+        }
+        for bad in [
+            "a.example",
+            "https://",
+            "https://a/",
+            "https://a b",
+            "https://a?x",
+            "https://u@a",
+            "http://a.example",
+            "http://127.0.0.1.evil.example",
+            "ftp://a",
+        ] {
+            assert!(!is_base_url(bad), "{bad}");
+        }
     }
 
     #[test]
