@@ -16,6 +16,8 @@ PACKAGES_TEST+=(mmdebstrap curl)
 PACKAGES_TEST+=(baresip-core tcpdump tshark)
 # Its intake is tested with the real server.
 PACKAGES_TEST+=(nats-server)
+# Networks of their own, and a TURN server, for the evidence cases.
+PACKAGES_TEST+=(iproute2 coturn)
 # The peers that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
