@@ -5,8 +5,8 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use utoipa::IntoParams;
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppState, Problem,
@@ -16,7 +16,7 @@ use super::{
 use crate::{
     agents,
     handle::{BridgeExternalCall, Bridged, Command, InitiateCall, Terminated},
-    view::{CallDetail, CallView},
+    view::{CallDetail, CallState, CallView},
 };
 
 /// How long the caller wants to wait.
@@ -28,16 +28,47 @@ pub(super) struct Wait {
     wait: Option<String>,
 }
 
+/// Result of `handle_escalate`: the call, and how it stands in the contract's words.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Escalated {
+    /// `connected`, `rejected` (then `reason` says why), or `pending` while the expert is called.
+    status: &'static str,
+    /// `mcu_participant_id` by the contract's name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    h323_participant: Option<String>,
+    /// The call.
+    #[serde(flatten)]
+    call: CallView,
+}
+
+impl From<CallView> for Escalated {
+    fn from(call: CallView) -> Escalated {
+        let is_over = matches!(call.sip_call_state, CallState::Ended | CallState::Failed);
+        let status = if call.mcu_participant_id.is_some() {
+            "connected"
+        } else if is_over {
+            "rejected"
+        } else {
+            "pending"
+        };
+        Escalated {
+            status,
+            h323_participant: call.mcu_participant_id.clone(),
+            call,
+        }
+    }
+}
+
 /// Escalates: an IFMessage with performative `escalate`, signed by a registered agent. The same message id gets the same answer.
 #[utoipa::path(post, path = "/v1/escalations", tag = "calls", params(Wait),
     request_body(content = serde_json::Value, description = "IFMessage, see docs/schema/ifmessage.schema.json"),
-    responses((status = 201, body = CallView), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
+    responses((status = 201, body = Escalated), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
         (status = 404, body = ProblemBody), (status = 502, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(super) async fn escalate(
     State(state): State<AppState>,
     Query(wait): Query<Wait>,
     Raw(body): Raw,
-) -> Result<(StatusCode, Json<CallView>), Problem> {
+) -> Result<(StatusCode, Json<Escalated>), Problem> {
     let message = state
         .agents
         .open(&body, jiff::Timestamp::now().as_second())?;
@@ -52,7 +83,7 @@ pub(super) async fn escalate(
             reply,
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(view)))
+    Ok((StatusCode::CREATED, Json(view.into())))
 }
 
 /// `initiate_call`: calls one expert about one hazard.
