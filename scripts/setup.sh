@@ -9,7 +9,7 @@ PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
 PACKAGES_BUILD=(gcc g++ libc6-dev make flex bison pkg-config dpkg-dev libclang1-14 libclang-common-14-dev ca-certificates git)
 # The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C tests; Debian's sipp
 # speaks no TLS, so socat carries it.
-PACKAGES_TEST=(python3 python3-cryptography python3-venv jq valgrind libc6-dbg socat procps shellcheck)
+PACKAGES_TEST=(python3 python3-cryptography python3-yaml python3-venv jq valgrind libc6-dbg socat procps shellcheck)
 # The bridge's cases run Asterisk in a root of its own, and call the API.
 PACKAGES_TEST+=(mmdebstrap curl)
 # A SIP phone that plays, records and sends keys; captures of what crosses the wire, and the dissectors for H.225 and H.245.
