@@ -18,6 +18,10 @@ PACKAGES_TEST+=(baresip-core tcpdump tshark)
 PACKAGES_TEST+=(nats-server)
 # Networks of their own, and a TURN server, for the evidence cases.
 PACKAGES_TEST+=(iproute2 coturn)
+# The pages are tested in Chromium, driven by node; fonts, so that pictures of them look like what people see.
+PACKAGES_TEST+=(chromium fonts-liberation)
+# Node that came another way than from Debian conflicts with Debian's npm, and will do.
+command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
 # The peers that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# The test suite, or the named parts of it: lint repo rust c vectors e2e. The last line is "N passed, N failed".
+# The test suite, or the named parts of it: lint repo rust c vectors pages e2e. The last line is "N passed, N failed".
 #
-# lint, each Rust test, each C test, each vector file and each end-to-end case count as one.
+# lint, each Rust test, each C test, each vector file, each test of the pages and each end-to-end case count as one.
 set -uo pipefail
 . "$(dirname "$0")/env.sh"
 
-PARTS=(lint repo rust c vectors e2e)
+PARTS=(lint repo rust c vectors pages e2e)
 PASSED=0 FAILED=0
 
 main() {
@@ -93,6 +93,8 @@ c_tests() {
 }
 
 part_vectors() { counted "vectors and foreign verifiers" tests/vectors/run.sh; }
+
+part_pages() { counted "the pages' logic, their libraries" tests/browser/unit.sh; }
 
 part_e2e() { counted "end to end" tests/e2e/run; }
 
