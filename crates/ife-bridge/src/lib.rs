@@ -20,4 +20,5 @@ pub mod run;
 pub mod store;
 pub mod ui;
 pub mod view;
+pub mod web;
 pub mod witness;

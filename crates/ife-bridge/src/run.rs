@@ -2,7 +2,6 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
-use axum::Router;
 use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::{
@@ -28,6 +27,7 @@ use crate::{
         follow::follow,
         log::{KeysError, WitnessView},
     },
+    web,
 };
 
 /// Requests under way have so long to be answered at the end.
@@ -147,7 +147,7 @@ async fn serve(config: Config) -> Result<(), RunError> {
         tokio::spawn(follow(log, handle.clone(), stopped.clone()));
     }
     let (api, _) = router(state);
-    let pages = evidence.map(|evidence| evidence::router(evidence, Router::new()));
+    let pages = evidence.map(|evidence| evidence::router(evidence, web::router()));
     let mut serving = listen::serve(&config, &api, pages, &stopped).await?;
     let mut engine = tokio::spawn(engine.run(|| notify(&[NotifyState::Watchdog])));
     notify(&[NotifyState::Ready]);

@@ -1,0 +1,128 @@
+// The way to the bridge: HTTP for the link and the offer, one data channel for everything else. Knows nothing of messages.
+
+import { fingerprintOf } from "./protocol/envelope.js";
+
+const LABEL = "if-agent-messaging";
+/** An offer that was answered leads to an open channel within this time, or another is made. */
+const OPEN_MS = 15_000;
+/** An answer that takes longer will not come: the network swallowed the question. */
+const ANSWER_MS = 20_000;
+
+/** An answer that is no success; `status` is 0 when there was none. */
+export class HttpError extends Error {
+  constructor(status) {
+    super(status === 0 ? "the bridge cannot be reached" : `the bridge answered ${status}`);
+    this.status = status;
+  }
+
+  /** Whether asking again may help. */
+  get isPassing() {
+    return this.status === 0 || this.status === 429 || this.status >= 500;
+  }
+}
+
+/** Requests below the session's own path, `/e/<session>`. */
+export class Http {
+  #base;
+
+  constructor(base) {
+    this.#base = base;
+  }
+
+  async #ask(path, options = {}) {
+    let response;
+    try {
+      response = await fetch(`${this.#base}${path}`, { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(ANSWER_MS), ...options });
+    } catch {
+      throw new HttpError(0);
+    }
+    if (!response.ok) throw new HttpError(response.status);
+    return response;
+  }
+
+  /** Trades the link's token for the cookie; gives the session description. */
+  async redeem(token) {
+    return (await this.#ask("/redeem", { method: "POST", headers: { Authorization: `Bearer ${token}` } })).json();
+  }
+
+  /** The session description, by the cookie. */
+  async state() {
+    return (await this.#ask("/state")).json();
+  }
+
+  /** What the witness log proves; see docs/evidence.md. */
+  async proof() {
+    return (await this.#ask("/proof")).json();
+  }
+
+  /** The SDP answer to an offer. */
+  async offer(sdp) {
+    return (await this.#ask("/offer", { method: "POST", headers: { "Content-Type": "application/sdp" }, body: sdp })).text();
+  }
+}
+
+/**
+ * One peer connection. Callbacks: `onOpen(fingerprints)`, `onMessage(data)`, `onInterrupted(isInterrupted)`, `onClosed()`; the last one
+ * comes once, however the connection ended. `connect` throws what the offer met.
+ */
+export class Connection {
+  #pc;
+  #channel;
+  #callbacks;
+  #isOver = false;
+  #timer;
+
+  constructor(iceServers, callbacks) {
+    this.#callbacks = callbacks;
+    this.#pc = new RTCPeerConnection({ iceServers: iceServers ?? [] });
+    this.#channel = this.#pc.createDataChannel(LABEL, { ordered: true });
+    this.#channel.binaryType = "arraybuffer";
+  }
+
+  async connect(http) {
+    const pc = this.#pc;
+    await pc.setLocalDescription(await pc.createOffer());
+    const offer = pc.localDescription.sdp;
+    // The bridge is ICE-lite and learns our addresses from our checks: no candidate needs to be waited for.
+    const answer = await http.offer(offer);
+    const fingerprints = [fingerprintOf(offer), fingerprintOf(answer)];
+    this.#listen(fingerprints);
+    await pc.setRemoteDescription({ type: "answer", sdp: answer });
+  }
+
+  #listen(fingerprints) {
+    this.#timer = setTimeout(() => this.#end(), OPEN_MS);
+    this.#channel.onopen = () => {
+      clearTimeout(this.#timer);
+      this.#callbacks.onOpen(fingerprints);
+    };
+    this.#channel.onmessage = ({ data }) => this.#callbacks.onMessage(data);
+    this.#channel.onclose = () => this.#end();
+    this.#pc.oniceconnectionstatechange = () => this.#iceChanged();
+  }
+
+  #iceChanged() {
+    const state = this.#pc.iceConnectionState;
+    if (state === "failed" || state === "closed") this.#end();
+    else if (state === "disconnected") this.#callbacks.onInterrupted(true);
+    else if (state === "connected" || state === "completed") this.#callbacks.onInterrupted(false);
+  }
+
+  send(text) {
+    if (this.#channel.readyState === "open") this.#channel.send(text);
+  }
+
+  #end() {
+    if (this.#isOver) return;
+    this.close();
+    this.#callbacks.onClosed();
+  }
+
+  /** Ends the connection without a word to the callbacks. */
+  close() {
+    this.#isOver = true;
+    clearTimeout(this.#timer);
+    this.#channel.onmessage = null;
+    this.#pc.close();
+  }
+}

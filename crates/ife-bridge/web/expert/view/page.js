@@ -1,0 +1,134 @@
+// The page as a whole: who calls about what, how the connection is, notices, and a live region for what changes.
+
+import { byId, setText } from "./dom.js";
+import { Files } from "./files.js";
+import { capital, fileName } from "./format.js";
+import { mayReload, noticeFor } from "./notices.js";
+import { openPreview } from "./preview.js";
+import { renderProof, renderReceipt } from "./proof.js";
+
+const CALL_STATES = {
+  received: "being placed",
+  approved: "being placed",
+  inviting: "calling you",
+  ringing: "your phone rings",
+  answered: "answered, joining the council",
+  bridging: "joining the council",
+  connected: "you are in the council",
+  ending: "ending",
+  ended: "ended",
+  failed: "failed",
+  unknown: "not known at the moment",
+};
+const LINK_STATES = { opening: "Connecting", live: "Connected", lost: "Connecting again", over: "Call ended", refused: "Not connected" };
+
+/** Keeps the page in step with the session. */
+export class Page {
+  #session;
+  #files;
+  #isDue = false;
+
+  constructor(session) {
+    this.#session = session;
+    this.#files = new Files({
+      request: (...ids) => session.request(...ids),
+      pause: (...ids) => session.pause(...ids),
+      cancel: (...ids) => session.cancel(...ids),
+      save: (id) => this.#save(id),
+      preview: (id) => openPreview(session.receiver.manifest.files[id], (type) => session.blobOf(id, type)),
+    });
+    session.addEventListener("change", () => this.#soon());
+    session.addEventListener("news", ({ detail }) => setText(byId("news"), detail));
+    byId("preview-close").addEventListener("click", () => byId("preview").close());
+    byId("receipt-save").addEventListener("click", () => this.#saveReceipt());
+    byId("proof-again").addEventListener("click", () => session.loadProofs());
+    byId("forget").addEventListener("click", () => this.#forget());
+    byId("reload").addEventListener("click", () => location.reload());
+    byId("trace-copy").addEventListener("click", () => this.#copyTrace());
+    this.#soon();
+  }
+
+  // Once per frame at most: chunks come faster than anybody looks.
+  #soon() {
+    if (this.#isDue) return;
+    this.#isDue = true;
+    const draw = () => {
+      if (!this.#isDue) return;
+      this.#isDue = false;
+      this.#render();
+    };
+    requestAnimationFrame(draw);
+    // A tab in the background draws no frames, and still has a title.
+    setTimeout(draw, 250);
+  }
+
+  #render() {
+    const session = this.#session;
+    document.body.dataset.phase = session.phase;
+    setText(byId("link-state"), LINK_STATES[session.phase]);
+    this.#renderCall(session.description);
+    this.#renderNotice(session);
+    this.#files.render(session);
+    renderReceipt(session);
+    renderProof(session);
+    byId("no-reload").hidden = session.store?.survivesReload !== false;
+    byId("forget").hidden = !session.receiver?.isFinished;
+  }
+
+  #renderCall(description) {
+    byId("call").hidden = !description;
+    if (!description) return;
+    const { hazard, council, caller, trace_id: trace, call_state: state } = description;
+    setText(byId("hazard"), capital(hazard));
+    setText(byId("council-aor"), council);
+    setText(byId("caller"), caller);
+    setText(byId("trace"), trace);
+    setText(byId("call-state"), capital(CALL_STATES[state] ?? state));
+    byId("call-state").dataset.state = state;
+    document.title = `${capital(hazard)}: evidence for your call`;
+  }
+
+  #renderNotice({ refusal, phase }) {
+    const notice = byId("notice");
+    byId("opening").hidden = phase !== "opening";
+    byId("lost").hidden = phase !== "lost";
+    if (!refusal || !notice.hidden) return;
+    const { title, text } = noticeFor(refusal);
+    setText(byId("notice-title"), title);
+    setText(byId("notice-text"), text);
+    byId("reload").hidden = !mayReload(refusal);
+    notice.dataset.kind = refusal;
+    notice.hidden = false;
+  }
+
+  async #save(id) {
+    const file = this.#session.receiver.manifest.files[id];
+    // As plain bytes: a browser asked to save must not be tempted to open.
+    download(await this.#session.blobOf(id, "application/octet-stream"), fileName(file.name));
+  }
+
+  #saveReceipt() {
+    const name = `receipt-${this.#session.description.trace_id.replace(/[^A-Za-z0-9._-]/g, "_")}.json`;
+    download(new Blob([this.#session.receiptFile()], { type: "application/json" }), name);
+  }
+
+  async #copyTrace() {
+    await navigator.clipboard.writeText(this.#session.description.trace_id);
+    setText(byId("news"), "Trace id copied.");
+  }
+
+  async #forget() {
+    await this.#session.forget();
+    byId("forget").disabled = true;
+    setText(byId("forget"), "Removed from this browser");
+  }
+}
+
+function download(blob, name) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  // The download has begun by then; before, revoking it would end it.
+  setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
+}

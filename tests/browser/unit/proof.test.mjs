@@ -1,0 +1,88 @@
+// The example of docs/formats.md, and trees of every small size.
+import "./globals.mjs";
+import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
+import { test } from "node:test";
+
+const web = "../../../crates/ife-bridge/web/expert/protocol";
+const { digest, ed25519 } = await import(`${web}/crypto.js`);
+const { concat, toBase64, toHex, utf8 } = await import(`${web}/encoding.js`);
+const { checkProof, leafHash } = await import(`${web}/proof.js`);
+
+const { verify, makeKey } = await ed25519();
+const page = readFileSync(new URL("../../../docs/formats.md", import.meta.url), "utf8");
+const example = page.slice(page.indexOf("### Example"));
+const block = (start) => {
+  const lines = example.slice(example.indexOf(`    ${start}`)).split("\n");
+  const end = lines.findIndex((line) => line !== "" && !line.startsWith("    "));
+  return lines.slice(0, end === -1 ? undefined : end).map((line) => line.slice(4)).join("\n").trimEnd() + "\n";
+};
+const vkeys = block("log.example/witness+").trim().split("\n");
+const entries = block('{"call_id"').trim().split("\n").filter(Boolean);
+const proof = block("c2sp.org/tlog-proof@v1");
+
+test("the example of the documentation holds", async () => {
+  const found = await checkProof(entries[1], proof, vkeys, verify);
+  assert.equal(found.index, 1);
+  assert.equal(found.size, 2);
+  assert.equal(found.leaf, "8490c3a2c49f9f1d2d1c9b6cc6b266b3f1ae65107d3e5b76ac8e7a94f745da78");
+  assert.deepEqual(found.signers.map((signer) => [signer.name, signer.unixSeconds]), [
+    ["log.example/witness", undefined],
+    ["log.example/cosigner", 1760000002],
+  ]);
+});
+
+test("what was altered does not hold", async () => {
+  const cases = [
+    [entries[0], proof, vkeys],
+    [entries[1], proof.replace("index 1", "index 0"), vkeys],
+    [entries[1], proof.replace("index 1", "index 2"), vkeys],
+    [entries[1], proof.replace("\nlog.example/witness\n2\n", "\nlog.example/witness\n3\n"), vkeys],
+    [entries[1], proof.replace("wRJ8aFZj", "wRJ8aFZk"), vkeys],
+    [entries[1], proof.replace("yAEfsdAw", "yAEfsdAx"), vkeys],
+    [entries[1], proof.replace(/yAEf.*\n/, ""), vkeys],
+    [entries[1], proof.replace(/(yAEf.*\n)/, "$1$1"), vkeys],
+    [entries[1], proof.replace(/— log.example\/witness .*\n/, ""), vkeys],
+    [entries[1], proof, []],
+    [entries[1], proof, [vkeys[1]]],
+    [entries[1], proof, [vkeys[0].replace("c1127c68", "c1127c69")]],
+    [entries[1], "", vkeys],
+    [entries[1], undefined, vkeys],
+  ];
+  for (const [entry, text, keys] of cases) await assert.rejects(checkProof(entry, text, keys, verify), { name: "Error" }, `${text}`.slice(0, 200));
+});
+
+// RFC 6962, 2.1 and 2.1.1, straight from the text.
+const node = (left, right) => digest(concat(Uint8Array.of(1), left, right));
+const split = (n) => 2 ** Math.ceil(Math.log2(n) - 1);
+async function rootOf(leaves) {
+  if (leaves.length === 1) return leaves[0];
+  const k = split(leaves.length);
+  return node(await rootOf(leaves.slice(0, k)), await rootOf(leaves.slice(k)));
+}
+async function pathOf(at, leaves) {
+  if (leaves.length === 1) return [];
+  const k = split(leaves.length);
+  return at < k
+    ? [...(await pathOf(at, leaves.slice(0, k))), await rootOf(leaves.slice(k))]
+    : [...(await pathOf(at - k, leaves.slice(k))), await rootOf(leaves.slice(0, k))];
+}
+
+test("every place of every small tree", async () => {
+  const key = await makeKey();
+  const typed = concat(Uint8Array.of(1), key.publicKey);
+  const id = (await digest(concat(utf8("log\n"), typed))).slice(0, 4);
+  const vkey = `log+${toHex(id)}+${toBase64(typed)}`;
+  for (let size = 1; size <= 17; size += 1) {
+    const texts = Array.from({ length: size }, (_, at) => `entry ${at}`);
+    const leaves = await Promise.all(texts.map((text) => leafHash(utf8(text))));
+    const note = `log\n${size}\n${toBase64(await rootOf(leaves))}\n`;
+    const signed = `${note}\n— log ${toBase64(concat(id, await key.sign(utf8(note))))}\n`;
+    for (let at = 0; at < size; at += 1) {
+      const path = (await pathOf(at, leaves)).map((step) => `${toBase64(step)}\n`).join("");
+      const file = `c2sp.org/tlog-proof@v1\nindex ${at}\n${path}\n${signed}`;
+      assert.equal((await checkProof(texts[at], file, [vkey], verify)).size, size);
+      await assert.rejects(checkProof(`${texts[at]}!`, file, [vkey], verify), /does not lead/);
+    }
+  }
+});
