@@ -1,0 +1,30 @@
+# Sourced by the cases of the expert's page after lib.sh: Chromium, node's modules, pictures.
+# shellcheck shell=bash
+
+export IFE_SHOTS=${IFE_SHOTS:-$IFE_TARGET/artifacts}
+
+page_setup() {
+	"$IFE_ROOT/tests/browser/install.sh" >/dev/null || die "the browser tests' packages cannot be installed"
+	mkdir -p "$IFE_SHOTS"
+	page_network
+}
+
+# browser LABEL SCRIPT ARG...: a node program whose steps must all pass; what it says is shown when one does not.
+browser() {
+	local label=$1
+	shift
+	expect_ok "page: $label" timeout -k 5 200 node "$@"
+}
+
+# The bridge that lies, built like the other tests' programs; its path on stdout.
+faulty_bridge() {
+	(cd "$IFE_ROOT" && cargo build --quiet --locked --workspace --example faulty_bridge) >&2 || return
+	printf '%s\n' "$IFE_CARGO_TARGET/debug/examples/faulty_bridge"
+}
+
+# Chromium makes no WebRTC connection where loopback is the only network, as in a namespace: it gets another one there.
+page_network() {
+	ip -o addr show up scope global | grep -q . && return
+	ip link add ife-page0 type veth peer name ife-page1 && ip link set ife-page1 up && ip link set ife-page0 up &&
+		ip addr add 192.0.2.1/30 dev ife-page0 || die "there is no network but loopback, and none can be made (root can)"
+}
