@@ -159,7 +159,15 @@ pub(super) fn call(call: &Call) -> Vec<String> {
         ("room", harmless(&call.council_call_id)),
         ("participant", text(&call.mcu_participant_id)),
         ("evidence", state(&call.evidence_state)),
-        ("its link", text(&call.evidence_link)),
+        // It dies with the call.
+        (
+            "its link",
+            if call.is_live() {
+                text(&call.evidence_link)
+            } else {
+                String::new()
+            },
+        ),
         ("began", harmless(&call.started)),
         ("answered", text(&call.answered)),
         ("ended", text(&call.ended)),
@@ -183,20 +191,24 @@ pub(super) fn detail(detail: &CallDetail) -> Vec<String> {
     }
     lines.push(String::new());
     let first = detail.history.first().and_then(|step| unix_ns(&step.time));
-    lines.extend(
-        detail
-            .history
-            .iter()
-            .map(|step| step_line(step, first.unwrap_or(0))),
-    );
+    let told = |step| step_line(step, &detail.call.expert_id, first.unwrap_or(0));
+    lines.extend(detail.history.iter().map(told));
     lines
 }
 
-fn step_line(step: &Step, first_ns: u64) -> String {
+/// A step; what the state and the call's own facts say already is left out of its detail.
+fn step_line(step: &Step, expert_id: &str, first_ns: u64) -> String {
+    let known = |word: &str| match word.split_once('=') {
+        Some(("state", _)) | Some(("attempt", "0")) => true,
+        Some(("expert", id)) => id == expert_id,
+        Some(_) | None => false,
+    };
+    let words = step.detail.split(' ').filter(|word| !known(word));
+    let detail = words.collect::<Vec<_>>().join(" ");
     let since = unix_ns(&step.time)
         .unwrap_or(first_ns)
         .saturating_sub(first_ns);
-    progress(since as f64 / 1e9, &step.state, &harmless(&step.detail))
+    progress(since as f64 / 1e9, &step.state, &harmless(&detail))
 }
 
 /// `   0.012  ringing     detail`.
@@ -323,7 +335,7 @@ mod tests {
         let live = one(json!({}));
         let over = one(json!({
             "call_id": "sip-call-fedcba9876543210", "sip_call_state": "failed", "h323_state": "received", "answered": null,
-            "ended": "2026-01-01T00:00:45.000Z", "reason": "no_answer", "cause": 19
+            "ended": "2026-01-01T00:00:45.000Z", "reason": "no_answer cause=19", "cause": 19
         }));
         let now = unix_ns("2026-01-01T00:01:06.700Z").expect("a time");
         let expected = "\
@@ -349,7 +361,7 @@ sip-call-fedcba9876543210  expert-safety@external.advisor  safety  failed     re
                 Step {
                     time: "2026-01-01T00:00:00.000Z".into(),
                     state: "received".into(),
-                    detail: "message m-1".into(),
+                    detail: "ESCALATE state=received attempt=0 expert=expert-safety@external.advisor by=m-1".into(),
                 },
                 Step {
                     time: "2026-01-01T00:00:13.500Z".into(),
@@ -365,7 +377,7 @@ sip-call-fedcba9876543210  expert-safety@external.advisor  safety  failed     re
             "state       ended: terminated, cause 16",
             "talk        12 s",
             "beware      the H.323 segment is narrowband, unencrypted",
-            "    0.000  received    message m-1",
+            "    0.000  received    ESCALATE by=m-1",
             "   13.500  ended",
         ] {
             assert!(told.lines().any(|told| told == line), "{line:?} in\n{told}");

@@ -37,8 +37,14 @@ impl Call {
 
     /// `council_left, cause 16`; empty while it lives.
     pub(super) fn end(&self) -> String {
+        // Some reasons name the cause themselves.
+        let words = self.reason.as_deref().unwrap_or_default().split(' ');
+        let reason: Vec<&str> = words.filter(|word| !word.starts_with("cause=")).collect();
         let cause = self.cause.map(|cause| format!("cause {cause}"));
-        let parts = [self.reason.as_deref().map(harmless), cause];
+        let parts = [
+            self.reason.is_some().then(|| harmless(&reason.join(" "))),
+            cause,
+        ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
 }
