@@ -11,6 +11,10 @@ for line in 'signed escalation +approved +- +200 OK' 'over quota +rejected +quot
 	'guardian +guardian-1' 'setup' 'connect' 'releaseComplete' 'hung up' 'H323_RELEASED guardian-1' '^Log verified: [0-9]+ entries, root '; do
 	grep -qE "$line" "$WORK/printed" || fail "the demo does not say /$line/"
 done
+# What the README shows of the first part is what is printed, but for the seconds.
+while read -r line; do
+	grep -qF "$line" "$WORK/printed" || fail "the README shows, and the demo does not say: $line"
+done < <(sed -n '/^  call  *verdict/,/^```/{ s/ *[0-9]*$//; s/^  //; /^```/d; p }' "$IFE_ROOT/README.md")
 awk '/^Part /{ if (n > 60) print part; n = 0; part = $0 } { n++ } END { if (n > 60) print part }' "$WORK/printed" >"$WORK/long"
 expect "parts of more than 60 lines" "" "$(cat "$WORK/long")"
 expect_ok "its log, verified again" "$IFE_BIN/ifectl" witness verify --log "$IFE_DEMO_DIR/witness" --vkey "$IFE_DEMO_DIR/witness.vkey"
