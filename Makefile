@@ -69,4 +69,5 @@ fresh: ## make demo and make test, twice, in an empty Debian 12 root (needs root
 
 clean: ## remove target/
 	@scripts/down.sh
-	rm -rf target
+	@scripts/testbed.sh stop 2>/dev/null || true
+	rm -rf --one-file-system target
