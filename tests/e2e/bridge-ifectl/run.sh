@@ -75,6 +75,7 @@ says "an expert whom nobody knows" 1 'EXPERT_NOT_FOUND \(404\)' ifectl escalate 
 ifectl escalate --hazard safety --trace-id trace-ifectl-2 --print >"$STACK/message.json"
 first=$(ifectl escalate --message "$STACK/message.json" --json | jq -r .call_id)
 expect "the first answer again" "$first" "$(ifectl escalate --message - --wait --json <"$STACK/message.json" | jq -r .call_id)"
+expect_call "$first" connected
 expect "INVITEs at the expert" 2 "$(grep -ac '^INVITE ' "$STACK/captures/safety.msg")"
 ifectl hangup "$first" >/dev/null
 
