@@ -33,6 +33,7 @@ claim_of_lost() {
 	printf '{"node":"lost"}' | nats publish "\$KV.ife-claims-$CONSUMER.$key" >>"$STACK/log/published.log" || fail "no claim for $1"
 }
 
+GUARDIANS='{name: guardian-1, peer: mcu-7f3a, alias: guardian-quiet}'
 nats_start
 nats_streams
 start_with_bridge
@@ -49,10 +50,14 @@ expect "participant" "confbridge:council:ife.$first.${call#sip-call-}.e0" "$(out
 expect "expert" "$ETHICS" "$(outcome_of f-1 | jq -r .expert_id)"
 expect "calls about trace 1" 1 "$(calls_to ethics trace-failover-1 | wc -l)"
 expect_worked_off
+# The guardians, whom the lost bridge did not call: by the other one, and not again by the first.
+second=$([ "$first" = node1 ] && echo node2 || echo node1)
+bridge_at "$second" expect_room council 2
 # It comes back, has its call again, and tells nothing anew.
 bridge_run "$first"
 bridge_at "$first" expect_call "$call" connected 15
 expect "outcomes of trace 1" 1 "$(outcome_of f-1 | wc -l)"
+bridge_at "$first" expect_room council 2
 
 # Lost between its claim and its call: nobody was called, so somebody has to be.
 claim_of_lost f-2

@@ -69,6 +69,22 @@ for line in 'result="connected"} 3' 'result="rejected"} 1' 'result="dead_letter"
 	expect "$line" 1 "$(grep -cF "ife_bridge_nats_messages_total{$line" <<<"$metrics")"
 done
 wait_log 1 '.event == "COUNCIL_JOIN" and .trace_id == "trace-nats-3"'
-proc_stop bridge 15
+
+# Without Asterisk no message is taken: it waits in the stream.
+testbed_kill gateway
+amiless() { [ "$(api GET /readyz | jq .ami)" = false ]; }
+wait_until 15 amiless
+escalation m-4 trace-nats-4 safety | send_message
+testbed start >>"$STACK/log/testbed.log" 2>&1
+expect_outcome m-4 connected 40
+
+# SIGTERM while a phone rings: that call is finished, and its message with it.
+stack_expert ethics "$ETHICS_PORT" uas-late -d 3000
+escalation m-5 trace-nats-5 ethics | send_message
+ringing() { api GET /v1/calls | jq -e '.[] | select(.trace_id == "trace-nats-5" and .sip_call_state == "ringing")'; }
+wait_until 20 ringing
+proc_stop bridge 40
+expect "outcome of m-5" connected "$(outcome_of m-5 | jq -r .status)"
+expect_worked_off
 expect "the intake ends in good order" 1 "$(grep -c 'no more messages are taken' "$STACK/log/bridge.log")"
 expect_alive
