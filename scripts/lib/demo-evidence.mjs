@@ -1,0 +1,42 @@
+// The expert in the demo: opens the link, receives everything, saves the receipt, tells what the page shows.
+// usage: demo-evidence.mjs LINK RECEIPT_FILE
+import { writeFileSync } from "node:fs";
+import { hasText, openBrowser, save, shoot, until } from "../../tests/browser/lib.mjs";
+
+const [link, receiptFile] = process.argv.slice(2);
+const { page, close } = await openBrowser();
+const texts = (selector) => page.locator(selector).allInnerTexts();
+
+await page.goto(link);
+await page.locator("#files").waitFor();
+await shoot(page, "evidence-1-offered");
+await page.getByRole("button", { name: "Receive all" }).click();
+await page.locator("#receipt[data-verdict]").waitFor();
+await hasText(page, "#receipt-entry", "This page has checked that.");
+await page.locator("#proof summary").click();
+await hasText(page, "#checks .holds", "The witness log holds your receipt");
+await shoot(page, "evidence-2-verified");
+
+const names = await texts(".file-name");
+const metas = await texts(".file-meta");
+const states = await texts(".file .status");
+names.forEach((name, at) => console.log(`${name.padEnd(14)} ${metas[at].padEnd(26)} ${states[at].replace("✓ ", "").toLowerCase()}`));
+
+const saved = await save(page, page.getByRole("button", { name: "Save the receipt" }));
+writeFileSync(receiptFile, saved.bytes);
+const { proofs } = JSON.parse(saved.bytes);
+const index = /^index (\d+)$/m.exec(proofs.receipt.proof)[1];
+const [, size] = proofs.receipt.proof.split("\n\n")[1].split("\n");
+const hashes = proofs.receipt.proof.split("\n\n")[0].split("\n").length - 2;
+console.log(`receipt        signed by the page, entry ${index} of the witness log: proof of ${hashes} hashes to the signed head of ${size} entries, checked in the page`);
+console.log(`               ${JSON.parse(proofs.receipt.entry).detail.replace(/^session=\S+ /, "").slice(0, 96)}...`);
+
+for (const [at, name] of names.entries()) {
+  const button = page.getByRole("button", { name: `Preview ${name}` });
+  if ((await button.count()) === 0) continue;
+  await button.click();
+  await until(`${name} is shown`, async () => (await page.locator("#preview-body :is(img, canvas, pre, article, audio)").count()) > 0);
+  await shoot(page, `evidence-${3 + at}-${name.replace(/\W+/g, "-")}`, { fullPage: false });
+  await page.keyboard.press("Escape");
+}
+await close();
