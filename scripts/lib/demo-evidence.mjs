@@ -28,8 +28,8 @@ const { proofs } = JSON.parse(saved.bytes);
 const index = /^index (\d+)$/m.exec(proofs.receipt.proof)[1];
 const [, size] = proofs.receipt.proof.split("\n\n")[1].split("\n");
 const hashes = proofs.receipt.proof.split("\n\n")[0].split("\n").length - 2;
-console.log(`receipt        signed by the page, entry ${index} of the witness log: proof of ${hashes} hashes to the signed head of ${size} entries, checked in the page`);
-console.log(`               ${JSON.parse(proofs.receipt.entry).detail.replace(/^session=\S+ /, "").slice(0, 96)}...`);
+console.log(`receipt        entry ${index} of the witness log; ${hashes} hashes lead to its signed head of ${size} entries: checked in the page`);
+console.log(`               ${JSON.parse(proofs.receipt.entry).detail.split(" ").filter((word) => /^(manifest|verified|failed)=/.test(word)).join(" ")}`);
 
 for (const [at, name] of names.entries()) {
   const button = page.getByRole("button", { name: `Preview ${name}` });

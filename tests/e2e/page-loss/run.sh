@@ -5,10 +5,10 @@
 . "$(dirname "$0")/../page.sh"
 
 page_setup
-head -c 96M /dev/urandom >"$STACK/evidence/silence.bin"
-head -c 96M /dev/urandom >"$STACK/evidence/death.bin"
+head -c 48M /dev/urandom >"$STACK/evidence/silence.bin"
+head -c 48M /dev/urandom >"$STACK/evidence/death.bin"
 head -c 8M /dev/urandom >"$STACK/evidence/changed.bin"
-EVIDENCE_MORE='  link_s: 45' start_with_evidence
+EVIDENCE_MORE='  link_s: 30' start_with_evidence
 
 E=$STACK/evidence
 # Placed first and opened last: its time has run out by then.
@@ -22,7 +22,7 @@ expect_call "$id" connected
 # The case kills it once, in the middle of a transfer.
 (wait_until 200 proc_gone bridge && bridge_start) &
 restarter=$!
-browser loss "$CASE_DIR/case.mjs" loss "$(jq -r .evidence_link <<<"$call")" "$STACK" "$late" $((45 - SECONDS + late_at))
+browser loss "$CASE_DIR/case.mjs" loss "$(jq -r .evidence_link <<<"$call")" "$STACK" "$late" $((30 - SECONDS + late_at))
 wait "$restarter"
 
 wait_log 1 '.event == "EVIDENCE_FAILED"'

@@ -357,7 +357,8 @@ export class Session extends EventTarget {
     if (this.receipt?.wanted === wanted && this.receipt.entry) return;
     this.#texts.receipt = await this.#say(body);
     this.receipt = { body, wanted };
-    this.#changed(body.files.every((file) => file.verified) ? "All files are verified." : undefined);
+    const isWhole = body.files.length === this.receiver.manifest.files.length && body.files.every((file) => file.verified);
+    this.#changed(isWhole ? "All files are verified." : undefined);
   }
 
   /** Starts or resumes files. */

@@ -22,7 +22,7 @@ const SAID = {
   [STATUS.WAITING]: "Waiting",
   [STATUS.PAUSED]: "Paused",
   [STATUS.CANCELLED]: "Cancelled",
-  [STATUS.UNAVAILABLE]: "The bridge cannot read it any more",
+  [STATUS.UNAVAILABLE]: "Changed or gone at the bridge: not to be had",
   [STATUS.VERIFIED]: "Verified",
   [STATUS.MISMATCH]: "Does not match",
 };

@@ -12,14 +12,15 @@ export function renderReceipt(session) {
   const bad = files.filter((file) => !file.verified).length;
   byId("receipt").dataset.verdict = bad === 0 ? "good" : "bad";
   setText(byId("receipt-title"), bad === 0 ? "Verified" : "Does not match");
-  setText(byId("receipt-text"), verdictText(files.length, bad));
+  setText(byId("receipt-text"), verdictText(files.length, bad, session.receiver.manifest.files.length - files.length));
   setText(byId("receipt-entry"), entryText(receipt, session.proofs));
 }
 
-function verdictText(count, bad) {
-  if (bad === 0) return count === 1 ? "The file is, to the last byte, the one that the bridge signed." : `All ${count} files are, to the last byte, the ones that the bridge signed.`;
-  const which = bad === 1 ? "One file is" : `${bad} files are`;
-  return `${which} not what the bridge signed, also when fetched again. Do not rely on it, and tell the council.`;
+function verdictText(count, bad, missing) {
+  const rest = missing === 0 ? "" : ` ${missing === 1 ? "One file was" : `${missing} files were`} not received.`;
+  if (bad > 0) return `${bad === 1 ? "One file is" : `${bad} files are`} not what the bridge signed, also when fetched again. Do not rely on it, and tell the council.${rest}`;
+  if (count === 1) return `The ${missing === 0 ? "file" : "file that was received"} is, to the last byte, the one that the bridge signed.${rest}`;
+  return `${missing === 0 ? `All ${count} files` : `The ${count} files that were received`} are, to the last byte, the ones that the bridge signed.${rest}`;
 }
 
 function entryText({ entry, index }, proofs) {
