@@ -60,6 +60,9 @@ function card(call) {
       leg(`Room ${call.council_call_id}`, call.mcu_participant_id ? ["in the room", "full", "good"] : ["not in it yet", "hollow", "quiet"]),
       leg("Evidence", evidenceState(call.evidence_state)),
     ]),
+    call.evidence_errors?.length > 0
+      ? h("p", { class: "state warn" }, [mark("alarm", "warn"), `Evidence that cannot be had: ${call.evidence_errors.map(({ name, code }) => `${name} (${code.replaceAll("_", " ")})`).join(", ")}`])
+      : null,
     h("footer", {}, [
       h("a", { href: storyLink(call.trace_id), "data-key": `story-${call.call_id}` }, "Ladder"),
       h("span", { class: "id quiet", title: call.trace_id }, call.trace_id),
@@ -73,7 +76,7 @@ function endedRow(call) {
   return h("li", {}, [
     state(callState(call.sip_call_state)),
     h("a", { href: storyLink(call.trace_id), "data-key": `story-${call.call_id}` }, call.expert_name),
-    h("span", { class: "quiet" }, `${call.hazard} · ${reason(call.reason) ?? "no reason told"}${talked}`),
+    h("span", { class: "told quiet" }, `${call.hazard} · ${reason(call.reason) ?? "no reason told"}${talked}`),
     call.ended ? h("time", { class: "quiet figures", datetime: call.ended, title: clock(call.ended) }, ago(call.ended)) : null,
   ]);
 }

@@ -34,13 +34,15 @@ export function unknownSteps(view, steps) {
   return Math.min(steps, Math.max(0, Math.floor(before)));
 }
 
-function bars(line, most, steps, unknown) {
+function bars(line, most, steps, unknown, isFirst) {
   const drawn = line.counts.map((count, place) => {
     // A count that is there is seen, however small it is beside the largest.
     const height = count === 0 ? 0 : Math.max(2, (count / most) * (HEIGHT - 2));
     return height > 0 ? s("rect", { class: "bar", x: place * BAR + 0.75, y: HEIGHT - height, width: BAR - 1.5, height, rx: 1 }) : null;
   });
   return s("svg", { class: `bars ${line.tone}`, viewBox: `0 0 ${steps * BAR} ${HEIGHT + 1}`, preserveAspectRatio: "none", "aria-hidden": "true" }, [
+    // Strokes that lean the other way than any bar: nothing is known here, which is not the same as nothing.
+    isFirst ? s("defs", {}, s("pattern", { id: "hatch", width: 7, height: 7, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" }, s("line", { class: "hatch", x1: 0, y1: 0, x2: 0, y2: 7 }))) : null,
     unknown > 0 ? s("rect", { class: "unknown", x: 0, y: 0, width: unknown * BAR, height: HEIGHT }) : null,
     s("line", { class: "axis", x1: 0, x2: steps * BAR, y1: HEIGHT + 0.5, y2: HEIGHT + 0.5 }),
     ...drawn,
@@ -93,11 +95,11 @@ function chart(view, steps, minutes, name) {
     h("table", { class: "verdicts" }, [
       h("caption", { class: "unseen" }, `Verdicts of the last ${name}, by gate`),
       h("thead", { class: "unseen" }, h("tr", {}, ["Verdict", "Count", "Over time"].map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, lines.map((line) =>
+      h("tbody", {}, lines.map((line, place) =>
         h("tr", { class: line.tone }, [
           h("th", { scope: "row" }, [line.name, line.where ? h("span", { class: "quiet" }, ` ${line.where}`) : null]),
           h("td", { class: "figures" }, grouped(line.total)),
-          h("td", { class: "over-time" }, [bars(line, most, steps, unknown), h("span", { class: "unseen" }, `at most ${Math.max(...line.counts)} ${per}`)]),
+          h("td", { class: "over-time" }, [bars(line, most, steps, unknown, place === 0), h("span", { class: "unseen" }, `at most ${Math.max(...line.counts)} ${per}`)]),
         ]),
       )),
     ]),

@@ -49,11 +49,11 @@ function rung(row, geo, y) {
   const [from, to] = [geo.at[row.from], geo.at[row.to]];
   if (row.from === row.to) {
     const shown = cut(row.label, geo.lane * 1.6);
-    const width = Math.max(34, [...shown].length * 6.9 + (row.gate ? 30 : 18));
+    const width = Math.max(34, [...shown].length * 6.9 + (row.gate ? 42 : 20));
     return [
       s("rect", { class: "note", x: from - width / 2, y: y - 12, width, height: 24, rx: 12 }),
-      s("text", { class: "label", x: from + (row.gate ? 9 : 0), y: y + 4, "text-anchor": "middle" }, shown),
-      verdict(row, from - width / 2 + 15, y),
+      s("text", { class: "label", x: from + (row.gate ? 10 : 0), y: y + 4, "text-anchor": "middle" }, shown),
+      verdict(row, from - width / 2 + 14, y),
     ];
   }
   const right = to > from;
@@ -67,7 +67,7 @@ function rung(row, geo, y) {
     row.via && !row.gate ? s("circle", { class: "foot", cx: geo.at[row.via], cy: y, r: 3 }) : null,
     s("text", { class: "label", x: middle, y: y - 7, "text-anchor": "middle" }, cut(row.label, Math.abs(to - from))),
     // The gate's word stands where it was spoken.
-    row.gate ? verdict(row, geo.at[row.via ?? row.from] , y) : null,
+    row.gate ? verdict(row, geo.at[row.via ?? row.from], y) : null,
   ];
 }
 
@@ -112,7 +112,7 @@ export function table(rows, pick) {
     h("tbody", {}, rows.map((row) =>
       h("tr", { class: row.included ? "" : "forged" }, [
         h("th", { scope: "row", "data-name": "Entry" }, row.isMore ? h("span", { class: "unseen" }, `${row.index}, continued`) : h("button", { class: "link", type: "button", "data-key": `entry-${row.index}`, onclick: () => pick(row.index), "aria-label": `Entry ${row.index}: show all of it` }, `#${row.index}`)),
-        h("td", { "data-name": "Time", class: "figures" }, [h("span", { title: row.time }, offset(row.seconds)), " ", h("span", { class: "quiet" }, clock(row.time))]),
+        h("td", { "data-name": "Time", class: "figures" }, h("span", { title: row.time }, [offset(row.seconds), " ", h("span", { class: "quiet" }, clock(row.time))])),
         h("td", { "data-name": "From, to" }, sentence(row)),
         h("td", { "data-name": "What" }, row.label),
         h("td", { "data-name": "Code", class: "figures" }, row.code === undefined ? "" : String(row.code)),

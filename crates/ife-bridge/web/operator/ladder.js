@@ -76,7 +76,8 @@ function ofProxy(entry, call = { toCouncil: entry.direction === "to_council", ca
   const [sender, receiver] = byCallee ? [callee, caller] : [caller, callee];
   const gate = text(entry.gate);
   const signed = text(entry.kid) && `signed by ${text(entry.kid)}`;
-  const detail = text(entry.detail);
+  // Of a request, its method is all that a detail may say.
+  const detail = text(entry.detail) === text(entry.event) ? "" : text(entry.detail);
   switch (entry.event) {
     case "INVITE":
       return [arrow(caller, "kamailio", "INVITE", { remark: detail || text(entry.peer) })];
@@ -125,6 +126,8 @@ function remarkOf(detail) {
 function ofBridge(entry) {
   const found = words(entry.detail);
   const remark = remarkOf(entry.detail);
+  // Of evidence, all that is said: which file, which hash.
+  const said = text(entry.detail);
   const inward = entry.direction === "to_council";
   const peer = found.guardian ? "council" : "expert";
   const rows = {
@@ -144,12 +147,12 @@ function ofBridge(entry) {
     BYE: () => arrow("bridge", "gateway", "hang up", { remark }),
     FAILED: () => arrow("bridge", "agent", "failed", { tone: "bad", remark }),
     TERMINATED: () => arrow("bridge", "agent", "ended", { remark }),
-    EVIDENCE_OFFER: () => arrow("bridge", "expert", "evidence offered", { remark }),
-    EVIDENCE_ANSWER: () => arrow("bridge", "expert", "evidence: answer", { remark }),
-    EVIDENCE_OPEN: () => arrow("bridge", "expert", "evidence open", { remark }),
-    EVIDENCE_SENT: () => arrow("bridge", "expert", "evidence sent", { remark }),
-    EVIDENCE_VERIFIED: () => arrow("expert", "bridge", "evidence verified", { tone: "good", remark }),
-    EVIDENCE_FAILED: () => note("bridge", "evidence failed", { tone: "bad", remark }),
+    EVIDENCE_OFFER: () => arrow("expert", "bridge", "evidence: offer", { remark: said }),
+    EVIDENCE_ANSWER: () => arrow("bridge", "expert", "evidence: answer", { remark: said }),
+    EVIDENCE_OPEN: () => arrow("expert", "bridge", "evidence: channel open", { remark: said }),
+    EVIDENCE_SENT: () => arrow("bridge", "expert", "evidence: file sent", { remark: said }),
+    EVIDENCE_VERIFIED: () => arrow("expert", "bridge", "evidence: receipt", { tone: "good", remark: said }),
+    EVIDENCE_FAILED: () => note("bridge", "evidence failed", { tone: "bad", remark: said }),
   };
   const make = Object.hasOwn(rows, entry.event) ? rows[entry.event] : () => note("bridge", entry.event.toLowerCase().replaceAll("_", " "), { remark });
   return [make()];

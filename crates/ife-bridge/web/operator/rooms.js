@@ -6,7 +6,7 @@ import { counted } from "./words.js";
 
 /** Draws into `root` whatever `update` is given. */
 export function roomsView(root) {
-  const list = h("div", { class: "rooms" });
+  const list = h("div", { class: "cards" });
   root.replaceChildren(h("h2", { id: "rooms-title" }, "Rooms"), list);
   root.setAttribute("aria-labelledby", "rooms-title");
   return {

@@ -11,11 +11,11 @@ export const linkOf = (trace) => (trace.trace_id ? storyLink(trace.trace_id) : `
 /** One trace as a row of a list. */
 export function traceRow(trace) {
   const [word, shape, tone] = outcome(trace.outcome);
-  const told = trace.outcome === "rejected" ? `${trace.gate ? `gate ${trace.gate}` : ""}${trace.code ? ` · ${trace.code}` : ""}` : trace.code ? String(trace.code) : "";
+  const gate = trace.outcome === "rejected" && trace.gate ? `gate ${trace.gate}` : "";
   return h("li", {}, [
     h("span", { class: `state ${tone}` }, [mark(shape, tone), word]),
     h("a", { class: "id", href: linkOf(trace), "data-key": `trace-${trace.trace_id ?? trace.call_ids[0]}` }, trace.trace_id ?? trace.call_ids[0] ?? "?"),
-    h("span", { class: "quiet" }, [trace.expert, trace.hazard, told].filter(Boolean).join(" · ")),
+    h("span", { class: "told quiet" }, [gate, trace.code, trace.hazard, trace.expert].filter(Boolean).join(" · ")),
     trace.last ? h("time", { class: "quiet figures", datetime: trace.last, title: clock(trace.last) }, ago(trace.last)) : null,
   ]);
 }
@@ -29,7 +29,7 @@ export function recentView(root) {
   return {
     async load() {
       try {
-        const { traces } = await ask("/v1/witness/search?limit=15");
+        const { traces } = await ask("/v1/witness/search?limit=10");
         refill(list, traces.map(traceRow));
         none.hidden = traces.length > 0;
         none.textContent = "The log has no call yet.";

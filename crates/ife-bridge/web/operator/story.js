@@ -16,7 +16,9 @@ export function storyView(root, by, id) {
   const body = h("section", { class: "story-body", "aria-label": "Ladder" });
   const entry = h("dialog", { class: "entry", "aria-labelledby": "entry-title" });
   root.replaceChildren(head, body, entry);
-  const sized = new ResizeObserver(() => state.story && draw(body, state, entry));
+  const sized = new ResizeObserver(() => {
+    if (state.story && state.width !== body.clientWidth) draw(body, state, entry);
+  });
 
   async function load() {
     try {
@@ -118,11 +120,12 @@ function draw(body, state, dialog) {
     return refill(body, h("p", { class: "empty" }, "No such entry in the part of the log that was searched. Events reach the published log a moment after they happen; older ones are found by searching further back."));
   }
   const told = rows(all);
+  state.width = body.clientWidth;
   const pick = (index) => open(dialog, all.find((seen) => seen.index === index));
   refill(
     body,
-    h("div", { class: "drawn" }, ladder(told, Math.max(720, body.clientWidth - 2), pick)),
-    h("details", { class: "as-table", open: body.clientWidth < 700 }, [h("summary", {}, "The same as a table"), table(told, pick)]),
+    h("div", { class: "drawn", tabindex: 0, role: "region", "aria-label": "Ladder diagram; the table below tells the same" }, ladder(told, Math.max(720, state.width - 2), pick)),
+    h("details", { class: "as-table", open: state.isTable ?? state.width < 700, ontoggle: (event) => (state.isTable = event.currentTarget.open) }, [h("summary", { "data-key": "table" }, "The same as a table"), table(told, pick)]),
   );
 }
 

@@ -41,10 +41,15 @@ export const outcome = (name) => known(OUTCOME, name);
 /** Whether a call has not ended. */
 export const isLive = (call) => call.sip_call_state !== "ended" && call.sip_call_state !== "failed";
 
-/** Why a call ended, in words: `expert_no_answer cause=19` is for programs. */
+/** Gates by number, as a call's reason names them. */
+const GATES = ["none", "headers", "registry", "standing", "hazard", "source", "flood", "signature", "freshness", "replay", "quota", "witness", "internal", "dialog"];
+
+/** Why a call ended, in words: `expert_no_answer cause=19` and `refused gate=4 code=403` are for programs. */
 export function reason(text) {
   return text
     ?.replace(/\bcause=(\d+)/, "(cause $1)")
+    .replace(/\bgate=(\d+)/, (all, number) => `at gate ${GATES[number] ?? number},`)
+    .replace(/\bcode=(\d+)/, "$1")
     .replaceAll("_", " ")
     .trim();
 }
