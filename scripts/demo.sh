@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Part 1, the gate: eight calls through a real Kamailio; one is answered, and the others are refused, each for a reason of its own.
-# Part 2, the full way, as root: an IFMessage, the expert's phone, H.323, the conference, hang-up, the story from the log.
+# As root, part 2, the full way: an IFMessage, the expert's phone, H.323, the conference, hang-up; part 3, the wire; part 4, the story from the log.
 # Prints what happened; exits non-zero if that is not what is announced here. Leaves nothing running and nothing mounted.
 set -uo pipefail
 . "$(dirname "$0")/lib/demo-stack.sh"
@@ -14,7 +14,7 @@ main() {
 	if stack_load "$DEMO"; then demo_close; fi
 	trap 'demo_close' EXIT
 	trap 'exit 130' INT TERM
-	demo_stack "$DEMO" 1
+	demo_stack "$DEMO" "${IFE_NET:-1}"
 	say "Part 1, the gate: eight calls through Kamailio $(kamailio_version) on 127.0.0.1:$SIP_PORT"
 	say
 	place_calls

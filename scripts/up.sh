@@ -12,7 +12,7 @@ main() {
 	if stack_load "$UP"; then demo_close; fi
 	trap 'demo_close' EXIT
 	trap 'exit 130' INT TERM
-	WELL_KNOWN_PORTS=1 demo_stack "$UP" 2
+	WELL_KNOWN_PORTS=1 demo_stack "$UP" "${IFE_NET:-2}"
 	if bridge_possible; then bridge_stack; fi
 	trap - EXIT
 	announce

@@ -6,7 +6,7 @@
 # The step in which the expert's browser gets the evidence, where there is one: demo_evidence.
 if [ -f "$IFE_ROOT/scripts/lib/demo-evidence.sh" ]; then . "$IFE_ROOT/scripts/lib/demo-evidence.sh"; fi
 
-# demo_stack DIR N: everything started but Asterisk and the bridge, ready for calls; N is for bridge_plan.
+# demo_stack DIR N: everything started but Asterisk and the bridge, ready for calls; N, of IFE_NET, is for bridge_plan.
 demo_stack() {
 	stack_new "$1"
 	stack_keys council-2026a bridge-2026a guard-2026a safety-2026a ethics-2026a security-2026a stranger-2026a

@@ -3,7 +3,7 @@
 NO_VERIFY=1
 . "$(dirname "$0")/../lib.sh"
 
-export IFE_DEMO_DIR=$WORK/demo
+export IFE_DEMO_DIR=$WORK/demo IFE_NET=4
 "$IFE_ROOT/scripts/demo.sh" >"$WORK/printed" 2>&1
 expect "exit code" 0 $?
 [ "$FAILURES" = 0 ] || cat "$WORK/printed"

@@ -3,7 +3,8 @@
 NO_VERIFY=1
 . "$(dirname "$0")/../lib.sh"
 
-export IFE_UP_DIR=$WORK/up
+# Beside a deployment that a person may have.
+export IFE_UP_DIR=$WORK/up IFE_NET=3
 EXTRA_CLEANUP='"$IFE_ROOT/scripts/down.sh" >/dev/null 2>&1'
 cd "$IFE_ROOT" || exit 1
 
