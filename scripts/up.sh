@@ -50,7 +50,8 @@ announce() {
 
 announce_bridge() {
 	cat <<-TEXT
-		  bridge's API        $1/bridge.sock, and http://127.0.0.1:$API_PORT with the token in $1/keys/bridge-token
+		  bridge's API        $1/bridge.sock, and http://127.0.0.1:$API_PORT
+		  operator's page     http://127.0.0.1:$API_PORT/ui/   token: $1/keys/bridge-token
 		  Asterisk            gateway $GATEWAY_IP, council $COUNCIL_IP
 	TEXT
 }
