@@ -1,5 +1,8 @@
 """Kamailio side by side: no check, our gate, app_python3 and secsipid, the same INVITE through each."""
 
+import contextlib
+import functools
+import itertools
 import json
 import statistics
 import subprocess
@@ -89,16 +92,23 @@ def measure(setup, calls):
         ("secsipid", "secsipid", signing.HAZARD, 480),
     ]
     results = {name: [] for name, *_ in plans}
+
+    def once(cfg, hazard, expected, prefix):
+        fields = setup.work / "fields.csv"
+        with stack.Kamailio(cfg, setup.work, values, env) as kamailio:
+            # A replay table that was born empty refuses what was signed before its birth.
+            time.sleep(1)
+            signing.write_fields(fields, signer, body, calls + WARM_UP_CALLS, prefix, hazard)
+            stack.load(kamailio, fields, WARM_UP_CALLS, WARM_UP_RATE, expected)
+            skip_fields(fields, WARM_UP_CALLS)
+            return stack.cpu_per_call_us(kamailio, fields, calls, RATE, expected)
+
     for round_number in range(ROUNDS):
         for name, cfg, hazard, expected in plans:
-            fields = setup.work / "fields.csv"
-            with stack.Kamailio(cfg, setup.work, values, env) as kamailio:
-                # A replay table that was born empty refuses what was signed before its birth.
-                time.sleep(1)
-                signing.write_fields(fields, signer, body, calls + WARM_UP_CALLS, f"{cfg}-{hazard}-{round_number}", hazard)
-                stack.load(kamailio, fields, WARM_UP_CALLS, WARM_UP_RATE, expected)
-                skip_fields(fields, WARM_UP_CALLS)
-                results[name].append(stack.cpu_per_call_us(kamailio, fields, calls, RATE, expected))
+            # Another trace id in each attempt: the replay table of the last one is still there.
+            attempt = functools.partial(once, cfg, hazard, expected)
+            prefixes = (f"{cfg}-{hazard}-{round_number}-{n}" for n in itertools.count())
+            results[name].append(stack.until_measured(lambda: attempt(next(prefixes))))
     return {name: statistics.median(rounds) for name, rounds in results.items()}, results
 
 
@@ -108,11 +118,17 @@ def verify_beside_load_us(setup, calls):
     fields = setup.work / "fields.csv"
     signing.write_fields(fields, setup.signer, body, calls, "beside")
     with stack.Kamailio("none", setup.work, setup.cfg_values()) as kamailio:
-        load = threading.Thread(target=stack.load, args=(kamailio, fields, calls, RATE, 480))
+        load = threading.Thread(target=load_whatever_comes, args=(kamailio, fields, calls))
         load.start()
         lines = programs.run(setup, "ife-policy-ffi", "gate_bench", "--verify-paced", max(1, calls // RATE - 1))
         load.join()
     return programs.pick(lines, name="verify_strict paced")["value"] / 1000
+
+
+def load_whatever_comes(kamailio, fields, calls):
+    """A load of which it does not matter how much is answered."""
+    with contextlib.suppress(stack.Stalled):
+        stack.load(kamailio, fields, calls, RATE, 480)
 
 
 def skip_fields(path, count):

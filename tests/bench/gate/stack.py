@@ -6,6 +6,7 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
@@ -54,6 +55,10 @@ def private_kib(pid):
         elif not shared and line.startswith("Private_"):
             total += int(line.split()[1])
     return total
+
+
+class Stalled(Exception):
+    """The machine lost too many datagrams: no measurement."""
 
 
 class Kamailio:
@@ -139,8 +144,20 @@ def load(kamailio, fields, count, rate, expected, response_times=False):
     good = int(row["SuccessfulCall(C)"])
     # A datagram may be lost when the machine stalls; more than one call in 200 is no measurement.
     if good < count * 0.995:
-        raise SystemExit(f"{kamailio.work.name}: {good} of {count} calls got {expected}; sipp says {done.stderr.decode()[-400:]}")
+        raise Stalled(f"{kamailio.work.name}: {good} of {count} calls got {expected}; sipp says {done.stderr.decode()[-400:]}")
     return good
+
+
+def until_measured(measure, attempts=4):
+    """What `measure` gives, tried anew when the machine stalled meanwhile."""
+    for attempt in range(attempts):
+        try:
+            return measure()
+        except Stalled as stalled:
+            print(f"bench: {stalled}", file=sys.stderr)
+            if attempt == attempts - 1:
+                raise SystemExit("bench: the machine is too busy to measure anything") from stalled
+    raise AssertionError("attempts is positive")
 
 
 def cpu_per_call_us(kamailio, fields, count, rate, expected):
