@@ -38,6 +38,12 @@ impl<const N: usize> Text<N> {
             .unwrap_or_default()
     }
 
+    /// The text's bytes: whole characters, without looking at each of them as [`Self::as_str`] must.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
+    }
+
     /// True when there is none.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -215,11 +215,17 @@ fn append_user(text: &mut Inline<AOR_LEN_MAX>, user: &[u8]) -> Result<(), AorErr
         return Err(AorError::NoUser);
     }
     let mut rest = user;
-    while let [byte, tail @ ..] = rest {
-        rest = tail;
-        if is_unreserved(*byte) || is_user_unreserved(*byte) {
-            append(text, &[*byte])?;
-        } else if *byte == b'%' {
+    loop {
+        // Whatever needs no escape is copied at once.
+        let plain = rest
+            .iter()
+            .position(|&b| !(is_unreserved(b) || is_user_unreserved(b)))
+            .unwrap_or(rest.len());
+        append(text, &rest[..plain])?;
+        let [byte, tail @ ..] = &rest[plain..] else {
+            return Ok(());
+        };
+        if *byte == b'%' {
             let (high, low) = escape_digits(tail).ok_or(AorError::Escape)?;
             rest = &tail[2..];
             match high << 4 | low {
@@ -237,7 +243,6 @@ fn append_user(text: &mut Inline<AOR_LEN_MAX>, user: &[u8]) -> Result<(), AorErr
             return Err(AorError::User);
         }
     }
-    Ok(())
 }
 
 fn escape_digits(text: &[u8]) -> Option<(u8, u8)> {

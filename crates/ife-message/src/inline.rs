@@ -42,6 +42,13 @@ impl<const N: usize> Inline<N> {
         }
     }
 
+    /// Puts what was appended from this offset on into lower case.
+    pub(crate) fn make_lowercase_from(&mut self, start: usize) {
+        if let Some(text) = self.bytes.get_mut(start..usize::from(self.len)) {
+            text.make_ascii_lowercase();
+        }
+    }
+
     pub(crate) fn as_bytes(&self) -> &[u8] {
         &self.bytes[..usize::from(self.len)]
     }

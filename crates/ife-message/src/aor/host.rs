@@ -62,8 +62,10 @@ fn append_name(text: &mut Inline<AOR_LEN_MAX>, name: &[u8]) -> Result<(), AorErr
     } else if !labels.split(|&b| b == b'.').all(is_label) {
         return Err(AorError::Host);
     }
-    name.iter()
-        .try_for_each(|b| append(text, &[b.to_ascii_lowercase()]))
+    let start = text.len();
+    append(text, name)?;
+    text.make_lowercase_from(start);
+    Ok(())
 }
 
 fn is_label(label: &[u8]) -> bool {

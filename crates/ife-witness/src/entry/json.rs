@@ -112,9 +112,13 @@ fn scalar(rest: &[u8]) -> (&[u8], usize) {
     (REPLACEMENT, error_len.unwrap_or(head.len()))
 }
 
-/// Appends `bytes` as lower-case hex.
-pub(super) fn hex_into(bytes: &[u8], out: &mut Vec<u8>) {
-    out.extend(bytes.iter().flat_map(|&b| [hex(b >> 4), hex(b & 15)]));
+/// Appends a hash as lower-case hex.
+pub(super) fn hex_into(bytes: &[u8; 32], out: &mut Vec<u8>) {
+    let mut digits = [0u8; 64];
+    for (pair, &byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [hex(byte >> 4), hex(byte & 15)];
+    }
+    out.extend_from_slice(&digits);
 }
 
 const fn hex(nibble: u8) -> u8 {
