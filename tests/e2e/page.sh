@@ -13,7 +13,16 @@ page_setup() {
 browser() {
 	local label=$1
 	shift
-	expect_ok "page: $label" timeout -k 5 200 node "$@"
+	mkdir -p "$STACK/log"
+	expect_ok "page: $label" browser_steps "$STACK/log/page-$label.log" "$@"
+}
+
+browser_steps() {
+	local log=$1 rc=0
+	shift
+	timeout -k 5 220 node "$@" >"$log" 2>&1 || rc=$?
+	cat "$log"
+	return "$rc"
 }
 
 # The bridge that lies, built like the other tests' programs; its path on stdout.

@@ -116,6 +116,14 @@ const CASES = {
       await tab.close();
       await hasText(page, "#link-state", "Connected");
     }],
+    ["removed is removed", async () => {
+      await page.getByRole("button", { name: "Remove the files from this browser" }).click();
+      for (const file of files) await fileIs(page, file, "offered");
+      assert.equal(await page.evaluate(async () => {
+        const database = await new Promise((resolve) => (indexedDB.open("if-escalate-evidence").onsuccess = ({ target }) => resolve(target.result)));
+        return new Promise((resolve) => (database.transaction("blocks").objectStore("blocks").count().onsuccess = ({ target }) => resolve(target.result)));
+      }), 0);
+    }],
     ["the browser had nothing to object to", async () => {
       const objections = said.filter((line) => /Content Security Policy|TrustedS|pageerror/.test(line));
       assert.deepEqual(objections, []);

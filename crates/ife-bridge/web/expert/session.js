@@ -240,8 +240,8 @@ export class Session extends EventTarget {
     await this.#say(refused.toBody());
     this.#strikes += 1;
     this.refusedMessages.push(refused.message);
-    if (["bad_signature", "bad_binding"].includes(refused.code) && !this.receiver) return this.#refuse("untrusted");
-    if (this.#strikes >= STRIKES_MAX) this.#refuse("untrusted");
+    // Before the list is there, nothing has earned any trust.
+    if (!this.receiver || this.#strikes >= STRIKES_MAX) this.#refuse("untrusted");
     else this.#changed(`A message was refused: ${refused.message}.`);
   }
 
@@ -414,7 +414,11 @@ export class Session extends EventTarget {
   /** The whole of a verified file; refuses any other. */
   async blobOf(id, type) {
     if (this.receiver.state(id).status !== STATUS.VERIFIED) throw new Error("only verified files leave this page");
-    return this.store.whole(this.receiver.manifest.sha256, id, type);
+    const { sha256, files } = this.receiver.manifest;
+    const whole = await this.store.whole(sha256, id, type);
+    // Browsers may clear what they store, and what is left is not what was verified.
+    if (whole.size !== files[id].size) throw new Error("this browser has not kept the file");
+    return whole;
   }
 
   /** Fetches and checks what the witness log proves of this session. Each is {kind, found} or {kind, why}. */
@@ -463,6 +467,7 @@ export class Session extends EventTarget {
 
   /** Removes this session's files from the browser. */
   async forget() {
+    keepIntents(this.name, {});
     await this.store.forget();
   }
 }

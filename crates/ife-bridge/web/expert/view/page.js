@@ -104,7 +104,13 @@ export class Page {
   async #save(id) {
     const file = this.#session.receiver.manifest.files[id];
     // As plain bytes: a browser asked to save must not be tempted to open.
-    download(await this.#session.blobOf(id, "application/octet-stream"), fileName(file.name));
+    try {
+      download(await this.#session.blobOf(id, "application/octet-stream"), fileName(file.name));
+    } catch (error) {
+      console.warn(error);
+      setText(byId("told"), `${fileName(file.name)} cannot be saved: this browser has not kept it. Load the page again to receive it anew.`);
+      byId("told").hidden = false;
+    }
   }
 
   #saveReceipt() {
@@ -117,10 +123,10 @@ export class Page {
     setText(byId("news"), "Trace id copied.");
   }
 
+  // The page that is loaded then offers the files anew, as long as the call lasts.
   async #forget() {
     await this.#session.forget();
-    byId("forget").disabled = true;
-    setText(byId("forget"), "Removed from this browser");
+    location.reload();
   }
 }
 
