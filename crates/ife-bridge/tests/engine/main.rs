@@ -4,4 +4,5 @@ mod asterisk;
 mod bed;
 mod calls;
 mod restarts;
+mod resume;
 mod rooms;
