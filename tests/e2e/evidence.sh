@@ -36,8 +36,12 @@ peer() {
 	}
 }
 
-# The agent over a real socket, built like the bridge; its path on stdout.
+# The agent over a real socket, built like the bridge unless IFE_EVIDENCE_AGENT names one; its path on stdout.
 evidence_agent() {
+	if [ -n "${IFE_EVIDENCE_AGENT:-}" ]; then
+		printf '%s\n' "$IFE_EVIDENCE_AGENT"
+		return
+	fi
 	(cd "$IFE_ROOT" && cargo build --quiet --release --locked -p ife-bridge --example evidence_agent) >&2 || return
 	printf '%s\n' "$IFE_CARGO_TARGET/release/examples/evidence_agent"
 }

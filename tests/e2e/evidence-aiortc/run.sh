@@ -18,13 +18,17 @@ EVIDENCE_MORE="  allowed_hosts: [\"127.0.0.1:$HOST_PORT\"]
   link_s: 20"
 start_with_evidence
 
+# Nobody uses this link in its time.
+unused=$(call_about notes.md | jq -r .evidence_link)
+made=$(date +%s)
+
 # Everything that can be had, and what cannot.
 answer=$(call_about report.pdf empty.txt "http://127.0.0.1:$HOST_PORT/picture.png" notes.md outside missing.txt ../keys/council-2026a.key \
 	"http://127.0.0.1:$HOST_PORT/page.xhtml" "http://127.0.0.1:1/x.png")
 call=$(jq -r .call_id <<<"$answer")
 link=$(jq -r .evidence_link <<<"$answer")
 expect_call "$call" connected
-expect "link in the INVITE" "$link" "$(invited_link 1)"
+expect "link in the INVITE" "$link" "$(invited_link 2)"
 expect "evidence state" offered "$(api GET "/v1/calls/$call" | jq -r .evidence_state)"
 expect "what cannot be had" "outside:not_allowed missing.txt:not_found council-2026a.key:not_allowed page.xhtml:type_not_allowed x.png:not_allowed" \
 	"$(api GET "/v1/calls/$call" | jq -r '[.evidence_errors[] | "\(.name):\(.code)"] | join(" ")')"
@@ -54,8 +58,8 @@ for name in manifest receipt; do
 	expect "manifest in the entry of the $name" 1 "$(grep -c "manifest=$(jq -r .manifest <<<"$seen") " "$STACK/received/first/$name.entry")"
 done
 
-# What must be refused.
-link=$(call_about notes.md | jq -r .evidence_link)
+# What must be refused. The call is an agent's escalation this time.
+link=$(ifectl escalate --json --bridge "unix:$STACK/bridge.sock" --key "$STACK/keys/guard-2026a.key" --source if://agent/guard --hazard safety --evidence notes.md | jq -r .evidence_link)
 seen=$(peer abuse "$link")
 expect "refusals" '{"wrong_token":401,"no_cookie":401,"second_redeem":409,"no_offer":400,"large_offer":413,"no_sdp":400,"unknown_file":"unknown_file","bad_offset":"bad_offset","replayed":"bad_sequence","wrong_signer":"bad_signature","third":"bad_binding","frame":"bad_message","hang_up":204,"hang_up_again":404}' \
 	"$(jq -c . <<<"$seen")"
@@ -94,9 +98,7 @@ wait_log 1 ".event == \"EVIDENCE_OPEN\" and .call_id == \"$call\""
 answer=$(call_about notes.md)
 api DELETE "/v1/calls/$(jq -r .call_id <<<"$answer")" >/dev/null
 expect "a link of a call that is over" '{"status":410,"code":"CALL_OVER"}' "$(peer over "$(jq -r .evidence_link <<<"$answer")" | jq -c .)"
-link=$(call_about notes.md | jq -r .evidence_link)
 expired() { [ "$(($(date +%s) - made))" -gt 21 ]; }
-made=$(date +%s)
 wait_until 30 expired
-expect "a link whose time has run out" '{"status":401,"code":"LINK_INVALID"}' "$(peer expired "$link" | jq -c .)"
+expect "a link whose time has run out" '{"status":401,"code":"LINK_INVALID"}' "$(peer expired "$unused" | jq -c .)"
 expect_alive

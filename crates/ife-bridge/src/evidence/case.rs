@@ -63,6 +63,10 @@ pub(super) struct Case {
     /// The last entry of a receipt.
     pub(super) receipted: Option<Place>,
     pub(super) log_size: u64,
+    /// Entries in the witness log so far.
+    pub(super) entries: u32,
+    /// Messages to agents: the first of a period, and how many.
+    pub(super) heard: (Option<Instant>, u32),
     /// When something is due without a connection.
     pub(super) forget_at: Option<Instant>,
     /// Where it stands in the queue of the server.
@@ -80,6 +84,8 @@ impl Case {
             manifested: None,
             receipted: None,
             log_size: 0,
+            entries: 0,
+            heard: (None, 0),
             forget_at: None,
             due: None,
         }

@@ -1,6 +1,10 @@
 //! What a session wants done is done here: datagrams, reads, witness entries, what the engine and the subscribers are told.
 
-use std::{fmt::Write, sync::Arc, time::Instant};
+use std::{
+    fmt::Write,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use ife_evidence::{
     Body, SessionOutput,
@@ -12,7 +16,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, info};
 
 use super::{
-    About, Settings, blocks,
+    Settings, blocks,
     blocks::{Name, Wanted},
     case::{Case, Connection, Place},
     port::Port,
@@ -23,6 +27,13 @@ use crate::{
     view::{Event, EvidenceError, EvidenceEvent},
     witness::{Fact, Leaf, Witness},
 };
+
+/// Entries that a session may have in the log; a peer that makes more of them has no honest reason.
+const ENTRIES_MAX: u32 = 1_000;
+/// Messages of an expert to agents in one period.
+const HEARD_MAX: u32 = 100;
+const HEARD_PERIOD: Duration = Duration::from_secs(10);
+const WAKE_MIN: Duration = Duration::from_millis(1);
 
 /// What work off the server's task has come to.
 #[derive(Debug)]
@@ -65,7 +76,8 @@ impl Case {
             };
             match output {
                 SessionOutput::Timeout(at) => {
-                    connection.wake = at;
+                    // Never at once: whoever wakes it must get to something else.
+                    connection.wake = at.max(now + WAKE_MIN);
                     return;
                 }
                 SessionOutput::Transmit {
@@ -78,9 +90,7 @@ impl Case {
                 SessionOutput::Opened { public_key } => self.opened(public_key, world),
                 SessionOutput::Sent { file, .. } => self.sent(file, world),
                 SessionOutput::Receipt { files, sha256 } => self.receipt(&files, &sha256, world),
-                SessionOutput::Agent(message) => {
-                    self.publish("ifmessage_received", Some(message), world);
-                }
+                SessionOutput::Agent(message) => self.heard(message, now, world),
                 SessionOutput::Failed(refused) => self.failed(&refused, world),
                 SessionOutput::Interrupted => {
                     let give_up = now + world.settings.grace;
@@ -146,7 +156,7 @@ impl Case {
         connection.session.say(&Body::State {
             call_state: self.call_state.clone(),
         });
-        let leaf = record(&self.grant.about, Entry::EvidenceOpen, &detail, world);
+        let leaf = self.record(Entry::EvidenceOpen, &detail, world);
         self.manifested = leaf.map(|leaf| Place {
             leaf,
             from: self.log_size,
@@ -168,7 +178,7 @@ impl Case {
             "session={} file={file} size={} sha256={}",
             self.grant.session, entry.size, entry.sha256
         );
-        record(&self.grant.about, Entry::EvidenceSent, &detail, world);
+        self.record(Entry::EvidenceSent, &detail, world);
     }
 
     fn receipt(&mut self, files: &[ReceiptEntry], sha256: &str, world: &mut World) {
@@ -176,6 +186,7 @@ impl Case {
             return;
         };
         let manifest = &connection.files.manifest;
+        let total = manifest.files().len();
         let places = |verified: bool| {
             let those = files.iter().filter(|file| file.verified == verified);
             let ids: Vec<_> = those.map(|file| file.file.to_string()).collect();
@@ -192,18 +203,14 @@ impl Case {
             places(true),
             places(false),
         );
-        let is_whole =
-            files.len() == manifest.files().len() && files.iter().all(|file| file.verified);
-        let leaf = record(&self.grant.about, Entry::EvidenceVerified, &detail, world);
+        let is_whole = files.len() == total && files.iter().all(|file| file.verified);
+        let leaf = self.record(Entry::EvidenceVerified, &detail, world);
         self.receipted = leaf.map(|leaf| Place {
             leaf,
             from: self.log_size,
         });
         let count = files.iter().filter(|file| file.verified).count();
-        let told = format!(
-            "receipt: {count} of {} files verified",
-            manifest.files().len()
-        );
+        let told = format!("receipt: {count} of {total} files verified");
         self.tell_engine(
             Some(if is_whole { "verified" } else { "failed" }),
             &told,
@@ -222,7 +229,7 @@ impl Case {
             let _ = write!(detail, " file={file}");
         }
         let _ = write!(detail, " text={}", refused.text);
-        record(&self.grant.about, Entry::EvidenceFailed, &detail, world);
+        self.record(Entry::EvidenceFailed, &detail, world);
         let name = self.connection.as_ref().and_then(|connection| {
             let file = connection.files.manifest.file(refused.file?)?;
             Some(file.name.clone())
@@ -233,6 +240,55 @@ impl Case {
                 code: code.to_owned(),
             };
             self.tell_engine(None, "a file cannot be read any more", vec![error], world);
+        }
+    }
+
+    /// Witnesses something about the call's evidence; gives the entry's leaf hash unless the ring had no room, or the session its share.
+    pub(super) fn record(&mut self, event: Entry, detail: &str, world: &mut World) -> Option<Leaf> {
+        self.entries += 1;
+        let (event, detail) = match self.entries {
+            ..ENTRIES_MAX => (event, detail),
+            ENTRIES_MAX => (
+                Entry::EvidenceFailed,
+                "code=too_many_entries text=nothing more of this session is witnessed",
+            ),
+            _ => return None,
+        };
+        let about = &self.grant.about;
+        let fact = Fact {
+            trace_id: Some(&about.trace_id),
+            call_id: Some(&about.call_id),
+            hazard: Some(&about.hazard),
+            expert: Some(&about.expert_id),
+            ..Fact::new(event, detail)
+        };
+        // No call depends on it, and what is dropped is counted.
+        world.witness.record(&fact, false).ok().flatten()
+    }
+
+    /// A message for agents: as many as people and programs have to say, and no flood.
+    fn heard(&mut self, message: Map<String, Value>, now: Instant, world: &World) {
+        let (since, count) = self.heard;
+        let is_new = since.is_none_or(|since| now.duration_since(since) > HEARD_PERIOD);
+        self.heard = if is_new {
+            (Some(now), 1)
+        } else {
+            (since, count.saturating_add(1))
+        };
+        match self.heard.1 {
+            ..=HEARD_MAX => self.publish("ifmessage_received", Some(message), world),
+            count if count == HEARD_MAX + 1 => {
+                let text = format!(
+                    "at most {HEARD_MAX} messages in {} s",
+                    HEARD_PERIOD.as_secs()
+                );
+                self.say(&Body::Error {
+                    code: ErrorCode::TooFast,
+                    text,
+                    file: None,
+                });
+            }
+            _ => {}
         }
     }
 
@@ -319,19 +375,6 @@ fn hand_over(connection: &mut Connection, block_size: u64) {
             .session
             .handle_read(wanted.file, wanted.offset, Ok(piece));
     }
-}
-
-/// Witnesses something about a call's evidence; gives the entry's leaf hash unless the ring had no room.
-pub(super) fn record(about: &About, event: Entry, detail: &str, world: &mut World) -> Option<Leaf> {
-    let fact = Fact {
-        trace_id: Some(&about.trace_id),
-        call_id: Some(&about.call_id),
-        hazard: Some(&about.hazard),
-        expert: Some(&about.expert_id),
-        ..Fact::new(event, detail)
-    };
-    // No call depends on it, and what is dropped is counted.
-    world.witness.record(&fact, false).ok().flatten()
 }
 
 fn code_of(code: ErrorCode) -> &'static str {

@@ -23,7 +23,7 @@ use super::{
     blocks::Blocks,
     case::{Case, Connection, Files, OPENING_MAX},
     desk::{Answer, Denied, Description, EvidenceState, Order, Pass, WitnessKeys},
-    drive::{Done, World, record},
+    drive::{Done, World},
     grant::Grant,
     port::{Arrived, Port},
     source::Prepared,
@@ -349,7 +349,7 @@ impl Server {
                     "session={} code={} name={}",
                     case.grant.session, error.code, error.name
                 );
-                record(&case.grant.about, Entry::EvidenceFailed, &detail, world);
+                case.record(Entry::EvidenceFailed, &detail, world);
             }
             let offered = files.manifest.files().len();
             let errors: Vec<_> = files.missing.iter().map(|(error, _)| error.clone()).collect();
@@ -649,8 +649,8 @@ fn accept(
         case.grant.session,
         session.binding()
     );
-    record(&case.grant.about, Entry::EvidenceOffer, &detail, world);
-    record(&case.grant.about, Entry::EvidenceAnswer, &detail, world);
+    case.record(Entry::EvidenceOffer, &detail, world);
+    case.record(Entry::EvidenceAnswer, &detail, world);
     case.publish("webrtc_answer_created", None, world);
     case.connection = Some(Connection {
         number,
