@@ -7,6 +7,7 @@ import { test } from "node:test";
 const web = "../../../crates/ife-bridge/web/expert/protocol";
 const { digest, ed25519 } = await import(`${web}/crypto.js`);
 const { concat, toBase64, toHex, utf8 } = await import(`${web}/encoding.js`);
+const { checkEntry } = await import(`${web}/entry.js`);
 const { checkProof, leafHash } = await import(`${web}/proof.js`);
 
 const { verify, makeKey } = await ed25519();
@@ -68,21 +69,49 @@ async function pathOf(at, leaves) {
     : [...(await pathOf(at - k, leaves.slice(k))), await rootOf(leaves.slice(0, k))];
 }
 
-test("every place of every small tree", async () => {
-  const key = await makeKey();
+// A log by this key: its verifier key, and the proof of one of some entries.
+async function logOf(key) {
   const typed = concat(Uint8Array.of(1), key.publicKey);
   const id = (await digest(concat(utf8("log\n"), typed))).slice(0, 4);
-  const vkey = `log+${toHex(id)}+${toBase64(typed)}`;
+  const proofOf = async (texts, at) => {
+    const leaves = await Promise.all(texts.map((text) => leafHash(utf8(text))));
+    const note = `log\n${texts.length}\n${toBase64(await rootOf(leaves))}\n`;
+    const path = (await pathOf(at, leaves)).map((step) => `${toBase64(step)}\n`).join("");
+    return `c2sp.org/tlog-proof@v1\nindex ${at}\n${path}\n${note}\n— log ${toBase64(concat(id, await key.sign(utf8(note))))}\n`;
+  };
+  return { vkey: `log+${toHex(id)}+${toBase64(typed)}`, proofOf };
+}
+
+test("every place of every small tree", async () => {
+  const key = await makeKey();
+  const { vkey, proofOf } = await logOf(key);
   for (let size = 1; size <= 17; size += 1) {
     const texts = Array.from({ length: size }, (_, at) => `entry ${at}`);
-    const leaves = await Promise.all(texts.map((text) => leafHash(utf8(text))));
-    const note = `log\n${size}\n${toBase64(await rootOf(leaves))}\n`;
-    const signed = `${note}\n— log ${toBase64(concat(id, await key.sign(utf8(note))))}\n`;
     for (let at = 0; at < size; at += 1) {
-      const path = (await pathOf(at, leaves)).map((step) => `${toBase64(step)}\n`).join("");
-      const file = `c2sp.org/tlog-proof@v1\nindex ${at}\n${path}\n${signed}`;
+      const file = await proofOf(texts, at);
       assert.equal((await checkProof(texts[at], file, [vkey], verify)).size, size);
       await assert.rejects(checkProof(`${texts[at]}!`, file, [vkey], verify), /does not lead/);
     }
   }
+});
+
+test("a proof of something else is no proof of this session", async () => {
+  const { vkey, proofOf } = await logOf(await makeKey());
+  const manifest = "ab".repeat(32);
+  const entry = JSON.stringify({ detail: `session=s manifest=${manifest} files=1`, event: "EVIDENCE_OPEN", trace_id: "trace-1" });
+  const receipt = entry.replace("EVIDENCE_OPEN", "EVIDENCE_VERIFIED");
+  const texts = ["before", entry, receipt];
+  const facts = { vkeys: [vkey], traceId: "trace-1", manifest, receipt: toHex(await leafHash(utf8(receipt))) };
+  const ask = async (kind, text, changed = {}) => checkEntry(kind, { entry: text, proof: await proofOf(texts, texts.indexOf(text)) }, { ...facts, ...changed }, verify);
+  assert.equal((await ask("manifest", entry)).found.index, 1);
+  assert.equal((await ask("receipt", receipt)).found.index, 2);
+  const cases = [
+    ["receipt", entry, {}, /something else/],
+    ["manifest", entry, { traceId: "trace-2" }, /something else/],
+    ["manifest", entry, { manifest: "cd".repeat(32) }, /another list/],
+    ["receipt", receipt, { receipt: "00".repeat(32) }, /not the one/],
+    ["manifest", entry, { vkeys: [] }, /not signed/],
+    ["manifest", "before", {}, /JSON|token/],
+  ];
+  for (const [kind, text, changed, why] of cases) assert.match((await ask(kind, text, changed)).why, why);
 });

@@ -4,10 +4,11 @@ import { digest, ed25519, incremental, parsePublicKey, publicKeyText } from "./p
 import { bind, Inbox, Outbox, Refused } from "./protocol/envelope.js";
 import { parseFrame } from "./protocol/frame.js";
 import { checkManifest } from "./protocol/manifest.js";
-import { checkProof } from "./protocol/proof.js";
+import { checkEntry } from "./protocol/entry.js";
 import { Receiver, STATUS } from "./protocol/receiver.js";
 import { Rate } from "./progress.js";
 import { openStore } from "./store.js";
+import { keepIntents, keptIntents, onlyTab } from "./tab.js";
 import { Connection, Http, HttpError } from "./transport.js";
 
 /** Nothing heard for so long while bytes are wanted: ask again; twice: connect anew. */
@@ -17,8 +18,6 @@ const INTERRUPTED_MS = 5_000;
 const RETRY_MS = [500, 1_000, 2_000, 4_000, 8_000, 15_000];
 /** Messages of the bridge that are refused before its word is not taken any more. */
 const STRIKES_MAX = 3;
-/** A page that is being reloaded lets go of its session within this time. */
-const OTHER_TAB_MS = 3_000;
 /** The log is published every so often: a proof that is not there yet is asked for again. */
 const PROOF_MS = 2_000;
 const PROOF_TRIES = 15;
@@ -431,30 +430,21 @@ export class Session extends EventTarget {
       this.proofs = { absent: error instanceof HttpError && error.status === 404 ? "no-log" : "unreachable" };
       return this.#changed();
     }
+    const facts = {
+      vkeys: this.description.witness?.vkeys ?? [],
+      traceId: this.description.trace_id,
+      manifest: this.receiver.manifest.sha256,
+      receipt: this.receipt?.entry,
+    };
     const kinds = ["manifest", "receipt"].filter((kind) => answer[kind]);
     this.#texts.proofs = answer;
-    this.proofs = { checked: await Promise.all(kinds.map((kind) => this.#checkOne(kind, answer[kind]))) };
+    const checked = await Promise.all(kinds.map((kind) => checkEntry(kind, answer[kind], facts, this.signer.verify)));
+    // The log may still show the receipt before the last one: that is early, not wrong.
+    this.proofs = { checked: checked.filter((proof) => proof.found || proof.kind !== "receipt" || tries === 1) };
     const isHeld = (kind) => this.proofs.checked.some((proof) => proof.kind === kind && proof.found);
     const isComplete = isHeld("manifest") && (!this.receipt?.entry || isHeld("receipt"));
     if (!isComplete && tries > 1 && !this.#isFinal) this.#proofTimer = setTimeout(() => this.loadProofs(tries - 1), PROOF_MS);
     return this.#changed();
-  }
-
-  async #checkOne(kind, { entry, proof }) {
-    try {
-      const found = await checkProof(entry, proof, this.description.witness?.vkeys ?? [], this.signer.verify);
-      const { event, trace_id: traceId, detail } = JSON.parse(entry);
-      const wanted = { manifest: "EVIDENCE_OPEN", receipt: "EVIDENCE_VERIFIED" }[kind];
-      if (event !== wanted || traceId !== this.description.trace_id) throw new Error("the entry is about something else");
-      const words = (detail ?? "").split(/\s+/);
-      if (!words.includes(`manifest=${this.receiver.manifest.sha256}`)) throw new Error("the entry names another list of files");
-      if (kind === "receipt" && this.receipt?.entry && found.leaf !== this.receipt.entry.replace(/^sha256:/, "")) {
-        throw new Error("the entry is not the one that the bridge named for your receipt");
-      }
-      return { kind, found, entry };
-    } catch (error) {
-      return { kind, why: error.message, entry };
-    }
   }
 
   /** Everything that a third person needs to check the session, as one JSON text. */
@@ -470,36 +460,4 @@ export class Session extends EventTarget {
     keepIntents(this.name, {});
     await this.store.forget();
   }
-}
-
-const INTENTS = "if-escalate-intents-";
-
-function keptIntents(session) {
-  try {
-    const kept = JSON.parse(sessionStorage.getItem(INTENTS + session) ?? "{}");
-    return Object.fromEntries(Object.entries(kept).filter(([, what]) => ["request", "pause", "cancel"].includes(what)));
-  } catch {
-    return {};
-  }
-}
-
-function keepIntents(session, intents) {
-  try {
-    sessionStorage.setItem(INTENTS + session, JSON.stringify(intents));
-  } catch {
-    // A browser that keeps nothing: after a reload the expert asks again.
-  }
-}
-
-// Each offer ends the connection before it, so two tabs would take it from each other for ever. A page that is being left
-// behind lets go of the lock within moments.
-async function onlyTab(session) {
-  if (!navigator.locks) return true;
-  return new Promise((resolve) => {
-    const hold = () => {
-      resolve(true);
-      return new Promise(() => {});
-    };
-    navigator.locks.request(`if-escalate-${session}`, { signal: AbortSignal.timeout(OTHER_TAB_MS) }, hold).catch(() => resolve(false));
-  });
 }
