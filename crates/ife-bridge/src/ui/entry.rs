@@ -43,6 +43,8 @@ pub struct Record {
     pub code: Option<u16>,
     /// `approved` or `rejected`.
     pub approved: Option<bool>,
+    /// Refusals without an entry of their own that this one stands for.
+    pub omitted: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -66,6 +68,12 @@ struct Members<'a> {
     code: Option<u16>,
     #[serde(borrow)]
     verdict: Option<Cow<'a, str>>,
+    omitted: Option<Omitted>,
+}
+
+#[derive(Deserialize)]
+struct Omitted {
+    count: u64,
 }
 
 impl Record {
@@ -97,6 +105,7 @@ impl Record {
                 Some("rejected") => Some(false),
                 Some(_) | None => None,
             },
+            omitted: members.omitted.map(|omitted| omitted.count),
         })
     }
 

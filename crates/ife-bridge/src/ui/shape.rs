@@ -169,7 +169,7 @@ pub struct VerdictLine {
     pub at: String,
     /// `approved` or `rejected`.
     pub verdict: String,
-    /// The gate that rejected.
+    /// The gate that rejected; `other` is one that is not known here, `omitted` are refusals of a flood, which have no entry of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
     /// A number for each step.

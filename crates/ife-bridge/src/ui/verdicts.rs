@@ -10,8 +10,10 @@ use super::entry::{Author, Record};
 pub const MINUTES_MAX: u64 = 24 * 60;
 const MINUTE_NS: i64 = 60_000_000_000;
 
-/// Columns: one for each gate, `none` (approved) among them, and one for a gate that is not known here.
-const COLUMNS: usize = Gate::ALL.len() + 1;
+/// Columns: one for each gate, `none` (approved) among them, one for a gate that is not known here, and one for refusals without an entry of their own.
+const COLUMNS: usize = Gate::ALL.len() + 2;
+const OTHER: usize = COLUMNS - 2;
+const OMITTED: usize = COLUMNS - 1;
 
 /// Counts of one minute, of the proxy and of the bridge.
 type Minute = [[u32; COLUMNS]; 2];
@@ -49,14 +51,16 @@ impl Verdicts {
         let Ok(minute) = u64::try_from(time_ns.div_euclid(MINUTE_NS)) else {
             return;
         };
-        let column = match record.approved {
-            Some(true) => 0,
-            Some(false) => column(record.gate.as_deref()),
-            None => return,
+        let (column, more) = match (record.omitted, record.approved) {
+            // They were refused in the seconds before the entry; it does not say by which gates.
+            (Some(count), _) => (OMITTED, u32::try_from(count).unwrap_or(u32::MAX)),
+            (None, Some(true)) => (0, 1),
+            (None, Some(false)) => (column(record.gate.as_deref()), 1),
+            (None, None) => return,
         };
         let row = usize::from(record.author == Author::Bridge);
         let counts = &mut self.minutes.entry(minute).or_default()[row][column];
-        *counts = counts.saturating_add(1);
+        *counts = counts.saturating_add(more);
         // One more than is kept, for the clock that runs ahead.
         while self.minutes.len() as u64 > MINUTES_MAX + 1 {
             self.minutes.pop_first();
@@ -102,12 +106,13 @@ pub fn minute_of(time_ns: i64) -> u64 {
 fn column(gate: Option<&str>) -> usize {
     let known = gate.and_then(|gate| Gate::ALL.iter().position(|known| known.as_str() == gate));
     // A refusal by no gate would look like an approval.
-    known.filter(|column| *column > 0).unwrap_or(COLUMNS - 1)
+    known.filter(|column| *column > 0).unwrap_or(OTHER)
 }
 
 fn name(column: usize) -> Option<&'static str> {
     match column {
         0 => None,
+        OMITTED => Some("omitted"),
         column => Some(Gate::ALL.get(column).map_or("other", |gate| gate.as_str())),
     }
 }
@@ -159,6 +164,19 @@ mod tests {
                 line("proxy", Some("other"), [2, 0]),
                 line("bridge", Some("quota"), [1, 0]),
             ]
+        );
+    }
+
+    #[test]
+    fn refusals_without_an_entry_of_their_own_are_counted_by_the_one_that_stands_for_them() {
+        let mut summary = record(NOW_MIN, "kamailio-1", Some("none"));
+        summary.omitted = Some(700);
+        let mut verdicts = Verdicts::default();
+        verdicts.count(&summary, NOW_MIN * MINUTE_NS);
+        let lines = verdicts.lines(NOW_MIN as u64, 1, 1);
+        assert_eq!(
+            (lines.len(), lines[0].gate, &lines[0].counts[..]),
+            (1, Some("omitted"), &[700][..])
         );
     }
 

@@ -17,7 +17,7 @@ export function shown(view) {
   const sum = (line) => line.counts.reduce((all, count) => all + count, 0);
   const lines = view.lines.filter((line) => line.verdict === "rejected" || line.at === "proxy");
   const named = lines.map((line) => ({
-    name: line.verdict === "approved" ? "approved" : line.gate,
+    name: line.verdict === "approved" ? "approved" : line.gate === "omitted" ? "not written one by one" : line.gate,
     where: line.at === "bridge" ? "at the bridge" : "",
     tone: line.verdict === "approved" ? "good" : "bad",
     counts: line.counts,

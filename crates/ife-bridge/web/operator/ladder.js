@@ -86,6 +86,7 @@ function ofProxy(entry, call = { toCouncil: entry.direction === "to_council", ca
       return [call.hasInvite ? arrow("kamailio", callee, "INVITE", more) : arrow(caller, callee, "INVITE", { via: "kamailio", ...more })];
     }
     case "REJECTED": {
+      if (number(entry.omitted?.count) !== undefined) return [note("kamailio", `${entry.omitted.count} more refused`, { gate: "rejected", tone: "bad", remark: detail })];
       const answer = arrow("kamailio", caller, status(entry) || "refused", { gate: "rejected", tone: "bad", remark: `rejected at gate ${gate || "?"}` });
       return call.hasInvite ? [answer] : [arrow(caller, "kamailio", "INVITE", { tone: "bad", remark: text(entry.peer) }), answer];
     }
