@@ -25,7 +25,7 @@ mod timers;
 mod transitions;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -169,6 +169,8 @@ pub struct Engine {
     tokens: u64,
     callers: HashMap<CallId, Vec<Caller>>,
     waiters: HashMap<CallId, Vec<Waiter>>,
+    /// Calls that are over and still in `calls`, in the order of their ends.
+    lingering: VecDeque<CallId>,
     /// Channels that were asked what they are about.
     incoming_asked: HashSet<Uniqueid>,
     draining: Option<Vec<Reply<()>>>,
@@ -237,6 +239,7 @@ impl Engine {
             tokens: 0,
             callers: HashMap::new(),
             waiters: HashMap::new(),
+            lingering: VecDeque::new(),
             incoming_asked: HashSet::new(),
             draining: None,
             health: Health {

@@ -15,6 +15,8 @@ use crate::{
 
 /// A call that is over is kept in memory while a leg of it may still show itself, to be hung up.
 const LINGER: Duration = Duration::from_secs(60);
+/// So many of them at most, so that a flood of short calls does not fill the memory. A leg of an earlier one is found by the next comparison.
+const LINGERING_MAX: usize = 256;
 
 impl Engine {
     pub(super) fn state_changed(&mut self, id: &CallId, reported: &Reported) {
@@ -137,11 +139,18 @@ impl Engine {
         self.remember(&Line::Ended(Box::new(detail)));
         self.timers
             .add(Instant::now(), LINGER, Due::Forget(id.clone()));
+        self.lingering.push_back(id.clone());
+        if self.lingering.len() > LINGERING_MAX
+            && let Some(oldest) = self.lingering.front().cloned()
+        {
+            self.forget(&oldest);
+        }
         self.close_if_over(&room);
     }
 
     /// Nothing of the call can show itself any more: its history alone is kept.
     pub(super) fn forget(&mut self, id: &CallId) {
+        self.lingering.retain(|lingering| lingering != id);
         let Some(slot) = self.calls.remove(id) else {
             return;
         };
