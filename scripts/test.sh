@@ -55,7 +55,7 @@ add_counts() {
 part_lint() {
 	one "cargo fmt" cargo fmt --all --check
 	one "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
-	mapfile -t scripts < <(git ls-files -- '*.sh' .ci/run tests/e2e/run)
+	mapfile -t scripts < <(git ls-files -- '*.sh' .ci/run tests/e2e/run tests/e2e/repeat)
 	one "shellcheck" shellcheck -x -S warning "${scripts[@]}"
 }
 
