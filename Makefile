@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build bridge testbed testbed-down demo up down test test-rust test-c test-vectors test-repo test-e2e lint check-fmt bench-gate bench-evidence bench fresh clean
+.PHONY: help setup build bridge testbed testbed-down demo up down test test-rust test-c test-vectors test-repo test-e2e lint check-fmt bench-gate bench-bridge bench-evidence bench fresh clean
 
 help: ## this list
 	@echo "IF.ESCALATE: SIP escalation to human experts, gated by policy and witnessed."
@@ -60,6 +60,9 @@ check-fmt: setup ## formatting alone
 
 bench-gate: build ## the gate's figures, into target/bench/gate.json
 	@scripts/bench.sh gate
+
+bench-bridge: build ## the bridge's figures, into target/bench/bridge.json (needs root)
+	@scripts/bench.sh bridge
 
 bench-evidence: build ## the evidence server's figures, into target/bench/evidence.json (needs root)
 	@scripts/bench.sh evidence

@@ -15,9 +15,9 @@ settings() {
 	: "${GATEWAY_IP:=127.0.0.2}" "${COUNCIL_IP:=127.0.0.3}" "${GATEWAY_SIP_PORT:=5060}"
 	: "${KAMAILIO_IP:=127.0.0.1}" "${KAMAILIO_PORT:=5060}" "${COUNCIL_DOMAIN:=council.example}"
 	: "${MCU_PEER:=mcu-7f3a}" "${BACKEND:=confbridge}" "${COUNCIL_CODECS:=ulaw,alaw,gsm}"
-	: "${AMI_USER:=ife-bridge}" "${GATEWAY_H323_ID:=if-escalate}"
+	: "${AMI_USER:=ife-bridge}" "${GATEWAY_H323_ID:=if-escalate}" "${LOG_LEVELS:=notice,warning,error,verbose(3),dtmf}"
 	export GATEWAY_IP COUNCIL_IP GATEWAY_SIP_PORT KAMAILIO_IP KAMAILIO_PORT COUNCIL_DOMAIN MCU_PEER BACKEND COUNCIL_CODECS
-	export AMI_USER GATEWAY_H323_ID MCU_IP=$COUNCIL_IP
+	export AMI_USER GATEWAY_H323_ID LOG_LEVELS MCU_IP=$COUNCIL_IP
 }
 
 # The mirror of Debian that apt itself uses here, whatever its files are called; set DEBIAN_MIRROR to use another.

@@ -55,7 +55,7 @@ bridge_config() {
 		  mcu_peer: mcu-7f3a
 		  mcu_alias: ${MCU_ALIAS:-council}
 		  guardians: [${GUARDIANS:-}]
-		calls: {expert_max: 50, council_max: 50, ring_s: ${RING_S:-30}}
+		calls: {expert_max: ${CALLS_MAX:-50}, council_max: ${CALLS_MAX:-50}, total_max: ${CALLS_MAX:-50}, h323_legs_max: ${CALLS_MAX:-50}, ring_s: ${RING_S:-30}}
 		listen: {unix: bridge.sock${LISTEN_MORE:-}}
 		agents: [{id: "if://agent/guard", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}]
 		${BRIDGE_MORE:-}

@@ -16,10 +16,15 @@ def canonical(value):
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
-def main(key_file, message_id, trace_id, hazard, room=None):
-    with open(key_file, encoding="ascii") as file:
+def read_key(path):
+    """(key id, private key) of a file that `ifectl keygen` wrote."""
+    with open(path, encoding="ascii") as file:
         _, kid, seed = file.read().split()
-    key = Ed25519PrivateKey.from_private_bytes(base64.b64decode(seed))
+    return kid, Ed25519PrivateKey.from_private_bytes(base64.b64decode(seed))
+
+
+def escalation(kid, key, message_id, trace_id, hazard, room=None):
+    """The message, signed now."""
     now = datetime.datetime.now(datetime.timezone.utc)
     message = {
         "id": message_id,
@@ -35,7 +40,8 @@ def main(key_file, message_id, trace_id, hazard, room=None):
         message["conversation_id"] = room
     sig = base64.urlsafe_b64encode(key.sign(canonical(message))).decode().rstrip("=")
     message["signature"] = {"alg": "ed25519", "kid": kid, "sig": sig}
-    print(json.dumps(message))
+    return message
 
 
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    print(json.dumps(escalation(*read_key(sys.argv[1]), *sys.argv[2:])))
