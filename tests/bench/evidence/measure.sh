@@ -16,10 +16,17 @@ truncate -s 500M "$STACK/evidence/large.bin"
 start_with_evidence
 link_to() { ROOM=${2:-council} call_about "$1" | jq -r .evidence_link; }
 memory_kib() { awk -v name="$1:" '$1 == name {print $2}' "/proc/$(proc_pid bridge)/status"; }
+# An expert takes 50 calls at once: those of one measurement end before the next.
+hang_up() {
+	local id
+	for id in $(api GET /v1/calls | jq -r '.[] | select(.ended == null) | .call_id'); do api DELETE "/v1/calls/$id" >/dev/null; done
+}
 figure() { jq -c --arg name "$1" '. + {name: $name}' >&6; }
 
 timeout 280 node "$CASE_DIR/browser.mjs" "$(link_to chromium.bin)" "$(link_to small.bin)" "$((mib * 1024 * 1024))" "$rounds" "$loads" | figure browser
+hang_up
 "$agent" ping "$(link_to small.bin)" "$pings" | figure ping
+hang_up
 
 links=()
 for number in $(seq "$sessions"); do links+=("$(link_to small.bin "room-$((number % 5))")"); done
@@ -35,6 +42,7 @@ after=$(memory_kib VmRSS)
 exec 7>&-
 wait "$many" || fail "the sessions did not end well"
 jq -n --argjson before "$before" --argjson after "$after" --argjson sessions "$sessions" '{sessions: $sessions, kib: (($after - $before) / $sessions)}' | figure idle
+hang_up
 
 before=$(memory_kib VmHWM)
 "$agent" drain "$(link_to large.bin)" >"$STACK/large.json"
