@@ -12,7 +12,7 @@ WRONG=0
 main() {
 	# Of a demo that was killed.
 	if stack_load "$DEMO"; then demo_close; fi
-	trap 'demo_close' EXIT
+	trap 'demo_close; page_network_close' EXIT
 	trap 'exit 130' INT TERM
 	demo_stack "$DEMO" "${IFE_NET:-1}"
 	say "Part 1, the gate: eight calls through Kamailio $(kamailio_version) on 127.0.0.1:$SIP_PORT"
@@ -33,6 +33,9 @@ main() {
 	say "Everything of this run is in ${DEMO#"$IFE_ROOT/"}: the log in witness/, its verifier key in witness.vkey, registry.yaml,"
 	say "private keys in keys/, what went over the wire in captures/. \`make up\` leaves the same deployment running."
 }
+
+# On a machine without any network the browser's step makes one (page_network).
+page_network_close() { [ ! -e /sys/class/net/ife-page0 ] || ip link delete ife-page0; }
 
 full_way_skipped() {
 	say "Part 2, the full way to the council's H.323 conference, is skipped: Asterisk runs in a root directory of its own, which only root"
