@@ -96,9 +96,12 @@ pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
     lines
 }
 
-/// Written by a bridge, not by the gate.
+/// Written by a bridge or its evidence server, not by the gate.
 fn of_bridge(entry: &Seen) -> bool {
-    entry.text("producer").starts_with("bridge-")
+    let producer = entry.text("producer");
+    ["bridge-", "evidence-"]
+        .iter()
+        .any(|name| producer.starts_with(name))
 }
 
 fn cast(seen: &[Seen]) -> Cast {
@@ -284,9 +287,9 @@ fn bridge_rung(entry: &Seen, cast: Cast, room: &Option<String>) -> (String, Stri
         "COUNCIL_JOIN" | "COUNCIL_LEAVE" if guardian.is_some() => ladder.mark(council),
         "COUNCIL_JOIN" => ladder.arrow(expert, council, "joins"),
         "COUNCIL_LEAVE" => ladder.arrow(expert, council, "leaves"),
-        "EVIDENCE_OFFER" => ladder.arrow(bridge, expert, "evidence offered"),
-        "EVIDENCE_ANSWER" => ladder.arrow(expert, bridge, "evidence asked for"),
-        "EVIDENCE_OPEN" => ladder.arrow(bridge, expert, "data channel"),
+        "EVIDENCE_OFFER" => ladder.arrow(expert, bridge, "WebRTC offer"),
+        "EVIDENCE_ANSWER" => ladder.arrow(bridge, expert, "WebRTC answer"),
+        "EVIDENCE_OPEN" => ladder.arrow(bridge, expert, "list of files"),
         "EVIDENCE_SENT" => ladder.arrow(bridge, expert, "evidence"),
         "EVIDENCE_VERIFIED" => ladder.arrow(expert, bridge, "receipt"),
         _ => ladder.mark(bridge),
@@ -303,16 +306,26 @@ fn bridge_rung(entry: &Seen, cast: Cast, room: &Option<String>) -> (String, Stri
     (rung, join([said, entry.status(), rest]))
 }
 
-/// What a detail tells beyond what the title and the event say.
+/// What a detail tells beyond what the title and the event say; hashes by their first digits, as `--entries` has them whole.
 fn rest(detail: &str, room: &Option<String>) -> String {
     let known = |word: &str| match word.split_once('=') {
-        Some(("state" | "expert" | "guardian", _)) | Some(("attempt", "0")) => true,
+        Some(("state" | "expert" | "guardian" | "session" | "binding", _))
+        | Some(("attempt", "0")) => true,
         Some(("room", name)) => room.as_deref() == Some(name),
         Some(_) | None => false,
     };
-    let mut words: Vec<&str> = detail.split(' ').collect();
-    words.retain(|word| !known(word));
-    words.join(" ")
+    let words = detail.split(' ').filter(|word| !known(word));
+    words.map(short_hash).collect::<Vec<_>>().join(" ")
+}
+
+/// `name=0123456789ab...` of a word that ends in a SHA-256.
+fn short_hash(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name, hash)) if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{name}={}...", &hash[..12])
+        }
+        Some(_) | None => word.to_owned(),
+    }
 }
 
 fn join<const N: usize>(parts: [String; N]) -> String {
@@ -407,6 +420,13 @@ began     2026-01-01T00:00:00.000000000Z
                 "state=connected attempt=0 expert=e@x room=council",
             ),
             bridge(7, 40, "COUNCIL_JOIN", "guardian=guardian-1 room=council"),
+            seen(
+                9,
+                45,
+                "EVIDENCE_SENT",
+                json!({"producer": "evidence-node1", "call_id": "sip-call-1",
+                    "detail": format!("session=abc file=0 sha256={}", "0123456789abcdef".repeat(4))}),
+            ),
             bridge(
                 8,
                 50,
@@ -431,6 +451,7 @@ began     2026-01-01T00:00:00.000000000Z
   0.021000  #5       |----------------------- H.323 Setup ---------------------->|   H323_SETUP guardian-1
   0.030000  #6       |                   |                   |------ joins ----->|   COUNCIL_JOIN the expert
   0.040000  #7       |                   |                   |                   *   COUNCIL_JOIN guardian-1
+  0.045000  #9       |-------------- evidence -------------->|                   |   EVIDENCE_SENT, file=0 sha256=0123456789ab...
   0.050000  #8       *                   |                   |                   |   TERMINATED, attempt=1 reason=user_hangup";
         assert_eq!(story.join("\n"), expected);
     }
