@@ -26,7 +26,7 @@ expect_refused() {
 	proc_stop bridge
 	AMI_MORE=$1 bridge_config >"$STACK/bridge.yaml"
 	before=$(wc -l <"$STACK/log/bridge.log")
-	proc_start bridge "$IFE_BRIDGE" run --config "$STACK/bridge.yaml"
+	proc_start bridge "$BRIDGE_BIN" run --config "$STACK/bridge.yaml"
 	wait_until 10 said_since "$before" "$2" || fail "the bridge does not say $2: $(tail -n +"$((before + 1))" "$STACK/log/bridge.log")"
 	expect "readiness" 503 "$(api_status GET /readyz)"
 	expect "AMI sessions" 0 "$(ami_sessions)"
