@@ -7,8 +7,14 @@ export IFE_DEMO_DIR=$WORK/demo IFE_NET=4
 "$IFE_ROOT/scripts/demo.sh" >"$WORK/printed" 2>&1
 expect "exit code" 0 $?
 [ "$FAILURES" = 0 ] || cat "$WORK/printed"
-for line in 'signed escalation +approved +- +200 OK' 'over quota +rejected +quota +503' 'connected +confbridge:council:' '^ +X-IF-Witness-Hash: sha256:' 'council +2 of ' \
-	'guardian +guardian-1' 'setup' 'connect' 'releaseComplete' 'hung up' 'H323_RELEASED guardian-1' '^Log verified: [0-9]+ entries, root '; do
+lines=('signed escalation +approved +- +200 OK' 'over quota +rejected +quota +503' '^Log verified: [0-9]+ entries, root ')
+if [ "$(id -u)" = 0 ]; then
+	lines+=('connected +confbridge:council:' '^ +X-IF-Witness-Hash: sha256:' 'council +2 of ' 'guardian +guardian-1' 'setup' 'connect' 'releaseComplete' 'hung up'
+		'H323_RELEASED guardian-1')
+else
+	lines+=('^Part 2, .* is skipped: ')
+fi
+for line in "${lines[@]}"; do
 	grep -qE "$line" "$WORK/printed" || fail "the demo does not say /$line/"
 done
 # What the README shows of the first part is what is printed, but for the seconds.

@@ -12,7 +12,9 @@ scripts/up.sh >"$WORK/printed" 2>"$WORK/errors" || { cat "$WORK/printed" "$WORK/
 room_has_guardian() { "$IFE_BIN/ifectl" rooms | grep -q 'guardian-1'; }
 no_room() { [ "$("$IFE_BIN/ifectl" rooms --json)" = '[]' ]; }
 mapfile -t commands < <(awk '/^Try /{ on = 1; next } /^$/{ on = 0 } on { sub(/^  /, ""); print }' "$WORK/printed")
-expect "commands to try" 9 "${#commands[@]}"
+# Without root there is neither Asterisk nor the bridge.
+if [ "$(id -u)" = 0 ]; then wanted=9; else wanted=3; fi
+expect "commands to try" "$wanted" "${#commands[@]}"
 for command in "${commands[@]}"; do
 	# As a person would type it; the export counts for those that follow.
 	eval "$command" >"$WORK/said" 2>&1 </dev/null || fail "$command: exit $?: $(cat "$WORK/said")"
@@ -28,8 +30,9 @@ done
 # The tutorial's part about the bridge, as it is written there; where it shows a no, a no is wanted.
 export PATH=$IFE_BIN:$PATH IFE_WITNESS_LOG=$IFE_UP_DIR/witness IFE_WITNESS_VKEY=$IFE_UP_DIR/witness.vkey
 tutorial() { sed -n '/^## 11/,/^## 12/p' docs/tutorial.md; }
-mapfile -t commands < <(tutorial | sed -n 's/^    \$ //p; s/^    \(export .*\)/\1/p' | sed "s|target/up|${IFE_UP_DIR#"$IFE_ROOT/"}|g")
-expect "commands of the tutorial" 8 "${#commands[@]}"
+commands=()
+[ "$(id -u)" != 0 ] || mapfile -t commands < <(tutorial | sed -n 's/^    \$ //p; s/^    \(export .*\)/\1/p' | sed "s|target/up|${IFE_UP_DIR#"$IFE_ROOT/"}|g")
+[ "$(id -u)" != 0 ] || expect "commands of the tutorial" 8 "${#commands[@]}"
 for command in "${commands[@]}"; do
 	wanted=0 rc=0
 	case $command in *'hazard ethics'*) wanted=1 ;; esac
