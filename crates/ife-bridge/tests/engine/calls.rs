@@ -197,6 +197,27 @@ async fn what_the_gate_refuses_never_reaches_asterisk() {
 }
 
 #[tokio::test]
+async fn a_flood_of_calls_that_are_over_pushes_no_earlier_one_out_of_memory_before_its_time() {
+    let bed = Bed::new("", "").await;
+    let call = bed
+        .escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call")
+        .call_id;
+    assert_eq!(bed.terminate(&call).await.status, "terminated");
+    // More than linger for late legs, fewer than are remembered for the API.
+    for _ in 0..300 {
+        bed.initiate("a@external.advisor", "ethics")
+            .await
+            .expect_err("the hazard is not theirs");
+    }
+    let detail = bed.show(&call).await.expect("it is remembered");
+    assert_eq!(detail.call.sip_call_state, CallState::Ended);
+    let connected = |step: &ife_bridge::view::Step| step.state == CallState::Connected;
+    assert!(detail.history.iter().any(connected), "with its history");
+}
+
+#[tokio::test]
 async fn a_bad_registry_is_refused_and_a_good_one_counts_at_once() {
     let bed = Bed::new("", "").await;
     let text = std::fs::read_to_string(bed.registry()).expect("it is there");
