@@ -26,8 +26,14 @@ proc_kill bridge
 wait "${sending[@]}"
 bridge_start
 for file in "$STACK"/[tr]-*.json; do send "$file"; done
-expect_ok "calls that talk" wait_until 30 counts talks connected "$TALKING"
-expect_ok "calls that ring" wait_until 30 counts rings ringing "$RINGING"
+# A call that was on disk and not yet with Asterisk has failed: it is not known whether its expert was called, and nobody is called twice.
+unplaced() { calls "$1" 'select(.sip_call_state == "failed" and .reason == "expert_unknown cause=0") | .call_id' | wc -l; }
+settled() { [ $(($(count "$1" "$2") + $(unplaced "$1"))) = "$3" ]; }
+expect_ok "calls that talk, or were not placed" wait_until 30 settled talks connected "$TALKING"
+expect_ok "calls that ring, or were not placed" wait_until 30 settled rings ringing "$RINGING"
+UNPLACED=$(($(unplaced talks) + $(unplaced rings)))
+TALKING=$(count talks connected) RINGING=$(count rings ringing)
+[ "$TALKING" -gt 1 ] && [ "$RINGING" -gt 1 ] || fail "only $TALKING calls talk and $RINGING ring"
 
 # Killed while they talk and ring; meanwhile one of each is gone.
 gone() { asterisk_cli gateway core show channels concise | grep "!ife.node1.${1#sip-call-}.e0$" | cut -d '!' -f 1; }
@@ -63,7 +69,7 @@ expect_channels gateway 0
 for name in safety ethics; do
 	expect "trace ids that reached $name twice" "" "$(tr -d '\r' <"$STACK/captures/$name.msg" | awk '/^INVITE /{invite = 1} /^$/{blank = 1} /^Call-ID:/{if (invite) id = $2} /^X-IF-Trace-ID:/{if (invite && !(seen[$2 " " id]++)) calls[$2]++; invite = 0} END {for (trace in calls) if (calls[trace] > 1) print trace}' | xargs)"
 done
-wait_log $((TALKING + RINGING + 1)) '(.event == "TERMINATED" or .event == "FAILED") and .producer == "bridge-node1"'
+wait_log $((TALKING + RINGING + UNPLACED + 1)) '(.event == "TERMINATED" or .event == "FAILED") and .producer == "bridge-node1"'
 twice=$(log_entries | jq -r 'select((.event == "TERMINATED" or .event == "FAILED") and .producer == "bridge-node1") | .trace_id' | sort | uniq -d | xargs)
 expect "calls with two ends in the log" "" "$twice"
 expect_alive
