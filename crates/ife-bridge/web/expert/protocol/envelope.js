@@ -22,6 +22,15 @@ export class Refused extends Error {
   }
 }
 
+// canonicalize asks for this of ES2024, which browsers before 2023 and node 18 do not have.
+if (!String.prototype.isWellFormed) {
+  Object.defineProperty(String.prototype, "isWellFormed", {
+    value() {
+      return !/\p{Surrogate}/u.test(this);
+    },
+  });
+}
+
 /** The canonical form (RFC 8785) as text; throws a Refused for what has none. */
 export function canonical(value) {
   let text;
