@@ -1,9 +1,6 @@
 //! One WebRTC peer connection with one data channel, on str0m: ICE-lite answerer for the bridge, offerer for an agent.
 
-use std::{
-    net::SocketAddr,
-    time::{Duration, Instant},
-};
+use std::{net::SocketAddr, time::Instant};
 
 use str0m::{
     Candidate, Event, IceConnectionState, Input, Output, Rtc, RtcConfig, RtcError,
@@ -19,12 +16,10 @@ use crate::{CHANNEL_LABEL, MESSAGE_LEN_MAX};
 pub const SDP_LEN_MAX: usize = 65_536;
 /// What a peer takes that does not say so (RFC 8841, 6.1).
 const MESSAGE_LEN_UNSAID: usize = 65_536;
-/// Bytes that may wait in the SCTP send buffer, those in flight among them, at most and at least. What is in flight must fit the receive buffer of the
-/// peer's socket (200 KiB on Linux), or bursts are lost on a near path; a distant peer needs more to get a good rate.
+/// Bytes that may wait in the SCTP send buffer, those in flight among them: as much as the window of unacknowledged blocks.
 const BUFFERED_MAX: usize = 1 << 20;
-const BUFFERED_MIN: usize = 128 << 10;
-/// The rate that the buffer is made for, bytes per millisecond of the way there and back (20 MiB/s).
-const BUFFERED_PER_MS: usize = 20 << 10;
+/// When the buffer falls below this, writing is worth another try.
+const BUFFERED_LOW: usize = 256 << 10;
 
 /// Bad input from the other side, or a connection that cannot go on.
 #[derive(Debug, Error)]
@@ -85,7 +80,6 @@ pub struct Peer {
     channel: Option<ChannelId>,
     fingerprints: (String, String),
     message_len_max: usize,
-    buffered_max: usize,
     dead: bool,
 }
 
@@ -112,7 +106,6 @@ impl Peer {
             channel: None,
             fingerprints: (offerer, fingerprint(&answer)?),
             message_len_max: message_len_max(offer),
-            buffered_max: BUFFERED_MIN,
             dead: false,
         };
         Ok((peer, answer))
@@ -188,21 +181,7 @@ impl Peer {
         let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) else {
             return Ok(false);
         };
-        // Messages go before pieces of files.
-        if binary && channel.buffered_amount() >= self.buffered_max {
-            return Ok(false);
-        }
         Ok(channel.write(binary, data)?)
-    }
-
-    /// So long the way there and back takes: what waits in the send buffer is made to fit.
-    pub fn handle_round_trip(&mut self, time: Duration) {
-        let time_ms = usize::try_from(time.as_millis()).unwrap_or(usize::MAX);
-        let fitting = time_ms.saturating_mul(BUFFERED_PER_MS);
-        self.buffered_max = fitting.clamp(BUFFERED_MIN, BUFFERED_MAX);
-        if let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) {
-            channel.set_buffered_amount_low_threshold(self.buffered_max / 2);
-        }
     }
 
     /// Ends the connection, and tells the other side. What was written and not yet polled is lost.
@@ -257,7 +236,7 @@ impl Peer {
                 self.channel = Some(id);
                 self.rtc
                     .channel(id)?
-                    .set_buffered_amount_low_threshold(self.buffered_max / 2);
+                    .set_buffered_amount_low_threshold(BUFFERED_LOW);
                 Some(PeerOutput::Open)
             }
             Event::ChannelData(data) if Some(data.id) == self.channel => {
@@ -304,7 +283,6 @@ impl PendingPeer {
             channel: None,
             fingerprints: (self.offerer, answerer),
             message_len_max: message_len_max(answer),
-            buffered_max: BUFFERED_MIN,
             dead: false,
         })
     }

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    frame::{Frame, HEADER_LEN, chunk_len_for},
+    frame::{Frame, chunk_len_for},
     manifest::{Manifest, hex},
     message::{Binding, Body, CallFacts, ErrorCode, Inbox, Outbox, ReceiptEntry, Refused},
     peer::{Peer, PeerError, PeerOutput},
@@ -24,8 +24,6 @@ use crate::{
 const STRIKES_MAX: u32 = 3;
 /// Room for all of a message but the manifest's files, bytes: names, signature, the call.
 const ENVELOPE_LEN: usize = 4_096;
-/// Blocks whose way is timed at once.
-const TIMED_MAX: usize = 16;
 /// Messages that may wait for room in the send buffer.
 const WAITING_MAX: usize = 64;
 
@@ -122,9 +120,6 @@ pub struct Session {
     outputs: VecDeque<SessionOutput>,
     strikes: u32,
     greeted: bool,
-    /// Ends of blocks that were sent and are not acknowledged, and when.
-    sent: VecDeque<(u32, u64, Instant)>,
-    round_trip: Option<Duration>,
     /// It is to end once what waits has been sent.
     closing: bool,
     started: Now,
@@ -155,8 +150,6 @@ impl Session {
             outputs: VecDeque::new(),
             strikes: 0,
             greeted: false,
-            sent: VecDeque::new(),
-            round_trip: None,
             closing: false,
             started: now,
             last: now.instant,
@@ -211,11 +204,7 @@ impl Session {
     /// What [`SessionOutput::Read`] asked for, or why it cannot be had.
     pub fn handle_read(&mut self, file: u32, offset: u64, bytes: Result<&[u8], &str>) {
         match self.sender.handle_read(file, offset, bytes) {
-            Ok(Some(frame)) => {
-                let end = offset + (frame.len() - HEADER_LEN) as u64;
-                self.waiting.push_back((true, frame));
-                self.note_sent(file, end);
-            }
+            Ok(Some(frame)) => self.waiting.push_back((true, frame)),
             Ok(None) => {}
             Err(refused) => self.report(refused),
         }
@@ -332,7 +321,6 @@ impl Session {
                 self.outputs.push_back(SessionOutput::Opened { public_key });
             }
             Body::Request { .. } | Body::Ack { .. } | Body::Pause { .. } | Body::Cancel { .. } => {
-                self.note_acknowledged(&body);
                 if let Err(refused) = self.sender.handle_body(&body) {
                     self.report(refused);
                 }
@@ -355,38 +343,6 @@ impl Session {
                     "this message is not for the bridge",
                 ));
             }
-        }
-    }
-
-    /// The end of a block goes out: its acknowledgement will tell how long the way is.
-    fn note_sent(&mut self, file: u32, end: u64) {
-        let Some(entry) = self.sender.manifest().file(file) else {
-            return;
-        };
-        if end.is_multiple_of(entry.block_size) || end == entry.size {
-            if self.sent.len() >= TIMED_MAX {
-                self.sent.pop_front();
-            }
-            self.sent.push_back((file, end, self.last));
-        }
-    }
-
-    /// The shortest time counts: longer ones are those of queues and of busy machines.
-    fn note_acknowledged(&mut self, body: &Body) {
-        let Body::Ack { file, offset } = *body else {
-            return self.sent.clear();
-        };
-        let is_it = |(of, end, _): &(u32, u64, Instant)| *of == file && *end == offset;
-        let Some(at) = self.sent.iter().position(is_it) else {
-            return;
-        };
-        let taken = self.sent.drain(..=at).next_back();
-        let Some(time) = taken.map(|(_, _, sent)| self.last.saturating_duration_since(sent)) else {
-            return;
-        };
-        if self.round_trip.is_none_or(|shortest| time < shortest) {
-            self.round_trip = Some(time);
-            self.peer.handle_round_trip(time);
         }
     }
 
