@@ -150,7 +150,7 @@ impl Call {
                 }
             }
             Input::Leg(leg, seen) => {
-                let alive = !matches!(seen, Seen::Gone(_) | Seen::Leaving);
+                let alive = !matches!(seen, Seen::Gone(_) | Seen::Leaving | Seen::Removed);
                 self.observe(leg, alive, |facts| facts.see(seen));
             }
             Input::Joined(leg) => self.observe(leg, true, LegFacts::join),

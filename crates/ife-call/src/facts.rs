@@ -15,6 +15,8 @@ pub(crate) struct LegFacts {
     pub(crate) up: bool,
     /// Its far side asked for its end.
     pub(crate) leaving: bool,
+    /// The council put it out of the room.
+    pub(crate) removed: bool,
     pub(crate) joined: bool,
     pub(crate) left: bool,
     pub(crate) gone: Option<Gone>,
@@ -58,6 +60,7 @@ impl LegFacts {
             Seen::Ringing => self.ringing = true,
             Seen::Up => self.up = true,
             Seen::Leaving => self.leaving = true,
+            Seen::Removed => self.removed = true,
             Seen::Gone(cause) => return self.end(cause, false),
         }
         self.there = true;

@@ -30,9 +30,10 @@ pub enum Seen {
     Ringing,
     /// Answered.
     Up,
-    /// The far side asked for its end. Tells an expert who leaves from one who is removed: a leg leaves the room
-    /// before it is gone either way.
+    /// The far side asked for its end. A leg leaves the room before it is gone, whoever wanted it.
     Leaving,
+    /// The council put it out of the room, or the room ended: its own dialplan goes on, and says so.
+    Removed,
     /// Gone, or it never came to be. [`Cause::UNKNOWN`] where no cause was given.
     Gone(Cause),
 }

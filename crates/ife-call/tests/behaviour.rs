@@ -463,8 +463,25 @@ fn an_expert_who_leaves_is_told_from_one_who_is_removed() {
         assert_eq!(bench.state(), State::Ended(EndReason::ExpertLeft));
     }
     let mut bench = connected();
-    bench.give(Input::Left(EXPERT)).gone(EXPERT, 16);
+    bench
+        .give(Input::Left(EXPERT))
+        .see(EXPERT, Seen::Removed)
+        .gone(EXPERT, 16);
     assert_eq!(bench.state(), State::Ended(EndReason::CouncilLeft));
+    assert_eq!(bench.hangups(EXPERT), []);
+    // Nothing is seen but that the leg is gone: only a removed one would have said more.
+    let mut bench = connected();
+    bench.give(Input::Left(EXPERT)).gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Ended(EndReason::ExpertLeft));
+}
+
+#[test]
+fn a_leg_that_has_left_the_room_and_stays_is_hung_up() {
+    let mut bench = connected();
+    bench.give(Input::Left(EXPERT));
+    assert_eq!(bench.state(), State::Ending);
+    assert_eq!(bench.hangups(EXPERT), []);
+    bench.timeout(TimerKind::Hangup);
     assert_eq!(bench.hangups(EXPERT), [16]);
 }
 

@@ -21,6 +21,7 @@ fn seen() -> impl Strategy<Value = Seen> {
         Just(Seen::Ringing),
         Just(Seen::Up),
         Just(Seen::Leaving),
+        Just(Seen::Removed),
         any::<u8>().prop_map(|cause| Seen::Gone(Cause::seen(cause))),
     ]
 }

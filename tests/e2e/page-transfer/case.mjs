@@ -30,8 +30,10 @@ await run([
   }],
   ["paused is paused, also after a reload", async () => {
     await row(page, "recording.bin").getByRole("button", { name: "Pause recording.bin" }).click({ timeout: 5_000 }).catch(() => {});
-    const paused = (await row(page, "recording.bin").getAttribute("data-status")) === "paused";
-    if (paused) {
+    // A click is obeyed once what has arrived before it is handled.
+    const status = () => row(page, "recording.bin").getAttribute("data-status");
+    await until("the recording is paused, or done", async () => ["paused", "verified"].includes(await status()));
+    if ((await status()) === "paused") {
       await page.reload();
       await fileIs(page, "recording.bin", "paused");
       assert.ok((await received()) > 4e6);

@@ -12,6 +12,8 @@ use crate::{council::context, view::CallState};
 
 /// Name of the dialplan's event that an expert has called in.
 const EXPERT_IN: &[u8] = b"IfeExpertIn";
+/// Name of the dialplan's event that the council put an expert's leg out of the room.
+const REMOVED: &[u8] = b"IfeRemoved";
 
 impl Engine {
     /// Everything that the AMI session has to say.
@@ -65,6 +67,11 @@ impl Engine {
                 let call = message.view().first("Call").unwrap_or_default();
                 self.expert_calls_in(&channel.uniqueid, call);
             }
+            Event::UserEvent {
+                name,
+                channel: Some(channel),
+                ..
+            } if name.as_bytes() == REMOVED => self.seen(&channel.uniqueid, Seen::Removed),
             Event::ConfbridgeMute {
                 channel,
                 muted,
@@ -216,7 +223,7 @@ impl Engine {
             Seen::There => CallState::Inviting,
             Seen::Ringing => CallState::Ringing,
             Seen::Up => CallState::Connected,
-            Seen::Leaving => CallState::Ending,
+            Seen::Leaving | Seen::Removed => CallState::Ending,
             Seen::Gone(_) => CallState::Ended,
         };
         if seen == Seen::Up {

@@ -30,8 +30,8 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
         return Some(end(call, reason_of(gone, reason)));
     }
     if expert.left {
-        // An expert who hangs up leaves the room first; `Ending` corrects the reason if that is seen later.
-        let reason = who_left(call, EndReason::CouncilLeft);
+        // An expert who hangs up leaves the room first; `Ending` corrects the reason if a removal is seen later.
+        let reason = who_left(call, EndReason::ExpertLeft);
         return Some(end(call, reason));
     }
     if call.facts.has_expired(TimerKind::Call) && !call.facts.link_down {
@@ -41,9 +41,10 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
 }
 
 /// Whichever side hangs up, the gateway ends the other one's leg too, and which of the two is seen to be gone first is chance. Only the far
-/// side of the one that hung up has asked for the end.
+/// side of the one that hung up has asked for the end, and only a leg that was removed lives to say so.
 pub(super) fn who_left(call: &Call, otherwise: EndReason) -> EndReason {
-    match (call.expert_facts().leaving, call.facts.council.leaving) {
+    let expert = call.expert_facts();
+    match (expert.leaving, call.facts.council.leaving || expert.removed) {
         (true, false) => EndReason::ExpertLeft,
         (false, true) => EndReason::CouncilLeft,
         (true, true) | (false, false) => otherwise,

@@ -1,4 +1,5 @@
-//! Legs are being ended: each open one is ordered to hang up until it is seen to be gone.
+//! Legs are being ended: each open one is ordered to hang up until it is seen to be gone. One that has left the room gets a moment to do so
+//! by itself.
 
 use super::{State, connected::who_left, detail};
 use crate::call::Call;
@@ -22,7 +23,12 @@ pub(super) fn entered(call: &mut Call) {
     };
     call.witness(event, detail(call));
     call.hangup_rounds = 0;
-    order(call);
+    if call.expert_facts().left && !call.facts.user_hangup {
+        // It ends by itself. To be hung up now would keep its dialplan from saying that it was removed.
+        call.start_timer(TimerKind::Hangup, call.plan.policy.hangup_retry);
+    } else {
+        order(call);
+    }
 }
 
 pub(super) fn next(call: &mut Call) -> Option<State> {

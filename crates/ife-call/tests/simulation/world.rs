@@ -409,6 +409,9 @@ impl World {
                 self.observe(Input::Leg(leg, Seen::Leaving));
             }
             self.observe(Input::Left(leg));
+            if self.random.chance(50) {
+                self.observe(Input::Leg(leg, Seen::Removed));
+            }
         }
         self.observe(Input::Leg(leg, Seen::Gone(Cause::seen(cause))));
         // The dialplan's `Dial` ends the far leg with the near one.
