@@ -259,7 +259,6 @@ impl Liar {
                 PeerOutput::Timeout(_)
                 | PeerOutput::Connected
                 | PeerOutput::Open
-                | PeerOutput::Writable
                 | PeerOutput::Interrupted => {}
                 PeerOutput::Transmit {
                     destination, bytes, ..

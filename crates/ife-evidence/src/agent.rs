@@ -212,7 +212,7 @@ impl Agent {
                     });
                 }
                 PeerOutput::Open => self.greet(),
-                PeerOutput::Writable | PeerOutput::Interrupted | PeerOutput::Connected => {}
+                PeerOutput::Interrupted | PeerOutput::Connected => {}
                 PeerOutput::Message { binary: true, data } => self.frame(&data),
                 PeerOutput::Message {
                     binary: false,

@@ -6,8 +6,8 @@ use thiserror::Error;
 pub const HEADER_LEN: usize = 16;
 /// Largest piece of a file in one frame.
 pub const CHUNK_LEN_MAX: usize = 65_536;
-/// Pieces for a peer that takes no message as long as the largest frame.
-pub const CHUNK_LEN_SMALL: usize = 16_384 - HEADER_LEN;
+/// A piece as this library sends it: a frame that every peer takes (RFC 8831, 6.6), and some fourteen datagrams, for which every socket has room.
+pub const CHUNK_LEN: usize = 16_384 - HEADER_LEN;
 const MAGIC: [u8; 4] = *b"IFE1";
 
 /// One binary message, borrowed from the message's bytes.
@@ -27,13 +27,6 @@ pub struct Frame<'a> {
 pub struct NotAFrame {
     /// Length of the message.
     pub len: usize,
-}
-
-/// Bytes of a file in one frame for a peer that takes messages of at most `message_len_max` bytes; `None` when not even the small frames fit.
-pub fn chunk_len_for(message_len_max: usize) -> Option<usize> {
-    [CHUNK_LEN_MAX, CHUNK_LEN_SMALL]
-        .into_iter()
-        .find(|len| len + HEADER_LEN <= message_len_max)
 }
 
 impl<'a> Frame<'a> {
@@ -78,20 +71,6 @@ mod tests {
         let bytes = frame.to_bytes();
         assert_eq!(&bytes[..8], b"IFE1\0\0\0\x07");
         assert_eq!(Frame::parse(&bytes), Ok(frame));
-    }
-
-    #[test]
-    fn chunks_follow_what_the_peer_takes() {
-        let cases = [
-            (262_144, Some(65_536)),
-            (65_552, Some(65_536)),
-            (65_551, Some(16_368)),
-            (16_384, Some(16_368)),
-            (16_383, None),
-        ];
-        for (message_len_max, chunk) in cases {
-            assert_eq!(chunk_len_for(message_len_max), chunk, "{message_len_max}");
-        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! input; panics are bugs.
 
 pub mod agent;
+mod flight;
 pub mod frame;
 pub mod link;
 pub mod manifest;

@@ -10,16 +10,15 @@ use str0m::{
 };
 use thiserror::Error;
 
-use crate::{CHANNEL_LABEL, MESSAGE_LEN_MAX};
+use crate::{CHANNEL_LABEL, MESSAGE_LEN_MAX, flight::Flight};
 
 /// Longest SDP that is looked at, in bytes.
 pub const SDP_LEN_MAX: usize = 65_536;
 /// What a peer takes that does not say so (RFC 8841, 6.1).
 const MESSAGE_LEN_UNSAID: usize = 65_536;
-/// Bytes that may wait in the SCTP send buffer, those in flight among them: as much as the window of unacknowledged blocks.
+/// Bytes that may wait in the SCTP send buffer, those in flight among them: as much as the window of unacknowledged blocks. Of a file's pieces it
+/// takes fewer, see [`Flight`].
 const BUFFERED_MAX: usize = 1 << 20;
-/// When the buffer falls below this, writing is worth another try.
-const BUFFERED_LOW: usize = 256 << 10;
 
 /// Bad input from the other side, or a connection that cannot go on.
 #[derive(Debug, Error)]
@@ -63,8 +62,6 @@ pub enum PeerOutput {
         /// Its bytes.
         data: Vec<u8>,
     },
-    /// A write that was refused is worth another try.
-    Writable,
     /// ICE has lost the other side; it may come back.
     Interrupted,
     /// ICE sees the other side, for the first time or again.
@@ -80,6 +77,10 @@ pub struct Peer {
     channel: Option<ChannelId>,
     fingerprints: (String, String),
     message_len_max: usize,
+    flight: Flight,
+    /// Where the last datagram with data came from.
+    far: Option<SocketAddr>,
+    now: Instant,
     dead: bool,
 }
 
@@ -106,6 +107,9 @@ impl Peer {
             channel: None,
             fingerprints: (offerer, fingerprint(&answer)?),
             message_len_max: message_len_max(offer),
+            flight: Flight::default(),
+            far: None,
+            now,
             dead: false,
         };
         Ok((peer, answer))
@@ -130,6 +134,7 @@ impl Peer {
                 rtc,
                 pending,
                 offerer,
+                now,
             },
             offer,
         ))
@@ -165,23 +170,40 @@ impl Peer {
         bytes: &[u8],
         now: Instant,
     ) -> Result<(), PeerError> {
+        self.now = now;
         if let Some(receive) = receive(source, destination, bytes) {
             self.rtc.handle_input(Input::Receive(now, receive))?;
+            // Checks come by every path, data by the one that is used.
+            if is_dtls(bytes) && self.far.replace(source) != Some(source) {
+                self.flight.handle_new_path();
+            }
+            if let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) {
+                self.flight.handle_buffered(channel.buffered_amount(), now);
+            }
         }
         Ok(())
     }
 
     /// The time of [`PeerOutput::Timeout`] has come.
     pub fn handle_timeout(&mut self, now: Instant) -> Result<(), PeerError> {
+        self.now = now;
         Ok(self.rtc.handle_input(Input::Timeout(now))?)
     }
 
-    /// Queues a message; `false` when the send buffer is full or the channel is not open.
+    /// Queues a message; `false` when as much as may be is under way, or the channel is not open: worth another try after the next datagram.
     pub fn write(&mut self, binary: bool, data: &[u8]) -> Result<bool, PeerError> {
         let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) else {
             return Ok(false);
         };
-        Ok(channel.write(binary, data)?)
+        // Messages go before pieces of files.
+        if binary && !self.flight.has_room(channel.buffered_amount(), data.len()) {
+            return Ok(false);
+        }
+        let is_written = channel.write(binary, data)?;
+        if is_written {
+            self.flight.handle_write(data.len(), self.now);
+        }
+        Ok(is_written)
     }
 
     /// Ends the connection, and tells the other side. What was written and not yet polled is lost.
@@ -234,9 +256,6 @@ impl Peer {
         match event {
             Event::ChannelOpen(id, label) if label == CHANNEL_LABEL && self.channel.is_none() => {
                 self.channel = Some(id);
-                self.rtc
-                    .channel(id)?
-                    .set_buffered_amount_low_threshold(BUFFERED_LOW);
                 Some(PeerOutput::Open)
             }
             Event::ChannelData(data) if Some(data.id) == self.channel => {
@@ -244,9 +263,6 @@ impl Peer {
                     binary: data.binary,
                     data: data.data,
                 })
-            }
-            Event::ChannelBufferedAmountLow(id) if Some(id) == self.channel => {
-                Some(PeerOutput::Writable)
             }
             Event::ChannelClose(id) if Some(id) == self.channel => {
                 self.channel = None;
@@ -269,6 +285,7 @@ pub struct PendingPeer {
     rtc: Rtc,
     pending: SdpPendingOffer,
     offerer: String,
+    now: Instant,
 }
 
 impl PendingPeer {
@@ -283,6 +300,9 @@ impl PendingPeer {
             channel: None,
             fingerprints: (self.offerer, answerer),
             message_len_max: message_len_max(answer),
+            flight: Flight::default(),
+            far: None,
+            now: self.now,
             dead: false,
         })
     }
@@ -315,6 +335,11 @@ fn receive(source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> Option<
         destination,
         contents: bytes.try_into().ok()?,
     })
+}
+
+/// By the first byte (RFC 7983, 7).
+fn is_dtls(bytes: &[u8]) -> bool {
+    matches!(bytes.first(), Some(20..=63))
 }
 
 /// What the other side takes, at most [`MESSAGE_LEN_MAX`]; 0 is its word for "any length" (RFC 8841, 6.1).

@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
-    frame::{Frame, chunk_len_for},
+    frame::{CHUNK_LEN, Frame, HEADER_LEN},
     manifest::{Manifest, hex},
     message::{Binding, Body, CallFacts, ErrorCode, Inbox, Outbox, ReceiptEntry, Refused},
     peer::{Peer, PeerError, PeerOutput},
@@ -136,14 +136,14 @@ impl Session {
         now: Now,
     ) -> Result<(Session, String), PeerError> {
         let (peer, answer) = Peer::accept(offer, addresses, now.instant)?;
-        let chunk_len = fitting(&config, peer.message_len_max())?;
+        check_fits(&config, peer.message_len_max())?;
         let (offerer, answerer) = peer.fingerprints();
         let binding = Binding::new(&config.session, &config.trace_id, offerer, answerer);
         let session = Session {
             inbox: Inbox::new(binding.clone(), None),
             outbox: Outbox::new(binding.clone(), key, &config.bridge, &config.expert),
             binding,
-            sender: Sender::new(config.manifest, chunk_len),
+            sender: Sender::new(config.manifest, CHUNK_LEN),
             call: config.call,
             peer,
             waiting: VecDeque::new(),
@@ -269,7 +269,7 @@ impl Session {
                         bytes,
                     });
                 }
-                PeerOutput::Open | PeerOutput::Writable => {}
+                PeerOutput::Open => {}
                 PeerOutput::Message { binary: true, data } => {
                     let text = match Frame::parse(&data) {
                         Ok(_) => "this session sends files and takes none".to_owned(),
@@ -390,8 +390,8 @@ impl Session {
     }
 }
 
-/// Bytes of a file in one frame, for a peer that can take the frames and the manifest.
-fn fitting(config: &SessionConfig, message_len_max: usize) -> Result<usize, PeerError> {
+/// The peer must be able to take the frames and the manifest.
+fn check_fits(config: &SessionConfig, message_len_max: usize) -> Result<(), PeerError> {
     let manifest = json::canonical(&config.manifest.files()).map_or(0, |json| json.len());
     let needed = manifest + ENVELOPE_LEN;
     if needed > message_len_max {
@@ -399,11 +399,13 @@ fn fitting(config: &SessionConfig, message_len_max: usize) -> Result<usize, Peer
             "a=max-message-size says {message_len_max} and the manifest needs {needed}"
         )));
     }
-    chunk_len_for(message_len_max).ok_or_else(|| {
-        PeerError::Sdp(format!(
-            "a=max-message-size says {message_len_max} and chunks need 16384"
-        ))
-    })
+    let frame = CHUNK_LEN + HEADER_LEN;
+    if frame > message_len_max {
+        return Err(PeerError::Sdp(format!(
+            "a=max-message-size says {message_len_max} and chunks need {frame}"
+        )));
+    }
+    Ok(())
 }
 
 /// RFC 3339 of a start and what has passed since.
