@@ -12,12 +12,22 @@ main() {
 		run_quietly "cargo build ife-bridge" cargo build --release --locked -p ife-bridge
 		return
 	fi
+	check_space
 	note "Building (the first time takes some minutes)"
 	run_quietly "cargo build" cargo build --release --locked -p ife-policy-ffi -p ife-witness -p ife-cli -p ife-bridge
 	install_library "$IFE_BIN" "$IFE_MODULE_DIR"
 	build_for_newer_cpus
 	run_quietly "Kamailio headers" scripts/kamailio-headers.sh
 	run_quietly "if_escalate.so" scripts/build-module.sh
+}
+
+# A full disk shows itself far from its cause: in a compiler, a log that stalls, a browser.
+check_space() {
+	local free_gb
+	mkdir -p "$IFE_TARGET"
+	free_gb=$(($(df -Pk "$IFE_TARGET" | awk 'NR == 2 {print $4}') / 1048576))
+	[ "$free_gb" -ge 2 ] || die "only $free_gb GB are free for $IFE_TARGET: a build needs 4 GB, all tests with their roots and browsers 8 GB"
+	[ -x "$IFE_BIN/ife-witnessd" ] || [ "$free_gb" -ge 8 ] || note "  $free_gb GB are free for $IFE_TARGET: enough for make demo, and too little for make test, which needs 8"
 }
 
 # glibc itself picks the x86-64-v3 build, a quarter faster at Ed25519, where the CPU can run it.

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Verifies a witness log with the Python package aics-tlog: tests/python/run.sh LOG_DIR VKEY_FILE
+# Verifies a witness log with the Python package aics-tlog: tests/python/run.sh LOG_DIR VKEY_FILE; without arguments it only installs.
 #
 # Installs the package into target/python on first use; PYTHON names the interpreter (default python3).
 # aics-tlog declares Python 3.12 or later. It uses nothing that 3.11 (Debian 12) lacks, and tests/python/test.sh
@@ -10,7 +10,7 @@ here=$(cd "$(dirname "$0")" && pwd)
 target=$(cd "$here/../.." && pwd)/target
 venv=$target/python
 
-[ $# -eq 2 ] || { echo "usage: $0 LOG_DIR VKEY_FILE" >&2; exit 2; }
+[ $# -eq 2 ] || [ $# -eq 0 ] || { echo "usage: $0 [LOG_DIR VKEY_FILE]" >&2; exit 2; }
 
 install() {
     rm -rf "$venv"
@@ -33,4 +33,5 @@ flock 9
 cmp -s "$here/requirements.txt" "$venv/installed.txt" || install
 exec 9>&-
 
+[ $# -ne 0 ] || exit 0
 exec "$venv/bin/python" "$here/verify_log.py" "$1" "$2"

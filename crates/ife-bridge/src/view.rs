@@ -185,8 +185,8 @@ pub struct Health {
     pub ami: bool,
     /// The witness ring takes entries.
     pub witness: bool,
-    /// NATS is connected, or not configured.
-    pub nats: bool,
+    /// NATS is connected; null where it is not configured.
+    pub nats: Option<bool>,
     /// What the witness log shows, checked against its signatures. Calls are taken whatever it is; `mismatch` is an alarm.
     pub log: LogHealth,
     /// Calls that have not ended.

@@ -59,7 +59,7 @@ fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
                 let health = Health {
                     ami: true,
                     witness: true,
-                    nats: true,
+                    nats: Some(true),
                     log: LogHealth::Off,
                     active_calls: 0,
                     draining: true,

@@ -53,6 +53,20 @@ struct World {
     stop_after: usize,
 }
 
+fn config_of(files: &[Vec<u8>]) -> SessionConfig {
+    SessionConfig {
+        session: "session-1".into(),
+        trace_id: "trace-0001".into(),
+        bridge: "if://service/bridge".into(),
+        expert: "if://expert/safety".into(),
+        call: CallFacts {
+            hazard: "safety".into(),
+            ..CallFacts::default()
+        },
+        manifest: manifest(files),
+    }
+}
+
 impl World {
     fn new(files: Vec<Vec<u8>>, signer: u8, trusted: u8) -> World {
         let now = Now {
@@ -61,20 +75,14 @@ impl World {
         };
         let (pending, offer) =
             Peer::offer(&[address(AGENT)], now.instant).expect("the agent can offer");
-        let config = SessionConfig {
-            session: "session-1".into(),
-            trace_id: "trace-0001".into(),
-            bridge: "if://service/bridge".into(),
-            expert: "if://expert/safety".into(),
-            call: CallFacts {
-                hazard: "safety".into(),
-                ..CallFacts::default()
-            },
-            manifest: manifest(&files),
-        };
-        let (session, answer) =
-            Session::accept(config, key(signer), &offer, &[address(BRIDGE)], now)
-                .expect("the bridge answers");
+        let (session, answer) = Session::accept(
+            config_of(&files),
+            key(signer),
+            &offer,
+            &[address(BRIDGE)],
+            now,
+        )
+        .expect("the bridge answers");
         let config = AgentConfig {
             session: "session-1".into(),
             trace_id: "trace-0001".into(),
@@ -329,5 +337,32 @@ fn offers_that_are_none_are_refused_with_what_is_wrong() {
             .expect_err("it is no offer")
             .to_string();
         assert!(error.contains(text), "{error}");
+    }
+}
+
+#[test]
+fn a_peer_must_take_frames_and_manifest() {
+    let now = Now {
+        instant: Instant::now(),
+        unix_ms: 1_790_000_000_000,
+    };
+    let (_, offer) = Peer::offer(&[address(AGENT)], now.instant).expect("the agent can offer");
+    let said = offer
+        .lines()
+        .find(|line| line.starts_with("a=max-message-size:"))
+        .expect("str0m says it");
+    let cases = [
+        (16_384, ""),
+        (16_383, "says 16383 and chunks need 16384"),
+        (1_000, "says 1000 and the manifest needs"),
+    ];
+    for (takes, text) in cases {
+        let offer = offer.replace(said, &format!("a=max-message-size:{takes}"));
+        let config = config_of(&[contents(1_000)]);
+        let refused = Session::accept(config, key(1), &offer, &[address(BRIDGE)], now)
+            .err()
+            .map(|error| error.to_string());
+        assert_eq!(refused.is_some(), !text.is_empty(), "{takes}");
+        assert!(refused.unwrap_or_default().contains(text), "{takes}");
     }
 }

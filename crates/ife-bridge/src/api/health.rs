@@ -21,7 +21,7 @@ pub(super) async fn ready(
     State(state): State<AppState>,
 ) -> Result<(StatusCode, Json<Health>), Problem> {
     let health = state.engine.ask(Command::Health).await?;
-    let ready = health.ami && health.witness && health.nats && !health.draining;
+    let ready = health.ami && health.witness && health.nats != Some(false) && !health.draining;
     let status = if ready {
         StatusCode::OK
     } else {

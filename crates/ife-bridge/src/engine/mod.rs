@@ -178,7 +178,7 @@ pub struct Engine {
     /// As the reader of the log has told it.
     log: LogHealth,
     /// The intake is connected, or there is none.
-    intake_up: bool,
+    intake_up: Option<bool>,
     // Mouths and ears.
     events: broadcast::Sender<Event>,
     inbox: Inbox,
@@ -245,13 +245,13 @@ impl Engine {
             health: Health {
                 ami: false,
                 witness: false,
-                nats: config.nats.is_none(),
+                nats: config.nats.as_ref().map(|_| false),
                 log: LogHealth::Off,
                 active_calls: 0,
                 draining: false,
             },
             log: LogHealth::Off,
-            intake_up: config.nats.is_none(),
+            intake_up: config.nats.as_ref().map(|_| false),
             events,
             inbox: Inbox {
                 commands,
@@ -331,7 +331,7 @@ impl Engine {
             } => self.escalate(&message, wait, resume, reply),
             Command::Whereabouts(message, reply) => self.whereabouts(message, reply),
             Command::IntakeUp(up) => {
-                self.intake_up = up;
+                self.intake_up = Some(up);
                 self.look_at_health();
             }
             Command::Initiate(request, reply) => self.initiate(request, reply),

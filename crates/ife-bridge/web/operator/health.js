@@ -27,7 +27,7 @@ export function showHealth(root, health, log) {
     root,
     part("Asterisk", up(health.ami, "connected", "out of sight")),
     part("Witness", up(health.witness, "takes entries", "takes no entries")),
-    part("NATS", up(health.nats, "fine", "disconnected")),
+    health.nats === null ? null : part("NATS", up(health.nats, "connected", "disconnected")),
     part("Log", LOG[health.log] ?? LOG.off, size),
     health.draining ? part("Bridge", ["drains: no new calls", "half", "warn"]) : null,
   );

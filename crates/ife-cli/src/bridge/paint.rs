@@ -256,7 +256,7 @@ pub(super) fn room(room: &Room) -> Vec<String> {
     lines
 }
 
-/// `2 calls live; Asterisk up, witness up, NATS up`.
+/// `2 calls live; Asterisk up, witness up, NATS up`, without NATS where it is not configured.
 pub(super) fn health(live: usize, health: Option<&Health>) -> String {
     let live = format!("{} live", counted(live as u64, "call", "calls"));
     let Some(health) = health else {
@@ -272,8 +272,8 @@ pub(super) fn health(live: usize, health: Option<&Health>) -> String {
     let mut parts = vec![
         part("Asterisk", health.ami),
         part("witness", health.witness),
-        part("NATS", health.nats),
     ];
+    parts.extend(health.nats.map(|up| part("NATS", up)));
     if health.draining {
         parts.push(style("takes no new calls").fg(Color::Yellow).to_string());
     }

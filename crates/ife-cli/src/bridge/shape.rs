@@ -103,7 +103,8 @@ pub(super) struct Terminated {
 pub(super) struct Health {
     pub(super) ami: bool,
     pub(super) witness: bool,
-    pub(super) nats: bool,
+    /// Not there where NATS is not configured.
+    pub(super) nats: Option<bool>,
     pub(super) draining: bool,
 }
 
