@@ -25,7 +25,8 @@ async def receive(channel, files, stop_after=None):
     for file in files:
         if not file.is_whole() or file.entry["size"] == 0:
             channel.send("evidence.request", file=file.entry["id"], offset=len(file.verified))
-    while not all(file.is_whole() and file.complete for file in files):
+    # That all was sent tells the end of an empty file; of another one its last verified block does.
+    while not all(file.is_whole() and (file.complete or file.entry["size"] > 0) for file in files):
         got = await channel.next()
         if isinstance(got, bytes):
             file = files[frame_file(got)]
