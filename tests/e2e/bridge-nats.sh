@@ -3,14 +3,16 @@
 
 NATS_PORT=$(siptool ports 1 17000 17999)
 CONSUMER=ife-bridge
-BRIDGE_MORE="nats: {url: \"nats://127.0.0.1:$NATS_PORT\", stream: IFCONNECT, consumer: $CONSUMER, subject: if.connect.escalate, dead_letter_subject: if.connect.dead, outcome_subject: if.connect.outcome}"
+BRIDGE_MORE="nats: {url: \"${NATS_AT:-nats://127.0.0.1}:$NATS_PORT\"${NATS_MORE:-}, stream: IFCONNECT, consumer: $CONSUMER, subject: if.connect.escalate, dead_letter_subject: if.connect.dead, outcome_subject: if.connect.outcome}"
 
 nats() { python3 "$IFE_ROOT/tests/e2e/nats.py" "$NATS_PORT" "$@"; }
 nats_up() { grep -q 'stream not found' <<<"$(nats info NONE 2>&1)"; }
 
 # The server, with what it stored before if anything.
 nats_start() {
-	proc_start nats nats-server -a 127.0.0.1 -p "$NATS_PORT" -js -sd "$STACK/nats"
+	local how=(-a 127.0.0.1 -p "$NATS_PORT" -js -sd "$STACK/nats")
+	[ -z "${NATS_CONF:-}" ] || how=(-c "$NATS_CONF")
+	proc_start nats nats-server "${how[@]}"
 	wait_until 15 nats_up || stack_fail nats "nats-server did not get ready"
 }
 

@@ -3,7 +3,10 @@
 //! The operator makes streams, because how long and how safely messages are kept is theirs to say. The bridge makes its durable consumer and the bucket of
 //! claims, which are of use to nobody else.
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use async_nats::{
     Client, ConnectOptions, Event, ServerAddr,
@@ -73,6 +76,7 @@ pub(super) async fn connect(
 ) -> Result<(Client, watch::Receiver<bool>), IntakeError> {
     let servers: Vec<ServerAddr> = nats.servers().map(address).collect::<Result<_, _>>()?;
     let (tell, connected) = watch::channel(false);
+    let (told, hint) = (Mutex::new(String::new()), hint(nats));
     let mut options = ConnectOptions::new()
         .name(format!("ife-bridge {node}"))
         .retry_on_initial_connect()
@@ -81,7 +85,7 @@ pub(super) async fn connect(
         .request_timeout(Some(Duration::from_secs(5)))
         .reconnect_delay_callback(reconnect_delay)
         .event_callback(move |event| {
-            on_event(&event, &tell);
+            on_event(&event, &tell, &told, hint);
             async {}
         });
     if let Some(path) = &nats.credentials_file {
@@ -109,9 +113,27 @@ pub(super) fn address(server: &str) -> Result<ServerAddr, IntakeError> {
     })
 }
 
-fn on_event(event: &Event, tell: &watch::Sender<bool>) {
+/// What to look at when the client says no more than that it could not connect: of TLS it says nothing.
+fn hint(nats: &Nats) -> &'static str {
+    if nats.ca.is_some() || nats.servers().any(|server| server.starts_with("tls:")) {
+        ": no server there, or its certificate is by an authority that neither nats.ca nor the system names"
+    } else {
+        ": no server there, or it wants TLS"
+    }
+}
+
+/// Each reason is told once, not with every attempt.
+fn on_event(event: &Event, tell: &watch::Sender<bool>, told: &Mutex<String>, hint: &str) {
+    let is_new = |text: String| {
+        let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
+        *told != text && {
+            *told = text;
+            true
+        }
+    };
     match event {
         Event::Connected => {
+            is_new(String::new());
             info!("NATS is connected");
             let _ = tell.send(true);
         }
@@ -121,8 +143,13 @@ fn on_event(event: &Event, tell: &watch::Sender<bool>) {
         }
         Event::LameDuckMode => info!("the NATS server is about to stop"),
         Event::SlowConsumer(_) | Event::Draining | Event::Closed => {}
-        Event::ServerError(error) => warn!("NATS says: {error}"),
-        Event::ClientError(error) => warn!("NATS: {error}"),
+        Event::ServerError(error) if is_new(error.to_string()) => warn!("NATS says: {error}"),
+        Event::ClientError(error) if is_new(error.to_string()) => {
+            let is_vague = error.to_string().ends_with("IO error");
+            let hint = if is_vague { hint } else { "" };
+            warn!("NATS cannot be reached: {error}{hint}");
+        }
+        Event::ServerError(_) | Event::ClientError(_) => {}
     }
 }
 
