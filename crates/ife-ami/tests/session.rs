@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use common::{Peer, config};
 use ife_ami::action::Action;
-use ife_ami::session::{Backoff, DownReason, Jitter, Outcome, Output, SubmitError, Up};
+use ife_ami::session::{Backoff, DownReason, Jitter, Outcome, Output, SubmitError, Timers, Up};
 use ife_ami::wire::Text;
 use ife_ami::{Config, Session};
 use proptest::prelude::*;
@@ -257,8 +257,24 @@ fn a_list_that_is_too_long_is_an_error_of_its_action_alone() {
 
 #[test]
 fn a_restart_of_asterisk_is_told_by_its_uptime() {
-    for (uptime, restarted) in [(130, false), (3, true)] {
-        let mut peer = Peer::up();
+    let cases = [
+        (130, 0, false),
+        (3, 0, true),
+        // Said at once and heard late.
+        (130, 20, false),
+        (129, 20, false),
+        (130, 4, false),
+        (10, 20, true),
+    ];
+    for (uptime, late_s, restarted) in cases {
+        let mut peer = Peer::new(Config {
+            timers: Timers {
+                booted_max: SECOND * 60,
+                ..Timers::default()
+            },
+            ..config()
+        });
+        peer.log_in();
         peer.wait(SECOND * 4);
         peer.close(0);
         peer.wait(SECOND * 26);
@@ -270,12 +286,32 @@ fn a_restart_of_asterisk_is_told_by_its_uptime() {
         ));
         let id = peer.last_id();
         peer.give(&format!("Response: Success\r\nActionID: {id}\r\n\r\n"));
+        peer.wait(SECOND * late_s);
         peer.give(&format!("Event: FullyBooted\r\nUptime: {uptime}\r\n\r\n"));
-        let told = peer
-            .outputs
-            .iter()
-            .any(|output| matches!(output, Output::Up(up) if up.restarted));
-        assert_eq!(told, restarted, "{uptime}");
+        assert!(peer.session.is_up(), "{uptime}");
+        assert_eq!(
+            is_restart_told(&peer),
+            restarted,
+            "{uptime}, {late_s} s late"
+        );
+    }
+}
+
+fn is_restart_told(peer: &Peer) -> bool {
+    let mut outputs = peer.outputs.iter();
+    outputs.any(|output| matches!(output, Output::Up(up) if up.restarted))
+}
+
+#[test]
+fn an_asterisk_that_starts_twice_within_seconds_has_restarted() {
+    for uptime in [0, 1] {
+        let mut peer = Peer::new(config());
+        peer.log_in_to(2);
+        peer.wait(SECOND);
+        peer.close(0);
+        peer.wait(SECOND * 2);
+        peer.log_in_to(uptime);
+        assert!(is_restart_told(&peer), "{uptime}");
     }
 }
 

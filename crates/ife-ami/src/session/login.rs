@@ -1,5 +1,7 @@
 //! From the banner to a session that is up, and from there down again.
 
+use std::time::{Duration, Instant};
+
 use md5::{Digest, Md5};
 
 use super::output::{DownReason, Outcome, Output, Up};
@@ -11,8 +13,8 @@ use crate::wire::{Message, Text};
 
 const BANNER: &[u8] = b"Asterisk Call Manager/";
 
-/// Two accounts of Asterisk's start, in whole seconds and over a network, are the same start within this.
-const SAME_BOOT_S: u64 = 5;
+/// By so much two accounts of one start of Asterisk may differ because a clock was set.
+const CLOCK_STEP_MAX: Duration = Duration::from_secs(1);
 
 impl Session {
     pub(super) fn banner(&mut self, line: &[u8]) {
@@ -20,6 +22,7 @@ impl Session {
             return self.close(DownReason::NotAmi(Text::from(line)));
         };
         self.version = Text::from(version);
+        self.login_at = self.clock;
         self.phase = Phase::LoggingIn {
             deadline: self.clock + self.config.timers.login_max,
         };
@@ -78,15 +81,11 @@ impl Session {
 
     pub(super) fn enter_up(&mut self, uptime_s: Option<u64>) {
         let now = self.clock;
-        let booted_at =
-            uptime_s.and_then(|seconds| now.checked_sub(std::time::Duration::from_secs(seconds)));
-        let restarted = match (self.booted_at, booted_at) {
-            (Some(before), Some(at)) => {
-                at.saturating_duration_since(before).as_secs() > SAME_BOOT_S
-            }
-            _ => false,
-        };
-        self.booted_at = booted_at.or(self.booted_at);
+        let started = uptime_s.and_then(|uptime_s| self.started(uptime_s));
+        let restarted = started
+            .zip(self.booted_at)
+            .is_some_and(|((earliest, _), before)| earliest > before + CLOCK_STEP_MAX);
+        self.booted_at = started.map(|(_, latest)| latest).or(self.booted_at);
         self.phase = Phase::Up { since: now };
         self.stats.logins += 1;
         self.next_ping = now + self.config.timers.ping_every;
@@ -97,6 +96,15 @@ impl Session {
             restarted,
         }));
         self.begin_resync_if_due();
+    }
+
+    /// When Asterisk started, at the earliest and at the latest. Its account is in whole seconds, and was given at some moment between the login
+    /// and now: however long it was under way, two accounts of one start overlap.
+    fn started(&self, uptime_s: u64) -> Option<(Instant, Instant)> {
+        let uptime = Duration::from_secs(uptime_s);
+        let latest = self.clock.checked_sub(uptime)?;
+        let earliest = self.login_at.checked_sub(uptime + Duration::from_secs(1))?;
+        Some((earliest, latest))
     }
 
     /// Gives the connection up: the caller is told to close it.

@@ -53,7 +53,9 @@ pub struct Session {
     /// Failed attempts in a row.
     attempt: u32,
     version: Text,
-    /// When Asterisk started, by its own account at the last login.
+    /// When the login was sent: what Asterisk says in answer it says after that.
+    login_at: Instant,
+    /// When Asterisk started, at the latest, by its own account at the last login.
     booted_at: Option<Instant>,
     transmit: Vec<u8>,
     outputs: VecDeque<Output>,
@@ -90,6 +92,7 @@ impl Session {
             next_id: 1,
             attempt: 0,
             version: Text::default(),
+            login_at: now,
             booted_at: None,
             transmit: Vec::new(),
             outputs: VecDeque::new(),

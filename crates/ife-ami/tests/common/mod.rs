@@ -51,6 +51,11 @@ impl Peer {
     }
 
     pub(crate) fn log_in(&mut self) {
+        self.log_in_to(100);
+    }
+
+    /// To an Asterisk that is up for so long.
+    pub(crate) fn log_in_to(&mut self, uptime_s: u64) {
         self.session.handle_connected(self.now);
         self.give("Asterisk Call Manager/11.0.0\r\n");
         let id = self.last_id();
@@ -61,7 +66,9 @@ impl Peer {
         self.give(&format!(
             "Response: Success\r\nActionID: {id}\r\nMessage: Authentication accepted\r\n\r\n"
         ));
-        self.give("Event: FullyBooted\r\nUptime: 100\r\nStatus: Fully Booted\r\n\r\n");
+        self.give(&format!(
+            "Event: FullyBooted\r\nUptime: {uptime_s}\r\nStatus: Fully Booted\r\n\r\n"
+        ));
     }
 
     /// Answers a resync with these channel rows and no room.
