@@ -34,6 +34,8 @@ pub enum SenderOutput {
 struct Progress {
     sent: u64,
     acked: u64,
+    /// The furthest that was ever sent: what was under way when a file was asked for anew arrives all the same.
+    reached: u64,
 }
 
 /// Transfers of one session; a file's bytes pass through and are not kept.
@@ -110,7 +112,9 @@ impl Sender {
             Ok(_) => return Err(self.give_up(file, "the file has become shorter")),
             Err(why) => return Err(self.give_up(file, why)),
         };
-        self.progress[at].sent += data.len() as u64;
+        let progress = &mut self.progress[at];
+        progress.sent += data.len() as u64;
+        progress.reached = progress.reached.max(progress.sent);
         Ok(Some(Frame { file, offset, data }.to_bytes()))
     }
 
@@ -122,7 +126,7 @@ impl Sender {
         let file = *self.queue.front()?;
         let at = self.index(file).ok()?;
         let entry = &self.manifest.files()[at];
-        let Progress { sent, acked } = self.progress[at];
+        let Progress { sent, acked, .. } = self.progress[at];
         if sent >= entry.size {
             self.queue.pop_front();
             return Some(SenderOutput::Complete {
@@ -156,10 +160,9 @@ impl Sender {
                 format!("offset {offset} is not the start of a block"),
             ));
         }
-        self.progress[at] = Progress {
-            sent: offset,
-            acked: offset,
-        };
+        let progress = &mut self.progress[at];
+        (progress.sent, progress.acked) = (offset, offset);
+        progress.reached = progress.reached.max(offset);
         if self.reading.is_some_and(|(reading, _)| reading == file) {
             self.reading = None;
         }
@@ -172,7 +175,7 @@ impl Sender {
     fn acknowledge(&mut self, file: u32, offset: u64) -> Result<(), Refused> {
         let at = self.index(file)?;
         let progress = &mut self.progress[at];
-        if offset > progress.sent {
+        if offset > progress.reached {
             return Err(Refused::about(
                 file,
                 ErrorCode::BadOffset,
@@ -180,6 +183,11 @@ impl Sender {
             ));
         }
         progress.acked = progress.acked.max(offset);
+        // What has arrived of before is not sent again.
+        let entry = &self.manifest.files()[at];
+        if offset.is_multiple_of(entry.block_size) || offset == entry.size {
+            progress.sent = progress.sent.max(offset);
+        }
         Ok(())
     }
 
@@ -203,5 +211,57 @@ impl Sender {
                     format!("no file {file} in the manifest"),
                 )
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::FileHasher;
+
+    const BLOCK: u64 = 262_144;
+
+    fn sender(len: usize) -> Sender {
+        let contents = vec![7; len];
+        let mut hasher = FileHasher::new(len as u64);
+        hasher.update(&contents);
+        let entry = hasher.finish("file", "text/plain");
+        let manifest = Manifest::new(vec![entry]).expect("it is a manifest");
+        Sender::new(manifest, 65_536)
+    }
+
+    /// Sends until it has to wait; the offset after the last byte.
+    fn send(sender: &mut Sender) -> u64 {
+        let mut end = 0;
+        while let Some(SenderOutput::Read { file, offset, len }) = sender.poll() {
+            let read = sender.handle_read(file, offset, Ok(&vec![7; len]));
+            assert!(read.is_ok_and(|frame| frame.is_some()));
+            end = offset + len as u64;
+        }
+        end
+    }
+
+    #[test]
+    fn what_was_under_way_when_a_file_is_asked_for_anew_counts_when_it_arrives() {
+        let mut sender = sender(3_000_000);
+        let ask = |offset| Body::Request { file: 0, offset };
+        let acknowledge = |offset| Body::Ack { file: 0, offset };
+        sender.handle_body(&ask(0)).expect("it is there");
+        assert_eq!(send(&mut sender), WINDOW_LEN);
+        sender.handle_body(&ask(0)).expect("it is there");
+        sender
+            .handle_body(&acknowledge(2 * BLOCK))
+            .expect("it was sent before");
+        let next = SenderOutput::Read {
+            file: 0,
+            offset: 2 * BLOCK,
+            len: 65_536,
+        };
+        assert_eq!(sender.poll(), Some(next));
+        let never = sender.handle_body(&acknowledge(WINDOW_LEN + BLOCK));
+        assert_eq!(
+            never.map_err(|refused| refused.code),
+            Err(ErrorCode::BadOffset)
+        );
     }
 }
