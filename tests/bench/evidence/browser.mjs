@@ -7,7 +7,7 @@ import { answer, install, offer, receive, take } from "./client.mjs";
 
 const [link, smallLink, bytes, rounds, loads] = [process.argv[2], process.argv[3], ...process.argv.slice(4).map(Number)];
 const blockSize = 262_144;
-const [chunk, window] = [65_536, 1_048_576];
+const [chunk, window] = [16_368, 1_048_576];
 
 const split = (one) => {
   const [base, token] = one.split("#");

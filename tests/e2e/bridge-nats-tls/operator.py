@@ -13,6 +13,7 @@ import sys
 import time
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
 OPERATOR, ACCOUNT, USER, SEED = 14 << 3, 0, 20 << 3, 18 << 3
 LIMITS = {name: -1 for name in ("subs", "data", "payload", "imports", "exports", "conn", "leaf", "mem_storage", "disk_storage", "streams", "consumer")}
@@ -36,10 +37,11 @@ class Key:
     def __init__(self, kind):
         self.kind = kind
         self.secret = Ed25519PrivateKey.generate()
-        self.name = written([kind], self.secret.public_key().public_bytes_raw())
+        self.name = written([kind], self.secret.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
 
     def seed(self):
-        return written([SEED | self.kind >> 5, (self.kind & 31) << 3], self.secret.private_bytes_raw())
+        raw = self.secret.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
+        return written([SEED | self.kind >> 5, (self.kind & 31) << 3], raw)
 
 
 def url64(data):
