@@ -37,8 +37,8 @@ TALKING=$(count talks connected) RINGING=$(count rings ringing)
 
 # Killed while they talk and ring; meanwhile one of each is gone.
 gone() { asterisk_cli gateway core show channels concise | grep "!ife.node1.${1#sip-call-}.e0$" | cut -d '!' -f 1; }
-talked=$(calls talks .call_id | head -n 1)
-rang=$(calls rings .call_id | head -n 1)
+talked=$(calls talks 'select(.sip_call_state == "connected") | .call_id' | head -n 1)
+rang=$(calls rings 'select(.sip_call_state == "ringing") | .call_id' | head -n 1)
 proc_kill bridge
 for call in "$talked" "$rang"; do asterisk_cli gateway channel request hangup "$(gone "$call")" >/dev/null; done
 bridge_start

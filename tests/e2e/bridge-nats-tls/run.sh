@@ -8,7 +8,7 @@ NATS_CONF=$STACK/nats.conf
 export NATS_CA=$STACK/tls/ca.pem NATS_CREDS=$STACK/user.creds
 expect_ok "certificates" "$IFE_ROOT/scripts/make-test-ca.sh" "$STACK/tls"
 expect_ok "another authority" "$IFE_ROOT/scripts/make-test-ca.sh" "$STACK/stranger"
-expect_ok "keys and tokens" python3 "$CASE_DIR/operator.py" "$STACK" "$NATS_PORT" "$STACK/tls/server.pem" "$STACK/tls/server.key"
+expect_ok "keys and tokens" python3 "$CASE_DIR/account.py" "$STACK" "$NATS_PORT" "$STACK/tls/server.pem" "$STACK/tls/server.key"
 nats_start
 nats_streams
 start_with_bridge

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Keys and tokens of a NATS operator, as `nsc` would make them (docs.nats.io, "JWT Authentication Guide"; nkeys README).
 
-usage: operator.py DIR PORT CERT KEY
+usage: account.py DIR PORT CERT KEY
   DIR/nats.conf       a server that takes only users of the account, over TLS alone
   DIR/user.creds      one of them
   DIR/stranger.creds  one whose account is signed by nobody whom the server knows
