@@ -253,13 +253,9 @@ impl Liar {
                 connection.waiting.pop_front();
             }
             match connection.peer.poll()? {
-                PeerOutput::Timeout(at) if connection.waiting.is_empty() || at > Instant::now() => {
-                    return Ok(at);
-                }
-                PeerOutput::Timeout(_)
-                | PeerOutput::Connected
-                | PeerOutput::Open
-                | PeerOutput::Interrupted => {}
+                // What still waits is written after the next datagram.
+                PeerOutput::Timeout(at) => return Ok(at),
+                PeerOutput::Connected | PeerOutput::Open | PeerOutput::Interrupted => {}
                 PeerOutput::Transmit {
                     destination, bytes, ..
                 } => {
