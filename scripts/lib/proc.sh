@@ -52,8 +52,9 @@ proc_kill() {
 	rm -f "$STACK/run/$1.pid"
 }
 
-# No process of the session is left but those that wait to be reaped: until then a child may hold a port.
-session_gone() { ! ps -e -o sid= -o stat= | awk -v sid="$1" '$1 == sid && $2 !~ /^Z/ { found = 1 } END { exit !found }'; }
+# No process of the session is left but those that wait to be reaped: until then a child may hold a port. One that is killed
+# while a thread of it waits for the disk (Zl) holds its locks until that thread is back.
+session_gone() { ! ps -e -o sid= -o stat= | awk -v sid="$1" '$1 == sid && ($2 !~ /^Z/ || $2 ~ /l/) { found = 1 } END { exit !found }'; }
 
 # Last started, first stopped.
 proc_stop_all() {

@@ -48,9 +48,9 @@ expect "told to the page as well" 5 "$(jq '.unavailable | length' <<<"$seen")"
 expect_evidence "$call" verified
 expect "state of the call" connected "$(api GET "/v1/calls/$call" | jq -r .sip_call_state)"
 wait_log 1 '.event == "EVIDENCE_VERIFIED"'
-expect "connections in the log" 2 "$(log_count '.event == "EVIDENCE_OPEN"')"
-expect "offers in the log" 2 "$(log_count '.event == "EVIDENCE_OFFER"')"
-expect "what cannot be had, in the log" 5 "$(log_count '.event == "EVIDENCE_FAILED"')"
+expect_log 2 '.event == "EVIDENCE_OPEN"'
+expect_log 2 '.event == "EVIDENCE_OFFER"'
+expect_log 5 '.event == "EVIDENCE_FAILED"'
 expect "hash of a file in the log" true "$(log_entries | jq -s "any(.event == \"EVIDENCE_SENT\" and (.detail | contains(\"$(sha256sum "$files/report.pdf" | cut -d ' ' -f 1)\")))")"
 expect "trace ids" 1 "$(log_entries | jq -r 'select(.event | startswith("EVIDENCE")) | .trace_id' | sort -u | wc -l)"
 for name in manifest receipt; do

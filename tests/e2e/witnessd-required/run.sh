@@ -16,8 +16,10 @@ expect "calls answered or refused" 500 $((refused + answered))
 [ "$refused" -ge 20 ] || fail "only $refused calls were refused in two seconds without a witness"
 [ "$answered" -ge 200 ] || fail "only $answered calls were answered"
 expect "refusals say when to retry" 0 "$(jq -s 'map(select(.code == 503 and (.retry_after // 0) < 1)) | length' "$STACK/captures/outage.outcomes")"
-expect "last call" 200 "$(tail -n 1 "$STACK/captures/outage.outcomes" | jq .code)"
 wait_log "$answered" '.event == "BYE"'
 expect_ledger outage
+signed_csv "$STACK/later.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 20
+expect_ok "calls after the outage" stack_calls later uac "$STACK/later.csv"
+expect_calls later "$STACK/later.csv"
 expect_alive
 verify_by_all
