@@ -692,6 +692,42 @@ fn an_mcu_that_refuses_undoes_the_answered_leg() {
 }
 
 #[test]
+fn an_expert_who_hangs_up_while_the_mcu_is_dialled_is_no_refusal_by_the_council() {
+    let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(EXPERT, Seen::Up)
+        .see(Leg::Council, Seen::There)
+        .see(EXPERT, Seen::Leaving)
+        .gone(Leg::Council, 16)
+        .gone(EXPERT, 16);
+    assert_eq!(bench.state(), State::Failed(FailReason::ExpertLeftEarly));
+
+    let mut bench = Bench::new(Direction::In, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(Leg::Council, Seen::Ringing)
+        .see(EXPERT, Seen::Leaving)
+        .gone(Leg::Council, 16)
+        .gone(EXPERT, 127);
+    assert_eq!(bench.state(), State::Ended(EndReason::ExpertLeft));
+
+    // Here it was the MCU; that the expert goes as well is the consequence.
+    let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(EXPERT, Seen::Up)
+        .see(Leg::Council, Seen::Leaving)
+        .see(EXPERT, Seen::Leaving)
+        .gone(Leg::Council, 17)
+        .gone(EXPERT, 16);
+    assert!(matches!(
+        bench.state(),
+        State::Failed(FailReason::Council { .. })
+    ));
+}
+
+#[test]
 fn an_incoming_call_is_answered_and_joined_to_the_room() {
     let mut bench = Bench::new(Direction::In, Backend::Room, 1);
     bench.approve();

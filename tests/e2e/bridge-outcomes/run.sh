@@ -10,8 +10,8 @@ registry_edit() {
 
 KEYS=second-2026a EXPERT_SCENARIO=uas-busy RING_S=2 start_with_bridge
 
-# Busy, then the next expert, who hangs up after a second.
-stack_expert second "$SPARE_PORT" uas-bye -d 1000
+# Busy, then the next expert, who hangs up after a while.
+stack_expert second "$SPARE_PORT" uas-bye -d 3000
 answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-1 trace-outcomes-1 safety)")
 call=$(jq -r .call_id <<<"$answer")
 expect "state after the first expert was busy" connected "$(jq -r .sip_call_state <<<"$answer")"

@@ -1,6 +1,6 @@
 //! The expert's leg is on its way to the council.
 
-use super::{State, asked_to_end, detail, end, fail};
+use super::{State, asked_to_end, detail, end, expert_left_first, fail};
 use crate::call::Call;
 use crate::output::{Output, TimerKind, WitnessEvent};
 use crate::plan::{Backend, Direction};
@@ -36,7 +36,7 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     if let Some(state) = asked_to_end(call) {
         return Some(state);
     }
-    if call.expert_facts().gone.is_some() {
+    if expert_left_first(call) {
         return Some(match call.plan.direction {
             Direction::Out => fail(call, FailReason::ExpertLeftEarly),
             Direction::In => end(call, EndReason::ExpertLeft),

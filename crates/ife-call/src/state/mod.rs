@@ -190,8 +190,16 @@ fn asked_to_end(call: &mut Call) -> Option<State> {
 
 /// An expert who called us and is gone has given up.
 fn caller_gone(call: &mut Call) -> Option<State> {
-    let gone = call.plan.direction == Direction::In && call.expert_facts().gone.is_some();
+    let gone = call.plan.direction == Direction::In && expert_left_first(call);
     gone.then(|| end(call, EndReason::ExpertLeft))
+}
+
+/// Whether the expert is gone, or hangs up and thereby ends the way to the council: what was dialled from the expert's leg goes
+/// with it, and is often seen to be gone before it.
+fn expert_left_first(call: &Call) -> bool {
+    let (expert, council) = (call.expert_facts(), call.facts.council);
+    let way_ended = council.gone.is_some() || call.facts.join_refused.is_some();
+    expert.gone.is_some() || (way_ended && expert.leaving && !council.leaving)
 }
 
 /// Where the facts about the called leg lead while it has not answered. The three states of calling differ only in
