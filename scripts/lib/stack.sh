@@ -203,13 +203,12 @@ kamailio_ready() {
 rpc() { siptool rpc "$RPC_PORT" "$@"; }
 
 # stack_expert NAME PORT SCENARIO [SIPP ARG ...]: sipp as a callee, in the background. SCENARIO is a name in tests/sipp or a path.
-# An INVITE that a busy proxy sends again after the answer does not end a call (-abortunexp).
 stack_expert() {
 	local name=$1 port=$2 scenario=$3
 	shift 3
 	case $scenario in */*) ;; *) scenario=$SIPP_DIR/$scenario.xml ;; esac
 	proc_start "$name" bash -c 'cd "$1" && shift && exec "$@"' expert "$STACK/sipp" \
-		sipp -sf "$scenario" -i 127.0.0.1 -p "$port" -nostdin -aa -default_behaviors all,-abortunexp \
+		sipp -sf "$scenario" -i 127.0.0.1 -p "$port" -nostdin -aa \
 		-trace_msg -message_file "$STACK/captures/$name.msg" -trace_logs -log_file "$STACK/log/$name.actions" \
 		-trace_err -error_file "$STACK/log/$name.err" "$@"
 	wait_until 5 port_taken "$port" || stack_fail "$name" "sipp did not open port $port"
