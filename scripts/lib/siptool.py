@@ -3,7 +3,7 @@
 
 It shares no code with the project, so that what it says about the log is a second opinion.
 
-  siptool.py ports N [FIRST LAST]        N consecutive-free ports of 127.0.0.1, UDP and TCP, one a line
+  siptool.py ports N [FIRST LAST]        N free ports, UDP and TCP, one a line
   siptool.py rpc PORT METHOD [ARG ...]   JSON-RPC over UDP to Kamailio; prints the result
   siptool.py send HOST PORT FILE ...     sends each file's bytes as they are (LF stays LF), prints each reply as JSON
   siptool.py outcomes TRACE ...          sipp -trace_msg files to one JSON object per Call-ID
@@ -24,7 +24,7 @@ import sys
 
 
 def free_ports(count, first, last):
-    """Ports that nobody listens on, for UDP and TCP both."""
+    """Ports that are free at every address of this host, for UDP and TCP both."""
     found = []
     candidates = list(range(first, last + 1))
     random.shuffle(candidates)
@@ -34,7 +34,7 @@ def free_ports(count, first, last):
         try:
             for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM):
                 with socket.socket(socket.AF_INET, kind) as sock:
-                    sock.bind(("127.0.0.1", port))
+                    sock.bind(("", port))
         except OSError:
             continue
         found.append(port)

@@ -1,4 +1,5 @@
-# One deployment on loopback: keys, registry, ife-witnessd, Kamailio with the shipped kamailio.cfg, sipp as experts and callers.
+# One deployment: keys, registry, ife-witnessd, Kamailio with the shipped kamailio.cfg, sipp as experts and callers. On loopback, unless the
+# caller has a network for it.
 # Sourced by the demo, `make up` and the end-to-end cases. Everything lies under $STACK except the state directory, which must be tmpfs.
 # shellcheck shell=bash
 
@@ -14,6 +15,37 @@ QUOTA_WIDE='{per_minute: 100000, concurrent: 10000, max_call_s: 3600}'
 
 siptool() { python3 "$IFE_ROOT/scripts/lib/siptool.py" "$@"; }
 ifectl() { "$IFE_BIN/ifectl" "$@"; }
+
+# stack_addresses [NET]: an address for each party, in the /24 network NET ("198.51.100"), which the host must own as a whole. Without NET
+# all of them share the loopback, except those that must differ from the caller.
+# shellcheck disable=SC2120
+stack_addresses() {
+	if [ -n "${1:-}" ]; then
+		PROXY_IP=$1.1
+		CALLER_IP=$1.16 CALLER2_IP=$1.17 GATEWAY_IP=$1.20 GATEWAY2_IP=$1.21 COUNCIL_NET=$1.16/28
+		EXPERT_IP=$1.33 ETHICS_IP=$1.34 SPARE_IP=$1.35
+		STRANGER_IP=$1.65
+	else
+		PROXY_IP=127.0.0.1
+		CALLER_IP=127.0.0.1 CALLER2_IP=127.0.0.3 GATEWAY_IP=127.0.0.1 GATEWAY2_IP=127.0.0.1 COUNCIL_NET=127.0.0.0/8
+		EXPERT_IP=127.0.0.1 ETHICS_IP=127.0.0.1 SPARE_IP=127.0.0.1
+		STRANGER_IP=127.0.0.7
+	fi
+}
+stack_addresses
+
+# address_of PORT: the address of the party that has this port.
+address_of() {
+	case $1 in
+	"$EXPERT_PORT") echo "$EXPERT_IP" ;;
+	"$ETHICS_PORT") echo "$ETHICS_IP" ;;
+	"$GATEWAY_PORT") echo "$GATEWAY_IP" ;;
+	"$GATEWAY2_PORT") echo "$GATEWAY2_IP" ;;
+	"$CALLER_PORT") echo "$CALLER_IP" ;;
+	"$SPARE_PORT") echo "$SPARE_IP" ;;
+	*) echo "$PROXY_IP" ;;
+	esac
+}
 
 # stack_new DIR: an empty deployment in DIR, ports chosen, nothing started. WELL_KNOWN_PORTS asks for 5060 to 5069.
 stack_new() {
@@ -31,6 +63,7 @@ stack_save() {
 	{
 		declare -p STACK STATE STATE_MOUNTED SIP_PORT TLS_PORT RPC_PORT HTTP_PORT
 		declare -p EXPERT_PORT ETHICS_PORT GATEWAY_PORT GATEWAY2_PORT CALLER_PORT SPARE_PORT
+		declare -p PROXY_IP CALLER_IP CALLER2_IP EXPERT_IP ETHICS_IP GATEWAY_IP GATEWAY2_IP SPARE_IP STRANGER_IP COUNCIL_NET
 	} | sed 's/^declare --/declare -g --/' >"$STACK/stack.env"
 }
 
@@ -61,7 +94,7 @@ stack_ports() {
 	local ports=()
 	if [ -n "${WELL_KNOWN_PORTS:-}" ]; then mapfile -t ports < <(siptool ports 10 5060 5069 2>/dev/null | sort); fi
 	[ "${#ports[@]}" = 10 ] || mapfile -t ports < <(siptool ports 10 "${IFE_PORT_FIRST:-15000}" "${IFE_PORT_LAST:-15999}")
-	[ "${#ports[@]}" = 10 ] || die "not enough free ports on 127.0.0.1"
+	[ "${#ports[@]}" = 10 ] || die "not enough free ports"
 	SIP_PORT=${ports[0]} TLS_PORT=${ports[1]} RPC_PORT=${ports[2]} HTTP_PORT=${ports[3]}
 	EXPERT_PORT=${ports[4]} ETHICS_PORT=${ports[5]} GATEWAY_PORT=${ports[6]} GATEWAY2_PORT=${ports[7]}
 	CALLER_PORT=${ports[8]} SPARE_PORT=${ports[9]}
@@ -109,7 +142,7 @@ stack_registry() {
 		councils:
 		  - domain: council.example
 		    aors: ["sip:$COUNCIL", "sip:deputy@council.example"]
-		    sources: [127.0.0.0/8]
+		    sources: [$COUNCIL_NET]
 		    transports: [udp, tcp, tls]
 		    signers:
 		      - {kid: council-2026a, public_key: "${PUBLIC[council-2026a]}", covers: [base]}
@@ -119,23 +152,33 @@ stack_registry() {
 	QUOTA=${ETHICS_QUOTA:-${QUOTA:-}} registry_expert "$ETHICS" "$ETHICS_PORT" ethics ethics-2026a
 }
 
-# registry_expert AOR PORT HAZARDS KID [YAML LINE ...]: EXPERT_TRANSPORT (";transport=tcp") is added to the contact.
+# registry_expert AOR PORT HAZARDS KID [YAML LINE ...]: EXPERT_TRANSPORT (";transport=tcp") is added to the contact. EXPERT_CONTACT and
+# EXPERT_SOURCES replace what follows from the port.
 registry_expert() {
-	local aor=$1 port=$2 hazards=$3 kid=$4
+	local aor=$1 port=$2 hazards=$3 kid=$4 ip
 	shift 4
+	ip=$(address_of "$port")
 	cat <<-YAML
 		  - id: $aor
 		    name: ${aor%%@*}
 		    aors: ["sip:$aor"]
-		    contact: "sip:${aor%%@*}@127.0.0.1:$port${EXPERT_TRANSPORT:-}"
+		    contact: "${EXPERT_CONTACT:-sip:${aor%%@*}@$ip:$port${EXPERT_TRANSPORT:-}}"
 		    hazards: [$hazards]
-		    sources: [127.0.0.0/8]
+		    sources: [${EXPERT_SOURCES:-$(network_of "$ip")}]
 		    transports: [udp, tcp, tls]
 		    quota: ${QUOTA:-$QUOTA_WIDE}
 		    signers:
 		      - {kid: $kid, public_key: "${PUBLIC[$kid]}", covers: [base]}
 	YAML
 	if [ $# != 0 ]; then printf '    %s\n' "$@"; fi
+}
+
+# network_of ADDRESS: the address alone, or all of the loopback.
+network_of() {
+	case $1 in
+	127.*) echo 127.0.0.0/8 ;;
+	*) echo "$1" ;;
+	esac
 }
 
 stack_start_witnessd() {
@@ -163,7 +206,7 @@ witnessd_says() {
 stack_start_kamailio() {
 	local file=${KAMAILIO_CFG:-$IFE_ROOT/kamailio.cfg}
 	kamailio_args "$@"
-	proc_start kamailio kamailio -DD -E -f "$file" -Y "$STACK/kamailio-run" -m "${KAMAILIO_SHM_MB:-128}" -M 16 "${KAMAILIO_ARGS[@]}"
+	proc_start kamailio kamailio -DD -E -f "$file" -Y "$STACK/kamailio-run" -m "${KAMAILIO_SHM_MB:-64}" -M 16 "${KAMAILIO_ARGS[@]}"
 	wait_until 20 kamailio_ready_or_gone
 	kamailio_ready >/dev/null 2>&1 || stack_fail kamailio "Kamailio did not get ready"
 }
@@ -173,7 +216,7 @@ kamailio_args() {
 	local define given=" $* "
 	[ -f "$STACK/dispatcher.list" ] || stack_dispatcher >"$STACK/dispatcher.list"
 	KAMAILIO_ARGS=(-L "$(kamailio_modules):$IFE_MODULE_DIR")
-	for define in SIP_ADDR=127.0.0.1 "SIP_PORT=$SIP_PORT" "TLS_PORT=$TLS_PORT" WORKERS=4 "RPC_SOCKET=\"udp:127.0.0.1:$RPC_PORT\"" \
+	for define in "SIP_ADDR=$PROXY_IP" ${PIKE_DENSITY:+"PIKE_DENSITY=$PIKE_DENSITY"} "SIP_PORT=$SIP_PORT" "TLS_PORT=$TLS_PORT" WORKERS=4 "RPC_SOCKET=\"udp:127.0.0.1:$RPC_PORT\"" \
 		WITH_METRICS "METRICS_PORT=$HTTP_PORT" "REGISTRY=\"$STACK/registry.yaml\"" "STATE_DIR=\"$STATE\"" "NODE=\"node1\"" \
 		"GATEWAYS=\"$STACK/dispatcher.list\""; do
 		[[ $given == *" ${define%%=*}="* ]] || KAMAILIO_ARGS+=(-A "$define")
@@ -191,7 +234,7 @@ kamailio_modules() {
 
 # Set 1: the gateways to the council's H.323 conference, the first one preferred.
 stack_dispatcher() {
-	printf '1 sip:127.0.0.1:%s 0 20\n1 sip:127.0.0.1:%s 0 10\n' "$GATEWAY_PORT" "$GATEWAY2_PORT"
+	printf '1 sip:%s:%s 0 20\n1 sip:%s:%s 0 10\n' "$GATEWAY_IP" "$GATEWAY_PORT" "$GATEWAY2_IP" "$GATEWAY2_PORT"
 }
 
 kamailio_ready_or_gone() { proc_gone kamailio || kamailio_ready; }
@@ -202,13 +245,13 @@ kamailio_ready() {
 
 rpc() { siptool rpc "$RPC_PORT" "$@"; }
 
-# stack_expert NAME PORT SCENARIO [SIPP ARG ...]: sipp as a callee, in the background. SCENARIO is a name in tests/sipp or a path.
+# stack_expert NAME PORT SCENARIO [SIPP ARG ...]: sipp as a callee at the port's address, in the background. SCENARIO is a name in tests/sipp or a path.
 stack_expert() {
 	local name=$1 port=$2 scenario=$3
 	shift 3
 	case $scenario in */*) ;; *) scenario=$SIPP_DIR/$scenario.xml ;; esac
 	proc_start "$name" bash -c 'cd "$1" && shift && exec "$@"' expert "$STACK/sipp" \
-		sipp -sf "$scenario" -i 127.0.0.1 -p "$port" -nostdin -aa \
+		sipp -sf "$scenario" -i "$(address_of "$port")" -p "$port" -nostdin -aa \
 		-trace_msg -message_file "$STACK/captures/$name.msg" -trace_logs -log_file "$STACK/log/$name.actions" \
 		-trace_err -error_file "$STACK/log/$name.err" "$@"
 	wait_until 5 port_taken "$port" || stack_fail "$name" "sipp did not open port $port"
@@ -250,7 +293,7 @@ stack_calls() {
 	case $scenario in */*) ;; *) scenario=$SIPP_DIR/$scenario.xml ;; esac
 	(
 		cd "$STACK/sipp" || exit 1
-		timeout -k 5 "${CALLS_TIMEOUT_S:-120}" sipp -sf "$scenario" "127.0.0.1:${CALL_PORT:-$SIP_PORT}" -i "${CALLER_IP:-127.0.0.1}" \
+		timeout -k 5 "${CALLS_TIMEOUT_S:-120}" sipp -sf "$scenario" "${CALL_IP:-$PROXY_IP}:${CALL_PORT:-$SIP_PORT}" -i "$CALLER_IP" \
 			-p "$CALLER_PORT" -inf "$csv" -m "$(($(wc -l <"$csv") - 1))" -r 50 -d 100 -nostdin -default_behaviors all,-abortunexp -cid_str "%u.$name@caller.example" \
 			-trace_msg -message_file "$STACK/captures/$name.msg" -trace_err -error_file "$STACK/log/$name.err" "$@" \
 			>"$STACK/log/$name.log" 2>&1 </dev/null

@@ -2,13 +2,15 @@
 # shellcheck shell=bash
 
 BRIDGE_BIN=${BRIDGE_BIN:-$IFE_BIN/ife-bridge}
-: "${GATEWAY_IP:=127.0.0.2}" "${COUNCIL_IP:=127.0.0.3}"
+# The test bed's Asterisks have two addresses of the loopback, and so all parties are there.
+stack_addresses
+GATEWAY_IP=127.0.0.2 COUNCIL_IP=127.0.0.3
 TESTBED=$STACK/testbed
 BACKEND=${BACKEND:-confbridge}
 
 # The test bed's addresses and ports, for scripts/testbed.sh.
 testbed() {
-	GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT KAMAILIO_IP=127.0.0.1 KAMAILIO_PORT=$SIP_PORT BACKEND=$BACKEND \
+	GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT KAMAILIO_IP=$PROXY_IP KAMAILIO_PORT=$SIP_PORT BACKEND=$BACKEND \
 		"$IFE_ROOT/scripts/testbed.sh" "$1" "$TESTBED_SUITE" "$TESTBED"
 }
 

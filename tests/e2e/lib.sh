@@ -8,6 +8,8 @@ CASE_DIR=$(cd "$(dirname "$0")" && pwd)
 CASE=$(basename "$CASE_DIR")
 WORK=${IFE_E2E_DIR:-$IFE_TARGET/e2e}/$CASE
 FAILURES=0
+# In a network namespace of the case (tests/e2e/run) each party has an address of its own.
+stack_addresses "${IFE_E2E_NET:-}"
 
 fail() {
 	FAILURES=$((FAILURES + 1))
@@ -178,8 +180,8 @@ raw_request() {
 		"$IFE_ROOT/tests/e2e/request.sip" >"$file"
 }
 
-# send_raw FILE ... [SIPTOOL ARG ...]: to Kamailio; replies as JSON lines.
-send_raw() { siptool send 127.0.0.1 "$SIP_PORT" "$@"; }
+# send_raw FILE ... [SIPTOOL ARG ...]: from the caller's address to Kamailio; replies as JSON lines.
+send_raw() { siptool send "$PROXY_IP" "$SIP_PORT" --source "$CALLER_IP" "$@"; }
 
 # final_code FILE [SIPTOOL ARG ...]: the code of the final reply, or "none".
 final_code() { send_raw "$@" | jq -s -r 'map(select(.code >= 200)) | .[0].code // "none"'; }

@@ -3,15 +3,15 @@
 
 start
 signed=$(stack_sign council-2026a "$COUNCIL" "$SAFETY" safety)
-route="Route: <sip:127.0.0.1:$SIP_PORT;lr>, <sip:127.0.0.1:$EXPERT_PORT;lr>"
-only_expert="Route: <sip:127.0.0.1:$EXPERT_PORT;lr>"
+route="Route: <sip:$PROXY_IP:$SIP_PORT;lr>, <sip:$EXPERT_IP:$EXPERT_PORT;lr>"
+only_expert="Route: <sip:$EXPERT_IP:$EXPERT_PORT;lr>"
 
 for method in INVITE BYE UPDATE INFO REFER; do
 	TO_TAG=forged raw_request "$STACK/$method.sip" "$method" "tag-$method@caller.example" "$signed"
 	expect "$method with a forged To-tag" 481 "$(final_code "$STACK/$method.sip" --wait 2)"
 	TO_TAG=forged raw_request "$STACK/$method-route.sip" "$method" "route-$method@caller.example" "$signed" "s|^Max-Forwards.*|&\r\n$route|"
 	expect "$method with a forged To-tag and Route" 481 "$(final_code "$STACK/$method-route.sip" --wait 2)"
-	TO_TAG=forged TO="safety@127.0.0.1:$EXPERT_PORT" raw_request "$STACK/$method-direct.sip" "$method" "direct-$method@caller.example" "$signed" "s|^Max-Forwards.*|&\r\n$route|"
+	TO_TAG=forged TO="safety@$EXPERT_IP:$EXPERT_PORT" raw_request "$STACK/$method-direct.sip" "$method" "direct-$method@caller.example" "$signed" "s|^Max-Forwards.*|&\r\n$route|"
 	expect "$method to the expert's own address" 481 "$(final_code "$STACK/$method-direct.sip" --wait 2)"
 done
 expect_log 3 '.event == "REJECTED" and .gate == "dialog" and .code == 481 and .cseq == 1 and (.call_id | test("-?INVITE@"))'
@@ -43,7 +43,7 @@ wait "$call" || fail "the real call was disturbed"
 tag_of() { grep -a -A12 '^BYE sip:' "$STACK/captures/safety.msg" | sed -n "s/^$1:.*;tag=\([^;[:space:]]*\).*/\1/p" | head -n 1; }
 caller_tag=$(tag_of From) callee_tag=$(tag_of To)
 expect_ok "tags of the real call" test -n "$caller_tag" -a -n "$callee_tag"
-for target in "127.0.0.1:9" "127.0.0.1:$SIP_PORT"; do
+for target in "$STRANGER_IP:9" "$PROXY_IP:$SIP_PORT"; do
 	for method in INFO INVITE OPTIONS; do
 		file="$STACK/ended-$method.sip"
 		TO_TAG=$callee_tag raw_request "$file" "$method" 1.real@caller.example "$signed" \

@@ -18,9 +18,11 @@ expect_calls first "$STACK/first.csv"
 
 # Not for this expert, and not from a signer who may not.
 legacy_csv "$STACK/refused.csv" 438/signature council-2026a "$COUNCIL" "$SAFETY" "$ETHICS"
-legacy_csv "$STACK/refused.csv" 438/signature safety-2026a "$SAFETY" "$COUNCIL"
+legacy_csv "$STACK/expert.csv" 438/signature safety-2026a "$SAFETY" "$COUNCIL"
 expect_ok "refused" stack_calls refused uac-legacy "$STACK/refused.csv"
+CALLER_IP=$EXPERT_IP expect_ok "expert refused" stack_calls expert uac-legacy "$STACK/expert.csv"
 expect_calls refused "$STACK/refused.csv"
+expect_calls expert "$STACK/expert.csv"
 
 sed 's|;200$|;403/replay|' "$STACK/first.csv" >"$STACK/again.csv"
 expect_ok "a second time" stack_calls again uac-legacy "$STACK/again.csv"

@@ -27,7 +27,7 @@ expect "metric of a gate" 2 "$(awk '$1 == "kamailio_if_escalate_rejected_hazard"
 # A dry run of a call says what each gate thinks and spends nothing: the same signature passes afterwards.
 signed=$(stack_sign council-2026a "$COUNCIL" "$SAFETY" safety)
 explained=$(rpc ife.explain "$(jq -r .hazard <<<"$signed")" "$(jq -r .trace_id <<<"$signed")" "$(jq -r .signature <<<"$signed")" \
-	"sip:$COUNCIL" "sip:$SAFETY" 127.0.0.1 udp)
+	"sip:$COUNCIL" "sip:$SAFETY" "$CALLER_IP" udp)
 [ "$(jq 'length' <<<"$explained")" -ge 1 ] || fail "ife.explain says nothing: $explained"
 echo SEQUENTIAL >"$STACK/explained.csv"
 csv_lines "$COUNCIL" "$SAFETY" 200 <<<"$signed" >>"$STACK/explained.csv"

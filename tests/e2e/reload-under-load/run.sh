@@ -1,12 +1,14 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
+# One address calls more often than the ban table allows.
+PIKE_DENSITY=1000000
 start
 cp "$STACK/registry.yaml" "$STACK/good.yaml"
 sed 's/hazards: \[safety, alignment\]/hazards: []/' "$STACK/good.yaml" >"$STACK/bad-empty.yaml"
 sed 's/^    quota: .*/&\n    colour: blue/' "$STACK/good.yaml" >"$STACK/bad-field.yaml"
 head -c 300 "$STACK/good.yaml" >"$STACK/bad-cut.yaml"
-sed 's|127.0.0.0/8|127.0.0.0/99|' "$STACK/good.yaml" >"$STACK/bad-cidr.yaml"
+sed "s|$COUNCIL_NET|${COUNCIL_NET%/*}/99|" "$STACK/good.yaml" >"$STACK/bad-cidr.yaml"
 
 # use FILE: replaced by rename, as an editor or a deployment tool does.
 use() { cp "$1" "$STACK/registry.new" && mv "$STACK/registry.new" "$STACK/registry.yaml"; }

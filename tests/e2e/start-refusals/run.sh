@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
+# One address calls more often than the ban table allows.
+PIKE_DENSITY=1000000
 # witnessd_on LOG_DIR: in the foreground; it should end by itself.
 witnessd_on() {
 	timeout 20 "$IFE_BIN/ife-witnessd" --log-dir "$1" --state-dir "$STATE" --origin witness.example/escalate --node node1 \

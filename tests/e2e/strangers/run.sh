@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
+# One address calls more often than the ban table allows.
+PIKE_DENSITY=1000000
 # One a second: a source may cause a hundred entries at once, then one a second.
 start -A REFUSALS_PER_S=1
 signed_csv "$STACK/flood.csv" 403/registry council-2026a mallory@elsewhere.example "$SAFETY" safety --count 400

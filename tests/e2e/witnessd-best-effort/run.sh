@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
+# One address calls more often than the ban table allows.
+PIKE_DENSITY=1000000
 start -A 'WITNESS="best_effort"' -A WITNESS_WAIT_MS=0
 signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 500
 load_begin outage uac "$STACK/calls.csv" -r 50
