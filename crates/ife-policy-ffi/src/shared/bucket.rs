@@ -67,6 +67,8 @@ impl Buckets<'_> {
             {
                 continue 'search;
             }
+            // What the last source took since its bucket was seen full is not this one's to pay.
+            full_at_us.fetch_min(now_us, Relaxed);
             return Some(full_at_us);
         }
         None
@@ -94,4 +96,54 @@ pub(super) fn charge(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us
         }
     }
     Token::Empty { retry_after_s: 1 }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+
+    use super::super::step::testing::with_hook;
+    use super::*;
+
+    const BURST: u32 = 3;
+
+    fn take(words: &[AtomicU64], source: IpAddr) -> Token {
+        let key = Key(1, 2);
+        let now = Now {
+            unix_ms: 0,
+            mono_ms: 100_000,
+        };
+        Buckets { words, key }.take(source, 1, BURST, now)
+    }
+
+    #[test]
+    fn a_source_does_not_pay_for_the_last_one_in_its_slot() {
+        let [old, new] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("an address"));
+        // One line: both sources look at the same slots.
+        let words: Arc<Vec<AtomicU64>> =
+            Arc::new((0..2 * SLOTS_PER_LINE).map(|_| AtomicU64::new(0)).collect());
+        let name = |source: IpAddr| {
+            take(&words, source);
+            words[0].load(Relaxed)
+        };
+        let owner = name(old);
+        words[1].store(0, Relaxed);
+        // The old source empties its bucket just before the new one takes the slot over.
+        let (steps, shared) = (Rc::new(Cell::new(0)), Arc::clone(&words));
+        let hook = move || {
+            steps.set(steps.get() + 1);
+            if steps.get() == 3 {
+                while take(&shared, old) == Token::Taken {}
+            }
+        };
+        let first = with_hook(hook, || take(&words, new));
+        assert_ne!(words[0].load(Relaxed), owner, "the slot is the new one's");
+        assert_eq!(first, Token::Taken);
+        for _ in 1..BURST {
+            assert_eq!(take(&words, new), Token::Taken);
+        }
+        assert_eq!(take(&words, new), Token::Empty { retry_after_s: 1 });
+    }
 }

@@ -15,10 +15,13 @@
 //!   that was made before it moved, because it searches up to the first EMPTY slot before it claims.
 //!
 //! A worker killed between claim and commit leaves a claim that nobody can complete: its key is refused until it expires. A worker that
-//! sleeps there for longer than that finds its compare-and-swaps on data and control refused, so it cannot harm the next owner.
+//! sleeps there for longer than that finds its compare-and-swaps on data and control refused, so it cannot harm the next owner;
+//! at worst it makes the next owner withdraw and take another slot.
 //!
-//! When an expired entry is taken over, its iat first raises the floor, below which every iat is refused. On a steady clock the floor
-//! lags behind the freshness window. When the wall clock steps back or the window is widened, it refuses what the table no longer knows.
+//! Before an expired entry is taken over, its iat raises the floor, below which every iat is refused. The iat is read between two
+//! sights of the same control word, so it is the expired entry's and no other's. On a steady clock the floor therefore stays below
+//! the freshness window, where gate 8 refuses anyway. When the wall clock steps back or the window is widened, the floor refuses
+//! what the table no longer knows. Floor, claim, data, commit: a worker killed after any of them leaves the old entry or the floor.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -173,30 +176,22 @@ impl Replay<'_> {
             && self.control[slot].load(SeqCst) == control
     }
 
-    /// Takes a free slot. `None`: somebody was faster or the second passed, search again.
+    /// Takes a free slot. `None`: another worker was faster or the second passed, search again.
     fn claim(&self, wanted: &Wanted, slot: usize, control: u64, table_s: u64) -> Option<Sight> {
-        let data = self.data(slot);
-        let before: [u64; DATA_WORDS] = std::array::from_fn(|i| data[i].load(SeqCst));
+        let before = self.data_under(slot, control)?;
         if control & STATE_MASK == READY {
+            // Before the entry goes: a worker killed in between leaves a floor that covers it.
             step();
             self.iat_floor_s
                 .fetch_max((before[1] & 0xffff_ffff) + 1, SeqCst);
         }
         let tagged = wanted.expires_s << 32 | (wanted.hash.low & TAG_MASK) << 2;
-        step();
-        self.control[slot]
-            .compare_exchange(control, tagged | CLAIMED, SeqCst, SeqCst)
-            .ok()?;
+        let claimed = tagged | CLAIMED;
+        self.replace(slot, control, claimed).ok()?;
         step();
         let floor = self.iat_floor_s.load(SeqCst);
         if self.clock_s.load(SeqCst) != table_s || wanted.iat < floor {
-            step();
-            let _ = self.control[slot].compare_exchange(
-                tagged | CLAIMED,
-                tagged | WITHDRAWN,
-                SeqCst,
-                SeqCst,
-            );
+            let _ = self.replace(slot, claimed, tagged | WITHDRAWN);
             return (wanted.iat < floor).then_some(Sight::BornLater);
         }
         let after = [
@@ -205,23 +200,38 @@ impl Replay<'_> {
             wanted.attempt,
             wanted.now_ms << 16,
         ];
-        for ((word, before), after) in data.iter().zip(before).zip(after) {
+        for ((word, before), after) in self.data(slot).iter().zip(before).zip(after) {
             step();
-            if word
-                .compare_exchange(before, after, SeqCst, SeqCst)
-                .is_err()
-            {
-                return Some(Sight::TableFull);
+            let written = word.compare_exchange(before, after, SeqCst, SeqCst);
+            if written.is_err() {
+                // A worker that slept in a claim of its own on this slot has written: leave it.
+                let _ = self.replace(slot, claimed, tagged | WITHDRAWN);
+                return None;
             }
         }
+        // Refused only after a sleep that outlasted the claim: the next search finds it expired.
+        self.replace(slot, claimed, tagged | READY).ok()?;
+        Some(Sight::Fresh)
+    }
+
+    /// The data of a slot while its control word is `control`; `None` if the word has changed.
+    ///
+    /// A control word never returns to an earlier value, for each owner of a slot has a later
+    /// expiry, and data change under a claim alone. So what is read between two sights of the same
+    /// word belongs to it; the first sight is the search's.
+    fn data_under(&self, slot: usize, control: u64) -> Option<[u64; DATA_WORDS]> {
+        let words = self.data(slot);
+        let data = std::array::from_fn(|i| {
+            step();
+            words[i].load(SeqCst)
+        });
         step();
-        let committed =
-            self.control[slot].compare_exchange(tagged | CLAIMED, tagged | READY, SeqCst, SeqCst);
-        Some(if committed.is_ok() {
-            Sight::Fresh
-        } else {
-            Sight::TableFull
-        })
+        (self.control[slot].load(SeqCst) == control).then_some(data)
+    }
+
+    fn replace(&self, slot: usize, from: u64, to: u64) -> Result<u64, u64> {
+        step();
+        self.control[slot].compare_exchange(from, to, SeqCst, SeqCst)
     }
 
     fn seen_again(&self, wanted: &Wanted, slot: usize, control: u64) -> Sight {

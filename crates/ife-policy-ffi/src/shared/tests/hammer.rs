@@ -66,6 +66,67 @@ fn each_signature_is_fresh_exactly_once() {
     }
 }
 
+/// Signature `key` of a round that begins `second` after birth: every fourth is from as far in the future as a gate lets pass.
+fn bring_one(shared: &Shared, key: usize, second: u64, worker: u64) -> Sight {
+    let mut bytes = [0; 32];
+    bytes[..8].copy_from_slice(&(key as u64).to_le_bytes());
+    bytes[8..16].copy_from_slice(&second.to_le_bytes());
+    let iat = BIRTH_S + second + if key.is_multiple_of(4) { 58 } else { 0 };
+    let replay = shared.replay();
+    replay.first_sight(&bytes, worker, iat, iat + 61, at(second))
+}
+
+#[test]
+fn copies_of_a_signature_spend_it_once_and_refuse_no_other() {
+    const KEYS: usize = 400;
+    const ROUNDS: u64 = 40;
+    let dir = Dir::new();
+    let shared = fresh(&dir);
+    // Per key: how often it was fresh; then the answers that no copy may get, and how far the workers have come.
+    let map = tally(&dir, KEYS + 2);
+    let words = map.words(0, KEYS + 2);
+    let (wrong, arrived) = (&words[KEYS], &words[KEYS + 1]);
+    for key in 0..KEYS {
+        bring_one(&shared, key, 10, 0);
+    }
+    for round in 1..=ROUNDS {
+        // Every slot in use has expired, so that each claim takes one over.
+        let second = 10 + round * 200;
+        arrived.store(0, SeqCst);
+        for count in &words[..KEYS] {
+            count.store(0, SeqCst);
+        }
+        let work = |worker: usize| {
+            for (key, count) in words[..KEYS].iter().enumerate() {
+                // All copies of a signature at once.
+                arrived.fetch_add(1, SeqCst);
+                while arrived.load(SeqCst) < (WORKERS * (key + 1)) as u64 {
+                    std::thread::yield_now();
+                }
+                match bring_one(&shared, key, second, worker as u64) {
+                    Sight::Fresh => count.fetch_add(1, SeqCst),
+                    Sight::Replayed => 0,
+                    Sight::SameAttempt
+                    | Sight::BornLater
+                    | Sight::TableFull
+                    | Sight::Unavailable => wrong.fetch_add(1, SeqCst),
+                };
+            }
+            0
+        };
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| Child::run(|| work(worker)))
+            .collect();
+        for worker in &workers {
+            worker.wait();
+        }
+        for (key, count) in words[..KEYS].iter().enumerate() {
+            assert_eq!(count.load(SeqCst), 1, "key {key} of round {round}");
+        }
+        assert_eq!(wrong.load(SeqCst), 0, "round {round}");
+    }
+}
+
 #[test]
 fn no_signature_is_fresh_twice_when_workers_are_killed() {
     let dir = Dir::new();

@@ -183,6 +183,35 @@ fn exactly_one_worker_gets_fresh_when_slots_expire_in_between() {
 }
 
 #[test]
+fn the_floor_rises_to_expired_entries_only() {
+    // Two copies of a signature from the near future meet in a slot whose entry has expired.
+    let iat = BIRTH_S + 158;
+    let copy = |attempt: u64| {
+        move |shared: &Shared| {
+            let replay = shared.replay();
+            replay.first_sight(&[1; 32], attempt, iat, iat + 61, at(100))
+        }
+    };
+    let (one, two) = (copy(7), copy(8));
+    let reset = |shared: &Shared| {
+        clear(shared);
+        expire_first_slot(shared, 1, BOOT_S + 99);
+    };
+    every_order(30, reset, [&one, &two], |shared, results, segments| {
+        let floor = shared.replay().iat_floor_s.load(SeqCst);
+        assert_eq!(floor, BIRTH_S, "{results:?} {segments:?}");
+        let fresh = results.iter().filter(|&&sight| sight == Sight::Fresh);
+        assert_eq!(fresh.count(), 1, "{results:?} {segments:?}");
+        assert!(
+            results.contains(&Sight::Replayed),
+            "{results:?} {segments:?}"
+        );
+        let other = first_sight(shared, 2, 9, at(100));
+        assert_eq!(other, Sight::Fresh, "{segments:?}");
+    });
+}
+
+#[test]
 fn a_limit_is_met_exactly_and_a_call_begins_once() {
     let limits = CallLimits {
         per_minute: 5,
