@@ -22,6 +22,7 @@
 #include "ife_core.h"
 #include "ife_gate.h"
 #include "ife_kemi.h"
+#include "ife_names.h"
 #include "ife_pv.h"
 #include "ife_rpc.h"
 #include "ife_stats.h"
@@ -83,6 +84,7 @@ static param_export_t params[] = {
 	{"replay_slots",    PARAM_INT, &ife_settings.replay_slots},
 	{"refusals_per_s",  PARAM_INT, &ife_settings.refusals_per_s},
 	{"event_callback",  PARAM_STR, &ife_settings.event_callback},
+	{"gateways",        PARAM_STR, &ife_names_gateways},
 	{0, 0, 0}
 };
 
@@ -241,7 +243,7 @@ static int mod_init(void)
 				ife_version(), ife_abi_version(), IFE_ABI_VERSION);
 		return -1;
 	}
-	if(check_settings() < 0 || ife_stats_register() < 0)
+	if(check_settings() < 0 || ife_stats_register() < 0 || ife_names_register() < 0)
 		return -1;
 	ife_tm_init();
 	if(open_policy() < 0)
@@ -281,6 +283,8 @@ int ife_attach(void)
  */
 static int child_init(int rank)
 {
+	if(rank == PROC_MAIN && ife_names_fork() < 0)
+		return -1;
 	if(rank == PROC_INIT || rank == PROC_TCP_MAIN || rank == PROC_POSTCHILDINIT)
 		return 0;
 	return ife_attach();

@@ -367,6 +367,16 @@ ife_result ife_policy_stats_reset(ife_policy *policy);
  */
 ife_result ife_policy_experts(const ife_policy *policy, uint32_t offset, uint32_t limit, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
 
+/*
+ * Contact URIs of experts number offset to offset + limit - 1 of the registry, one a line, an empty line for an expert without one; nothing
+ * past the end. For the process that resolves their host names ahead of the calls.
+ *
+ * Process   any that has the handle, attached or not.
+ * buf       room for buf_len bytes; gets *out_len bytes of text without a NUL. A line takes IFE_CONTACT_SIZE bytes at most.
+ * Returns   as ife_policy_experts.
+ */
+ife_result ife_policy_contacts(const ife_policy *policy, uint32_t offset, uint32_t limit, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
+
 #ifdef __cplusplus
 }
 #endif

@@ -246,12 +246,15 @@ kamailio_ready() {
 rpc() { siptool rpc "$RPC_PORT" "$@"; }
 
 # stack_expert NAME PORT SCENARIO [SIPP ARG ...]: sipp as a callee at the port's address, in the background. SCENARIO is a name in tests/sipp or a path.
-stack_expert() {
-	local name=$1 port=$2 scenario=$3
-	shift 3
+stack_expert() { stack_expert_at "$1" "$(address_of "$2")" "${@:2}"; }
+
+# stack_expert_at NAME ADDRESS PORT SCENARIO [SIPP ARG ...]: the same at an address of the caller's choice.
+stack_expert_at() {
+	local name=$1 ip=$2 port=$3 scenario=$4
+	shift 4
 	case $scenario in */*) ;; *) scenario=$SIPP_DIR/$scenario.xml ;; esac
 	proc_start "$name" bash -c 'cd "$1" && shift && exec "$@"' expert "$STACK/sipp" \
-		sipp -sf "$scenario" -i "$(address_of "$port")" -p "$port" -nostdin -aa \
+		sipp -sf "$scenario" -i "$ip" -p "$port" -nostdin -aa \
 		-trace_msg -message_file "$STACK/captures/$name.msg" -trace_logs -log_file "$STACK/log/$name.actions" \
 		-trace_err -error_file "$STACK/log/$name.err" "$@"
 	wait_until 5 port_taken "$port" || stack_fail "$name" "sipp did not open port $port"

@@ -176,6 +176,8 @@ static void outputs_are_written_on_success_only(ife_policy *policy)
 	strcpy(err.text, "untouched");
 	CHECK_RESULT(IFE_OK, ife_policy_experts(policy, 99, 9, buf, sizeof(buf), &len, &err), &err);
 	CHECK(len == 2 && memcmp(buf, "[]", 2) == 0 && strcmp(err.text, "untouched") == 0);
+	CHECK_RESULT(IFE_OK, ife_policy_contacts(policy, 99, 9, buf, sizeof(buf), &len, &err), &err);
+	CHECK(len == 0);
 }
 
 static void before_attach_and_after_close(void)

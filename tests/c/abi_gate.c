@@ -199,6 +199,9 @@ static void a_bad_registry_keeps_the_old_one(ife_policy *policy)
 	CHECK_RESULT(IFE_OK, ife_policy_experts(policy, 0, 10, buf, sizeof(buf) - 1, &len, &err), &err);
 	buf[len] = '\0';
 	CHECK(strstr(buf, "\"id\":\"expert-ethics@external.advisor\"") != NULL && strstr(buf, "\"active_calls\":") != NULL);
+	CHECK_RESULT(IFE_OK, ife_policy_contacts(policy, 0, 10, buf, sizeof(buf) - 1, &len, &err), &err);
+	buf[len] = '\0';
+	CHECK(strncmp(buf, "sip:", 4) == 0 && buf[len - 1] == '\n');
 }
 
 static void what_was_seen_outlives_a_restart(void)

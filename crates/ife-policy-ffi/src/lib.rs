@@ -27,7 +27,7 @@ mod tests;
 
 pub use objects::{
     ife_abi_version, ife_call_find, ife_call_has_party, ife_call_release, ife_gate_name,
-    ife_policy_attach, ife_policy_check, ife_policy_close, ife_policy_experts, ife_policy_explain,
-    ife_policy_open, ife_policy_reload, ife_policy_stats, ife_policy_stats_reset, ife_policy_tend,
-    ife_result_text, ife_version, ife_witness_log,
+    ife_policy_attach, ife_policy_check, ife_policy_close, ife_policy_contacts, ife_policy_experts,
+    ife_policy_explain, ife_policy_open, ife_policy_reload, ife_policy_stats,
+    ife_policy_stats_reset, ife_policy_tend, ife_result_text, ife_version, ife_witness_log,
 };

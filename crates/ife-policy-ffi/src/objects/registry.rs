@@ -56,6 +56,34 @@ pub unsafe extern "C" fn ife_policy_experts(
     })
 }
 
+/// See `ife_policy_contacts` in `if_policy.h`.
+///
+/// # Safety
+/// `out_len` and `err` are NULL or point at what the header says; `buf` has room for `buf_len` bytes.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ife_policy_contacts(
+    policy: *const abi::ife_policy,
+    offset: u32,
+    limit: u32,
+    buf: *mut core::ffi::c_char,
+    buf_len: usize,
+    out_len: *mut usize,
+    err: *mut abi::ife_error,
+) -> abi::ife_result {
+    on_policy(policy, err, |policy| {
+        let now = sys::now().0;
+        policy.follow_registry(now);
+        let image = policy.registry.image()?;
+        let end = offset.saturating_add(limit).min(image.expert_count());
+        let mut contacts = String::new();
+        for expert in (offset..end).filter_map(|index| image.expert_at(index)) {
+            contacts.push_str(expert.contact().unwrap_or_default());
+            contacts.push('\n');
+        }
+        pointer::write_text(&contacts, buf, buf_len, out_len)
+    })
+}
+
 fn expert_json(
     policy: &Policy,
     expert: &Party<'_>,

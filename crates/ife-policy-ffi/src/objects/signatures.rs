@@ -25,6 +25,7 @@ same! {
     ife_call_has_party in call,
     ife_policy_reload in registry,
     ife_policy_experts in registry,
+    ife_policy_contacts in registry,
     ife_policy_stats in stats,
     ife_policy_stats_reset in stats,
     ife_abi_version in version,
