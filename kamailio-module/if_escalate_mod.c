@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "core/dprint.h"
+#include "core/forward.h"
 #include "core/globals.h"
 #include "core/mod_fix.h"
 #include "core/pt.h"
@@ -44,7 +45,8 @@ static int w_check_policy(sip_msg_t *msg, char *p1, char *p2);
 static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
 static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2);
 static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail);
-static int w_is_call_party(sip_msg_t *msg, char *paddress, char *p2);
+static int w_check_message(sip_msg_t *msg, char *p1, char *p2);
+static int w_is_party_source(sip_msg_t *msg, char *p1, char *p2);
 
 ife_policy *ife_handle = NULL;
 
@@ -68,8 +70,10 @@ static cmd_export_t cmds[] = {
 		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{"witness_log", (cmd_function)w_witness_log_detail, 2,
 		fixup_spve_spve, fixup_free_spve_spve, ANY_ROUTE},
-	{"is_call_party", (cmd_function)w_is_call_party, 1,
-		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
+	{"check_message", (cmd_function)w_check_message, 0,
+		0, 0, ANY_ROUTE},
+	{"is_party_source", (cmd_function)w_is_party_source, 0,
+		0, 0, ANY_ROUTE},
 	{0, 0, 0, 0, 0, 0}
 };
 
@@ -152,6 +156,16 @@ static void on_library_log(void *ctx, int32_t level, const char *text, size_t te
 	ife_log_text(level, text, text_len);
 }
 
+/* Called by the library. Compares with the sockets and aliases; looks no name up. */
+static int32_t is_own(void *ctx, ife_str host, uint32_t port, uint32_t transport)
+{
+	str name = {(char *)host.ptr, (int)host.len};
+
+	(void)ctx;
+	(void)transport;
+	return check_self(&name, (unsigned short)port, PROTO_NONE) == 1;
+}
+
 static int parse_choice(const char *param, const str *value, const char *first, const char *second)
 {
 	if((size_t)value->len == strlen(first) && memcmp(value->s, first, strlen(first)) == 0)
@@ -213,6 +227,7 @@ static int open_policy(void)
 	options.owner_uid = uid > 0 ? (uint32_t)uid : 0;
 	options.owner_gid = gid > 0 ? (uint32_t)gid : 0;
 	options.log = on_library_log;
+	options.is_own = is_own;
 
 	result = ife_policy_open(&options, &ife_handle, &err);
 	if(result != IFE_OK) {
@@ -233,7 +248,7 @@ static void on_timer(unsigned int ticks, void *param)
 		return;
 	result = ife_policy_tend(ife_handle, &err);
 	if(result != IFE_OK)
-		ife_log_error("the gate could not be tended", result, &err);
+		ife_log_error("periodic housekeeping failed", result, &err);
 }
 
 static int mod_init(void)
@@ -245,8 +260,7 @@ static int mod_init(void)
 	}
 	if(check_settings() < 0 || ife_stats_register() < 0 || ife_names_register() < 0)
 		return -1;
-	ife_tm_init();
-	if(open_policy() < 0)
+	if(ife_tm_init() < 0 || open_policy() < 0)
 		return -1;
 	if(register_timer(on_timer, NULL, IFE_TEND_S) < 0) {
 		LM_ERR("no timer can be registered\n");
@@ -349,14 +363,18 @@ static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail)
 	return ki_witness_log_detail(msg, &event, &detail);
 }
 
-static int w_is_call_party(sip_msg_t *msg, char *paddress, char *p2)
+static int w_check_message(sip_msg_t *msg, char *p1, char *p2)
 {
-	str address = STR_NULL;
-
+	(void)p1;
 	(void)p2;
-	if(param_text(msg, paddress, &address, "address") < 0)
-		return -1;
-	return ki_is_call_party(msg, &address);
+	return ki_check_message(msg);
+}
+
+static int w_is_party_source(sip_msg_t *msg, char *p1, char *p2)
+{
+	(void)p1;
+	(void)p2;
+	return ki_is_party_source(msg);
 }
 
 int mod_register(char *path, int *dlflags, void *p1, void *p2)

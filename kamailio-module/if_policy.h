@@ -26,7 +26,7 @@
 extern "C" {
 #endif
 
-#define IFE_ABI_VERSION 2u
+#define IFE_ABI_VERSION 3u
 
 /* Sizes of the fixed buffers in output structs, terminating NUL included. */
 #define IFE_TRACE_ID_SIZE 129
@@ -38,6 +38,10 @@ extern "C" {
 #define IFE_DETAIL_SIZE 256
 #define IFE_ERROR_SIZE 1024
 #define IFE_HASH_SIZE 32
+#define IFE_NEXT_HOP_SIZE 80
+
+/* Most header fields of one kind that ife_message takes: Route, Record-Route. */
+#define IFE_ROUTES_MAX 32
 
 typedef uint32_t ife_result;
 #define IFE_OK 7000u
@@ -74,6 +78,12 @@ typedef struct ife_error {
 /* DEBUG 7, INFO 6, WARNING 4, ERROR 3: the levels of syslog(3). */
 typedef void (*ife_log_callback)(void *ctx, int32_t level, const char *text, size_t text_len);
 
+/*
+ * Returns 1 if requests to this host and port reach this server itself, else 0. transport is an ife_transport, or 0 for
+ * any. Called inside of a function of this library, by the same thread; must not call this library, resolve or block.
+ */
+typedef int32_t (*ife_is_own_callback)(void *ctx, ife_str host, uint32_t port, uint32_t transport);
+
 typedef enum ife_mode { IFE_MODE_ENFORCE = 0, IFE_MODE_SHADOW = 1 } ife_mode;
 typedef enum ife_witness_mode { IFE_WITNESS_REQUIRED = 0, IFE_WITNESS_BEST_EFFORT = 1 } ife_witness_mode;
 typedef enum ife_transport {
@@ -108,6 +118,8 @@ typedef struct ife_options {
 	uint32_t refusals_per_s;     /* entries about refused strangers, from all sources; 0: no bound */
 	ife_log_callback log;        /* may be NULL */
 	void *log_ctx;
+	ife_is_own_callback is_own;  /* may be NULL: then no address is this server's */
+	void *is_own_ctx;
 } ife_options;
 
 /* One raw header field: how often it occurs and the body of its first occurrence, folding included. */
@@ -139,6 +151,10 @@ typedef struct ife_message {
 	ife_str content_type;
 	ife_str body;
 	ife_str raw;                 /* the whole message as received, for its SHA-256 */
+	const ife_str *routes;        /* bodies of the Route header fields, from top to bottom; NULL when there is none */
+	const ife_str *record_routes; /* of the Record-Route header fields */
+	uint32_t route_count;         /* at most IFE_ROUTES_MAX */
+	uint32_t record_route_count;  /* likewise */
 } ife_message;
 
 /* Verdict of the gate. Strings are NUL-terminated; empty when not known. */
@@ -158,6 +174,7 @@ typedef struct ife_verdict {
 	char hazard[IFE_HAZARD_SIZE];
 	char trace_id[IFE_TRACE_ID_SIZE];
 	char kid[IFE_KID_SIZE];
+	char next_hop[IFE_NEXT_HOP_SIZE]; /* in a dialog: the URI to send to, "sip:192.0.2.1:5060;transport=udp" */
 } ife_verdict;
 
 /* What the shared state knows of an approved call. */
@@ -259,9 +276,16 @@ ife_result ife_policy_tend(ife_policy *policy, ife_error *err);
 void ife_policy_close(ife_policy *policy);
 
 /*
- * The gate. For an INVITE outside a dialog: runs all gates, notes the call, writes the decision's witness entry. For a request with a
- * To-tag: looks up the approved call by Call-ID and both tags, in either order; approved as IFE_GATE_DIALOG without an entry (the caller logs the
- * event itself), or refused with 481 and an entry.
+ * The gate. For an INVITE outside a dialog: runs all gates, notes the call, writes the decision's witness entry.
+ *
+ * For a request with a To-tag: looks up the dialog by Call-ID and both tags, in either order. It is approved as
+ * IFE_GATE_DIALOG if it comes from where its sender is known, by its source address, and if its Request-URI and Route
+ * name what the other side gave: its Contact and route set. The entry is BYE, ACK (also for PRACK) or REINVITE, its
+ * detail the method. verdict->next_hop is where the other side is reached: its first Record-Route hop or its Contact if
+ * that is an IP address where it was heard or which the registry names for it, else the address where it was heard last.
+ * A re-INVITE from a new address is taken if the registry lists that as a source of its sender. Otherwise the request is
+ * refused, with an entry: 481 no such dialog, 403 not a party's, 482 addressed to this server, 405 a method that has no
+ * business in these dialogs. A hang-up and an ACK are never refused for want of room in the log.
  *
  * Process   an attached one.
  * msg       only read, during the call. A request, with transport and peer_ip. hazard, trace_id and signature are the headers
@@ -294,13 +318,17 @@ ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, 
 
 /*
  * One witness entry about msg, and what the event means for its call. The call is updated even if the entry finds no room.
- *   TRYING, RINGING    the call's lease ends 240 s from here at the earliest; on a reply the callee's tag is learned
- *   CONNECTED          the lease lasts the expert's max_call_s from here; the callee's tag is learned
- *   REINVITE           the same for an answered call: a session that is refreshed is alive
+ *   TRYING, RINGING    the call's lease ends 240 s from here at the earliest; a reply begins the callee's dialog
+ *   CONNECTED          the lease lasts the expert's max_call_s from here; the callee's dialog is confirmed
+ *   REINVITE           the same for an answered call: a session that is refreshed is alive; a 2xx refreshes the target
  *   CANCEL             the lease of a call that is not answered ends in 32 s
  *   FAILED             frees the expert's slot, unless the call is answered
- *   BYE                with both tags of the dialog: the lease ends in 32 s
- *   TERMINATED         frees the slot, unless it is a reply that refuses the BYE (not 2xx, 408 or 481): then the call goes on
+ *   BYE                with both tags of a dialog: the lease ends in 32 s
+ *   TERMINATED         of a reply to BYE, or of none (status_code 0): ends the dialog, and with its last confirmed dialog
+ *                      the call, whose slot is freed. A reply that refuses the BYE (not 2xx, 408 or 481), and the end of
+ *                      one of several answered dialogs, is entered as BYE: the call goes on
+ * From TRYING, RINGING, CONNECTED and REINVITE the side that sent msg is known at its source address, and its Contact and
+ * Record-Route are learned, see ife_policy_check.
  *
  * Process   an attached one.
  * msg       only read, during the call. code and reason come from it when it is a reply (status_code not 0). peer_ip and raw are empty for a
@@ -309,7 +337,8 @@ ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, 
  *           that is refused before the gate. Not APPROVED, which is the gate's, nor GAP.
  * detail    free text for a person, any bytes; may be absent.
  * receipt   may be NULL. on_disk is always 0 today: no event waits.
- * Returns   IFE_WITNESS_OMITTED (REJECTED, or CANCEL of no approved call, beyond refusals_per_s: counted in a summary instead),
+ * Returns   IFE_WITNESS_OMITTED (REJECTED, or CANCEL of no approved call, beyond refusals_per_s: counted in a summary
+ *           instead; or what has its entry: a dialog's second CONNECTED, TERMINATED or FAILED of an ended call),
  *           IFE_WITNESS_FULL, IFE_WITNESS_UNAVAILABLE, IFE_INVALID_PARAMETER (event), IFE_NOT_ATTACHED, and as ife_policy_check. An entry that
  *           was not accepted leaves a hole in the sequence numbers, which the log reports as GAP.
  * Blocks    never.
@@ -323,13 +352,22 @@ ife_result ife_witness_log(ife_policy *policy, const ife_message *msg, ife_str e
 ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *call);
 
 /*
- * May msg, a request within an approved dialog, be sent to address ("host:port")? IFE_OK if that is where the other side was seen: the address
- * that its INVITE, its answers or its re-INVITEs came from, or that of a Contact in them; the last four are known. IFE_NOT_FOUND otherwise.
- * What is known outlives a restart of the server. Names are compared, not resolved; a name without a port means 5060.
+ * May msg, a reply that belongs to no transaction, be passed on to via_ip, the address that its second Via names? IFE_OK
+ * for a 2xx to an INVITE of an approved dialog (sent again because its ACK was lost, RFC 3261 16.7) that comes from its
+ * sender's known address and goes to one of the other side's. IFE_NOT_FOUND otherwise: drop it.
  *
  * Process: any that has the handle, attached or not. Never blocks.
  */
-ife_result ife_call_has_party(const ife_policy *policy, const ife_message *msg, ife_str address, ife_error *err);
+ife_result ife_reply_check(const ife_policy *policy, const ife_message *msg, ife_str via_ip, ife_error *err);
+
+/*
+ * Is the source address one of the registry's parties', or of a call under way? IFE_OK or IFE_NOT_FOUND. An address in
+ * UDP can be forged: this is a reason not to ban the address, and none to trust the message.
+ *
+ * Process: any that has the handle, attached or not. Never blocks; the first question about an address looks at the whole
+ * registry (100,000 experts: a millisecond or two), the answer is remembered for a second or until the next registry.
+ */
+ife_result ife_source_check(ife_policy *policy, ife_str peer_ip, ife_error *err);
 
 /*
  * Ends the call with this Call-ID for an operator who knows that it is over, though its end was never seen: frees the expert's slot

@@ -1,15 +1,20 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * check_policy(), witness_log() and is_call_party(): the logic behind the script's functions and KEMI's.
+ * check_policy(), witness_log() and their helpers: the logic behind the script's functions, KEMI's and tm's callbacks.
  */
 #include <stdio.h>
 #include <string.h>
 
 #include "core/dprint.h"
+#include "core/dset.h"
+#include "core/ip_addr.h"
+#include "core/parser/parse_to.h"
 
+#include "ife_bounds.h"
 #include "ife_gate.h"
 #include "ife_msg.h"
+#include "ife_tm.h"
 
 /* One message is processed at a time in a process, so its verdict needs one place. */
 typedef struct last_verdict
@@ -17,6 +22,7 @@ typedef struct last_verdict
 	unsigned int msg_id;
 	int msg_pid;
 	int valid;
+	int in_dialog; /* of a request with a To tag: asked again, the answer is the same */
 	ife_verdict verdict;
 } last_verdict_t;
 
@@ -27,6 +33,14 @@ const ife_verdict *ife_verdict_of(const sip_msg_t *msg)
 	if(msg == NULL || !last.valid || last.msg_id != msg->id || last.msg_pid != msg->pid)
 		return NULL;
 	return &last.verdict;
+}
+
+static void remember(const sip_msg_t *msg, int in_dialog)
+{
+	last.msg_id = msg->id;
+	last.msg_pid = msg->pid;
+	last.in_dialog = in_dialog;
+	last.valid = 1;
 }
 
 /* The gate could not be asked: refused, and the caller learns no more than that. */
@@ -57,22 +71,13 @@ static void replace_header(ife_header *header, const str *value)
 	header->count = header->value.len > 0 ? 1 : 0;
 }
 
-static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const str *signature)
+/* Asks the library. True if the request has a To tag. */
+static int decide(sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *trace_id, const str *signature)
 {
 	ife_msg_room_t room;
 	ife_message in;
 	ife_error err;
 	ife_result result;
-	int rc;
-
-	last.valid = 0;
-	refuse_internal(&last.verdict);
-	if(msg == NULL || msg->first_line.type != SIP_REQUEST) {
-		LM_ERR("check_policy() is for requests\n");
-		goto out;
-	}
-	if(ife_attach() < 0)
-		goto out;
 
 	ife_msg_fill(msg, &in, &room);
 	replace_header(&in.hazard, hazard);
@@ -83,17 +88,98 @@ static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const s
 	if(result != IFE_OK) {
 		ife_log_error("the gate failed and the request is refused", result, &err);
 		refuse_internal(&last.verdict);
+	} else if(last.verdict.approved && msg->REQ_METHOD != METHOD_ACK) {
+		ife_tm_watch(msg, t, &in);
 	}
+	return in.to_tag.len > 0;
+}
 
-out:
-	rc = return_code(&last.verdict);
-	if(msg != NULL) {
-		last.msg_id = msg->id;
-		last.msg_pid = msg->pid;
-		last.valid = 1;
+/* The request goes where the dialog says, whatever its Route and Request-URI make of that. */
+static int apply_next_hop(sip_msg_t *msg)
+{
+	str next_hop = {last.verdict.next_hop, (int)strlen(last.verdict.next_hop)};
+
+	if(!last.verdict.approved || next_hop.len == 0)
+		return 0;
+	return set_dst_uri(msg, &next_hop);
+}
+
+static int check_reply(sip_msg_t *msg)
+{
+	ife_msg_room_t room;
+	ife_message in;
+	ife_error err;
+	ife_result result;
+	str via = STR_NULL;
+
+	if(ife_handle == NULL)
+		return -IFE_GATE_INTERNAL;
+	/* Where a reply without a transaction would be sent: RFC 3261 18.2.2. */
+	if(parse_headers(msg, HDR_VIA2_F, 0) < 0 || msg->via2 == NULL || msg->via2->error != PARSE_OK)
+		return -IFE_GATE_DIALOG;
+	via = msg->via2->host;
+	if(msg->via2->received != NULL && msg->via2->received->value.s != NULL)
+		via = msg->via2->received->value;
+	ife_msg_fill(msg, &in, &room);
+	err.text[0] = '\0';
+	result = ife_reply_check(ife_handle, &in, ife_from_str(&via), &err);
+	if(result == IFE_OK)
+		return 1;
+	if(result != IFE_NOT_FOUND)
+		LM_DBG("a reply is dropped: %s\n", ife_result_text(result));
+	return -IFE_GATE_DIALOG;
+}
+
+static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const str *signature)
+{
+	int in_dialog = 0;
+	int rc;
+
+	if(msg != NULL && msg->first_line.type == SIP_REPLY)
+		return check_reply(msg);
+	if(ife_verdict_of(msg) == NULL || !last.in_dialog) {
+		last.valid = 0;
+		refuse_internal(&last.verdict);
+		if(msg == NULL || msg->first_line.type != SIP_REQUEST) {
+			LM_ERR("check_policy() needs a message\n");
+			return -IFE_GATE_INTERNAL;
+		}
+		if(ife_attach() == 0)
+			in_dialog = decide(msg, NULL, hazard, trace_id, signature);
+		remember(msg, in_dialog);
 	}
+	if(apply_next_hop(msg) < 0) {
+		LM_ERR("no memory for the next hop\n");
+		refuse_internal(&last.verdict);
+	}
+	rc = return_code(&last.verdict);
 	LM_DBG("gate %s, code %u: %s\n", ife_gate_name(last.verdict.gate), last.verdict.code, last.verdict.detail);
 	return ife_settings.mode == IFE_MODE_SHADOW ? 1 : rc;
+}
+
+static int has_to_tag(sip_msg_t *msg)
+{
+	struct to_body *to;
+
+	if(parse_headers(msg, HDR_TO_F, 0) < 0 || msg->to == NULL || (to = get_to(msg)) == NULL)
+		return 0;
+	return to->tag_value.s != NULL && to->tag_value.len > 0;
+}
+
+void ife_gate_see(sip_msg_t *msg, tm_cell_t *t)
+{
+	ife_call call;
+
+	if(msg == NULL || msg->first_line.type != SIP_REQUEST || ife_verdict_of(msg) != NULL || !has_to_tag(msg))
+		return;
+	/* Dialogs that the gate does not know are somebody else's. */
+	if(ife_attach() < 0 || parse_headers(msg, HDR_CALLID_F, 0) < 0 || msg->callid == NULL
+			|| ife_call_find(ife_handle, ife_from_str(&msg->callid->body), &call) != IFE_OK)
+		return;
+	last.valid = 0;
+	refuse_internal(&last.verdict);
+	decide(msg, t, NULL, NULL, NULL);
+	remember(msg, 1);
 }
 
 int ki_check_policy(sip_msg_t *msg)
@@ -124,13 +210,55 @@ static int witness_code(ife_result result)
 	}
 }
 
+static int log_entry(const ife_message *in, ife_str event, ife_str detail)
+{
+	ife_error err;
+	ife_result result;
+	int rc;
+
+	err.text[0] = '\0';
+	result = ife_witness_log(ife_handle, in, event, detail, NULL, &err);
+	rc = witness_code(result);
+	/* best_effort means that a call does not depend on this; the log proves the hole. */
+	if(rc == IFE_WL_FULL && ife_settings.witness == IFE_WITNESS_BEST_EFFORT)
+		rc = IFE_WL_OK;
+	if(rc == IFE_WL_REFUSED)
+		LM_WARN("event not witnessed: %s (%.*s)\n", ife_result_text(result), (int)strcspn(err.text, "\r\n"), err.text);
+	else if(rc != IFE_WL_OK)
+		LM_DBG("%.*s: %s\n", (int)event.len, event.ptr, ife_result_text(result));
+	return rc;
+}
+
+static ife_str of_text(const char *text)
+{
+	ife_str out = {text, text == NULL ? 0 : strlen(text)};
+
+	return out;
+}
+
+int ife_gate_log_message(const ife_message *in, const char *event, const char *detail)
+{
+	if(ife_attach() < 0)
+		return IFE_WL_FULL;
+	return log_entry(in, of_text(event), of_text(detail));
+}
+
+int ife_gate_log(sip_msg_t *msg, const char *event, const char *detail)
+{
+	ife_msg_room_t room;
+	ife_message in;
+
+	if(ife_attach() < 0)
+		return IFE_WL_FULL;
+	ife_msg_fill(msg, &in, &room);
+	ife_msg_complete(&in, &room);
+	return log_entry(&in, of_text(event), of_text(detail));
+}
+
 int ki_witness_log_detail(sip_msg_t *msg, str *event, str *detail)
 {
 	ife_msg_room_t room;
 	ife_message in;
-	ife_receipt receipt;
-	ife_error err;
-	ife_result result;
 	int rc = IFE_WL_FULL;
 
 	if(msg == NULL || event == NULL || event->s == NULL || event->len <= 0) {
@@ -140,19 +268,9 @@ int ki_witness_log_detail(sip_msg_t *msg, str *event, str *detail)
 	}
 	if(ife_attach() < 0)
 		goto out;
-
 	ife_msg_fill(msg, &in, &room);
 	ife_msg_complete(&in, &room);
-	err.text[0] = '\0';
-	result = ife_witness_log(ife_handle, &in, ife_from_str(event), ife_from_str(detail), &receipt, &err);
-	rc = witness_code(result);
-	/* best_effort means that a call does not depend on this; the log proves the hole. */
-	if(rc == IFE_WL_FULL && ife_settings.witness == IFE_WITNESS_BEST_EFFORT)
-		rc = IFE_WL_OK;
-	if(rc == IFE_WL_REFUSED)
-		LM_WARN("event not witnessed: %s (%.*s)\n", ife_result_text(result), (int)strcspn(err.text, "\r\n"), err.text);
-	else if(rc != IFE_WL_OK)
-		LM_DBG("%.*s: %s\n", event->len, event->s, ife_result_text(result));
+	rc = log_entry(&in, ife_from_str(event), ife_from_str(detail));
 
 out:
 	return ife_settings.mode == IFE_MODE_SHADOW ? IFE_WL_OK : rc;
@@ -163,21 +281,38 @@ int ki_witness_log(sip_msg_t *msg, str *event)
 	return ki_witness_log_detail(msg, event, NULL);
 }
 
-int ki_is_call_party(sip_msg_t *msg, str *address)
+int ki_check_message(sip_msg_t *msg)
 {
-	ife_msg_room_t room;
-	ife_message in;
+	const ife_bound_t *bound;
+
+	if(msg == NULL)
+		return -1;
+	bound = ife_bounds_check(msg);
+	if(bound == NULL)
+		return 1;
+	memset(&last.verdict, 0, sizeof(last.verdict));
+	last.verdict.gate = IFE_GATE_HEADERS;
+	last.verdict.code = bound->code;
+	snprintf(last.verdict.reason, sizeof(last.verdict.reason), "%s", bound->reason);
+	snprintf(last.verdict.detail, sizeof(last.verdict.detail), "%s", bound->detail);
+	remember(msg, 0);
+	return -1;
+}
+
+int ki_is_party_source(sip_msg_t *msg)
+{
+	const char *ip;
+	ife_str peer;
 	ife_error err;
 	ife_result result;
 
-	if(msg == NULL || address == NULL || address->s == NULL || address->len <= 0 || ife_handle == NULL) {
-		LM_ERR("is_call_party() needs a message and an address\n");
+	if(msg == NULL || ife_handle == NULL)
 		return -1;
-	}
-	ife_msg_fill(msg, &in, &room);
+	ip = ip_addr2a(&msg->rcv.src_ip);
+	peer = of_text(ip);
 	err.text[0] = '\0';
-	result = ife_call_has_party(ife_handle, &in, ife_from_str(address), &err);
+	result = ife_source_check(ife_handle, peer, &err);
 	if(result != IFE_OK && result != IFE_NOT_FOUND)
-		ife_log_error("the parties of a call cannot be looked up", result, &err);
+		ife_log_error("a source address cannot be looked up", result, &err);
 	return result == IFE_OK ? 1 : -1;
 }

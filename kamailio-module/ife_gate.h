@@ -1,10 +1,12 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * check_policy() and witness_log(): the logic behind the script's functions and KEMI's.
+ * check_policy(), witness_log() and their helpers: the logic behind the script's functions, KEMI's and tm's callbacks.
  */
 #ifndef IFE_GATE_H
 #define IFE_GATE_H
+
+#include "modules/tm/tm_load.h"
 
 #include "ife_core.h"
 
@@ -18,10 +20,20 @@ int ki_check_policy(sip_msg_t *msg);
 int ki_check_policy_values(sip_msg_t *msg, str *hazard, str *trace_id, str *signature);
 int ki_witness_log(sip_msg_t *msg, str *event);
 int ki_witness_log_detail(sip_msg_t *msg, str *event, str *detail);
-/* 1 if the request's dialog is an approved one and its other party was seen at address, "host:port"; else -1. */
-int ki_is_call_party(sip_msg_t *msg, str *address);
+/* 1 if every part of the message keeps its bound, else -1 with the refusal in $ife(code) and $ife(reason). */
+int ki_check_message(sip_msg_t *msg);
+/* 1 if the source address is that of a party of the registry or of a call under way, else -1. */
+int ki_is_party_source(sip_msg_t *msg);
 
 /* The verdict that check_policy() reached on this very message, or NULL. */
 const ife_verdict *ife_verdict_of(const sip_msg_t *msg);
+
+/* Decides on a request within a dialog that no check_policy() has seen, for the log alone. t: its transaction, or NULL. */
+void ife_gate_see(sip_msg_t *msg, tm_cell_t *t);
+
+/* An entry about a message that this process has just received. detail may be NULL. */
+int ife_gate_log(sip_msg_t *msg, const char *event, const char *detail);
+/* An entry about `in`. */
+int ife_gate_log_message(const ife_message *in, const char *event, const char *detail);
 
 #endif /* IFE_GATE_H */

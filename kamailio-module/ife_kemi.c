@@ -30,9 +30,14 @@ static sr_kemi_t sr_kemi_if_escalate_exports[] = {
 		{ SR_KEMIP_STR, SR_KEMIP_STR, SR_KEMIP_NONE,
 			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
 	},
-	{ str_init(IFE_NAME), str_init("is_call_party"),
-		SR_KEMIP_INT, ki_is_call_party,
-		{ SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE,
+	{ str_init(IFE_NAME), str_init("check_message"),
+		SR_KEMIP_INT, ki_check_message,
+		{ SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE,
+			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
+	},
+	{ str_init(IFE_NAME), str_init("is_party_source"),
+		SR_KEMIP_INT, ki_is_party_source,
+		{ SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE,
 			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
 	},
 

@@ -226,7 +226,37 @@ static void fill_first_line(sip_msg_t *msg, ife_message *out)
 	out->ruri = ife_from_str(GET_RURI(msg));
 }
 
-static int fill_headers(sip_msg_t *msg, ife_message *out)
+/* loose_route() may have rewritten the Request-URI of a request within a dialog; the dialog knows it as it came. */
+static void fill_dialog_ruri(sip_msg_t *msg, ife_message *out)
+{
+	if(msg->first_line.type == SIP_REQUEST && out->to_tag.len > 0)
+		out->ruri = ife_from_str(&msg->first_line.u.request.uri);
+}
+
+static int add_route(ife_str *routes, uint32_t *count, const hdr_field_t *hf)
+{
+	if(*count >= IFE_ROUTES_MAX)
+		return -1;
+	routes[(*count)++] = ife_from_str(&hf->body);
+	return 0;
+}
+
+static int fill_routes(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room)
+{
+	const hdr_field_t *hf;
+
+	for(hf = msg->headers; hf != NULL; hf = hf->next) {
+		if(hf->type == HDR_ROUTE_T && add_route(room->routes, &out->route_count, hf) < 0)
+			return -1;
+		if(hf->type == HDR_RECORDROUTE_T && add_route(room->record_routes, &out->record_route_count, hf) < 0)
+			return -1;
+	}
+	out->routes = out->route_count > 0 ? room->routes : NULL;
+	out->record_routes = out->record_route_count > 0 ? room->record_routes : NULL;
+	return 0;
+}
+
+static int fill_headers(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room)
 {
 	header_counts_t counts;
 
@@ -237,8 +267,9 @@ static int fill_headers(sip_msg_t *msg, ife_message *out)
 	if(counts.from != 1 || counts.to != 1 || counts.call_id != 1 || counts.cseq != 1 || counts.content_length > 1)
 		return -1;
 	out->call_id = ife_from_str(&msg->callid->body);
-	if(fill_parties(msg, out) < 0 || fill_cseq(msg, out) < 0)
+	if(fill_parties(msg, out) < 0 || fill_cseq(msg, out) < 0 || fill_routes(msg, out, room) < 0)
 		return -1;
+	fill_dialog_ruri(msg, out);
 	return fill_body(msg, out);
 }
 
@@ -250,11 +281,20 @@ void ife_msg_fill(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room)
 	fill_first_line(msg, out);
 	out->raw.ptr = msg->buf;
 	out->raw.len = msg->len;
-	if(fill_headers(msg, out) < 0) {
+	if(fill_headers(msg, out, room) < 0) {
 		LM_DBG("malformed message\n");
 		out->from_uri.ptr = NULL;
 		out->from_uri.len = 0;
+		out->routes = out->record_routes = NULL;
+		out->route_count = out->record_route_count = 0;
 	}
+}
+
+void ife_msg_fill_sender(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room)
+{
+	fill_peer(&msg->rcv, out, room);
+	out->raw.ptr = msg->buf;
+	out->raw.len = msg->len;
 }
 
 static void forget_header(ife_header *header)
@@ -288,9 +328,7 @@ static void fill_final_reply(const ife_tm_final_t *final, ife_message *out, ife_
 		out->raw = out->body;
 		return;
 	}
-	fill_peer(&final->reply->rcv, out, room);
-	out->raw.ptr = final->reply->buf;
-	out->raw.len = final->reply->len;
+	ife_msg_fill_sender(final->reply, out, room);
 }
 
 void ife_msg_complete(ife_message *out, ife_msg_room_t *room)

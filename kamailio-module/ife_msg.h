@@ -13,6 +13,8 @@ typedef struct ife_msg_room
 {
 	char peer_ip[64];
 	ife_call call;
+	ife_str routes[IFE_ROUTES_MAX];
+	ife_str record_routes[IFE_ROUTES_MAX];
 } ife_msg_room_t;
 
 /*
@@ -21,6 +23,9 @@ typedef struct ife_msg_room
  * the gate refuses as malformed: it is still witnessed.
  */
 void ife_msg_fill(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room);
+
+/* Source address, transport and bytes of `msg`, into an `out` that is about another message. */
+void ife_msg_fill_sender(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room);
 
 /*
  * For events: what the message does not say itself. In a failure route the reply that ended the transaction; the

@@ -29,11 +29,12 @@ typedef enum ife_pv_name
 	IFE_PV_DIRECTION,
 	IFE_PV_WITNESS,
 	IFE_PV_SEQ,
+	IFE_PV_NEXT_HOP,
 	IFE_PV_COUNT
 } ife_pv_name_t;
 
 static const char *const pv_names[IFE_PV_COUNT] = {"verdict", "gate", "code", "reason", "detail", "retry_after",
-		"expert", "expert_contact", "hazard", "trace_id", "kid", "direction", "witness", "seq"};
+		"expert", "expert_contact", "hazard", "trace_id", "kid", "direction", "witness", "seq", "next_hop"};
 
 int ife_pv_parse_name(pv_spec_t *sp, str *in)
 {
@@ -133,6 +134,8 @@ static int get_from_verdict(sip_msg_t *msg, pv_param_t *param, pv_value_t *res, 
 			return v->witnessed ? get_hash(msg, param, res, v->leaf_hash) : pv_get_null(msg, param, res);
 		case IFE_PV_SEQ:
 			return v->witnessed ? get_seq(msg, param, res, v->seq) : pv_get_null(msg, param, res);
+		case IFE_PV_NEXT_HOP:
+			return get_text(msg, param, res, v->next_hop);
 		default:
 			return pv_get_null(msg, param, res);
 	}

@@ -1,28 +1,44 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What tm knows of the message being processed.
+ * What tm knows of the message being processed, and tm's callbacks for approved calls.
+ *
+ * Callbacks get the request as tm keeps it in shared memory. Parsing that would hang this process's memory on it, so
+ * what later events need of the request is copied once, into a watch.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "core/dprint.h"
 #include "core/error.h"
+#include "core/mem/shm_mem.h"
 #include "core/route.h"
 #include "core/sr_module.h"
-#include "modules/tm/tm_load.h"
 
+#include "ife_gate.h"
+#include "ife_msg.h"
 #include "ife_tm.h"
+
+/* Longest text that a watch copies; check_message() bounds each part below it. */
+#define IFE_WATCH_LEN_MAX 8192
+
+/* A request whose transaction is followed. Lies in shared memory; tm frees it with the transaction. */
+typedef struct ife_watch
+{
+	int is_dialog;   /* within a dialog, not the INVITE that began the call */
+	int is_answered; /* its 2xx has its entry */
+	uint32_t cseq;
+	str method;
+	str ruri;
+	str from_uri;
+	str from_tag;
+	str to_uri;
+	str to_tag;
+	str call_id;
+} ife_watch_t;
 
 static tm_api_t tmb;
 static int tm_loaded = 0;
-
-void ife_tm_init(void)
-{
-	if(find_export("load_tm", NO_SCRIPT, 0) == NULL) {
-		LM_INFO("tm is not loaded: events in reply routes are matched by Call-ID only\n");
-		return;
-	}
-	tm_loaded = load_tm_api(&tmb) == 0;
-}
 
 static tm_cell_t *current(void)
 {
@@ -38,11 +54,17 @@ const sip_msg_t *ife_tm_request(void)
 	return t == NULL ? NULL : t->uas.request;
 }
 
+static ife_str of_text(const char *text)
+{
+	ife_str out = {text, text == NULL ? 0 : strlen(text)};
+
+	return out;
+}
+
 int ife_tm_final(ife_tm_final_t *final)
 {
 	tm_cell_t *t = current();
 	sip_msg_t *reply;
-	char *text;
 	int branch;
 
 	if(t == NULL || t->uac == NULL || !is_route_type(FAILURE_ROUTE | BRANCH_FAILURE_ROUTE))
@@ -60,10 +82,228 @@ int ife_tm_final(ife_tm_final_t *final)
 		return 1;
 	}
 	final->code = (uint32_t)t->uac[branch].last_received;
-	text = error_text((int)final->code);
-	if(text != NULL) {
-		final->reason.ptr = text;
-		final->reason.len = strlen(text);
-	}
+	final->reason = of_text(error_text((int)final->code));
 	return 1;
+}
+
+static int is_method(const ife_watch_t *watch, const char *name)
+{
+	return (size_t)watch->method.len == strlen(name) && memcmp(watch->method.s, name, strlen(name)) == 0;
+}
+
+static int is_answer_to(sip_msg_t *reply, const ife_watch_t *watch)
+{
+	ife_msg_room_t room;
+	ife_message in;
+
+	ife_msg_fill(reply, &in, &room);
+	return in.method.len == (size_t)watch->method.len && memcmp(in.method.ptr, watch->method.s, in.method.len) == 0;
+}
+
+/* A reply before the script sees it; tm may have other replies for the same transaction, to its own CANCEL. */
+static void on_reply(ife_watch_t *watch, sip_msg_t *reply)
+{
+	int code;
+
+	if(reply == NULL || reply == FAKED_REPLY || !is_answer_to(reply, watch))
+		return;
+	code = (int)reply->first_line.u.reply.statuscode;
+	if(!watch->is_dialog) {
+		if(code == 100)
+			ife_gate_log(reply, "TRYING", NULL);
+		else if(code < 200)
+			ife_gate_log(reply, "RINGING", NULL);
+		else if(code < 300)
+			ife_gate_log(reply, "CONNECTED", NULL);
+	} else if(code >= 200 && code < 300 && !watch->is_answered
+			&& (is_method(watch, "INVITE") || is_method(watch, "UPDATE"))) {
+		watch->is_answered = 1;
+		ife_gate_log(reply, "REINVITE", "answered");
+	}
+}
+
+/* "Busy Here" of "SIP/2.0 486 Busy Here\r\n...". */
+static ife_str reason_of(const str *sent)
+{
+	ife_str out = {NULL, 0};
+	const char *start;
+	const char *end;
+
+	if(sent->s == NULL || sent->len < 13)
+		return out;
+	end = memchr(sent->s, '\r', (size_t)sent->len);
+	start = sent->s + 12;
+	if(end == NULL || end < start || end - start > 256)
+		return out;
+	out.ptr = start;
+	out.len = (size_t)(end - start);
+	return out;
+}
+
+static void fill_from_watch(const ife_watch_t *watch, ife_message *in)
+{
+	memset(in, 0, sizeof(*in));
+	in->struct_size = sizeof(*in);
+	in->method = ife_from_str(&watch->method);
+	in->ruri = ife_from_str(&watch->ruri);
+	in->from_uri = ife_from_str(&watch->from_uri);
+	in->from_tag = ife_from_str(&watch->from_tag);
+	in->to_uri = ife_from_str(&watch->to_uri);
+	in->to_tag = ife_from_str(&watch->to_tag);
+	in->call_id = ife_from_str(&watch->call_id);
+	in->cseq = watch->cseq;
+}
+
+/* What the other side said when the script, or tm, answers in its own words. */
+static const char *other_answer(const tm_cell_t *t, int code, char *buf, size_t len)
+{
+	int i;
+	int last;
+
+	for(i = 0; t->uac != NULL && i < t->nr_of_outgoings; i++) {
+		last = t->uac[i].last_received;
+		if(last >= 300 && last != code && t->uac[i].reply != NULL) {
+			snprintf(buf, len, "the other side answered %d", last);
+			return buf;
+		}
+	}
+	return NULL;
+}
+
+/* The final reply, as it is about to be sent to the requester. */
+static void on_final(ife_watch_t *watch, tm_cell_t *t, struct tmcb_params *params)
+{
+	ife_msg_room_t room;
+	ife_message in;
+	char detail[64];
+	int code = params->code;
+	const char *event;
+	const char *text = NULL;
+
+	if(code < 200)
+		return;
+	if(!watch->is_dialog) {
+		if(code < 300)
+			return;
+		event = "FAILED";
+		text = other_answer(t, code, detail, sizeof(detail));
+	} else if(is_method(watch, "BYE")) {
+		event = "TERMINATED";
+	} else if(code >= 300 && (is_method(watch, "INVITE") || is_method(watch, "UPDATE"))) {
+		event = "REINVITE";
+		text = "refused";
+	} else {
+		return;
+	}
+	fill_from_watch(watch, &in);
+	in.status_code = (uint32_t)code;
+	if(params->rpl != NULL && params->rpl != FAKED_REPLY) {
+		ife_msg_fill_sender(params->rpl, &in, &room);
+		in.reason_phrase = ife_from_str(&params->rpl->first_line.u.reply.reason);
+	} else {
+		in.reason_phrase = reason_of(&params->send_buf);
+	}
+	ife_gate_log_message(&in, event, text);
+}
+
+static void on_transaction(tm_cell_t *t, int type, struct tmcb_params *params)
+{
+	ife_watch_t *watch = params->param == NULL ? NULL : *params->param;
+
+	if(watch == NULL)
+		return;
+	if(type == TMCB_RESPONSE_IN)
+		on_reply(watch, params->rpl);
+	else if(type == TMCB_RESPONSE_READY)
+		on_final(watch, t, params);
+	else if(type == TMCB_E2ECANCEL_IN)
+		ife_gate_log(params->req, "CANCEL", NULL);
+	else if(type == TMCB_E2EACK_IN)
+		ife_gate_see(params->req, NULL);
+}
+
+/* A request of a dialog that the script may relay without having asked check_policy(). */
+static void on_request(tm_cell_t *t, int type, struct tmcb_params *params)
+{
+	(void)type;
+	ife_gate_see(params->req, t);
+}
+
+static void free_watch(void *watch)
+{
+	shm_free(watch);
+}
+
+static str copy(char **room, ife_str text)
+{
+	str out = {*room, (int)text.len};
+
+	if(text.len > 0)
+		memcpy(*room, text.ptr, text.len);
+	*room += text.len;
+	return out;
+}
+
+static ife_watch_t *new_watch(const ife_message *in)
+{
+	size_t len = in->method.len + in->ruri.len + in->from_uri.len + in->from_tag.len + in->to_uri.len + in->to_tag.len
+				 + in->call_id.len;
+	ife_watch_t *watch;
+	char *room;
+
+	if(len > IFE_WATCH_LEN_MAX) {
+		LM_WARN("a request is too long to be followed: its replies are not witnessed\n");
+		return NULL;
+	}
+	watch = shm_malloc(sizeof(*watch) + len);
+	if(watch == NULL) {
+		SHM_MEM_ERROR;
+		return NULL;
+	}
+	memset(watch, 0, sizeof(*watch));
+	room = (char *)(watch + 1);
+	watch->is_dialog = in->to_tag.len > 0;
+	watch->cseq = in->cseq;
+	watch->method = copy(&room, in->method);
+	watch->ruri = copy(&room, in->ruri);
+	watch->from_uri = copy(&room, in->from_uri);
+	watch->from_tag = copy(&room, in->from_tag);
+	watch->to_uri = copy(&room, in->to_uri);
+	watch->to_tag = copy(&room, in->to_tag);
+	watch->call_id = copy(&room, in->call_id);
+	return watch;
+}
+
+void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
+{
+	int types = TMCB_RESPONSE_IN | TMCB_RESPONSE_READY;
+	ife_watch_t *watch;
+
+	if(!tm_loaded)
+		return;
+	watch = new_watch(in);
+	if(watch == NULL)
+		return;
+	if(!watch->is_dialog)
+		types |= TMCB_E2ECANCEL_IN | TMCB_E2EACK_IN;
+	if(tmb.register_tmcb(msg, t, types, on_transaction, watch, free_watch) <= 0) {
+		LM_ERR("a transaction cannot be followed: its replies are not witnessed\n");
+		shm_free(watch);
+	}
+}
+
+int ife_tm_init(void)
+{
+	if(find_export("load_tm", NO_SCRIPT, 0) == NULL) {
+		LM_WARN("tm is not loaded: calls are gated, and the script must witness their replies and their end\n");
+		return 0;
+	}
+	if(load_tm_api(&tmb) != 0)
+		return -1;
+	tm_loaded = 1;
+	if(tmb.register_tmcb(NULL, NULL, TMCB_REQUEST_IN, on_request, NULL, NULL) <= 0) {
+		LM_ERR("tm takes no callback for requests\n");
+		return -1;
+	}
+	return 0;
 }

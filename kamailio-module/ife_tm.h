@@ -1,10 +1,12 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What tm knows of the message being processed. Without tm loaded, nothing; that is no error.
+ * Calls as tm sees them: replies, failures, CANCEL, ACK and the end of a BYE, whatever the script does about them.
  */
 #ifndef IFE_TM_H
 #define IFE_TM_H
+
+#include "modules/tm/tm_load.h"
 
 #include "ife_core.h"
 
@@ -16,12 +18,19 @@ typedef struct ife_tm_final
 	sip_msg_t *reply;
 } ife_tm_final_t;
 
-void ife_tm_init(void);
+/* Before the fork. 0; without tm loaded too, which is logged: then the script must witness replies itself. */
+int ife_tm_init(void);
 
 /* The current transaction's request, in tm's shared memory (read strings only), or NULL. */
 const sip_msg_t *ife_tm_request(void);
 
 /* 1 and the final reply when called in a failure route, else 0. */
 int ife_tm_final(ife_tm_final_t *final);
+
+/*
+ * Follows the transaction of an approved request to its end. `t` is NULL for the current one, or the one that the script
+ * will make of this message. `in` describes `msg`; its strings are copied.
+ */
+void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in);
 
 #endif /* IFE_TM_H */

@@ -77,20 +77,25 @@ static void a_call_from_invite_to_bye(ife_policy *policy)
 static void the_same_call_again(ife_policy *policy)
 {
 	ife_message msg = invite_of(&calls[1]);
+	ife_message reply;
 	ife_verdict first = check(policy, &msg);
 	ife_verdict again = check(policy, &msg);
 	CHECK(first.approved == 1 && again.approved == 1);
 	CHECK(first.seq == again.seq && memcmp(first.leaf_hash, again.leaf_hash, IFE_HASH_SIZE) == 0);
+	/* Another INVITE of the call while this one rings; then once it has failed. */
 	msg.cseq = 2;
+	again = check(policy, &msg);
+	CHECK(again.approved == 0 && again.gate == IFE_GATE_QUOTA && again.code == 486);
+	reply = reply_of(&calls[1], 401, "callee");
+	log_event(policy, &reply, "FAILED");
 	again = check(policy, &msg);
 	CHECK(again.approved == 1 && again.seq != first.seq);
 	msg.peer_ip = str_of("127.0.0.9");
 	again = check(policy, &msg);
 	CHECK(again.approved == 0 && again.gate == IFE_GATE_REPLAY && again.code == 403);
-	/* A new connection from the same address: its third and last repetition. */
+	/* Its third repetition was the last. */
 	msg.peer_ip = str_of("127.0.0.1");
 	msg.peer_port = 5999;
-	CHECK(check(policy, &msg).approved == 1);
 	CHECK(check(policy, &msg).gate == IFE_GATE_REPLAY);
 }
 

@@ -17,9 +17,9 @@ const _: () = {
     assert!(size_of::<ife_str>() == 16);
     assert!(size_of::<ife_header>() == 24);
     assert!(size_of::<ife_error>() == 1024);
-    assert!(size_of::<ife_options>() == 128);
-    assert!(size_of::<ife_message>() == 304);
-    assert!(size_of::<ife_verdict>() == 1000);
+    assert!(size_of::<ife_options>() == 144);
+    assert!(size_of::<ife_message>() == 328);
+    assert!(size_of::<ife_verdict>() == 1080);
     assert!(size_of::<ife_call>() == 396);
     assert!(size_of::<ife_receipt>() == 48);
     assert!(size_of::<ife_stats>() == 256);
@@ -29,7 +29,9 @@ const _: () = {
     assert!(offset_of!(ife_message, raw) == 288);
     assert!(offset_of!(ife_verdict, seq) == 24);
     assert!(offset_of!(ife_verdict, reason) == 64);
+    assert!(offset_of!(ife_message, routes) == 304);
     assert!(offset_of!(ife_verdict, kid) == 932);
+    assert!(offset_of!(ife_verdict, next_hop) == 997);
     assert!(offset_of!(ife_call, expert) == 40);
     assert!(offset_of!(ife_receipt, leaf_hash) == 12);
     assert!(offset_of!(ife_stats, active_calls) == 168);

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ife_guard::{Gate, Now, Verdict};
 
 use crate::check::Decision;
-use crate::event;
+use crate::dialog::{self, Lesson};
 use crate::message::Message;
 use crate::omitted;
 use crate::policy::Policy;
@@ -25,6 +25,8 @@ const APPROVAL_RESERVE: u64 = 8;
 const REJECTION_RESERVE: u64 = 4;
 /// How often the record of a call is looked at whose decision another process waits for.
 const POLL: Duration = Duration::from_millis(1);
+/// Looks at a record that another worker is about to publish.
+const LOOKS: usize = 20;
 
 /// Why an approval became the witness gate's refusal; private detail.
 mod why {
@@ -32,6 +34,7 @@ mod why {
     pub(super) const RECORD_LOST: &str = "the call's record was lost";
     pub(super) const NO_ROOM: &str = "the witness ring is full or closed";
     pub(super) const LATE: &str = "the decision was not on disk in time";
+    pub(super) const SECOND: &str = "another INVITE of this call is under way";
     pub(super) const STALLED: &str = "the witness daemon stalls, no decision reaches the disk";
 }
 
@@ -46,10 +49,12 @@ pub(crate) fn approval(
     now: Now,
     unix_ns: u64,
 ) {
-    if begun.is_none()
-        && let Some(call) = same_invite(policy, msg, now)
-    {
-        return repeat(policy, msg, &call, decision, now);
+    if begun.is_none() {
+        match under_way(policy, msg, &decision.verdict, now) {
+            UnderWay::Same(call) => return repeat(policy, msg, &call, decision, now),
+            UnderWay::Other => return refuse_second(policy, msg, decision, now, unix_ns),
+            UnderWay::Unwitnessed => {}
+        }
     }
     let may_wait = match turn(policy, now) {
         Turn::Wait => true,
@@ -103,6 +108,58 @@ fn is_anybodys(gate: Gate) -> bool {
         | Gate::Dialog => true,
         Gate::None | Gate::Quota | Gate::Witness | Gate::Internal => false,
     }
+}
+
+/// The call that holds the seat of an INVITE which began none.
+enum UnderWay {
+    /// This INVITE, witnessed.
+    Same(Call),
+    /// This INVITE, which has no entry: of best effort.
+    Unwitnessed,
+    /// Another INVITE with this Call-ID and From tag. Two would ring the phone twice for one seat.
+    Other,
+}
+
+fn under_way(policy: &Policy, msg: &Message<'_>, verdict: &Verdict, now: Now) -> UnderWay {
+    let calls = policy.shared.calls();
+    let now_s = now.mono_ms / 1000;
+    for _ in 0..LOOKS {
+        match calls.find_caller(msg.call_id, msg.from_tag, now_s) {
+            Some((_, call)) if call.ended || call.cseq != msg.cseq => return UnderWay::Other,
+            Some((_, call)) if call.witnessed > 0 => return UnderWay::Same(call),
+            Some(_) if !policy.options.witness_required => return UnderWay::Unwitnessed,
+            // Another worker is about to publish or to witness it, or gave it up.
+            Some(_) => {}
+            None if calls.under_way(&verdict.call_key, now_s).is_none() => break,
+            None => {}
+        }
+        std::thread::sleep(POLL);
+    }
+    UnderWay::Other
+}
+
+/// Refuses an INVITE whose call is under way by another one.
+fn refuse_second(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    decision: &mut Decision,
+    now: Now,
+    unix_ns: u64,
+) {
+    decision
+        .verdict
+        .reject(Gate::Quota, 486, "Busy Here", why::SECOND);
+    rejection(policy, msg, decision, now, unix_ns);
+}
+
+/// Turns the approval of a request within a dialog into the witness gate's refusal: its entry found no room.
+pub(crate) fn refuse_unwitnessed(decision: &mut Decision) {
+    decision.in_dialog = false;
+    decision.next_hop = None;
+    decision
+        .verdict
+        .reject(Gate::Witness, 503, "Witness Unavailable", why::NO_ROOM);
+    decision.verdict.retry_after_s = RETRY_S;
 }
 
 /// The record of the same INVITE (Call-ID, caller's tag, CSeq) if it has its entry: it came again, say after a restart of the server.
@@ -300,6 +357,14 @@ fn note_call(
             place
         }
     };
-    event::learn_addresses(policy, msg, place, Side::Caller);
+    let image = policy.registry.image().ok();
+    dialog::learn(
+        policy,
+        image.as_ref(),
+        msg,
+        (place, &call),
+        Side::Caller,
+        Lesson::RouteSet,
+    );
     Some(place)
 }

@@ -4,11 +4,13 @@ use ife_guard::{CallKey, Direction, Gate, Image, Now, Policy as Rules, Text, Ver
 use ife_message::Aor;
 
 use crate::admit;
+use crate::dialog;
+use crate::event;
 use crate::message::Message;
 use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
-use crate::shared::calls::Tags;
+use crate::shared::calls::{Call, NextHop, Tags};
 use crate::shared::counters::Counter;
 use crate::state::{self, WorkerState};
 use crate::sys;
@@ -23,6 +25,8 @@ pub(crate) struct Decision {
     pub(crate) witnessed: u32,
     pub(crate) seq: u64,
     pub(crate) leaf_hash: [u8; 32],
+    /// Where a request of a dialog is sent.
+    pub(crate) next_hop: Option<NextHop>,
 }
 
 impl Decision {
@@ -33,6 +37,7 @@ impl Decision {
             witnessed: 0,
             seq: 0,
             leaf_hash: [0; 32],
+            next_hop: None,
         }
     }
 
@@ -51,7 +56,7 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     let (now, unix_ns) = sys::now();
     policy.follow_registry(now);
     if !msg.to_tag.is_empty()
-        && let Some(decision) = in_dialog(policy, msg, now)
+        && let Some(decision) = in_dialog(policy, msg, now, unix_ns)
     {
         return Ok(decision);
     }
@@ -121,27 +126,63 @@ pub(crate) fn internal_verdict(detail: &str) -> Verdict {
     Verdict::rejected(Gate::Internal, 500, "Server Internal Error", detail)
 }
 
-/// Approved if the request belongs to an approved call.
-fn in_dialog(policy: &Policy, msg: &Message<'_>, now: Now) -> Option<Decision> {
+/// The decision on a request of an approved dialog; `None` if it belongs to none.
+fn in_dialog(policy: &mut Policy, msg: &Message<'_>, now: Now, unix_ns: u64) -> Option<Decision> {
     let tags = Tags {
         from: msg.from_tag,
         to: msg.to_tag,
     };
-    let (_, call) = policy
+    let now_s = now.mono_ms / 1000;
+    let found = policy
         .shared
         .calls()
-        .find_dialog(msg.call_id, tags, now.mono_ms / 1000)?;
-    let mut verdict = Verdict::approved();
-    verdict.direction = call.direction;
-    verdict.trace_id = call.trace_id;
-    verdict.hazard = call.hazard;
-    verdict.expert = call.expert;
-    verdict.kid = call.kid;
-    let mut decision = Decision::of(verdict);
-    decision.in_dialog = true;
+        .find_dialog(msg.call_id, tags, now_s)?;
+    let (place, call, dialog) = &found;
+    let mut decision = Decision::of(Verdict::approved());
+    note_call(&mut decision, call);
+    let routed = {
+        let image = policy.registry.image().ok();
+        let routed = dialog::route(policy, image.as_ref(), msg, *place, call, *dialog);
+        if routed.is_ok() {
+            let lesson = dialog::lesson_of_request(msg.method);
+            dialog::learn(
+                policy,
+                image.as_ref(),
+                msg,
+                (*place, call),
+                dialog.from(),
+                lesson,
+            );
+        }
+        routed
+    };
+    match routed {
+        Ok(next_hop) => {
+            decision.in_dialog = true;
+            decision.next_hop = Some(next_hop);
+            if !event::of_dialog(policy, msg, &found, now, unix_ns) {
+                admit::refuse_unwitnessed(&mut decision);
+                count(policy, &decision.verdict);
+            }
+        }
+        Err(stop) => {
+            let (code, reason, detail) = stop.refusal();
+            decision.verdict.reject(Gate::Dialog, code, reason, detail);
+            admit::rejection(policy, msg, &mut decision, now, unix_ns);
+            count(policy, &decision.verdict);
+        }
+    }
+    Some(decision)
+}
+
+fn note_call(decision: &mut Decision, call: &Call) {
+    decision.verdict.direction = call.direction;
+    decision.verdict.trace_id = call.trace_id;
+    decision.verdict.hazard = call.hazard;
+    decision.verdict.expert = call.expert;
+    decision.verdict.kid = call.kid;
     decision.leaf_hash = call.leaf_hash;
     decision.seq = call.seq;
-    Some(decision)
 }
 
 fn count(policy: &Policy, verdict: &Verdict) {

@@ -1,16 +1,16 @@
 //! One witnessed event of a call, and what it means for the call's record and seat.
 
-use ife_guard::SETUP_LEASE_S;
+use ife_guard::{Now, SETUP_LEASE_S};
 use ife_witness::entry::Event;
 use ife_witness::ring::PushError;
 
 use crate::abi;
-use crate::contact;
+use crate::dialog::{self, Lesson};
 use crate::message::Message;
 use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
-use crate::shared::calls::{Call, Lease, Place, Side, Tags};
+use crate::shared::calls::{Call, Dialog, Lease, Place, Side, Stage, Tags};
 use crate::shared::counters::Counter;
 use crate::sys;
 use crate::witness::Prepared;
@@ -29,28 +29,85 @@ pub(crate) fn log(
     let event = parse(event)?;
     let (now, unix_ns) = sys::now();
     let now_s = now.mono_ms / 1000;
-    let call = find(policy, msg, event, now_s);
-    if let Some((place, call)) = &call {
-        update(policy, msg, event, *place, call, now_s);
+    let found = find(policy, msg, event, now_s);
+    let mut outcome = Outcome::as_is(event, detail);
+    if let Some((place, call)) = &found {
+        outcome = update(policy, msg, event, detail, *place, call, now_s);
     }
     crate::shared::step();
     omitted::summarise(policy, now, unix_ns);
-    // Of a call that was approved everything is written. A refusal before the gate, and a CANCEL of nobody's call, anybody can cause.
-    let is_anybodys = call.is_none() && matches!(event, Event::Rejected | Event::Cancel);
-    if is_anybodys && !omitted::may_write(policy, msg, now, unix_ns) {
+    if outcome.is_known {
+        return Err(Failure::new(
+            abi::IFE_WITNESS_OMITTED,
+            "the call's record says so already",
+        ));
+    }
+    // Everything about an approved call is written. A refusal before the gate, and a CANCEL of no call, anyone can cause.
+    let is_unauthenticated = found.is_none() && matches!(event, Event::Rejected | Event::Cancel);
+    if is_unauthenticated && !omitted::may_write(policy, msg, now, unix_ns) {
         return Err(Failure::new(
             abi::IFE_WITNESS_OMITTED,
             "counted, not written: too many refusals",
         ));
     }
-    enter(
-        policy,
-        msg,
-        event,
-        detail,
-        call.as_ref().map(|(_, call)| call),
-        unix_ns,
-    )
+    let call = found.as_ref().map(|(_, call)| call);
+    enter(policy, msg, outcome.event, outcome.detail, call, unix_ns)
+}
+
+/// Logs a request that the gate approved in a dialog. False if it must be refused: its entry found no room.
+pub(crate) fn of_dialog(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    (place, call, dialog): &(Place, Call, Dialog),
+    now: Now,
+    unix_ns: u64,
+) -> bool {
+    let (event, detail, may_refuse) = match msg.method {
+        b"BYE" => (Event::Bye, &[] as &[u8], false),
+        b"ACK" | b"PRACK" => (Event::Ack, msg.method, false),
+        _ => (Event::Reinvite, msg.method, policy.options.witness_required),
+    };
+    let now_s = now.mono_ms / 1000;
+    if event == Event::Bye
+        && !call.ended
+        && policy.shared.calls().stage(*place, dialog.number) != Stage::Ended
+    {
+        let lease = policy
+            .shared
+            .calls()
+            .shorten(*place, now_s + ENDING_LEASE_S);
+        change_lease(policy, lease);
+    } else if event == Event::Reinvite && call.connected && !call.ended {
+        change_lease(policy, policy.shared.calls().connect(*place, now_s));
+    }
+    crate::shared::step();
+    enter(policy, msg, event, detail, Some(call), unix_ns).is_ok() || !may_refuse
+}
+
+/// What an event comes to, given what is known of its call.
+struct Outcome<'a> {
+    event: Event,
+    detail: &'a [u8],
+    /// It has its entry.
+    is_known: bool,
+}
+
+impl<'a> Outcome<'a> {
+    fn as_is(event: Event, detail: &'a [u8]) -> Self {
+        Self {
+            event,
+            detail,
+            is_known: false,
+        }
+    }
+
+    fn known(event: Event) -> Self {
+        Self {
+            event,
+            detail: &[],
+            is_known: true,
+        }
+    }
 }
 
 /// Ends the call with this Call-ID, whose end was never seen, and says so in the log.
@@ -137,75 +194,159 @@ fn find(policy: &Policy, msg: &Message<'_>, event: Event, now_s: u64) -> Option<
     })
 }
 
-fn update(policy: &Policy, msg: &Message<'_>, event: Event, place: Place, call: &Call, now_s: u64) {
+fn update<'a>(
+    policy: &Policy,
+    msg: &Message<'_>,
+    event: Event,
+    detail: &'a [u8],
+    place: Place,
+    call: &Call,
+    now_s: u64,
+) -> Outcome<'a> {
     let calls = policy.shared.calls();
-    let is_reply = msg.status_code != 0;
-    if is_reply && matches!(event, Event::Trying | Event::Ringing | Event::Connected) {
-        calls.learn_callee_tag(place, msg.to_tag, event.connects_call());
-    }
-    if matches!(event, Event::Ringing | Event::Connected | Event::Reinvite) {
-        let is_callers = calls.is_caller(place, msg.from_tag);
-        learn_addresses(policy, msg, place, sender(msg, is_callers));
-    }
-    let is_answered = event.connects_call() && !call.connected;
-    let is_refreshed = event == Event::Reinvite && call.connected;
-    if (is_answered || is_refreshed) && !call.ended {
-        // A refreshed session (RFC 4028) is alive: its lease begins anew. A call that has ended has no seat to renew.
-        change_lease(policy, calls.connect(place, now_s));
-    } else if matches!(event, Event::Trying | Event::Ringing) && !call.connected && !call.ended {
-        change_lease(
-            policy,
-            calls.prolong(place, now_s + u64::from(SETUP_LEASE_S)),
-        );
-    } else if is_ending(policy, msg, event, call, now_s) {
-        change_lease(policy, calls.shorten(place, now_s + ENDING_LEASE_S));
-    } else if ends(msg, event, call) {
-        policy.shared.release(calls.end(place, now_s));
-    } else if event == Event::Terminated && call.connected && !call.ended {
-        // The hang-up was refused: the call goes on.
-        change_lease(policy, calls.connect(place, now_s));
+    let as_is = Outcome::as_is(event, detail);
+    match event {
+        Event::Trying | Event::Ringing | Event::Connected => {
+            let was = learn_answer(policy, msg, event, place, call);
+            if event == Event::Connected && was == Some(Stage::Confirmed) {
+                return Outcome::known(event);
+            }
+            if event == Event::Connected && !call.connected && !call.ended {
+                change_lease(policy, calls.connect(place, now_s));
+            } else if event != Event::Connected && !call.connected && !call.ended {
+                let until_s = now_s + u64::from(SETUP_LEASE_S);
+                change_lease(policy, calls.prolong(place, until_s));
+            }
+            as_is
+        }
+        Event::Reinvite => {
+            learn_refresh(policy, msg, place, call, now_s);
+            if call.connected && !call.ended {
+                // A refreshed session (RFC 4028) is alive. A call that has ended has no seat to renew.
+                change_lease(policy, calls.connect(place, now_s));
+            }
+            as_is
+        }
+        Event::Bye | Event::Cancel => {
+            if is_ending(policy, msg, event, call, now_s) {
+                change_lease(policy, calls.shorten(place, now_s + ENDING_LEASE_S));
+            }
+            as_is
+        }
+        Event::Failed if call.ended => Outcome::known(event),
+        Event::Failed => {
+            if !call.connected {
+                policy.shared.release(calls.end(place, now_s));
+            }
+            as_is
+        }
+        Event::Terminated => terminate(policy, msg, detail, place, call, now_s),
+        _ => as_is,
     }
 }
 
-/// Remembers where `msg` came from and where its sender says that he can be reached.
-pub(crate) fn learn_addresses(policy: &Policy, msg: &Message<'_>, place: Place, side: Side) {
+/// A reply to the INVITE that began the call: its dialog, and what it says about the callee. Returns the stage in which
+/// the dialog was.
+fn learn_answer(
+    policy: &Policy,
+    msg: &Message<'_>,
+    event: Event,
+    place: Place,
+    call: &Call,
+) -> Option<Stage> {
+    if msg.status_code == 0 {
+        return None;
+    }
     let calls = policy.shared.calls();
-    if let Some(peer) = msg.peer {
-        calls.learn_address(place, side, peer.to_string().as_bytes());
-    }
-    if let Some(address) = contact::address(msg.contact) {
-        calls.learn_address(place, side, &address);
-    }
-}
-
-/// Who sent `msg`, by the caller's tag: a reply bears the tags of its request.
-fn sender(msg: &Message<'_>, is_from_callers: bool) -> Side {
-    if is_from_callers == (msg.status_code == 0) {
-        Side::Caller
+    let is_answer = event == Event::Connected;
+    let dialog = calls.learn_dialog(place, msg.to_tag, is_answer)?;
+    let image = policy.registry.image().ok();
+    let side = Side::Callee(dialog);
+    dialog::learn(
+        policy,
+        image.as_ref(),
+        msg,
+        (place, call),
+        side,
+        Lesson::RouteSet,
+    );
+    let stage = if is_answer {
+        Stage::Confirmed
     } else {
-        Side::Callee
-    }
+        Stage::Early
+    };
+    Some(calls.set_stage(place, dialog, stage))
 }
 
-/// True if `msg`, a request of an approved dialog, may be sent to `address`: its other party was seen there.
-pub(crate) fn may_go_to(policy: &Policy, msg: &Message<'_>, address: &[u8]) -> bool {
-    let calls = policy.shared.calls();
-    let now_s = sys::now().0.mono_ms / 1000;
+/// A reply to a re-INVITE or UPDATE: a 2xx refreshes the remote target of its sender (RFC 3261 12.2.1.2).
+fn learn_refresh(policy: &Policy, msg: &Message<'_>, place: Place, call: &Call, now_s: u64) {
     let tags = Tags {
         from: msg.from_tag,
         to: msg.to_tag,
     };
-    let Some((place, _)) = calls.find_dialog(msg.call_id, tags, now_s) else {
-        return false;
+    let found = policy.shared.calls().find_dialog(msg.call_id, tags, now_s);
+    if msg.status_code == 0 {
+        return;
+    }
+    let Some((_, _, dialog)) = found.filter(|(found, ..)| found.is_same(place)) else {
+        return;
     };
-    let Some(address) = contact::named(address) else {
-        return false;
+    let lesson = if (200..300).contains(&msg.status_code) {
+        Lesson::Target
+    } else {
+        Lesson::Source
     };
-    let is_callers = calls.is_caller(place, msg.from_tag);
-    calls.has_address(place, sender(msg, is_callers).other(), &address)
+    let image = policy.registry.image().ok();
+    dialog::learn(
+        policy,
+        image.as_ref(),
+        msg,
+        (place, call),
+        dialog.to(),
+        lesson,
+    );
 }
 
-/// Somebody wants the call to end: the caller's CANCEL, or a BYE with both tags of the dialog. Whether it does, the answer tells.
+/// The answer to a BYE, or none. The dialog ends if it confirms the end or if there is none (RFC 3261 15.1.1), and the call
+/// with its last confirmed dialog.
+fn terminate<'a>(
+    policy: &Policy,
+    msg: &Message<'_>,
+    detail: &'a [u8],
+    place: Place,
+    call: &Call,
+    now_s: u64,
+) -> Outcome<'a> {
+    let calls = policy.shared.calls();
+    if call.ended {
+        return Outcome::known(Event::Terminated);
+    }
+    if !matches!(msg.status_code, 0 | 200..=299 | 408 | 481) {
+        if call.connected {
+            change_lease(policy, calls.connect(place, now_s));
+        }
+        return Outcome::as_is(Event::Bye, b"the hang-up was refused, the call goes on");
+    }
+    let tags = Tags {
+        from: msg.from_tag,
+        to: msg.to_tag,
+    };
+    let dialog = calls.find_dialog(msg.call_id, tags, now_s);
+    if let Some((_, _, dialog)) = dialog {
+        calls.set_stage(place, dialog.number, Stage::Ended);
+        if calls.has_confirmed(place) {
+            change_lease(policy, calls.connect(place, now_s));
+            return Outcome::as_is(
+                Event::Bye,
+                b"one of several answers has ended, the call goes on",
+            );
+        }
+    }
+    policy.shared.release(calls.end(place, now_s));
+    Outcome::as_is(Event::Terminated, detail)
+}
+
+/// Asks a party for the end of the call: the caller's CANCEL, or a BYE with both tags of the dialog? Its answer decides.
 fn is_ending(policy: &Policy, msg: &Message<'_>, event: Event, call: &Call, now_s: u64) -> bool {
     let tags = Tags {
         from: msg.from_tag,
@@ -218,16 +359,6 @@ fn is_ending(policy: &Policy, msg: &Message<'_>, event: Event, call: &Call, now_
         calls.find_dialog(msg.call_id, tags, now_s).is_some()
     } else {
         event == Event::Cancel && !call.connected
-    }
-}
-
-/// Does this event end this call? A failed re-INVITE does not. A BYE's answer does if it confirms the end or if there is none
-/// (RFC 3261 15.1.1).
-fn ends(msg: &Message<'_>, event: Event, call: &Call) -> bool {
-    if event == Event::Failed {
-        !call.connected
-    } else {
-        event == Event::Terminated && matches!(msg.status_code, 0 | 200..=299 | 408 | 481)
     }
 }
 

@@ -2,9 +2,10 @@
 //! It never starts a thread, opens a socket, handles a signal, writes to a terminal, or lets a panic reach its caller.
 
 pub mod abi;
+mod address;
 mod admit;
 mod check;
-mod contact;
+mod dialog;
 mod event;
 mod message;
 mod objects;
@@ -16,6 +17,7 @@ mod policy;
 mod registry;
 mod sdp;
 mod shared;
+mod source;
 mod state;
 mod sys;
 mod witness;
@@ -26,8 +28,9 @@ extern crate self as ife_policy;
 mod tests;
 
 pub use objects::{
-    ife_abi_version, ife_call_find, ife_call_has_party, ife_call_release, ife_gate_name,
-    ife_policy_attach, ife_policy_check, ife_policy_close, ife_policy_contacts, ife_policy_experts,
+    ife_abi_version, ife_call_find, ife_call_release, ife_gate_name, ife_policy_attach,
+    ife_policy_check, ife_policy_close, ife_policy_contacts, ife_policy_experts,
     ife_policy_explain, ife_policy_open, ife_policy_reload, ife_policy_stats,
-    ife_policy_stats_reset, ife_policy_tend, ife_result_text, ife_version, ife_witness_log,
+    ife_policy_stats_reset, ife_policy_tend, ife_reply_check, ife_result_text, ife_source_check,
+    ife_version, ife_witness_log,
 };

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ife_guard::{HeaderValue, Request, Transport};
 
 use crate::abi;
+use crate::address::{Malformed, Uris};
 use crate::plumbing::failure::Failure;
 use crate::plumbing::pointer::{self, bytes};
 
@@ -33,6 +34,29 @@ pub(crate) struct Message<'a> {
     pub(crate) content_type: &'a [u8],
     pub(crate) body: &'a [u8],
     pub(crate) raw: &'a [u8],
+    /// Route and Record-Route, from top to bottom.
+    pub(crate) routes: Fields<'a>,
+    pub(crate) record_routes: Fields<'a>,
+}
+
+/// Bodies of the header fields of one name.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Fields<'a>(&'a [abi::ife_str]);
+
+impl<'a> Fields<'a> {
+    fn read(first: *const abi::ife_str, count: u32, what: &'static str) -> Result<Self, Failure> {
+        pointer::strings(first, count, abi::IFE_ROUTES_MAX, what).map(Self)
+    }
+
+    /// All URIs of all fields.
+    pub(crate) fn uris(self) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
+        // Checked when they were read.
+        let fields = self
+            .0
+            .iter()
+            .map(|field| bytes(*field, "").unwrap_or_default());
+        fields.flat_map(Uris::of)
+    }
 }
 
 impl<'a> Message<'a> {
@@ -65,6 +89,12 @@ impl<'a> Message<'a> {
             content_type: bytes(msg.content_type, "msg.content_type")?,
             body: bytes(msg.body, "msg.body")?,
             raw: bytes(msg.raw, "msg.raw")?,
+            routes: Fields::read(msg.routes, msg.route_count, "msg.routes")?,
+            record_routes: Fields::read(
+                msg.record_routes,
+                msg.record_route_count,
+                "msg.record_routes",
+            )?,
         })
     }
 
@@ -91,6 +121,8 @@ impl<'a> Message<'a> {
             content_type: &[],
             body: &[],
             raw: &[],
+            routes: Fields::default(),
+            record_routes: Fields::default(),
         }
     }
 

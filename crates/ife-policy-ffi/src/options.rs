@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::abi;
 use crate::plumbing::failure::Failure;
 use crate::plumbing::log::Log;
+use crate::plumbing::own::Own;
 use crate::plumbing::pointer;
 use crate::shared::layout::{
     PROCESSES_MAX, REPLAY_SLOTS_DEFAULT, REPLAY_SLOTS_MAX, REPLAY_SLOTS_MIN,
@@ -39,6 +40,8 @@ pub(crate) struct Options {
     pub(crate) owner: Option<(u32, u32)>,
     /// Entries about refused strangers a second; `None`: no bound.
     pub(crate) refusals_per_s: Option<u32>,
+    /// Which addresses are the server's.
+    pub(crate) own: Own,
 }
 
 /// Reads the struct that `ptr` points at.
@@ -88,6 +91,7 @@ pub(crate) fn read(ptr: *const abi::ife_options) -> Result<(Options, Log), Failu
         max_processes,
         owner: owner(raw.owner_uid, raw.owner_gid),
         refusals_per_s: (raw.refusals_per_s != 0).then_some(raw.refusals_per_s),
+        own: Own::new(raw.is_own, raw.is_own_ctx),
     };
     Ok((options, Log::new(raw.log, raw.log_ctx)))
 }

@@ -22,6 +22,7 @@ use crate::shared::counters::Counter;
 use crate::shared::layout::Layout;
 use crate::shared::legacy::Legacy;
 use crate::shared::{Birth, Opened};
+use crate::source::Answers;
 use crate::sys::{self, ForkMark};
 use crate::witness::Witness;
 
@@ -39,6 +40,7 @@ pub(crate) struct Policy {
     pub(crate) registry: View,
     pub(crate) legacy: Option<Legacy>,
     pub(crate) worker: Option<Worker>,
+    pub(crate) answers: Answers,
     /// Keeps the state from being replaced under us; forks inherit it.
     _lock: File,
     remap_after_ms: u64,
@@ -86,6 +88,7 @@ impl Policy {
             registry,
             legacy,
             worker: None,
+            answers: Answers::default(),
             _lock: lock,
             remap_after_ms: 0,
             panic_logged: false,

@@ -1,12 +1,18 @@
 //! `ife_call`: what is known of an approved call.
 #![allow(unsafe_code)]
 
+use std::net::IpAddr;
+
+use ife_guard::network::canonical;
+
 use super::on_policy;
 use crate::abi;
+use crate::dialog;
 use crate::event;
 use crate::message::Message;
 use crate::plumbing::failure::Failure;
 use crate::plumbing::{pointer, text};
+use crate::source;
 use crate::sys;
 
 /// See `if_policy.h`.
@@ -44,23 +50,50 @@ pub unsafe extern "C" fn ife_call_find(
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `msg` and `err` are NULL or point at what the header says; so does `address`.
+/// `msg` and `err` are NULL or point at what the header says; so does `via_ip`.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ife_call_has_party(
+pub unsafe extern "C" fn ife_reply_check(
     policy: *const abi::ife_policy,
     msg: *const abi::ife_message,
-    address: abi::ife_str,
+    via_ip: abi::ife_str,
     err: *mut abi::ife_error,
 ) -> abi::ife_result {
     on_policy(policy, err, |policy| {
         let msg = Message::read(msg)?;
-        let address = pointer::bytes(address, "address")?;
-        if event::may_go_to(policy, &msg, address) {
+        // A name is not looked up.
+        let via = pointer::utf8(via_ip, "via_ip")?.parse();
+        let now_s = sys::now().0.mono_ms / 1000;
+        if via.is_ok_and(|via| dialog::may_reply(policy, &msg, via, now_s)) {
             Ok(())
         } else {
             Err(Failure::new(
                 abi::IFE_NOT_FOUND,
-                "the other party of this dialog is not known at that address",
+                "the reply belongs to no approved dialog, or does not go to its other side",
+            ))
+        }
+    })
+}
+
+/// See `if_policy.h`.
+///
+/// # Safety
+/// `err` is NULL or points at what the header says; so does `peer_ip`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ife_source_check(
+    policy: *mut abi::ife_policy,
+    peer_ip: abi::ife_str,
+    err: *mut abi::ife_error,
+) -> abi::ife_result {
+    on_policy(policy, err, |policy| {
+        let ip: IpAddr = pointer::utf8(peer_ip, "peer_ip")?
+            .parse()
+            .map_err(|_| Failure::invalid("peer_ip: not an IP address"))?;
+        if source::is_known(policy, canonical(ip), sys::now().0)? {
+            Ok(())
+        } else {
+            Err(Failure::new(
+                abi::IFE_NOT_FOUND,
+                "the address is that of no party of the registry and of no call under way",
             ))
         }
     })

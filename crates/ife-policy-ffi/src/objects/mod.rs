@@ -9,7 +9,7 @@ mod verdict;
 mod version;
 mod witness;
 
-pub use call::{ife_call_find, ife_call_has_party, ife_call_release};
+pub use call::{ife_call_find, ife_call_release, ife_reply_check, ife_source_check};
 pub use policy::{ife_policy_attach, ife_policy_close, ife_policy_open, ife_policy_tend};
 pub use registry::{ife_policy_contacts, ife_policy_experts, ife_policy_reload};
 pub use stats::{ife_policy_stats, ife_policy_stats_reset};

@@ -111,5 +111,12 @@ fn to_c(decision: &Decision) -> abi::ife_verdict {
     text::fill(&mut out.hazard, &verdict.hazard);
     text::fill(&mut out.trace_id, &verdict.trace_id);
     text::fill(&mut out.kid, &verdict.kid);
+    if let Some(hop) = decision.next_hop {
+        let transport = hop.transport.as_str();
+        text::fill(
+            &mut out.next_hop,
+            &format!("sip:{};transport={transport}", hop.address),
+        );
+    }
     out
 }

@@ -4,5 +4,6 @@ pub(crate) mod boundary;
 pub(crate) mod failure;
 pub(crate) mod handle;
 pub(crate) mod log;
+pub(crate) mod own;
 pub(crate) mod pointer;
 pub(crate) mod text;

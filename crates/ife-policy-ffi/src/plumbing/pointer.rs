@@ -37,6 +37,28 @@ pub(crate) fn bytes<'a>(text: abi::ife_str, what: &'static str) -> Result<&'a [u
     Ok(unsafe { core::slice::from_raw_parts(text.ptr.cast(), text.len) })
 }
 
+/// The strings of an array of at most `count_max`; `{NULL, 0}` is empty. Each is checked.
+pub(crate) fn strings<'a>(
+    first: *const abi::ife_str,
+    count: u32,
+    count_max: u32,
+    what: &'static str,
+) -> Result<&'a [abi::ife_str], Failure> {
+    if count == 0 {
+        return Ok(&[]);
+    }
+    if count > count_max {
+        return Err(Failure::invalid(format!("{what}: more than {count_max}")));
+    }
+    reference(first, what)?;
+    // SAFETY: not null and aligned; the header makes the caller own `count` initialised strings during the call.
+    let strings = unsafe { core::slice::from_raw_parts(first, count as usize) };
+    for text in strings {
+        bytes(*text, what)?;
+    }
+    Ok(strings)
+}
+
 /// The string as UTF-8.
 pub(crate) fn utf8<'a>(text: abi::ife_str, what: &'static str) -> Result<&'a str, Failure> {
     std::str::from_utf8(bytes(text, what)?)

@@ -8,10 +8,12 @@
 //!
 //! Tables are searched by Call-ID alone. Two workers that begin the same call at the same instant may claim two slots: each then looks for
 //! the other; the higher slot withdraws, the lower one waits until it has. A worker killed in between leaves a PENDING record, which
-//! nobody can find and which expires. Only the owner writes a PENDING record, and only its tags, flags and seat change later, word by word.
+//! nobody can find and which expires. Only the owner writes a PENDING record; its flags, seat, dialogs and parties change later, word by word.
 
+mod party;
 mod record;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
 use ife_guard::CallKey;
@@ -20,14 +22,17 @@ use super::hash::{Hash, Key};
 use super::probe::Lines;
 use super::quota::Seat;
 use super::step::step;
+pub(crate) use party::{Known, NextHop, Party};
 pub(super) use record::RECORD_WORDS;
 use record::Record;
-pub(crate) use record::{Call, Side};
+pub(crate) use record::{Call, Side, Stage};
 
 const SLOTS_PER_LINE: usize = 8;
 const LINES_MAX: usize = 16;
 const TRIES: usize = 64;
 const LOOKS: usize = 256;
+/// Looks at a record whose lease other workers move.
+const RELOADS: usize = 8;
 /// How long an ended call is still recognised: late requests of its dialog, 64 x T1 of RFC 3261.
 const LINGER_S: u64 = 32;
 
@@ -42,6 +47,14 @@ const TAG_MASK: u64 = (1 << 29) - 1;
 pub(crate) struct Place {
     slot: usize,
     control: u64,
+}
+
+impl Place {
+    /// The same record, whatever has become of its lease.
+    pub(crate) fn is_same(self, other: Self) -> bool {
+        let tag = |place: Self| place.control & (TAG_MASK << 3);
+        self.slot == other.slot && tag(self) == tag(other)
+    }
 }
 
 /// A record that only this process may write until it is published.
@@ -73,6 +86,34 @@ pub(crate) struct Lease {
 pub(crate) struct Tags<'a> {
     pub(crate) from: &'a [u8],
     pub(crate) to: &'a [u8],
+}
+
+/// One dialog of a call, as a message within it names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Dialog {
+    pub(crate) number: usize,
+    /// The From tag of the message is the caller's.
+    pub(crate) is_from_caller: bool,
+}
+
+impl Dialog {
+    /// The side whose tag is the From tag.
+    pub(crate) fn from(self) -> Side {
+        if self.is_from_caller {
+            Side::Caller
+        } else {
+            Side::Callee(self.number)
+        }
+    }
+
+    /// The side whose tag is the To tag.
+    pub(crate) fn to(self) -> Side {
+        if self.is_from_caller {
+            Side::Callee(self.number)
+        } else {
+            Side::Caller
+        }
+    }
 }
 
 /// The table in shared memory.
@@ -152,37 +193,80 @@ impl<'a> Calls<'a> {
         self.record(place.slot).set_witnessed(level);
     }
 
-    /// The call of a request within a dialog: same Call-ID, one tag the caller's and the other one that the callee was seen with.
+    /// The dialog of a message: same Call-ID, one tag the caller's and the other one that the callee was seen with.
     pub(crate) fn find_dialog(
         &self,
         call_id: &[u8],
         tags: Tags<'_>,
         now_s: u64,
-    ) -> Option<(Place, Call)> {
+    ) -> Option<(Place, Call, Dialog)> {
         let (from, to) = (self.tag_word(tags.from), self.tag_word(tags.to));
         let (from_key, to_key) = (CallKey::hash(tags.from), CallKey::hash(tags.to));
-        self.find(call_id, now_s, |record| {
-            (record.has_caller_tag(&from_key) && record.has_callee_tag(to))
-                || (record.has_caller_tag(&to_key) && record.has_callee_tag(from))
+        let dialog = |record: Record<'_>| {
+            if record.has_caller_tag(&from_key)
+                && let Some(number) = record.dialog(to)
+            {
+                return Some(Dialog {
+                    number,
+                    is_from_caller: true,
+                });
+            }
+            let number = record
+                .has_caller_tag(&to_key)
+                .then(|| record.dialog(from))??;
+            Some(Dialog {
+                number,
+                is_from_caller: false,
+            })
+        };
+        let (place, call) = self.find(call_id, now_s, |record| dialog(record).is_some())?;
+        let dialog = dialog(self.record(place.slot))?;
+        Some((place, call, dialog))
+    }
+
+    /// What is known of one side of the call.
+    pub(crate) fn party(&self, place: Place, side: Side) -> Party<'a> {
+        self.record(place.slot).party(side, self.key)
+    }
+
+    /// Key of the hashes that parties hold.
+    pub(crate) fn key(&self) -> Key {
+        self.key
+    }
+
+    /// The callee's dialog with this tag, made if need be; `None` without a tag, or when too many phones ring.
+    pub(crate) fn learn_dialog(&self, place: Place, tag: &[u8], confirmed: bool) -> Option<usize> {
+        if tag.is_empty() {
+            return None;
+        }
+        let tag = self.tag_word(tag);
+        self.record(place.slot).dialog_for(tag, confirmed)
+    }
+
+    /// How far a dialog of the call has got.
+    pub(crate) fn stage(&self, place: Place, dialog: usize) -> Stage {
+        self.record(place.slot).stage(dialog)
+    }
+
+    /// Moves a dialog on and returns the stage that it was in.
+    pub(crate) fn set_stage(&self, place: Place, dialog: usize, stage: Stage) -> Stage {
+        self.record(place.slot).set_stage(dialog, stage)
+    }
+
+    /// True while a dialog of the call is confirmed and has not ended.
+    pub(crate) fn has_confirmed(&self, place: Place) -> bool {
+        self.record(place.slot).has_confirmed()
+    }
+
+    /// True if a side of a call under way was heard at `ip`. Looks at every record.
+    pub(crate) fn is_heard(&self, ip: IpAddr, now_s: u64) -> bool {
+        self.control.iter().enumerate().any(|(slot, control)| {
+            let control = control.load(SeqCst);
+            control & STATE_MASK == ACTIVE
+                && expires_s(control) >= now_s
+                && Record::sides()
+                    .any(|side| self.record(slot).party(side, self.key).knows(ip) == Known::Heard)
         })
-    }
-
-    /// Whether this tag is the caller's.
-    pub(crate) fn is_caller(&self, place: Place, tag: &[u8]) -> bool {
-        self.record(place.slot).has_caller_tag(&CallKey::hash(tag))
-    }
-
-    /// Remembers where a side of the call was seen, as `host:port`.
-    pub(crate) fn learn_address(&self, place: Place, side: Side, address: &[u8]) {
-        let address = self.tag_word(address);
-        self.record(place.slot).learn_address(side, address);
-    }
-
-    /// Whether a side of the call was seen at this address.
-    pub(crate) fn has_address(&self, place: Place, side: Side, address: &[u8]) -> bool {
-        let address = self.tag_word(address);
-        self.record(place.slot).has_address(side, address)
-            && self.control[place.slot].load(SeqCst) == place.control
     }
 
     /// The call of a message by its Call-ID and caller's tag.
@@ -199,14 +283,6 @@ impl<'a> Calls<'a> {
     /// The call of a Call-ID, whoever called.
     pub(crate) fn find_call_id(&self, call_id: &[u8], now_s: u64) -> Option<(Place, Call)> {
         self.find(call_id, now_s, |_| true)
-    }
-
-    /// Remembers a tag that the callee answered with.
-    pub(crate) fn learn_callee_tag(&self, place: Place, tag: &[u8], connected: bool) {
-        if !tag.is_empty() {
-            let tag = self.tag_word(tag);
-            self.record(place.slot).learn_callee_tag(tag, connected);
-        }
     }
 
     /// The call was answered: its record, and then its seat, last `max_call_s` from here on. Returns the lease to change.
@@ -313,19 +389,25 @@ impl<'a> Calls<'a> {
         let call_id = CallKey::hash(call_id);
         let hash = self.key.hash(&call_id);
         let mut best: Option<(Place, Call)> = None;
-        self.each(hash, |slot, control| {
-            let wanted =
-                matches!(control & STATE_MASK, ACTIVE | ENDED) && expires_s(control) >= now_s;
-            let record = self.record(slot);
-            if !wanted || !record.has_call_id(&call_id) || !matches(record) {
-                return;
-            }
-            let call = record.read(control & STATE_MASK == ENDED);
-            // Unchanged control: what was read belongs to one call.
-            if self.control[slot].load(SeqCst) == control
-                && best.as_ref().is_none_or(|(_, b)| b.ended)
-            {
-                best = Some((Place { slot, control }, call));
+        self.each(hash, |slot, first| {
+            let mut control = first;
+            for _ in 0..RELOADS {
+                let record = self.record(slot);
+                let wanted =
+                    matches!(control & STATE_MASK, ACTIVE | ENDED) && expires_s(control) >= now_s;
+                if !wanted || !record.has_call_id(&call_id) || !matches(record) {
+                    return;
+                }
+                let call = record.read(control & STATE_MASK == ENDED);
+                let now = self.control[slot].load(SeqCst);
+                // Unchanged control: what was read belongs to one call. A lease that moved meanwhile is looked at again.
+                if now == control {
+                    if best.as_ref().is_none_or(|(_, b)| b.ended) {
+                        best = Some((Place { slot, control }, call));
+                    }
+                    return;
+                }
+                control = now;
             }
         });
         best

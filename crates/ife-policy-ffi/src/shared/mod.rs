@@ -7,7 +7,7 @@ mod bucket;
 pub(crate) mod calls;
 pub(crate) mod counters;
 mod file;
-mod hash;
+pub(crate) mod hash;
 pub(crate) mod layout;
 pub(crate) mod legacy;
 mod probe;

@@ -107,6 +107,18 @@ impl Setup {
     }
 }
 
+/// The server that the tests stand for is reached at 198.51.100.1 alone.
+unsafe extern "C" fn is_own(
+    _ctx: *mut std::ffi::c_void,
+    host: ife_str,
+    _port: u32,
+    _transport: u32,
+) -> i32 {
+    // SAFETY: the library passes a live string.
+    let host = unsafe { std::slice::from_raw_parts(host.ptr.cast::<u8>(), host.len) };
+    i32::from(host == b"198.51.100.1")
+}
+
 /// An open handle, closed when dropped.
 pub struct Gate {
     pub handle: *mut ife_policy,
@@ -137,6 +149,7 @@ impl Gate {
             replay_slots: setup.replay_slots,
             max_processes: 16,
             refusals_per_s: setup.refusals_per_s,
+            is_own: Some(is_own),
             ..Default::default()
         };
         let mut handle = ptr::null_mut();
@@ -195,11 +208,20 @@ impl Gate {
         }
     }
 
-    pub fn has_party(&self, msg: &ife_message, address: &str) -> bool {
+    /// May this stray reply go to the address of its second Via?
+    pub fn may_reply(&self, msg: &ife_message, via: &str) -> bool {
         // SAFETY: `msg` is live; no error is asked for.
-        let result = unsafe {
-            ::ife_policy::ife_call_has_party(self.handle, msg, text(address), ptr::null_mut())
-        };
+        let result =
+            unsafe { ::ife_policy::ife_reply_check(self.handle, msg, text(via), ptr::null_mut()) };
+        assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
+        result == IFE_OK
+    }
+
+    /// Is the source address a party's?
+    pub fn knows_source(&self, ip: &str) -> bool {
+        // SAFETY: no error is asked for.
+        let result =
+            unsafe { ::ife_policy::ife_source_check(self.handle, text(ip), ptr::null_mut()) };
         assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
         result == IFE_OK
     }

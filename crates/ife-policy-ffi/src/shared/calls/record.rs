@@ -1,6 +1,7 @@
-//! One call's record: 72 words in shared memory, and what they say.
+//! One call's record: 128 words in shared memory, and what they say.
 //!
-//! Its owner writes it while it is PENDING; the control word then publishes it. Flags, callee's tags and seat change later, word by word.
+//! Its owner writes it while it is PENDING; the control word then publishes it. Flags, seat, dialogs and parties change
+//! later, word by word. The caller is one party; the callee is one for each tag that it answers with (RFC 3261 12.1.2).
 
 use std::sync::atomic::{
     AtomicU64,
@@ -9,11 +10,13 @@ use std::sync::atomic::{
 
 use ife_guard::{CallKey, Direction, Text};
 
+use super::party::{PARTY_WORDS, Party};
+use crate::shared::hash::Key;
 use crate::shared::quota::Seat;
 use crate::shared::step::step;
 
-/// Words of one record: 576 bytes.
-pub(in crate::shared) const RECORD_WORDS: usize = 72;
+/// Words of one record: 1,024 bytes.
+pub(in crate::shared) const RECORD_WORDS: usize = 128;
 
 /// Places in a record.
 mod word {
@@ -25,15 +28,15 @@ mod word {
     pub(super) const MAX_CALL_S: usize = 7;
     pub(super) const SEQ: usize = 8;
     pub(super) const LEAF_HASH: usize = 9; // 4 words
-    pub(super) const CALLEE_TAGS: usize = 13; // 4 words
-    pub(super) const PARTIES: usize = 17; // 4 words for the caller's addresses, 4 for the callee's
-    pub(super) const LENGTHS: usize = 25;
-    pub(super) const TEXT: usize = 26; // trace id, hazard, expert, kid, one after the other
+    pub(super) const CALLER: usize = 13; // a party
+    pub(super) const DIALOGS: usize = CALLER + super::PARTY_WORDS; // tag, state, a party: each
+    pub(super) const LENGTHS: usize = DIALOGS + super::DIALOGS * super::DIALOG_WORDS;
+    pub(super) const TEXT: usize = LENGTHS + 1; // trace id, hazard, expert, kid, one after the other
 }
 
-const CALLEE_TAGS: usize = 4;
-/// Addresses of one side.
-const ADDRESSES: usize = 4;
+/// Dialogs of one call: a call that forks has one for each phone that answers.
+const DIALOGS: usize = 4;
+const DIALOG_WORDS: usize = 2 + PARTY_WORDS;
 const TEXT_BYTES: usize = (RECORD_WORDS - word::TEXT) * 8;
 const _: () = assert!(128 + 32 + 128 + 64 <= TEXT_BYTES);
 
@@ -50,16 +53,25 @@ mod flag {
 /// A side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
-    Caller = 0,
-    Callee = 1,
+    Caller,
+    /// By the number of the dialog.
+    Callee(usize),
 }
 
-impl Side {
-    /// The other one.
-    pub(crate) fn other(self) -> Self {
-        match self {
-            Self::Caller => Self::Callee,
-            Self::Callee => Self::Caller,
+/// How far a dialog has got.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Stage {
+    Early,
+    Confirmed,
+    Ended,
+}
+
+impl Stage {
+    fn of(word: u64) -> Self {
+        match word {
+            1 => Self::Confirmed,
+            2 => Self::Ended,
+            _ => Self::Early,
         }
     }
 }
@@ -86,7 +98,7 @@ pub(crate) struct Call {
 #[derive(Clone, Copy)]
 pub(super) struct Record<'a>(pub(super) &'a [AtomicU64]);
 
-impl Record<'_> {
+impl<'r> Record<'r> {
     /// Whose call it is. A record that was another call's before forgets everything of it that could be found by.
     pub(super) fn set_identity(self, key: &CallKey, expert: u64, seat: Seat) {
         store_bytes(&self.0[word::CALL_ID..], &key.call_id);
@@ -94,13 +106,9 @@ impl Record<'_> {
         self.0[word::EXPERT].store(expert, Relaxed);
         self.set_seat(Some(seat));
         self.0[word::FLAGS].store(0, Relaxed);
-        for tag in self.callee_tags() {
+        for word in &self.0[word::CALLER..word::LENGTHS] {
             step();
-            tag.store(0, Relaxed);
-        }
-        for address in &self.0[word::PARTIES..][..2 * ADDRESSES] {
-            step();
-            address.store(0, Relaxed);
+            word.store(0, Relaxed);
         }
     }
 
@@ -174,58 +182,68 @@ impl Record<'_> {
         load_bytes::<16>(&self.0[word::CALLER_TAG..]) == *tag
     }
 
-    /// Was the callee seen with the tag of this hash?
-    pub(super) fn has_callee_tag(self, tag: u64) -> bool {
-        self.callee_tags()
-            .iter()
-            .any(|word| word.load(SeqCst) == tag)
+    /// The dialog with the callee's tag of this hash.
+    pub(super) fn dialog(self, tag: u64) -> Option<usize> {
+        (0..DIALOGS).find(|&dialog| self.tag(dialog).load(SeqCst) == tag)
     }
 
-    /// Remembers the hash of a tag that the callee answered with.
-    pub(super) fn learn_callee_tag(self, tag: u64, connected: bool) {
-        for word in self.callee_tags() {
-            if word.load(SeqCst) == tag {
-                return;
-            }
+    /// The same, made if need be. When all are in use a dialog that ended or is early gives way to one that is confirmed.
+    pub(super) fn dialog_for(self, tag: u64, is_confirmed: bool) -> Option<usize> {
+        for dialog in 0..DIALOGS {
             step();
-            match word.compare_exchange(0, tag, SeqCst, SeqCst) {
-                Ok(_) => return,
-                Err(other) if other == tag => return,
+            match self.tag(dialog).compare_exchange(0, tag, SeqCst, SeqCst) {
+                Ok(_) => return Some(dialog),
+                Err(found) if found == tag => return Some(dialog),
                 Err(_) => {}
             }
         }
-        if connected {
-            // More branches rang than there is room for: the one that answered counts.
-            self.callee_tags()[CALLEE_TAGS - 1].store(tag, SeqCst);
+        if !is_confirmed {
+            return None;
         }
-    }
-
-    /// Was this side seen at the address of this hash?
-    pub(super) fn has_address(self, side: Side, address: u64) -> bool {
-        self.addresses(side)
-            .iter()
-            .any(|word| word.load(SeqCst) == address)
-    }
-
-    /// Remembers the hash of an address of this side. When there is no room the last one is forgotten: the first ones are those of the
-    /// call's set-up.
-    pub(super) fn learn_address(self, side: Side, address: u64) {
-        let addresses = self.addresses(side);
-        for word in addresses {
-            if word.load(SeqCst) == address {
-                return;
-            }
+        let dialog = (0..DIALOGS)
+            .rev()
+            .find(|&dialog| self.stage(dialog) != Stage::Confirmed)?;
+        for word in self.dialog_words(dialog) {
             step();
-            match word.compare_exchange(0, address, SeqCst, SeqCst) {
-                Ok(_) => return,
-                Err(other) if other == address => return,
-                Err(_) => {}
-            }
+            word.store(0, SeqCst);
         }
-        addresses[ADDRESSES - 1].store(address, SeqCst);
+        self.tag(dialog).store(tag, SeqCst);
+        Some(dialog)
     }
 
-    /// Everything. Whoever calls makes sure that the record did not change hands meanwhile.
+    /// How far the dialog has got.
+    pub(super) fn stage(self, dialog: usize) -> Stage {
+        Stage::of(self.dialog_words(dialog)[1].load(SeqCst))
+    }
+
+    /// Moves the dialog on. Returns the stage that it was in; an ended dialog stays so.
+    pub(super) fn set_stage(self, dialog: usize, stage: Stage) -> Stage {
+        step();
+        Stage::of(self.dialog_words(dialog)[1].fetch_max(stage as u64, SeqCst))
+    }
+
+    /// True if any dialog is confirmed and has not ended.
+    pub(super) fn has_confirmed(self) -> bool {
+        (0..DIALOGS).any(|dialog| {
+            self.tag(dialog).load(SeqCst) != 0 && self.stage(dialog) == Stage::Confirmed
+        })
+    }
+
+    /// One side.
+    pub(super) fn party(self, side: Side, key: Key) -> Party<'r> {
+        let words = match side {
+            Side::Caller => &self.0[word::CALLER..][..PARTY_WORDS],
+            Side::Callee(dialog) => &self.dialog_words(dialog)[2..],
+        };
+        Party { words, key }
+    }
+
+    /// All sides.
+    pub(super) fn sides() -> impl Iterator<Item = Side> {
+        std::iter::once(Side::Caller).chain((0..DIALOGS).map(Side::Callee))
+    }
+
+    /// Everything. The caller checks that the record did not change hands meanwhile.
     pub(super) fn read(self, ended: bool) -> Call {
         let flags = self.0[word::FLAGS].load(SeqCst);
         let lengths = self.0[word::LENGTHS].load(SeqCst);
@@ -253,12 +271,12 @@ impl Record<'_> {
         }
     }
 
-    fn addresses(&self, side: Side) -> &[AtomicU64] {
-        &self.0[word::PARTIES + side as usize * ADDRESSES..][..ADDRESSES]
+    fn tag(&self, dialog: usize) -> &'r AtomicU64 {
+        &self.dialog_words(dialog)[0]
     }
 
-    fn callee_tags(&self) -> &[AtomicU64] {
-        &self.0[word::CALLEE_TAGS..][..CALLEE_TAGS]
+    fn dialog_words(&self, dialog: usize) -> &'r [AtomicU64] {
+        &self.0[word::DIALOGS + dialog * DIALOG_WORDS..][..DIALOG_WORDS]
     }
 }
 

@@ -1,11 +1,14 @@
 //! Records of approved calls.
 
-use ife_guard::{CallKey, Direction, Text};
+use std::net::IpAddr;
+
+use ife_guard::{CallKey, Direction, Text, Transport};
 
 use super::{BOOT_S, Dir, fresh};
 use crate::shared::Shared;
-use crate::shared::calls::{Begin, Begun, Call, Lease, Place, Tags};
+use crate::shared::calls::{Begin, Begun, Call, Known, Lease, NextHop, Place, Side, Stage, Tags};
 use crate::shared::quota::Seat;
+use crate::shared::step::testing::with_hook;
 
 const NOW_S: u64 = BOOT_S;
 
@@ -111,9 +114,10 @@ fn a_dialog_needs_the_callers_tag_and_one_that_the_callee_was_seen_with() {
             .is_some()
     };
     assert!(!find("caller", "callee"));
-    calls.learn_callee_tag(place, b"callee", false);
-    calls.learn_callee_tag(place, b"callee", false);
-    calls.learn_callee_tag(place, b"", false);
+    assert_eq!(calls.learn_dialog(place, b"callee", false), Some(0));
+    assert_eq!(calls.learn_dialog(place, b"callee", false), Some(0));
+    assert_eq!(calls.learn_dialog(place, b"", false), None);
+    calls.set_stage(place, 0, Stage::Confirmed);
     assert!(find("caller", "callee"));
     assert!(find("callee", "caller"));
     for (from, to) in [
@@ -126,17 +130,89 @@ fn a_dialog_needs_the_callers_tag_and_one_that_the_callee_was_seen_with() {
         assert!(!find(from, to), "{from} {to}");
     }
     for branch in ["b2", "b3", "b4", "b5"] {
-        calls.learn_callee_tag(place, branch.as_bytes(), false);
+        calls.learn_dialog(place, branch.as_bytes(), false);
     }
     assert!(
         find("caller", "b4") && !find("caller", "b5"),
         "four branches are remembered"
     );
-    calls.learn_callee_tag(place, b"b6", true);
+    assert!(calls.learn_dialog(place, b"b6", true).is_some());
     assert!(
         find("caller", "b6") && find("caller", "callee"),
-        "the branch that answers always is"
+        "the branch that answers always is, and takes no place of another that did"
     );
+}
+
+#[test]
+fn a_party_is_known_where_it_was_heard_and_where_its_contact_names() {
+    let dir = Dir::new();
+    let shared = fresh(&dir);
+    let place = published(&shared, "id1", "caller");
+    let caller = shared.calls().party(place, Side::Caller);
+    let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
+    caller.announce(ip(9));
+    assert_eq!(caller.knows(ip(9)), Known::Announced);
+    assert_eq!(caller.knows(ip(1)), Known::No);
+    for last in 1..=3 {
+        caller.hear(ip(last));
+    }
+    caller.hear(ip(4));
+    assert_eq!(caller.knows(ip(4)), Known::Heard);
+    assert_eq!(
+        caller.knows(ip(9)),
+        Known::No,
+        "what was heard displaces what was named"
+    );
+    caller.hear(ip(5));
+    assert_eq!(caller.knows(ip(1)), Known::Heard, "the first places stay");
+    assert_eq!(caller.knows(ip(5)), Known::Heard);
+    assert!(shared.calls().is_heard(ip(5), NOW_S));
+    assert!(!shared.calls().is_heard(ip(9), NOW_S));
+    let other = shared.calls().party(place, Side::Callee(0));
+    assert_eq!(other.knows(ip(1)), Known::No);
+}
+
+#[test]
+fn a_next_hop_is_whole_or_absent() {
+    let dir = Dir::new();
+    let shared = fresh(&dir);
+    let place = published(&shared, "id1", "caller");
+    let party = shared.calls().party(place, Side::Caller);
+    assert_eq!(party.next_hop(), None);
+    for (address, transport) in [
+        ("192.0.2.1:5060", Transport::Udp),
+        ("[2001:db8::1]:65535", Transport::Wss),
+    ] {
+        let hop = NextHop {
+            address: address.parse().expect("an address"),
+            transport,
+            is_named: transport == Transport::Udp,
+        };
+        party.set_next_hop(hop);
+        assert_eq!(party.next_hop(), Some(hop));
+    }
+    // A worker killed between two words leaves a mixture, which is not taken for an address.
+    let hop = NextHop {
+        address: "203.0.113.7:5060".parse().expect("an address"),
+        transport: Transport::Udp,
+        is_named: true,
+    };
+    let mut steps = 0;
+    let outcome = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        with_hook(
+            move || {
+                steps += 1;
+                if steps == 3 {
+                    panic!("killed");
+                }
+            },
+            || party.set_next_hop(hop),
+        );
+    }));
+    assert!(outcome.is_err());
+    assert_eq!(party.next_hop(), None);
+    party.set_next_hop(hop);
+    assert_eq!(party.next_hop(), Some(hop));
 }
 
 #[test]
