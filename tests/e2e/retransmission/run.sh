@@ -12,5 +12,6 @@ expect "INVITEs at the expert" 1 "$(grep -c witness-hash "$STACK/log/safety.acti
 raw_request "$STACK/unsigned.sip" INVITE refused@caller.example "$signed" '/^X-IF-Signature/d'
 replies=$(send_raw "$STACK/unsigned.sip" --times 3 --all --wait 2)
 expect "every copy gets the refusal" "428" "$(jq 'select(.code >= 200) | .code' <<<"$replies" | sort -u)"
-expect_log 1 '.event == "REJECTED" and .call_id == "refused@caller.example"'
+# Refused without state: each copy is decided anew, and each decision has its entry.
+expect_log 3 '.event == "REJECTED" and .call_id == "refused@caller.example"'
 expect_alive
