@@ -232,7 +232,7 @@ const char *ife_gate_name(uint32_t gate);
 
 /*
  * Opens the gate: loads and compiles the registry, publishes its image in the state directory, and makes or re-opens the state that
- * all processes share (about 270 bytes of tmpfs per replay slot, allocated at once).
+ * all processes share (about 380 bytes of tmpfs per replay slot, allocated at once).
  *
  * Process   the one that forks the workers, before it forks. Not from a signal handler.
  * options   read during the call; all strings are copied. The log callback must stay callable as long as any process uses the handle.

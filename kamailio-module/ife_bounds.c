@@ -1,9 +1,10 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Only lengths are judged. What cannot be parsed keeps its bounds: the gate refuses it, with an entry.
  */
 #include <stdint.h>
 #include <string.h>
-#include <strings.h>
 
 #include "core/parser/contact/parse_contact.h"
 #include "core/parser/parse_from.h"
@@ -12,9 +13,7 @@
 
 #include "ife_bounds.h"
 
-static const ife_bound_t malformed = {400, "Bad Request", "a header field cannot be parsed"};
 static const ife_bound_t long_ruri = {414, "Request-URI Too Long", "Request-URI too long"};
-static const ife_bound_t bad_ruri = {400, "Bad Request-URI", "Request-URI cannot be parsed"};
 static const ife_bound_t long_uri = {400, "URI Too Long", "a URI of From, To or Contact is too long"};
 static const ife_bound_t long_id = {400, "Identifier Too Long", "Call-ID, tag or branch too long"};
 static const ife_bound_t long_field = {400, "Header Field Too Long", "a header field is too long"};
@@ -50,9 +49,8 @@ static const ife_bound_t *check_ruri(const sip_msg_t *msg)
 		return NULL;
 	if(ruri->len > IFE_URI_LEN_MAX)
 		return &long_ruri;
-	/* Schemes that this parser does not know get their answer from the script. */
 	if(parse_uri(ruri->s, ruri->len, &uri) < 0)
-		return ruri->len > 4 && strncasecmp(ruri->s, "sip", 3) == 0 ? &bad_ruri : NULL;
+		return NULL;
 	return is_long_uri(&uri) ? &long_ruri : NULL;
 }
 
@@ -64,7 +62,7 @@ static const ife_bound_t *check_parties(sip_msg_t *msg)
 	if(msg->from == NULL || msg->to == NULL)
 		return NULL;
 	if(parse_from_header(msg) < 0 || (from = get_from(msg)) == NULL || (to = get_to(msg)) == NULL)
-		return &malformed;
+		return NULL;
 	if(from->uri.len > IFE_URI_LEN_MAX || to->uri.len > IFE_URI_LEN_MAX)
 		return &long_uri;
 	if(from->tag_value.len > IFE_TAG_LEN_MAX || to->tag_value.len > IFE_TAG_LEN_MAX)
@@ -81,8 +79,10 @@ static const ife_bound_t *check_contact(sip_msg_t *msg)
 	for(hf = msg->contact; hf != NULL; hf = hf->next) {
 		if(hf->type != HDR_CONTACT_T)
 			continue;
-		if(parse_contact((hdr_field_t *)hf) < 0)
-			return &malformed;
+		if(hf->body.len > IFE_URI_LEN_MAX && parse_contact((hdr_field_t *)hf) < 0)
+			return &long_uri;
+		if(hf->parsed == NULL)
+			continue;
 		body = hf->parsed;
 		for(contact = body->contacts; contact != NULL; contact = contact->next) {
 			if(contact->uri.len > IFE_URI_LEN_MAX)
@@ -109,8 +109,7 @@ const ife_bound_t *ife_bounds_check(sip_msg_t *msg)
 
 	if(bound != NULL)
 		return bound;
-	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
-		return &malformed;
+	parse_headers(msg, HDR_EOH_F, 0);
 	if((bound = check_fields(msg)) != NULL || (bound = check_ids(msg)) != NULL)
 		return bound;
 	if((bound = check_parties(msg)) != NULL)

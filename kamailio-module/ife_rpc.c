@@ -21,7 +21,19 @@ static void fault(rpc_t *rpc, void *ctx, ife_result result, const ife_error *err
 {
 	const char *text = err != NULL && err->text[0] != '\0' ? err->text : ife_result_text(result);
 
-	rpc->fault(ctx, result == IFE_REGISTRY_BUSY ? 503 : 500, "%s", text);
+	int code = 500;
+
+	if(result == IFE_REGISTRY_BUSY)
+		code = 503;
+	else if(result == IFE_INVALID_PARAMETER)
+		code = 400;
+	rpc->fault(ctx, code, "%s", text);
+}
+
+/* scan does not say with every transport that a parameter is missing. */
+static void usage(rpc_t *rpc, void *ctx, const char *text)
+{
+	rpc->fault(ctx, 400, "parameters: %s", text);
 }
 
 /* JSON-RPC's integers are int; counters that outgrow it are given as they would be printed. */
@@ -141,6 +153,10 @@ static void rpc_experts(rpc_t *rpc, void *ctx)
 	char *buf;
 
 	given = rpc->scan(ctx, "*dd", &offset, &limit);
+	if(given < 0) {
+		usage(rpc, ctx, "[offset [limit]], two numbers");
+		return;
+	}
 	if(given < 1)
 		offset = 0;
 	if(given < 2)
@@ -202,11 +218,14 @@ static const char *rpc_release_doc[] = {"Frees the slot of a call whose end was 
 static void rpc_release(rpc_t *rpc, void *ctx)
 {
 	str call_id;
+	str more;
 	ife_error err = {{0}};
 	ife_result result;
 
-	if(rpc->scan(ctx, "S", &call_id) < 1)
-		return; /* scan has set the fault */
+	if(rpc->scan(ctx, "S*S", &call_id, &more) != 1 || call_id.len <= 0) {
+		usage(rpc, ctx, "call_id, and nothing else");
+		return;
+	}
 	if(ife_attach() < 0) {
 		rpc->fault(ctx, 500, "this process has no witness ring");
 		return;
@@ -228,7 +247,7 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 	static str default_transport = str_init("udp");
 	static str default_call_id = str_init("explain");
 	str hazard, trace_id, signature, caller, callee;
-	str peer, transport, call_id;
+	str peer, transport, call_id, more;
 	ife_message in;
 	ife_error err = {{0}};
 	ife_result result;
@@ -237,9 +256,12 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 	int given;
 	int proto;
 
-	given = rpc->scan(ctx, "SSSSS*SSS", &hazard, &trace_id, &signature, &caller, &callee, &peer, &transport, &call_id);
-	if(given < 5)
-		return; /* scan has set the fault */
+	given = rpc->scan(
+			ctx, "SSSSS*SSSS", &hazard, &trace_id, &signature, &caller, &callee, &peer, &transport, &call_id, &more);
+	if(given < 5 || given > 8) {
+		usage(rpc, ctx, "hazard trace_id signature caller callee [peer_ip [transport [call_id]]]");
+		return;
+	}
 	/* What was not given may have been overwritten all the same. */
 	if(given < 6)
 		peer = default_peer;

@@ -111,6 +111,10 @@ fn is_anybodys(gate: Gate) -> bool {
 }
 
 /// The call that holds the seat of an INVITE which began none.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "one lives on the stack, for the time of a look"
+)]
 enum UnderWay {
     /// This INVITE, witnessed.
     Same(Call),

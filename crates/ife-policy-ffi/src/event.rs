@@ -241,7 +241,26 @@ fn update<'a>(
             as_is
         }
         Event::Terminated => terminate(policy, msg, detail, place, call, now_s),
-        _ => as_is,
+        Event::Escalate
+        | Event::Invite
+        | Event::Approved
+        | Event::Rejected
+        | Event::Ack
+        | Event::H323Setup
+        | Event::H323Connected
+        | Event::H323Released
+        | Event::CouncilJoin
+        | Event::CouncilLeave
+        | Event::EvidenceOffer
+        | Event::EvidenceAnswer
+        | Event::EvidenceOpen
+        | Event::EvidenceSent
+        | Event::EvidenceVerified
+        | Event::EvidenceFailed
+        | Event::Reload
+        | Event::Start
+        | Event::Stop
+        | Event::Gap => as_is,
     }
 }
 

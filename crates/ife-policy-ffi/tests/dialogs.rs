@@ -82,7 +82,7 @@ impl Answered {
     }
 
     /// A request of the council in the dialog of the phone with this tag.
-    fn from_council(
+    fn council_request(
         &self,
         method: &'static str,
         tag: &'static str,
@@ -98,7 +98,7 @@ impl Answered {
     }
 
     /// A request of the phone.
-    fn from_phone(
+    fn phone_request(
         &self,
         method: &'static str,
         tag: &'static str,
@@ -137,7 +137,7 @@ fn requests_go_to_a_contact_at_an_address_that_was_heard_also_after_a_restart() 
         "callee",
         "\"Expert, on call\" <sip:phone@203.0.113.5:5099;ob>",
     ));
-    let bye = b.from_council("BYE", "callee", "sip:phone@203.0.113.5:5099");
+    let bye = b.council_request("BYE", "callee", "sip:phone@203.0.113.5:5099");
     assert_eq!(b.goes(&bye), "sip:203.0.113.5:5099");
     let Answered {
         gate,
@@ -155,9 +155,9 @@ fn requests_go_to_a_contact_at_an_address_that_was_heard_also_after_a_restart() 
         dir,
     };
     assert_eq!(b.goes(&bye), "sip:203.0.113.5:5099");
-    let back = b.from_phone("BYE", "callee", "sip:council@127.0.0.1:5062");
+    let back = b.phone_request("BYE", "callee", "sip:council@127.0.0.1:5062");
     assert_eq!(b.goes(&back), "sip:127.0.0.1:5062");
-    let forged = b.from_council("BYE", "forged", "sip:phone@203.0.113.5:5099");
+    let forged = b.council_request("BYE", "forged", "sip:phone@203.0.113.5:5099");
     assert_eq!(b.goes(&forged), "481");
     assert_eq!(b.setup.replay_slots, 1024);
     drop(b.dir);
@@ -193,7 +193,7 @@ fn a_contact_elsewhere_or_by_name_is_reached_where_its_sender_was_heard() {
     ] {
         let b = begun(&format!("dialog-{name}"), EXPERT, |m| m);
         b.answer(&b.reply(200, "callee", contact));
-        let ack = b.from_council("ACK", "callee", ruri);
+        let ack = b.council_request("ACK", "callee", ruri);
         assert_eq!(
             b.goes(&ack),
             format!("sip:203.0.113.5:5070{transport}"),
@@ -211,15 +211,18 @@ fn spellings_of_one_contact_are_one_target() {
         "sip:[2001:db8::1];transport=tls",
     ] {
         assert_eq!(
-            b.goes(&b.from_council("BYE", "callee", ruri)),
+            b.goes(&b.council_request("BYE", "callee", ruri)),
             "sip:203.0.113.5:5070"
         );
     }
     assert_eq!(
-        b.goes(&b.from_council("BYE", "callee", "sip:a@[2001:db8::1]:5060")),
+        b.goes(&b.council_request("BYE", "callee", "sip:a@[2001:db8::1]:5060")),
         "403"
     );
-    assert_eq!(b.goes(&b.from_council("BYE", "callee", "tel:+1555")), "403");
+    assert_eq!(
+        b.goes(&b.council_request("BYE", "callee", "tel:+1555")),
+        "403"
+    );
 }
 
 #[test]
@@ -231,7 +234,7 @@ fn the_route_set_leads_to_the_phone_and_to_no_other_place() {
     ];
     let ok = b.reply(200, "callee", "<sip:phone@10.0.0.7>");
     b.answer(&with_record_routes(ok, &record_routes));
-    let bye = b.from_council("BYE", "callee", "sip:phone@10.0.0.7");
+    let bye = b.council_request("BYE", "callee", "sip:phone@10.0.0.7");
     let own = "<sip:198.51.100.1;lr>";
     let set = "<sip:203.0.113.5:5088;lr>,<sip:edge.advisor;lr>";
     assert_eq!(
@@ -272,7 +275,7 @@ fn the_callers_route_set_is_that_of_its_invite() {
     };
     let b = begun("dialog-caller-routes", EXPERT, invite);
     b.answer(&b.reply(200, "callee", "<sip:phone@203.0.113.5>"));
-    let bye = b.from_phone("BYE", "callee", "sip:council@127.0.0.1:5062");
+    let bye = b.phone_request("BYE", "callee", "sip:council@127.0.0.1:5062");
     let set = "<sip:127.0.0.1:5077;lr>, <sip:sbc.council.example;lr>";
     assert_eq!(
         b.goes(&with_routes(bye, &["<sip:198.51.100.1;lr>", set])),
@@ -285,10 +288,10 @@ fn a_request_counts_as_a_partys_only_from_where_that_party_is_known() {
     let b = begun("dialog-source", EXPERT, |m| m);
     b.answer(&b.reply(200, "callee", "<sip:phone@203.0.113.5>"));
     for method in ["OPTIONS", "INFO", "INVITE", "BYE", "UPDATE", "PRACK", "ACK"] {
-        let mut swapped = b.from_phone(method, "callee", "sip:council@127.0.0.1:5062");
+        let mut swapped = b.phone_request(method, "callee", "sip:council@127.0.0.1:5062");
         swapped.peer_ip = text("192.0.2.66");
         assert_eq!(b.goes(&swapped), "403", "{method} of an outsider");
-        let mut by_expert = b.from_council(method, "callee", "sip:phone@203.0.113.5");
+        let mut by_expert = b.council_request(method, "callee", "sip:phone@203.0.113.5");
         by_expert.peer_ip = text(EXPERT_ADDRESS);
         assert_eq!(
             b.goes(&by_expert),
@@ -304,16 +307,16 @@ fn a_party_may_move_by_its_contact_or_within_the_registrys_networks() {
     let b = begun("dialog-move", EXPERT, |m| m);
     b.answer(&b.reply(200, "callee", "<sip:phone@203.0.113.5>"));
     let to_council = "sip:council@127.0.0.1:5062";
-    let mut reinvite = b.from_phone("INVITE", "callee", to_council);
+    let mut reinvite = b.phone_request("INVITE", "callee", to_council);
     reinvite.contact = text("<sip:phone@192.0.2.44:5099>");
     assert_eq!(b.goes(&reinvite), "sip:127.0.0.1:5062");
-    let bye = b.from_council("BYE", "callee", "sip:phone@192.0.2.44:5099");
+    let bye = b.council_request("BYE", "callee", "sip:phone@192.0.2.44:5099");
     assert_eq!(
         b.goes(&bye),
         "sip:203.0.113.5:5070",
         "not heard from there yet"
     );
-    let mut info = b.from_phone("INFO", "callee", to_council);
+    let mut info = b.phone_request("INFO", "callee", to_council);
     (info.peer_ip, info.peer_port) = (text("192.0.2.44"), 5099);
     assert_eq!(
         b.goes(&info),
@@ -322,7 +325,7 @@ fn a_party_may_move_by_its_contact_or_within_the_registrys_networks() {
     );
     assert_eq!(b.goes(&bye), "sip:192.0.2.44:5099");
     // 127.0.0.0/8 is in the expert's sources: a re-INVITE may come from there, other methods not before it.
-    let mut moved = b.from_phone("INFO", "callee", to_council);
+    let mut moved = b.phone_request("INFO", "callee", to_council);
     moved.peer_ip = text("127.0.0.77");
     assert_eq!(b.goes(&moved), "403");
     moved.method = text("INVITE");
@@ -336,7 +339,7 @@ fn a_contact_that_names_this_server_is_not_followed() {
     let b = begun("dialog-loop", EXPERT, |m| m);
     b.answer(&b.reply(200, "callee", "<sip:phone@198.51.100.1>"));
     assert_eq!(
-        b.goes(&b.from_council("INFO", "callee", "sip:phone@198.51.100.1")),
+        b.goes(&b.council_request("INFO", "callee", "sip:phone@198.51.100.1")),
         "482"
     );
 }
@@ -346,7 +349,7 @@ fn other_methods_are_refused_and_witnessed() {
     let b = begun("dialog-method", EXPERT, |m| m);
     b.answer(&b.reply(200, "callee", "<sip:phone@203.0.113.5>"));
     assert_eq!(
-        b.goes(&b.from_council("REFER", "callee", "sip:phone@203.0.113.5")),
+        b.goes(&b.council_request("REFER", "callee", "sip:phone@203.0.113.5")),
         "405"
     );
     let entries = b.gate.ring(0).calls();
@@ -361,11 +364,11 @@ fn other_methods_are_refused_and_witnessed() {
 fn a_2xx_refreshes_the_target_of_its_sender() {
     let b = begun("dialog-refresh", EXPERT, |m| m);
     b.answer(&b.reply(200, "callee", "<sip:phone@203.0.113.5>"));
-    let reinvite = b.from_council("INVITE", "callee", "sip:phone@203.0.113.5");
+    let reinvite = b.council_request("INVITE", "callee", "sip:phone@203.0.113.5");
     assert_eq!(b.goes(&reinvite), "sip:203.0.113.5:5060");
     let ok = b.reply(200, "callee", "<sip:phone@10.9.9.9:5066>");
     assert_eq!(b.gate.log(&ok, "REINVITE"), IFE_OK);
-    let ack = b.from_council("ACK", "callee", "sip:phone@10.9.9.9:5066");
+    let ack = b.council_request("ACK", "callee", "sip:phone@10.9.9.9:5066");
     assert_eq!(b.goes(&ack), "sip:203.0.113.5:5070");
 }
 
@@ -382,7 +385,7 @@ fn a_call_ends_with_its_last_answered_dialog() {
         "one answer, one entry"
     );
     let hang_up = |tag, ruri, code| {
-        let bye = b.from_council("BYE", tag, ruri);
+        let bye = b.council_request("BYE", tag, ruri);
         assert_ne!(b.goes(&bye), "403");
         let answer = ife_message {
             status_code: code,
