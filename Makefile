@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build bridge testbed testbed-down demo up down test test-rust test-c test-vectors test-repo test-e2e lint check-fmt bench-gate bench-bridge bench-evidence bench fresh clean
+.PHONY: help setup build bridge testbed testbed-down demo up down test test-rust test-c test-vectors test-repo test-e2e lint check-fmt bench-gate bench-bridge bench-evidence bench prove fresh clean
 
 help: ## this list
 	@echo "IF.ESCALATE: SIP escalation to human experts, gated by policy and witnessed."
@@ -69,6 +69,9 @@ bench-evidence: build ## the evidence server's figures, into target/bench/eviden
 
 bench: build ## every benchmark there is
 	@scripts/bench.sh
+
+prove: build ## what takes long: torture, mutants, fuzzing, races, kill rounds; ONLY="part ...", SEED=N, RESUME=1, SOAK=1 (needs root)
+	@PROVE_TABLE=1 tests/prove/run $(ONLY)
 
 fresh: ## make demo and make test, twice, in an empty Debian 12 root (needs root)
 	@tests/fresh/run.sh
