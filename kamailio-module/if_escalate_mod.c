@@ -21,6 +21,8 @@
 #include "core/timer.h"
 
 #include "ife_core.h"
+#include "ife_fold.h"
+#include "ife_fork.h"
 #include "ife_gate.h"
 #include "ife_kemi.h"
 #include "ife_names.h"
@@ -259,6 +261,8 @@ static int mod_init(void)
 		return -1;
 	}
 	if(check_settings() < 0 || ife_stats_register() < 0 || ife_names_register() < 0)
+		return -1;
+	if(ife_fork_init() < 0 || ife_fold_init() < 0)
 		return -1;
 	if(ife_tm_init() < 0 || open_policy() < 0)
 		return -1;

@@ -1,6 +1,7 @@
 """Sends the torture messages of the RFCs from a stranger's address and judges what comes back, and what goes on."""
 
 import concurrent.futures
+import re
 import sys
 import time
 
@@ -41,32 +42,44 @@ def over_stream(raw, address, tls):
     return None, None
 
 
+def apart(raw, mark):
+    """The message as a transaction of its own: several of the RFCs' share Call-ID and branch."""
+    raw = re.sub(rb"(?im)^(call-id|i)(\s*:\s*)(?=\S)", lambda m: m[0] + mark, raw)
+    return re.sub(rb"(branch\s*=\s*z9hG4bK)(?=\S)", lambda m: m[0] + mark, raw)
+
+
 def judge(transport, send, third, phones):
-    wrong, silent = [], 0
+    wrong = []
     cases = messages.all_messages()
     before = len(third.got) + sum(len(p.got) for p in phones)
     with concurrent.futures.ThreadPoolExecutor(16) as pool:
-        answers = list(pool.map(lambda case: send(case.raw)[0], cases))
+        answers = list(
+            pool.map(
+                lambda case: send(apart(case.raw, f"{transport}{case.name}".encode()))[0], cases
+            )
+        )
     for case, code in zip(cases, answers):
         # Behind the first damage of a stream nothing can be told apart: there the connection may end instead.
         if not case.fits(code) and not (
             transport != "UDP" and code is None and case.name in FRAMING
         ):
             wrong.append(f"{case.name} {code or 'silence'} ({','.join(map(str, case.expected))})")
-        silent += code is None and not case.is_reply()
         print(f"{transport} {case.source} {case.name}: {code}", flush=True)
     time.sleep(1)
     through = len(third.got) + sum(len(p.got) for p in phones) - before
-    ok = not wrong and not through
+    dropped = [
+        case.name for case, code in zip(cases, answers) if code is None and not case.is_reply()
+    ]
+    note = f"wrong or no answer: {', '.join(wrong)}; " if wrong else ""
+    if dropped:
+        note += f"not readable enough to answer, dropped: {', '.join(dropped)}"
     sip.result(
         f"torture messages of RFC 4475 and RFC 5118 over {transport}",
         len(cases),
         lost=len(wrong),
         through=through,
-        ok=ok,
-        note=f"wrong or no answer: {', '.join(wrong)}"
-        if wrong
-        else "each answered as RFC 3261 demands",
+        ok=not wrong and not through,
+        note=note,
     )
 
 
