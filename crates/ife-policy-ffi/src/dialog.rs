@@ -159,6 +159,8 @@ pub(crate) fn learn(
             party.announce(ip);
         }
     }
+    // What the side speaks is better known than what its Contact says: a proxy's Record-Route may change the transport.
+    let contact = contact.filter(|contact| is_spoken(contact, transport));
     let named = match lesson {
         Lesson::Source => None,
         Lesson::Target if party.routes() != 0 => None,
@@ -173,7 +175,7 @@ pub(crate) fn learn(
         party.knows(ip) == Known::Heard
             || image.is_some_and(|image| vouches(image, msg, call, side, ip))
     };
-    let named = named.and_then(|address| named_hop(&address, heard, is_allowed));
+    let named = named.and_then(|address| named_hop(&address, is_allowed));
     let is_kept = match lesson {
         Lesson::Source => true,
         Lesson::Target => party.routes() != 0,
@@ -259,18 +261,15 @@ fn route_set_hash(policy: &Policy, routes: &[Address<'_>]) -> u64 {
     key.hash(&hashes.collect::<Vec<_>>()).low | 1
 }
 
-/// The hop that an address names; `None` for a name, for an address that is not allowed, and where only the connection
-/// that the sender opened leads back to it.
-fn named_hop(
-    address: &Address<'_>,
-    heard: NextHop,
-    is_allowed: impl Fn(IpAddr) -> bool,
-) -> Option<NextHop> {
-    let ip = address.ip?;
-    let is_stream = heard.transport != Transport::Udp;
-    if !is_allowed(ip) || (address.transport.is_none() && is_stream && ip == heard.address.ip()) {
-        return None;
-    }
+/// Is it reached over the transport that its side speaks? Without one named, only where that is UDP: the way back over
+/// another is the connection that the side opened.
+fn is_spoken(contact: &Address<'_>, heard: Transport) -> bool {
+    contact.transport.unwrap_or(Transport::Udp) == heard
+}
+
+/// The hop that an address names; `None` for a name and for an address that is not allowed.
+fn named_hop(address: &Address<'_>, is_allowed: impl Fn(IpAddr) -> bool) -> Option<NextHop> {
+    let ip = address.ip.filter(|ip| is_allowed(*ip))?;
     Some(NextHop {
         address: SocketAddr::new(ip, address.port),
         transport: address.transport.unwrap_or(Transport::Udp),
