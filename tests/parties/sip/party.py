@@ -5,7 +5,7 @@ import itertools
 import random
 
 from .endpoint import Endpoint
-from .message import Message, Uri, tag_of, uri_of
+from .message import Message, Uri, canonical, tag_of, uri_of
 
 COUNTER = itertools.count(1)
 OFFER = (
@@ -134,7 +134,7 @@ class Dialog:
 
     def reply(self, request, code, reason="OK", extra=(), body=b"", contact=None):
         """A response to a request of this dialog, along its Vias."""
-        copied = [(name, value) for name, value in request.headers if name.lower() in ("via", "from", "call-id", "cseq")]
+        copied = [(name, value) for name, value in request.headers if canonical(name) in ("via", "from", "call-id", "cseq")]
         if request.method == "INVITE" or code < 200:
             copied += [("Record-Route", value) for value in request.all("record-route")]
         to = request.get("to") if tag_of(request.get("to")) else self.local
