@@ -284,7 +284,7 @@ void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
 	watch = new_watch(in);
 	if(watch == NULL)
 		return;
-	if(!watch->is_dialog)
+	if(is_method(watch, "INVITE"))
 		types |= TMCB_E2ECANCEL_IN | TMCB_E2EACK_IN;
 	if(tmb.register_tmcb(msg, t, types, on_transaction, watch, free_watch) <= 0) {
 		LM_ERR("a transaction cannot be followed: its replies are not witnessed\n");

@@ -1,0 +1,97 @@
+"""Calls through a script that knows one function of the module."""
+
+from sip.stage import Stage, equal
+
+
+def answered(stage, who):
+    ours, theirs = stage.answered(stage.caller(), stage.expert())
+    stage.seats(1)
+    stage.refreshed(ours, theirs)
+    stage.carried(theirs, ours, "INFO")
+    stage.hang_up(*((ours, theirs) if who == "caller" else (theirs, ours)))
+    stage.logged(
+        ours.call_id,
+        *("APPROVED", "CONNECTED", "ACK"),
+        *("REINVITE", "REINVITE", "ACK"),
+        *("REINVITE", "BYE", "TERMINATED"),
+    )
+    equal(stage.events(ours.call_id).count("RINGING"), 1, "RINGING in the log")
+    stage.seats(0)
+
+
+def refused(stage):
+    caller, expert = stage.caller(), stage.expert()
+    ours = stage.invite(caller)
+    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    theirs.reply(theirs.invite, 486, "Busy Here")
+    response = caller.final(ours.invite)
+    equal(response.code, 486, "the refusal")
+    ours.refuse_ack(response)
+    failed(stage, ours, 486)
+
+
+def cancelled(stage):
+    caller, expert = stage.caller(), stage.expert()
+    ours = stage.invite(caller)
+    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    theirs.reply(theirs.invite, 180, "Ringing")
+    caller.expect(180, ours.call_id)
+    cancel = ours.invite.copy()
+    cancel.start = ours.invite.start.replace("INVITE", "CANCEL", 1)
+    cancel.put("CSeq", [f"{ours.invite.seq} CANCEL"])
+    cancel.put("Content-Type", [])
+    cancel.body = b""
+    caller.send(cancel, stage.gate)
+    theirs.reply(expert.expect("CANCEL", ours.call_id), 200)
+    theirs.reply(theirs.invite, 487, "Request Terminated")
+    response = caller.final(ours.invite)
+    equal(response.code, 487, "the end of the INVITE")
+    ours.refuse_ack(response)
+    stage.logged(ours.call_id, "APPROVED", "CANCEL", "FAILED")
+    failed(stage, ours, 487)
+
+
+def silent(stage, rings):
+    """Nobody answers: the timer's 408."""
+    caller, expert = stage.caller(), stage.expert()
+    ours = stage.invite(caller)
+    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    if rings:
+        theirs.reply(theirs.invite, 180, "Ringing")
+    response = caller.final(ours.invite)
+    equal(response.code, 408, "the end of the INVITE")
+    ours.refuse_ack(response)
+    failed(stage, ours, 408)
+
+
+def failed(stage, ours, code):
+    def there():
+        return [entry.get("code") for entry in stage.entries(ours.call_id) if entry["event"] == "FAILED"]
+
+    stage.wait(there)
+    equal(there(), [code], "FAILED in the log")
+    stage.seats(0)
+
+
+def hang_up_unanswered(stage):
+    ours, theirs = stage.answered(stage.caller(), stage.expert())
+    bye = ours.send("BYE")
+    theirs.phone.expect("BYE", ours.call_id)
+    equal(ours.phone.final(bye).code, 408, "the answer to the BYE")
+    stage.logged(ours.call_id, "APPROVED", "CONNECTED", "ACK", "BYE", "TERMINATED")
+    stage.seats(0)
+
+
+def main():
+    stage = Stage()
+    for who in ("caller", "expert"):
+        stage.scene(f"answered, the {who} hangs up", answered, who)
+    stage.scene("busy", refused)
+    stage.scene("cancelled", cancelled)
+    for rings in (False, True):
+        stage.scene("nobody answers" + (", though it rings" if rings else ""), silent, rings)
+    stage.scene("the BYE is not answered", hang_up_unanswered)
+    stage.end()
+
+
+main()
