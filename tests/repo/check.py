@@ -205,6 +205,21 @@ def check_e2e_cases():
             yield f"tests/e2e/{case.name}: no run.sh that can be run"
 
 
+# Where programs of several users meet, a file that is there is never opened with O_CREAT: fs.protected_regular refuses it.
+SHARED_DIRECTORIES = ("crates/ife-policy-ffi/src/", "crates/ife-witness/src/ring/", "crates/ife-witness/src/daemon/")
+CREATES = re.compile(r"\.create\(true\)|\bFile::create\(|\bfs::write\(")
+
+
+def check_no_creating_open_in_shared_directories():
+    for path in tracked():
+        name = name_of(path)
+        if name.startswith(SHARED_DIRECTORIES) and path.suffix == ".rs" and "tests" not in name:
+            shipped = text_of(path).split("#[cfg(test)]\nmod tests")[0]
+            for number, line in enumerate(shipped.split("\n"), start=1):
+                if CREATES.search(line):
+                    yield f"{name}:{number}: opens with O_CREAT: {line.strip()[:80]}"
+
+
 def check_scenarios_used():
     scripts = "\n".join(text_of(p) for p in tracked() if p.suffix == ".sh" or p.name == "run")
     for scenario in sorted((ROOT / "tests/sipp").glob("*.xml")):

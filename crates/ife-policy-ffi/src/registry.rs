@@ -1,6 +1,5 @@
 //! Registry images: compiled once by whoever loads the file, published as a file of the state directory, mapped by every worker.
 
-use std::fs::File;
 use std::io::{self, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -26,8 +25,14 @@ pub(crate) struct View {
 impl View {
     /// Maps the image with this number.
     fn open(dir: &Path, generation: u64) -> io::Result<Self> {
-        let file = File::open(path(dir, generation))?;
+        let file = sys::open_to_inspect(&path(dir, generation))?;
         let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it is not a regular file",
+            ));
+        }
         // The directory is open to the group of the witness daemon; what decides about calls is not.
         let is_ours = [0, sys::user_id()].contains(&metadata.uid()) && metadata.mode() & 0o022 == 0;
         if !is_ours {

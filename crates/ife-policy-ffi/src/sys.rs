@@ -122,17 +122,28 @@ fn check(result: libc::c_int) -> io::Result<()> {
     }
 }
 
-/// Opens or makes a file that only its owner may use.
+/// Opens a file that only its owner may use, or makes it.
+///
+/// A file that is there is opened without `O_CREAT`: with `fs.protected_regular=2`, as Debian sets
+/// it, the kernel refuses that flag on another user's file in a sticky directory that its group
+/// may write to, to root as well (open(2), proc_sys_fs(5)).
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
-    OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        // Others may put names into the directory: a link could make root open any file.
-        .custom_flags(libc::O_NOFOLLOW)
-        .open(path)
+    // Each try lost means that the file came or went in between.
+    const TRIES: u32 = 16;
+    for _ in 0..TRIES {
+        match open_existing(path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            outcome => return outcome,
+        }
+        match create_private(path) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            outcome => return outcome,
+        }
+    }
+    Err(io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "it is made and removed again and again",
+    ))
 }
 
 /// Opens a file or directory to look at it; never what a link leads to, and never waiting for a writer of a pipe.
@@ -143,7 +154,7 @@ pub(crate) fn open_to_inspect(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens a file that is there, for reading and writing.
+/// Opens a file that is there, for reading and writing; never what a link leads to, for others may put names into the directory.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)

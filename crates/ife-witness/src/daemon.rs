@@ -180,7 +180,7 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
         segment_bytes,
     })
     .map_err(|refusal| DaemonError::Refused(Box::new(refusal)))?;
-    std::fs::write(&options.vkey_out, vkeys)
+    status::write_in_place(&options.vkey_out, vkeys.as_bytes())
         .map_err(StoreError::new("write", &options.vkey_out))?;
     let Found {
         published,

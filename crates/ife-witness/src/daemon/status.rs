@@ -1,5 +1,7 @@
 //! `witnessd.json`: what the writer does, for operators and monitoring. On tmpfs, renewed every second, replaced at once.
 
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -95,7 +97,28 @@ impl Status {
             "updated_unix_ms": now_ms,
         });
         let new = self.path.with_extension("json.new");
-        std::fs::write(&new, format!("{text:#}\n"))?;
-        std::fs::rename(&new, &self.path)
+        create_anew(&new)?.write_all(format!("{text:#}\n").as_bytes())?;
+        fs::rename(&new, &self.path)
     }
+}
+
+/// Makes an empty file in the place of what a killed writer left.
+///
+/// Not by opening that one: it may be another user's, and then the kernel refuses `O_CREAT` in a
+/// sticky directory (`fs.protected_regular`, proc_sys_fs(5)).
+fn create_anew(path: &Path) -> std::io::Result<File> {
+    match fs::remove_file(path) {
+        Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+        Ok(()) | Err(_) => {}
+    }
+    OpenOptions::new().write(true).create_new(true).open(path)
+}
+
+/// Writes a file, in its place if it is there, for the same reason without `O_CREAT` then.
+pub(super) fn write_in_place(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    let mut file = match OpenOptions::new().write(true).truncate(true).open(path) {
+        Err(e) if e.kind() == ErrorKind::NotFound => create_anew(path)?,
+        outcome => outcome?,
+    };
+    file.write_all(bytes)
 }

@@ -59,13 +59,7 @@ impl Doorbell {
     pub(super) fn open(rings_dir: &Path) -> Result<Self, RingError> {
         let path = rings_dir.join("doorbell");
         // Any process may be first. All zeros is a valid page and allocating twice changes nothing, so no order is needed.
-        let file = match file::open_shared(&path, true) {
-            Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-                file::open_shared(&path, false)
-            }
-            other => other,
-        }
-        .map_err(RingError::io("open", &path))?;
+        let file = file::open_or_create(&path).map_err(RingError::io("open", &path))?;
         sys::allocate(&file, HEADER_SIZE as u64)
             .map_err(RingError::io("allocate memory for", &path))?;
         let map = DoorbellMap::new(&file).map_err(RingError::io("map", &path))?;

@@ -78,10 +78,40 @@ pub(super) fn is_unfinished(file_name: &str) -> bool {
     file_name.starts_with('.') && file_name.ends_with(NEW_SUFFIX)
 }
 
-/// Opens a file for reading and writing that others of the group may open too.
+/// Losses of a race for a file's name before it counts as unusable; each means that it came or went in between.
+const NAME_TRIES: u32 = 16;
+
+/// Opens a file that others of the group may open too, or makes it, empty.
+///
+/// A file that is there is opened without `O_CREAT`: with `fs.protected_regular=2`, as Debian sets
+/// it, the kernel refuses that flag on another user's file in a sticky directory that its group
+/// may write to, to root as well (open(2), proc_sys_fs(5)).
+pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
+    for _ in 0..NAME_TRIES {
+        match open_shared(path, false) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
+            outcome => return outcome,
+        }
+        match open_shared(path, true) {
+            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+            outcome => return outcome,
+        }
+    }
+    Err(unsteady())
+}
+
+fn unsteady() -> io::Error {
+    io::Error::new(
+        io::ErrorKind::ResourceBusy,
+        "it is made and removed again and again",
+    )
+}
+
+/// Opens a file for reading and writing that others of the group may open too; never what a link leads to.
 pub(super) fn open_shared(path: &Path, create_new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o660);
+    options.custom_flags(libc::O_NOFOLLOW);
     if create_new {
         options.create_new(true);
     }
@@ -95,7 +125,7 @@ pub(super) fn own(
     capacity: usize,
 ) -> Result<(File, RingMap), RingError> {
     let path = ring_path(dir, producer);
-    loop {
+    for _ in 0..NAME_TRIES {
         let file = match open_shared(&path, false) {
             Ok(file) => file,
             Err(e) if e.kind() == io::ErrorKind::NotFound => {
@@ -113,6 +143,7 @@ pub(super) fn own(
             return Ok((file, map));
         }
     }
+    Err(RingError::io("open", path)(unsteady()))
 }
 
 /// Maps a ring file and checks its header.
