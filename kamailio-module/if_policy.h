@@ -356,6 +356,9 @@ ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *ca
  * for a 2xx to an INVITE of an approved dialog (sent again because its ACK was lost, RFC 3261 16.7) that comes from its
  * sender's known address and goes to one of the other side's. IFE_NOT_FOUND otherwise: drop it.
  *
+ * With via_ip absent, msg answers a request that was sent to another address than the one it comes from. IFE_OK when its
+ * sender was heard there or the registry names the address for it, and when the call is none of the gate's.
+ *
  * Process: any that has the handle, attached or not. Never blocks.
  */
 ife_result ife_reply_check(const ife_policy *policy, const ife_message *msg, ife_str via_ip, ife_error *err);

@@ -104,30 +104,47 @@ static int apply_next_hop(sip_msg_t *msg)
 	return set_dst_uri(msg, &next_hop);
 }
 
-static int check_reply(sip_msg_t *msg)
+static ife_result ask_about_reply(sip_msg_t *msg, const str *via)
 {
 	ife_msg_room_t room;
 	ife_message in;
 	ife_error err;
 	ife_result result;
+
+	ife_msg_fill(msg, &in, &room);
+	err.text[0] = '\0';
+	result = ife_reply_check(ife_handle, &in, ife_from_str(via), &err);
+	if(result != IFE_OK && result != IFE_NOT_FOUND)
+		LM_DBG("a reply is dropped: %s\n", ife_result_text(result));
+	return result;
+}
+
+int ife_gate_is_answer(sip_msg_t *reply)
+{
+	static const str nowhere = STR_NULL;
+
+	return ife_tm_sender(reply) != IFE_TM_ELSEWHERE || ask_about_reply(reply, &nowhere) == IFE_OK;
+}
+
+static int check_reply(sip_msg_t *msg)
+{
 	str via = STR_NULL;
 
 	if(ife_handle == NULL)
 		return -IFE_GATE_INTERNAL;
+	if(ife_tm_sender(msg) != IFE_TM_NO_TRANSACTION) {
+		if(ife_gate_is_answer(msg))
+			return 1;
+		ife_tm_let_go(msg);
+		return -IFE_GATE_DIALOG;
+	}
 	/* Where a reply without a transaction would be sent: RFC 3261 18.2.2. */
 	if(parse_headers(msg, HDR_VIA2_F, 0) < 0 || msg->via2 == NULL || msg->via2->error != PARSE_OK)
 		return -IFE_GATE_DIALOG;
 	via = msg->via2->host;
 	if(msg->via2->received != NULL && msg->via2->received->value.s != NULL)
 		via = msg->via2->received->value;
-	ife_msg_fill(msg, &in, &room);
-	err.text[0] = '\0';
-	result = ife_reply_check(ife_handle, &in, ife_from_str(&via), &err);
-	if(result == IFE_OK)
-		return 1;
-	if(result != IFE_NOT_FOUND)
-		LM_DBG("a reply is dropped: %s\n", ife_result_text(result));
-	return -IFE_GATE_DIALOG;
+	return ask_about_reply(msg, &via) == IFE_OK ? 1 : -IFE_GATE_DIALOG;
 }
 
 static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const str *signature)

@@ -28,6 +28,9 @@ int ki_is_party_source(sip_msg_t *msg);
 /* The verdict that check_policy() reached on this very message, or NULL. */
 const ife_verdict *ife_verdict_of(const sip_msg_t *msg);
 
+/* 1 if a reply comes from where the request that it answers was sent, or from where its sender is known; 0 if not. */
+int ife_gate_is_answer(sip_msg_t *reply);
+
 /* Decides on a request within a dialog that no check_policy() has seen, for the log alone. t: its transaction, or NULL. */
 void ife_gate_see(sip_msg_t *msg, tm_cell_t *t);
 

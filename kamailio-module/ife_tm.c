@@ -54,6 +54,28 @@ const sip_msg_t *ife_tm_request(void)
 	return t == NULL ? NULL : t->uas.request;
 }
 
+ife_tm_sender_t ife_tm_sender(sip_msg_t *reply)
+{
+	struct dest_info *dst;
+	struct ip_addr ip;
+	tm_cell_t *t;
+	int branch = -1;
+
+	if(!tm_loaded || tmb.t_check(reply, &branch) != 1 || (t = current()) == NULL)
+		return IFE_TM_NO_TRANSACTION;
+	if(branch < 0 || branch >= t->nr_of_outgoings)
+		return IFE_TM_NO_TRANSACTION;
+	dst = &t->uac[branch].request.dst;
+	su2ip_addr(&ip, &dst->to);
+	return ip_addr_cmp(&ip, &reply->rcv.src_ip) ? IFE_TM_DESTINATION : IFE_TM_ELSEWHERE;
+}
+
+void ife_tm_let_go(sip_msg_t *reply)
+{
+	if(current() != NULL)
+		tmb.t_unref(reply);
+}
+
 static ife_str of_text(const char *text)
 {
 	ife_str out = {text, text == NULL ? 0 : strlen(text)};
@@ -105,7 +127,7 @@ static void on_reply(ife_watch_t *watch, sip_msg_t *reply)
 {
 	int code;
 
-	if(reply == NULL || reply == FAKED_REPLY || !is_answer_to(reply, watch))
+	if(reply == NULL || reply == FAKED_REPLY || !is_answer_to(reply, watch) || !ife_gate_is_answer(reply))
 		return;
 	code = (int)reply->first_line.u.reply.statuscode;
 	if(!watch->is_dialog) {

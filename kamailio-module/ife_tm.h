@@ -24,6 +24,20 @@ int ife_tm_init(void);
 /* The current transaction's request, in tm's shared memory (read strings only), or NULL. */
 const sip_msg_t *ife_tm_request(void);
 
+/* Where a reply comes from, by the transaction that it answers. */
+typedef enum ife_tm_sender
+{
+	IFE_TM_NO_TRANSACTION,
+	IFE_TM_DESTINATION, /* the address that the request was sent to */
+	IFE_TM_ELSEWHERE
+} ife_tm_sender_t;
+
+/* Looks the reply's transaction up. tm itself compares branches, and takes a reply from any address. */
+ife_tm_sender_t ife_tm_sender(sip_msg_t *reply);
+
+/* Of a reply that the script will drop: tm never sees it, and would hold the transaction for it for ever. */
+void ife_tm_let_go(sip_msg_t *reply);
+
 /* 1 and the final reply when called in a failure route, else 0. */
 int ife_tm_final(ife_tm_final_t *final);
 

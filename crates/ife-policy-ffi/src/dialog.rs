@@ -206,6 +206,32 @@ pub(crate) fn may_reply(policy: &Policy, msg: &Message<'_>, via: IpAddr, now_s: 
     heard(dialog.to(), peer.ip()) && heard(dialog.from(), via)
 }
 
+/// May `msg`, a reply that does not come from where its request was sent, be taken for an answer?
+pub(crate) fn may_answer(policy: &Policy, msg: &Message<'_>, now_s: u64) -> bool {
+    let calls = policy.shared.calls();
+    let Some(peer) = msg.peer.map(|peer| canonical(peer.ip())) else {
+        return false;
+    };
+    let tags = Tags {
+        from: msg.from_tag,
+        to: msg.to_tag,
+    };
+    let image = policy.registry.image().ok();
+    let is_vouched = |call: &Call, side| {
+        let image = image.as_ref();
+        image.is_some_and(|image| vouches(image, msg, call, side, peer))
+    };
+    if let Some((place, call, dialog)) = calls.find_dialog(msg.call_id, tags, now_s) {
+        let party = calls.party(place, dialog.to());
+        return party.knows(peer) == Known::Heard || is_vouched(&call, dialog.to());
+    }
+    match calls.find_caller(msg.call_id, msg.from_tag, now_s) {
+        // A phone that has not answered before: any callee of the call.
+        Some((_, call)) => is_vouched(&call, Side::Callee(0)),
+        None => calls.find_call_id(msg.call_id, now_s).is_none(),
+    }
+}
+
 /// The first Contact.
 fn contact<'a>(msg: &Message<'a>) -> Option<Address<'a>> {
     Address::of_uri(Uris::of(msg.contact).next()?.ok()?)

@@ -463,6 +463,38 @@ fn a_stray_reply_goes_to_the_party_that_it_answers_or_nowhere() {
 }
 
 #[test]
+fn a_reply_from_elsewhere_is_an_answer_only_from_an_address_of_its_sender() {
+    let b = begun("dialog-elsewhere", EXPERT, |m| m);
+    let ok = b.reply(200, "callee", "<sip:phone@203.0.113.5>");
+    let from = |ip, msg: &ife_message| ife_message {
+        peer_ip: text(ip),
+        ..*msg
+    };
+    assert!(
+        b.gate.may_answer(&from("127.0.0.99", &ok)),
+        "a source of the registry, before any answer"
+    );
+    let stranger = "192.0.2.66";
+    assert!(!b.gate.may_answer(&from(stranger, &ok)));
+    b.answer(&ok);
+    assert!(
+        b.gate.may_answer(&ok),
+        "an address where the callee was heard"
+    );
+    assert!(!b.gate.may_answer(&from(stranger, &ok)));
+    let other_phone = ife_message {
+        to_tag: text("another"),
+        ..from(stranger, &ok)
+    };
+    assert!(!b.gate.may_answer(&other_phone), "another phone's tag");
+    let foreign = ife_message {
+        call_id: text("a-call-of-somebody-else"),
+        ..from(stranger, &ok)
+    };
+    assert!(b.gate.may_answer(&foreign), "none of the gate's calls");
+}
+
+#[test]
 fn addresses_of_parties_are_known() {
     let b = begun("dialog-sources", EXPERT, |m| m);
     assert!(

@@ -39,6 +39,57 @@ def strays(stage, sender, ended):
     stage.seats(0)
 
 
+def forged_answers(stage, sender):
+    """Replies with the branch of the proxy's own INVITE, from where that INVITE was not sent."""
+    caller, expert = stage.caller(), stage.expert()
+    phone = stage.stranger() if sender == "a stranger" else caller
+    ours = stage.invite(caller)
+    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    theirs.reply(theirs.invite, 180, "Ringing")
+    caller.expect(180, ours.call_id)
+    via = f"{caller.ip}:{caller.port}"
+    own = theirs.invite.get("via")
+    for code in (180, 486, 200):
+        phone.send(stray(stage, theirs, code, "INVITE", via, own), stage.gate)
+    stage.ping(phone)
+    theirs.reply(theirs.invite, 200)
+    ours.establish(caller.final(ours.invite))
+    ours.ack()
+    expert.expect("ACK", ours.call_id)
+    phone.send(stray(stage, theirs, 200, "INVITE", via, own), stage.gate)
+    stage.ping(phone)
+    equal([m.start for m in caller.holds(lambda m: "Stray" in m.start)], [], "at the caller")
+    stage.carried(ours, theirs, "INFO")
+    stage.hang_up(ours, theirs)
+    stage.seats(0)
+
+
+def answered_from_elsewhere(stage):
+    """The expert's host answers from another of its registered addresses."""
+    caller, expert = stage.caller(), stage.expert()
+    other = stage.phone("other", *stage.address("SPARE"))
+    ours = stage.invite(caller)
+    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    theirs.phone = Elsewhere(other, stage.gate, expert.contact)
+    theirs.reply(theirs.invite, 200)
+    ours.establish(caller.final(ours.invite))
+    theirs.phone = expert
+    ours.ack()
+    expert.expect("ACK", ours.call_id)
+    stage.hang_up(ours, theirs)
+    stage.seats(0)
+
+
+class Elsewhere:
+    """Sends replies from another address."""
+
+    def __init__(self, phone, gate, contact):
+        self.phone, self.gate, self.contact = phone, gate, contact
+
+    def answer(self, _, message):
+        self.phone.send(message, self.gate)
+
+
 def sent_again(stage):
     """A 200 that comes again when its transaction is gone (RFC 3261 16.7 at its end)."""
     caller, expert = stage.caller(), stage.expert()
@@ -57,6 +108,9 @@ def main():
     for ended in (False, True):
         for sender in ("a stranger", "the expert", "the caller"):
             stage.scene(f"stray replies of {sender}, {'after' if ended else 'during'} the call", strays, sender, ended)
+    for sender in ("a stranger", "the caller"):
+        stage.scene(f"answers of {sender} with the branch of the INVITE", forged_answers, sender)
+    stage.scene("an answer from another registered address", answered_from_elsewhere)
     stage.scene("a 200 sent again", sent_again)
     stage.end()
 

@@ -76,6 +76,21 @@ def evidence_link(stage):
     ours.refuse_ack(caller.final(ours.invite))
 
 
+def required(stage, options):
+    """A Require of what is taken out: 420, in a new call and within one."""
+    caller, expert = stage.caller(), stage.expert()
+    ours = stage.invite(caller, extra=[("Require", options)])
+    refused = caller.final(ours.invite)
+    equal(refused.code, 420, f"an INVITE that requires {options}")
+    ours.refuse_ack(refused)
+    ours, theirs = stage.answered(caller, expert)
+    for side in (ours, theirs):
+        equal(side.ask("INFO", [("Require", options)]).code, 420, f"an INFO that requires {options}")
+    equal([m.start for m in expert.holds(lambda m: m.is_request())], [], "requests at the phone")
+    stage.hang_up(ours, theirs)
+    stage.seats(0)
+
+
 def sips(stage):
     caller, expert = stage.caller(), stage.expert()
     ours = stage.invite(caller, ruri=f"sips:{SAFETY}")
@@ -92,6 +107,8 @@ def main():
     stage.scene("to the expert", to_expert)
     stage.scene("to the council", to_council)
     stage.scene("the link to the evidence", evidence_link)
+    for options in ("answermode", "Replaces", "100rel,join", "timer, tdialog"):
+        stage.scene(f"Require: {options}", required, options)
     stage.scene("sips", sips)
     stage.end()
 

@@ -63,7 +63,12 @@ pub unsafe extern "C" fn ife_reply_check(
         // A name is not looked up.
         let via = pointer::utf8(via_ip, "via_ip")?.parse();
         let now_s = sys::now().0.mono_ms / 1000;
-        if via.is_ok_and(|via| dialog::may_reply(policy, &msg, via, now_s)) {
+        let may_pass = if via_ip.ptr.is_null() {
+            dialog::may_answer(policy, &msg, now_s)
+        } else {
+            via.is_ok_and(|via| dialog::may_reply(policy, &msg, via, now_s))
+        };
+        if may_pass {
             Ok(())
         } else {
             Err(Failure::new(

@@ -217,6 +217,19 @@ impl Gate {
         result == IFE_OK
     }
 
+    /// May this reply, which does not come from where its request was sent, be taken for an answer?
+    pub fn may_answer(&self, msg: &ife_message) -> bool {
+        let via = ife_str {
+            ptr: ptr::null(),
+            len: 0,
+        };
+        // SAFETY: `msg` is live; no error is asked for.
+        let result =
+            unsafe { ::ife_policy::ife_reply_check(self.handle, msg, via, ptr::null_mut()) };
+        assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
+        result == IFE_OK
+    }
+
     /// Is the source address a party's?
     pub fn knows_source(&self, ip: &str) -> bool {
         // SAFETY: no error is asked for.
