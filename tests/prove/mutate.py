@@ -73,7 +73,7 @@ def number(rng, raw, _):
 def lengthen(rng, raw, _):
     """A value becomes long, at a place where one begins or ends."""
     places = [i for i, c in enumerate(raw) if c in b':;=@<>, "']
-    at = rng.choice(places) + 1
+    at = rng.choice(places or [0]) + 1
     return raw[:at] + bytes([rng.choice(b'aA1.%"')]) * rng.choice(LONG) + raw[at:]
 
 
@@ -138,6 +138,8 @@ def mutant(rng, raw, other):
     names = []
     for _ in range(rng.choice((1, 1, 2, 3))):
         kind = rng.choice(KINDS)
+        if len(raw) < 2:
+            break
         changed = kind(rng, raw, other)
         if changed:
             raw = changed
@@ -146,8 +148,9 @@ def mutant(rng, raw, other):
 
 
 # Changes after which the request is as well-formed as before, and its transaction and dialog the same.
-def valid(rng, raw):
-    """A well-formed variant of a well-formed request, which must be answered."""
+def valid(rng, raw, kept=(b"x-if-",)):
+    """A well-formed variant of a well-formed request, which must be answered. Fields that begin with one of
+    `kept` are not folded."""
     head, _, body = raw.partition(b"\r\n\r\n")
     start, *fields = head.split(b"\r\n")
     for _ in range(rng.choice((1, 2, 4))):
@@ -170,7 +173,7 @@ def valid(rng, raw):
                 + b": "
                 + b"v" * rng.choice((0, 1, 500)),
             )
-        elif kind == 3 and not name.lower().startswith(b"x-if-"):
+        elif kind == 3 and not name.lower().startswith(kept):
             fields[at] = (
                 name
                 + rng.choice((b":", b" :", b"\t: "))

@@ -284,7 +284,7 @@ class Caller:
     """Places calls over UDP at a rate and keeps the account: per Call-ID the final reply seen, and when.
 
     INVITEs and BYEs are sent again as RFC 3261 17.1 has it (T1 0.5 s, doubled, for `give_up_s`); each 2xx is
-    acknowledged and hung up after `talk_s`.
+    acknowledged and hung up after `talk_s`, or kept in `dialogs` when that is None.
     """
 
     def __init__(self, ip, talk_s=0.05, give_up_s=8.0, seed=SEED, prefix="call"):
@@ -296,6 +296,7 @@ class Caller:
         self.open = {}
         self.byes = {}
         self.times_ms = []
+        self.dialogs = {}
 
     def place(self, signed, name, callee=SAFETY):
         call_id = f"{name}.{self.prefix}@caller.example"
@@ -368,21 +369,24 @@ class Caller:
         if reply.code >= 300:
             return
         uri = reply.contact_uri()
-        base = lambda method, n: [
-            (
-                "Via",
-                f"SIP/2.0/UDP {self.local};branch=z9hG4bK{self.random.getrandbits(64):x};rport",
-            ),
-            ("Max-Forwards", "70"),
-            *routes,
-            ("From", reply.get("from")),
-            ("To", reply.get("to")),
-            ("Call-ID", call_id),
-            ("CSeq", f"{n} {method}"),
-        ]
-        self.send(message(f"ACK {uri} SIP/2.0", base("ACK", number)))
-        if first:
-            bye = message(f"BYE {uri} SIP/2.0", base("BYE", number + 1))
+
+        def head(method, sequence):
+            branch = f"z9hG4bK{self.random.getrandbits(64):x}"
+            return [
+                ("Via", f"SIP/2.0/UDP {self.local};branch={branch};rport"),
+                ("Max-Forwards", "70"),
+                *routes,
+                ("From", reply.get("from")),
+                ("To", reply.get("to")),
+                ("Call-ID", call_id),
+                ("CSeq", f"{sequence} {method}"),
+            ]
+
+        self.send(message(f"ACK {uri} SIP/2.0", head("ACK", number)))
+        if first and self.talk_s is None:
+            self.dialogs[call_id] = (reply, routes)
+        elif first:
+            bye = message(f"BYE {uri} SIP/2.0", head("BYE", number + 1))
             now = time.time()
             self.byes[call_id] = [bye, now + self.talk_s, now + self.talk_s, 0.5]
 

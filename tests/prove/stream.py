@@ -35,7 +35,7 @@ class Stream:
             sock = Stream.context.wrap_socket(sock)
         else:
             sock.connect(sip.PROXY)
-        self.sock, self.buffer, self.tls = sock, b"", tls
+        self.sock, self.buffer, self.tls, self.limit_s = sock, b"", tls, connect_s
         self.local = "%s:%d" % sock.getsockname()[:2]
 
     def send(self, raw):
@@ -46,7 +46,14 @@ class Stream:
         pending = self.tls and self.sock.pending()
         if not pending and not select.select([self.sock], [], [], wait_s)[0]:
             return False
-        data = self.sock.recv(65535)
+        self.sock.settimeout(0)
+        try:
+            data = self.sock.recv(65535)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            # A record of TLS itself, such as a session ticket.
+            return False
+        finally:
+            self.sock.settimeout(self.limit_s)
         if not data:
             raise ConnectionResetError("closed")
         self.buffer += data

@@ -92,7 +92,10 @@ def compared(before, after):
     """A text for people: how memory and descriptors moved."""
     if not before or not after:
         return "the server was gone"
-    megabytes = lambda n: f"{n / (1 << 20):.1f}"
+
+    def megabytes(count):
+        return f"{count / (1 << 20):.1f}"
+
     return (
         f"shared {megabytes(before['shared_used'])} to {megabytes(after['shared_used'])} MB (peak {megabytes(after['shared_max'])}"
         f" of {megabytes(after['shared_total'])}), private {before['private_kb'] >> 10} to {after['private_kb'] >> 10} MB,"
