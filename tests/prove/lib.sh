@@ -139,7 +139,7 @@ prove_finish() {
 	local rc=$?
 	trap - EXIT
 	[ ! -n "${SUPERVISOR:-}" ] || supervise_end
-	stack_close
+	[ -z "${STACK:-}" ] || stack_close
 	umount /etc/resolv.conf 2>/dev/null
 	exit "$rc"
 }

@@ -28,7 +28,7 @@ KEPT = {True: (b"x-if-",), False: (b"x-if-", b"content-length")}
 VALID = 150 if sip.SHORT else 2000
 CHUNK = 500
 DIALOGS = 8
-TAGGED = re.compile(rb"(?i)\r\n(?:to|t)\s*:[^\r\n]*;\s*tag\s*=")
+TAGGED = re.compile(rb"(?i)[\r\n](?:to|t)\s*:[^\r\n]*;\s*tag\s*=")
 
 
 class Ledger:

@@ -131,8 +131,9 @@ class Parsed:
 
     def __init__(self, raw):
         head, _, self.body = raw.partition(b"\r\n\r\n")
-        text = re.sub(r"\r\n[ \t]+", " ", head.decode("latin-1"))
-        lines = text.split("\r\n")
+        # Bare CR and LF end a line too, as they do for Kamailio: a mutant may hold them.
+        text = re.sub(r"(?:\r\n|[\r\n])[ \t]+", " ", head.decode("latin-1"))
+        lines = re.split(r"\r\n|[\r\n]", text)
         self.start = lines[0]
         self.fields = []
         for line in lines[1:]:

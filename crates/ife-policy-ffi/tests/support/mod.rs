@@ -7,6 +7,7 @@
     reason = "each user needs a part of it"
 )]
 
+pub mod arbitrary;
 pub mod gate;
 
 use std::fs;
