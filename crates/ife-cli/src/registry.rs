@@ -3,12 +3,13 @@
 use std::{
     fs,
     io::{self, Read},
+    os::unix::fs::OpenOptionsExt,
     path::Path,
 };
 
 use ife_guard::{
     Registry, RegistryErrors,
-    registry::{self, Status, Validity},
+    registry::{self, Status, Validity, limits::FILE_LEN_MAX},
 };
 use serde_json::{Value, json};
 
@@ -19,12 +20,12 @@ use crate::{
     text,
 };
 
-/// Largest registry file that is read, in bytes.
-const FILE_LEN_MAX: u64 = 1 << 30;
+/// `O_NONBLOCK` of open(2), the same on all architectures that Kamailio runs on but MIPS, Alpha, PA-RISC and SPARC.
+const O_NONBLOCK: i32 = 0o4000;
 
 pub(crate) fn run(args: &RegistryArgs, out: &mut Output) -> Result<Outcome, Failure> {
     let RegistryCommand::Check { file } = &args.command;
-    let yaml = read_text(file)?;
+    let yaml = read_registry(file)?;
     match registry::load(&yaml, &file.display().to_string()) {
         Ok(registry) => report(file, &registry, out)?,
         Err(errors) => {
@@ -37,15 +38,37 @@ pub(crate) fn run(args: &RegistryArgs, out: &mut Output) -> Result<Outcome, Fail
 
 /// Loads a registry for another subcommand; an invalid one is a failure.
 pub(crate) fn load(file: &Path) -> Result<Registry, Failure> {
-    let yaml = read_text(file)?;
+    let yaml = read_registry(file)?;
     registry::load(&yaml, &file.display().to_string()).map_err(|errors| {
         Failure::no(errors.to_string()).hint("the gate would refuse this registry")
     })
 }
 
+/// A registry: a regular file of bounded length, or stdin for `-`.
+fn read_registry(file: &Path) -> Result<String, Failure> {
+    let fail = |error: io::Error| Failure::io(file, "read it", &error);
+    if file == Path::new("-") {
+        return read_text(file);
+    }
+    // A pipe without a writer must not hold us up.
+    let opened = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(O_NONBLOCK)
+        .open(file)
+        .map_err(fail)?;
+    if !opened.metadata().map_err(fail)?.is_file() {
+        let text = format!("{}: not a regular file", file.display());
+        return Err(Failure::no(text).hint("a registry from a pipe is read as `-`"));
+    }
+    utf8(file, read_bounded(file, opened, FILE_LEN_MAX)?)
+}
+
 /// A text file, or stdin for `-`.
 pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
-    let bytes = read_bytes(file, FILE_LEN_MAX)?;
+    utf8(file, read_bytes(file, FILE_LEN_MAX)?)
+}
+
+fn utf8(file: &Path, bytes: Vec<u8>) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|error| {
         let offset = error.utf8_error().valid_up_to();
         Failure::no(format!("{}: not UTF-8 at byte {offset}", file.display()))
@@ -54,21 +77,18 @@ pub(crate) fn read_text(file: &Path) -> Result<String, Failure> {
 
 /// A file of at most `len_max` bytes, or stdin for `-`.
 pub(crate) fn read_bytes(file: &Path, len_max: u64) -> Result<Vec<u8>, Failure> {
-    let fail = |error: io::Error| Failure::io(file, "read it", &error);
-    let mut bytes = Vec::new();
     if file == Path::new("-") {
-        io::stdin()
-            .lock()
-            .take(len_max + 1)
-            .read_to_end(&mut bytes)
-            .map_err(fail)?;
-    } else {
-        fs::File::open(file)
-            .map_err(fail)?
-            .take(len_max + 1)
-            .read_to_end(&mut bytes)
-            .map_err(fail)?;
+        return read_bounded(file, io::stdin().lock(), len_max);
     }
+    let opened = fs::File::open(file).map_err(|error| Failure::io(file, "read it", &error))?;
+    read_bounded(file, opened, len_max)
+}
+
+fn read_bounded(file: &Path, from: impl Read, len_max: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    from.take(len_max + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Failure::io(file, "read it", &error))?;
     if bytes.len() as u64 > len_max {
         return Err(Failure::no(format!(
             "{}: longer than {len_max} bytes",

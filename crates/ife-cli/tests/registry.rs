@@ -80,3 +80,16 @@ fn a_registry_that_cannot_be_read_is_no_answer() {
         .with(1)
         .says(&["latin1.yaml: not UTF-8 at byte 16"]);
 }
+
+#[test]
+fn what_is_no_regular_file_is_refused_at_once() {
+    let place = Place::new("registry-odd");
+    let pipe = place.file("pipe", "");
+    std::fs::remove_file(&pipe).expect("ours");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.is_ok_and(|status| status.success()));
+    for path in [pipe.as_str(), "/dev/zero", "/"] {
+        let run = place.run(&["registry", "check", path]).with(1);
+        assert!(run.stderr.contains("not a regular file"), "{}", run.stderr);
+    }
+}

@@ -21,6 +21,8 @@ pub use errors::{ERRORS_MAX, RegistryError, RegistryErrors};
 
 /// Limits of one registry. Larger is refused with an error that says so.
 pub mod limits {
+    /// Bytes of a registry file.
+    pub const FILE_LEN_MAX: u64 = 512 << 20;
     /// Hazards.
     pub const HAZARDS_MAX: usize = 256;
     /// Experts.
@@ -256,6 +258,8 @@ fn load_knowing(
     file_name: &str,
     known_keys: &HashSet<[u8; 32]>,
 ) -> Result<Registry, RegistryErrors> {
+    // A byte order mark may begin a text (YAML 1.2, 5.2) and means nothing in UTF-8.
+    let yaml = yaml.strip_prefix('\u{feff}').unwrap_or(yaml);
     let mut head = String::new();
     let raw = match raw::parse(yaml, &mut head) {
         Ok(raw) => raw,

@@ -437,6 +437,117 @@ fn no_more_than_twenty_errors_are_shown() {
     assert!(errors.to_string().ends_with("\nand 10 more"));
 }
 
+/// A registry of `count` experts that are all wrong in three ways.
+fn bad_experts(count: usize) -> String {
+    let expert = |n: usize| {
+        format!(
+            "  - id: bad id {n}\n    aors: [\"sip:x{n}@external.advisor\"]\n    hazards: [safetyy]\n    \
+             signers: []\n    sources: [\"127.0.0.0/8\"]\n    transports: [udp]\n"
+        )
+    };
+    let head = yaml();
+    let head = head.split("experts:").next().unwrap_or_default();
+    let experts: String = (0..count).map(expert).collect();
+    format!("{head}experts:\n{experts}")
+}
+
+#[test]
+fn the_check_ends_at_a_thousand_errors() {
+    let errors = load(&bad_experts(20_000)).expect_err("refused");
+    assert_eq!(errors.errors.len(), registry::ERRORS_MAX);
+    assert!((980..1_000).contains(&errors.more), "{}", errors.more);
+    assert!(errors.errors.iter().all(|e| e.line > 1), "{errors}");
+    let text = errors.to_string();
+    assert!(text.ends_with("more; the rest was not looked at"), "{text}");
+    // Of shape as well.
+    let unknown: String = (0..40_000).map(|n| format!("field{n}: 1\n")).collect();
+    let errors = load(&format!("{}{unknown}", yaml())).expect_err("refused");
+    assert_eq!(
+        (errors.errors.len(), errors.more),
+        (registry::ERRORS_MAX, 980)
+    );
+}
+
+#[test]
+fn brackets_nested_deep_are_refused_by_their_place() {
+    let deep = "[".repeat(16_000);
+    for text in [
+        format!("version: 1\nhazards: {deep}\n"),
+        yaml().replacen(
+            "hazards: [safety, alignment]",
+            &format!("hazards: {deep}"),
+            1,
+        ),
+        format!("{}x: {deep}\n", bad_experts(1_000)),
+    ] {
+        let errors = load(&text).expect_err("refused").to_string();
+        assert!(
+            ["nested deeper", "expected a", "unknown field `x`"]
+                .iter()
+                .any(|what| errors.contains(what)),
+            "{errors}"
+        );
+    }
+}
+
+#[test]
+fn a_byte_order_mark_means_nothing() {
+    assert!(load(&format!("\u{feff}{}", yaml())).is_ok());
+}
+
+#[test]
+fn a_contact_says_nothing_that_a_call_cannot_follow() {
+    const CONTACT: &str = "contact: \"sip:expert-safety@192.0.2.10:5061;transport=tls\"";
+    assert!(yaml().contains(CONTACT), "{}", yaml());
+    for (contact, expected) in [
+        ("sip:a@192.0.2.1?Subject=x", "cannot have ?headers"),
+        ("sip:a@192.0.2.1;lr?Route=x", "cannot have ?headers"),
+        (
+            "sip:a@192.0.2.1;transport=wss",
+            "transport `wss` is not one of",
+        ),
+        (
+            "sip:a@192.0.2.1;transport=ws",
+            "transport `ws` is not one of",
+        ),
+        ("sip:a@192.0.2.1;Transport=x", "transport `x` is not one of"),
+        ("sip:a@192.0.2.1;transport", "transport `` is not one of"),
+        (
+            "sip:a@192.0.2.1;transport=udp;transport=tcp",
+            "`transport` is there twice",
+        ),
+        ("sip:a@192.0.2.1;transport=TCP", ""),
+        ("sip:a;transport=ws@192.0.2.1", ""),
+        ("sips:+4930123@[2001:db8::1]:5061", ""),
+    ] {
+        let text = yaml().replacen(CONTACT, &format!("contact: \"{contact}\""), 1);
+        match load(&text) {
+            Ok(_) => assert_eq!(expected, "", "{contact}"),
+            Err(errors) => {
+                let errors = errors.to_string();
+                assert!(
+                    !expected.is_empty() && errors.contains(expected),
+                    "{errors}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn an_experts_address_can_be_dialled() {
+    const AOR: &str = "sip:expert-safety@external.advisor";
+    for user in ["+4930123456", "a.b-c_d", "+49*"] {
+        let text = yaml().replacen(AOR, &format!("sip:{user}@external.advisor"), 1);
+        assert!(load(&text).is_ok(), "{user}: {:?}", load(&text).err());
+    }
+    for c in "'!~%&()=;,".chars().filter(|&c| c != '%') {
+        let text = yaml().replacen(AOR, &format!("sip:a{c}b@external.advisor"), 1);
+        let errors = load(&text).expect_err(&text).to_string();
+        assert!(errors.contains("cannot be called"), "{errors}");
+    }
+}
+
 #[test]
 fn a_private_key_in_the_wrong_place_is_not_repeated() {
     let secret = "IFE-PRIVATE-KEY-1 x c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI=";

@@ -12,6 +12,7 @@ pub mod ids;
 pub mod ifmessage;
 pub mod json;
 pub mod key;
+pub mod printable;
 pub mod sign;
 pub mod signature;
 

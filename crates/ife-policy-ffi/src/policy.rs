@@ -2,7 +2,7 @@
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -354,6 +354,16 @@ fn prepare_dir(dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
         ));
     }
     let opened = File::open(dir).map_err(failure)?;
+    let mode = opened.metadata().map_err(failure)?.mode();
+    if mode & 0o002 != 0 {
+        let text = format!(
+            "every user may write to {} (mode {:04o}), so anyone could put files in the place of the gate's: \
+             chmod 3770 it and give it the group that shares it",
+            dir.display(),
+            mode & 0o7777
+        );
+        return Err(Failure::new(abi::IFE_STATE_DIR, text));
+    }
     if sys::is_memory_file_system(&opened).map_err(failure)? {
         return Ok(());
     }

@@ -1,11 +1,12 @@
 //! Registry images: compiled once by whoever loads the file, published as a file of the state directory, mapped by every worker.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ife_guard::Image;
+use ife_guard::registry::limits::FILE_LEN_MAX;
 
 use crate::abi;
 use crate::plumbing::failure::Failure;
@@ -13,8 +14,6 @@ use crate::shared::Shared;
 use crate::sys::{self, Lock, Map};
 
 const LOCK: &str = "registry.lock";
-/// A registry of 100,000 experts has about 40 MiB.
-const FILE_LEN_MAX: u64 = 512 << 20;
 
 /// A mapped image. It was checked in full when it was published.
 pub(crate) struct View {
@@ -150,13 +149,18 @@ fn compile(registry_path: &Path, in_force: Option<&View>) -> Result<Vec<u8>, Fai
     let invalid = |text: String| Failure::new(abi::IFE_REGISTRY_INVALID, text);
     let name = registry_path.display().to_string();
     let unreadable = |e| invalid(format!("{name}: cannot be read: {e}"));
-    let len = std::fs::metadata(registry_path).map_err(unreadable)?.len();
-    if len > FILE_LEN_MAX {
-        return Err(invalid(format!(
-            "{name}: {len} bytes, at most {FILE_LEN_MAX} are allowed"
-        )));
+    let file = sys::open_to_read(registry_path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    if !metadata.is_file() {
+        return Err(invalid(format!("{name}: not a regular file")));
     }
-    let yaml = std::fs::read_to_string(registry_path).map_err(unreadable)?;
+    let mut yaml = String::new();
+    file.take(FILE_LEN_MAX + 1)
+        .read_to_string(&mut yaml)
+        .map_err(unreadable)?;
+    if yaml.len() as u64 > FILE_LEN_MAX {
+        return Err(invalid(format!("{name}: longer than {FILE_LEN_MAX} bytes")));
+    }
     let loaded = match in_force {
         // Keys in force were checked before.
         Some(view) => ife_guard::registry::reload(&yaml, &name, &view.image()?),

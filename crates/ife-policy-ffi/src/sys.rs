@@ -154,6 +154,14 @@ pub(crate) fn open_to_inspect(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
+/// Opens a file for reading; follows links, and never waits for a writer of a pipe.
+pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
+    OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(path)
+}
+
 /// Opens a file that is there, for reading and writing; never what a link leads to, for others may put names into the directory.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new()

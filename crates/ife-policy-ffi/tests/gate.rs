@@ -593,6 +593,47 @@ fn a_registry_with_an_error_refuses_to_open_and_says_where() {
 }
 
 #[test]
+fn a_registry_that_is_no_regular_file_is_refused_at_once() {
+    let dir = TempDir::new("odd-registry");
+    for path in ["/dev/zero", "/dev/shm"] {
+        let setup = Setup {
+            registry: path.into(),
+            ..Setup::new(&dir)
+        };
+        let Err((code, text)) = Gate::open(&setup) else {
+            panic!("opened {path}")
+        };
+        assert_eq!(code, IFE_REGISTRY_INVALID);
+        assert!(text.contains("not a regular file"), "{text}");
+    }
+}
+
+#[test]
+fn a_state_directory_that_everybody_may_write_to_is_refused() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = TempDir::new("open-state");
+    let setup = Setup::new(&dir);
+    std::fs::create_dir_all(&setup.state_dir).expect("there is room");
+    for (mode, is_fine) in [
+        (0o777, false),
+        (0o1777, false),
+        (0o702, false),
+        (0o3770, true),
+    ] {
+        let permissions = std::fs::Permissions::from_mode(mode);
+        std::fs::set_permissions(&setup.state_dir, permissions).expect("ours");
+        match Gate::open(&setup) {
+            Ok(_) => assert!(is_fine, "{mode:o}"),
+            Err((code, text)) => {
+                assert!(!is_fine, "{mode:o}: {text}");
+                assert_eq!(code, IFE_STATE_DIR);
+                assert!(text.contains("chmod 3770"), "{text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_state_directory_on_disk_is_refused() {
     let dir = TempDir::new("on-disk");
     let on_disk = std::env::temp_dir().join(format!("ife-on-disk-{}", std::process::id()));

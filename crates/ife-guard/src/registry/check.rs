@@ -5,12 +5,13 @@ mod unique;
 
 use std::collections::HashSet;
 
-use super::errors::{At, Problem, did_you_mean};
+use super::errors::{At, COUNTED_MAX, ERRORS_MAX, Problem, did_you_mean};
 use super::limits::{
     CALL_S_MAX, CONTACT_LEN_MAX, COUNCILS_MAX, EXPERTS_MAX, FRESHNESS_S_MAX, HAZARDS_MAX,
     ID_LEN_MAX, NAME_LEN_MAX,
 };
 use super::{Council, Expert, Flood, Hazard, Quota, Registry, Status, Validity, raw};
+use crate::Transport;
 use crate::time::parse_instant;
 use unique::{Seen, Where};
 
@@ -25,17 +26,38 @@ const QUOTA: Quota = Quota {
     max_call_s: 14_400,
 };
 
-/// Everything found wrong so far.
+/// How the proxy can reach a contact. Over a WebSocket it cannot: there the phone connects (RFC 7118 5).
+const CONTACT_TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
+
+/// What was found wrong so far: the first [`ERRORS_MAX`], and how many.
 #[derive(Default)]
-struct Problems(Vec<Problem>);
+pub(super) struct Problems {
+    pub(super) first: Vec<Problem>,
+    pub(super) count: usize,
+}
 
 impl Problems {
     fn add(&mut self, at: &At<'_>, message: impl Into<String>, hint: Option<String>) {
-        self.0.push(Problem {
-            path: at.to_string(),
-            message: message.into(),
-            hint,
-        });
+        self.count += 1;
+        if self.first.len() < ERRORS_MAX {
+            self.first.push(Problem {
+                path: at.to_string(),
+                message: message.into(),
+                hint,
+            });
+        }
+    }
+
+    fn push(&mut self, problem: Problem) {
+        self.count += 1;
+        if self.first.len() < ERRORS_MAX {
+            self.first.push(problem);
+        }
+    }
+
+    /// True once the rest of the registry need not be looked at.
+    fn is_full(&self) -> bool {
+        self.count >= COUNTED_MAX
     }
 
     fn hint(&mut self, at: &At<'_>, message: impl Into<String>, hint: impl Into<String>) {
@@ -89,11 +111,11 @@ impl Problems {
     }
 }
 
-/// Checks everything and reports all that is wrong.
+/// Checks everything, up to [`COUNTED_MAX`] errors.
 pub(super) fn check(
     raw: &raw::Registry<'_>,
     known_keys: &HashSet<[u8; 32]>,
-) -> Result<Registry, Vec<Problem>> {
+) -> Result<Registry, Problems> {
     let mut problems = Problems::default();
     let registry = Checker {
         problems: &mut problems,
@@ -103,10 +125,10 @@ pub(super) fn check(
         known_keys,
     }
     .registry(raw);
-    if problems.0.is_empty() {
+    if problems.count == 0 {
         Ok(registry)
     } else {
-        Err(problems.0)
+        Err(problems)
     }
 }
 
@@ -154,7 +176,7 @@ impl<'r> Checker<'_, 'r> {
             .experts
             .iter()
             .enumerate()
-            .map(|(i, e)| self.expert(i, e))
+            .map_while(|(i, e)| (!self.problems.is_full()).then(|| self.expert(i, e)))
             .collect();
         self.seen.crossing_globs(self.problems);
         let legacy_store = self.legacy_store(raw.legacy_store.as_deref());
@@ -320,8 +342,13 @@ impl<'r> Checker<'_, 'r> {
     fn contact(&mut self, at: &At<'_>, text: &str) -> Option<String> {
         let bare = text.starts_with("sip:") || text.starts_with("sips:");
         let problem = match ife_message::Aor::parse(text.as_bytes()) {
-            Ok(_) if bare && text.len() <= CONTACT_LEN_MAX => return Some(text.to_owned()),
-            Ok(_) => "not a bare SIP URI of at most 256 bytes".to_owned(),
+            Ok(_) if !bare || text.len() > CONTACT_LEN_MAX => {
+                "not a bare SIP URI of at most 256 bytes".to_owned()
+            }
+            Ok(_) => match contact_problem(text) {
+                None => return Some(text.to_owned()),
+                Some(problem) => problem,
+            },
             Err(error) => error.to_string(),
         };
         self.problems.hint(
@@ -425,7 +452,7 @@ impl<'r> Checker<'_, 'r> {
             }
             Some(_) => "not an absolute path",
         };
-        self.problems.0.push(Problem {
+        self.problems.push(Problem {
             path: at,
             message: problem.to_owned(),
             hint: Some(
@@ -449,4 +476,31 @@ impl<'r> Checker<'_, 'r> {
         }
         found
     }
+}
+
+/// Why a call cannot be sent to a contact that is a SIP URI (RFC 3261 19.1.1).
+fn contact_problem(uri: &str) -> Option<String> {
+    if uri.contains('?') {
+        return Some("a contact cannot have ?headers".to_owned());
+    }
+    let mut transport = None;
+    let after_user = uri.rsplit_once('@').map_or(uri, |(_, rest)| rest);
+    for parameter in after_user.split(';').skip(1) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        if !name.eq_ignore_ascii_case("transport") {
+            continue;
+        }
+        if transport.replace(value).is_some() {
+            return Some("`transport` is there twice".to_owned());
+        }
+        let is_known = CONTACT_TRANSPORTS
+            .iter()
+            .any(|known| known.as_str().eq_ignore_ascii_case(value));
+        if !is_known {
+            let names = CONTACT_TRANSPORTS.map(Transport::as_str).join(", ");
+            let value = value.escape_debug();
+            return Some(format!("transport `{value}` is not one of {names}"));
+        }
+    }
+    None
 }

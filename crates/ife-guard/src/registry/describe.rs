@@ -1,5 +1,6 @@
 //! From what was found wrong to errors with file, line and column.
 
+use super::check::Problems;
 use super::errors::{ERRORS_MAX, Problem, RegistryError, RegistryErrors};
 use super::locate::{self, Place};
 use super::raw::SyntaxError;
@@ -28,16 +29,20 @@ pub(super) fn structure(yaml: &str, file: &str, syntax: &SyntaxError) -> Registr
 }
 
 /// Errors of a text whose shape is right and whose meaning is not.
-pub(super) fn problems(yaml: &str, file: &str, problems: Vec<Problem>) -> RegistryErrors {
-    let found = locate::walk(yaml, with_parents(&problems), None);
+pub(super) fn problems(yaml: &str, file: &str, problems: Problems) -> RegistryErrors {
+    let found = locate::walk(yaml, with_parents(&problems.first), None);
+    let unlisted = problems.count - problems.first.len();
     let errors = problems
+        .first
         .into_iter()
         .map(|p| {
             let place = nearest(&p.path, |path| found.places.get(path).copied());
             error(file, place, p.path, p.message, p.hint)
         })
         .collect();
-    finish(errors)
+    let mut errors = finish(errors);
+    errors.more += unlisted;
+    errors
 }
 
 /// The paths of the problems and of everything that holds them: what is absent has no place of its own.

@@ -4,13 +4,17 @@ use std::fmt;
 
 /// Most errors reported at once.
 pub const ERRORS_MAX: usize = 20;
+/// Errors after which the rest of a registry is not looked at.
+pub(super) const COUNTED_MAX: usize = 1_000;
+/// Longest word that is compared with known ones.
+const WORD_LEN_MAX: usize = 64;
 
 /// Everything that was found wrong, in the order of the file; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryErrors {
     /// At most [`ERRORS_MAX`].
     pub errors: Vec<RegistryError>,
-    /// How many more there are.
+    /// How many more were found. The check ends at about a thousand errors.
     pub more: usize,
 }
 
@@ -55,6 +59,9 @@ impl fmt::Display for RegistryErrors {
         }
         match self.more {
             0 => Ok(()),
+            more if more + ERRORS_MAX >= COUNTED_MAX => {
+                write!(f, "\nand {more} more; the rest was not looked at")
+            }
             more => write!(f, "\nand {more} more"),
         }
     }
@@ -135,6 +142,9 @@ pub(super) fn did_you_mean<'k>(
     word: &str,
     known: impl IntoIterator<Item = &'k str>,
 ) -> Option<String> {
+    if word.len() > WORD_LEN_MAX {
+        return None;
+    }
     known
         .into_iter()
         .map(|k| (strsim::damerau_levenshtein(word, k), k))

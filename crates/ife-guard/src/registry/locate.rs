@@ -6,11 +6,13 @@ use std::collections::HashMap;
 
 use saphyr_parser::{Event, Parser, Span, StrInput};
 
-use super::errors::did_you_mean;
+use super::errors::{COUNTED_MAX, did_you_mean};
 use super::schema::{Field, Kind};
 
 /// Deeper than any registry; deeper nesting is left to serde_yaml's own limit.
 const DEPTH_MAX: usize = 32;
+
+const TOO_DEEP: &str = "nested deeper than any registry";
 
 /// Line and column, both from 1, the column in characters.
 pub(super) type Place = (usize, usize);
@@ -35,7 +37,8 @@ pub(super) fn walk(
     paths: impl IntoIterator<Item = String>,
     schema: Option<Kind>,
 ) -> Found {
-    let wanted = paths.into_iter().map(|path| (path, (0, 0))).collect();
+    let wanted: HashMap<_, _> = paths.into_iter().map(|path| (path, (0, 0))).collect();
+    let wanting = wanted.len();
     let found = Found {
         places: wanted,
         faults: Vec::new(),
@@ -45,6 +48,8 @@ pub(super) fn walk(
         found,
         path: String::new(),
         depth: 0,
+        wanting,
+        has_schema: schema.is_some(),
     };
     while let Some((event, span)) = walk.next() {
         if walk.node(&event, span, schema).is_none() {
@@ -55,12 +60,53 @@ pub(super) fn walk(
     walk.found
 }
 
+/// Where a document is nested deeper than any registry, or is no YAML, and which of the two.
+pub(super) fn too_deep(yaml: &str) -> Option<(Place, String)> {
+    let mut depth = 0;
+    for event in Parser::new_from_str(yaml) {
+        let event = match event {
+            Ok(event) => event,
+            Err(fault) => {
+                let at = fault.marker();
+                let message = match fault.info() {
+                    "recursion limit exceeded" => TOO_DEEP,
+                    message => message,
+                };
+                return Some(((at.line(), at.col() + 1), message.to_owned()));
+            }
+        };
+        match event {
+            (Event::SequenceStart(..) | Event::MappingStart(..), span) => {
+                depth += 1;
+                if depth > DEPTH_MAX {
+                    return Some((place_of(span), TOO_DEEP.to_owned()));
+                }
+            }
+            (Event::SequenceEnd | Event::MappingEnd, _) => depth -= 1,
+            (
+                Event::Nothing
+                | Event::StreamStart
+                | Event::StreamEnd
+                | Event::DocumentStart(_)
+                | Event::DocumentEnd
+                | Event::Alias(_)
+                | Event::Scalar(..),
+                _,
+            ) => {}
+        }
+    }
+    None
+}
+
 struct Walk<'y> {
     events: Parser<'y, StrInput<'y>>,
     found: Found,
     /// Of the current node.
     path: String,
     depth: usize,
+    /// Paths whose places are not known yet.
+    wanting: usize,
+    has_schema: bool,
 }
 
 impl<'y> Walk<'y> {
@@ -78,7 +124,16 @@ impl<'y> Walk<'y> {
     /// One node and all below it. `None` when the walk cannot go on.
     fn node(&mut self, event: &Event<'y>, span: Span, kind: Option<Kind>) -> Option<()> {
         if let Some(place) = self.found.places.get_mut(&self.path) {
+            self.wanting -= usize::from(place.0 == 0);
             *place = place_of(span);
+        }
+        let is_done = if self.has_schema {
+            self.found.faults.len() >= COUNTED_MAX
+        } else {
+            self.wanting == 0
+        };
+        if is_done {
+            return None;
         }
         match (event, kind) {
             (Event::Scalar(text, ..), Some(kind)) if !kind.takes(text) => {
@@ -135,7 +190,8 @@ impl<'y> Walk<'y> {
             Some(Kind::Text | Kind::Number | Kind::Flag | Kind::List(_)) | None => None,
         };
         let len = self.path.len();
-        let mut seen: Vec<String> = Vec::new();
+        // Of the known ones: at most as many as there are.
+        let mut seen: Vec<&str> = Vec::new();
         loop {
             let (key, key_span) = self.next()?;
             let name = match &key {
@@ -156,7 +212,7 @@ impl<'y> Walk<'y> {
             };
             let field = fields.and_then(|fields| fields.iter().find(|f| f.name == name));
             if let Some(fields) = fields {
-                self.key(&name, key_span, fields, seen.contains(&name));
+                self.key(&name, key_span, fields, seen.contains(&name.as_str()));
             }
             if len > 0 {
                 self.path.push('.');
@@ -165,12 +221,12 @@ impl<'y> Walk<'y> {
             let (event, span) = self.next()?;
             self.node(&event, span, field.map(|f| f.kind))?;
             self.path.truncate(len);
-            seen.push(name);
+            seen.extend(field.map(|f| f.name).filter(|name| !seen.contains(name)));
         }
         for field in fields
             .into_iter()
             .flatten()
-            .filter(|f| f.required && !seen.iter().any(|s| s == f.name))
+            .filter(|f| f.required && !seen.contains(&f.name))
         {
             self.fault(
                 span,

@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use super::chunks;
 use super::quick::{self, Node};
+use super::{chunks, locate};
 
 /// Text, borrowed from the file where it stands there as it is.
 #[derive(Debug, PartialEq, Deserialize)]
@@ -136,10 +136,34 @@ pub(super) fn parse<'y>(yaml: &'y str, head: &'y mut String) -> Result<Registry<
     if let Some(registry) = parse_in_chunks(yaml, head) {
         return Ok(registry);
     }
+    if has_many_brackets(yaml)
+        && let Some((place, message)) = locate::too_deep(yaml)
+    {
+        return Err(SyntaxError {
+            location: Some(place),
+            message,
+        });
+    }
     serde_yaml::from_str(yaml).map_err(|error| SyntaxError {
         location: error.location().map(|at| (at.line(), at.column())),
         message: error.to_string(),
     })
+}
+
+/// serde_yaml takes time with the square of the depth of brackets; up to this many of them that is nothing.
+const BRACKETS_MAX: usize = 2_000;
+
+fn has_many_brackets(yaml: &str) -> bool {
+    let brackets = yaml.bytes().filter(|b| matches!(b, b'[' | b'{'));
+    brackets.take(BRACKETS_MAX + 1).count() > BRACKETS_MAX
+}
+
+/// [`serde_yaml::from_str`] of a piece, unless its brackets may be nested deep.
+fn piece<'y, T: Deserialize<'y>>(yaml: &'y str) -> Option<T> {
+    if has_many_brackets(yaml) && locate::too_deep(yaml).is_some() {
+        return None;
+    }
+    serde_yaml::from_str(yaml).ok()
 }
 
 /// A list of experts in the plain half of YAML.
@@ -234,11 +258,11 @@ read_map!(
 fn parse_in_chunks<'y>(yaml: &'y str, head: &'y mut String) -> Option<Registry<'y>> {
     let list = chunks::experts(yaml)?;
     *head = list.without(yaml);
-    let mut registry: Registry<'y> = serde_yaml::from_str(head).ok()?;
+    let mut registry: Registry<'y> = piece(head)?;
     for chunk in list.chunks(yaml) {
         let experts = match experts(chunk) {
             Some(experts) => experts,
-            None => serde_yaml::from_str(chunk).ok()?,
+            None => piece(chunk)?,
         };
         registry.experts.extend(experts);
     }

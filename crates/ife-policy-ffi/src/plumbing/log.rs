@@ -28,15 +28,13 @@ impl Log {
         Self { callback, context }
     }
 
-    /// One line. Line feeds and other control characters become spaces, so that no input makes a line of its own.
+    /// One line. Line feeds and what is not seen are escaped, so that no input makes a line of its own.
     pub(crate) fn line(&self, level: Level, text: &str) {
         let Some(callback) = self.callback else {
             return;
         };
-        let clean: String = text
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
+        // An error of several lines stays readable as one.
+        let clean = ife_message::printable::escaped(&text.replace('\n', " "));
         // SAFETY: the header makes the callback valid for the life of the handle, in every process that inherits it, and
         // bounds its use of `text` to the call.
         unsafe {

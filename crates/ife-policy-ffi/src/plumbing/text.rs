@@ -16,12 +16,9 @@ pub(crate) fn fill<const N: usize>(buffer: &mut [c_char; N], text: &str) {
     buffer[len] = 0;
 }
 
-/// `text` as an error for C; control characters other than LF become `?`.
+/// `text` as an error for C; what is not seen, except LF, is escaped.
 pub(crate) fn error(text: &str) -> abi::ife_error {
-    let clean: String = text
-        .chars()
-        .map(|c| if c.is_control() && c != '\n' { '?' } else { c })
-        .collect();
+    let clean = ife_message::printable::escaped_but(text, |c| c == '\n');
     let mut error = abi::ife_error {
         text: [0; abi::IFE_ERROR_SIZE as usize],
     };
@@ -51,8 +48,9 @@ mod tests {
 
     #[test]
     fn errors_keep_line_feeds_and_nothing_else_of_the_kind() {
-        let error = error("one\ntwo\r\x1b[0m");
-        let bytes: Vec<u8> = error.text.iter().map(|&c| c as u8).take(13).collect();
-        assert_eq!(&bytes, b"one\ntwo??[0m\0");
+        let error = error("one\ntwo\x1b[0m\u{e0041}");
+        let bytes = error.text.iter().map(|&c| c as u8);
+        let bytes: Vec<u8> = bytes.take_while(|&b| b != 0).collect();
+        assert_eq!(bytes, b"one\ntwo\\u{1b}[0m\\u{e0041}");
     }
 }

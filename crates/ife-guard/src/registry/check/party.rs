@@ -12,6 +12,9 @@ use crate::Transport;
 use crate::network::{Network, NetworkError};
 use crate::pattern::{Pattern, PatternError};
 
+/// Characters that the user part of a SIP URI may have (RFC 3261 25.1) and a dialplan gives a meaning.
+const UNCALLABLE: &str = "'!~%&()=;,";
+
 /// The raw lists of a party.
 pub(super) struct Raw<'r> {
     pub(super) aors: &'r [raw::Str<'r>],
@@ -37,6 +40,7 @@ impl<'r> Checker<'_, 'r> {
             let item = at.index(index);
             match Pattern::parse(text) {
                 Ok(pattern) => {
+                    self.callable(&item, owner, &pattern);
                     self.seen.aor(self.problems, &item, &pattern, owner, index);
                     aors.push(pattern);
                 }
@@ -48,6 +52,19 @@ impl<'r> Checker<'_, 'r> {
             }
         }
         aors
+    }
+
+    /// An expert's address becomes an extension of Asterisk's dialplan.
+    fn callable(&mut self, at: &At<'_>, owner: Where, pattern: &Pattern) {
+        let user = [pattern.prefix(), pattern.suffix()].concat();
+        let found = user.chars().find(|&c| UNCALLABLE.contains(c));
+        if let (Where::Expert(_), Some(found)) = (owner, found) {
+            self.problems.hint(
+                at,
+                format!("an address with `{found}` cannot be called"),
+                "write its user part with A-Z, a-z, 0-9 and .-_+ alone",
+            );
+        }
     }
 
     fn signers(&mut self, at: &At<'_>, owner: Where, raw: &'r [raw::Signer<'r>]) -> Vec<Signer> {

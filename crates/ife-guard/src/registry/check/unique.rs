@@ -149,9 +149,9 @@ impl<'r> Seen<'r> {
                 .or_default()
                 .insert(reversed(glob.suffix()), number);
         }
-        let before = problems.0.len();
+        let before = problems.count;
         for (glob, owner, index) in &self.globs {
-            if problems.0.len() - before >= ERRORS_MAX {
+            if problems.count - before >= ERRORS_MAX {
                 return;
             }
             let suffix = reversed(glob.suffix());
@@ -169,7 +169,7 @@ impl<'r> Seen<'r> {
                     };
                     if glob.crosses(other) && owner != other_owner {
                         let both = format!("{}*{}", glob.prefix(), other.suffix());
-                        problems.0.push(super::Problem {
+                        problems.push(super::Problem {
                             path: format!("{owner}.aors[{index}]"),
                             message: format!("`{}` and `{}` both match `{both}` and neither is a special case of the other", glob.as_str(), other.as_str()),
                             hint: Some(format!("narrow this one or {other_owner}.aors[{other_index}]")),
