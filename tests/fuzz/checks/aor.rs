@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use ife_message::Aor;
 
 /// Compares the two, and parses what the first one wrote again.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let found = Aor::parse(data).ok().map(|aor| aor.as_str().to_owned());
     assert_eq!(found, simple(data), "{:?}", String::from_utf8_lossy(data));
     if let Some(text) = found {

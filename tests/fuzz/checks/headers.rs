@@ -3,7 +3,7 @@
 use ife_message::{Hazard, Kid, TraceId, WitnessHash};
 
 /// Compares each parser with the words of its documentation.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let value = trim(data);
     let fits = |min: usize, max: usize, allowed: &str| {
         (min..=max).contains(&value.len())

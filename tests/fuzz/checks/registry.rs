@@ -5,7 +5,7 @@ use ife_guard::image::compile;
 use ife_guard::registry::{ERRORS_MAX, load};
 
 /// Loads, compiles, opens; and opens the bytes as an image too.
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     if let Ok(text) = std::str::from_utf8(data) {
         registry(text);
     }

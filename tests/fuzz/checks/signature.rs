@@ -7,7 +7,7 @@ const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 const URL_SAFE: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 /// Round trip, and agreement with [`decode`].
-pub fn check(data: &[u8]) {
+pub(crate) fn check(data: &[u8]) {
     let text: Vec<u8> = String::from_utf8_lossy(data)
         .trim_matches([' ', '\t'])
         .bytes()
