@@ -45,7 +45,7 @@ fn story(stream: &[u8], decoder: &mut Decoder, leg: &str) -> Vec<String> {
         Change::Leaving(id) if *id == leg => Some("leaving".to_owned()),
         Change::Joined { uniqueid, .. } if *uniqueid == leg => Some("joined".to_owned()),
         Change::Left { uniqueid, .. } if *uniqueid == leg => Some("left".to_owned()),
-        Change::Gone { channel, cause } if channel.uniqueid == leg => {
+        Change::Gone { channel, cause, .. } if channel.uniqueid == leg => {
             Some(format!("gone {}", cause.unwrap_or(0)))
         }
         Change::NoChannel(id) if *id == leg => Some("none".to_owned()),

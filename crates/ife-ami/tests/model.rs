@@ -105,7 +105,7 @@ impl Bench {
             Change::Ringing(id) => format!("ringing {id}"),
             Change::Up(id) => format!("up {id}"),
             Change::Leaving(id) => format!("leaving {id}"),
-            Change::Gone { channel, cause } => format!("gone {} {cause:?}", channel.uniqueid),
+            Change::Gone { channel, cause, .. } => format!("gone {} {cause:?}", channel.uniqueid),
             Change::NoChannel(id) => format!("none {id}"),
             Change::Joined { uniqueid, room } => format!("joined {uniqueid} {room}"),
             Change::Left { uniqueid, room } => format!("left {uniqueid} {room}"),

@@ -150,7 +150,10 @@ impl Call {
                 }
             }
             Input::Leg(leg, seen) => {
-                let alive = !matches!(seen, Seen::Gone(_) | Seen::Leaving | Seen::Removed);
+                let alive = match seen {
+                    Seen::There | Seen::Ringing | Seen::Up => true,
+                    Seen::Leaving | Seen::Removed | Seen::Replied(_) | Seen::Gone(_) => false,
+                };
                 self.observe(leg, alive, |facts| facts.see(seen));
             }
             Input::Joined(leg) => self.observe(leg, true, LegFacts::join),

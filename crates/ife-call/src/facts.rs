@@ -1,6 +1,6 @@
 //! What has been observed. Facts only grow, so that the order and the number of observations do not matter.
 
-use crate::cause::Cause;
+use crate::cause::{Cause, Class};
 use crate::input::{Leg, LegView, Seen, Verdict};
 use crate::output::TimerKind;
 
@@ -19,6 +19,8 @@ pub(crate) struct LegFacts {
     pub(crate) removed: bool,
     pub(crate) joined: bool,
     pub(crate) left: bool,
+    /// The far side's final SIP reply.
+    pub(crate) reply: Option<u16>,
     pub(crate) gone: Option<Gone>,
 }
 
@@ -61,9 +63,26 @@ impl LegFacts {
             Seen::Up => self.up = true,
             Seen::Leaving => self.leaving = true,
             Seen::Removed => self.removed = true,
+            Seen::Replied(status) => {
+                self.reply.get_or_insert(status);
+            }
             Seen::Gone(cause) => return self.end(cause, false),
         }
         self.there = true;
+    }
+
+    /// What the end of a leg that was not answered says about its far side.
+    pub(crate) fn class_of_end(&self, cause: Cause) -> Class {
+        if let Some(status) = self.reply {
+            return Class::of_reply(status, self.ringing);
+        }
+        // chan_ooh323 gives 0 when no answer to the setup ever came: its connection was refused, or nothing is there.
+        let is_silent = cause == Cause::UNKNOWN && !self.ringing && !self.up;
+        if is_silent && self.there {
+            Class::Unreachable
+        } else {
+            cause.class()
+        }
     }
 
     pub(crate) fn join(&mut self) {

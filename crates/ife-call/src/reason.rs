@@ -42,6 +42,8 @@ pub enum FailReason {
         class: Class,
         /// The cause seen, or the one set when our own timer ran out.
         cause: Cause,
+        /// The final SIP reply, where one was seen.
+        reply: Option<u16>,
     },
     /// The expert answered and left before the council was joined.
     ExpertLeftEarly,
@@ -52,6 +54,8 @@ pub enum FailReason {
         /// The cause seen.
         cause: Cause,
     },
+    /// A leg that was not in the council yet was gone when the gateway came back into sight: how it ended was not seen.
+    Unseen,
     /// The council was not joined in time.
     CouncilTimeout,
     /// The gateway was out of sight when the call should have begun.
@@ -93,6 +97,8 @@ impl FailReason {
                 Class::Busy
                 | Class::NoAnswer
                 | Class::Declined
+                | Class::Forbidden
+                | Class::Redirected
                 | Class::Unreachable
                 | Class::Congested
                 | Class::Incompatible
@@ -101,6 +107,7 @@ impl FailReason {
             FailReason::ExpertLeftEarly => None,
             FailReason::Council { .. }
             | FailReason::CouncilTimeout
+            | FailReason::Unseen
             | FailReason::GatewayDown
             | FailReason::GatewayLost
             | FailReason::GatewayRestarted
@@ -113,10 +120,15 @@ impl FailReason {
         match self {
             FailReason::NoExpert => 404,
             FailReason::Refused { code, .. } => *code,
+            FailReason::Expert {
+                reply: Some(status),
+                ..
+            } => *status,
             FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } => cause.sip(),
             FailReason::ExpertLeftEarly => 487,
             FailReason::CouncilTimeout => 504,
             FailReason::GateTimeout
+            | FailReason::Unseen
             | FailReason::GatewayDown
             | FailReason::GatewayLost
             | FailReason::GatewayRestarted
@@ -133,6 +145,7 @@ impl FailReason {
             | FailReason::GateTimeout
             | FailReason::ExpertLeftEarly
             | FailReason::CouncilTimeout
+            | FailReason::Unseen
             | FailReason::GatewayDown
             | FailReason::GatewayLost
             | FailReason::GatewayRestarted
@@ -149,6 +162,7 @@ impl FailReason {
             FailReason::Expert { class, .. } => class.as_str(),
             FailReason::ExpertLeftEarly => "expert_left_early",
             FailReason::Council { .. } => "council_refused",
+            FailReason::Unseen => "unseen",
             FailReason::CouncilTimeout => "council_timeout",
             FailReason::GatewayDown => "gateway_down",
             FailReason::GatewayLost => "gateway_lost",
@@ -168,8 +182,13 @@ impl fmt::Display for FailReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             FailReason::Refused { gate, code, .. } => write!(f, "refused gate={gate} code={code}"),
-            FailReason::Expert { class, cause } => {
-                write!(f, "expert_{} cause={cause}", class.as_str())
+            FailReason::Expert {
+                class,
+                cause,
+                reply,
+            } => {
+                write!(f, "expert_{} cause={cause}", class.as_str())?;
+                reply.map_or(Ok(()), |status| write!(f, " sip={status}"))
             }
             FailReason::Council { class, cause } => {
                 write!(f, "council_{} cause={cause}", class.as_str())
@@ -178,6 +197,7 @@ impl fmt::Display for FailReason {
             | FailReason::GateTimeout
             | FailReason::ExpertLeftEarly
             | FailReason::CouncilTimeout
+            | FailReason::Unseen
             | FailReason::GatewayDown
             | FailReason::GatewayLost
             | FailReason::GatewayRestarted

@@ -3,6 +3,7 @@
 // Tests pick single outputs out of many.
 #![allow(clippy::wildcard_enum_match_arm)]
 
+use ife_call::cause::Class;
 use ife_call::{
     Backend, Call, Cause, Direction, EndReason, FailReason, Input, Leg, LegView, Output, Plan,
     Policy, Reported, RetryOn, Seen, State, Timer, TimerKind, Verdict,
@@ -165,6 +166,7 @@ fn fail_expert(class: ife_call::cause::Class, cause: u8) -> State {
     State::Failed(FailReason::Expert {
         class,
         cause: Cause::seen(cause),
+        reply: None,
     })
 }
 
@@ -674,6 +676,104 @@ fn an_mcu_that_hangs_up_is_told_from_an_expert_who_does_whichever_leg_is_gone_fi
             "{leaves} leaves, {gone_first} is gone first"
         );
     }
+}
+
+#[test]
+fn an_mcu_that_never_says_a_word_is_unreachable() {
+    let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(EXPERT, Seen::Up)
+        .see(Leg::Council, Seen::There)
+        .gone(Leg::Council, 0)
+        .gone(EXPERT, 16);
+    let (class, cause) = (Class::Unreachable, Cause::UNKNOWN);
+    assert_eq!(
+        bench.state(),
+        State::Failed(FailReason::Council { class, cause })
+    );
+
+    // One that rang says nothing by it.
+    let mut bench = Bench::new(Direction::Out, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(EXPERT, Seen::Up)
+        .see(Leg::Council, Seen::Ringing)
+        .gone(Leg::Council, 0)
+        .gone(EXPERT, 16);
+    let (class, cause) = (Class::Unknown, Cause::UNKNOWN);
+    assert_eq!(
+        bench.state(),
+        State::Failed(FailReason::Council { class, cause })
+    );
+}
+
+#[test]
+fn the_reply_says_more_than_the_cause() {
+    let cases = [
+        (401, 21, false, Class::Forbidden),
+        (603, 21, true, Class::Declined),
+        (302, 19, false, Class::Redirected),
+        (415, 0, false, Class::Incompatible),
+        (607, 0, true, Class::Declined),
+        (608, 0, false, Class::Forbidden),
+        (480, 19, false, Class::Unreachable),
+        (480, 19, true, Class::NoAnswer),
+        (499, 21, true, Class::Unknown),
+    ];
+    for (status, cause, rings, class) in cases {
+        let mut bench = Bench::new(Direction::Out, Backend::Room, 1);
+        bench.approve();
+        if rings {
+            bench.see(EXPERT, Seen::Ringing);
+        }
+        bench.see(EXPERT, Seen::Replied(status)).gone(EXPERT, cause);
+        let wanted = FailReason::Expert {
+            class,
+            cause: Cause::seen(cause),
+            reply: Some(status),
+        };
+        assert_eq!(wanted.sip(), status);
+        assert_eq!(bench.state(), State::Failed(wanted), "{status}");
+    }
+}
+
+#[test]
+fn only_a_persons_refusal_keeps_the_next_expert_from_being_called() {
+    let policy = Policy {
+        retry: RetryOn {
+            declined: false,
+            ..RetryOn::default()
+        },
+        ..Policy::default()
+    };
+    for (status, attempts) in [(401, 1), (302, 1), (608, 1), (603, 0)] {
+        let mut bench = Bench::with_policy(Direction::Out, Backend::Room, 2, policy);
+        bench
+            .approve()
+            .see(EXPERT, Seen::Replied(status))
+            .gone(EXPERT, 21);
+        assert_eq!(bench.call.attempt(), attempts, "{status}");
+    }
+}
+
+#[test]
+fn a_leg_that_vanished_while_the_gateway_was_out_of_sight_ended_unseen() {
+    let mut bench = Bench::new(Direction::Out, Backend::Room, 1);
+    bench.approve().see(EXPERT, Seen::Ringing);
+    bench.give(Input::LinkDown).snapshot(vec![]);
+    assert_eq!(bench.state(), State::Failed(FailReason::Unseen));
+
+    let mut bench = Bench::new(Direction::Out, Backend::Room, 1);
+    bench.approve().see(EXPERT, Seen::Up);
+    bench.give(Input::LinkDown).snapshot(vec![]);
+    assert_eq!(bench.state(), State::Failed(FailReason::Unseen));
+
+    // The next expert is called where policy has one.
+    let mut bench = Bench::new(Direction::Out, Backend::Room, 2);
+    bench.approve().see(EXPERT, Seen::Ringing);
+    bench.give(Input::LinkDown).snapshot(vec![]);
+    assert_eq!(bench.call.attempt(), 1);
 }
 
 #[test]

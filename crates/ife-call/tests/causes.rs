@@ -1,7 +1,7 @@
 //! The table of causes agrees with itself, with the RFC and with what was measured.
 
 use ife_call::Cause;
-use ife_call::cause::{CAUSES, Class, FROM_H225, FROM_SIP, Stage};
+use ife_call::cause::{CAUSES, Class, FROM_H225, FROM_SIP, REPLIES, Stage};
 
 #[test]
 fn rows_ascend_so_that_they_can_be_searched() {
@@ -132,4 +132,22 @@ fn h225_reasons_are_numbered_by_their_place_and_map_to_known_causes() {
         assert_eq!(Cause::to_set_for_h225(*number).value(), *set, "{name}");
     }
     assert_eq!(Cause::to_set_for_h225(200), Cause::CONGESTION);
+}
+
+#[test]
+fn replies_ascend_and_each_has_its_source() {
+    let ascend = |pair: &[ife_call::cause::Reply]| pair[0].status < pair[1].status;
+    assert!(REPLIES.windows(2).all(ascend));
+    assert!(REPLIES.iter().all(|row| row.source.starts_with("RFC ")));
+    assert!(REPLIES.iter().all(|row| (300..700).contains(&row.status)));
+}
+
+#[test]
+fn only_a_person_declines() {
+    let declined: Vec<u16> = REPLIES
+        .iter()
+        .filter(|row| row.class == Class::Declined)
+        .map(|row| row.status)
+        .collect();
+    assert_eq!(declined, [603, 607]);
 }

@@ -55,6 +55,8 @@ pub enum Change {
         channel: Channel,
         /// Q.850 cause of `Hangup`; `None` when its end was not seen and a resync missed it.
         cause: Option<u8>,
+        /// The channel driver's own code, for PJSIP the SIP status; `None` where Asterisk does not tell it.
+        tech_cause: Option<u64>,
     },
     /// An `Originate` failed and there is no channel of that id: no `Hangup` will come.
     NoChannel(Uniqueid),
@@ -150,10 +152,14 @@ impl Model {
                     self.ring(&to.uniqueid, changes);
                 }
             }
-            Event::Hangup { channel, cause, .. } => {
+            Event::Hangup {
+                channel,
+                cause,
+                tech_cause,
+            } => {
                 // A channel that ends in state up was answered, even if its own event of that was missed.
                 self.see(channel, changes);
-                self.hang_up(channel, Some(*cause), changes);
+                self.hang_up(channel, Some(*cause), *tech_cause, changes);
             }
             Event::OriginateResponse(result) => match &result.uniqueid {
                 Some(id) if !result.success && !self.channels.contains_key(id) => {
@@ -251,6 +257,7 @@ impl Model {
         &mut self,
         channel: &Channel,
         cause: Option<u8>,
+        tech_cause: Option<u64>,
         changes: &mut Vec<Change>,
     ) {
         let id = &channel.uniqueid;
@@ -266,6 +273,7 @@ impl Model {
         changes.push(Change::Gone {
             channel: channel.clone(),
             cause,
+            tech_cause,
         });
     }
 

@@ -64,7 +64,7 @@ impl Model {
                     && !fresher.channels.contains(&channel.uniqueid)
             });
         for channel in gone.collect::<Vec<_>>() {
-            self.hang_up(&channel, None, changes);
+            self.hang_up(&channel, None, None, changes);
         }
         let left = self
             .rooms

@@ -131,7 +131,14 @@ impl Engine {
                 self.seen(&id, Seen::Up);
             }
             Change::Leaving(id) => self.seen(&id, Seen::Leaving),
-            Change::Gone { channel, cause } => self.gone(&channel, cause),
+            Change::Gone {
+                channel,
+                cause,
+                tech_cause,
+            } => {
+                self.replied(&channel.uniqueid, tech_cause);
+                self.gone(&channel, cause);
+            }
             Change::NoChannel(id) => {
                 self.guardian_gone(&id, None);
                 self.seen(&id, Seen::Gone(Cause::UNKNOWN));
@@ -225,9 +232,23 @@ impl Engine {
             Seen::Up => CallState::Connected,
             Seen::Leaving | Seen::Removed => CallState::Ending,
             Seen::Gone(_) => CallState::Ended,
+            Seen::Replied(_) => return,
         };
         if seen == Seen::Up {
             self.name_participant(call);
+        }
+    }
+
+    /// The final reply to a SIP leg's INVITE, by the code that Asterisk tells with the channel's end. After an answer it
+    /// is 200, or that of the request which ended the call.
+    fn replied(&mut self, id: &Uniqueid, tech_cause: Option<u64>) {
+        let status = tech_cause.and_then(|code| u16::try_from(code).ok());
+        let Some(status) = status.filter(|status| (300..700).contains(status)) else {
+            return;
+        };
+        let place = self.legs.place(id).filter(|place| place.part == Part::Sip);
+        if let Some(Place { call, leg, .. }) = place.cloned() {
+            self.feed(&call, Input::Leg(leg, Seen::Replied(status)));
         }
     }
 

@@ -271,6 +271,7 @@ fn reason_of(state: &State) -> (Option<String>, Option<u16>) {
                 | FailReason::GateTimeout
                 | FailReason::ExpertLeftEarly
                 | FailReason::CouncilTimeout
+                | FailReason::Unseen
                 | FailReason::GatewayDown
                 | FailReason::GatewayLost
                 | FailReason::GatewayRestarted

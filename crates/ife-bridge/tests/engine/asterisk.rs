@@ -38,15 +38,17 @@ pub(crate) struct World {
 /// What experts do, by the user part of their address.
 fn answer_of(user: &str) -> Answer {
     match user {
-        "busy" => Answer::Hangs(17),
-        "declines" => Answer::Hangs(21),
+        "busy" => Answer::Hangs(17, 486),
+        "declines" => Answer::Hangs(21, 603),
+        "challenges" => Answer::Hangs(21, 401),
         "rings" => Answer::Rings,
         _ => Answer::Answers,
     }
 }
 
 enum Answer {
-    Hangs(u8),
+    /// With a cause and a SIP status.
+    Hangs(u8, u16),
     Rings,
     Answers,
 }
@@ -279,8 +281,8 @@ impl Asterisk {
         };
         self.appear(&sip, behind);
         match answer_of(&user) {
-            Answer::Hangs(cause) => {
-                self.hang_up(&sip, &cause.to_string());
+            Answer::Hangs(cause, status) => {
+                self.end(&sip, &format!("Cause: {cause}\r\nTechCause: {status}\r\n"));
                 // The Local channel in front often knows nothing.
                 self.hang_up(&uniqueid, "0");
             }
@@ -347,6 +349,11 @@ impl Asterisk {
     }
 
     fn hang_up(&self, uniqueid: &str, cause: &str) -> bool {
+        self.end(uniqueid, &format!("Cause: {cause}\r\n"))
+    }
+
+    /// A channel's end, with the headers of its event.
+    fn end(&self, uniqueid: &str, more: &str) -> bool {
         let Some(channel) = self.world().channels.remove(uniqueid) else {
             return false;
         };
@@ -358,7 +365,7 @@ impl Asterisk {
                 &format!("Conference: {room}\r\n"),
             );
         }
-        self.tell("Hangup", uniqueid, &channel, &format!("Cause: {cause}\r\n"));
+        self.tell("Hangup", uniqueid, &channel, more);
         true
     }
 

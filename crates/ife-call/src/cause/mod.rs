@@ -1,9 +1,11 @@
 //! Release causes of SIP, Q.850 and H.225.0: what they say, and what to set for them.
 
+mod sip;
 mod table;
 
 use std::fmt;
 
+pub use sip::{REPLIES, Reply};
 pub use table::{CAUSES, FROM_H225, FROM_SIP, Row};
 
 /// A Q.850 cause value, 0 for unknown.
@@ -17,8 +19,12 @@ pub enum Class {
     Busy,
     /// Did not answer.
     NoAnswer,
-    /// Refused the call.
+    /// A person refused the call, or their terminal did.
     Declined,
+    /// A server or a phone lets no such call through, or asks for credentials. No person refused it.
+    Forbidden,
+    /// Asks to be called elsewhere. The gate approved this address and no other, so nobody follows.
+    Redirected,
     /// Not known there, or not registered.
     NotFound,
     /// Cannot be reached.
@@ -141,6 +147,8 @@ impl Class {
             Class::Busy => "busy",
             Class::NoAnswer => "no_answer",
             Class::Declined => "declined",
+            Class::Forbidden => "forbidden",
+            Class::Redirected => "redirected",
             Class::NotFound => "not_found",
             Class::Unreachable => "unreachable",
             Class::Congested => "congested",

@@ -36,21 +36,27 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     if let Some(state) = asked_to_end(call) {
         return Some(state);
     }
+    let (expert, council) = (call.expert_facts(), call.facts.council);
     if expert_left_first(call) {
-        return Some(match call.plan.direction {
-            Direction::Out => fail(call, FailReason::ExpertLeftEarly),
-            Direction::In => end(call, EndReason::ExpertLeft),
+        let unseen = expert.gone.is_some_and(|gone| gone.unseen);
+        return Some(match (call.plan.direction, unseen) {
+            (Direction::Out, false) => fail(call, FailReason::ExpertLeftEarly),
+            (Direction::Out, true) => fail(call, FailReason::Unseen),
+            (Direction::In, false) => end(call, EndReason::ExpertLeft),
+            (Direction::In, true) => end(call, EndReason::Unseen),
         });
     }
-    let council_gone = call.facts.council.gone.map(|gone| gone.cause);
-    if let Some(cause) = council_gone.or(call.facts.join_refused) {
-        return Some(fail(
-            call,
-            FailReason::Council {
-                class: cause.class(),
-                cause,
-            },
-        ));
+    if let Some(gone) = council.gone {
+        let (class, cause) = (council.class_of_end(gone.cause), gone.cause);
+        return Some(if gone.unseen {
+            fail(call, FailReason::Unseen)
+        } else {
+            fail(call, FailReason::Council { class, cause })
+        });
+    }
+    if let Some(cause) = call.facts.join_refused {
+        let class = cause.class();
+        return Some(fail(call, FailReason::Council { class, cause }));
     }
     if call.facts.has_expired(TimerKind::Join) && !call.facts.link_down {
         return Some(fail(call, FailReason::CouncilTimeout));

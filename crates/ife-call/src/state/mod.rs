@@ -213,7 +213,11 @@ fn calling(call: &mut Call) -> Option<State> {
         return Some(state);
     }
     if let Some(gone) = leg.gone {
-        return Some(not_had(call, gone.cause.class(), gone.cause));
+        return Some(if gone.unseen {
+            vanished(call)
+        } else {
+            not_had(call, leg.class_of_end(gone.cause), gone.cause)
+        });
     }
     if let Some(cause) = call.facts.join_refused {
         return Some(not_had(call, cause.class(), cause));
@@ -232,9 +236,25 @@ fn calling(call: &mut Call) -> Option<State> {
 
 /// The called side could not be had: the next expert where there is one and policy allows, else the end.
 fn not_had(call: &mut Call, class: Class, cause: Cause) -> State {
+    let reply = call.expert_facts().reply;
     match call.plan.direction {
         Direction::In => fail(call, FailReason::Council { class, cause }),
-        Direction::Out => attempt_failed(call, FailReason::Expert { class, cause }),
+        Direction::Out => attempt_failed(
+            call,
+            FailReason::Expert {
+                class,
+                cause,
+                reply,
+            },
+        ),
+    }
+}
+
+/// The called leg ended while the gateway was out of sight.
+fn vanished(call: &mut Call) -> State {
+    match call.plan.direction {
+        Direction::In => fail(call, FailReason::Unseen),
+        Direction::Out => attempt_failed(call, FailReason::Unseen),
     }
 }
 
@@ -287,8 +307,11 @@ fn leads_on(call: &Call, why: &FailReason) -> bool {
             | Class::Congested
             | Class::Incompatible
             | Class::BadAddress
+            | Class::Forbidden
+            | Class::Redirected
             | Class::Unknown => retry.unreachable,
         },
+        FailReason::Unseen => retry.unreachable,
         FailReason::NoExpert
         | FailReason::GateTimeout
         | FailReason::ExpertLeftEarly
