@@ -83,9 +83,20 @@ fn invalid(error: MessageError) -> Refusal {
         MessageError::Unsigned | MessageError::BadSignature(_) => {
             refused_signature(&error.to_string())
         }
-        MessageError::Json(_) | MessageError::Shape(_) => {
-            Refusal::new(ErrorName::InvalidRequest, error.to_string())
+        MessageError::Shape(problem) => {
+            let words = problem.to_string();
+            // serde names a member that is missing or unknown in the text alone.
+            let field = words.split('`').nth(1).map(str::to_owned);
+            let what = match &field {
+                Some(_) => words,
+                None => "the body must be an IFMessage: a JSON object with its members".to_owned(),
+            };
+            Refusal {
+                field,
+                ..Refusal::new(ErrorName::InvalidRequest, what)
+            }
         }
+        MessageError::Json(_) => Refusal::new(ErrorName::InvalidRequest, error.to_string()),
     }
 }
 

@@ -31,6 +31,16 @@ pub enum ErrorName {
     WebrtcEvidenceFailed,
     /// AMI, witness or another part is down: 503.
     Unavailable,
+    /// No token, or a wrong one: 401.
+    Unauthenticated,
+    /// The listener does not take it from there: 403.
+    Forbidden,
+    /// The resource does not have that method: 405.
+    MethodNotAllowed,
+    /// The body is longer than 1 MiB: 413.
+    TooLarge,
+    /// The answer took too long: 504.
+    Timeout,
 }
 
 impl ErrorName {
@@ -42,6 +52,11 @@ impl ErrorName {
             ErrorName::InvalidSignature | ErrorName::PolicyRejected => 403,
             ErrorName::ExpertNotFound | ErrorName::NotFound => 404,
             ErrorName::Conflict => 409,
+            ErrorName::Unauthenticated => 401,
+            ErrorName::Forbidden => 403,
+            ErrorName::MethodNotAllowed => 405,
+            ErrorName::TooLarge => 413,
+            ErrorName::Timeout => 504,
             ErrorName::H323BridgeFailed => 502,
             ErrorName::CapacityExceeded
             | ErrorName::WebrtcEvidenceFailed
@@ -63,6 +78,11 @@ impl ErrorName {
             ErrorName::H323BridgeFailed => "H323_BRIDGE_FAILED",
             ErrorName::WebrtcEvidenceFailed => "WEBRTC_EVIDENCE_FAILED",
             ErrorName::Unavailable => "UNAVAILABLE",
+            ErrorName::Unauthenticated => "UNAUTHENTICATED",
+            ErrorName::Forbidden => "FORBIDDEN",
+            ErrorName::MethodNotAllowed => "METHOD_NOT_ALLOWED",
+            ErrorName::TooLarge => "TOO_LARGE",
+            ErrorName::Timeout => "TIMEOUT",
         }
     }
 
@@ -80,6 +100,11 @@ impl ErrorName {
             ErrorName::H323BridgeFailed => "The council could not be reached",
             ErrorName::WebrtcEvidenceFailed => "Evidence could not be offered",
             ErrorName::Unavailable => "A part of the bridge is down",
+            ErrorName::Unauthenticated => "A token is needed",
+            ErrorName::Forbidden => "Not from there",
+            ErrorName::MethodNotAllowed => "No such method",
+            ErrorName::TooLarge => "The body is too long",
+            ErrorName::Timeout => "The answer took too long",
         }
     }
 }

@@ -182,6 +182,16 @@ async fn problems_are_told_by_code_and_field() {
             None,
         ),
         ("/v1/nothing", "", 404, "NOT_FOUND", None),
+        ("/healthz", "", 405, "METHOD_NOT_ALLOWED", None),
+        ("/v1/escalations", "\"x\"", 400, "INVALID_REQUEST", None),
+        ("/v1/escalations", "{}", 400, "INVALID_REQUEST", Some("id")),
+        (
+            "/v1/escalations?wait=foo",
+            "{}",
+            400,
+            "INVALID_REQUEST",
+            Some("wait"),
+        ),
         ("/v1/rooms", "{\"call_id\":\"r\"}", 503, "UNAVAILABLE", None),
     ];
     for (path, body, status, code, field) in cases {
@@ -195,6 +205,14 @@ async fn problems_are_told_by_code_and_field() {
         assert_eq!(problem["field"].as_str(), field, "{path} {body}");
         assert_eq!(problem["status"], status, "{path} {body}");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_is_a_problem_too() {
+    let (status, kind, problem) = send("post", "/v1/calls", &" ".repeat((1 << 20) + 1)).await;
+    assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(kind, "application/problem+json");
+    assert_eq!(problem["code"], "TOO_LARGE");
 }
 
 #[tokio::test]

@@ -83,7 +83,8 @@ impl EndReason {
 
 impl FailReason {
     /// The error name that the wider system gives it: `POLICY_REJECTED`, `INVALID_SIGNATURE`, `EXPERT_NOT_FOUND` or
-    /// `H323_BRIDGE_FAILED`. It has none for an expert who exists and is busy, declines or does not answer.
+    /// `H323_BRIDGE_FAILED`. It has none for an expert who was called
+    /// and could not be had.
     pub fn contract_name(&self) -> Option<&'static str> {
         match self {
             FailReason::Refused {
@@ -92,18 +93,8 @@ impl FailReason {
             } => Some("INVALID_SIGNATURE"),
             FailReason::Refused { .. } | FailReason::GateTimeout => Some("POLICY_REJECTED"),
             FailReason::NoExpert => Some("EXPERT_NOT_FOUND"),
-            FailReason::Expert { class, .. } => match class {
-                Class::NotFound | Class::BadAddress => Some("EXPERT_NOT_FOUND"),
-                Class::Busy
-                | Class::NoAnswer
-                | Class::Declined
-                | Class::Forbidden
-                | Class::Redirected
-                | Class::Unreachable
-                | Class::Congested
-                | Class::Incompatible
-                | Class::Unknown => None,
-            },
+            // The registry has the expert, and the phone was called: how that went is an outcome.
+            FailReason::Expert { .. } => None,
             FailReason::ExpertLeftEarly => None,
             FailReason::Council { .. }
             | FailReason::CouncilTimeout

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, State},
     http::StatusCode,
 };
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::{
     AppState, Problem,
     problem::ProblemBody,
-    request::{Body, Raw},
+    request::{Asked, Body, Raw},
 };
 use crate::{
     agents,
@@ -25,7 +25,13 @@ use crate::{
 pub(super) struct Wait {
     /// `connected`: answer when the expert is in the council's conference, or when that failed. Otherwise as soon as the INVITE is on its way.
     #[serde(default)]
-    wait: Option<String>,
+    wait: Option<WaitFor>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum WaitFor {
+    Connected,
 }
 
 /// Result of `handle_escalate`: the call, and how it stands in the contract's words.
@@ -66,14 +72,14 @@ impl From<CallView> for Escalated {
         (status = 404, body = ProblemBody), (status = 502, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(super) async fn escalate(
     State(state): State<AppState>,
-    Query(wait): Query<Wait>,
+    Asked(wait): Asked<Wait>,
     Raw(body): Raw,
 ) -> Result<(StatusCode, Json<Escalated>), Problem> {
     let message = state
         .agents
         .open(&body, jiff::Timestamp::now().as_second())?;
     agents::escalation(&message)?;
-    let wait = wait.wait.as_deref() == Some("connected");
+    let wait = wait.wait == Some(WaitFor::Connected);
     let view = state
         .engine
         .ask(|reply| Command::Escalate {

@@ -15,6 +15,7 @@ use axum::{
     Router,
     body::Bytes,
     http::{HeaderName, HeaderValue, StatusCode, header},
+    middleware,
     routing::get,
 };
 use tower_http::{
@@ -104,6 +105,7 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
             REQUEST_TIME_MAX,
         ))
         .layer(RequestBodyLimitLayer::new(BODY_LEN_MAX))
+        .layer(middleware::from_fn(problem::everywhere))
         .layer(SetResponseHeaderLayer::if_not_present(
             header::CACHE_CONTROL,
             HeaderValue::from_static("no-store"),

@@ -2,7 +2,9 @@
 
 use axum::{
     Json,
+    extract::Request,
     http::{HeaderValue, StatusCode, header},
+    middleware::Next,
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
@@ -76,4 +78,27 @@ impl IntoResponse for Problem {
         }
         response
     }
+}
+
+/// Gives the bare errors of the layers below (a body that is too long, a method that is not there, a time-out) their
+/// problem document. An error that has a body of its own, as JSON, keeps it.
+pub(super) async fn everywhere(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let name = match response.status() {
+        StatusCode::NOT_FOUND => ErrorName::NotFound,
+        StatusCode::METHOD_NOT_ALLOWED => ErrorName::MethodNotAllowed,
+        StatusCode::PAYLOAD_TOO_LARGE => ErrorName::TooLarge,
+        StatusCode::GATEWAY_TIMEOUT => ErrorName::Timeout,
+        _ => return response,
+    };
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind.as_bytes().ends_with(b"json")) {
+        return response;
+    }
+    let allow = response.headers().get(header::ALLOW).cloned();
+    let mut problem = Problem(Refusal::new(name, name.title())).into_response();
+    if let Some(allow) = allow {
+        problem.headers_mut().insert(header::ALLOW, allow);
+    }
+    problem
 }

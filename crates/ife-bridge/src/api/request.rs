@@ -3,7 +3,7 @@
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, Path, Query, Request, rejection::BytesRejection},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
 };
 use serde::de::DeserializeOwned;
 
@@ -41,7 +41,13 @@ impl<S: Send + Sync> FromRequest<S> for Raw {
     async fn from_request(request: Request, state: &S) -> Result<Raw, Problem> {
         let bytes = Bytes::from_request(request, state).await;
         Ok(Raw(bytes.map_err(|error: BytesRejection| {
-            Refusal::new(ErrorName::InvalidRequest, error.body_text())
+            let is_long = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+            let name = if is_long {
+                ErrorName::TooLarge
+            } else {
+                ErrorName::InvalidRequest
+            };
+            Refusal::new(name, error.body_text())
         })?))
     }
 }
@@ -54,7 +60,16 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Asked<T>, Problem> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        let Query(asked) = query.map_err(|error| invalid(error.body_text()))?;
+        let Query(asked) = query.map_err(|error| {
+            let text = error.body_text();
+            // `...: <path>: <what is wrong>`, where there is a path.
+            let mut parts = text.splitn(3, ": ").skip(1);
+            let field = parts.next().filter(|_| parts.next().is_some());
+            Refusal {
+                field: field.map(str::to_owned),
+                ..Refusal::new(ErrorName::InvalidRequest, text.clone())
+            }
+        })?;
         Ok(Asked(asked))
     }
 }

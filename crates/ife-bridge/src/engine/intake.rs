@@ -43,7 +43,10 @@ impl Accepted {
 
 struct Request {
     trace_id: TraceId,
+    /// What the call is about.
     hazard: Hazard,
+    /// Others of the message.
+    more_hazards: Vec<Hazard>,
     expert: Option<String>,
     room: Option<String>,
     evidence_files: Vec<String>,
@@ -202,6 +205,7 @@ impl Engine {
                 "must be 1 to 64 of [0-9A-Za-z_.-]",
             ));
         }
+        self.check_more_hazards(&request)?;
         let experts = self.experts_of(&request)?;
         let tried = usize::from(request.resume.tried);
         let experts: Vec<String> = experts.into_iter().skip(tried).collect();
@@ -354,6 +358,25 @@ impl Engine {
         }
     }
 
+    /// The call is about the first hazard; a message that names an unknown one is not understood.
+    fn check_more_hazards(&mut self, request: &Request) -> Result<(), Refusal> {
+        let mut all = (1..).zip(&request.more_hazards);
+        let Some((place, hazard)) =
+            all.find(|(_, hazard)| !self.gate.knows_hazard(hazard.as_str()))
+        else {
+            return Ok(());
+        };
+        self.witness_refusal(request);
+        Err(Refusal {
+            gate: Some(Number::Hazard.as_str()),
+            field: Some(format!("payload.hazards[{place}]")),
+            ..Refusal::new(
+                ErrorName::PolicyRejected,
+                format!("unknown hazard {}", hazard.as_str()),
+            )
+        })
+    }
+
     fn experts_of(&mut self, request: &Request) -> Result<Vec<String>, Refusal> {
         if let Some(expert) = &request.expert {
             if self.gate.expert(expert).is_none() {
@@ -469,6 +492,7 @@ fn request_of(escalate: Escalate, key: MessageKey) -> Result<Request, Refusal> {
     Ok(Request {
         trace_id: escalate.trace_id,
         hazard: hazard.ok_or_else(|| Refusal::field("payload.hazards", "is empty"))?,
+        more_hazards: hazards.collect(),
         expert: escalate.expert_id,
         room: escalate.conversation_id,
         evidence_files: escalate.evidence_files,
@@ -493,6 +517,7 @@ fn initiate_of(request: InitiateCall) -> Result<Request, Refusal> {
     Ok(Request {
         trace_id,
         hazard,
+        more_hazards: Vec::new(),
         expert: Some(request.expert_id),
         room: request.conversation_id,
         evidence_files: request.evidence_files,
@@ -505,9 +530,12 @@ fn initiate_of(request: InitiateCall) -> Result<Request, Refusal> {
     })
 }
 
+/// After so many seconds another try makes sense.
+const RETRY_AFTER_S: u32 = 5;
+
 fn capacity(why: &str) -> Refusal {
     Refusal {
-        retry_after_s: Some(5),
+        retry_after_s: Some(RETRY_AFTER_S),
         ..Refusal::new(ErrorName::CapacityExceeded, why)
     }
 }
@@ -543,6 +571,8 @@ pub(super) fn refusal_of(reason: &FailReason) -> Option<Refusal> {
         };
         return Some(Refusal {
             gate: Some(gate.as_str()),
+            // Seats and tokens come back by themselves; no other gate changes its mind.
+            retry_after_s: (gate == Number::Quota).then_some(RETRY_AFTER_S),
             ..Refusal::new(name, reason.clone())
         });
     }

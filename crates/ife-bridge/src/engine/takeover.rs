@@ -177,7 +177,7 @@ impl Engine {
         self.ask_variable(channel, INCOMING, Asked::Incoming(channel.clone()));
     }
 
-    /// An expert has called, and Kamailio's gate has let them in: `<trace id> <hazard> <sip:user@host>`.
+    /// An expert has called, and Kamailio's gate has let them in: `<trace id> <hazard> <caller>`.
     pub(super) fn expert_calls_in(&mut self, channel: &Uniqueid, about: &[u8]) {
         if self.legs.place(channel).is_some() || self.model.channel(channel).is_none() {
             return;
@@ -220,7 +220,7 @@ impl Engine {
         let mut words = text.split(' ');
         let trace_id = TraceId::parse(words.next()?.as_bytes()).ok()?;
         let hazard = Hazard::parse(words.next()?.as_bytes()).ok()?;
-        let caller = Aor::parse(words.next()?.as_bytes()).ok()?;
+        let caller = caller_of(words.next()?)?;
         let expert = self.gate.expert_at(&caller);
         let expert = expert.unwrap_or_else(|| caller.as_str().to_owned());
         Some(CallRecord {
@@ -250,5 +250,54 @@ impl Engine {
         let tail = both.len().saturating_sub(TraceId::MAX_LEN);
         let both = TraceId::parse(both.get(tail..)?.as_bytes()).ok()?;
         Some(escalate::call_id(&both))
+    }
+}
+
+/// The caller's address, out of the name-addr that the dialplan wrote with `URIENCODE`. An older dialplan wrote the bare
+/// URI, whose colon is not escaped.
+fn caller_of(word: &str) -> Option<Aor> {
+    if word.starts_with("sip:") || word.starts_with("sips:") {
+        return Aor::parse(word.as_bytes()).ok();
+    }
+    let (mut bytes, mut rest) = (Vec::with_capacity(word.len()), word);
+    while let Some((plain, escaped)) = rest.split_once('%') {
+        bytes.extend_from_slice(plain.as_bytes());
+        let (digits, tail) = escaped.split_at_checked(2)?;
+        bytes.push(u8::from_str_radix(digits, 16).ok()?);
+        rest = tail;
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    Aor::parse(&bytes).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_caller_is_read_out_of_a_name_addr() {
+        let cases = [
+            ("sip:a@external.advisor", Some("sip:a@external.advisor")),
+            (
+                "%22Duty%20Desk%22%20%3Csip%3Aa%40External.Advisor%3Buser%3Dphone%3E",
+                Some("sip:a@external.advisor"),
+            ),
+            (
+                "%3Csip%3A%2B4930123%40external.advisor%3E%3Btag%3D1",
+                Some("sip:+4930123@external.advisor"),
+            ),
+            (
+                "%22%3Csip%3Aevil%40x%3E%22%20%3Csip%3Aa%40external.advisor%3E",
+                Some("sip:a@external.advisor"),
+            ),
+            ("%3Csip%3Aa%40b", None),
+            ("%zz", None),
+            ("%2", None),
+            ("", None),
+        ];
+        for (word, wanted) in cases {
+            let aor = caller_of(word);
+            assert_eq!(aor.as_ref().map(Aor::as_str), wanted, "{word}");
+        }
     }
 }

@@ -6,12 +6,16 @@ use std::net::IpAddr;
 
 use axum::{
     extract::Request,
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 
-use crate::ui::page;
+use crate::{
+    api::Problem,
+    refusal::{ErrorName, Refusal},
+    ui::page,
+};
 
 /// For a listener by client certificates alone, which browsers present whoever asks.
 pub(super) async fn check_site(request: Request, next: Next) -> Response {
@@ -30,7 +34,7 @@ pub(super) async fn check_local(request: Request, next: Next) -> Response {
 }
 
 fn refusal(why: &'static str) -> Response {
-    (StatusCode::FORBIDDEN, why).into_response()
+    Problem(Refusal::new(ErrorName::Forbidden, why)).into_response()
 }
 
 fn text(headers: &HeaderMap, name: HeaderName) -> Option<&str> {

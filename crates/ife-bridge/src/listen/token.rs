@@ -4,14 +4,18 @@ use std::{fs, path::Path, sync::Arc};
 
 use axum::{
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderValue, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use sha2::{Digest, Sha256};
 
 use super::ListenError;
-use crate::ui::page;
+use crate::{
+    api::Problem,
+    refusal::{ErrorName, Refusal},
+    ui::page,
+};
 
 const LEN_MIN: usize = 32;
 
@@ -45,7 +49,8 @@ impl Token {
             return next.run(request).await;
         }
         let challenge = [(header::WWW_AUTHENTICATE, "Bearer")];
-        (StatusCode::UNAUTHORIZED, challenge).into_response()
+        let refusal = Refusal::new(ErrorName::Unauthenticated, "a bearer token is needed");
+        (challenge, Problem(refusal)).into_response()
     }
 
     fn fits(&self, given: Option<&HeaderValue>) -> bool {

@@ -123,7 +123,9 @@ pub(super) fn answered(
         Err(refusal) => refusal,
     };
     match refusal.name {
-        ErrorName::CapacityExceeded | ErrorName::Unavailable => Next::Hold(refusal.detail.clone()),
+        ErrorName::CapacityExceeded | ErrorName::Unavailable | ErrorName::Timeout => {
+            Next::Hold(refusal.detail.clone())
+        }
         ErrorName::InvalidRequest | ErrorName::UnknownAgent => Next::Bury(poison(refusal)),
         ErrorName::InvalidSignature
         | ErrorName::PolicyRejected
@@ -131,6 +133,10 @@ pub(super) fn answered(
         | ErrorName::NotFound
         | ErrorName::Conflict
         | ErrorName::H323BridgeFailed
+        | ErrorName::Unauthenticated
+        | ErrorName::Forbidden
+        | ErrorName::MethodNotAllowed
+        | ErrorName::TooLarge
         | ErrorName::WebrtcEvidenceFailed => Next::Settle(Box::new(Outcome::refused(
             refusal, call_id, trace_id, asked_for,
         ))),

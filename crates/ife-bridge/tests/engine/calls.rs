@@ -139,7 +139,8 @@ async fn an_expert_who_declines_is_the_answer() {
         (view.sip_call_state, view.cause),
         (CallState::Failed, Some(21))
     );
-    assert_eq!(view.reason.as_deref(), Some("expert_declined cause=21"));
+    let reason = Some("expert_declined cause=21 sip=603");
+    assert_eq!(view.reason.as_deref(), reason);
     assert_eq!(bed.asterisk.world().originated.len(), 1);
 }
 
