@@ -95,10 +95,9 @@ impl FailReason {
             FailReason::NoExpert => Some("EXPERT_NOT_FOUND"),
             // The registry has the expert, and the phone was called: how that went is an outcome.
             FailReason::Expert { .. } => None,
-            FailReason::ExpertLeftEarly => None,
+            FailReason::ExpertLeftEarly | FailReason::Unseen => None,
             FailReason::Council { .. }
             | FailReason::CouncilTimeout
-            | FailReason::Unseen
             | FailReason::GatewayDown
             | FailReason::GatewayLost
             | FailReason::GatewayRestarted

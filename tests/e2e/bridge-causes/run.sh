@@ -36,7 +36,7 @@ from_h323_to_sip() {
 }
 
 from_sip_to_api() {
-	local row status reason cause call
+	local row status reason cause call reply
 	for row in $FROM_SIP; do
 		IFS=: read -r status reason cause <<<"$row"
 		proc_stop safety 2>/dev/null
@@ -44,7 +44,10 @@ from_sip_to_api() {
 		stack_expert safety "$EXPERT_PORT" "$STACK/sipp/uas-$status.xml"
 		call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\"}" | jq -r .call_id)
 		expect_call "$call" failed
-		expect "what the API tells of $status" "expert_$reason cause=$cause sip=$status" "$(api GET "/v1/calls/$call" | jq -r .reason)"
+		# Asterisk 16 tells no status: what it has is the cause alone.
+		reply=" sip=$status"
+		[ "$TESTBED_SUITE" != bullseye ] || { reply="" && reason=${reason/forbidden/declined}; }
+		expect "what the API tells of $status" "expert_$reason cause=$cause$reply" "$(api GET "/v1/calls/$call" | jq -r .reason)"
 	done
 	proc_stop safety
 }

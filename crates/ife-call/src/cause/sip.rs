@@ -91,9 +91,11 @@ impl Class {
     /// 408 and 480 are what a phone or its server gives up ringing with, and what they say of a phone that is off.
     pub fn of_reply(status: u16, rang: bool) -> Class {
         let found = REPLIES.iter().find(|reply| reply.status == status);
-        match found.map_or(Unknown, |reply| reply.class) {
-            Unreachable if rang && matches!(status, 408 | 480) => NoAnswer,
-            class => class,
+        let class = found.map_or(Unknown, |reply| reply.class);
+        if rang && class == Unreachable && matches!(status, 408 | 480) {
+            NoAnswer
+        } else {
+            class
         }
     }
 }
