@@ -25,10 +25,12 @@
 #include "ife_fork.h"
 #include "ife_gate.h"
 #include "ife_kemi.h"
+#include "ife_load.h"
 #include "ife_names.h"
 #include "ife_pv.h"
 #include "ife_rpc.h"
 #include "ife_stats.h"
+#include "ife_streams.h"
 #include "ife_tm.h"
 
 MODULE_VERSION
@@ -49,6 +51,8 @@ static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2);
 static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail);
 static int w_check_message(sip_msg_t *msg, char *p1, char *p2);
 static int w_is_party_source(sip_msg_t *msg, char *p1, char *p2);
+static int w_queue_above(sip_msg_t *msg, char *ppercent, char *p2);
+static int w_memory_above(sip_msg_t *msg, char *ppercent, char *p2);
 
 ife_policy *ife_handle = NULL;
 
@@ -76,6 +80,10 @@ static cmd_export_t cmds[] = {
 		0, 0, ANY_ROUTE},
 	{"is_party_source", (cmd_function)w_is_party_source, 0,
 		0, 0, ANY_ROUTE},
+	{"queue_above", (cmd_function)w_queue_above, 1,
+		fixup_igp_null, fixup_free_igp_null, ANY_ROUTE},
+	{"memory_above", (cmd_function)w_memory_above, 1,
+		fixup_igp_null, fixup_free_igp_null, ANY_ROUTE},
 	{0, 0, 0, 0, 0, 0}
 };
 
@@ -91,6 +99,9 @@ static param_export_t params[] = {
 	{"refusals_per_s",  PARAM_INT, &ife_settings.refusals_per_s},
 	{"event_callback",  PARAM_STR, &ife_settings.event_callback},
 	{"gateways",        PARAM_STR, &ife_names_gateways},
+	{"tcp_per_source",  PARAM_INT, &ife_streams_settings.per_source},
+	{"tcp_stranger_s",  PARAM_INT, &ife_streams_settings.stranger_s},
+	{"tcp_party_source", PARAM_INT, &ife_streams_settings.party_source},
 	{0, 0, 0}
 };
 
@@ -260,7 +271,9 @@ static int mod_init(void)
 				ife_version(), ife_abi_version(), IFE_ABI_VERSION);
 		return -1;
 	}
-	if(check_settings() < 0 || ife_stats_register() < 0 || ife_names_register() < 0)
+	if(check_settings() < 0 || ife_load_check_memory() < 0 || ife_stats_register() < 0)
+		return -1;
+	if(ife_names_register() < 0 || ife_streams_register() < 0)
 		return -1;
 	if(ife_fork_init() < 0 || ife_fold_init() < 0)
 		return -1;
@@ -301,7 +314,7 @@ int ife_attach(void)
  */
 static int child_init(int rank)
 {
-	if(rank == PROC_MAIN && ife_names_fork() < 0)
+	if(rank == PROC_MAIN && (ife_names_fork() < 0 || ife_streams_fork() < 0))
 		return -1;
 	if(rank == PROC_INIT || rank == PROC_TCP_MAIN || rank == PROC_POSTCHILDINIT)
 		return 0;
@@ -379,6 +392,26 @@ static int w_is_party_source(sip_msg_t *msg, char *p1, char *p2)
 	(void)p1;
 	(void)p2;
 	return ki_is_party_source(msg);
+}
+
+static int w_queue_above(sip_msg_t *msg, char *ppercent, char *p2)
+{
+	int percent = 0;
+
+	(void)p2;
+	if(fixup_get_ivalue(msg, (gparam_t *)ppercent, &percent) < 0)
+		return -1;
+	return ki_queue_above(msg, percent);
+}
+
+static int w_memory_above(sip_msg_t *msg, char *ppercent, char *p2)
+{
+	int percent = 0;
+
+	(void)p2;
+	if(fixup_get_ivalue(msg, (gparam_t *)ppercent, &percent) < 0)
+		return -1;
+	return ki_memory_above(msg, percent);
 }
 
 int mod_register(char *path, int *dlflags, void *p1, void *p2)

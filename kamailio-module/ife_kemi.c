@@ -7,6 +7,7 @@
 
 #include "ife_gate.h"
 #include "ife_kemi.h"
+#include "ife_load.h"
 
 /* clang-format off */
 static sr_kemi_t sr_kemi_if_escalate_exports[] = {
@@ -38,6 +39,16 @@ static sr_kemi_t sr_kemi_if_escalate_exports[] = {
 	{ str_init(IFE_NAME), str_init("is_party_source"),
 		SR_KEMIP_INT, ki_is_party_source,
 		{ SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE,
+			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
+	},
+	{ str_init(IFE_NAME), str_init("queue_above"),
+		SR_KEMIP_INT, ki_queue_above,
+		{ SR_KEMIP_INT, SR_KEMIP_NONE, SR_KEMIP_NONE,
+			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
+	},
+	{ str_init(IFE_NAME), str_init("memory_above"),
+		SR_KEMIP_INT, ki_memory_above,
+		{ SR_KEMIP_INT, SR_KEMIP_NONE, SR_KEMIP_NONE,
 			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
 	},
 

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 
+import curve
 import large
 import peers
 import programs
@@ -99,6 +100,20 @@ def bench_large(setup):
     setup.row("slowest INVITE during a reload - without", result["reload_added_ms"], "ms", 5.0, f"median of {rounds}")
 
 
+def bench_curve(setup):
+    results = curve.measure(setup)
+    curve.write(results, ROOT / "target" / "bench")
+    loads = f"load average {results['load_average_before']:.1f} before, {results['load_average_after']:.1f} after"
+    setup.row("whole calls at saturation", results["saturation"], "calls/s", compared_with=loads)
+    for name in curve.SHEDDING:
+        for row in results[name]:
+            label = f"calls done at {row['part']:g} times saturation, {name}"
+            setup.row(label, row["done"], "calls/s", compared_with=f"offered {row['offered']}, 503 {row['refused']:.0f}")
+    ratio = curve.goodput_ratio(results, "shedding")
+    setup.row("goodput at 2 times saturation / best", ratio, "x", curve.GOODPUT_MIN, "target/bench/load-curve.svg", at_least=True)
+    setup.row("the same without shedding", curve.goodput_ratio(results, "no shedding"), "x")
+
+
 # Rows of the witness's own benchmark in which more is better.
 RATES = {"witness_durable_per_cpu_s", "witness_durable_per_cpu_s_big"}
 
@@ -128,10 +143,10 @@ def main():
     parser.add_argument("--big-log", type=int, default=1_000_000, metavar="ENTRIES",
                         help="size of the log that an empty one is compared with (default 1000000; 10000000 takes 8 GB and some minutes more)")
     parser.add_argument("--rounds", type=int, default=peers.ROUNDS, help=f"rounds over all configurations (default {peers.ROUNDS})")
-    parser.add_argument("--only", choices=["peers", "process", "large", "witness"], help="one part")
+    parser.add_argument("--only", choices=["peers", "process", "large", "curve", "witness"], help="one part")
     options = parser.parse_args()
     peers.ROUNDS = options.rounds
-    parts = {"peers": bench_peers, "process": bench_in_process, "large": bench_large, "witness": bench_witness}
+    parts = {"peers": bench_peers, "process": bench_in_process, "large": bench_large, "curve": bench_curve, "witness": bench_witness}
     with tempfile.TemporaryDirectory(prefix="if-escalate-bench-", dir="/dev/shm") as state_dir:
         setup = Setup(options.calls, options.big_log, pathlib.Path(state_dir))
         for name, part in parts.items():

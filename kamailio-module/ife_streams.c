@@ -1,0 +1,320 @@
+/*
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ *
+ * Bounds connections from outside by where they come from, before and whatever they send: Kamailio itself counts them all together.
+ * Ten times a second the process looks at the table of connections, copies what it needs under the table's lock, and has those closed
+ * that are too many of one address, too many of strangers together, or of a stranger and too old. Strangers have no use for a
+ * connection that lasts: what they send is refused at once. Half of the connections are kept for parties of the registry.
+ * An address that went over its bound is shut out for a minute, in the kernel: it could open anew faster than this process closes.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/cfg/cfg.h"
+#include "core/dprint.h"
+#include "core/globals.h"
+#include "core/ip_addr.h"
+#include "core/pass_fd.h"
+#include "core/pt.h"
+#include "core/sr_module.h"
+#include "core/tcp_conn.h"
+#include "core/timer_proc.h"
+
+#include "ife_barrier.h"
+#include "ife_core.h"
+#include "ife_streams.h"
+
+#define IFE_SWEEP_MS 100
+/* How many sweeps are remembered: the longest age that can be told. */
+#define IFE_SWEEPS 1024
+/* How long an address that went over its bound opens no connection. */
+#define IFE_SHUT_OUT_MS 60000
+#define IFE_STRANGER_S_MAX (IFE_SWEEPS * IFE_SWEEP_MS / 1000 - 1)
+
+extern gen_lock_t *tcpconn_lock;
+extern struct tcp_connection **tcpconn_id_hash;
+
+typedef struct stream
+{
+	int id;
+	struct ip_addr ip;
+} stream_t;
+
+typedef struct source
+{
+	struct ip_addr ip;
+	int used;
+	int party;
+	int count;
+	int over; /* more than its bound */
+} source_t;
+
+/* Ids grow: a connection whose id is not above the highest of a sweep is as old as that sweep, or older. */
+typedef struct sweep
+{
+	int64_t at_ms;
+	int highest_id;
+} sweep_t;
+
+/* Addresses that are shut out, and until when. */
+typedef struct outcast
+{
+	struct ip_addr ip;
+	int64_t until_ms;
+} outcast_t;
+
+ife_streams_settings_t ife_streams_settings = {.per_source = 32, .stranger_s = 10, .party_source = 0};
+
+static stream_t *streams;
+static source_t *sources;
+static size_t sources_size;
+static outcast_t outcasts[IFE_BARRIER_MAX];
+static size_t outcasts_count;
+static sweep_t sweeps[IFE_SWEEPS];
+static unsigned int sweeps_next;
+static int highest_id;
+
+static int64_t now_ms(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* Connections that others opened and that are not ended. The lock is held as long as it takes to copy a few bytes of each. */
+static size_t copy_streams(void)
+{
+	struct tcp_connection *con;
+	size_t count = 0;
+	int hash;
+
+	TCPCONN_LOCK;
+	for(hash = 0; hash < TCP_ID_HASH_SIZE; hash++) {
+		for(con = tcpconn_id_hash[hash]; con != NULL; con = con->id_next) {
+			if(!(con->flags & F_CONN_PASSIVE) || con->state == S_CONN_BAD || (con->flags & F_CONN_FORCE_EOF))
+				continue;
+			if(count == (size_t)tcp_max_connections)
+				break;
+			streams[count].id = con->id;
+			streams[count].ip = con->rcv.src_ip;
+			count++;
+		}
+	}
+	TCPCONN_UNLOCK;
+	return count;
+}
+
+static int by_id(const void *a, const void *b)
+{
+	int left = ((const stream_t *)a)->id;
+	int right = ((const stream_t *)b)->id;
+
+	return (left > right) - (left < right);
+}
+
+static int is_party(struct ip_addr *ip)
+{
+	ife_str address = {NULL, 0};
+	ife_error err = {{0}};
+
+	address.ptr = ip_addr2a(ip);
+	address.len = strlen(address.ptr);
+	return ife_source_check(ife_handle, address, &err) == IFE_OK;
+}
+
+static source_t *source_of(struct ip_addr *ip)
+{
+	unsigned int h = ip->u.addr32[0];
+	size_t at;
+
+	if(ip->len == 16)
+		h ^= ip->u.addr32[1] ^ ip->u.addr32[2] ^ ip->u.addr32[3];
+	h = (h ^ h >> 15) * 2654435761U;
+	for(at = h % sources_size; sources[at].used; at = (at + 1) % sources_size) {
+		if(ip_addr_cmp(&sources[at].ip, ip))
+			return &sources[at];
+	}
+	sources[at].used = 1;
+	sources[at].ip = *ip;
+	sources[at].party = is_party(ip);
+	return &sources[at];
+}
+
+/* Asks the main TCP process to close a connection, as tcpops does. */
+static void close_stream(int id)
+{
+	struct tcp_connection *con = tcpconn_get(id, NULL, 0, NULL, 0);
+	long command[2];
+
+	if(con == NULL)
+		return;
+	con->send_flags.f |= SND_F_CON_CLOSE;
+	con->flags |= F_CONN_FORCE_EOF;
+	command[0] = (long)con;
+	command[1] = CONN_EOF;
+	if(send_all(unix_tcp_sock, command, sizeof(command)) <= 0)
+		LM_ERR("a connection that is too many cannot be closed\n");
+}
+
+/* Highest id of a sweep that is at least so old; 0 where none is. */
+static int highest_id_before(int64_t ms)
+{
+	unsigned int i;
+	const sweep_t *sweep;
+
+	for(i = 1; i <= IFE_SWEEPS; i++) {
+		sweep = &sweeps[(sweeps_next + IFE_SWEEPS - i) % IFE_SWEEPS];
+		if(sweep->at_ms == 0)
+			return 0;
+		if(sweep->at_ms <= ms)
+			return sweep->highest_id;
+	}
+	return 0;
+}
+
+/* Whether one more connection of this source is too many for the source. */
+static int is_over(const source_t *source)
+{
+	int bound = source->party ? ife_streams_settings.party_source : ife_streams_settings.per_source;
+
+	return bound > 0 && source->count >= bound;
+}
+
+/* Oldest first: those that were there keep their place. */
+static int close_too_many(size_t count, int old_id)
+{
+	int strangers = 0;
+	int closed = 0;
+	source_t *source;
+	size_t i;
+
+	for(i = 0; i < count; i++) {
+		source = source_of(&streams[i].ip);
+		if(is_over(source)) {
+			source->over = 1;
+		} else if(source->party || (strangers < tcp_max_connections / 2 && streams[i].id > old_id)) {
+			source->count++;
+			strangers += !source->party;
+			continue;
+		}
+		close_stream(streams[i].id);
+		closed++;
+	}
+	return closed;
+}
+
+static outcast_t *find_outcast(struct ip_addr *ip)
+{
+	size_t i;
+
+	for(i = 0; i < outcasts_count; i++) {
+		if(ip_addr_cmp(&outcasts[i].ip, ip))
+			return &outcasts[i];
+	}
+	return NULL;
+}
+
+/* 1 if the address was not shut out before. With no room left it is not. */
+static int shut_out(struct ip_addr *ip, int64_t now)
+{
+	outcast_t *outcast = find_outcast(ip);
+	int is_new = outcast == NULL;
+
+	if(is_new) {
+		if(outcasts_count == IFE_BARRIER_MAX)
+			return 0;
+		outcast = &outcasts[outcasts_count++];
+		outcast->ip = *ip;
+		LM_WARN("an address has too many connections: it opens no more for %d s\n", IFE_SHUT_OUT_MS / 1000);
+	}
+	outcast->until_ms = now + IFE_SHUT_OUT_MS;
+	return is_new;
+}
+
+static int let_in_again(int64_t now)
+{
+	size_t before = outcasts_count;
+	size_t i;
+
+	for(i = 0; i < outcasts_count;) {
+		if(outcasts[i].until_ms <= now)
+			outcasts[i] = outcasts[--outcasts_count];
+		else
+			i++;
+	}
+	return outcasts_count != before;
+}
+
+static void mind_barrier(int64_t now)
+{
+	static struct ip_addr addresses[IFE_BARRIER_MAX];
+	int changed = let_in_again(now);
+	size_t i;
+
+	for(i = 0; i < sources_size; i++) {
+		if(sources[i].used && sources[i].over)
+			changed |= shut_out(&sources[i].ip, now);
+	}
+	if(!changed)
+		return;
+	for(i = 0; i < outcasts_count; i++)
+		addresses[i] = outcasts[i].ip;
+	ife_barrier_set(addresses, outcasts_count);
+}
+
+static void sweep(unsigned int uticks, void *param)
+{
+	int64_t now = now_ms();
+	int old_id = ife_streams_settings.stranger_s > 0 ? highest_id_before(now - (int64_t)ife_streams_settings.stranger_s * 1000) : 0;
+	size_t count = copy_streams();
+	int closed;
+
+	(void)uticks;
+	(void)param;
+	qsort(streams, count, sizeof(*streams), by_id);
+	if(count > 0 && streams[count - 1].id > highest_id)
+		highest_id = streams[count - 1].id;
+	sweeps[sweeps_next].at_ms = now;
+	sweeps[sweeps_next].highest_id = highest_id;
+	sweeps_next = (sweeps_next + 1) % IFE_SWEEPS;
+	memset(sources, 0, sources_size * sizeof(*sources));
+	closed = close_too_many(count, old_id);
+	mind_barrier(now);
+	if(closed > 0)
+		LM_DBG("%d of %zu connections closed\n", closed, count);
+}
+
+int ife_streams_register(void)
+{
+	const ife_streams_settings_t *bound = &ife_streams_settings;
+
+	if(bound->per_source < 0 || bound->party_source < 0 || bound->stranger_s < 0 || bound->stranger_s > IFE_STRANGER_S_MAX) {
+		LM_ERR("modparams tcp_per_source and tcp_party_source must not be negative, tcp_stranger_s must be 0 to %d\n",
+				IFE_STRANGER_S_MAX);
+		return -1;
+	}
+	return tcp_disable ? 0 : register_basic_timers(1);
+}
+
+int ife_streams_fork(void)
+{
+	if(tcp_disable)
+		return 0;
+	sources_size = (size_t)tcp_max_connections * 2 + 1;
+	streams = calloc((size_t)tcp_max_connections + 1, sizeof(*streams));
+	sources = calloc(sources_size, sizeof(*sources));
+	if(streams == NULL || sources == NULL) {
+		LM_ERR("no memory for a table of %d connections\n", tcp_max_connections);
+		return -1;
+	}
+	if(ife_barrier_keep() < 0)
+		return -1;
+	if(fork_basic_utimer(PROC_TIMER, "if_escalate connections", 1, sweep, NULL, IFE_SWEEP_MS * 1000) < 0) {
+		LM_ERR("the process that bounds connections cannot be forked\n");
+		return -1;
+	}
+	ife_barrier_let_go();
+	return 0;
+}
