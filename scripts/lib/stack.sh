@@ -182,7 +182,7 @@ network_of() {
 }
 
 stack_start_witnessd() {
-	proc_start witnessd "$IFE_BIN/ife-witnessd" --log-dir "${LOG_DIR:-$STACK/witness}" --state-dir "$STATE" \
+	proc_start witnessd "$IFE_BIN/ife-witnessd" --init --log-dir "${LOG_DIR:-$STACK/witness}" --state-dir "$STATE" \
 		--origin "${ORIGIN:-witness.example/escalate}" --node node1 \
 		--key "$STACK/keys/witness.key" --cosigner-key "$STACK/keys/cosigner.key" --vkey-out "$STACK/witness.vkey" "$@"
 	wait_until 15 witnessd_ready_or_gone

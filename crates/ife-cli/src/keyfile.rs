@@ -41,26 +41,31 @@ pub(crate) fn read(path: &Path, out: &mut Output) -> Result<PrivateKey, Failure>
     })
 }
 
-/// Writes a private key with mode 0600. Replaces an existing file only with `force`, and then in one step.
+/// Writes a private key with mode 0600, durably, in one step: a full disk or a kill leaves no part of it. Replaces an existing
+/// file only with `force`.
 pub(crate) fn write(path: &Path, key: &PrivateKey, force: bool) -> Result<(), Failure> {
-    if !force {
-        return write_new(path, key).map_err(|error| {
-            let failure = Failure::io(path, "write the private key", &error);
-            if error.kind() == io::ErrorKind::AlreadyExists {
-                failure.hint("another key may be in there; choose another file, or say --force to lose the old one")
-            } else {
-                failure
-            }
-        });
-    }
     let mut beside = path.as_os_str().to_owned();
     beside.push(format!(".new-{}", std::process::id()));
     let beside = Path::new(&beside);
-    let replaced = write_new(beside, key).and_then(|()| fs::rename(beside, path));
-    replaced.map_err(|error| {
+    let written = write_new(beside, key).and_then(|()| {
+        if force {
+            fs::rename(beside, path)
+        } else {
+            // link(2) fails if the file exists, where rename(2) would replace it.
+            fs::hard_link(beside, path).and_then(|()| fs::remove_file(beside))
+        }
+    });
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty());
+    let synced = written.and_then(|()| fs::File::open(dir.unwrap_or(Path::new(".")))?.sync_all());
+    synced.map_err(|error| {
         // Whatever was written of it must not stay behind.
         _ = fs::remove_file(beside);
-        Failure::io(path, "replace the private key", &error)
+        let failure = Failure::io(path, "write the private key", &error);
+        if error.kind() == io::ErrorKind::AlreadyExists {
+            failure.hint("another key may be in there; choose another file, or say --force to lose the old one")
+        } else {
+            failure
+        }
     })
 }
 

@@ -1,4 +1,6 @@
-//! Finds the session description in a message body.
+//! Finds the session description in a message body, and masks the secrets in it.
+
+use std::borrow::Cow;
 
 /// Most parts of a multipart body that are looked at.
 const PARTS_MAX: usize = 8;
@@ -30,6 +32,65 @@ pub(crate) fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> 
         rest = after;
     }
     None
+}
+
+/// What stands in the log for a secret. No hash of it: some are short enough to be guessed.
+const MASK: &[u8] = b"****";
+
+/// The SDP without its secrets: SDES keys (RFC 4568), the ICE password (RFC 8839 5.4), MIKEY messages (RFC 4567) and the `k=` line
+/// (RFC 8866 5.12). All other bytes stay. SDP without secrets is not copied.
+pub(crate) fn masked(sdp: &[u8]) -> Cow<'_, [u8]> {
+    let mut out = Cow::Borrowed(sdp);
+    for line in sdp.split_inclusive(|&b| b == b'\n' || b == b'\r') {
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = text.strip_suffix(b"\r").unwrap_or(text);
+        let secret = secret_at(text);
+        match (&mut out, secret) {
+            (Cow::Borrowed(_), None) => {}
+            (Cow::Borrowed(_), Some(at)) => {
+                let before = line.as_ptr().addr() - sdp.as_ptr().addr();
+                let mut copy = Vec::with_capacity(sdp.len());
+                copy.extend_from_slice(&sdp[..before]);
+                mask_line(&mut copy, line, text.len(), at);
+                out = Cow::Owned(copy);
+            }
+            (Cow::Owned(copy), None) => copy.extend_from_slice(line),
+            (Cow::Owned(copy), Some(at)) => mask_line(copy, line, text.len(), at),
+        }
+    }
+    out
+}
+
+fn mask_line(out: &mut Vec<u8>, line: &[u8], text_len: usize, secret_at: usize) {
+    out.extend_from_slice(&line[..secret_at]);
+    out.extend_from_slice(MASK);
+    out.extend_from_slice(&line[text_len..]);
+}
+
+/// Where the secret of a line begins; it ends with the line.
+fn secret_at(line: &[u8]) -> Option<usize> {
+    let (kind, value) = split_once(line, b"=")?;
+    let value_at = line.len() - value.len();
+    match kind.trim_ascii() {
+        [b'k' | b'K'] => Some(value_at),
+        [b'a' | b'A'] => {
+            let (name, value) = split_once(value, b":")?;
+            let name = name.trim_ascii();
+            let secret = |wanted: &[u8]| name.eq_ignore_ascii_case(wanted);
+            let at = line.len() - value.len();
+            if secret(b"crypto") {
+                // Tag and suite stay: `1 AES_CM_128_HMAC_SHA1_80 inline:...`.
+                let mut spaces = value.iter().enumerate().filter(|(_, b)| **b == b' ');
+                let keys = spaces.nth(1).map_or(0, |(space, _)| space + 1);
+                let is_plain = !value[..keys]
+                    .windows(7)
+                    .any(|w| w.eq_ignore_ascii_case(b"inline:"));
+                return Some(if is_plain { at + keys } else { at });
+            }
+            (secret(b"ice-pwd") || secret(b"key-mgmt")).then_some(at)
+        }
+        _ => None,
+    }
 }
 
 fn part_is_sdp(head: &[u8]) -> bool {
@@ -76,6 +137,32 @@ fn split_once<'a>(text: &'a [u8], by: &[u8]) -> Option<(&'a [u8], &'a [u8])> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn secrets_are_masked_and_all_else_stays() {
+        let cases: [(&str, &str); 9] = [
+            ("v=0\r\ns=-\r\n", "v=0\r\ns=-\r\n"),
+            (
+                "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19z|2^20|1:32 KDR=1\r\na=sendrecv\r\n",
+                "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 ****\r\na=sendrecv\r\n",
+            ),
+            (
+                "a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\na=fingerprint:sha-256 AB:CD\r\na=setup:actpass\r\n",
+                "a=ice-ufrag:8hhY\r\na=ice-pwd:****\r\na=fingerprint:sha-256 AB:CD\r\na=setup:actpass\r\n",
+            ),
+            ("k=clear:secret\r\nt=0 0\r\n", "k=****\r\nt=0 0\r\n"),
+            ("a=key-mgmt:mikey AQAF\n", "a=key-mgmt:****\n"),
+            // Other ends of line, other cases, no end, the key where the suite belongs.
+            ("A=ICE-PWD:x\rm=audio\r", "A=ICE-PWD:****\rm=audio\r"),
+            ("v=0\na=ice-pwd:x", "v=0\na=ice-pwd:****"),
+            ("a=crypto:1 inline:KEY x y", "a=crypto:****"),
+            ("a=crypto:broken", "a=crypto:****"),
+        ];
+        for (sdp, expected) in cases {
+            let got = masked(sdp.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&got), expected, "{sdp:?}");
+        }
+    }
 
     #[test]
     fn finds_plain_and_multipart_sdp_and_nothing_else() {

@@ -68,11 +68,13 @@ impl Witness {
         } else {
             None
         };
+        // The hash is that of the SDP as sent; the text is kept without secrets.
         let sdp_sha256 = sdp.and_then(|sdp| self.sdp_hash.of(sdp));
+        let sdp = sdp.map(sdp::masked);
         let mut entry = self.of_message(msg, event, unix_ns, &peer);
         entry.message_sha256 = message_sha256;
         if verdict.approved {
-            entry.sdp = sdp;
+            entry.sdp = sdp.as_deref();
             entry.sdp_sha256 = sdp_sha256;
         } else {
             cut_texts(&mut entry);
@@ -111,10 +113,12 @@ impl Witness {
         } else {
             None
         };
+        // The hash is that of the SDP as sent; the text is kept without secrets.
         let sdp_sha256 = sdp.and_then(|sdp| self.sdp_hash.of(sdp));
+        let sdp = sdp.map(sdp::masked);
         let mut entry = self.of_message(msg, event, unix_ns, &peer);
         entry.message_sha256 = message_sha256;
-        entry.sdp = sdp;
+        entry.sdp = sdp.as_deref();
         entry.sdp_sha256 = sdp_sha256;
         entry.trace_id = trace_id.as_ref().map(TraceId::as_bytes);
         entry.hazard = hazard.as_ref().map(Hazard::as_bytes);

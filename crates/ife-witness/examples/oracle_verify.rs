@@ -159,8 +159,15 @@ impl TileReader for Tiles {
         let one = |tile: &Tile| {
             let mut bytes = read(&self.dir, &tile.level().to_string(), tile)
                 .map_err(|error| TlogError::InvalidInput(format!("{}: {error}", tile.path())))?;
+            let wanted = 32 * tile.width() as usize;
             // A partial tile that has become full.
-            bytes.truncate(32 * tile.width() as usize);
+            if bytes.len() == 32 * 256 {
+                bytes.truncate(wanted);
+            }
+            if bytes.len() != wanted {
+                let what = format!("{}: {} bytes, not {wanted}", tile.path(), bytes.len());
+                return Err(TlogError::InvalidInput(what));
+            }
             Ok(bytes)
         };
         tiles.iter().map(one).collect()
@@ -185,8 +192,28 @@ fn entries(dir: &Path, size: u64) -> Result<Vec<Vec<u8>>, Failure> {
             entries.push(entry.to_vec());
             rest = after;
         }
+        // The full bundle may stand in for a partial one, and holds more.
+        if !rest.is_empty() && !is_rest_of_full(rest, 256 - width) {
+            return Err(
+                format!("bundle {index} has {} bytes after its entries", rest.len()).into(),
+            );
+        }
     }
     Ok(entries)
+}
+
+/// Whether `rest` is exactly `count` entries, at least one.
+fn is_rest_of_full(mut rest: &[u8], count: u32) -> bool {
+    for _ in 0..count {
+        let Some((len, after)) = rest.split_first_chunk::<2>() else {
+            return false;
+        };
+        let Some((_, after)) = after.split_at_checked(usize::from(u16::from_be_bytes(*len))) else {
+            return false;
+        };
+        rest = after;
+    }
+    count > 0 && rest.is_empty()
 }
 
 /// Every leaf hash through tiles that are authenticated up to the signed root; then proofs.

@@ -298,6 +298,7 @@ impl Bench {
 
     fn start(&self, home: &Path, state_dir: &Path) -> Result<Child> {
         let mut command = Command::new(&self.witnessd);
+        command.arg("--init");
         command
             .arg("--log-dir")
             .arg(home.join("log"))
@@ -512,7 +513,13 @@ fn cpu_s(pid: u32) -> Result<f64> {
 /// A log of `size` equal entries, as far as a writer needs it to go on: the tiles at its edge, its checkpoint and an empty WAL.
 fn synthesise(home: &Path, size: u64) -> Result<()> {
     let log_dir = home.join("log");
-    let keys = load_keys(&home.join("key"), &home.join("cosigner"), ORIGIN, &log_dir)?;
+    let keys = load_keys(
+        &home.join("key"),
+        &home.join("cosigner"),
+        ORIGIN,
+        &log_dir,
+        true,
+    )?;
     let store = Store::open(&log_dir, Arc::new(RealDisk))?;
     let mut tree = TreeBuilder::new();
     let mut full = Vec::new();

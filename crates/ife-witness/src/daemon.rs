@@ -7,7 +7,7 @@ mod publishing;
 mod status;
 
 use std::error::Error;
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -72,24 +72,61 @@ pub enum DaemonError {
     /// Tiles or checkpoints cannot be written.
     #[error("the log cannot be published")]
     Publish(#[from] PublishError),
+    /// It was stopped before all entries were on disk.
+    #[error(
+        "stopped, but {bytes} bytes of entries are not on disk: {why}. They wait in the rings; start ife-witnessd again \
+         before the host is shut down"
+    )]
+    Left {
+        /// Bytes of records in the rings.
+        bytes: u64,
+        /// Why they were not written.
+        why: &'static str,
+    },
     /// A thread ended without an error.
     #[error("a thread panicked")]
     Panic,
 }
 
 impl DaemonError {
+    /// 3 if starting again cannot help; 1 if the host failed, since that may pass.
     fn exit_code(&self) -> ExitCode {
+        ExitCode::from(if self.is_of_the_host() { 1 } else { 3 })
+    }
+
+    fn is_of_the_host(&self) -> bool {
         match self {
-            Self::Refused(_) | Self::Keys(_) | Self::Rings(_) => ExitCode::from(3),
+            Self::Refused(refusal) => fails_by_the_host(refusal.as_ref()),
+            Self::Keys(KeysError::Random(_)) => true,
+            Self::Keys(keys) => fails_by_the_host(keys),
+            Self::Rings(rings) => fails_by_the_host(rings),
             // A rolled-back log is also found when a ring appears later; starting again refuses the same way.
-            Self::Writer(WriterError::RolledBack { .. }) => ExitCode::from(3),
+            Self::Writer(WriterError::RolledBack { .. }) => false,
             Self::Setup(_)
             | Self::Signals(_)
             | Self::Writer(WriterError::Store(_))
             | Self::Publish(_)
-            | Self::Panic => ExitCode::from(1),
+            | Self::Left { .. }
+            | Self::Panic => true,
         }
     }
+}
+
+/// Whether the cause of a refusal is a system call that failed, rather than what a file holds.
+///
+/// A file that should be there and is not (ENOENT), or ends early, is evidence.
+fn fails_by_the_host(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(io) = error.downcast_ref::<std::io::Error>() {
+            return !matches!(
+                io.kind(),
+                ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData
+            );
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The program: parses the command line, runs until a signal, and logs why it ends.
@@ -110,7 +147,11 @@ pub fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            error!("{}", chain(&e));
+            if fails_by_the_host(&e) {
+                error!("{}. The host failed, not the log", chain(&e));
+            } else {
+                error!("{}", chain(&e));
+            }
             e.exit_code()
         }
     }
@@ -169,9 +210,11 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
         &options.cosigner_key,
         &options.origin,
         &options.log_dir,
+        options.init,
     )?;
     let vkeys = format!("{}\n{}\n", keys.log.verifier(), keys.cosigner.verifier());
     let store = Store::open(&options.log_dir, Arc::new(RealDisk))?;
+    keys::mark_begun(&store, &options.key, &options.origin)?;
     let segment_bytes = options.segment_mib * 1024 * 1024;
     let recovered = recover(Start {
         store: store.clone(),
@@ -187,6 +230,7 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
         signed,
         size,
         torn,
+        doorbell_damaged,
     } = recovered.found;
     info!(
         published,
@@ -195,6 +239,11 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
         "log taken up at {}",
         options.log_dir.display()
     );
+    if doorbell_damaged {
+        warn!(
+            "rings/doorbell: its checksum does not fit, so that it cannot say how far this log was; the log was taken up as it is"
+        );
+    }
     if torn {
         warn!(
             "the last batch before the stop was cut short and never acknowledged; its rest was wiped"
@@ -351,18 +400,56 @@ impl Daemon {
     fn stop(&mut self) -> Result<(), DaemonError> {
         notify(&[NotifyState::Stopping]);
         if !self.started {
-            return Ok(());
+            return match self.writer.rings().waiting_bytes() {
+                0 => Ok(()),
+                bytes => Err(DaemonError::Left {
+                    bytes,
+                    why: "the disk is nearly full",
+                }),
+            };
         }
-        let begun = Instant::now();
-        while begun.elapsed() < DRAIN_MAX && matches!(self.step()?, Progress::Some) {}
         if self.stalled.is_none() {
-            let step = self.writer.log(Event::Stop, "signal", unix_ns())?;
+            // Opens the rings that appeared since the last round.
+            let step = self.writer.tend(unix_ns())?;
+            self.take(step)?;
+        }
+        let left = self.empty_rings()?;
+        if self.stalled.is_none() {
+            let detail = match left {
+                0 => "signal".to_owned(),
+                bytes => format!("signal; {bytes} bytes of entries wait in the rings"),
+            };
+            let step = self.writer.log(Event::Stop, &detail, unix_ns())?;
             self.take(step)?;
         }
         self.publishing.drain();
         self.write_status("stopped");
         info!(size = self.writer.size(), "stopped");
+        if left > 0 {
+            return Err(DaemonError::Left {
+                bytes: left,
+                why: if self.stalled.is_some() {
+                    "the disk is nearly full"
+                } else {
+                    "5 s were not enough"
+                },
+            });
+        }
         Ok(())
+    }
+
+    /// Writes what is in the rings until they are empty, for at most [`DRAIN_MAX`]. Returns the bytes that are left.
+    fn empty_rings(&mut self) -> Result<u64, DaemonError> {
+        let begun = Instant::now();
+        while begun.elapsed() < DRAIN_MAX {
+            match self.step()? {
+                Progress::Much | Progress::Some => {}
+                // Producers may have written more since; that is the next start's.
+                Progress::None => return Ok(0),
+                Progress::Stalled => break,
+            }
+        }
+        Ok(self.writer.rings().waiting_bytes())
     }
 }
 

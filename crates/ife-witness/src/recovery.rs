@@ -56,6 +56,8 @@ pub struct Found {
     pub size: u64,
     /// The end of a batch that was never acknowledged was wiped.
     pub torn: bool,
+    /// The doorbell's mark was changed by another hand, and was not believed.
+    pub doorbell_damaged: bool,
 }
 
 /// The log cannot be taken up. Every message says which file, what is wrong with it and what to do.
@@ -100,7 +102,8 @@ pub enum Refusal {
     },
     /// The public tiles are not those of the public checkpoint.
     #[error(
-        "the tiles of the public checkpoint cannot be read back. Restore the log directory from a copy"
+        "the tiles of the public checkpoint cannot be read back. If they are missing or damaged, restore the log directory \
+         from a copy"
     )]
     Tiles(#[from] ResumeError),
     /// The whole directory is older than what this host acknowledged.
@@ -150,7 +153,9 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
     let (published, signed) = heads.check(&store)?;
     let builder = resume_tiles(&root, heads.public.as_ref())?;
     let mark = rings.mark();
-    let acknowledged = if mark.log_id == log_id { mark.size } else { 0 };
+    let acknowledged = mark
+        .filter(|mark| mark.log_id == log_id)
+        .map_or(0, |mark| mark.size);
     let mut publisher = Publisher::new(store.clone(), keys, builder);
     let replay = Replay {
         store: &store,
@@ -189,6 +194,7 @@ pub fn recover(start: Start) -> Result<Recovered, Refusal> {
         signed,
         size,
         torn,
+        doorbell_damaged: mark.is_none(),
     };
     Ok(Recovered {
         lock,

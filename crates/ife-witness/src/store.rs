@@ -163,7 +163,7 @@ impl Store {
             disk,
             next_new: Arc::new(AtomicU64::new(0)),
         };
-        fs::create_dir_all(root).map_err(StoreError::new("create", root))?;
+        store.make_root()?;
         for dir in [store.private_dir(), store.wal_dir(), store.new_dir()] {
             store
                 .disk
@@ -173,6 +173,23 @@ impl Store {
         store.sync_dir(&store.private_dir())?;
         store.sync_dir(root)?;
         Ok(store)
+    }
+
+    /// Makes the log directory and what is above it; their names are durable before anything is acknowledged.
+    fn make_root(&self) -> Result<(), StoreError> {
+        let mut dirs: Vec<&Path> = self
+            .root
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.is_dir())
+            .collect();
+        dirs.reverse();
+        for dir in dirs {
+            self.disk
+                .create_dir(dir, PUBLIC_DIR)
+                .map_err(StoreError::new("create", dir))?;
+            self.sync_dir(parent_of(dir))?;
+        }
+        Ok(())
     }
 
     /// The log directory.
@@ -401,6 +418,13 @@ impl Store {
     }
 }
 
+/// The directory that holds the name of `path`.
+fn parent_of(path: &Path) -> &Path {
+    path.parent()
+        .filter(|dir| !dir.as_os_str().is_empty())
+        .unwrap_or(Path::new("."))
+}
+
 /// Reads a file that may be absent.
 ///
 /// # Errors
@@ -413,23 +437,37 @@ pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     }
 }
 
-/// Makes a file that only its owner may read, or fails if it exists.
+/// Makes a file that only its owner may read, or fails if it exists. Durable: written and synced under another name first, so
+/// that neither a full disk nor a kill leaves a part of it.
 ///
 /// # Errors
 /// The system calls'.
 pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
+    let mut aside = path.as_os_str().to_owned();
+    aside.push(format!(".new-{}", std::process::id()));
+    let aside = PathBuf::from(aside);
     let write = || {
+        match fs::remove_file(&aside) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
         let file = OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(PRIVATE_FILE)
-            .open(path)?;
+            .open(&aside)?;
         file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))?;
         file.write_all_at(bytes, 0)?;
         file.sync_all()?;
+        // link(2), not rename(2): it never replaces a key that another process has made meanwhile.
+        fs::hard_link(&aside, path)?;
+        fs::remove_file(&aside)?;
         // Its name must be as durable as what is signed with it.
-        let parent = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+        File::open(parent_of(path))?.sync_all()
     };
-    write().map_err(StoreError::new("create", path))
+    write().map_err(|e| {
+        // A key that never got its name is of no use; failing to remove it changes nothing else.
+        let _ = fs::remove_file(&aside);
+        StoreError::new("create", path)(e)
+    })
 }

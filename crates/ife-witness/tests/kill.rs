@@ -111,6 +111,7 @@ impl Host {
     fn writer_command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ife-witnessd"));
         command
+            .arg("--init")
             .arg("--log-dir")
             .arg(self.file("log"))
             .arg("--state-dir")
@@ -287,4 +288,97 @@ fn a_refusal_and_a_full_stop_have_their_exit_codes() {
     std::fs::remove_file(host.file("key")).expect("remove");
     assert_eq!(host.refused(), Some(3), "a log without its key");
     assert!(!host.file("key").exists(), "a new key for an old log");
+}
+
+#[test]
+fn all_that_is_in_the_rings_is_on_disk_after_sigterm() {
+    let host = Host::new();
+    let mut writer = host.start_writer();
+    host.wait_until_runs(&writer);
+    let signal = |name: &str| {
+        let status = Command::new("kill")
+            .args([name, &writer.id().to_string()])
+            .status();
+        assert!(status.expect("kill").success());
+    };
+    signal("-STOP");
+    let config = RingConfig {
+        state_dir: host.state.path(),
+        producer: "kamailio-0",
+        capacity: 16 << 20,
+    };
+    let mut ring = Producer::attach(&config).expect("attach");
+    let count = 18_000;
+    let mut buffer = Vec::new();
+    for _ in 0..count {
+        let mut entry = Entry::new(
+            1,
+            "n",
+            "kamailio-0",
+            ring.epoch(),
+            ring.next_seq(),
+            Event::Invite,
+        );
+        let detail = [b'x'; 400];
+        entry.detail = Some(&detail);
+        encode(&entry, &mut buffer).expect("encode");
+        ring.push(&buffer).expect("push");
+    }
+    signal("-TERM");
+    signal("-CONT");
+    assert!(writer.wait().expect("wait").success());
+    assert_eq!(host.entries_of("kamailio-0").len(), count);
+}
+
+#[test]
+fn a_log_is_begun_once_and_only_when_asked() {
+    let host = Host::new();
+    let begin_without_init = || {
+        let mut command = host.writer_command();
+        let args: Vec<_> = command
+            .get_args()
+            .skip(1)
+            .map(std::ffi::OsStr::to_owned)
+            .collect();
+        command = Command::new(env!("CARGO_BIN_EXE_ife-witnessd"));
+        command
+            .args(args)
+            .stderr(Stdio::null())
+            .status()
+            .expect("start")
+            .code()
+    };
+    assert_eq!(begin_without_init(), Some(3), "no log and no --init");
+    assert!(!host.file("key").exists() && !host.file("log").exists());
+    let mut writer = host.start_writer();
+    host.stop(&mut writer);
+    std::fs::rename(host.file("log"), host.file("away")).expect("rename");
+    assert_eq!(host.refused(), Some(3), "a second history under one key");
+    assert!(!host.file("log").exists());
+    std::fs::rename(host.file("away"), host.file("log")).expect("rename");
+    let mut writer = host.start_writer();
+    host.stop(&mut writer);
+    assert_eq!(host.entries_of("witnessd").len(), 4);
+}
+
+#[test]
+fn a_host_without_descriptors_is_no_evidence_against_the_log() {
+    let host = Host::new();
+    let mut writer = host.start_writer();
+    host.stop(&mut writer);
+    for files_max in 3..16 {
+        let command = host.writer_command();
+        let status = Command::new("timeout")
+            .args(["2", "prlimit", &format!("--nofile={files_max}")])
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stderr(Stdio::null())
+            .status();
+        let code = status.expect("start").code();
+        // 127: not even the dynamic loader; 0 and 124: it ran until it was stopped.
+        assert!(
+            matches!(code, Some(0 | 1 | 124 | 127)),
+            "{files_max} files: {code:?}"
+        );
+    }
 }

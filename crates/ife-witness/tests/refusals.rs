@@ -424,3 +424,17 @@ fn what_a_torn_batch_left_never_comes_back() {
     drop(engine);
     assert_eq!(host.start().expect("start").found.size, 1);
 }
+
+#[test]
+fn a_changed_bit_in_the_doorbell_does_not_blame_the_log() {
+    for bit in 0..128 {
+        let host = host();
+        let doorbell = host.state.path().join("rings/doorbell");
+        let mut bytes = fs::read(&doorbell).expect("read");
+        // The mark: the log's id at 24, its size at 32.
+        bytes[24 + bit / 8] ^= 1 << (bit % 8);
+        fs::write(&doorbell, bytes).expect("write");
+        let engine = host.start().unwrap_or_else(|e| panic!("bit {bit}: {e}"));
+        assert!(engine.found.doorbell_damaged, "bit {bit}");
+    }
+}

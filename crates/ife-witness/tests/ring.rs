@@ -369,7 +369,7 @@ fn the_writers_mark_outlives_it() {
     set.set_mark(mark);
     set.set_seen(1234);
     drop(set);
-    assert_eq!(open(&dir).mark(), mark);
+    assert_eq!(open(&dir).mark(), Some(mark));
     let seen = writer_seen(dir.path()).expect("readable");
     assert_eq!(
         (seen.pid, seen.unix_ms, seen.log_size),

@@ -60,7 +60,7 @@ class Witness:
     def __init__(self, binary, work, state_dir):
         self.log = open(work / "witnessd.log", "wb")
         self.process = subprocess.Popen(
-            [binary, "--log-dir", work / "witness", "--state-dir", state_dir, "--origin", "bench.example/log",
+            [binary, "--init", "--log-dir", work / "witness", "--state-dir", state_dir, "--origin", "bench.example/log",
              "--key", work / "witness.key", "--cosigner-key", work / "cosigner.key", "--vkey-out", work / "witness.vkey"],
             stdout=self.log, stderr=self.log,
         )

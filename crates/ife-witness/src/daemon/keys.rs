@@ -6,8 +6,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::note::{KeyError, KeyKind, SigningKey};
-use crate::store::{StoreError, create_secret, read_if_exists};
+use crate::store::{Store, StoreError, create_secret, read_if_exists};
 use crate::writer::Keys;
+
+/// In the log directory: the log was begun here. Made before the first entry.
+const BEGUN: &str = "private/begun";
 
 const MAGIC: &str = "IFE-PRIVATE-KEY-1";
 
@@ -44,6 +47,27 @@ pub enum KeysError {
         /// The name wanted.
         origin: String,
     },
+    /// There is no log, and nothing said to begin one.
+    #[error(
+        "{} holds no log. If its disk is not mounted, mount it; to begin a log there, give --init",
+        log_dir.display()
+    )]
+    NotBegun {
+        /// The log directory.
+        log_dir: PathBuf,
+    },
+    /// There is no log, but the key has signed one.
+    #[error(
+        "{} holds no log, but {} says that a log was begun with this key. Mount its disk or restore the whole directory; a new \
+         log needs a new key",
+        log_dir.display(), mark.display()
+    )]
+    Gone {
+        /// The log directory.
+        log_dir: PathBuf,
+        /// The mark beside the key.
+        mark: PathBuf,
+    },
     /// There is a log but not its key.
     #[error(
         "{} does not exist, but {} holds a log that was signed with it. Restore the key, or give an empty log directory",
@@ -57,14 +81,34 @@ pub enum KeysError {
     },
 }
 
-/// Reads both keys. Makes those that are absent, unless `log_dir` already holds a log.
+/// Reads both keys. With `init` makes those that are absent, unless `log_dir` already holds a log.
+///
+/// A log is begun once under a key: a mark beside the key file outlives the log directory.
 ///
 /// # Errors
 /// See [`KeysError`].
-pub fn load(log: &Path, cosigner: &Path, origin: &str, log_dir: &Path) -> Result<Keys, KeysError> {
-    let has_log = ["checkpoint", "private/checkpoint.signed"]
-        .iter()
-        .any(|name| log_dir.join(name).exists());
+pub fn load(
+    log: &Path,
+    cosigner: &Path,
+    origin: &str,
+    log_dir: &Path,
+    init: bool,
+) -> Result<Keys, KeysError> {
+    let has_log = has_log(log_dir)?;
+    if !has_log {
+        let mark = mark_of(log);
+        if exists(&mark)? {
+            return Err(KeysError::Gone {
+                log_dir: log_dir.to_owned(),
+                mark,
+            });
+        }
+        if !init {
+            return Err(KeysError::NotBegun {
+                log_dir: log_dir.to_owned(),
+            });
+        }
+    }
     let load = |path: &Path, kind, name: &str| match read_if_exists(path)? {
         Some(bytes) => parse(path, kind, &bytes),
         None if has_log && kind == KeyKind::Log => Err(KeysError::Lost {
@@ -87,6 +131,46 @@ pub fn load(log: &Path, cosigner: &Path, origin: &str, log_dir: &Path) -> Result
         log: log_key,
         cosigner,
     })
+}
+
+/// Whether a log was begun in `log_dir`. A directory that cannot be asked is an error, not an empty one.
+fn has_log(log_dir: &Path) -> Result<bool, StoreError> {
+    for name in ["checkpoint", "private/checkpoint.signed", BEGUN] {
+        if exists(&log_dir.join(name))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn exists(path: &Path) -> Result<bool, StoreError> {
+    path.try_exists().map_err(StoreError::new("look for", path))
+}
+
+/// `witness.key.begun`, beside the log's key.
+fn mark_of(key: &Path) -> PathBuf {
+    let mut mark = key.as_os_str().to_owned();
+    mark.push(".begun");
+    PathBuf::from(mark)
+}
+
+/// Writes down that the log in `store` is begun under `key`, before anything is signed.
+///
+/// The log's mark comes first: a kill between the two leaves a log that is gone on with, never a key that begins none.
+///
+/// # Errors
+/// The system calls'.
+pub(super) fn mark_begun(store: &Store, key: &Path, origin: &str) -> Result<(), StoreError> {
+    let text = format!("{origin}\n");
+    let begun = store.root().join(BEGUN);
+    if !exists(&begun)? {
+        store.replace(&begun, text.as_bytes(), false)?;
+    }
+    let mark = mark_of(key);
+    if !exists(&mark)? {
+        create_secret(&mark, text.as_bytes())?;
+    }
+    Ok(())
 }
 
 fn parse(path: &Path, kind: KeyKind, bytes: &[u8]) -> Result<SigningKey, KeysError> {

@@ -8,19 +8,20 @@ const AFTER_HELP: &str = "\
 Files:
   LOG_DIR/checkpoint, LOG_DIR/tile/   the public log (C2SP tlog-tiles): serve these to verifiers
   LOG_DIR/private/                    write-ahead log, last signed checkpoint, lock: never serve these
+  KEY.begun                           a log was begun with this key: no second one is, even with --init
   STATE_DIR/rings/                    one ring per producing process, on tmpfs
   STATE_DIR/witnessd.json             size, root and rates, renewed every second
 
 Exit codes:
   0  stopped by SIGTERM or SIGINT; everything taken in is on disk and published
-  1  failed while running (disk error, disk full); nothing acknowledged is lost; start it again
+  1  the host failed (disk error, disk full, no memory or descriptors), or entries wait in the rings; start it again
   2  bad command line
   3  refused to start: the message names the file and what to do; starting again will not help
 
 Signals: SIGTERM and SIGINT drain the rings, log STOP and end. SIGHUP does nothing.
 
 Example:
-  ife-witnessd --log-dir /var/lib/if-escalate/witness --state-dir /run/if-escalate \\
+  ife-witnessd --init --log-dir /var/lib/if-escalate/witness --state-dir /run/if-escalate \\
     --origin witness.council.example/node-1 --key /etc/if-escalate/witness.key \\
     --cosigner-key /etc/if-escalate/cosigner.key --vkey-out /etc/if-escalate/witness.vkey
 
@@ -31,9 +32,13 @@ Then:  ifectl witness verify --log /var/lib/if-escalate/witness --vkey /etc/if-e
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ife-witnessd", version, after_help = AFTER_HELP)]
 pub struct Options {
-    /// Directory of the log, on a disk; made if absent. It has one writer at a time.
+    /// Directory of the log, on a disk. It has one writer at a time.
     #[arg(long, value_name = "DIR")]
     pub log_dir: PathBuf,
+
+    /// Begin the log if LOG_DIR holds none. Once a log was begun, FILE.begun beside the key keeps this from beginning another.
+    #[arg(long)]
+    pub init: bool,
 
     /// Directory shared with the producers (Kamailio, ife-bridge); must be on tmpfs.
     #[arg(long, value_name = "DIR")]
@@ -43,11 +48,11 @@ pub struct Options {
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub origin: String,
 
-    /// Private key of the log; made on the first start.
+    /// Private key of the log; made with --init.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
 
-    /// Private key that signs each checkpoint together with the time; made on the first start.
+    /// Private key that signs each checkpoint together with the time; made if absent.
     #[arg(long, value_name = "FILE")]
     pub cosigner_key: PathBuf,
 

@@ -106,6 +106,13 @@ impl Consumer {
         self.map.header().producer.next_seq.load(Ordering::Acquire)
     }
 
+    /// Bytes of records that wait to be read.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        let tail = self.map.header().producer.tail.load(Ordering::Acquire);
+        tail.wrapping_sub(self.position)
+    }
+
     /// Whether a record waits to be read.
     #[must_use]
     pub fn has_news(&self) -> bool {

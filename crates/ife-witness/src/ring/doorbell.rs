@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use std::time::Duration;
 
 use super::layout::{DoorbellPage, HEADER_SIZE};
@@ -162,17 +162,47 @@ impl Doorbell {
         let page = self.page();
         Mark {
             log_id: page.log_id.load(Ordering::Acquire),
-            size: page.log_size.load(Ordering::Relaxed),
+            size: page.log_size.load(Ordering::Acquire),
         }
     }
 
-    /// Size first, so that a writer killed in between leaves no larger size than the log has.
+    /// The mark if its checksum fits. Memory that was changed by another hand is no evidence against a log.
+    pub(super) fn checked_mark(&self) -> Option<Mark> {
+        let mark = self.mark();
+        let crc = mark_crc(mark);
+        let is_new = mark == Mark { log_id: 0, size: 0 };
+        let fits = |stored: &AtomicU64| stored.load(Ordering::Acquire) == crc;
+        (is_new || self.page().mark_crc.iter().any(fits)).then_some(mark)
+    }
+
+    /// Size before log, so that a writer killed in between leaves no larger size than the log has. The checksum of the new mark
+    /// comes first, beside that of the old.
     pub(super) fn set_mark(&self, mark: Mark) {
         let page = self.page();
         if page.log_id.load(Ordering::Relaxed) != mark.log_id {
-            page.log_size.store(0, Ordering::Relaxed);
+            page.log_size.store(0, Ordering::Release);
+            self.set_crc(Mark { size: 0, ..mark });
             page.log_id.store(mark.log_id, Ordering::Release);
         }
+        self.set_crc(mark);
         page.log_size.store(mark.size, Ordering::Release);
     }
+
+    /// Writes over the checksum that does not fit what is stored.
+    fn set_crc(&self, mark: Mark) {
+        let [first, second] = &self.page().mark_crc;
+        let now = mark_crc(self.mark());
+        let free = if first.load(Ordering::Relaxed) == now {
+            second
+        } else {
+            first
+        };
+        free.store(mark_crc(mark), Ordering::Release);
+    }
+}
+
+/// Over 2^32, so that no checksum is zero.
+fn mark_crc(mark: Mark) -> u64 {
+    let log = crc32c::crc32c(&mark.log_id.to_ne_bytes());
+    1 << 32 | u64::from(crc32c::crc32c_append(log, &mark.size.to_ne_bytes()))
 }

@@ -87,6 +87,8 @@ pub(crate) struct DoorbellPage {
     pub(crate) log_size: AtomicU64,
     /// Greatest epoch in the log: new ones are above it, even when the clock went back.
     pub(crate) epoch_floor: AtomicU64,
+    /// CRC32C of `log_id` and `log_size`, of the last two marks: one of them fits at any moment.
+    pub(crate) mark_crc: [AtomicU64; 2],
 }
 
 const _: () = assert!(size_of::<Header>() == 3 * 128 && size_of::<DoorbellPage>() <= HEADER_SIZE);

@@ -87,6 +87,12 @@ impl RingSet {
             || self.rings.iter().any(Consumer::has_news)
     }
 
+    /// Bytes of records that wait to be read, in the rings that are open.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> u64 {
+        self.rings.iter().map(Consumer::waiting_bytes).sum()
+    }
+
     /// Sleeps until a producer pushes or attaches, at most `timeout`.
     pub fn sleep(&self, timeout: Duration) {
         self.doorbell.sleep(timeout, || self.has_news());
@@ -107,10 +113,10 @@ impl RingSet {
         self.doorbell.raise_epoch_floor(epoch);
     }
 
-    /// What the last writer on this host left.
+    /// What the last writer on this host left; `None` if its checksum does not fit.
     #[must_use]
-    pub fn mark(&self) -> Mark {
-        self.doorbell.mark()
+    pub fn mark(&self) -> Option<Mark> {
+        self.doorbell.checked_mark()
     }
 
     /// Leaves word of how far the log is, for the next writer on this host.
