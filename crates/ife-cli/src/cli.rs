@@ -243,6 +243,14 @@ pub enum WitnessCommand {
         #[arg(long, short)]
         follow: bool,
     },
+    /// Copy the public log while it grows, so that the copy verifies; run again, it copies what is new.
+    Copy {
+        #[command(flatten)]
+        log: LogArgs,
+        /// Directory of the copy; made if absent.
+        #[arg(long, value_name = "DIR")]
+        to: PathBuf,
+    },
     /// Print the head of the log: size, root, who signed it and when.
     Checkpoint {
         #[command(flatten)]

@@ -367,3 +367,17 @@ fn the_head_is_told() {
         .with(0)
         .says(&["not checked"]);
 }
+
+#[test]
+fn a_copy_verifies_while_the_log_goes_on() {
+    let place = Place::new("copy");
+    for size in [200, 600, 70_000] {
+        place.log(size);
+        witness(&place, "copy", &["--to", "copied"]).with(0);
+        let args = ["witness", "verify", "--log", "copied", "--vkey", "vkey"];
+        place
+            .run(&args)
+            .with(0)
+            .says(&["verified   every signature"]);
+    }
+}

@@ -1,6 +1,7 @@
 //! `ifectl witness`: the log as a stranger sees it, from its public files and the verifier keys.
 
 mod checkpoint;
+mod copy;
 mod entry;
 mod ladder;
 mod prove;
@@ -30,6 +31,7 @@ pub(crate) fn run(args: WitnessArgs, out: &mut Output) -> Result<Outcome, Failur
         WitnessCommand::Prove(args) => prove::run(&args, out),
         WitnessCommand::CheckProof(args) => prove::check(&args, out),
         WitnessCommand::Tail { log, lines, follow } => tail::run(&log, lines, follow, out),
+        WitnessCommand::Copy { log, to } => copy::run(&log, &to, out),
         WitnessCommand::Checkpoint { log, raw } => checkpoint::run(&log, raw, out),
     }
 }
