@@ -73,6 +73,7 @@ impl Policy {
             &options.registry_path,
             &shared,
             None,
+            &options.own,
             now.unix_s(),
             OPEN_WAIT,
         )?;
@@ -222,6 +223,7 @@ impl Policy {
             &self.options.registry_path,
             &self.shared,
             Some(&self.registry),
+            &self.options.own,
             now.unix_s(),
             Duration::ZERO,
         );

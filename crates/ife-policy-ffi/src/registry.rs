@@ -5,11 +5,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ife_guard::Image;
 use ife_guard::registry::limits::FILE_LEN_MAX;
+use ife_guard::{Image, Registry};
 
 use crate::abi;
+use crate::address::Address;
 use crate::plumbing::failure::Failure;
+use crate::plumbing::own::Own;
 use crate::shared::Shared;
 use crate::sys::{self, Lock, Map};
 
@@ -90,6 +92,7 @@ pub(crate) fn load(
     registry_path: &Path,
     shared: &Shared,
     in_force: Option<&View>,
+    own: &Own,
     unix_s: u64,
     wait: Duration,
 ) -> Result<View, Failure> {
@@ -103,7 +106,7 @@ pub(crate) fn load(
             "another process is loading the registry",
         ));
     }
-    let bytes = compile(registry_path, in_force)?;
+    let bytes = compile(registry_path, in_force, own)?;
     let generation = shared.generation() + 1;
     let failure = |e| {
         Failure::state_dir(
@@ -145,7 +148,7 @@ pub(crate) fn remove_unused(dir: &Path, shared: &Shared) {
     }
 }
 
-fn compile(registry_path: &Path, in_force: Option<&View>) -> Result<Vec<u8>, Failure> {
+fn compile(registry_path: &Path, in_force: Option<&View>, own: &Own) -> Result<Vec<u8>, Failure> {
     let invalid = |text: String| Failure::new(abi::IFE_REGISTRY_INVALID, text);
     let name = registry_path.display().to_string();
     let unreadable = |e| invalid(format!("{name}: cannot be read: {e}"));
@@ -167,7 +170,22 @@ fn compile(registry_path: &Path, in_force: Option<&View>) -> Result<Vec<u8>, Fai
         None => ife_guard::registry::load(&yaml, &name),
     };
     let registry = loaded.map_err(|e| invalid(e.to_string()))?;
+    if let Some((expert, contact)) = own_contact(&registry, own) {
+        return Err(invalid(format!(
+            "{name}: expert {expert}: contact {contact} is this server's own address, and its calls \
+             would come back here; give the address of the phone or of its proxy"
+        )));
+    }
     ife_guard::image::compile(&registry).map_err(|e| invalid(format!("{name}: {e}")))
+}
+
+/// The first expert whose calls would be sent to this server itself, and the contact that says so.
+fn own_contact<'r>(registry: &'r Registry, own: &Own) -> Option<(&'r str, &'r str)> {
+    registry.experts.iter().find_map(|expert| {
+        let contact = expert.contact.as_deref()?;
+        let address = Address::of_uri(contact.as_bytes())?;
+        own.is(&address).then_some((expert.id.as_str(), contact))
+    })
 }
 
 /// Writes the image under another name, checks what was written, and moves it into place.

@@ -593,6 +593,23 @@ fn a_registry_with_an_error_refuses_to_open_and_says_where() {
 }
 
 #[test]
+fn a_contact_that_is_the_servers_own_address_is_refused_at_open_and_at_reload() {
+    let dir = TempDir::new("own-contact");
+    let setup = Setup::new(&dir);
+    let gate = Gate::attached(&setup);
+    let good = std::fs::read_to_string(&setup.registry).expect("readable");
+    let bad = good.replacen("sip:phone@127.0.0.1:5070", "sip:phone@198.51.100.1", 1);
+    assert_ne!(good, bad);
+    std::fs::write(&setup.registry, bad).expect("writable");
+    let (code, text) = gate.reload().expect_err("refused");
+    assert_eq!(code, IFE_REGISTRY_INVALID);
+    assert!(text.contains("own address"), "{text}");
+    drop(gate);
+    let opened = Gate::open(&setup).err().map(|(code, _)| code);
+    assert_eq!(opened, Some(IFE_REGISTRY_INVALID));
+}
+
+#[test]
 fn a_registry_that_is_no_regular_file_is_refused_at_once() {
     let dir = TempDir::new("odd-registry");
     for path in ["/dev/zero", "/dev/shm"] {
