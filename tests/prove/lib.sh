@@ -41,8 +41,10 @@ prove_deployment() {
 	prove_registry >"$STACK/registry.yaml"
 	printf '1 sip:%s:5060 0 20\n' "${EXPERT_IPS[2]}" >"$STACK/dispatcher.list"
 	"$IFE_ROOT/scripts/make-test-ca.sh" "$STACK/tls" >"$STACK/log/ca.log" 2>&1 || die "no test CA"
+	# Bursts and streams of one address are what is sent here: shedding and the bound of connections have cases of their own.
 	PROVE_ARGS=(-A "SIP_ADDR=$PROXY_IP" -A WITH_TLS -A "TLS_CERT=\"$STACK/tls/server.pem\""
-		-A "TLS_KEY=\"$STACK/tls/server.key\"" -A "TLS_CA=\"$STACK/tls/ca.pem\"" "$@")
+		-A "TLS_KEY=\"$STACK/tls/server.key\"" -A "TLS_CA=\"$STACK/tls/ca.pem\""
+		-A SHED_STRANGERS=100 -A SHED_PARTIES=100 -A TCP_PER_STRANGER=128 -A TCP_STRANGER_S=60 "$@")
 	[ -z "${PROVE_WAIT_MS:-}" ] || PROVE_ARGS+=(-A "WITNESS_WAIT_MS=$PROVE_WAIT_MS")
 	stack_start_witnessd
 	prove_kamailio

@@ -205,6 +205,10 @@ impl Bridge {
         if problem.code.is_empty() {
             return Err(self.no_problem(status));
         }
+        // Who asks is not known there: the question was not looked at.
+        if problem.code == "UNAUTHENTICATED" {
+            return Err(self.no_problem(status));
+        }
         if problem.code == "UNAVAILABLE" {
             let failure = self.silent(&harmless(&problem.detail));
             return Err(match retry_after_s {
