@@ -110,7 +110,7 @@ pub(crate) fn route(
     if !other.has_target(target.hash(calls.key())) {
         return Err(Stop::Target);
     }
-    // A request without the route set is taken: it goes where the other side is reached all the same.
+    // A request without the route set is taken: the next hop is the dialog's in any case.
     let routes = route_set_hash(policy, &routes);
     if routes != 0 && routes != other.routes() {
         return Err(Stop::Target);

@@ -84,7 +84,7 @@ pub(crate) fn of_dialog(
     enter(policy, msg, event, detail, Some(call), unix_ns).is_ok() || !may_refuse
 }
 
-/// What an event comes to, given what is known of its call.
+/// The entry that an event leads to, given its call's record.
 struct Outcome<'a> {
     event: Event,
     detail: &'a [u8],

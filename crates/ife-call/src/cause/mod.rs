@@ -23,7 +23,7 @@ pub enum Class {
     Declined,
     /// A server or a phone lets no such call through, or asks for credentials. No person refused it.
     Forbidden,
-    /// Asks to be called elsewhere. The gate approved this address and no other, so nobody follows.
+    /// Asks to be called elsewhere. The gate approved this address alone, so the call ends.
     Redirected,
     /// Not known there, or not registered.
     NotFound,

@@ -250,7 +250,7 @@ fn not_had(call: &mut Call, class: Class, cause: Cause) -> State {
     }
 }
 
-/// The called leg ended while the gateway was out of sight.
+/// The called leg ended while the bridge was not connected to Asterisk.
 fn vanished(call: &mut Call) -> State {
     match call.plan.direction {
         Direction::In => fail(call, FailReason::Unseen),
