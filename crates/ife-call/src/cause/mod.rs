@@ -23,7 +23,7 @@ pub enum Class {
     Declined,
     /// A server or a phone lets no such call through, or asks for credentials. No person refused it.
     Forbidden,
-    /// Asks to be called elsewhere. The gate approved this address alone, so the call ends.
+    /// Asks to be called elsewhere. The gate approved this address alone: the redirect is not followed.
     Redirected,
     /// Not known there, or not registered.
     NotFound,
