@@ -74,7 +74,7 @@ step_invite() {
 
 step_room() {
 	step "The council's guardian was called over H.323. Who is in the room:"
-	wait_until 15 room_has_two || wrong "the room does not fill"
+	wait_until 30 room_has_two || wrong "the room does not fill"
 	shown ifectl rooms
 	bridged rooms | sed -E 's/ +confbridge:.*//' | want "the room" "^$ROOM +2 of "
 	bridged rooms --json | jq -e --arg expert "$SECURITY" \
@@ -99,8 +99,8 @@ step_hangup() {
 	room_has_two || wrong "somebody has left before the end: $(bridged rooms | xargs)"
 	shown ifectl hangup "$CALL"
 	bridged hangup "$CALL" | want "the end" "^$CALL: hung up, [0-9]"
-	wait_until 10 phone_got_bye || wrong "the phone got no BYE"
-	wait_until 10 no_rooms || wrong "the room is still there"
+	wait_until 30 phone_got_bye || wrong "the phone got no BYE"
+	wait_until 30 no_rooms || wrong "the room is still there"
 	shown "ifectl call $CALL | grep -E '^(state|H.323|talk)'"
 	bridged call "$CALL" | grep -E '^(state|H.323|talk)' | want "the call's end" "^state +ended: user_hangup, cause 16"
 	say
@@ -112,11 +112,11 @@ no_rooms() { [ "$(bridged rooms --json)" = '[]' ]; }
 # What crosses between gateway and council, and nothing else.
 capture_start() {
 	proc_start h323-capture dumpcap -q -P -i lo -f "tcp and host $COUNCIL_IP" -w "$STACK/captures/h323.pcap"
-	wait_until 10 test -s "$STACK/captures/h323.pcap" || stack_fail h323-capture "dumpcap does not record"
+	wait_until 30 test -s "$STACK/captures/h323.pcap" || stack_fail h323-capture "dumpcap does not record"
 }
 
 capture_stop() {
-	wait_until 10 released_on_the_wire || true
+	wait_until 30 released_on_the_wire || true
 	proc_stop h323-capture
 }
 

@@ -6,7 +6,7 @@ NO_VERIFY=1
 export IFE_DEMO_DIR=$WORK/demo IFE_NET=4
 "$IFE_ROOT/scripts/demo.sh" >"$WORK/printed" 2>&1
 expect "exit code" 0 $?
-[ "$FAILURES" = 0 ] || cat "$WORK/printed"
+[ "$FAILURES" = 0 ] || { grep -B 3 -E "WRONG|<- announced|^error" "$WORK/printed"; cat "$WORK/printed"; }
 lines=('signed escalation +approved +- +200 OK' 'over quota +rejected +quota +503' '^Log verified: [0-9]+ entries, root ')
 if [ "$(id -u)" = 0 ]; then
 	lines+=('connected +confbridge:council:' '^ +X-IF-Witness-Hash: sha256:' 'council +2 of ' 'guardian +guardian-1' 'setup' 'connect' 'releaseComplete' 'hung up'
