@@ -24,6 +24,24 @@ pub enum CallState {
     Unknown,
 }
 
+impl CallState {
+    /// Whether the call is over.
+    pub fn is_over(self) -> bool {
+        match self {
+            CallState::Ended | CallState::Failed => true,
+            CallState::Received
+            | CallState::Approved
+            | CallState::Inviting
+            | CallState::Ringing
+            | CallState::Answered
+            | CallState::Bridging
+            | CallState::Connected
+            | CallState::Ending
+            | CallState::Unknown => false,
+        }
+    }
+}
+
 /// One call, as `GET /v1/calls` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallView {

@@ -40,9 +40,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut Output) -> Result<Outcome, Failu
             mono_ms: 0,
         },
     );
-    let refusal = reports
-        .iter()
-        .find(|report| matches!(report.outcome, GateOutcome::Refuse { .. }));
+    let refusal = reports.iter().find(|report| report.outcome.is_refusal());
     if out.json() {
         out.value(&as_json(&reports, refusal))?;
     } else {

@@ -36,6 +36,15 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// Whether the gate refuses.
+    #[must_use]
+    pub const fn is_refusal(self) -> bool {
+        match self {
+            Self::Refuse { .. } => true,
+            Self::Pass | Self::Depends | Self::Unasked => false,
+        }
+    }
+
     /// `pass`, `refuse`, `depends` or `unasked`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -100,10 +100,9 @@ impl Gate {
     /// What the script gets: 1 when approved, otherwise the gate's number, negative.
     #[must_use]
     pub const fn script_code(self) -> i32 {
-        if matches!(self, Self::None) {
-            1
-        } else {
-            -(self as i32)
+        match self as i32 {
+            0 => 1,
+            number => -number,
         }
     }
 }

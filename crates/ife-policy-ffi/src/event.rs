@@ -13,7 +13,7 @@ use crate::policy::Policy;
 use crate::shared::calls::{Call, Dialog, Lease, Place, Side, Stage, Tags};
 use crate::shared::counters::Counter;
 use crate::sys;
-use crate::witness::Prepared;
+use crate::witness::{Kind, Prepared, kind_of};
 
 /// How long a call keeps its seat after CANCEL or BYE if the answer to it is never seen, seconds: 64 x T1 of RFC 3261 17.1.1.2.
 const ENDING_LEASE_S: u64 = 32;
@@ -43,7 +43,7 @@ pub(crate) fn log(
         ));
     }
     // Everything about an approved call is written. A refusal before the gate, and a CANCEL of no call, anyone can cause.
-    let is_unauthenticated = found.is_none() && matches!(event, Event::Rejected | Event::Cancel);
+    let is_unauthenticated = found.is_none() && kind_of(event) == Kind::Stray;
     if is_unauthenticated && !omitted::may_write(policy, msg, now, unix_ns) {
         return Err(Failure::new(
             abi::IFE_WITNESS_OMITTED,

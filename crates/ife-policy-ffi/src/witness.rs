@@ -108,7 +108,7 @@ impl Witness {
         let trace_id = parsed(msg.trace_id, TraceId::parse);
         let hazard = parsed(msg.hazard, Hazard::parse);
         let message_sha256 = self.message_hash.of(msg.raw);
-        let sdp = if tells_sdp(event) {
+        let sdp = if kind_of(event) == Kind::Session {
             sdp::find(msg.content_type, msg.body)
         } else {
             None
@@ -269,17 +269,47 @@ fn cut_texts(entry: &mut Entry<'_>) {
     }
 }
 
-/// Events whose message offers or answers a session.
-fn tells_sdp(event: Event) -> bool {
-    matches!(
-        event,
+/// What kind of message an event reports.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It offers or answers a session.
+    Session,
+    /// Anyone can cause it, without a call that the gate approved.
+    Stray,
+    /// Neither.
+    Other,
+}
+
+pub(crate) fn kind_of(event: Event) -> Kind {
+    match event {
         Event::Invite
-            | Event::Reinvite
-            | Event::Trying
-            | Event::Ringing
-            | Event::Connected
-            | Event::Ack
-    )
+        | Event::Reinvite
+        | Event::Trying
+        | Event::Ringing
+        | Event::Connected
+        | Event::Ack => Kind::Session,
+        Event::Rejected | Event::Cancel => Kind::Stray,
+        Event::Escalate
+        | Event::Approved
+        | Event::Bye
+        | Event::Failed
+        | Event::Terminated
+        | Event::H323Setup
+        | Event::H323Connected
+        | Event::H323Released
+        | Event::CouncilJoin
+        | Event::CouncilLeave
+        | Event::EvidenceOffer
+        | Event::EvidenceAnswer
+        | Event::EvidenceOpen
+        | Event::EvidenceSent
+        | Event::EvidenceVerified
+        | Event::EvidenceFailed
+        | Event::Reload
+        | Event::Start
+        | Event::Stop
+        | Event::Gap => Kind::Other,
+    }
 }
 
 fn direction(direction: Direction) -> Option<entry::Direction> {

@@ -400,7 +400,7 @@ impl Daemon {
     fn stop(&mut self) -> Result<(), DaemonError> {
         notify(&[NotifyState::Stopping]);
         if !self.started {
-            return match self.writer.rings().waiting_bytes() {
+            return match self.writer.waiting_bytes()? {
                 0 => Ok(()),
                 bytes => Err(DaemonError::Left {
                     bytes,
@@ -449,7 +449,7 @@ impl Daemon {
                 Progress::Stalled => break,
             }
         }
-        Ok(self.writer.rings().waiting_bytes())
+        Ok(self.writer.waiting_bytes()?)
     }
 }
 

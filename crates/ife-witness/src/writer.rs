@@ -222,6 +222,15 @@ impl Writer {
         Ok(self.store.free_bytes()? >= self.config.free_bytes_min)
     }
 
+    /// Bytes of records that wait to be read, in all rings that there are.
+    ///
+    /// # Errors
+    /// The writer must not be used again.
+    pub fn waiting_bytes(&mut self) -> Result<u64, WriterError> {
+        self.open_rings(true)?;
+        Ok(self.rings.waiting_bytes())
+    }
+
     /// One round: opens rings that appeared, reads what is there, makes it durable, acknowledges it.
     ///
     /// `buffer` is used for the batch. `now_ns` is the time of GAP entries.

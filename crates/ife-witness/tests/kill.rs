@@ -109,6 +109,11 @@ impl Host {
     }
 
     fn writer_command(&self) -> Command {
+        self.writer_command_keeping("1")
+    }
+
+    /// A writer that takes nothing in with less than `free_mib` of disk.
+    fn writer_command_keeping(&self, free_mib: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ife-witnessd"));
         command
             .arg("--init")
@@ -131,7 +136,7 @@ impl Host {
             "--segment-mib",
             "1",
             "--min-free-mib",
-            "1",
+            free_mib,
             "--log-level",
             "warn",
         ]);
@@ -156,24 +161,23 @@ impl Host {
     /// SIGTERM, then the exit code.
     fn stop(&self, writer: &mut Child) {
         self.wait_until_runs(writer);
-        assert!(
-            Command::new("kill")
-                .arg(writer.id().to_string())
-                .status()
-                .expect("kill")
-                .success()
-        );
+        kill_with("-TERM", writer);
         assert!(writer.wait().expect("wait").success());
     }
 
     /// Before that it may not catch signals. An earlier one's status may still be there.
     fn wait_until_runs(&self, writer: &Child) {
+        self.wait_for_state(writer, "running");
+    }
+
+    fn wait_for_state(&self, writer: &Child, state: &str) {
         let begun = Instant::now();
         let pid = format!("\"pid\": {},", writer.id());
+        let state = format!("\"state\": \"{state}\"");
         loop {
             let text = std::fs::read_to_string(self.state.path().join("witnessd.json"))
                 .unwrap_or_default();
-            if text.contains("\"state\": \"running\"") && text.contains(&pid) {
+            if text.contains(&state) && text.contains(&pid) {
                 return;
             }
             assert!(begun.elapsed() < DEADLINE, "it does not run: {text}");
@@ -295,13 +299,7 @@ fn all_that_is_in_the_rings_is_on_disk_after_sigterm() {
     let host = Host::new();
     let mut writer = host.start_writer();
     host.wait_until_runs(&writer);
-    let signal = |name: &str| {
-        let status = Command::new("kill")
-            .args([name, &writer.id().to_string()])
-            .status();
-        assert!(status.expect("kill").success());
-    };
-    signal("-STOP");
+    kill_with("-STOP", &writer);
     let config = RingConfig {
         state_dir: host.state.path(),
         producer: "kamailio-0",
@@ -324,10 +322,65 @@ fn all_that_is_in_the_rings_is_on_disk_after_sigterm() {
         encode(&entry, &mut buffer).expect("encode");
         ring.push(&buffer).expect("push");
     }
-    signal("-TERM");
-    signal("-CONT");
+    kill_with("-TERM", &writer);
+    kill_with("-CONT", &writer);
     assert!(writer.wait().expect("wait").success());
     assert_eq!(host.entries_of("kamailio-0").len(), count);
+}
+
+/// The disk is nearly full, when the writer starts as well as when a ring appears.
+#[test]
+fn what_is_left_in_the_rings_at_exit_is_said_by_the_exit() {
+    let host = Host::new();
+    let mut writer = host.start_writer();
+    host.stop(&mut writer);
+    let mut ring = Producer::attach(&RingConfig {
+        state_dir: host.state.path(),
+        producer: "kamailio-0",
+        capacity: 128 * 1024,
+    })
+    .expect("attach");
+    let mut buffer = Vec::new();
+    for late in [false, true] {
+        let mut push = || {
+            let seq = ring.next_seq();
+            let entry = Entry::new(1, "n", "kamailio-0", ring.epoch(), seq, Event::Invite);
+            encode(&entry, &mut buffer).expect("encode");
+            ring.push(&buffer).expect("push");
+        };
+        if !late {
+            push();
+        }
+        let no_disk_has_this = (u64::MAX >> 20).to_string();
+        let mut command = host.writer_command_keeping(&no_disk_has_this);
+        let mut writer = command.stderr(Stdio::piped()).spawn().expect("start");
+        host.wait_for_state(&writer, "stalled");
+        if late {
+            push();
+        }
+        kill_with("-TERM", &writer);
+        let mut said = String::new();
+        writer
+            .stderr
+            .take()
+            .expect("piped")
+            .read_to_string(&mut said)
+            .expect("read");
+        assert_eq!(writer.wait().expect("wait").code(), Some(1), "{said}");
+        assert!(
+            said.contains("bytes of entries are not on disk: the disk is nearly full"),
+            "{said}"
+        );
+    }
+    let mut writer = host.start_writer();
+    host.stop(&mut writer);
+    assert_eq!(host.entries_of("kamailio-0").len(), 2);
+}
+
+fn kill_with(signal: &str, child: &Child) {
+    let id = child.id().to_string();
+    let status = Command::new("kill").args([signal, &id]).status();
+    assert!(status.expect("kill").success());
 }
 
 #[test]

@@ -156,24 +156,56 @@ impl Action {
 
     /// Whether the answer is a list of events, ended by one with `EventList: Complete`.
     pub fn answers_with_list(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Action::CoreShowChannels
-                | Action::ConfbridgeList { .. }
-                | Action::ConfbridgeListRooms
-                | Action::DbGet { .. }
-        )
+            | Action::ConfbridgeList { .. }
+            | Action::ConfbridgeListRooms
+            | Action::DbGet { .. } => true,
+            Action::Ping
+            | Action::Challenge
+            | Action::LoginPlain { .. }
+            | Action::LoginMd5 { .. }
+            | Action::Logoff
+            | Action::Originate(_)
+            | Action::Hangup { .. }
+            | Action::Redirect { .. }
+            | Action::Bridge { .. }
+            | Action::CoreStatus
+            | Action::ConfbridgeMute { .. }
+            | Action::ConfbridgeUnmute { .. }
+            | Action::ConfbridgeKick { .. }
+            | Action::Setvar { .. }
+            | Action::Getvar { .. }
+            | Action::UserEvent { .. }
+            | Action::Events { .. } => false,
+        }
     }
 
     /// Whether only a session may send it: it logs in or out.
     pub fn belongs_to_session(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Action::Challenge
-                | Action::LoginPlain { .. }
-                | Action::LoginMd5 { .. }
-                | Action::Logoff
-        )
+            | Action::LoginPlain { .. }
+            | Action::LoginMd5 { .. }
+            | Action::Logoff => true,
+            Action::Ping
+            | Action::Originate(_)
+            | Action::Hangup { .. }
+            | Action::Redirect { .. }
+            | Action::Bridge { .. }
+            | Action::CoreShowChannels
+            | Action::CoreStatus
+            | Action::DbGet { .. }
+            | Action::ConfbridgeList { .. }
+            | Action::ConfbridgeListRooms
+            | Action::ConfbridgeMute { .. }
+            | Action::ConfbridgeUnmute { .. }
+            | Action::ConfbridgeKick { .. }
+            | Action::Setvar { .. }
+            | Action::Getvar { .. }
+            | Action::UserEvent { .. }
+            | Action::Events { .. } => false,
+        }
     }
 
     /// Appends the action to `out`, or leaves `out` as it was and says which limit of Asterisk it breaks.

@@ -186,10 +186,30 @@ pub enum EventProblem {
 impl Event {
     /// Whether the event only informs, so that a full queue may drop it without a gap in the model of calls.
     pub fn is_informative(&self) -> bool {
-        matches!(
-            self,
-            Event::Unknown(_) | Event::Malformed { .. } | Event::VarSet { .. }
-        )
+        match self {
+            Event::Unknown(_) | Event::Malformed { .. } | Event::VarSet { .. } => true,
+            Event::FullyBooted { .. }
+            | Event::Shutdown { .. }
+            | Event::Newchannel(_)
+            | Event::Newstate(_)
+            | Event::DialBegin { .. }
+            | Event::DialState { .. }
+            | Event::DialEnd { .. }
+            | Event::OriginateResponse(_)
+            | Event::Hangup { .. }
+            | Event::HangupRequest { .. }
+            | Event::SoftHangupRequest { .. }
+            | Event::BridgeEnter { .. }
+            | Event::BridgeLeave { .. }
+            | Event::ConfbridgeStart { .. }
+            | Event::ConfbridgeEnd { .. }
+            | Event::ConfbridgeJoin { .. }
+            | Event::ConfbridgeLeave { .. }
+            | Event::ConfbridgeMute { .. }
+            | Event::UserEvent { .. }
+            | Event::DtmfEnd { .. }
+            | Event::Rename { .. } => false,
+        }
     }
 }
 

@@ -74,8 +74,14 @@ impl Session {
     }
 
     pub(super) fn booted(&mut self, uptime_s: Option<u64>) {
-        if matches!(self.phase, Phase::Booting { .. }) {
-            self.enter_up(uptime_s);
+        match self.phase {
+            Phase::Booting { .. } => self.enter_up(uptime_s),
+            Phase::Connecting
+            | Phase::Banner { .. }
+            | Phase::LoggingIn { .. }
+            | Phase::Up { .. }
+            | Phase::Closing { .. }
+            | Phase::Waiting { .. } => {}
         }
     }
 
@@ -112,7 +118,7 @@ impl Session {
         if !self.is_connected() {
             return;
         }
-        let refused = matches!(reason, DownReason::LoginRefused(_) | DownReason::NotAmi(_));
+        let refused = reason.is_refusal();
         self.down(reason);
         self.phase = Phase::Closing { refused };
         self.outputs.push_back(Output::Close);

@@ -108,7 +108,15 @@ impl Session {
 
     /// Whether actions are accepted.
     pub fn is_up(&self) -> bool {
-        matches!(self.phase, Phase::Up { .. })
+        match self.phase {
+            Phase::Up { .. } => true,
+            Phase::Connecting
+            | Phase::Banner { .. }
+            | Phase::LoggingIn { .. }
+            | Phase::Booting { .. }
+            | Phase::Closing { .. }
+            | Phase::Waiting { .. } => false,
+        }
     }
 
     /// Counters.

@@ -73,6 +73,21 @@ pub enum DownReason {
     Shutdown,
 }
 
+impl DownReason {
+    /// Whether trying again soon would end the same way.
+    pub(super) fn is_refusal(&self) -> bool {
+        match self {
+            DownReason::LoginRefused(_) | DownReason::NotAmi(_) => true,
+            DownReason::PeerClosed
+            | DownReason::LoginTimeout
+            | DownReason::LoginUnsendable(_)
+            | DownReason::HeartbeatLost
+            | DownReason::Stream(_)
+            | DownReason::Shutdown => false,
+        }
+    }
+}
+
 /// Why something may have been missed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum GapReason {

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     agents,
     handle::{BridgeExternalCall, Bridged, Command, InitiateCall, Terminated},
-    view::{CallDetail, CallState, CallView},
+    view::{CallDetail, CallView},
 };
 
 /// How long the caller wants to wait.
@@ -49,10 +49,9 @@ pub(super) struct Escalated {
 
 impl From<CallView> for Escalated {
     fn from(call: CallView) -> Escalated {
-        let is_over = matches!(call.sip_call_state, CallState::Ended | CallState::Failed);
         let status = if call.mcu_participant_id.is_some() {
             "connected"
-        } else if is_over {
+        } else if call.sip_call_state.is_over() {
             "rejected"
         } else {
             "pending"

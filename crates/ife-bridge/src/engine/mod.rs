@@ -272,11 +272,14 @@ impl Engine {
         self.on_ami();
         loop {
             let action = self.select().await;
-            if matches!(action, Action::Signal(Signal::Stop)) {
-                break;
-            }
-            if matches!(action, Action::Tick) {
-                alive();
+            match action {
+                Action::Signal(Signal::Stop) => break,
+                Action::Tick => alive(),
+                Action::Command(_)
+                | Action::Link(..)
+                | Action::Stored(..)
+                | Action::Signal(Signal::Reload)
+                | Action::Time => {}
             }
             self.apply(action);
         }

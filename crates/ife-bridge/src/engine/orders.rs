@@ -33,14 +33,22 @@ impl Engine {
     pub(super) fn feed(&mut self, id: &CallId, input: Input) {
         if let Some(slot) = self.calls.get_mut(id) {
             // What a call that is taken over becomes is said by the first comparison, not by whichever event comes before it.
-            let is_event = matches!(
-                input,
+            match input {
                 Input::Leg(..) | Input::Joined(_) | Input::Left(_) | Input::LinkDown
-            );
-            if slot.unseen && is_event {
-                return;
+                    if slot.unseen =>
+                {
+                    return;
+                }
+                Input::Snapshot { .. } => slot.unseen = false,
+                Input::Leg(..)
+                | Input::Joined(_)
+                | Input::Left(_)
+                | Input::LinkDown
+                | Input::Verdict { .. }
+                | Input::JoinRefused(_)
+                | Input::Timeout(_)
+                | Input::UserHangup => {}
             }
-            slot.unseen &= !matches!(input, Input::Snapshot { .. });
             slot.call.handle(input);
         }
         self.drain(id);

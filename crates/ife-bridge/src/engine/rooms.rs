@@ -299,10 +299,10 @@ impl Engine {
         calls.any(|slot| slot.is_live() && slot.record.room == room)
             || channels.any(|known| {
                 known.room.as_ref().is_some_and(|at| at.as_str() == room)
-                    && matches!(
-                        Bridges::parse(&known.channel.uniqueid),
-                        Some(Bridges::Expert(_))
-                    )
+                    && match Bridges::parse(&known.channel.uniqueid) {
+                        Some(Bridges::Expert(_)) => true,
+                        Some(Bridges::Guardian(_)) | None => false,
+                    }
             })
     }
 
@@ -466,8 +466,10 @@ impl Engine {
             .place(channel)
             .filter(|place| place.part == Part::Primary);
         let slot = place.and_then(|place| self.calls.get(&place.call));
-        let is_expert =
-            |leg: Leg| matches!(leg, Leg::Expert(_)) || self.council.proof() == Backend::Mcu;
+        let is_expert = |leg: Leg| match leg {
+            Leg::Expert(_) => true,
+            Leg::Council => self.council.proof() == Backend::Mcu,
+        };
         let expert = slot.filter(|_| place.is_some_and(|place| is_expert(place.leg)));
         let (role, name) = match (expert, self.names.parse(channel)) {
             (Some(slot), _) => {

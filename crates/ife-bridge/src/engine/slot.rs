@@ -179,19 +179,19 @@ impl Slot {
             Backend::Room => {
                 let state = state_of(&self.call.reported());
                 // Before the answer nothing of the council is asked for.
-                let early = matches!(
-                    state,
+                match state {
                     CallState::Received
-                        | CallState::Approved
-                        | CallState::Inviting
-                        | CallState::Ringing
-                        | CallState::Answered
-                );
-                let never = state == CallState::Ending && self.participant.is_none();
-                if early || never {
-                    CallState::Received
-                } else {
-                    state
+                    | CallState::Approved
+                    | CallState::Inviting
+                    | CallState::Ringing
+                    | CallState::Answered => CallState::Received,
+                    CallState::Ending if self.participant.is_none() => CallState::Received,
+                    CallState::Bridging
+                    | CallState::Connected
+                    | CallState::Ending
+                    | CallState::Ended
+                    | CallState::Failed
+                    | CallState::Unknown => state,
                 }
             }
         }

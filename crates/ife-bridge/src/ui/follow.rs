@@ -100,10 +100,20 @@ pub fn step(view: &WitnessView) {
 
 /// Whether the log itself contradicts what was signed before, rather than that it cannot be read.
 fn is_evidence(problem: &Problem) -> bool {
-    matches!(
-        problem,
-        Problem::Shrunk { .. } | Problem::Forked { .. } | Problem::Origin { .. }
-    )
+    match problem {
+        Problem::Shrunk { .. } | Problem::Forked { .. } | Problem::Origin { .. } => true,
+        Problem::Read(_)
+        | Problem::Length { .. }
+        | Problem::Cut
+        | Problem::Entries { .. }
+        | Problem::Checkpoint(_)
+        | Problem::Unsigned { .. }
+        | Problem::Root
+        | Problem::Hash { .. }
+        | Problem::Partial
+        | Problem::Entry { .. }
+        | Problem::Order { .. } => false,
+    }
 }
 
 /// Reads the checkpoint; believes it only with every key's signature, and as a continuation of the one before.

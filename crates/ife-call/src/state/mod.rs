@@ -79,7 +79,17 @@ pub enum Reported {
 impl State {
     /// Whether the call is over.
     pub fn is_final(&self) -> bool {
-        matches!(self, State::Ended(_) | State::Failed(_))
+        match self {
+            State::Ended(_) | State::Failed(_) => true,
+            State::Received
+            | State::Approved
+            | State::Inviting
+            | State::Ringing
+            | State::Answered
+            | State::Bridging
+            | State::Connected
+            | State::Ending => false,
+        }
     }
 
     /// The name in the API and in the witness log.

@@ -249,9 +249,12 @@ impl Bridge {
         let failure = self.silent(&why);
         if let Some(io) = source_of::<std::io::Error>(error) {
             let denied = io.kind() == std::io::ErrorKind::PermissionDenied;
-            if denied && matches!(self.place, Place::Unix(_)) {
-                return failure
-                    .hint("who may open the socket may use the API: be root, or in its group");
+            match self.place {
+                Place::Unix(_) if denied => {
+                    return failure
+                        .hint("who may open the socket may use the API: be root, or in its group");
+                }
+                Place::Unix(_) | Place::Tcp(_) => {}
             }
         }
         if why.contains("certificate") {

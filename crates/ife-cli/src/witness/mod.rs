@@ -77,18 +77,27 @@ fn log_failure(dir: &LogDir, error: &LogError) -> Failure {
         }
         .hint("is this the log directory of ife-witnessd, and has it published yet?");
     }
-    let hint = if matches!(
-        error.problem,
-        Problem::Shrunk { .. } | Problem::Forked { .. }
-    ) {
-        "entries that were told before are gone or changed: keep this directory as it is, and find out who could write to it"
-    } else if matches!(
-        error.problem,
-        Problem::Checkpoint(_) | Problem::Unsigned { .. } | Problem::Origin { .. }
-    ) {
-        "are these the keys and the checkpoint of this log?"
-    } else {
-        "compare with a copy of the log; the witness itself never changes what it has published"
-    };
-    Failure::no(what).hint(hint)
+    Failure::no(what).hint(hint(&error.problem))
+}
+
+fn hint(problem: &Problem) -> &'static str {
+    match problem {
+        Problem::Shrunk { .. } | Problem::Forked { .. } => {
+            "entries that were told before are gone or changed: keep this directory as it is, and find out who could write to it"
+        }
+        Problem::Checkpoint(_) | Problem::Unsigned { .. } | Problem::Origin { .. } => {
+            "are these the keys and the checkpoint of this log?"
+        }
+        Problem::Read(_)
+        | Problem::Length { .. }
+        | Problem::Cut
+        | Problem::Entries { .. }
+        | Problem::Root
+        | Problem::Hash { .. }
+        | Problem::Partial
+        | Problem::Entry { .. }
+        | Problem::Order { .. } => {
+            "compare with a copy of the log; the witness itself never changes what it has published"
+        }
+    }
 }

@@ -121,18 +121,10 @@ impl fmt::Display for At<'_> {
         match self.step {
             Step::Root => Ok(()),
             Step::Index(index) => write!(f, "[{index}]"),
-            Step::Key(key)
-                if matches!(
-                    self.parent,
-                    Some(At {
-                        step: Step::Root,
-                        ..
-                    })
-                ) =>
-            {
-                f.write_str(key)
-            }
-            Step::Key(key) => write!(f, ".{key}"),
+            Step::Key(key) => match self.parent.map(|parent| parent.step) {
+                Some(Step::Root) => f.write_str(key),
+                None | Some(Step::Key(_) | Step::Index(_)) => write!(f, ".{key}"),
+            },
         }
     }
 }

@@ -146,28 +146,39 @@ impl Event {
             .find(|event| event.name().as_bytes() == name)
     }
 
-    /// After this event the call holds no resources. A `CANCEL` alone does not end a call: its `FAILED` does.
-    #[must_use]
-    pub const fn ends_call(self) -> bool {
-        matches!(self, Self::Bye | Self::Failed | Self::Terminated)
-    }
-
-    /// From this event on the call is established.
-    #[must_use]
-    pub const fn connects_call(self) -> bool {
-        matches!(self, Self::Connected)
-    }
-
-    /// The gate's own word about a call.
-    #[must_use]
-    pub const fn is_decision(self) -> bool {
-        matches!(self, Self::Approved | Self::Rejected)
-    }
-
     /// Written by the witness writer only; producers may not use it.
     #[must_use]
     pub const fn is_reserved(self) -> bool {
-        matches!(self, Self::Gap)
+        match self {
+            Self::Gap => true,
+            Self::Escalate
+            | Self::Invite
+            | Self::Approved
+            | Self::Rejected
+            | Self::Trying
+            | Self::Ringing
+            | Self::Connected
+            | Self::Ack
+            | Self::Reinvite
+            | Self::Cancel
+            | Self::Bye
+            | Self::Failed
+            | Self::Terminated
+            | Self::H323Setup
+            | Self::H323Connected
+            | Self::H323Released
+            | Self::CouncilJoin
+            | Self::CouncilLeave
+            | Self::EvidenceOffer
+            | Self::EvidenceAnswer
+            | Self::EvidenceOpen
+            | Self::EvidenceSent
+            | Self::EvidenceVerified
+            | Self::EvidenceFailed
+            | Self::Reload
+            | Self::Start
+            | Self::Stop => false,
+        }
     }
 }
 
@@ -190,12 +201,5 @@ mod tests {
         }
         assert_eq!(Event::parse(b"invite"), None);
         assert_eq!(Event::parse(b""), None);
-    }
-
-    #[test]
-    fn cancel_does_not_end_a_call_but_its_failure_does() {
-        assert!(!Event::Cancel.ends_call());
-        let ending: Vec<_> = Event::ALL.into_iter().filter(|e| e.ends_call()).collect();
-        assert_eq!(ending, [Event::Bye, Event::Failed, Event::Terminated]);
     }
 }

@@ -281,7 +281,7 @@ impl Server {
             return;
         };
         let state = state_text(view.sip_call_state);
-        let is_over = matches!(view.sip_call_state, CallState::Ended | CallState::Failed);
+        let is_over = view.sip_call_state.is_over();
         self.with(&name, |case, world| {
             if case.over {
                 return;
