@@ -102,6 +102,7 @@ static param_export_t params[] = {
 	{"tcp_per_source",  PARAM_INT, &ife_streams_settings.per_source},
 	{"tcp_stranger_s",  PARAM_INT, &ife_streams_settings.stranger_s},
 	{"tcp_party_source", PARAM_INT, &ife_streams_settings.party_source},
+	{"udp_receive_buffer", PARAM_INT, &ife_load_receive_buffer},
 	{0, 0, 0}
 };
 
@@ -314,6 +315,8 @@ int ife_attach(void)
  */
 static int child_init(int rank)
 {
+	if(rank == PROC_INIT)
+		ife_load_widen_receive_buffers();
 	if(rank == PROC_MAIN && (ife_names_fork() < 0 || ife_streams_fork() < 0))
 		return -1;
 	if(rank == PROC_INIT || rank == PROC_TCP_MAIN || rank == PROC_POSTCHILDINIT)

@@ -12,6 +12,7 @@
 #include "core/dprint.h"
 #include "core/globals.h"
 #include "core/mem/shm_mem.h"
+#include "core/socket_info.h"
 #include "core/tcp_conn.h"
 #include "core/tcp_options.h"
 
@@ -56,6 +57,38 @@ static int stream_queue(const sip_msg_t *msg)
 		waiting += con->req.pos - con->req.parsed;
 	tcpconn_put(con);
 	return (int)(waiting * 100 / IFE_STREAM_FULL_BYTES);
+}
+
+int ife_load_receive_buffer = 0;
+
+/* Bytes of payload and bookkeeping, as setsockopt() counts: the kernel says twice as much. */
+static int receive_buffer_of(int fd)
+{
+	int bytes = 0;
+	socklen_t len = sizeof(bytes);
+
+	return getsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, &len) < 0 ? -1 : bytes / 2;
+}
+
+void ife_load_widen_receive_buffers(void)
+{
+	struct socket_info *si;
+	int asked = ife_load_receive_buffer;
+	int got;
+
+	for(si = udp_listen; si != NULL; si = si->next) {
+		got = receive_buffer_of(si->socket);
+		if(got < 0 || got >= asked)
+			continue;
+		/* The first needs CAP_NET_ADMIN, the second goes up to net.core.rmem_max. */
+		if(setsockopt(si->socket, SOL_SOCKET, SO_RCVBUFFORCE, &asked, sizeof(asked)) < 0)
+			setsockopt(si->socket, SOL_SOCKET, SO_RCVBUF, &asked, sizeof(asked));
+		got = receive_buffer_of(si->socket);
+		if(got < asked)
+			LM_WARN("%.*s has a receive buffer of %d bytes, not the %d of udp_receive_buffer: set the sysctl net.core.rmem_max to %d,"
+					" or new calls are refused early under load\n",
+					si->sock_str.len, si->sock_str.s, got, asked, asked);
+	}
 }
 
 int ki_queue_above(sip_msg_t *msg, int percent)

@@ -4,7 +4,8 @@
 worker() { rpc core.psx | jq -r '.[] | select(.DSC | test("udp receiver")) | .PID'; }
 transactions() { rpc tm.stats | jq .total; }
 
-start -A WORKERS=1 -A PIKE_DENSITY=100000 -A SHED_STRANGERS=10 -A SHED_PARTIES=30
+# A buffer that a hundred INVITEs fill by a good part.
+start -A WORKERS=1 -A PIKE_DENSITY=100000 -A RECEIVE_BUFFER=0 -A SHED_STRANGERS=10 -A SHED_PARTIES=30
 pid=$(worker)
 signed_csv "$STACK/under-way.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
 load_begin under-way uac "$STACK/under-way.csv" -d 2000
