@@ -308,6 +308,11 @@ pub struct ShowArgs {
     /// Stop after this many entries.
     #[arg(long, default_value_t = 1000, value_name = "COUNT")]
     pub limit: usize,
+    /// Wait until the log tells the call's end, so many seconds at most [default: 10]. Events reach the published log a moment
+    /// after they happen.
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10",
+          value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub wait: Option<u64>,
 }
 
 /// Which entries; exactly one of these.

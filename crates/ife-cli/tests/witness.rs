@@ -164,6 +164,37 @@ fn the_story_of_a_trace_is_told_and_proved() {
 }
 
 #[test]
+fn a_story_says_how_fresh_it_is_and_waits_for_its_end_when_asked() {
+    let place = Place::new("show-wait");
+    place.log(5);
+    let show = ["--trace", TRACE];
+    let run = witness(&place, "show", &show).with(0).says(&[
+        "as of 2026-01-01T00:00:00Z",
+        "no entry tells the end of this call",
+        "--wait",
+    ]);
+    assert!(!run.stdout.contains("BYE"));
+    witness(&place, "show", &[&show[..], &["--wait", "0"]].concat())
+        .with(0)
+        .says(&["no entry tells the end of this call after 0 s"]);
+    let waited = thread::scope(|scope| {
+        let waiting =
+            scope.spawn(|| witness(&place, "show", &[&show[..], &["--wait", "60"]].concat()));
+        thread::sleep(Duration::from_millis(300));
+        place.log(20);
+        waiting.join().expect("no panic")
+    });
+    let waited = waited.with(0).says(&["BYE", "5 entries, each proved"]);
+    assert!(!waited.stderr.contains("no entry tells"));
+    // What is not there yet is waited for as well.
+    thread::scope(|scope| {
+        let waiting = scope.spawn(|| witness(&place, "show", &["--index", "25", "--wait"]));
+        place.log(30);
+        waiting.join().expect("no panic").with(0)
+    });
+}
+
+#[test]
 fn entries_are_found_by_call_id_and_by_place() {
     let place = Place::new("show-which");
     place.log(20);

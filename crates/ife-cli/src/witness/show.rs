@@ -1,5 +1,10 @@
 //! `ifectl witness show`: the entries of one call or escalation, each proved, and the story that they tell.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ife_witness::{
     checkpoint::Checkpoint,
@@ -12,46 +17,153 @@ use serde_json::{Value, json};
 use super::{entry::Seen, given_keys, log_failure, story};
 use crate::{Failure, Outcome, cli::ShowArgs, output::Output, text};
 
+/// How often a log is looked at again.
+const POLL: Duration = Duration::from_millis(100);
+/// After a call's end, how long no further entry of it must come: the bridge and the council have their say after the BYE.
+const QUIET: Duration = Duration::from_secs(1);
+
 pub(super) fn run(args: &ShowArgs, out: &mut Output) -> Result<Outcome, Failure> {
     let dir = LogDir::new(&args.log.log);
     let keys = given_keys(&args.log)?;
-    let head = dir.head(&keys).map_err(|error| log_failure(&dir, &error))?;
-    let (mut seen, complete) = collect(args, &dir, head.size, out)?;
-    if seen.is_empty() {
+    let mut found = settled(args, &dir, &keys, out)?;
+    if found.seen.is_empty() {
         return Err(Failure::no(format!(
             "{}: no such entry among {}",
             args.log.log.display(),
-            text::grouped(head.size)
+            text::grouped(found.head.size)
         ))
-        .hint("events reach the published log a moment after they happen"));
+        .hint("events reach the published log a moment after they happen; --wait waits for them"));
     }
     if !keys.is_empty() {
-        prove_all(&dir, &head, &seen)?;
+        prove_all(&dir, &found.head, &found.seen)?;
     }
-    if !complete {
+    if !found.complete {
         out.remark(format!(
             "only the newest {} entries are shown; --limit asks for more",
-            seen.len()
+            found.seen.len()
         ));
     }
     if out.json() {
-        out.value(&as_json(&head, &keys, &seen))?;
+        out.value(&as_json(&found, &keys))?;
         return Ok(Outcome::Yes);
     }
     // Rings are drained in batches, so the log's order is not quite that of time.
-    seen.sort_by_key(|entry| (entry.time_ns(), entry.index));
-    for line in story::tell(&seen) {
+    found
+        .seen
+        .sort_by_key(|entry| (entry.time_ns(), entry.index));
+    for line in story::tell(&found.seen) {
         out.line(line)?;
     }
     out.line("")?;
     if args.entries {
-        for entry in &seen {
+        for entry in &found.seen {
             out.line(text::harmless(&String::from_utf8_lossy(&entry.bytes)))?;
         }
         out.line("")?;
     }
-    out.line(conclusion(&head, &keys, seen.len()))?;
+    out.line(conclusion(&found.head, &keys, found.seen.len()))?;
+    if let Some(signed_s) = found.signed_s {
+        out.line(freshness(signed_s, text::unix_now()))?;
+    }
+    if !is_told(args, &found.seen) {
+        out.remark(match args.wait {
+            None => "no entry tells the end of this call: it goes on, or its last events are on their way; --wait waits for them".to_owned(),
+            Some(waited) => format!("no entry tells the end of this call after {waited} s: it goes on, or its events go to another log"),
+        });
+    }
     Ok(Outcome::Yes)
+}
+
+/// What one look at the log gives.
+struct Found {
+    head: Checkpoint,
+    /// When the head was signed, if a cosigner told.
+    signed_s: Option<u64>,
+    seen: Vec<Seen>,
+    /// Whether these are all.
+    complete: bool,
+}
+
+fn look(
+    args: &ShowArgs,
+    dir: &LogDir,
+    keys: &[VerifierKey],
+    out: &Output,
+) -> Result<Found, Failure> {
+    let failed = |error| log_failure(dir, &error);
+    let (head, signed_s) = if keys.is_empty() {
+        (dir.head(keys).map_err(failed)?, None)
+    } else {
+        let signed = dir.checkpoint(keys).map_err(failed)?;
+        let time_s = signed.time_s();
+        (signed.checkpoint, time_s)
+    };
+    let (seen, complete) = collect(args, dir, head.size, out)?;
+    Ok(Found {
+        head,
+        signed_s,
+        seen,
+        complete,
+    })
+}
+
+/// Looks once, or as long as it is told to wait.
+fn settled(
+    args: &ShowArgs,
+    dir: &LogDir,
+    keys: &[VerifierKey],
+    out: &Output,
+) -> Result<Found, Failure> {
+    let mut found = look(args, dir, keys, out)?;
+    let (begun, mut grown) = (Instant::now(), Instant::now());
+    let wait = Duration::from_secs(args.wait.unwrap_or(0));
+    while begun.elapsed() < wait && !(is_told(args, &found.seen) && grown.elapsed() >= QUIET) {
+        thread::sleep(POLL);
+        let size = dir
+            .head(keys)
+            .map_err(|error| log_failure(dir, &error))?
+            .size;
+        if size == found.head.size {
+            continue;
+        }
+        let again = look(args, dir, keys, out)?;
+        if again.seen.len() != found.seen.len() {
+            grown = Instant::now();
+        }
+        found = again;
+    }
+    Ok(found)
+}
+
+/// Whether nothing more is to be waited for: the entry is there, or the call's latest attempt has its end.
+fn is_told(args: &ShowArgs, seen: &[Seen]) -> bool {
+    if args.which.index.is_some() {
+        return !seen.is_empty();
+    }
+    let mut steps: Vec<_> = seen
+        .iter()
+        .map(|entry| (entry.time_ns(), entry.index, entry.event()))
+        .collect();
+    steps.sort_unstable();
+    let mut latest = steps.iter().rev().map(|(_, _, event)| event.as_str());
+    latest
+        .find_map(|event| match event {
+            "BYE" | "FAILED" | "TERMINATED" | "REJECTED" => Some(true),
+            "ESCALATE" | "INVITE" | "APPROVED" => Some(false),
+            _ => None,
+        })
+        .unwrap_or(false)
+}
+
+fn freshness(signed_s: u64, now_s: u64) -> String {
+    let time = text::rfc3339(signed_s);
+    match now_s.checked_sub(signed_s) {
+        Some(age) => format!(
+            "as of {time}, {} s ago; what happened since is not in it",
+            text::grouped(age)
+        ),
+        None => format!("as of {time}, which is ahead of this host's clock"),
+    }
 }
 
 /// The entries that were asked for, and whether these are all.
@@ -127,9 +239,14 @@ fn conclusion(head: &Checkpoint, keys: &[VerifierKey], count: usize) -> String {
     )
 }
 
-fn as_json(head: &Checkpoint, keys: &[VerifierKey], seen: &[Seen]) -> Value {
-    let mut entries: Vec<&Seen> = seen.iter().collect();
+fn as_json(found: &Found, keys: &[VerifierKey]) -> Value {
+    let mut entries: Vec<&Seen> = found.seen.iter().collect();
     entries.sort_by_key(|entry| entry.index);
-    let log = json!({"origin": head.origin, "size": head.size, "root": STANDARD.encode(head.root)});
+    let head = &found.head;
+    let mut log =
+        json!({"origin": head.origin, "size": head.size, "root": STANDARD.encode(head.root)});
+    if let Some(signed_s) = found.signed_s {
+        log["time"] = json!(text::rfc3339(signed_s));
+    }
     json!({"log": log, "verified": !keys.is_empty(), "entries": entries.into_iter().map(Seen::json).collect::<Vec<_>>()})
 }

@@ -120,10 +120,11 @@ impl Place {
             self.root.join("log/checkpoint"),
         )
         .expect("renamed");
-        self.file(
-            "vkey",
-            format!("{}\n{}\n", log_key.verifier(), cosigner.verifier()),
-        );
+        let vkey = format!("{}\n{}\n", log_key.verifier(), cosigner.verifier());
+        // Not written again under the eyes of a command that waits for the log to grow.
+        if fs::read_to_string(self.root.join("vkey")).ok().as_ref() != Some(&vkey) {
+            self.file("vkey", vkey);
+        }
     }
 
     fn tile(&self, path: &str, bytes: &[u8]) {
