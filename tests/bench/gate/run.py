@@ -21,6 +21,7 @@ import large
 import peers
 import programs
 import signing
+import waiter
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -129,6 +130,19 @@ def bench_witness(setup):
     shutil.rmtree(directory, ignore_errors=True)
 
 
+def bench_waiter(setup):
+    build = ["cargo", "build", "--quiet", "--release", "--locked", "-p", "ife-witness", "--bin", "ife-witnessd", "--example", "witness_feed"]
+    subprocess.run(build, cwd=ROOT, check=True)
+    with peers.Witness(ROOT / "target/release/ife-witnessd", setup.work, setup.state_dir):
+        rates, rounds = waiter.measure(setup)
+    for name, rate in rates.items():
+        spread = f"median of {len(rounds[name])} rounds, {min(rounds[name]):.0f} to {max(rounds[name]):.0f}"
+        setup.row(f"one waiting producer: {name}", rate, "entries/s", compared_with=spread)
+    for peer in ("JSONL", "SQLite"):
+        ratio = rates["witness"] / rates[peer]
+        setup.row(f"one waiting producer, witness / {peer} that syncs each entry", ratio, "x", 1.0, f"{rates['witness']:.0f} / {rates[peer]:.0f}", at_least=True)
+
+
 def print_table(rows):
     marks = {True: "ok", False: "MISSED", None: ""}
     width = max(len(row["name"]) for row in rows)
@@ -143,10 +157,10 @@ def main():
     parser.add_argument("--big-log", type=int, default=1_000_000, metavar="ENTRIES",
                         help="size of the log that an empty one is compared with (default 1000000; 10000000 takes 8 GB and some minutes more)")
     parser.add_argument("--rounds", type=int, default=peers.ROUNDS, help=f"rounds over all configurations (default {peers.ROUNDS})")
-    parser.add_argument("--only", choices=["peers", "process", "large", "curve", "witness"], help="one part")
+    parser.add_argument("--only", choices=["peers", "process", "large", "curve", "witness", "waiter"], help="one part")
     options = parser.parse_args()
     peers.ROUNDS = options.rounds
-    parts = {"peers": bench_peers, "process": bench_in_process, "large": bench_large, "curve": bench_curve, "witness": bench_witness}
+    parts = {"peers": bench_peers, "process": bench_in_process, "large": bench_large, "curve": bench_curve, "witness": bench_witness, "waiter": bench_waiter}
     with tempfile.TemporaryDirectory(prefix="if-escalate-bench-", dir="/dev/shm") as state_dir:
         setup = Setup(options.calls, options.big_log, pathlib.Path(state_dir))
         for name, part in parts.items():

@@ -119,6 +119,12 @@ impl Consumer {
         self.map.header().producer.tail.load(Ordering::Acquire) != self.position
     }
 
+    /// Whether a record waits to be read and its producer waits for the disk.
+    #[must_use]
+    pub fn is_awaited(&self) -> bool {
+        self.has_news() && self.map.header().producer.waiters.load(Ordering::SeqCst) != 0
+    }
+
     /// Whether all that was read was acknowledged.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {

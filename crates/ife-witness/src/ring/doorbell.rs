@@ -114,10 +114,10 @@ impl Doorbell {
 
     /// Writer: waits for `timeout`, or for a producer that begins to wait for the disk.
     ///
-    /// While entries come in numbers, this spares their producers the system call and lets several share one sync. A
-    /// producer that began to wait just before is served after `timeout`.
-    pub(super) fn doze(&self, timeout: Duration) {
-        self.rest(DOZING, timeout, || false);
+    /// While entries come in numbers, this spares their producers the system call and lets several share one sync. It does
+    /// not wait if `is_awaited` says that a producer waits already: that one rang before the writer lay down.
+    pub(super) fn doze(&self, timeout: Duration, is_awaited: impl FnOnce() -> bool) {
+        self.rest(DOZING, timeout, is_awaited);
     }
 
     fn rest(&self, how: u32, timeout: Duration, has_news: impl FnOnce() -> bool) {

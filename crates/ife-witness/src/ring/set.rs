@@ -98,9 +98,10 @@ impl RingSet {
         self.doorbell.sleep(timeout, || self.has_news());
     }
 
-    /// Waits for `timeout`, less if a producer begins to wait for the disk; pushes alone do not cut it short.
+    /// Waits for `timeout`, less if a producer waits for the disk; pushes alone do not cut it short.
     pub fn doze(&self, timeout: Duration) {
-        self.doorbell.doze(timeout);
+        let is_awaited = || self.rings.iter().any(Consumer::is_awaited);
+        self.doorbell.doze(timeout, is_awaited);
     }
 
     /// Tells others that the writer lives.
