@@ -100,6 +100,13 @@ prove_python() {
 	PYTHONDONTWRITEBYTECODE=1 python3 "$PROVE_HERE/$1.py" "${@:2}"
 }
 
+# prove_log SCRIPT: a part about the log alone, on a disk and a tmpfs of its own.
+prove_log() {
+	mount -t tmpfs tmpfs /dev/shm || die "no tmpfs at /dev/shm"
+	export IFE_BIN IFE_ROOT SEED SCALE PROVE_RESULTS PROVE_DIR
+	PYTHONDONTWRITEBYTECODE=1 python3 "$PROVE_HERE/$1.py"
+}
+
 # Starts again whatever ends, as systemd would; each start is a line of log/restarts.
 supervise() {
 	while [ ! -e "$STACK/stop-supervision" ]; do

@@ -83,6 +83,9 @@ pub enum DaemonError {
         /// Why they were not written.
         why: &'static str,
     },
+    /// A thread cannot be made.
+    #[error("cannot begin a thread")]
+    Thread(#[source] std::io::Error),
     /// A thread ended without an error.
     #[error("a thread panicked")]
     Panic,
@@ -104,6 +107,7 @@ impl DaemonError {
             Self::Writer(WriterError::RolledBack { .. }) => false,
             Self::Setup(_)
             | Self::Signals(_)
+            | Self::Thread(_)
             | Self::Writer(WriterError::Store(_))
             | Self::Publish(_)
             | Self::Left { .. }
@@ -181,7 +185,8 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         ..
     } = recovered;
     let writer = Writer::new(config, store, log_id, rings, wal, producers, unix_ms());
-    let publishing = Publishing::spawn(publisher, Duration::from_millis(options.publish_ms));
+    let publishing = Publishing::spawn(publisher, Duration::from_millis(options.publish_ms))
+        .map_err(DaemonError::Thread)?;
     let status = Status::new(
         &options.state_dir,
         &options.origin,
@@ -223,7 +228,7 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
         segment_bytes,
     })
     .map_err(|refusal| DaemonError::Refused(Box::new(refusal)))?;
-    status::write_in_place(&options.vkey_out, vkeys.as_bytes())
+    status::write_keys(&options.vkey_out, vkeys.as_bytes())
         .map_err(StoreError::new("write", &options.vkey_out))?;
     let Found {
         published,

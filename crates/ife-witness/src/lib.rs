@@ -9,6 +9,8 @@ pub mod entry;
 pub mod ring;
 
 #[cfg(feature = "log")]
+pub mod aside;
+#[cfg(feature = "log")]
 pub mod checkpoint;
 pub mod merkle;
 #[cfg(feature = "log")]

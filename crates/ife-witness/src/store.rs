@@ -6,11 +6,12 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use crate::aside::{self, Existing, parent_of};
 use crate::ring::sys;
 
 /// The changing system calls. [`RealDisk`] makes them; tests give others.
@@ -141,6 +142,9 @@ const PUBLIC_DIR: u32 = 0o755;
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_DIR: u32 = 0o700;
 
+/// In the log directory: the log was begun here. Made before the first entry.
+pub(crate) const BEGUN: &str = "private/begun";
+
 /// Tile files that are open at a time while they are written and synced.
 const OPEN_FILES_MAX: usize = 64;
 
@@ -172,10 +176,39 @@ impl Store {
         }
         store.sync_dir(&store.private_dir())?;
         store.sync_dir(root)?;
+        store.sync_above()?;
         Ok(store)
     }
 
-    /// Makes the log directory and what is above it; their names are durable before anything is acknowledged.
+    /// Makes the names of the log directory and of what is above it durable, until the log is begun: an earlier start may
+    /// have made them and been killed before it synced them.
+    fn sync_above(&self) -> Result<(), StoreError> {
+        let begun = self.begun();
+        if begun
+            .try_exists()
+            .map_err(StoreError::new("look for", &begun))?
+        {
+            return Ok(());
+        }
+        let mut dir = self.root.as_path();
+        while !dir.as_os_str().is_empty() && dir != parent_of(dir) && dir != Path::new("/") {
+            dir = parent_of(dir);
+            match self.disk.sync_dir(dir) {
+                // Not readable for the writer, so not made by it.
+                Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
+                outcome => outcome.map_err(StoreError::new("sync", dir))?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The mark that a log was begun here.
+    #[must_use]
+    pub fn begun(&self) -> PathBuf {
+        self.root.join(BEGUN)
+    }
+
+    /// Makes the log directory and what is above it.
     fn make_root(&self) -> Result<(), StoreError> {
         let mut dirs: Vec<&Path> = self
             .root
@@ -418,13 +451,6 @@ impl Store {
     }
 }
 
-/// The directory that holds the name of `path`.
-fn parent_of(path: &Path) -> &Path {
-    path.parent()
-        .filter(|dir| !dir.as_os_str().is_empty())
-        .unwrap_or(Path::new("."))
-}
-
 /// Reads a file that may be absent.
 ///
 /// # Errors
@@ -437,37 +463,82 @@ pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     }
 }
 
-/// Makes a file that only its owner may read, or fails if it exists. Durable: written and synced under another name first, so
-/// that neither a full disk nor a kill leaves a part of it.
+/// Makes a file that only its owner may read, or fails if it exists. Durable, and whole or not there.
 ///
 /// # Errors
 /// The system calls'.
 pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(format!(".new-{}", std::process::id()));
-    let aside = PathBuf::from(aside);
-    let write = || {
-        match fs::remove_file(&aside) {
-            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
-            Ok(()) | Err(_) => {}
+    aside::write(path, bytes, PRIVATE_FILE, Existing::Keep).map_err(StoreError::new("create", path))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+
+    /// The real disk, and which directories were synced.
+    #[derive(Default)]
+    struct Recorder(Mutex<Vec<PathBuf>>);
+
+    impl Recorder {
+        fn take(&self) -> Vec<PathBuf> {
+            std::mem::take(&mut *self.0.lock().expect("no panic"))
         }
-        let file = OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(PRIVATE_FILE)
-            .open(&aside)?;
-        file.set_permissions(fs::Permissions::from_mode(PRIVATE_FILE))?;
-        file.write_all_at(bytes, 0)?;
-        file.sync_all()?;
-        // link(2), not rename(2): it never replaces a key that another process has made meanwhile.
-        fs::hard_link(&aside, path)?;
-        fs::remove_file(&aside)?;
-        // Its name must be as durable as what is signed with it.
-        File::open(parent_of(path))?.sync_all()
-    };
-    write().map_err(|e| {
-        // A key that never got its name is of no use; failing to remove it changes nothing else.
-        let _ = fs::remove_file(&aside);
-        StoreError::new("create", path)(e)
-    })
+    }
+
+    impl Disk for Recorder {
+        fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
+            RealDisk.create(path, mode)
+        }
+
+        fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+            RealDisk.write_at(file, bytes, offset)
+        }
+
+        fn sync(&self, file: &File) -> io::Result<()> {
+            RealDisk.sync(file)
+        }
+
+        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+            RealDisk.rename(from, to)
+        }
+
+        fn remove(&self, path: &Path) -> io::Result<()> {
+            RealDisk.remove(path)
+        }
+
+        fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
+            RealDisk.create_dir(path, mode)
+        }
+
+        fn sync_dir(&self, path: &Path) -> io::Result<()> {
+            self.0.lock().expect("no panic").push(path.to_owned());
+            RealDisk.sync_dir(path)
+        }
+
+        fn free_bytes(&self, path: &Path) -> io::Result<u64> {
+            RealDisk.free_bytes(path)
+        }
+    }
+
+    /// The earlier start made the directories and was killed before it synced them.
+    #[test]
+    fn names_that_an_earlier_start_made_are_synced_until_the_log_is_begun() {
+        let top = std::env::temp_dir().join(format!("ife-witness-store-{}", std::process::id()));
+        let (above, root) = (top.join("above"), top.join("above/log"));
+        fs::create_dir_all(&root).expect("make directories");
+        let disk = Arc::new(Recorder::default());
+        let store = Store::open(&root, disk.clone()).expect("open");
+        let synced = disk.take();
+        assert!(
+            synced.contains(&above) && synced.contains(&top),
+            "{synced:?}"
+        );
+        store.replace(&store.begun(), b"x", false).expect("begin");
+        disk.take();
+        Store::open(&root, disk.clone()).expect("open");
+        assert!(!disk.take().contains(&above));
+        fs::remove_dir_all(top).expect("remove");
+    }
 }

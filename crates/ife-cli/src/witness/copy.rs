@@ -1,18 +1,15 @@
 //! `ifectl witness copy`: a copy of the public log that verifies, made while the log grows.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-};
+use std::{fs, io, path::Path};
 
 use ife_witness::{
+    aside::{self, Existing},
     reader::{LogDir, LogError},
     tile::{Tile, TileKind, bundle_of, level_len, tile_of},
 };
 use serde_json::json;
 
-use super::{log_failure, needed_keys};
+use super::{PUBLIC_FILE, log_failure, needed_keys};
 use crate::{Failure, Outcome, cli::LogArgs, output::Output, text};
 
 /// Hashes or entries in a full tile.
@@ -72,17 +69,10 @@ fn tiles(size: u64) -> impl Iterator<Item = Tile> {
     bundles.chain(hashes)
 }
 
-/// Written aside, synced, renamed: a copy that is cut short holds whole files only.
+/// A copy that is cut short holds whole files only.
 fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let dir = path.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(dir)?;
-    let mut aside = path.as_os_str().to_owned();
-    aside.push(".new");
-    let mut file = File::create(&aside)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    fs::rename(&aside, path)?;
-    File::open(dir)?.sync_all()
+    fs::create_dir_all(path.parent().unwrap_or(Path::new(".")))?;
+    aside::write(path, bytes, PUBLIC_FILE, Existing::Replace)
 }
 
 /// Partial tiles whose full one is there.

@@ -52,6 +52,9 @@ fn keys(path: &Path) -> Result<Vec<VerifierKey>, Failure> {
     Ok(keys)
 }
 
+/// Mode of the files that are made to be given away.
+const PUBLIC_FILE: u32 = 0o644;
+
 /// The keys that were given, none if none were.
 fn given_keys(log: &LogArgs) -> Result<Vec<VerifierKey>, Failure> {
     log.vkey.as_deref().map_or(Ok(Vec::new()), keys)

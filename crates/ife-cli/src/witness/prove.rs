@@ -1,17 +1,18 @@
 //! `ifectl witness prove` and `check-proof`: one entry, shown to be in the log to someone who has neither log nor trust.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ife_message::WitnessHash;
 use ife_witness::{
+    aside::{self, Existing},
     proof::TlogProof,
     reader::{LogDir, ProveError},
     tile,
 };
 use serde_json::json;
 
-use super::{keys, log_failure, needed_keys, verify::signature_json};
+use super::{PUBLIC_FILE, keys, log_failure, needed_keys, verify::signature_json};
 use crate::{
     Failure, Outcome,
     cli::{CheckProofArgs, ProveArgs},
@@ -89,7 +90,8 @@ fn place_of(dir: &LogDir, hash: &str, size: u64, out: &Output) -> Result<u64, Fa
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    fs::write(path, bytes).map_err(|error| Failure::io(path, "write it", &error))
+    aside::write(path, bytes, PUBLIC_FILE, Existing::Replace)
+        .map_err(|error| Failure::io(path, "write it", &error))
 }
 
 pub(super) fn check(args: &CheckProofArgs, out: &mut Output) -> Result<Outcome, Failure> {

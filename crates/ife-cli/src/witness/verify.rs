@@ -1,15 +1,10 @@
 //! `ifectl witness verify`.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::Path,
-    thread,
-    time::Instant,
-};
+use std::{path::Path, thread, time::Instant};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ife_witness::{
+    aside::{self, Existing},
     checkpoint::{self, Checkpoint},
     note::{Verified, VerifierKey},
     reader::LogDir,
@@ -17,7 +12,7 @@ use ife_witness::{
 };
 use serde_json::{Value, json};
 
-use super::{log_failure, needed_keys};
+use super::{PUBLIC_FILE, log_failure, needed_keys};
 use crate::{Failure, Outcome, cli::VerifyArgs, output::Output, registry, text};
 
 /// Longest checkpoint file that is read, in bytes.
@@ -97,14 +92,8 @@ fn remember(
     if (published.size, published.root) != (report.size, report.root) {
         return Ok(());
     }
-    let beside = file.with_extension(format!("new-{}", std::process::id()));
-    let write = || -> io::Result<()> {
-        let mut new = File::create(&beside)?;
-        new.write_all(&note)?;
-        new.sync_all()?;
-        fs::rename(&beside, file)
-    };
-    write().map_err(|error| Failure::io(file, "remember the checkpoint", &error))
+    aside::write(file, &note, PUBLIC_FILE, Existing::Replace)
+        .map_err(|error| Failure::io(file, "remember the checkpoint", &error))
 }
 
 fn print(report: &Report, seconds: f64, since: usize, out: &mut Output) -> Result<(), Failure> {

@@ -5,12 +5,10 @@ use std::path::{Path, PathBuf};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
+use crate::aside;
 use crate::note::{KeyError, KeyKind, SigningKey};
-use crate::store::{Store, StoreError, create_secret, read_if_exists};
+use crate::store::{BEGUN, Store, StoreError, create_secret, read_if_exists};
 use crate::writer::Keys;
-
-/// In the log directory: the log was begun here. Made before the first entry.
-const BEGUN: &str = "private/begun";
 
 const MAGIC: &str = "IFE-PRIVATE-KEY-1";
 
@@ -94,6 +92,9 @@ pub fn load(
     log_dir: &Path,
     init: bool,
 ) -> Result<Keys, KeysError> {
+    for path in [log, cosigner, mark_of(log).as_path()] {
+        aside::sweep(path).map_err(StoreError::new("look for unfinished files beside", path))?;
+    }
     let has_log = has_log(log_dir)?;
     if !has_log {
         let mark = mark_of(log);
@@ -162,7 +163,7 @@ fn mark_of(key: &Path) -> PathBuf {
 /// The system calls'.
 pub(super) fn mark_begun(store: &Store, key: &Path, origin: &str) -> Result<(), StoreError> {
     let text = format!("{origin}\n");
-    let begun = store.root().join(BEGUN);
+    let begun = store.begun();
     if !exists(&begun)? {
         store.replace(&begun, text.as_bytes(), false)?;
     }

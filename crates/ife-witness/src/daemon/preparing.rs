@@ -1,6 +1,6 @@
 //! Makes the next WAL segment in a thread of its own, once per segment, so that the writer never waits for 64 MiB of zeros.
 
-use std::thread::JoinHandle;
+use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use crate::store::StoreError;
@@ -28,9 +28,9 @@ impl Preparing {
             }
             None => {
                 if let Some((store, bytes)) = writer.wants_spare()? {
-                    self.thread = Some(std::thread::spawn(move || {
-                        Spare::prepare(&store, bytes, PAUSE)
-                    }));
+                    let prepare = move || Spare::prepare(&store, bytes, PAUSE);
+                    let thread = Builder::new().spawn(prepare);
+                    self.thread = Some(thread.map_err(DaemonError::Thread)?);
                 }
             }
         }

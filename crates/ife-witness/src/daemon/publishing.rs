@@ -1,5 +1,6 @@
 //! The publishing thread: tiles and checkpoints, so that the disk's slower work never holds up an acknowledgement.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
@@ -28,7 +29,11 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    pub(super) fn spawn(publisher: Publisher, interval: Duration) -> Self {
+    /// Begins the thread.
+    ///
+    /// # Errors
+    /// The system call's.
+    pub(super) fn spawn(publisher: Publisher, interval: Duration) -> io::Result<Self> {
         let (batches, incoming) = mpsc::channel();
         let (used, spare) = mpsc::sync_channel(SPARE_MAX);
         let waiting_bytes = Arc::new(AtomicUsize::new(0));
@@ -42,14 +47,14 @@ impl Publishing {
             shared: Arc::clone(&shared),
             last: None,
         };
-        let thread = std::thread::spawn(move || thread.run());
-        Self {
+        let thread = std::thread::Builder::new().spawn(move || thread.run())?;
+        Ok(Self {
             batches: Some(batches),
             waiting_bytes,
             spare,
             thread: Some(thread),
             shared,
-        }
+        })
     }
 
     /// Hands a batch over; waits while too much waits already. When the thread has ended, [`has_ended`](Self::has_ended) tells.
@@ -158,7 +163,6 @@ impl Thread {
 #[cfg(test)]
 mod tests {
     use std::fs::File;
-    use std::io;
     use std::path::Path;
     use std::sync::Mutex;
 
@@ -238,7 +242,7 @@ mod tests {
         let store = Store::open(&dir, Arc::new(GatedDisk(Arc::clone(&gate)))).expect("open");
         let publisher = Publisher::new(store, keys, TreeBuilder::new());
         let closed = gate.lock().expect("no panic");
-        let mut publishing = Publishing::spawn(publisher, Duration::from_millis(1));
+        let mut publishing = Publishing::spawn(publisher, Duration::from_millis(1)).expect("spawn");
         let (done, sent) = mpsc::channel();
         let sender = std::thread::spawn(move || {
             (0..3_000).for_each(|index| publishing.send(batch(index)));

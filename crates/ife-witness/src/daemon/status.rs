@@ -10,7 +10,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::json;
 
+use crate::aside::{self, Existing};
 use crate::writer::Writer;
+
+/// Mode of the verifier keys.
+const PUBLIC_FILE: u32 = 0o644;
 
 /// What the publisher last published.
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,11 +118,10 @@ fn create_anew(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-/// Writes a file, in its place if it is there, for the same reason without `O_CREAT` then.
-pub(super) fn write_in_place(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let mut file = match OpenOptions::new().write(true).truncate(true).open(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => create_anew(path)?,
-        outcome => outcome?,
-    };
-    file.write_all(bytes)
+/// Writes the verifier keys, unless they are there already: a later start needs no room for them.
+pub(super) fn write_keys(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    match fs::read(path) {
+        Ok(there) if there == bytes => Ok(()),
+        Ok(_) | Err(_) => aside::write(path, bytes, PUBLIC_FILE, Existing::Replace),
+    }
 }
