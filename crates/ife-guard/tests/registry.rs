@@ -469,6 +469,22 @@ fn the_check_ends_at_a_thousand_errors() {
 }
 
 #[test]
+fn a_list_is_looked_at_no_further_than_it_may_go() {
+    // Each of the first half crosses each of the second: without a bound, a comparison for every pair.
+    const HALF: usize = 60_000;
+    let starts = (0..HALF).map(|n| format!("\"sip:p{n}*@council.example\""));
+    let ends = (0..HALF).map(|n| format!("\"sip:*s{n}x@council.example\""));
+    let globs: Vec<_> = starts.chain(ends).collect();
+    let text = yaml();
+    let (head, rest) = text.split_once("aors: [").expect("a list of addresses");
+    let (_, rest) = rest.split_once(']').expect("its end");
+    let errors = load(&format!("{head}aors: [{}]{rest}", globs.join(", "))).expect_err("refused");
+    let text = errors.to_string();
+    assert!(text.contains("120000 entries are too many"), "{text}");
+    assert_eq!((errors.errors.len(), errors.more), (1, 0), "{text}");
+}
+
+#[test]
 fn brackets_nested_deep_are_refused_by_their_place() {
     let deep = "[".repeat(16_000);
     for text in [

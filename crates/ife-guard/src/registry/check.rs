@@ -109,6 +109,12 @@ impl Problems {
             );
         }
     }
+
+    /// The entries that are looked at one by one: no more than a list may have.
+    fn listed<'e, T>(&mut self, at: &At<'_>, entries: &'e [T], max: usize) -> &'e [T] {
+        self.count(at, entries.len(), max);
+        entries.get(..max).unwrap_or(entries)
+    }
 }
 
 /// Checks everything, up to [`COUNTED_MAX`] errors.
@@ -162,18 +168,16 @@ impl<'r> Checker<'_, 'r> {
         let flood = self.flood(raw.flood.as_ref());
         self.quota = self.quota(&root.key("quota"), raw.quota.as_ref());
         let hazards = self.hazards(&raw.hazards);
-        self.problems
-            .count(&root.key("councils"), raw.councils.len(), COUNCILS_MAX);
-        let councils = raw
-            .councils
+        let councils = self
+            .problems
+            .listed(&root.key("councils"), &raw.councils, COUNCILS_MAX)
             .iter()
             .enumerate()
             .map(|(i, c)| self.council(i, c))
             .collect();
-        self.problems
-            .count(&root.key("experts"), raw.experts.len(), EXPERTS_MAX);
-        let experts: Vec<_> = raw
-            .experts
+        let experts: Vec<_> = self
+            .problems
+            .listed(&root.key("experts"), &raw.experts, EXPERTS_MAX)
             .iter()
             .enumerate()
             .map_while(|(i, e)| (!self.problems.is_full()).then(|| self.expert(i, e)))
@@ -360,7 +364,7 @@ impl<'r> Checker<'_, 'r> {
     }
 
     fn expert_hazards(&mut self, at: &At<'_>, raw: &'r [raw::Str<'r>]) -> Vec<u8> {
-        self.problems.count(at, raw.len(), HAZARDS_MAX);
+        let raw = self.problems.listed(at, raw, HAZARDS_MAX);
         let mut hazards = Vec::with_capacity(raw.len());
         for (position, name) in raw.iter().enumerate() {
             let item = at.index(position);

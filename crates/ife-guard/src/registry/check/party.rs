@@ -34,7 +34,7 @@ impl<'r> Checker<'_, 'r> {
     }
 
     fn aors(&mut self, at: &At<'_>, owner: Where, raw: &'r [raw::Str<'r>]) -> Vec<Pattern> {
-        self.problems.count(at, raw.len(), AORS_MAX);
+        let raw = self.problems.listed(at, raw, AORS_MAX);
         let mut aors = Vec::with_capacity(raw.len());
         for (index, text) in raw.iter().enumerate() {
             let item = at.index(index);
@@ -68,7 +68,7 @@ impl<'r> Checker<'_, 'r> {
     }
 
     fn signers(&mut self, at: &At<'_>, owner: Where, raw: &'r [raw::Signer<'r>]) -> Vec<Signer> {
-        self.problems.count(at, raw.len(), SIGNERS_MAX);
+        let raw = self.problems.listed(at, raw, SIGNERS_MAX);
         let mut signers = Vec::with_capacity(raw.len());
         for (index, signer) in raw.iter().enumerate() {
             let item = at.index(index);
@@ -178,15 +178,16 @@ fn covers(problems: &mut Problems, at: &At<'_>, raw: Option<&[raw::Str<'_>]>) ->
 }
 
 fn sources(problems: &mut Problems, at: &At<'_>, raw: &[raw::Str<'_>]) -> Vec<Network> {
-    if raw.is_empty() {
+    let raw = if raw.is_empty() {
         problems.hint(
             at,
             "the list is empty",
             "to allow any address write [\"0.0.0.0/0\", \"::/0\"]",
         );
+        raw
     } else {
-        problems.count(at, raw.len(), NETWORKS_MAX);
-    }
+        problems.listed(at, raw, NETWORKS_MAX)
+    };
     let mut networks = Vec::with_capacity(raw.len());
     for (index, text) in raw.iter().enumerate() {
         match Network::parse(text) {
@@ -210,7 +211,7 @@ fn sources(problems: &mut Problems, at: &At<'_>, raw: &[raw::Str<'_>]) -> Vec<Ne
 }
 
 fn transports(problems: &mut Problems, at: &At<'_>, raw: &[raw::Str<'_>]) -> u8 {
-    problems.count(at, raw.len(), Transport::ALL.len());
+    let raw = problems.listed(at, raw, Transport::ALL.len());
     let mut bits = 0;
     for (index, name) in raw.iter().enumerate() {
         let item = at.index(index);

@@ -167,7 +167,7 @@ impl<'r> Seen<'r> {
                     let Some((other, other_owner, other_index)) = self.globs.get(*number) else {
                         continue;
                     };
-                    if glob.crosses(other) && owner != other_owner {
+                    if owner != other_owner && glob.crosses(other) {
                         let both = format!("{}*{}", glob.prefix(), other.suffix());
                         problems.push(super::Problem {
                             path: format!("{owner}.aors[{index}]"),
