@@ -27,10 +27,18 @@ wait_until 20 known || fail "the targets are not resolved"
 signed_csv "$STACK/udp.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
 expect_ok "silent first target" stack_calls udp uac "$STACK/udp.csv"
 expect "INVITEs at the second target" 1 "$(grep -ac '^INVITE ' "$STACK/captures/safety.msg")"
+sed "s|SIP/2.0 480 Refused|SIP/2.0 503 Service Unavailable|" "$SIPP_DIR/uas-reply.xml" >"$STACK/sipp/uas-503.xml"
+stack_expert_at refusing "$SPARE_IP" "$SPARE_PORT" "$STACK/sipp/uas-503.xml"
+signed_csv "$STACK/503.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
+expect_ok "first target that says 503" stack_calls 503 uac "$STACK/503.csv"
+expect "INVITEs at the first target" 1 "$(grep -ac '^INVITE ' "$STACK/captures/refusing.msg")"
+expect "INVITEs at the second target by now" 2 "$(grep -ac '^INVITE ' "$STACK/captures/safety.msg")"
+proc_stop refusing
 signed_csv "$STACK/tcp.csv" 200 council-2026a "$COUNCIL" "$ETHICS" ethics
 expect_ok "first target that refuses the connection" stack_calls tcp uac "$STACK/tcp.csv"
 expect "INVITEs at the second target over TCP" 1 "$(grep -ac '^INVITE ' "$STACK/captures/ethics.msg")"
 expect_calls udp "$STACK/udp.csv"
+expect_calls 503 "$STACK/503.csv"
 expect_calls tcp "$STACK/tcp.csv"
-expect_log 2 '.event == "TERMINATED"'
+expect_log 3 '.event == "TERMINATED"'
 expect_alive

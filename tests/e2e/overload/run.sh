@@ -35,3 +35,11 @@ expect "calls of the party" 5 "$(jq -s 'map(select(.code == 200)) | length' "$ST
 expect_log 6 '.event == "TERMINATED"'
 expect "shed calls are in the log" true "$(log_entries | jq -s 'any(.[]; .event == "REJECTED" and (.detail // "" | test("Overloaded")))')"
 expect_alive
+
+# Memory that is short: Kamailio itself takes more than a percent of it.
+proc_stop kamailio
+stack_start_kamailio -A SHED_MEMORY=1
+signed_csv "$STACK/short.csv" 503 council-2026a "$COUNCIL" "$SAFETY" safety --count 5
+expect_ok "calls while memory is short" stack_calls short uac "$STACK/short.csv"
+expect "they may try again" 5 "$(jq -s 'map(select(.code == 503 and .retry_after > 0)) | length' "$STACK/captures/short.outcomes")"
+expect_alive
