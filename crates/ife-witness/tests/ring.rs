@@ -279,6 +279,25 @@ fn a_sleeping_reader_is_woken_by_a_push_and_by_a_new_ring() {
 }
 
 #[test]
+fn a_reader_does_not_doze_while_a_producer_waits_already() {
+    let dir = TempDir::memory();
+    let mut producer = attach(&dir);
+    let mut set = open(&dir);
+    let seq = producer.push(b"a").expect("room");
+    let waiter = producer.waiter();
+    let waiting = std::thread::spawn(move || waiter.wait_durable(seq, Duration::from_secs(600)));
+    while !set.rings[0].is_awaited() {
+        std::thread::yield_now();
+    }
+    // It rang before: nothing would end this doze.
+    set.doze(Duration::from_secs(3600));
+    assert_eq!(drain(&mut set).len(), 1);
+    assert!(!set.rings[0].is_awaited(), "there is nothing to read");
+    set.rings[0].acknowledge(1);
+    waiting.join().expect("no panic").expect("durable");
+}
+
+#[test]
 fn a_dozing_reader_is_woken_by_a_producer_that_waits_for_the_disk() {
     let dir = TempDir::memory();
     let mut producer = attach(&dir);
