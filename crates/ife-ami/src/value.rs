@@ -106,8 +106,16 @@ macro_rules! token {
 }
 
 token!(
-    /// A part of a dial string: user, host, extension, peer section, endpoint or context.
+    /// A part of a dial string: extension, peer section, endpoint or context.
     DialToken, 80, dial_byte
+);
+token!(
+    /// The user part of a SIP URI that is dialled: [`DialToken`]'s alphabet and the `+` of E.164.
+    SipUser, 80, |byte| dial_byte(byte) || byte == b'+'
+);
+token!(
+    /// The host of a SIP URI that is dialled: a name or an IPv4 address, or an IPv6 address in brackets.
+    SipHost, 160, |byte| dial_byte(byte) || matches!(byte, b'[' | b']' | b':')
 );
 token!(
     /// The name of a ConfBridge room, in the alphabet of dial strings.

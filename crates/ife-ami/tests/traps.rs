@@ -13,7 +13,8 @@ use ife_ami::event::{Event, EventProblem};
 use ife_ami::model::Change;
 use ife_ami::session::{Auth, DownReason, GapReason, Outcome, Output, SubmitError};
 use ife_ami::value::{
-    ChannelId, ChannelName, DialToken, RoomName, Uniqueid, ValueError, VarName, VarValue, Variable,
+    ChannelId, ChannelName, DialToken, RoomName, SipHost, SipUser, Uniqueid, ValueError, VarName,
+    VarValue, Variable,
 };
 use ife_ami::wire::{Decoder, Frame, Kind, Limits};
 use ife_ami::{Config, Model};
@@ -26,8 +27,8 @@ fn originate() -> Originate {
     Originate {
         channel: DialString::Pjsip {
             endpoint: token("kamailio"),
-            user: token("expert-safety"),
-            host: token("external.advisor"),
+            user: SipUser::parse("expert-safety").expect("a user"),
+            host: SipHost::parse("external.advisor").expect("a host"),
         },
         channel_id: ChannelId::parse("ife-1").expect("an id"),
         other_channel_id: None,
@@ -455,6 +456,12 @@ fn dial_strings_have_one_alphabet() {
         "a&b", "a/b", "a@b", "a,b", "${X}", "a^b", "a!b", "a(b", "a b", "a;b", "a:b", "", "é",
     ] {
         assert!(DialToken::parse(bad).is_err(), "{bad}");
+        assert!(SipUser::parse(bad).is_err(), "{bad}");
+    }
+    assert!(SipUser::parse("+4930123456").is_ok(), "E.164");
+    assert!(SipHost::parse("[2001:db8::1]").is_ok(), "IPv6");
+    for bad in ["a&b", "a/b", "a@b", "a,b", "${X}", "a^b", "a b", "a;b", ""] {
+        assert!(SipHost::parse(bad).is_err(), "{bad}");
     }
     assert_eq!(
         originate().channel.to_string(),

@@ -1,16 +1,16 @@
 //! The gate before a call: what Kamailio will ask, asked first, so that nothing that it would refuse ever rings a phone.
 
 use std::{
-    fs,
     net::{Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     time::Instant,
 };
 
+use ife_ami::value::{SipHost, SipUser, ValueError};
 use ife_guard::{
     Begin, CallKey, CallLimits, Gate as Number, GateReport, HeaderValue, Image, MemoryState, Now,
     Outcome, Policy, Registry, Request, State, Transport, expert_number, explain, image,
-    registry::{self, Expert, Status},
+    registry::{self, Expert, Status, limits::FILE_LEN_MAX},
 };
 use ife_message::{
     Aor, Covered, Hazard, PrivateKey, SignatureHeader, TraceId,
@@ -18,7 +18,10 @@ use ife_message::{
 };
 use thiserror::Error;
 
-use crate::clock;
+use crate::{
+    clock,
+    plain_file::{self, KEY_LEN_MAX},
+};
 
 /// Gates that can be asked before there is an INVITE. Source and flood depend on where the gateway sends from, replay on what the proxy has seen.
 const ASKED: [Number; 6] = [
@@ -135,7 +138,7 @@ impl Gate {
     /// Reads registry and key, and checks that the one knows the other.
     pub fn load(registry: &Path, aor: &str, signing_key: &Path) -> Result<Gate, GateError> {
         let read = |path: &Path| {
-            fs::read(path).map_err(|source| GateError::Read {
+            plain_file::read(path, KEY_LEN_MAX).map_err(|source| GateError::Read {
                 path: path.to_owned(),
                 source,
             })
@@ -230,7 +233,7 @@ impl Gate {
                 format!("no expert {}", question.expert),
             ));
         };
-        let callee = self.address_of(expert).ok_or_else(|| {
+        let callee = self.loaded.address_of(expert).ok_or_else(|| {
             let detail = format!("expert {} has no address that can be called", expert.id);
             refused(Number::Registry, 404, "No Address", detail)
         })?;
@@ -315,19 +318,7 @@ impl Gate {
     }
 
     fn image(&self) -> Result<Image<'_>, image::ImageError> {
-        Image::open_trusted(&self.loaded.image)
-    }
-
-    /// The first address that is exact, or else the id where it is an address of this expert.
-    fn address_of(&self, expert: &Expert) -> Option<Aor> {
-        let exact = expert.party.aors.iter().find(|aor| !aor.is_glob());
-        let uri = exact.map_or_else(
-            || format!("sip:{}", expert.id),
-            |aor| aor.as_str().to_owned(),
-        );
-        let aor = Aor::parse(uri.as_bytes()).ok()?;
-        let party = self.image().ok()?.party_of(&aor)?.id().to_owned();
-        (party == expert.id).then_some(aor)
+        self.loaded.image()
     }
 
     fn sign(&self, question: &Question<'_>, callee: Aor, max_call_s: u32) -> Result<Pass, Refused> {
@@ -406,7 +397,7 @@ impl std::fmt::Debug for Gate {
 
 impl Loaded {
     fn read(path: &Path, caller: &Aor, key: &PrivateKey) -> Result<Loaded, GateError> {
-        let yaml = fs::read_to_string(path).map_err(|source| GateError::Read {
+        let yaml = plain_file::read_text(path, FILE_LEN_MAX).map_err(|source| GateError::Read {
             path: path.to_owned(),
             source,
         })?;
@@ -422,6 +413,40 @@ impl Loaded {
                 why,
             })?;
         Ok(loaded)
+    }
+
+    fn image(&self) -> Result<Image<'_>, image::ImageError> {
+        Image::open_trusted(&self.image)
+    }
+
+    /// The first address that is exact, or else the id where it is an address of this expert.
+    fn address_of(&self, expert: &Expert) -> Option<Aor> {
+        let exact = expert.party.aors.iter().find(|aor| !aor.is_glob());
+        let uri = exact.map_or_else(
+            || format!("sip:{}", expert.id),
+            |aor| aor.as_str().to_owned(),
+        );
+        let aor = Aor::parse(uri.as_bytes()).ok()?;
+        let party = self.image().ok()?.party_of(&aor)?.id().to_owned();
+        (party == expert.id).then_some(aor)
+    }
+
+    /// What would fail with the first call to an expert fails at once: every address that the gateway is to dial, and the one
+    /// that calls come from.
+    fn check_dialled(&self, caller: &Aor) -> Result<(), String> {
+        let told = |whose: &str, aor: &Aor| {
+            check_dialled(aor).map_err(|why| {
+                format!(
+                    "{whose} {aor} cannot be dialled: {why}; write its user part with A-Z, a-z, 0-9 and .-_+ alone"
+                )
+            })
+        };
+        told("council.aor", caller)?;
+        self.registry.experts.iter().try_for_each(|expert| {
+            let whose = format!("expert {}: the address", expert.id);
+            self.address_of(expert)
+                .map_or(Ok(()), |aor| told(&whose, &aor))
+        })
     }
 
     /// The bridge must be a council's, sign by one of its keys, and be able to sign all that this key must cover.
@@ -447,8 +472,14 @@ impl Loaded {
                 key.name()
             ));
         }
-        Ok(())
+        self.check_dialled(caller)
     }
+}
+
+fn check_dialled(aor: &Aor) -> Result<(), ValueError> {
+    SipUser::parse(aor.user())?;
+    SipHost::parse(aor.host())?;
+    Ok(())
 }
 
 fn refused(gate: Number, code: u16, reason: &str, detail: String) -> Refused {

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::{fs, io::Write};
 
 use super::*;
 
@@ -194,4 +194,59 @@ fn a_bad_registry_leaves_the_old_one_in_force() {
     files.write("registry.yaml", "version: 1\nexperts: {");
     gate.reload().expect_err("it is no registry");
     ask(&gate, SAFETY, "safety", None).expect("the old one is in force");
+}
+
+#[test]
+fn every_address_that_the_registry_takes_can_be_dialled() {
+    let files = Files::new("base");
+    let text = fs::read_to_string(files.dir.path().join("registry.yaml")).expect("it is there");
+    let mut taken = String::new();
+    for c in (0x21..0x7f).map(char::from) {
+        let aor = format!("sip:a{c}b@external.advisor");
+        files.write(
+            "registry.yaml",
+            &text.replace("sip:second@external.advisor", &aor),
+        );
+        if let Ok(gate) = files.gate() {
+            taken.push(c);
+            let callee = ask(&gate, "expert-second@external.advisor", "ethics", None);
+            let callee = callee.map(|pass| pass.callee.user().to_owned());
+            assert!(
+                c == '*' || SipUser::parse(callee.expect("it passes")).is_ok(),
+                "{c}"
+            );
+        }
+    }
+    assert_eq!(
+        taken,
+        "*+-.0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz"
+    );
+}
+
+#[test]
+fn an_expert_is_called_by_an_e164_number_and_at_an_ipv6_address() {
+    let files = Files::new("base");
+    let text = fs::read_to_string(files.dir.path().join("registry.yaml")).expect("it is there");
+    for aor in ["sip:+4930123456@external.advisor", "sip:+49@[2001:db8::1]"] {
+        files.write(
+            "registry.yaml",
+            &text.replace("sip:second@external.advisor", aor),
+        );
+        let gate = files.gate().expect("it loads");
+        let pass = ask(&gate, "expert-second@external.advisor", "ethics", None);
+        assert_eq!(pass.expect("it passes").callee.as_str(), aor);
+    }
+}
+
+#[test]
+fn a_registry_that_never_ends_is_refused() {
+    let files = Files::new("base");
+    let path = files.dir.path().join("registry.yaml");
+    fs::remove_file(&path).expect("it is there");
+    std::os::unix::fs::symlink("/dev/zero", &path).expect("it can be made");
+    let error = files.gate().expect_err("it cannot be read").to_string();
+    assert!(
+        error.ends_with("registry.yaml: not a plain file"),
+        "{error}"
+    );
 }

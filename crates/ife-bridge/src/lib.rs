@@ -14,6 +14,7 @@ pub mod handle;
 pub mod listen;
 pub mod metrics;
 pub mod nats;
+mod plain_file;
 pub mod proof;
 pub mod refusal;
 pub mod run;

@@ -1,7 +1,7 @@
 //! Proofs from the witness log's files: that an entry is in the log, under a checkpoint whose signature was checked. Reads only, and blocks: call it
 //! off the runtime's threads.
 
-use std::{fs, io, path::PathBuf};
+use std::{io, path::PathBuf};
 
 use ife_witness::{
     note::VerifierKey,
@@ -11,7 +11,11 @@ use ife_witness::{
 use serde::Serialize;
 use thiserror::Error;
 
-use crate::{config::WitnessLog, witness::Leaf};
+use crate::{
+    config::WitnessLog,
+    plain_file::{self, KEY_LEN_MAX},
+    witness::Leaf,
+};
 
 /// Hash tiles that one search reads: 16 million entries.
 const TILES_MAX: u64 = 65_536;
@@ -68,7 +72,7 @@ impl Log {
     /// Reads the keys; the log itself may come to be later.
     pub fn open(config: &WitnessLog) -> Result<Log, LogError> {
         let path = &config.vkeys;
-        let text = fs::read_to_string(path).map_err(|source| LogError::Keys {
+        let text = plain_file::read_text(path, KEY_LEN_MAX).map_err(|source| LogError::Keys {
             path: path.clone(),
             source,
         })?;

@@ -31,6 +31,10 @@ pub mod limits {
     pub const COUNCILS_MAX: usize = 1_000;
     /// Addresses of one party.
     pub const AORS_MAX: usize = 1_000;
+    /// Longest user part of an expert's address, in bytes: it is dialled.
+    pub const CALLED_USER_LEN_MAX: usize = 80;
+    /// Longest host of an expert's address, in bytes.
+    pub const CALLED_HOST_LEN_MAX: usize = 160;
     /// Signers of one party.
     pub const SIGNERS_MAX: usize = 64;
     /// Signers of one party that may sign in the legacy form, which names no key: each of them is tried.

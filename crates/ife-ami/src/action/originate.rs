@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::writer::{EncodeError, Writer};
-use crate::value::{ChannelId, DialToken, Variable};
+use crate::value::{ChannelId, DialToken, SipHost, SipUser, Variable};
 
 /// A place in the dialplan, always priority 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +29,9 @@ pub enum DialString {
         /// Section of pjsip.conf.
         endpoint: DialToken,
         /// User part of the request URI.
-        user: DialToken,
+        user: SipUser,
         /// Host part of the request URI.
-        host: DialToken,
+        host: SipHost,
     },
     /// `OOH323/<exten>@<peer>`: the peer must be a declared section, a bare address fails as an undefined peer.
     Ooh323 {

@@ -3,7 +3,7 @@
 mod link;
 mod tls;
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{path::PathBuf, time::Instant};
 
 use ife_ami::{
     Action, ActionId, Config as SessionConfig, Jitter, Output, Session,
@@ -17,7 +17,10 @@ use tracing::warn;
 pub use link::FromLink;
 use link::Link;
 
-use crate::config::{self, AmiLogin};
+use crate::{
+    config::{self, AmiLogin},
+    plain_file::{self, KEY_LEN_MAX},
+};
 
 /// Why AMI cannot be spoken to as configured.
 #[derive(Debug, Error)]
@@ -62,7 +65,8 @@ impl Ami {
         config: &config::Ami,
         now: Instant,
     ) -> Result<(Ami, mpsc::Receiver<(u64, FromLink)>), AmiError> {
-        let secret = fs::read_to_string(&config.secret_file).map_err(|source| AmiError::Read {
+        let secret = plain_file::read_text(&config.secret_file, KEY_LEN_MAX);
+        let secret = secret.map_err(|source| AmiError::Read {
             path: config.secret_file.clone(),
             source,
         })?;

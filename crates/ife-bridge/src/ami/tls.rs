@@ -13,7 +13,10 @@ use tokio_rustls::{
 };
 
 use super::AmiError;
-use crate::config::AmiTls;
+use crate::{
+    config::AmiTls,
+    plain_file::{self, KEY_LEN_MAX},
+};
 
 #[derive(Clone)]
 pub(super) struct Connector {
@@ -38,8 +41,8 @@ pub(super) fn connector(config: &AmiTls) -> Result<Connector, AmiError> {
     let named =
         |error: &dyn std::fmt::Display| problem(format!("{}: {error}", config.ca.display()));
     let mut roots = RootCertStore::empty();
-    let certificates = CertificateDer::pem_file_iter(&config.ca).map_err(|error| named(&error))?;
-    for certificate in certificates {
+    let pem = plain_file::read(&config.ca, KEY_LEN_MAX).map_err(|error| named(&error))?;
+    for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| named(&error))?;
         roots.add(certificate).map_err(|error| named(&error))?;
     }

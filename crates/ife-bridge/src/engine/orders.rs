@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use ife_ami::{
     Action,
     action::{Destination, DialString, Originate},
-    value::{DialToken, RoomName, Uniqueid, ValueError, Variable},
+    value::{DialToken, RoomName, SipHost, SipUser, Uniqueid, ValueError, Variable},
 };
 use ife_call::{
     Cause, Direction, ExpertId, FailReason, Input, Leg, Output, Seen, Timer, Verdict, WitnessEvent,
@@ -236,10 +236,11 @@ impl Engine {
             .get(id)
             .and_then(|slot| slot.evidence_link.as_deref());
         let ring_s = ring_max.as_secs().to_string();
-        // User and host become part of a dial string: nothing but its alphabet is let through.
-        let user = DialToken::parse(pass.callee.user())?;
-        let host = DialToken::parse(pass.callee.host())?;
-        let caller = DialToken::parse(self.gate.caller().user())?;
+        // User and host become part of a dial string: nothing but its alphabet is let through. The gate has seen to it that none
+        // of the registry is refused here.
+        let user = SipUser::parse(pass.callee.user())?;
+        let host = SipHost::parse(pass.callee.host())?;
+        let caller = SipUser::parse(self.gate.caller().user())?;
         // One underscore: inherited once, by the SIP channel whose INVITE carries the headers.
         let mut variables = vec![
             Variable::channel("IFE_USER", user.as_str())?,

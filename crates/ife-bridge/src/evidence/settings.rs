@@ -1,7 +1,7 @@
 //! What the evidence server was configured to do, with every file that the configuration names read and checked.
 
 use std::{
-    fs, io,
+    io,
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::Arc,
@@ -17,6 +17,7 @@ use super::{
 };
 use crate::{
     config::{self, Config},
+    plain_file::{self, KEY_LEN_MAX},
     proof::{Log, LogError},
 };
 
@@ -145,7 +146,7 @@ fn turn_of(turn: &config::Turn) -> Result<TurnServer, EvidenceError> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, EvidenceError> {
-    fs::read(path).map_err(|source| EvidenceError::Io {
+    plain_file::read(path, KEY_LEN_MAX).map_err(|source| EvidenceError::Io {
         path: path.to_owned(),
         source,
     })

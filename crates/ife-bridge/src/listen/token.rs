@@ -1,6 +1,6 @@
 //! The bearer token of a TCP listener (RFC 6750).
 
-use std::{fs, path::Path, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use axum::{
     extract::Request,
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::ListenError;
 use crate::{
     api::Problem,
+    plain_file::{self, KEY_LEN_MAX},
     refusal::{ErrorName, Refusal},
     ui::page,
 };
@@ -29,7 +30,8 @@ impl Token {
             path: path.to_owned(),
             why,
         };
-        let text = fs::read_to_string(path).map_err(|error| problem(error.to_string()))?;
+        let text = plain_file::read_text(path, KEY_LEN_MAX);
+        let text = text.map_err(|error| problem(error.to_string()))?;
         let token = text.trim_end();
         if token.len() < LEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             return Err(problem(format!(

@@ -30,6 +30,7 @@ use crate::{
     config::{Config, Nats},
     handle::{Command, EngineHandle},
     metrics::Metrics,
+    plain_file::{self, KEY_LEN_MAX},
 };
 use delivery::Delivery;
 use setup::Parts;
@@ -92,7 +93,7 @@ pub fn start(
 fn signing_key(config: &Config) -> Result<PrivateKey, IntakeError> {
     let path = &config.council.signing_key;
     let told = |why: String| IntakeError::Key(format!("{}: {why}", path.display()));
-    let text = std::fs::read(path).map_err(|error| told(error.to_string()))?;
+    let text = plain_file::read(path, KEY_LEN_MAX).map_err(|error| told(error.to_string()))?;
     PrivateKey::parse_file(&text).map_err(|error| told(error.to_string()))
 }
 

@@ -4,7 +4,6 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     time::{Duration, Instant},
@@ -27,7 +26,10 @@ use super::{
     index::{Index, Member, Wanted},
     verdicts::Verdicts,
 };
-use crate::config;
+use crate::{
+    config,
+    plain_file::{self, KEY_LEN_MAX},
+};
 
 /// Entries in the index: about 10 MiB with usual texts.
 pub const INDEX_MAX: usize = 1 << 16;
@@ -126,7 +128,8 @@ impl WitnessView {
             path: log.vkeys.clone(),
             why,
         };
-        let text = fs::read_to_string(&log.vkeys).map_err(|error| problem(error.to_string()))?;
+        let text = plain_file::read_text(&log.vkeys, KEY_LEN_MAX);
+        let text = text.map_err(|error| problem(error.to_string()))?;
         let keys = VerifierKey::parse_file(&text)
             .map_err(|(line, error)| problem(format!("line {line}: {error}")))?;
         if keys.is_empty() {

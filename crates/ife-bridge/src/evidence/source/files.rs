@@ -11,9 +11,7 @@ use cap_std::{
 };
 
 use super::{Missing, SourceError};
-
-/// `O_NONBLOCK` of Linux: to open a FIFO must not wait for a writer.
-const O_NONBLOCK: i32 = 0o4000;
+use crate::plain_file::{self, O_NONBLOCK};
 
 /// Directories that files may be read from.
 #[derive(Debug)]
@@ -77,9 +75,7 @@ impl Place {
         options.read(true).custom_flags(O_NONBLOCK);
         let file = root.open_with(&self.path, &options)?.into_std();
         // And after: it may be another one by now.
-        if !file.metadata()?.is_file() {
-            return Err(not_a_file());
-        }
+        plain_file::check(&file)?;
         Ok(file)
     }
 }

@@ -1,6 +1,6 @@
 //! Evidence from http(s) hosts: allowed ones alone, redirects included, within limits of size, type and time.
 
-use std::{fs, io, time::Duration};
+use std::{io, time::Duration};
 
 use reqwest::{Certificate, Client, Url, header::CONTENT_TYPE, redirect::Policy};
 use tokio::time::timeout;
@@ -9,7 +9,10 @@ use super::{
     Missing, SourceError, kinds,
     spool::{Growing, Spool, Spooled},
 };
-use crate::config;
+use crate::{
+    config,
+    plain_file::{self, KEY_LEN_MAX},
+};
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 const REDIRECTS_MAX: usize = 5;
@@ -144,7 +147,7 @@ fn client(evidence: &config::Evidence, allowed: Vec<String>) -> Result<Client, S
         .pool_max_idle_per_host(0)
         .user_agent(concat!("ife-bridge/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = &evidence.http_ca {
-        let pem = fs::read(path).map_err(|source| SourceError::Io {
+        let pem = plain_file::read(path, KEY_LEN_MAX).map_err(|source| SourceError::Io {
             path: path.clone(),
             source,
         })?;

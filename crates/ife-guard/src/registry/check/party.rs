@@ -4,7 +4,10 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use ife_message::{Covered, KeyError, Kid, PublicKey};
 
 use super::super::errors::{At, did_you_mean};
-use super::super::limits::{AORS_MAX, LEGACY_SIGNERS_MAX, NETWORKS_MAX, SIGNERS_MAX};
+use super::super::limits::{
+    AORS_MAX, CALLED_HOST_LEN_MAX, CALLED_USER_LEN_MAX, LEGACY_SIGNERS_MAX, NETWORKS_MAX,
+    SIGNERS_MAX,
+};
 use super::super::{Party, Signer, Status, raw};
 use super::unique::Where;
 use super::{Checker, Problems};
@@ -12,8 +15,10 @@ use crate::Transport;
 use crate::network::{Network, NetworkError};
 use crate::pattern::{Pattern, PatternError};
 
-/// Characters that the user part of a SIP URI may have (RFC 3261 25.1) and a dialplan gives a meaning.
-const UNCALLABLE: &str = "'!~%&()=;,";
+/// What a dialplan takes as a name: any other character of a user part (RFC 3261 25.1) has a meaning there.
+fn is_callable(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+')
+}
 
 /// The raw lists of a party.
 pub(super) struct Raw<'r> {
@@ -56,13 +61,19 @@ impl<'r> Checker<'_, 'r> {
 
     /// An expert's address becomes an extension of Asterisk's dialplan.
     fn callable(&mut self, at: &At<'_>, owner: Where, pattern: &Pattern) {
+        let Where::Expert(_) = owner else { return };
         let user = [pattern.prefix(), pattern.suffix()].concat();
-        let found = user.chars().find(|&c| UNCALLABLE.contains(c));
-        if let (Where::Expert(_), Some(found)) = (owner, found) {
+        if let Some(found) = user.chars().find(|&c| !is_callable(c)) {
             self.problems.hint(
                 at,
                 format!("an address with `{found}` cannot be called"),
                 "write its user part with A-Z, a-z, 0-9 and .-_+ alone",
+            );
+        } else if user.len() > CALLED_USER_LEN_MAX || pattern.host().len() > CALLED_HOST_LEN_MAX {
+            self.problems.hint(
+                at,
+                "an address as long as this cannot be called",
+                format!("at most {CALLED_USER_LEN_MAX} bytes before the @ and {CALLED_HOST_LEN_MAX} after it"),
             );
         }
     }
