@@ -41,7 +41,12 @@ impl Call {
     ///
     /// Only the first 255 experts of the plan are ever tried.
     pub fn new(plan: Plan) -> Self {
-        let mut call = Call::blank(plan, 0);
+        Call::begin(plan, 0)
+    }
+
+    /// A new call whose plan's first `attempt` experts are not called: an earlier process has called them.
+    pub fn begin(plan: Plan, attempt: u8) -> Self {
+        let mut call = Call::blank(plan, attempt);
         if call.plan.direction == Direction::In {
             call.facts.experts[0].there = true;
         }

@@ -110,15 +110,16 @@ impl LegFacts {
         }
     }
 
-    /// Compares with a snapshot.
-    fn compare(&mut self, view: Option<&LegView>, restarted: bool) {
-        if restarted || (view.is_none() && self.there) {
+    /// Compares with a snapshot, the first `after_loss` of the gateway or a later one.
+    fn compare(&mut self, view: Option<&LegView>, restarted: bool, after_loss: bool) {
+        if restarted || (view.is_none() && (self.there || after_loss)) {
             if self.is_open() {
                 self.end(Cause::UNKNOWN, true);
             }
             return;
         }
-        // A leg that was ordered and never seen may still be on its way: its timer decides.
+        // A leg that was ordered and never seen may still be on its way, unless it was ordered by a connection that is lost:
+        // its timer decides.
         let Some(view) = view else { return };
         if self.joined && !view.joined {
             self.left = true;
@@ -167,13 +168,14 @@ impl Facts {
     }
 
     pub(crate) fn compare(&mut self, views: &[LegView], restarted: bool) {
-        self.link_down = false;
+        let after_loss = std::mem::take(&mut self.link_down);
         let view_of = |leg| views.iter().find(|view| view.leg == leg);
         self.restarted |= restarted && self.open_legs().next().is_some();
         for (attempt, facts) in self.experts.iter_mut().enumerate() {
-            facts.compare(view_of(Leg::Expert(attempt as u8)), restarted);
+            facts.compare(view_of(Leg::Expert(attempt as u8)), restarted, after_loss);
         }
-        self.council.compare(view_of(Leg::Council), restarted);
+        self.council
+            .compare(view_of(Leg::Council), restarted, after_loss);
     }
 
     pub(crate) fn expire(&mut self, kind: TimerKind) {

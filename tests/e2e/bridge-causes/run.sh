@@ -48,8 +48,6 @@ from_sip_to_api() {
 		reply=" sip=$status"
 		[ "$TESTBED_SUITE" != bullseye ] || { reply="" && reason=${reason/forbidden/declined}; }
 		told=$(api GET "/v1/calls/$call" | jq -r .reason)
-		# The Local channel's end may be told before the phone's: then the cause alone was seen, which says the same of these.
-		case $status in 404 | 480 | 484 | 486 | 488 | 500 | 503 | 600 | 603) [[ $told == *sip=* ]] || reply='' ;; esac
 		expect "what the API tells of $status" "expert_$reason cause=$cause$reply" "$told"
 	done
 	proc_stop safety

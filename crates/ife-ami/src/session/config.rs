@@ -95,8 +95,8 @@ impl Default for Timers {
             login_max: Duration::from_secs(5),
             booted_max: Duration::from_secs(10),
             action_max: Duration::from_secs(10),
-            ping_every: Duration::from_secs(5),
-            ping_max: Duration::from_secs(5),
+            ping_every: Duration::from_secs(2),
+            ping_max: Duration::from_secs(4),
             resync_every: Some(Duration::from_secs(5)),
             resync_retry: Duration::from_secs(1),
         }

@@ -81,6 +81,8 @@ async fn run(
     let connect = TcpStream::connect(settings.address);
     let socket = timeout(CONNECT_TIME_MAX, connect).await??;
     socket.set_nodelay(true)?;
+    // What Asterisk has not taken when the connection is given up shall not reach it later: it was told to be lost.
+    socket.set_zero_linger()?;
     match &settings.tls {
         None => exchange(socket, generation, inbox, queue).await,
         Some(tls) => {

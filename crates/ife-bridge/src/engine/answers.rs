@@ -37,6 +37,8 @@ pub(super) enum Asked {
     Incoming(Uniqueid),
     /// What an own channel is about, whose call the store does not know.
     Stray(Uniqueid),
+    /// What the gateway noted about a call that is taken over and has no channel.
+    Called(CallId),
     /// To mute a participant, or not; the answer is the room.
     Mute(Muting, Reply<Vec<RoomView>>),
     /// To move a call to another room.
@@ -63,6 +65,7 @@ impl Engine {
             }
             Asked::Hangup(call, leg) => {
                 if let Outcome::Error(_) = outcome {
+                    self.end_held(&call, leg);
                     self.feed(&call, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
                 }
             }
@@ -103,6 +106,7 @@ impl Engine {
                 // Whoever asked may have gone.
                 let _ = reply.send(answer);
             }
+            Asked::Called(call) => self.called_or_not(&call, &outcome),
             Asked::Nothing => {
                 if let Some(why) = problem {
                     debug!("an order to Asterisk failed: {why}");

@@ -38,13 +38,7 @@ impl Engine {
         message: &IfMessage,
     ) -> Result<(ife_ami::ActionId, Whereabouts), Refusal> {
         let call_id = crate::agents::escalation(message)?.call_id();
-        let unavailable = |why: String| Refusal::new(ErrorName::Unavailable, why);
-        let token = |text: &str| DialToken::parse(text).map_err(|e| unavailable(e.to_string()));
-        let (family, key) = (token(NOTES)?, token(hex_of(&call_id))?);
-        let asked = self
-            .ami
-            .submit(&Action::DbGet { family, key })
-            .map_err(|error| unavailable(error.to_string()))?;
+        let asked = self.ask_note_of(&call_id)?;
         let found = Whereabouts {
             call_id,
             is_live: false,
@@ -53,6 +47,15 @@ impl Engine {
             expert: None,
         };
         Ok((asked, found))
+    }
+
+    /// Asks the gateway for its note about a call.
+    pub(super) fn ask_note_of(&mut self, call_id: &str) -> Result<ife_ami::ActionId, Refusal> {
+        let unavailable = |why: String| Refusal::new(ErrorName::Unavailable, why);
+        let token = |text: &str| DialToken::parse(text).map_err(|e| unavailable(e.to_string()));
+        let (family, key) = (token(NOTES)?, token(hex_of(call_id))?);
+        let asked = self.ami.submit(&Action::DbGet { family, key });
+        asked.map_err(|error| unavailable(error.to_string()))
     }
 
     /// The gateway's answer: the note, none, or why it cannot be had.

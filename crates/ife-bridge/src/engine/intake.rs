@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use ife_ami::value::RoomName;
-use ife_call::{Call, Direction, ExpertId, FailReason, Plan, State};
+use ife_call::{Call, FailReason, Reported, State};
 use ife_guard::Gate as Number;
 use ife_message::{Escalate, Hazard, IfMessage, TraceId, escalate};
 use ife_witness::entry::Event;
@@ -271,16 +271,7 @@ impl Engine {
             }
             return;
         }
-        let plan = Plan {
-            direction: Direction::Out,
-            backend: self.council.proof(),
-            experts: record
-                .experts
-                .iter()
-                .map(|id| ExpertId::from(id.as_str()))
-                .collect(),
-            policy: self.policy_for(record.experts.first()),
-        };
+        let plan = self.plan_with(&record, record.experts.len());
         let name = self.expert_name(record.experts.first().map_or("", String::as_str));
         let mut slot = Slot::new(record, Call::new(plan), name);
         slot.asked_at = Some(asked_at);
@@ -293,7 +284,14 @@ impl Engine {
         let Some(slot) = self.calls.get(id) else {
             return;
         };
-        let (done, result) = match slot.call.state() {
+        let state = match slot.call.reported() {
+            Reported::Known(state) => state,
+            Reported::Unknown(_) => {
+                let view = slot.view(&self.council);
+                return self.tell_unknown(id, &view);
+            }
+        };
+        let (done, result) = match &state {
             // How it ends is known only when it has ended.
             State::Received | State::Approved | State::Ending => return,
             State::Inviting | State::Ringing | State::Answered | State::Bridging => {
@@ -305,14 +303,29 @@ impl Engine {
                 (true, refusal_of(reason).map_or_else(view, Err))
             }
         };
+        let ready = self.take_callers(id, done);
+        if !ready.is_empty() {
+            self.answer_callers(id, ready, result);
+        }
+    }
+
+    /// All callers of a call that is `done`, otherwise those who do not wait for that.
+    fn take_callers(&mut self, id: &CallId, done: bool) -> Vec<Caller> {
         let callers = self.callers.remove(id).unwrap_or_default();
         let (ready, waiting): (Vec<_>, Vec<_>) =
             callers.into_iter().partition(|caller| done || !caller.wait);
         if !waiting.is_empty() {
             self.callers.insert(id.clone(), waiting);
         }
-        if !ready.is_empty() {
-            self.answer_callers(id, ready, result);
+        ready
+    }
+
+    /// Nothing is known until the gateway is in sight again. Those who wait for the INVITE alone are told so, which is no
+    /// first answer: the same message gets a better one later.
+    fn tell_unknown(&mut self, id: &CallId, view: &CallView) {
+        for caller in self.take_callers(id, false) {
+            // Whoever asked may have gone.
+            drop(caller.reply.send(Ok(view.clone())));
         }
     }
 

@@ -23,6 +23,7 @@ mod slot;
 mod takeover;
 mod timers;
 mod transitions;
+mod uncalled;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, VecDeque},
@@ -390,6 +391,7 @@ impl Engine {
         while let Some(due) = self.timers.pop_due(now) {
             match due {
                 Due::Call(id, timer) => self.feed(&id, Input::Timeout(timer)),
+                Due::LegEnd(id, leg) => self.end_held(&id, leg),
                 Due::Forget(id) => self.forget(&id),
                 Due::Moved(id) => self.move_failed(&id, "not joined in time"),
             }

@@ -1,5 +1,7 @@
 //! What AMI tells, turned into observations of calls and rooms.
 
+use std::time::{Duration, Instant};
+
 use ife_ami::{Change, Event, Output, event::Channel, model::Snapshot, value::Uniqueid};
 use ife_call::{Cause, Input, Leg, Seen};
 use tracing::{info, warn};
@@ -7,6 +9,7 @@ use tracing::{info, warn};
 use super::{
     CallId, Engine,
     legs::{Ours, Part, Place},
+    timers::Due,
 };
 use crate::{council::context, view::CallState};
 
@@ -14,6 +17,8 @@ use crate::{council::context, view::CallState};
 const EXPERT_IN: &[u8] = b"IfeExpertIn";
 /// Name of the dialplan's event that the council put an expert's leg out of the room.
 const REMOVED: &[u8] = b"IfeRemoved";
+/// So long a leg's end waits for that of the phone's own channel.
+const PHONE_END_MAX: Duration = Duration::from_secs(1);
 
 impl Engine {
     /// Everything that the AMI session has to say.
@@ -42,6 +47,7 @@ impl Engine {
                     warn!("Asterisk is out of sight: {reason}");
                 }
                 self.incoming_asked.clear();
+                self.end_all_held();
                 let ids: Vec<CallId> = self.calls.keys().cloned().collect();
                 ids.iter().for_each(|id| self.feed(id, Input::LinkDown));
             }
@@ -270,11 +276,63 @@ impl Engine {
             if let (Leg::Expert(attempt), Some(slot)) = (leg, self.calls.get_mut(&call)) {
                 slot.leg_mut(attempt).sip_cause = Some(cause);
             }
-            return;
+            return self.end_held(&call, leg);
         }
-        let cause = self.better_cause(&call, leg, cause);
-        self.note_mcu(&call, leg, Seen::Gone(cause));
-        self.feed(&call, Input::Leg(leg, Seen::Gone(cause)));
+        if self.is_phone_there(&call, leg) {
+            return self.hold_end(&call, leg, cause);
+        }
+        self.leg_ended(&call, leg, cause);
+    }
+
+    fn leg_ended(&mut self, call: &CallId, leg: Leg, cause: Cause) {
+        let cause = self.better_cause(call, leg, cause);
+        self.note_mcu(call, leg, Seen::Gone(cause));
+        self.feed(call, Input::Leg(leg, Seen::Gone(cause)));
+    }
+
+    /// Whether the phone of a leg that was not answered has still to tell its end: with it come its cause and its reply.
+    fn is_phone_there(&self, call: &CallId, leg: Leg) -> bool {
+        let Some((Leg::Expert(attempt), slot)) = Some(leg).zip(self.calls.get(call)) else {
+            return false;
+        };
+        let sip = slot.legs.get(usize::from(attempt));
+        let sip = sip.and_then(|leg| leg.sip.as_ref());
+        slot.answered_ms.is_none() && sip.is_some_and(|sip| self.model.channel(sip).is_some())
+    }
+
+    /// Keeps back the end of a Local channel. Asterisk ends the two channels in no fixed order.
+    fn hold_end(&mut self, call: &CallId, leg: Leg, cause: Cause) {
+        let (Leg::Expert(attempt), Some(slot)) = (leg, self.calls.get_mut(call)) else {
+            return;
+        };
+        let due = Due::LegEnd(call.clone(), leg);
+        let timer = self.timers.add(Instant::now(), PHONE_END_MAX, due);
+        slot.leg_mut(attempt).held_end = Some((cause, timer));
+    }
+
+    /// Tells a leg's end that was kept back.
+    pub(super) fn end_held(&mut self, call: &CallId, leg: Leg) {
+        let (Leg::Expert(attempt), Some(slot)) = (leg, self.calls.get_mut(call)) else {
+            return;
+        };
+        if let Some((cause, timer)) = slot.leg_mut(attempt).held_end.take() {
+            self.timers.remove(timer);
+            self.leg_ended(call, leg, cause);
+        }
+    }
+
+    /// No further event will tell what the ends that are kept back wait for.
+    fn end_all_held(&mut self) {
+        let held: Vec<(CallId, Leg)> = self
+            .calls
+            .iter()
+            .flat_map(|(id, slot)| {
+                let legs = (0..=u8::MAX).zip(&slot.legs);
+                let held = legs.filter(|(_, leg)| leg.held_end.is_some());
+                held.map(|(attempt, _)| (id.clone(), Leg::Expert(attempt)))
+            })
+            .collect();
+        held.iter().for_each(|(id, leg)| self.end_held(id, *leg));
     }
 
     /// A Local channel may end without the cause that the SIP channel behind it had.
@@ -338,15 +396,23 @@ impl Engine {
     /// The model is what Asterisk holds: every call is compared with it.
     fn in_step(&mut self) {
         let restarted = std::mem::take(&mut self.restarted);
+        self.end_all_held();
         self.take_over();
         let ids: Vec<CallId> = self.calls.keys().cloned().collect();
         for id in ids {
-            let views = self.calls.get(&id).map(|slot| slot.leg_views(&self.model));
-            let legs = views.unwrap_or_default();
-            self.feed(&id, Input::Snapshot { legs, restarted });
+            if !self.ask_whether_called(&id) {
+                self.compare(&id, restarted);
+            }
         }
         self.guardians_in_step();
         self.look_for_incoming();
+    }
+
+    /// Tells a call what Asterisk holds of it.
+    pub(super) fn compare(&mut self, id: &CallId, restarted: bool) {
+        let views = self.calls.get(id).map(|slot| slot.leg_views(&self.model));
+        let legs = views.unwrap_or_default();
+        self.feed(id, Input::Snapshot { legs, restarted });
     }
 
     /// Experts who called in while nobody listened: their channels are asked what the event would have said.

@@ -27,6 +27,9 @@ pub(super) struct ExpertLeg {
     pub(super) sip: Option<Uniqueid>,
     /// Cause of the SIP channel's end, known before that of the Local one.
     pub(super) sip_cause: Option<Cause>,
+    /// Cause of the Local channel's end, kept back until the SIP channel has told its own, and the timer that bounds the
+    /// wait.
+    pub(super) held_end: Option<(Cause, timers::Key)>,
     pub(super) quota: Option<CallKey>,
     /// What the gate let pass, until the call is placed.
     pub(super) pass: Option<Pass>,

@@ -56,8 +56,12 @@ impl Engine {
 
     /// No expert is called that was not called before.
     fn plan_of(&self, record: &CallRecord) -> Plan {
-        let tried = usize::from(record.attempt) + 1;
-        let experts = record.experts.iter().take(tried);
+        self.plan_with(record, usize::from(record.attempt) + 1)
+    }
+
+    /// With the first so many of the call's experts.
+    pub(super) fn plan_with(&self, record: &CallRecord, experts_max: usize) -> Plan {
+        let experts = record.experts.iter().take(experts_max);
         Plan {
             direction: match record.origin {
                 Origin::Escalation => Direction::Out,
@@ -162,13 +166,7 @@ impl Engine {
         self.remember(&Line::Call(record.clone()));
         let id = self.adopt(record);
         self.take_over();
-        let legs = self
-            .calls
-            .get(&id)
-            .map(|slot| slot.leg_views(&self.model))
-            .unwrap_or_default();
-        let restarted = false;
-        self.feed(&id, Input::Snapshot { legs, restarted });
+        self.compare(&id, false);
     }
 
     /// Asks an expert's channel what it is about.

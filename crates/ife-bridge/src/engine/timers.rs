@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ife_call::Timer;
+use ife_call::{Leg, Timer};
 
 use super::CallId;
 
@@ -17,6 +17,8 @@ pub(super) type Key = (Instant, u64);
 pub(super) enum Due {
     /// A timer of a call's machine.
     Call(CallId, Timer),
+    /// A leg's end that waits for the phone's own channel has waited long enough.
+    LegEnd(CallId, Leg),
     /// Nothing of a call that is over can show itself any more.
     Forget(CallId),
     /// A call should be in another room by now.

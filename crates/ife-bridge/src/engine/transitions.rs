@@ -23,6 +23,7 @@ impl Engine {
         let state = match reported {
             Reported::Unknown(_) => {
                 self.tell_call(id);
+                self.settle_callers(id);
                 return;
             }
             Reported::Known(state) => state.clone(),

@@ -33,6 +33,12 @@ pub(crate) struct World {
     pub(crate) uptime_s: u64,
     /// Rooms that nobody gets into.
     pub(crate) locked: Vec<String>,
+    /// What the dialplan noted about calls, by the hex digits of their names.
+    pub(crate) notes: BTreeMap<String, String>,
+    /// Orders to call are taken and not carried out.
+    pub(crate) idle: bool,
+    /// Neither heard nor listened to, with every connection open.
+    pub(crate) silent: bool,
 }
 
 /// What experts do, by the user part of their address.
@@ -41,6 +47,8 @@ fn answer_of(user: &str) -> Answer {
         "busy" => Answer::Hangs(17, 486),
         "declines" => Answer::Hangs(21, 603),
         "challenges" => Answer::Hangs(21, 401),
+        "late" => Answer::HangsLate(Some((17, 486))),
+        "silent" => Answer::HangsLate(None),
         "rings" => Answer::Rings,
         _ => Answer::Answers,
     }
@@ -49,6 +57,8 @@ fn answer_of(user: &str) -> Answer {
 enum Answer {
     /// With a cause and a SIP status.
     Hangs(u8, u16),
+    /// Likewise; its own channel's end comes after that of the Local one in front of it, or never.
+    HangsLate(Option<(u8, u16)>),
     Rings,
     Answers,
 }
@@ -145,12 +155,15 @@ impl Asterisk {
             .expect("it is open");
         loop {
             tokio::select! {
-                Ok(event) = events.recv() => if socket.write_all(event.as_bytes()).await.is_err() { return },
+                Ok(event) = events.recv() => if !self.world().silent && socket.write_all(event.as_bytes()).await.is_err() { return },
                 read = socket.read(&mut piece) => {
                     let Ok(len @ 1..) = read else { return };
                     buffer.push_str(&String::from_utf8_lossy(&piece[..len]));
                     while let Some(end) = buffer.find("\r\n\r\n") {
                         let action: String = buffer.drain(..end + 4).collect();
+                        if self.world().silent {
+                            continue;
+                        }
                         let answer = self.answer(&headers(&action));
                         if socket.write_all(answer.as_bytes()).await.is_err() { return }
                     }
@@ -200,6 +213,15 @@ impl Asterisk {
                 }
                 format!("{success}\r\n")
             }
+            "DBGet" => match self.world().notes.get(first(action, "Key")) {
+                Some(note) => format!(
+                    "{success}EventList: start\r\n\r\nEvent: DBGetResponse\r\nActionID: {id}\r\nVal: {note}\r\n\r\n\
+                     Event: DBGetComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
+                ),
+                None => format!(
+                    "Response: Error\r\nActionID: {id}\r\nMessage: Database entry not found\r\n\r\n"
+                ),
+            },
             "Redirect" => {
                 self.join(first(action, "Channel"));
                 format!("{success}\r\n")
@@ -259,8 +281,15 @@ impl Asterisk {
         let variables: BTreeMap<String, String> = pairs
             .map(|(name, value)| (name.trim_start_matches('_').to_owned(), value.to_owned()))
             .collect();
-        let user = variables.get("IFE_USER").cloned().unwrap_or_default();
+        let variable = |name| variables.get(name).cloned().unwrap_or_default();
+        let (user, call) = (variable("IFE_USER"), variable("IFE_CALL"));
+        if self.world().idle {
+            return;
+        }
         self.world().originated.push(action.clone());
+        if !call.is_empty() {
+            self.note(&call, &variable("IFE_NODE"));
+        }
         let channel = Channel {
             name: first(action, "Channel").replace('@', "-") + ";1",
             linkedid: uniqueid.clone(),
@@ -286,6 +315,12 @@ impl Asterisk {
                 // The Local channel in front often knows nothing.
                 self.hang_up(&uniqueid, "0");
             }
+            Answer::HangsLate(end) => {
+                self.hang_up(&uniqueid, "0");
+                if let Some((cause, status)) = end {
+                    self.end(&sip, &format!("Cause: {cause}\r\nTechCause: {status}\r\n"));
+                }
+            }
             Answer::Rings => self.state(&sip, 5),
             Answer::Answers => {
                 self.state(&sip, 5);
@@ -294,6 +329,14 @@ impl Asterisk {
                 self.join(&uniqueid);
             }
         }
+    }
+
+    /// Counts an expert who is called, as the dialplan does.
+    fn note(&self, call: &str, node: &str) {
+        let mut world = self.world();
+        let note = world.notes.entry(call.to_owned()).or_default();
+        let tried = note.split(':').nth(1).and_then(|tried| tried.parse().ok());
+        *note = format!("{node}:{}", 1 + tried.unwrap_or(0_u8));
     }
 
     pub(crate) fn appear(&self, uniqueid: &str, channel: Channel) {

@@ -226,6 +226,7 @@ fn start(
 }
 
 /// Experts for safety, in order: busy, a, b. For ethics: declines. For security: rings. For legal, nobody.
+/// For watch: rings, next. For order and silence: phones whose end is told after that of the channel in front, and never.
 fn registry(council: &PrivateKey) -> String {
     let mut seed = 20;
     let mut expert = |user: &str, hazards: &str| {
@@ -243,11 +244,14 @@ fn registry(council: &PrivateKey) -> String {
         expert("a", "safety, privacy"),
         expert("b", "safety"),
         expert("declines", "ethics"),
-        expert("rings", "security"),
+        expert("rings", "security, watch"),
+        expert("next", "watch"),
+        expert("late", "order"),
+        expert("silent", "silence"),
     ];
     format!(
         "version: 1\nfreshness_s: 60\nflood: {{rate_per_s: 10, burst: 10}}\n\
-         hazards: [{{name: safety}}, {{name: ethics}}, {{name: security}}, {{name: privacy}}, {{name: legal}}]\n\
+         hazards: [{{name: safety}}, {{name: ethics}}, {{name: security}}, {{name: privacy}}, {{name: legal}}, {{name: order}}, {{name: silence}}, {{name: watch}}]\n\
          councils:\n  - domain: council.example\n    aors: [\"sip:council@council.example\"]\n    sources: [127.0.0.0/8]\n    transports: [udp]\n    \
          signers: [{{kid: bridge-2026a, public_key: \"{}\", covers: [base]}}]\nexperts:\n{}",
         council.public_key(),

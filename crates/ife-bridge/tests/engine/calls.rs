@@ -145,6 +145,20 @@ async fn an_expert_who_declines_is_the_answer() {
 }
 
 #[tokio::test]
+async fn the_phones_own_end_names_the_cause_whichever_channel_ends_first() {
+    let bed = Bed::new("", "").await;
+    let cases = [
+        ("order", "expert_busy cause=17 sip=486"),
+        ("silence", "expert_unreachable cause=0"),
+    ];
+    for (hazard, reason) in cases {
+        let view = bed.escalate(message(hazard, hazard), true).await;
+        let view = view.expect("an outcome");
+        assert_eq!(view.reason.as_deref(), Some(reason), "{hazard}");
+    }
+}
+
+#[tokio::test]
 async fn what_the_gate_refuses_never_reaches_asterisk() {
     let bed = Bed::new("", "").await;
     let cases = [

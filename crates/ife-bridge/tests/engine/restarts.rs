@@ -1,4 +1,4 @@
-use ife_bridge::{refusal::ErrorName, view::CallState};
+use ife_bridge::{handle::Command, refusal::ErrorName, view::CallState};
 
 use crate::{
     asterisk::Channel,
@@ -178,4 +178,95 @@ async fn an_expert_who_called_in_while_nobody_listened_is_found() {
     let trace_id = ife_message::TraceId::parse(b"trace-in-2").expect("a trace id");
     bed.until(&ife_message::call_id(&trace_id), CallState::Connected)
         .await;
+}
+
+/// A call of a message whose sender does not wait, as soon as the bridge has it.
+async fn accepted(bed: &Bed, hazard: &str) -> String {
+    let message = Box::new(message("m-1", hazard));
+    let (reply, _) = tokio::sync::oneshot::channel();
+    bed.handle.tell(Command::Escalate {
+        message,
+        wait: false,
+        resume: None,
+        reply,
+    });
+    loop {
+        let calls = bed.handle.ask(Command::Calls).await.expect("it answers");
+        if let Some(call) = calls.first() {
+            return call.call_id.clone();
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+fn note(bed: &Bed, call: &str) -> Option<String> {
+    let world = bed.asterisk.world();
+    world
+        .notes
+        .get(call.trim_start_matches("sip-call-"))
+        .cloned()
+}
+
+#[tokio::test]
+async fn a_call_that_was_accepted_and_not_placed_is_placed_after_the_restart() {
+    let mut bed = Bed::new("", "").await;
+    bed.asterisk.world().idle = true;
+    let call = accepted(&bed, "security").await;
+    bed.until(&call, CallState::Approved).await;
+    assert_eq!(note(&bed, &call), None);
+    bed.asterisk.world().idle = false;
+    bed.restart(true).await;
+    bed.until(&call, CallState::Ringing).await;
+    let again = bed.escalate(message("m-1", "security"), false).await;
+    assert_eq!(again.expect("its call").call_id, call);
+    assert_eq!(bed.asterisk.experts_called(), 1);
+    assert_eq!(note(&bed, &call).as_deref(), Some("node1:1"));
+}
+
+#[tokio::test]
+async fn an_expert_who_was_given_up_meanwhile_is_followed_by_the_next_one() {
+    let mut bed = Bed::new("", "").await;
+    let call = accepted(&bed, "watch").await;
+    bed.until(&call, CallState::Ringing).await;
+    bed.asterisk.vanish();
+    let rings = format!("ife.node1.{}.e0", call.replace("sip-call-", ""));
+    bed.asterisk.leaves(&rings);
+    bed.restart(true).await;
+    bed.asterisk.come_back(false).await;
+    let view = bed.until(&call, CallState::Connected).await;
+    assert_eq!(view.expert_id, "next@external.advisor");
+    assert_eq!(note(&bed, &call).as_deref(), Some("node1:2"));
+}
+
+#[tokio::test]
+async fn an_expert_who_answered_and_left_meanwhile_is_not_called_again() {
+    let mut bed = Bed::new("", "").await;
+    let call = accepted(&bed, "watch").await;
+    bed.until(&call, CallState::Ringing).await;
+    bed.asterisk.vanish();
+    let hex = call.replace("sip-call-", "");
+    bed.asterisk.leaves(&format!("ife.node1.{hex}.e0"));
+    let answered = "node1:1:answered".to_owned();
+    bed.asterisk.world().notes.insert(hex, answered);
+    bed.restart(true).await;
+    bed.asterisk.come_back(false).await;
+    let view = bed.until(&call, CallState::Failed).await;
+    assert_eq!(view.reason.as_deref(), Some("unseen"));
+    assert_eq!(bed.asterisk.experts_called(), 1);
+}
+
+#[tokio::test]
+async fn a_gateway_that_falls_silent_keeps_nobody_waiting_and_no_reason_is_made_up() {
+    let bed = Bed::new("", "").await;
+    bed.asterisk.world().silent = true;
+    let view = bed.escalate(message("m-1", "security"), false).await;
+    let view = view.expect("it is accepted");
+    assert_eq!(view.sip_call_state, CallState::Unknown);
+    assert_eq!(view.reason, None);
+    bed.asterisk.world().silent = false;
+    let view = bed.until(&view.call_id, CallState::Failed).await;
+    assert_eq!(view.reason.as_deref(), Some("unseen"));
+    let again = bed.escalate(message("m-1", "security"), false).await;
+    let again = again.expect("the answer that was still due");
+    assert_eq!(again.sip_call_state, CallState::Failed);
 }
