@@ -1,6 +1,9 @@
 //! Agents whose IFMessages are accepted, by source and key.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, PoisonError, RwLock},
+};
 
 use ife_message::{
     Escalate, IfMessage, MessageError, PublicKey, Received, ifmessage::MESSAGE_LEN_MAX, json,
@@ -14,16 +17,18 @@ use crate::{
 /// Seconds that a message's timestamp may differ from this host's clock; an id is remembered for longer than that.
 pub const TIMESTAMP_WINDOW_S: i64 = 300;
 
-/// The registered agents.
+type Keys = BTreeMap<String, Vec<(Option<String>, PublicKey)>>;
+
+/// The registered agents. They can be replaced while messages come in.
 #[derive(Debug, Default)]
 pub struct Agents {
-    keys: BTreeMap<String, Vec<(Option<String>, PublicKey)>>,
+    keys: RwLock<Arc<Keys>>,
 }
 
 impl Agents {
     /// From the configuration; the error names the entry.
     pub fn new(agents: &[config::Agent]) -> Result<Agents, String> {
-        let mut keys: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        let mut keys = Keys::new();
         for (number, agent) in agents.iter().enumerate() {
             let key = agent
                 .public_key
@@ -33,7 +38,25 @@ impl Agents {
                 .or_default()
                 .push((agent.kid.clone(), key));
         }
-        Ok(Agents { keys })
+        Ok(Agents {
+            keys: RwLock::new(Arc::new(keys)),
+        })
+    }
+
+    /// Takes the agents of another configuration in place of its own. A message that comes later is judged by these.
+    pub fn replace(&self, by: Agents) {
+        let new = by.keys.into_inner().unwrap_or_else(PoisonError::into_inner);
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
+    }
+
+    /// How many sources are registered.
+    pub fn count(&self) -> usize {
+        self.current().len()
+    }
+
+    fn current(&self) -> Arc<Keys> {
+        let keys = self.keys.read().unwrap_or_else(PoisonError::into_inner);
+        keys.clone()
     }
 
     /// Reads an IFMessage and lets it through when a registered agent has signed it and it is fresh.
@@ -42,7 +65,8 @@ impl Agents {
             .map_err(|error| Refusal::new(ErrorName::InvalidRequest, error.to_string()))?;
         let received = Received::from_value(value).map_err(invalid)?;
         let message = received.message();
-        let keys = self.keys.get(&message.source).ok_or_else(|| Refusal {
+        let current = self.current();
+        let keys = current.get(&message.source).ok_or_else(|| Refusal {
             field: Some("source".to_owned()),
             ..Refusal::new(
                 ErrorName::UnknownAgent,
@@ -158,6 +182,22 @@ mod tests {
             escalation(&message).expect("an escalation").hazards.len(),
             1
         );
+    }
+
+    #[test]
+    fn a_key_that_is_replaced_opens_nothing_and_its_successor_does() {
+        let agents = agents();
+        let (old, new) = (signed(message(|_| {}), 1), signed(message(|_| {}), 9));
+        assert!(agents.open(&old, NOW).is_ok() && agents.open(&new, NOW).is_err());
+        let agent = config::Agent {
+            id: "if://agent/guard".into(),
+            public_key: key(9).public_key().to_string(),
+            kid: None,
+        };
+        agents.replace(Agents::new(&[agent]).expect("a key is a key"));
+        assert!(agents.open(&new, NOW).is_ok());
+        let refusal = agents.open(&old, NOW).expect_err("it is revoked");
+        assert_eq!(refusal.name, ErrorName::InvalidSignature);
     }
 
     #[test]

@@ -74,6 +74,8 @@ pub struct Metrics {
     pub witness_dropped: Gauge<u64, AtomicU64>,
     /// Events of AMI dropped because the bridge was too slow; a resync follows.
     pub ami_dropped: Gauge<u64, AtomicU64>,
+    /// Connections that were closed at once, because there were as many as there may be.
+    pub connections_refused: Counter,
 }
 
 impl Default for Metrics {
@@ -97,6 +99,7 @@ impl Default for Metrics {
             witness_up: Gauge::default(),
             witness_dropped: Gauge::default(),
             ami_dropped: Gauge::default(),
+            connections_refused: Counter::default(),
         };
         metrics.registered()
     }
@@ -171,6 +174,11 @@ impl Metrics {
             "ife_bridge_ami_events_dropped",
             "AMI events dropped because the bridge was too slow",
             self.ami_dropped.clone(),
+        );
+        to.register(
+            "ife_bridge_connections_refused",
+            "Connections closed at once: their source, or the listener, had as many as it may",
+            self.connections_refused.clone(),
         );
         self
     }

@@ -109,10 +109,10 @@ pub fn run(path: &Path) -> Result<(), RunError> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(os("start the runtime"))?;
-    runtime.block_on(serve(config))
+    runtime.block_on(serve(path, config))
 }
 
-async fn serve(config: Config) -> Result<(), RunError> {
+async fn serve(path: &Path, config: Config) -> Result<(), RunError> {
     let agents = Arc::new(Agents::new(&config.agents).map_err(RunError::Agents)?);
     let metrics = Arc::new(Metrics::default());
     let (tell, signals) = mpsc::channel(8);
@@ -138,8 +138,8 @@ async fn serve(config: Config) -> Result<(), RunError> {
     )?;
     let state = AppState {
         engine: handle.clone(),
-        agents,
-        metrics,
+        agents: agents.clone(),
+        metrics: metrics.clone(),
         evidence: evidence.clone(),
         log: log.clone(),
     };
@@ -148,13 +148,14 @@ async fn serve(config: Config) -> Result<(), RunError> {
     }
     let (api, _) = router(state);
     let pages = evidence.map(|evidence| evidence::router(evidence, web::router()));
-    let mut serving = listen::serve(&config, &api, pages, &stopped).await?;
+    let mut serving = listen::serve(&config, &api, pages, &metrics, &stopped).await?;
     let mut engine = tokio::spawn(engine.run(|| notify(&[NotifyState::Watchdog])));
     notify(&[NotifyState::Ready]);
     info!(node = %config.node, "the bridge is up");
 
+    let reload = || reload_agents(path, &agents);
     let panicked = tokio::select! {
-        result = signalled(&handle, &tell, &stop_intake) => {
+        result = signalled(&handle, &tell, &stop_intake, reload) => {
             result?;
             false
         }
@@ -185,6 +186,7 @@ async fn signalled(
     handle: &EngineHandle,
     tell: &mpsc::Sender<Signal>,
     stop_intake: &watch::Sender<bool>,
+    reload: impl Fn() -> bool,
 ) -> Result<(), RunError> {
     let open = |kind| signal(kind).map_err(os("listen to signals"));
     let (mut term, mut int, mut hup) = (
@@ -197,8 +199,9 @@ async fn signalled(
             () = next(&mut term, &mut int) => break,
             Some(()) = hup.recv() => {
                 notify(&[NotifyState::Reloading]);
+                let agents_taken = reload();
                 // A queue that is full holds a reload already.
-                let _ = tell.try_send(Signal::Reload);
+                let _ = tell.try_send(Signal::Reload { agents_taken });
                 notify(&[NotifyState::Ready]);
             }
         }
@@ -211,6 +214,26 @@ async fn signalled(
         () = next(&mut term, &mut int) => info!("not drained"),
     }
     Ok(())
+}
+
+/// Reads the configuration's `agents` again; nothing else of it can change in a running bridge. False when the old ones stay
+/// in force.
+fn reload_agents(path: &Path, agents: &Agents) -> bool {
+    let read = || {
+        let config = Config::load(path)?;
+        Agents::new(&config.agents).map_err(RunError::Agents)
+    };
+    match read() {
+        Ok(new) => {
+            agents.replace(new);
+            info!(sources = agents.count(), "agents reloaded");
+            true
+        }
+        Err(error) => {
+            error!("agents are not reloaded, the old ones stay in force: {error}");
+            false
+        }
+    }
 }
 
 async fn next(term: &mut UnixSignal, int: &mut UnixSignal) {

@@ -1,11 +1,9 @@
 //! Reads the file, and finds what cannot work before anything starts.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 
 use super::{Backend, Config, ConfigError, Tcp};
+use crate::plain_file::{self, KEY_LEN_MAX};
 
 /// A field and what it must be.
 pub(super) type Problem = (String, String);
@@ -13,10 +11,11 @@ pub(super) type Problem = (String, String);
 impl Config {
     /// Reads and checks the file. Relative paths in it are relative to its directory.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text = fs::read_to_string(path).map_err(|source| ConfigError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let text =
+            plain_file::read_text(path, KEY_LEN_MAX).map_err(|source| ConfigError::Read {
+                path: path.to_owned(),
+                source,
+            })?;
         let mut config: Config =
             serde_saphyr::from_str(&text).map_err(|error| ConfigError::Syntax {
                 path: path.to_owned(),
@@ -118,6 +117,14 @@ impl Config {
                 tcp.is_some_and(|tcp| tcp.tls.is_none() && !tcp.address.ip().is_loopback()),
                 field,
                 "must be a loopback address unless tls is set",
+            )?;
+            refuse(
+                tcp.is_some_and(|tcp| {
+                    tcp.connections_per_source_max == 0
+                        || tcp.connections_per_source_max > tcp.connections_max
+                }),
+                field,
+                "connections_per_source_max must be 1 at least, and connections_max at most",
             )?;
         }
         let knows_clients = |tcp: &Tcp| {
@@ -344,6 +351,8 @@ pub(super) fn is_made_of(text: &str, len_max: usize, allowed: impl Fn(u8) -> boo
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../../../docs/examples/bridge.yaml");

@@ -266,6 +266,12 @@ pub struct Tcp {
     /// TLS; without it the address must be a loopback address.
     #[serde(default)]
     pub tls: Option<ServerTls>,
+    /// Connections at once, less where the process may not open as many files.
+    #[serde(default = "default_connections")]
+    pub connections_max: u32,
+    /// Of these, from one IPv4 address or one IPv6 /64. A proxy in front is one source.
+    #[serde(default = "default_per_source")]
+    pub connections_per_source_max: u32,
 }
 
 /// TLS of a listener.
@@ -353,6 +359,14 @@ pub struct Turn {
     /// Seconds that credentials are good.
     #[serde(default = "default_turn_s")]
     pub ttl_s: u64,
+}
+
+fn default_connections() -> u32 {
+    1_024
+}
+
+fn default_per_source() -> u32 {
+    64
 }
 
 fn default_room() -> String {

@@ -94,7 +94,10 @@ pub enum EngineError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Signal {
     /// Read the registry again.
-    Reload,
+    Reload {
+        /// Whether the agents of the configuration, which were read before, are in force.
+        agents_taken: bool,
+    },
     /// End.
     Stop,
 }
@@ -279,7 +282,7 @@ impl Engine {
                 Action::Command(_)
                 | Action::Link(..)
                 | Action::Stored(..)
-                | Action::Signal(Signal::Reload)
+                | Action::Signal(Signal::Reload { .. })
                 | Action::Time => {}
             }
             self.apply(action);
@@ -314,7 +317,7 @@ impl Engine {
             Action::Command(command) => self.on_command(command),
             Action::Link(generation, said) => self.ami.on_link(generation, said),
             Action::Stored(token, done) => self.on_stored(token, done),
-            Action::Signal(Signal::Reload) => self.reload(),
+            Action::Signal(Signal::Reload { agents_taken }) => self.reload(agents_taken),
             // Handled by the loop, which ends.
             Action::Signal(Signal::Stop) => {}
             Action::Time => self.on_time(),
@@ -398,7 +401,15 @@ impl Engine {
         }
     }
 
-    fn reload(&mut self) {
+    fn reload(&mut self, agents_taken: bool) {
+        self.note(
+            Entry::Reload,
+            if agents_taken {
+                "agents reloaded"
+            } else {
+                "agents refused, the old ones stay in force"
+            },
+        );
         match self.gate.reload() {
             Ok(()) => {
                 info!("registry reloaded");

@@ -1,6 +1,8 @@
 //! Where the API listens: a Unix socket by file permissions, TCP by bearer token, client certificate, or both.
 
 mod browser;
+mod connections;
+mod server;
 mod tls;
 mod token;
 
@@ -8,6 +10,7 @@ use std::{
     fs, io,
     os::unix::fs::{FileTypeExt, PermissionsExt},
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use axum::{Router, middleware};
@@ -17,11 +20,15 @@ use tokio::{
     sync::watch,
     task::JoinSet,
 };
-use tracing::info;
+use tracing::{info, warn};
 
-use crate::config;
-use tls::TlsListener;
+use crate::{config, metrics::Metrics};
+use connections::{Connections, Most, within_descriptors};
+use server::{Server, Waits};
 use token::Token;
+
+/// Connections on the Unix socket, which are none of the TCP listeners'.
+const UNIX_CONNECTIONS_MAX: u32 = 128;
 
 /// Why the API cannot be offered there.
 #[derive(Debug, Error)]
@@ -56,37 +63,65 @@ pub async fn serve(
     config: &config::Config,
     router: &Router,
     pages: Option<Router>,
+    metrics: &Arc<Metrics>,
     stop: &watch::Receiver<bool>,
 ) -> Result<JoinSet<io::Result<()>>, ListenError> {
     let (listen, mut serving) = (&config.listen, JoinSet::new());
+    let server = |router, most| Server {
+        router,
+        waits: Waits::default(),
+        connections: Connections::new(most),
+        metrics: metrics.clone(),
+        stop: stop.clone(),
+    };
     if let Some(path) = &listen.unix {
         let listener = unix(path).await?;
         info!(path = %path.display(), "listening");
-        let router = router
-            .clone()
-            .layer(middleware::from_fn(browser::check_local));
-        let serve = axum::serve(listener, router).with_graceful_shutdown(stopped(stop.clone()));
-        serving.spawn(async move { serve.await });
+        let most = Most {
+            total: UNIX_CONNECTIONS_MAX,
+            per_source: UNIX_CONNECTIONS_MAX,
+        };
+        let local = middleware::from_fn(browser::check_local);
+        serving.spawn(server(router.clone().layer(local), most).unix(listener));
     }
     let own = config.evidence.as_ref();
     let own = own.and_then(|evidence| evidence.listen.as_ref());
+    let listeners = u32::from(listen.tcp.is_some()) + u32::from(own.is_some());
     if let Some(tcp) = &listen.tcp {
         let mut all = guarded(router, tcp.token_file.as_deref())?;
         if let Some(pages) = pages.clone().filter(|_| own.is_none()) {
             all = all.merge(pages);
         }
-        serve_tcp(tcp, all, stop, &mut serving).await?;
+        let server = server(all, most_of(tcp, listeners));
+        serve_tcp(tcp, server, &mut serving).await?;
     }
     if let (Some(tcp), Some(pages)) = (own, pages) {
-        serve_tcp(tcp, pages, stop, &mut serving).await?;
+        let server = server(pages, most_of(tcp, listeners));
+        serve_tcp(tcp, server, &mut serving).await?;
     }
     Ok(serving)
 }
 
+/// As configured, less where the process may not open as many files.
+fn most_of(tcp: &config::Tcp, listeners: u32) -> Most {
+    let limits = fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let total = within_descriptors(tcp.connections_max, listeners, &limits);
+    if total < tcp.connections_max {
+        warn!(
+            address = %tcp.address,
+            "{total} connections at most, not {}: the limit of open files is low (LimitNOFILE= of the unit)",
+            tcp.connections_max
+        );
+    }
+    Most {
+        total,
+        per_source: tcp.connections_per_source_max,
+    }
+}
+
 async fn serve_tcp(
     tcp: &config::Tcp,
-    router: Router,
-    stop: &watch::Receiver<bool>,
+    server: Server,
     serving: &mut JoinSet<io::Result<()>>,
 ) -> Result<(), ListenError> {
     let listener = TcpListener::bind(tcp.address)
@@ -96,15 +131,8 @@ async fn serve_tcp(
             source,
         })?;
     info!(address = %tcp.address, tls = tcp.tls.is_some(), "listening");
-    let stop = stopped(stop.clone());
-    if let Some(files) = &tcp.tls {
-        let listener = TlsListener::new(listener, tls::acceptor(files)?);
-        let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
-        serving.spawn(async move { serve.await });
-    } else {
-        let serve = axum::serve(listener, router).with_graceful_shutdown(stop);
-        serving.spawn(async move { serve.await });
-    }
+    let tls = tcp.tls.as_ref().map(tls::acceptor).transpose()?;
+    serving.spawn(server.tcp(listener, tls));
     Ok(())
 }
 

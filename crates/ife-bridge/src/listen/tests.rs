@@ -1,6 +1,16 @@
-use std::io::Write;
+use std::{io::Write, net::SocketAddr, time::Duration};
 
-use axum::{Router, body::Body, http::Request, routing::get};
+use axum::{
+    Router,
+    body::{Body, Bytes},
+    http::Request,
+    routing::{get, post},
+};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+    time::timeout,
+};
 use tower::ServiceExt;
 
 use super::*;
@@ -85,4 +95,111 @@ async fn a_dead_socket_is_replaced_and_a_living_one_is_not() {
     assert_eq!(mode & 0o777, 0o660);
     assert!(matches!(unix(&path).await, Err(ListenError::InUse { .. })));
     drop(living);
+}
+
+/// Longer than any of the waits that a test sets.
+const PATIENCE: Duration = Duration::from_secs(20);
+const LONG: Duration = Duration::from_secs(3_600);
+
+/// A listener with so many places for a source, and what ends it.
+async fn listening(waits: Waits, per_source: u32) -> (SocketAddr, watch::Sender<bool>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("it is bound");
+    let (stop, stopped) = watch::channel(false);
+    let most = Most {
+        total: 100,
+        per_source,
+    };
+    let server = Server {
+        router: router().route("/v1/messages", post(|body: Bytes| async move { body })),
+        waits,
+        connections: Connections::new(most),
+        metrics: Arc::default(),
+        stop: stopped,
+    };
+    tokio::spawn(server.tcp(listener, None));
+    (address, stop)
+}
+
+fn patient() -> Waits {
+    Waits {
+        handshake: LONG,
+        head: LONG,
+        body: LONG,
+    }
+}
+
+async fn sends(address: SocketAddr, text: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.expect("it listens");
+    // A listener that has no place closes at once: then what is sent does not matter.
+    let _ = stream.write_all(text.as_bytes()).await;
+    stream
+}
+
+/// All that comes until the other side closes.
+async fn told(mut stream: TcpStream) -> String {
+    let mut text = Vec::new();
+    let read = timeout(PATIENCE, stream.read_to_end(&mut text));
+    // A reset is an end as well.
+    let _ = read.await.expect("the connection is closed in time");
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+const WHOLE: &str = "GET /healthz HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\n\r\n";
+const HALF: &str = "GET /healthz HTTP/1.1\r\nHost: br";
+
+#[tokio::test]
+async fn half_sent_requests_of_one_source_fill_its_places_and_no_more() {
+    let (address, _stop) = listening(patient(), 3).await;
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        held.push(sends(address, HALF).await);
+    }
+    assert_eq!(told(sends(address, WHOLE).await).await, "", "a fourth");
+    drop(held.pop());
+    let wait = async {
+        while !told(sends(address, WHOLE).await).await.contains(" 200 ") {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, wait)
+        .await
+        .expect("a place is free again");
+}
+
+#[tokio::test]
+async fn a_head_that_never_ends_is_not_waited_for() {
+    let waits = Waits {
+        head: Duration::from_millis(50),
+        ..patient()
+    };
+    let (address, _stop) = listening(waits, 3).await;
+    let held = [sends(address, HALF).await, sends(address, "").await];
+    for stream in held {
+        assert!(!told(stream).await.contains(" 200 "));
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_never_ends_is_not_waited_for() {
+    let waits = Waits {
+        body: Duration::from_millis(50),
+        ..patient()
+    };
+    let (address, _stop) = listening(waits, 3).await;
+    let head = "POST /v1/messages HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\nContent-Length: 2\r\n\r\n";
+    let half = told(sends(address, &format!("{head}a")).await).await;
+    assert!(half.starts_with("HTTP/1.1 400 "), "{half}");
+    let whole = told(sends(address, &format!("{head}ab")).await).await;
+    assert!(whole.starts_with("HTTP/1.1 200 "), "{whole}");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_what_it_has_and_takes_no_more() {
+    let (address, stop) = listening(patient(), 3).await;
+    let idle = sends(address, "").await;
+    stop.send(true).expect("it listens");
+    assert_eq!(told(idle).await, "");
+    let wait = async { while TcpStream::connect(address).await.is_ok() {} };
+    timeout(PATIENCE, wait).await.expect("nobody listens");
 }

@@ -95,7 +95,8 @@ impl Bed {
     }
 
     pub(crate) async fn reload(&self) {
-        self.tell.send(Signal::Reload).await.expect("it lives");
+        let reload = Signal::Reload { agents_taken: true };
+        self.tell.send(reload).await.expect("it lives");
     }
 
     pub(crate) async fn escalate(
