@@ -163,10 +163,10 @@ class Attack:
             sip.SDP,
         )
         if self.rng.random() < 0.5:
-            # The second Via says where a reply goes on to.
+            # The second Via says where a reply goes on to; its received and rport would say otherwise.
             raw = re.sub(
-                rb"(\r\nVia: [^\r]*\r\nVia: SIP/2.0/UDP )[^;]*",
-                rb"\g<1>203.0.113.200:5060",
+                rb"(\r\nVia: [^\r]*\r\nVia: SIP/2.0/UDP )[^\r]*",
+                rb"\g<1>%s;branch=z9hG4bKthird" % sip.THIRD.encode(),
                 raw,
                 count=1,
             )
