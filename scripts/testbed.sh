@@ -4,7 +4,7 @@
 #   scripts/testbed.sh suite                 the same, and prints which suite it is
 #   scripts/testbed.sh start [SUITE] [DIR]   starts both instances; DIR (default target/testbed/run) holds their files
 #   scripts/testbed.sh stop  [SUITE] [DIR]
-# Settings from the environment, with their defaults, are at the top of `settings`.
+# Settings from the environment, with their defaults, are at the top of `settings`. RTP_TIMEOUT_S replaces the shipped rtp_timeout.
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 bed=$top/target/testbed
@@ -89,6 +89,7 @@ write_instance() {
 		mv "$RUN/etc/manager-if-escalate.conf" "$RUN/etc/manager.conf"
 		if [ -s "$dir/tls/server.pem" ]; then manager_tls "$dir/tls" >>"$RUN/etc/manager.conf"; fi
 		chmod 600 "$RUN/etc/manager.conf"
+		[ -z "${RTP_TIMEOUT_S:-}" ] || sed -i "s|^rtp_timeout=.*|rtp_timeout=$RTP_TIMEOUT_S|" "$RUN/etc/pjsip-if-escalate.conf"
 	else
 		sed -i "s|^\[globals\]|[globals]\nTESTBED_RECORDINGS=$TESTBED_RECORDINGS|" "$RUN/etc/extensions.conf"
 	fi

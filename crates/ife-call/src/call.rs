@@ -157,7 +157,11 @@ impl Call {
             Input::Leg(leg, seen) => {
                 let alive = match seen {
                     Seen::There | Seen::Ringing | Seen::Up => true,
-                    Seen::Leaving | Seen::Removed | Seen::Replied(_) | Seen::Gone(_) => false,
+                    Seen::Leaving
+                    | Seen::Removed
+                    | Seen::Lost
+                    | Seen::Replied(_)
+                    | Seen::Gone(_) => false,
                 };
                 self.observe(leg, alive, |facts| facts.see(seen));
             }

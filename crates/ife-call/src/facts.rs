@@ -17,6 +17,8 @@ pub(crate) struct LegFacts {
     pub(crate) leaving: bool,
     /// The council put it out of the room.
     pub(crate) removed: bool,
+    /// Its far side was there no more.
+    pub(crate) lost: bool,
     pub(crate) joined: bool,
     pub(crate) left: bool,
     /// The far side's final SIP reply.
@@ -63,6 +65,7 @@ impl LegFacts {
             Seen::Up => self.up = true,
             Seen::Leaving => self.leaving = true,
             Seen::Removed => self.removed = true,
+            Seen::Lost => self.lost = true,
             Seen::Replied(status) => {
                 self.reply.get_or_insert(status);
             }

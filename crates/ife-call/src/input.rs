@@ -34,6 +34,8 @@ pub enum Seen {
     Leaving,
     /// The council put it out of the room, or the room ended: its own dialplan goes on, and says so.
     Removed,
+    /// Its far side, which had answered, sent no sound and answered nothing any more.
+    Lost,
     /// Its far side's final SIP reply, 300 or above. The leg itself is gone a moment later.
     Replied(u16),
     /// Gone, or it never came to be. [`Cause::UNKNOWN`] where no cause was given.

@@ -10,6 +10,8 @@ const SIGNATURE_GATE: u8 = 7;
 pub enum EndReason {
     /// The expert hung up, or gave up an incoming call before it was joined.
     ExpertLeft,
+    /// The expert's phone vanished: no sound came from it any more, or it answered no request.
+    ExpertLost,
     /// The council hung up, ended the room or removed the expert.
     CouncilLeft,
     /// Somebody asked for the end through the API.
@@ -73,6 +75,7 @@ impl EndReason {
     pub fn as_str(self) -> &'static str {
         match self {
             EndReason::ExpertLeft => "expert_left",
+            EndReason::ExpertLost => "expert_lost",
             EndReason::CouncilLeft => "council_left",
             EndReason::UserHangup => "user_hangup",
             EndReason::TooLong => "too_long",

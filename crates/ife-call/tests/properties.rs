@@ -22,6 +22,7 @@ fn seen() -> impl Strategy<Value = Seen> {
         Just(Seen::Up),
         Just(Seen::Leaving),
         Just(Seen::Removed),
+        Just(Seen::Lost),
         any::<u8>().prop_map(|cause| Seen::Gone(Cause::seen(cause))),
     ]
 }

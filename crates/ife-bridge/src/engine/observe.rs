@@ -236,7 +236,7 @@ impl Engine {
             Seen::There => CallState::Inviting,
             Seen::Ringing => CallState::Ringing,
             Seen::Up => CallState::Connected,
-            Seen::Leaving | Seen::Removed => CallState::Ending,
+            Seen::Leaving | Seen::Removed | Seen::Lost => CallState::Ending,
             Seen::Gone(_) => CallState::Ended,
             Seen::Replied(_) => return,
         };
@@ -276,6 +276,7 @@ impl Engine {
             if let (Leg::Expert(attempt), Some(slot)) = (leg, self.calls.get_mut(&call)) {
                 slot.leg_mut(attempt).sip_cause = Some(cause);
             }
+            self.look_if_lost(&call, leg, cause);
             return self.end_held(&call, leg);
         }
         if self.is_phone_there(&call, leg) {
@@ -286,8 +287,21 @@ impl Engine {
 
     fn leg_ended(&mut self, call: &CallId, leg: Leg, cause: Cause) {
         let cause = self.better_cause(call, leg, cause);
+        self.look_if_lost(call, leg, cause);
         self.note_mcu(call, leg, Seen::Gone(cause));
         self.feed(call, Input::Leg(leg, Seen::Gone(cause)));
+    }
+
+    /// An answered phone that is gone by one of these causes has vanished: Asterisk gives 44 (requested channel unavailable) after
+    /// `rtp_timeout`, and 18 (no user responding) when a request in the dialog was not answered (SIP 408).
+    fn look_if_lost(&mut self, call: &CallId, leg: Leg, cause: Cause) {
+        const LOST: [u8; 2] = [44, 18];
+        let (Leg::Expert(_), Some(slot)) = (leg, self.calls.get(call)) else {
+            return;
+        };
+        if slot.answered_ms.is_some() && LOST.contains(&cause.value()) {
+            self.feed(call, Input::Leg(leg, Seen::Lost));
+        }
     }
 
     /// Whether the phone of a leg that was not answered has still to tell its end: with it come its cause and its reply.

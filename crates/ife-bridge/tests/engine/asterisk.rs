@@ -391,6 +391,12 @@ impl Asterisk {
         self.hang_up(uniqueid, "16");
     }
 
+    /// The phone behind a leg vanishes: after a while without sound Asterisk ends both channels.
+    pub(crate) fn vanishes(&self, uniqueid: &str) {
+        self.end(&format!("{uniqueid}-sip"), "Cause: 44\r\n");
+        self.hang_up(uniqueid, "16");
+    }
+
     fn hang_up(&self, uniqueid: &str, cause: &str) -> bool {
         self.end(uniqueid, &format!("Cause: {cause}\r\n"))
     }

@@ -314,6 +314,18 @@ async fn an_expert_who_hangs_up_ends_the_call() {
 }
 
 #[tokio::test]
+async fn a_phone_that_vanishes_is_lost_and_has_not_hung_up() {
+    let bed = Bed::new("", "").await;
+    let view = bed.escalate(message("m-1", "privacy"), true).await;
+    let view = view.expect("a call");
+    let channel = view.mcu_participant_id.expect("it joined");
+    bed.asterisk
+        .vanishes(&channel.replace("confbridge:council:", ""));
+    let view = bed.until(&view.call_id, CallState::Ended).await;
+    assert_eq!(view.reason.as_deref(), Some("expert_lost"));
+}
+
+#[tokio::test]
 async fn bridging_is_idempotent_and_moves_to_another_room() {
     let bed = Bed::new("", "").await;
     let view = bed

@@ -66,7 +66,9 @@ fn order(call: &mut Call) {
 /// The goal, with the reason corrected where it was seen late whose leaving it was.
 fn reached(call: &Call) -> State {
     match call.goal {
-        State::Ended(reason @ (EndReason::ExpertLeft | EndReason::CouncilLeft)) => {
+        State::Ended(
+            reason @ (EndReason::ExpertLeft | EndReason::ExpertLost | EndReason::CouncilLeft),
+        ) => {
             State::Ended(who_left(call, reason))
         }
         State::Received
