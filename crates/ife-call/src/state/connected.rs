@@ -44,8 +44,8 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
 /// side of the one that hung up has asked for the end, and only a leg that was removed lives to say so.
 pub(super) fn who_left(call: &Call, otherwise: EndReason) -> EndReason {
     let expert = call.expert_facts();
-    // What the gateway ends because nothing comes from it any more asks for no end.
-    if expert.lost && !expert.leaving {
+    // A phone that vanished asks for no end, but the gateway, which ends its leg, seems to do so in its name.
+    if expert.lost {
         return EndReason::ExpertLost;
     }
     match (expert.leaving, call.facts.council.leaving || expert.removed) {
