@@ -68,9 +68,7 @@ fn reached(call: &Call) -> State {
     match call.goal {
         State::Ended(
             reason @ (EndReason::ExpertLeft | EndReason::ExpertLost | EndReason::CouncilLeft),
-        ) => {
-            State::Ended(who_left(call, reason))
-        }
+        ) => State::Ended(who_left(call, reason)),
         State::Received
         | State::Approved
         | State::Inviting
