@@ -304,14 +304,14 @@ impl Engine {
         }
     }
 
-    /// Whether the phone of a leg that was not answered has still to tell its end: with it come its cause and its reply.
+    /// Whether the phone of a leg has still to tell its end: with it come its cause and its reply, and whether it vanished.
     fn is_phone_there(&self, call: &CallId, leg: Leg) -> bool {
         let Some((Leg::Expert(attempt), slot)) = Some(leg).zip(self.calls.get(call)) else {
             return false;
         };
         let sip = slot.legs.get(usize::from(attempt));
         let sip = sip.and_then(|leg| leg.sip.as_ref());
-        slot.answered_ms.is_none() && sip.is_some_and(|sip| self.model.channel(sip).is_some())
+        sip.is_some_and(|sip| self.model.channel(sip).is_some())
     }
 
     /// Keeps back the end of a Local channel. Asterisk ends the two channels in no fixed order.
