@@ -43,7 +43,7 @@ impl Agents {
         })
     }
 
-    /// Takes the agents of another configuration in place of its own. A message that comes later is judged by these.
+    /// Replaces all agents by those of another configuration. Later messages are checked against them.
     pub fn replace(&self, by: Agents) {
         let new = by.keys.into_inner().unwrap_or_else(PoisonError::into_inner);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;

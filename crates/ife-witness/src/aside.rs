@@ -18,9 +18,9 @@ pub enum Existing {
     Replace,
 }
 
-/// Writes `bytes` to `path`, durably. A new file gets `mode`, whatever the umask.
+/// Writes `bytes` to `path`, durably. A new file gets `mode`; the umask does not count.
 ///
-/// What is no file but has the name, such as `/dev/stdout` or a named pipe, is written to.
+/// A path that names no plain file, such as `/dev/stdout` or a named pipe, is opened and written to.
 ///
 /// # Errors
 /// The system calls'; `path` is then as it was.

@@ -140,7 +140,7 @@ impl Engine {
     fn attach(&mut self, result: Result<CallId, Refusal>, caller: Caller) {
         match result {
             Ok(id) => self.callers.entry(id).or_default().push(caller),
-            // Whoever asked may have gone.
+            // The caller may have gone.
             Err(refusal) => drop(caller.reply.send(Err(refusal))),
         }
     }
@@ -156,7 +156,7 @@ impl Engine {
     ) {
         debug!(call_id, "a message was here before");
         if let Some(answer) = answer {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             return drop(reply.send(answer.into_result()));
         }
         let id: CallId = call_id.as_str().into();
@@ -266,7 +266,7 @@ impl Engine {
                 self.ledger.forget(key);
             }
             for caller in self.callers.remove(&id).unwrap_or_default() {
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 drop(caller.reply.send(Err(store_is_down())));
             }
             return;
@@ -320,11 +320,11 @@ impl Engine {
         ready
     }
 
-    /// Nothing is known until the gateway is in sight again. Those who wait for the INVITE alone are told so, which is no
-    /// first answer: the same message gets a better one later.
+    /// Answers callers that wait for the INVITE alone: the call is unknown until the gateway is connected again. This
+    /// answer is not stored, so the same message gets a better one later.
     fn tell_unknown(&mut self, id: &CallId, view: &CallView) {
         for caller in self.take_callers(id, false) {
-            // Whoever asked may have gone.
+            // The caller may have gone.
             drop(caller.reply.send(Ok(view.clone())));
         }
     }
@@ -338,7 +338,7 @@ impl Engine {
     ) {
         for Caller { message, reply, .. } in callers {
             let Some(message) = message else {
-                // Whoever asked may have gone.
+                // The caller may have gone.
                 drop(reply.send(result.clone()));
                 continue;
             };

@@ -1,5 +1,5 @@
-//! Calls that an earlier process had accepted when it was lost, and perhaps not placed. The gateway's note tells; who was never
-//! called is called.
+//! Calls that an earlier process had accepted when it was lost, and perhaps not placed. The gateway's note tells whether
+//! an expert was called; if none was, the call is placed.
 
 use std::time::Instant;
 
@@ -35,10 +35,10 @@ impl Engine {
         }
     }
 
-    /// The gateway has answered. Without a note nobody was called; with ours and no answer, the next expert is to be called.
+    /// Acts on the gateway's answer. Without a note the call is placed; with our note and no answer, the next expert is called.
     pub(super) fn called_or_not(&mut self, id: &CallId, outcome: &Outcome) {
         match outcome {
-            // The next connection asks again; until then the call is unknown, for as long as the gateway may be out of sight.
+            // The next connection asks again. Until then the call is unknown, as long as a lost gateway is waited for.
             Outcome::Lost => return,
             Outcome::Success(_)
             | Outcome::Queued

@@ -227,7 +227,8 @@ fn start(
 }
 
 /// Experts for safety, in order: busy, a, b. For ethics: declines. For security: rings. For legal, nobody.
-/// For watch: rings, next. For order and silence: phones whose end is told after that of the channel in front, and never.
+/// For watch, in order: rings, next. For order and silence: a phone whose channel ends after its Local
+/// channel, and one whose end is never reported.
 fn registry(council: &PrivateKey) -> String {
     let mut seed = 20;
     let mut expert = |user: &str, hazards: &str| {

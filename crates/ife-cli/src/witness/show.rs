@@ -107,7 +107,7 @@ fn look(
     })
 }
 
-/// Looks once, or as long as it is told to wait.
+/// Reads the log once or, with `--wait`, again until the call has ended.
 fn settled(
     args: &ShowArgs,
     dir: &LogDir,
