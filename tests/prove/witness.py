@@ -96,14 +96,19 @@ class Host:
             time.sleep(0.005)
         return None
 
-    def feed(self, producer, *more, wait_ms=5000):
+    def feed(self, producer, *more, wait_ms=5000, out=subprocess.PIPE):
         """A producer's process."""
-        command = [BIN / "examples/witness_feed", "--state-dir", self.memory, "--producer", producer, "--wait-ms", str(wait_ms), *more]
-        return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        feed = [BIN / "examples/witness_feed", "--state-dir", self.memory, "--producer", producer]
+        command = [*feed, "--wait-ms", str(wait_ms), *more]
+        return subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, text=True)
 
     def note(self, producer, feeding):
-        """Ends a producer and keeps what it saw acknowledged."""
+        """Waits for a producer's end and keeps what it saw acknowledged."""
         out, _ = feeding.communicate(timeout=60)
+        self.keep(producer, out)
+
+    def keep(self, producer, out):
+        """Keeps what a producer printed as acknowledged, but for a line that was cut."""
         lines = [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
         self.acknowledged.setdefault(producer, []).extend(tuple(map(int, line.split())) for line in lines)
 

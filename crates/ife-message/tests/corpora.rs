@@ -6,6 +6,8 @@ use std::{fs, path::Path};
 mod aor;
 #[path = "../../../tests/fuzz/checks/headers.rs"]
 mod headers;
+#[path = "../../../tests/fuzz/checks/ifmessage.rs"]
+mod ifmessage;
 #[path = "../../../tests/fuzz/checks/signature.rs"]
 mod signature;
 
@@ -33,4 +35,9 @@ fn header_bodies() {
 #[test]
 fn signature_bodies() {
     replay("signature", signature::check);
+}
+
+#[test]
+fn ifmessages() {
+    replay("ifmessage", ifmessage::check);
 }

@@ -1,4 +1,5 @@
-//! Any bytes as a URI or name-addr: the address of record is what a second, simple implementation makes of them.
+//! Any bytes as a URI or name-addr: the address of record is what a second, simple implementation
+//! makes of them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 

@@ -1,4 +1,5 @@
-//! Any bytes as the body of each X-IF header: taken if its alphabet and length allow it, and then written back as it was.
+//! Any bytes as the body of each X-IF header: taken if its alphabet and length allow it, and then
+//! written back as it was.
 
 use ife_message::{Hazard, Kid, TraceId, WitnessHash};
 

@@ -1,5 +1,5 @@
-//! Any bytes as the body of X-IF-Signature: what parses has one spelling, and its 64 bytes are those that a second decoder
-//! of base64 finds.
+//! Any bytes as the body of X-IF-Signature: what parses has one spelling, and its 64 bytes are
+//! those that a second decoder of base64 finds.
 
 use ife_message::{AnySignature, LegacySignature, SignatureHeader};
 

@@ -1,4 +1,5 @@
-//! Any bytes, cut anywhere: no panic, the same frames as in one piece, and no more memory than the limits allow.
+//! Any bytes, cut anywhere: no panic, the same frames as in one piece, and no more memory than the
+//! limits allow.
 
 #![no_main]
 

@@ -1,4 +1,5 @@
-//! Whatever a peer sends to a session that is logged in: no panic in session or model, and only whole actions out.
+//! Whatever a peer sends to a session that is logged in: no panic in session or model, and only
+//! whole actions out.
 
 #![no_main]
 

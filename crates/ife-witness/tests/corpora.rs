@@ -1,0 +1,60 @@
+//! The fuzzers' corpora of this crate, replayed: tests/fuzz holds the checks and the inputs.
+#![cfg(feature = "daemon")]
+
+use std::{fs, path::Path};
+
+#[path = "../../../tests/fuzz/checks/checkpoint.rs"]
+mod checkpoint;
+mod common;
+#[path = "../../../tests/fuzz/checks/proof.rs"]
+mod proof;
+#[path = "../../../tests/fuzz/checks/ring.rs"]
+mod ring;
+#[path = "../../../tests/fuzz/checks/tiles.rs"]
+mod tiles;
+#[path = "../../../tests/fuzz/checks/wal.rs"]
+mod wal;
+
+use common::TempDir;
+
+/// Runs `check` on each file of a corpus; there must be some.
+fn replay(target: &str, check: impl Fn(&[u8])) {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus");
+    let mut files = 0;
+    for entry in fs::read_dir(corpus.join(target)).expect("a corpus") {
+        check(&fs::read(entry.expect("readable").path()).expect("readable"));
+        files += 1;
+    }
+    assert!(files > 0);
+}
+
+/// As [`replay`], with a directory on tmpfs.
+fn replay_in(target: &str, check: impl Fn(&[u8], &Path)) {
+    let dir = TempDir::memory();
+    replay(target, |data| check(data, &dir.path().join("host")));
+}
+
+#[test]
+fn checkpoints() {
+    replay("checkpoint", checkpoint::check);
+}
+
+#[test]
+fn proofs() {
+    replay("proof", proof::check);
+}
+
+#[test]
+fn rings() {
+    replay_in("ring", ring::check);
+}
+
+#[test]
+fn tiles_and_entries() {
+    replay_in("tiles", tiles::check);
+}
+
+#[test]
+fn write_ahead_logs() {
+    replay_in("wal", wal::check);
+}
