@@ -291,6 +291,24 @@ fn the_foreign_verifier_notices_what_is_wrong() {
             oracle_verify::verify(scratch.path(), &vkeys).is_err(),
             "{file}"
         );
+        fs::write(&path, &good).expect("written");
+    }
+    for file in [
+        "tile/entries/001",
+        "tile/0/000",
+        "tile/1/000.p/2",
+        "checkpoint",
+    ] {
+        let path = scratch.path().join(file);
+        let good = fs::read(&path).expect("there");
+        for more in [&b"\0"[..], b"\0\0", b"\0\x02{}", b"\n", &[0; 32]] {
+            fs::write(&path, [&good, more].concat()).expect("written");
+            assert!(
+                oracle_verify::verify(scratch.path(), &vkeys).is_err(),
+                "{file} and {} bytes more",
+                more.len()
+            );
+        }
         fs::write(&path, good).expect("written");
     }
     let stranger = SigningKey::from_seed(logs::ORIGIN, KeyKind::Log, &[99; 32]).expect("good name");
