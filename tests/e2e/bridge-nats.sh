@@ -3,7 +3,7 @@
 
 NATS_PORT=$(siptool ports 1 17000 17999)
 CONSUMER=ife-bridge
-BRIDGE_MORE="nats: {url: \"${NATS_AT:-nats://127.0.0.1}:$NATS_PORT\"${NATS_MORE:-}, stream: IFCONNECT, consumer: $CONSUMER, subject: if.connect.escalate, dead_letter_subject: if.connect.dead, outcome_subject: if.connect.outcome}"
+BRIDGE_MORE="nats: {url: \"${NATS_AT:-nats://127.0.0.1}:$NATS_PORT\"${NATS_MORE:-}, stream: IFCONNECT, consumer: $CONSUMER, subject: if.connect.escalate, dead_letter_subject: if.connect.dead, outcome_subject: if.connect.outcome, call_subject: if.connect.calls}"
 
 nats() { python3 "$IFE_ROOT/tests/e2e/nats.py" "$NATS_PORT" "$@"; }
 nats_up() { grep -q 'stream not found' <<<"$(nats info NONE 2>&1)"; }

@@ -42,6 +42,9 @@ start_with_bridge() {
 	bridge_start
 }
 
+# A case may define agents_more for further entries of the configuration's list.
+agents_more() { :; }
+
 bridge_config() {
 	cat <<-YAML
 		node: node1
@@ -59,7 +62,7 @@ bridge_config() {
 		  guardians: [${GUARDIANS:-}]
 		calls: {expert_max: ${CALLS_MAX:-50}, council_max: ${CALLS_MAX:-50}, total_max: ${CALLS_MAX:-50}, h323_legs_max: ${CALLS_MAX:-50}, ring_s: ${RING_S:-30}}
 		listen: {unix: bridge.sock${LISTEN_MORE:-}}
-		agents: [{id: "if://agent/guard", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}]
+		agents: [{id: "if://agent/guard", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}$(agents_more)]
 		${BRIDGE_MORE:-}
 	YAML
 }

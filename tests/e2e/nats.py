@@ -4,8 +4,10 @@
 usage: nats.py PORT COMMAND ...
   stream NAME SUBJECT...            makes a stream on disk
   publish SUBJECT [HEADER=VALUE..]  the body from stdin, stored by JetStream; prints its acknowledgement
+  request SUBJECT                   the body from stdin; prints the first reply
   info STREAM [CONSUMER]            prints the state of a stream or consumer
   messages STREAM                   prints every message of a stream, one line of JSON each
+  api NAME [JSON]                   a request to JetStream itself, for example STREAM.DELETE.<stream>
 
 NATS_CA in the environment names the authority of a server that speaks TLS, NATS_CREDS a file of credentials.
 """
@@ -102,10 +104,14 @@ def main(port, command, *args):
     elif command == "publish":
         subject, *pairs = args
         print(nats.request(subject, sys.stdin.buffer.read(), [pair.split("=", 1) for pair in pairs]).decode())
+    elif command == "request":
+        print(nats.request(args[0], sys.stdin.buffer.read()).decode())
     elif command == "info":
         print(json.dumps(nats.api(f"CONSUMER.INFO.{args[0]}.{args[1]}" if len(args) == 2 else f"STREAM.INFO.{args[0]}")))
     elif command == "messages":
         messages(nats, *args)
+    elif command == "api":
+        print(json.dumps(nats.api(args[0], json.loads(args[1]) if len(args) == 2 else None)))
     else:
         sys.exit(__doc__)
 

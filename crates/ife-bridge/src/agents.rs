@@ -61,6 +61,13 @@ impl Agents {
 
     /// Reads an IFMessage and lets it through when a registered agent has signed it and it is fresh.
     pub fn open(&self, body: &[u8], now_unix_s: i64) -> Result<IfMessage, Refusal> {
+        let message = self.authenticate(body)?;
+        check_time(&message.timestamp, now_unix_s)?;
+        Ok(message)
+    }
+
+    /// Reads an IFMessage that a registered agent has signed, however old it is.
+    pub fn authenticate(&self, body: &[u8]) -> Result<IfMessage, Refusal> {
         let value = json::parse(body, MESSAGE_LEN_MAX)
             .map_err(|error| Refusal::new(ErrorName::InvalidRequest, error.to_string()))?;
         let received = Received::from_value(value).map_err(invalid)?;
@@ -84,7 +91,6 @@ impl Agents {
                 "the signature does not verify with a key of this source",
             ));
         }
-        check_time(&message.timestamp, now_unix_s)?;
         Ok(received.into_message())
     }
 }
@@ -124,7 +130,8 @@ fn invalid(error: MessageError) -> Refusal {
     }
 }
 
-fn check_time(timestamp: &str, now_unix_s: i64) -> Result<(), Refusal> {
+/// Whether a message's timestamp is near that time.
+pub fn check_time(timestamp: &str, now_unix_s: i64) -> Result<(), Refusal> {
     let time: jiff::Timestamp = timestamp
         .parse()
         .map_err(|_| Refusal::field("timestamp", "must be an RFC 3339 date and time"))?;

@@ -162,6 +162,8 @@ pub struct Whereabouts {
     pub call_id: String,
     /// A bridge's channel of that call is there.
     pub is_live: bool,
+    /// This bridge remembers the message or its call.
+    pub is_known: bool,
     /// The expert's place in a room, when seen there.
     pub participant: Option<String>,
     /// What the gateway noted.
@@ -265,6 +267,8 @@ pub enum Command {
     Calls(Reply<Vec<CallView>>),
     /// One call.
     Call(String, Reply<CallDetail>),
+    /// The agent whose message asked for a call; `None` for a call of another kind, and for none.
+    Owner(String, Reply<Option<String>>),
     /// Rooms.
     Room(RoomCommand, Reply<Vec<RoomView>>),
     /// A guardian asks to join.

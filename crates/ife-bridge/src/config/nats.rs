@@ -29,7 +29,10 @@ pub struct Nats {
     /// Where the outcome of each escalation is told.
     #[serde(default)]
     pub outcome_subject: Option<String>,
-    /// Deliveries before a message is given up.
+    /// What the subjects of calls begin with: `<this>.<call id>.events` and `<this>.<call id>.orders`.
+    #[serde(default)]
+    pub call_subject: Option<String>,
+    /// Bridges that may be lost with a message in their hands before it is given up.
     #[serde(default = "default_deliveries")]
     pub deliveries_max: i64,
     /// Messages worked on at once.
@@ -64,6 +67,7 @@ impl Nats {
         let plain = [
             ("nats.dead_letter_subject", Some(&self.dead_letter_subject)),
             ("nats.outcome_subject", self.outcome_subject.as_ref()),
+            ("nats.call_subject", self.call_subject.as_ref()),
         ];
         for (field, subject) in plain {
             let Some(subject) = subject else { continue };
@@ -72,8 +76,14 @@ impl Nats {
                 field,
                 "must be a subject without wildcards",
             )?;
+            let of_calls = ["events", "orders"].map(|kind| format!("{subject}.call.{kind}"));
+            let own = [subject].into_iter().chain(&of_calls);
+            let is_taken_in = match field {
+                "nats.call_subject" => own.skip(1).any(|own| matches(&self.subject, own)),
+                _ => matches(&self.subject, subject),
+            };
             refuse(
-                matches(&self.subject, subject),
+                is_taken_in,
                 field,
                 "is among the escalations of nats.subject: the bridge would take in its own messages",
             )?;
@@ -152,6 +162,7 @@ mod tests {
             subject: "if.connect.escalate.>".into(),
             dead_letter_subject: "if.connect.dead".into(),
             outcome_subject: Some("if.connect.outcome".into()),
+            call_subject: Some("if.connect.calls".into()),
             deliveries_max: 5,
             in_flight_max: 32,
         };
@@ -163,7 +174,7 @@ mod tests {
     fn what_cannot_work_is_named() {
         assert_eq!(nats(|_| ()).check(), Ok(()));
         type Change = fn(&mut Nats);
-        let cases: [(Change, &str); 9] = [
+        let cases: [(Change, &str); 11] = [
             (|n| n.url = "127.0.0.1:4222".into(), "nats.url"),
             (|n| n.url = "nats://a,".into(), "nats.url"),
             (|n| n.stream = "a.b".into(), "nats.stream"),
@@ -177,6 +188,14 @@ mod tests {
             (
                 |n| n.outcome_subject = Some("if.connect.escalate.a.b".into()),
                 "nats.outcome_subject",
+            ),
+            (
+                |n| n.call_subject = Some("if.connect.calls.*".into()),
+                "nats.call_subject",
+            ),
+            (
+                |n| n.call_subject = Some("if.connect.escalate".into()),
+                "nats.call_subject",
             ),
             (|n| n.deliveries_max = 0, "nats.deliveries_max"),
         ];

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     handle::{Note, Reply, Whereabouts},
     refusal::{ErrorName, Refusal},
+    store::MessageKey,
     witness::Fact,
 };
 
@@ -39,7 +40,12 @@ impl Engine {
     ) -> Result<(ife_ami::ActionId, Whereabouts), Refusal> {
         let call_id = crate::agents::escalation(message)?.call_id();
         let asked = self.ask_note_of(&call_id)?;
+        let key = MessageKey {
+            source: message.source.clone(),
+            id: message.id.clone(),
+        };
         let found = Whereabouts {
+            is_known: self.ledger.message(&key).is_some() || self.is_call_known(&call_id),
             call_id,
             is_live: false,
             participant: None,

@@ -347,6 +347,7 @@ impl Engine {
             Command::Approve(request, reply) => drop(reply.send(self.approve(&request))),
             Command::Calls(reply) => drop(reply.send(Ok(self.list_calls()))),
             Command::Call(call_id, reply) => drop(reply.send(self.show_call(&call_id))),
+            Command::Owner(call_id, reply) => drop(reply.send(Ok(self.owner_of(&call_id)))),
             Command::Room(command, reply) => self.on_room_command(command, reply),
             Command::Admit(request, reply) => {
                 let now_s = i64::try_from(clock::unix_ms() / 1_000).unwrap_or(i64::MAX);

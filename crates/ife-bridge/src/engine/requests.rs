@@ -50,6 +50,14 @@ impl Engine {
         self.ledger.ended(call_id).cloned().ok_or_else(no_such_call)
     }
 
+    /// The agent whose message asked for the call.
+    pub(super) fn owner_of(&self, call_id: &str) -> Option<String> {
+        match self.calls.get(call_id) {
+            Some(slot) => slot.record.message.as_ref().map(|key| key.source.clone()),
+            None => self.ledger.source_of(call_id).map(str::to_owned),
+        }
+    }
+
     pub(super) fn terminate(&mut self, call_id: &str, reply: Reply<Terminated>) {
         let Some((id, slot)) = self.calls.get_key_value(call_id) else {
             let gone = Terminated {

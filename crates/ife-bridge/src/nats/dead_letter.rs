@@ -29,11 +29,6 @@ pub(super) fn letter(
     let fits = body.len() + HEADERS_LEN_MAX <= payload_max;
     let mut headers = HeaderMap::new();
     let mut set = |name: &'static str, value: &str| headers.insert(name, clean(value));
-    // Stored once, however often it is sent.
-    set(
-        "Nats-Msg-Id",
-        &format!("ife-dead-{}-{}", origin.stream, origin.sequence),
-    );
     set("IFE-Reason", &poison.reason);
     set("IFE-Detail", &poison.detail);
     set("IFE-Subject", origin.subject);
@@ -82,8 +77,8 @@ mod tests {
             Some("INVALID_REQUEST")
         );
         assert_eq!(
-            headers.get("Nats-Msg-Id").map(HeaderValue::as_str),
-            Some("ife-dead-IFCONNECT-7")
+            headers.get("IFE-Sequence").map(HeaderValue::as_str),
+            Some("7")
         );
         assert_eq!(body.as_ref(), b"b");
     }

@@ -2,9 +2,11 @@
 //!
 //! ```text
 //! delivery --+-- not an escalation of a registered agent -----------------------> dead letter, then ack
+//!            |      signed by one: with an outcome before the ack
 //!            +-- claimed, with an outcome --------------------------------------> told again, then ack
-//!            +-- delivered too often -------------------------------------------> dead letter, then ack
+//!            +-- lost with too many bridges ------------------------------------> dead letter, outcome, then ack
 //!            +-- not claimed: claimed by us ------------------------------------> escalate
+//!            +-- not claimed, and older than the bucket's memory ---------------> look around
 //!            +-- claimed by us or by another bridge, no outcome --> look around
 //!                     +-- no channel, no note at the gateway -------------------> claimed by us, escalate
 //!                     +-- answered, or in a room -------------------------------> outcome, then ack
@@ -31,6 +33,12 @@ use crate::{
 pub(super) struct Claim {
     /// The bridge.
     pub(super) node: String,
+    /// The process that works on it; none when it was given back.
+    #[serde(default)]
+    pub(super) process: String,
+    /// Processes that had it and neither ended it nor gave it back, with the one that has it.
+    #[serde(default)]
+    pub(super) tries: i64,
     /// What came of it, once known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) outcome: Option<Outcome>,
@@ -62,24 +70,23 @@ pub(super) enum Next {
     Hold(String),
 }
 
-/// Who has it, by its claim. `None`: it was nobody's, and is ours now.
-pub(super) fn claimed(claim: Option<&Claim>, delivered: i64, delivered_max: i64) -> Next {
+/// Which bridge has it, by its claim. `None`: no bridge had it, and it is ours now. A bucket that `may_have_forgotten` the claim proves nothing by that.
+pub(super) fn claimed(claim: Option<&Claim>, may_have_forgotten: bool, tries_max: i64) -> Next {
     let outcome = claim.and_then(|claim| claim.outcome.as_ref());
     if let Some(outcome) = outcome {
         return Next::Settle(Box::new(outcome.clone()));
     }
-    if delivered > delivered_max {
-        return Next::Bury(Poison {
-            reason: "TOO_MANY_DELIVERIES".to_owned(),
-            detail: format!("delivered {delivered} times without an outcome"),
-        });
-    }
     match claim {
+        Some(claim) if claim.tries > tries_max => Next::Bury(Poison {
+            reason: "TOO_MANY_DELIVERIES".to_owned(),
+            detail: format!("{tries_max} bridges were lost with it in their hands"),
+        }),
+        Some(_) => Next::LookAround,
+        None if may_have_forgotten => Next::LookAround,
         None => Next::Escalate {
             resume: None,
             claim: false,
         },
-        Some(_) => Next::LookAround,
     }
 }
 
@@ -87,7 +94,8 @@ pub(super) fn claimed(claim: Option<&Claim>, delivered: i64, delivered_max: i64)
 pub(super) fn found(found: &Whereabouts, us: &str, trace_id: &str) -> Next {
     let is_ours = |note: &&Note| note.node == us;
     let note = found.note.as_ref();
-    let answered = note.is_some_and(|note| note.answered && note.node != us);
+    // Of our own call our engine knows more, unless it has forgotten it.
+    let answered = note.is_some_and(|note| note.answered && (note.node != us || !found.is_known));
     if found.participant.is_some() || answered {
         return Next::Settle(Box::new(Outcome::seen(found, trace_id)));
     }
@@ -161,6 +169,7 @@ mod tests {
         Whereabouts {
             call_id: "sip-call-0123456789abcdef".into(),
             is_live,
+            is_known: true,
             participant: None,
             note: note.and_then(Note::parse),
             expert: Some(("e@x".into(), "E".into())),
@@ -179,15 +188,28 @@ mod tests {
         let poison = poison(&Refusal::field("payload.hazards", "is empty"));
         assert_eq!(poison.reason, "INVALID_REQUEST");
         assert_eq!(poison.detail, "payload.hazards: is empty");
-        let in_hand = Claim {
+        let in_hand = |tries| Claim {
             node: "node2".into(),
+            process: "node2-1".into(),
+            tries,
             outcome: None,
         };
-        assert_eq!(claimed(Some(&in_hand), 5, 5), Next::LookAround);
-        let Next::Bury(poison) = claimed(Some(&in_hand), 6, 5) else {
+        assert_eq!(claimed(Some(&in_hand(5)), false, 5), Next::LookAround);
+        let Next::Bury(poison) = claimed(Some(&in_hand(6)), false, 5) else {
             panic!("it comes too often");
         };
         assert_eq!(poison.reason, "TOO_MANY_DELIVERIES");
+    }
+
+    #[test]
+    fn without_a_claim_the_gateway_is_asked_where_the_bucket_may_have_forgotten_it() {
+        assert_eq!(claimed(None, true, 5), Next::LookAround);
+        let next = claimed(None, false, 5);
+        assert!(matches!(next, Next::Escalate { claim: false, .. }));
+        // Our own note, and an engine that has lost its memory: nobody is called again.
+        let mut forgotten = whereabouts(false, Some("node1:1:answered"));
+        forgotten.is_known = false;
+        assert!(matches!(found(&forgotten, "node1", "t"), Next::Settle(_)));
     }
 
     #[test]
@@ -195,9 +217,12 @@ mod tests {
         let outcome = Outcome::seen(&whereabouts(true, Some("node2:1")), "trace-0001");
         let claim = Claim {
             node: "node2".into(),
+            process: String::new(),
+            tries: 9,
             outcome: Some(outcome.clone()),
         };
-        assert_eq!(claimed(Some(&claim), 9, 5), Next::Settle(Box::new(outcome)));
+        let next = claimed(Some(&claim), false, 5);
+        assert_eq!(next, Next::Settle(Box::new(outcome)));
     }
 
     #[test]
@@ -259,7 +284,7 @@ mod tests {
             let result = Err(Refusal::new(name, "why"));
             let word = match answered(&result, "sip-call-1", "t", None) {
                 Next::Settle(outcome) => {
-                    assert_eq!(outcome.code, Some(name));
+                    assert_eq!(outcome.code.as_deref(), Some(name.as_str()));
                     "settle"
                 }
                 Next::Hold(_) => "hold",

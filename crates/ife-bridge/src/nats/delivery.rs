@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use async_nats::jetstream::{
-    AckKind, Message,
-    message::{Info, PublishMessage},
+use async_nats::{
+    HeaderMap,
+    jetstream::{AckKind, Message, message::Info},
 };
 use ife_message::{IfMessage, escalate::Escalate};
 use tokio::{select, sync::watch, time::sleep};
@@ -15,7 +15,9 @@ use super::{
     claims::{self, Found},
     dead_letter::{self, Origin},
     decide::{self, Next, Poison},
-    outcome::Outcome,
+    faults::Part,
+    outcome::{self, Outcome},
+    publish::{self, Arrival},
     setup::Parts,
 };
 use crate::{
@@ -43,7 +45,8 @@ enum End {
 /// A delivery that is worked on.
 pub(super) struct Delivery<'a> {
     pub(super) shared: &'a Shared,
-    pub(super) parts: &'a Parts,
+    /// As they are now: streams and buckets may be made anew meanwhile.
+    pub(super) parts: watch::Receiver<Parts>,
     pub(super) message: &'a Message,
     pub(super) stopped: watch::Receiver<bool>,
 }
@@ -58,7 +61,7 @@ struct Asked {
 impl Delivery<'_> {
     /// Works it off, and keeps the stream from giving it to another bridge meanwhile.
     pub(super) async fn work(mut self) {
-        let (message, progress) = (self.message, self.parts.progress);
+        let (message, progress) = (self.message, self.parts().progress);
         let shared = self.shared;
         let alive = async {
             loop {
@@ -91,36 +94,74 @@ impl Delivery<'_> {
             Ok(info) => info,
             Err(error) => return End::Back(format!("it is not of a stream: {error}")),
         };
+        let message = match self.shared.agents.authenticate(&self.message.payload) {
+            Ok(message) => message,
+            // By whom it is, nothing proves.
+            Err(refusal) => return self.bury(&decide::poison(&refusal), None, &info).await,
+        };
         // A message may have waited in the stream: its time is that of its arrival there.
         let arrived = info.published.unix_timestamp();
-        let opened = self.shared.agents.open(&self.message.payload, arrived);
-        let opened = opened.and_then(|message| {
-            let escalate = agents::escalation(&message)?;
-            let key = claims::key(&message.source, &message.id);
-            Ok(Asked {
-                message,
-                escalate,
-                key,
-            })
-        });
-        match opened {
-            Ok(asked) => self.follow(&asked, &info).await,
-            Err(refusal) => self.bury(&decide::poison(&refusal), &info).await,
+        let checked = agents::check_time(&message.timestamp, arrived);
+        match checked.and_then(|()| agents::escalation(&message)) {
+            Ok(escalate) => {
+                let key = claims::key(&message.source, &message.id);
+                let asked = Asked {
+                    message,
+                    escalate,
+                    key,
+                };
+                self.follow(&asked, &info).await
+            }
+            Err(refusal) => {
+                let poison = decide::poison(&refusal);
+                self.bury(&poison, Some(&message), &info).await
+            }
         }
     }
 
-    /// Does what is next until there is an end.
+    fn parts(&self) -> Parts {
+        self.parts.borrow().clone()
+    }
+
+    /// Takes the message on and follows it to its end. What goes back to the stream in good order is no lost delivery.
     async fn follow(&mut self, asked: &Asked, info: &Info<'_>) -> End {
-        let mut found = match self.parts.claims.take(&asked.key).await {
+        let found = match self.claim(asked).await {
             Ok(found) => found,
-            Err(why) => return End::Back(format!("no claim: {why}")),
+            Err(why) => {
+                self.begin_fault(Part::Claims, why.clone());
+                return End::Back(format!("no claim: {why}"));
+            }
         };
-        let deliveries_max = self.shared.nats.deliveries_max;
-        let claim = |found: Option<&Found>| {
-            let claim = found.map(|found| &found.claim);
-            decide::claimed(claim, info.delivered, deliveries_max)
-        };
-        let mut next = claim(found.as_ref());
+        match self.go_on(asked, info, found).await {
+            End::Done(result) => End::Done(result),
+            End::Back(why) => {
+                if let Err(why) = self.parts().claims.give_back(&asked.key).await {
+                    debug!("a claim is not given back: {why}");
+                }
+                End::Back(why)
+            }
+        }
+    }
+
+    /// The claim that was there; `None` when it is ours from now on.
+    async fn claim(&self, asked: &Asked) -> Result<Option<Found>, String> {
+        let claims = self.parts().claims;
+        match claims.take(&asked.key).await? {
+            Some(found) if found.claim.outcome.is_none() => claims.count(&asked.key, found).await,
+            found => Ok(found),
+        }
+    }
+
+    fn claimed(&self, found: Option<&Found>, info: &Info<'_>) -> Next {
+        let arrived_ns = info.published.unix_timestamp_nanos();
+        let may_have_forgotten = self.parts().claims.may_have_forgotten(arrived_ns);
+        let claim = found.map(|found| &found.claim);
+        decide::claimed(claim, may_have_forgotten, self.shared.nats.deliveries_max)
+    }
+
+    /// Does what is next until there is an end.
+    async fn go_on(&mut self, asked: &Asked, info: &Info<'_>, mut found: Option<Found>) -> End {
+        let mut next = self.claimed(found.as_ref(), info);
         let mut held_since: Option<Instant> = None;
         loop {
             next = match next {
@@ -135,9 +176,9 @@ impl Delivery<'_> {
                     if self.pause().await {
                         return End::Back("the bridge stops".to_owned());
                     }
-                    match self.parts.claims.read(&asked.key).await {
+                    match self.parts().claims.read(&asked.key).await {
                         Ok(Some(now)) => {
-                            let next = claim(Some(&now));
+                            let next = self.claimed(Some(&now), info);
                             found = Some(now);
                             next
                         }
@@ -153,7 +194,7 @@ impl Delivery<'_> {
                     Next::LookAround
                 }
                 Next::Settle(outcome) => return self.settle(asked, &outcome, info).await,
-                Next::Bury(poison) => return self.bury(&poison, info).await,
+                Next::Bury(poison) => return self.give_up(asked, &poison, info).await,
             };
         }
     }
@@ -161,7 +202,7 @@ impl Delivery<'_> {
     async fn take_over(&self, asked: &Asked, found: Option<Found>) -> bool {
         // A claim of this very delivery needs no second one.
         let Some(found) = found else { return true };
-        let taken = self.parts.claims.take_over(&asked.key, &found).await;
+        let taken = self.parts().claims.take_over(&asked.key, &found).await;
         taken.unwrap_or_else(|why| {
             warn!("a claim cannot be taken over: {why}");
             false
@@ -206,79 +247,122 @@ impl Delivery<'_> {
     async fn settle(&mut self, asked: &Asked, outcome: &Outcome, info: &Info<'_>) -> End {
         loop {
             match self.tell(asked, outcome, info).await {
-                Ok(()) => return End::Done(outcome.status.as_str()),
-                Err(why) => {
-                    warn!(call_id = %outcome.call_id, "an outcome cannot be told: {why}");
+                Ok(()) => break,
+                Err((part, why)) => {
+                    self.begin_fault(part, why.clone());
                     if self.pause().await {
                         return End::Back(why);
                     }
                 }
             }
         }
+        debug!(call_id = %outcome.call_id, "a message is worked off");
+        self.acknowledge(outcome.status.as_str()).await
     }
 
-    async fn tell(&self, asked: &Asked, outcome: &Outcome, info: &Info<'_>) -> Result<(), String> {
-        self.parts.claims.settle(&asked.key, outcome).await?;
-        if let Some(subject) = &self.shared.nats.outcome_subject {
-            let now = clock::rfc3339(clock::unix_ms());
-            let (source, key) = (&self.shared.source, &self.shared.key);
-            let body = outcome
-                .message(&asked.message, source, &now, key)
-                .ok_or("it has no canonical form")?;
-            self.publish_outcome(subject, body, info).await?;
+    async fn tell(
+        &self,
+        asked: &Asked,
+        outcome: &Outcome,
+        info: &Info<'_>,
+    ) -> Result<(), (Part, String)> {
+        let settled = self.parts().claims.settle(&asked.key, outcome).await;
+        settled.map_err(|why| (Part::Claims, why))?;
+        let told = self.publish_outcome(&asked.message, outcome, info).await;
+        told.map_err(|why| (Part::Outcomes, why))
+    }
+
+    /// A stream that is not there any more cannot be told that a message of it is worked off. One that is there gives it again, and its outcome is told again.
+    async fn acknowledge(&self, result: &'static str) -> End {
+        match self.message.double_ack().await {
+            Ok(()) => End::Done(result),
+            Err(error) => End::Back(format!("not acknowledged: {error}")),
         }
-        let acked = self.message.double_ack().await;
-        acked.map_err(|error| format!("not acknowledged: {error}"))?;
-        debug!(call_id = %outcome.call_id, "a message is worked off");
-        Ok(())
     }
 
     async fn publish_outcome(
         &self,
-        subject: &str,
-        body: Vec<u8>,
+        about: &IfMessage,
+        outcome: &Outcome,
         info: &Info<'_>,
     ) -> Result<(), String> {
-        let jetstream = &self.parts.jetstream;
-        if !self.parts.outcomes_stored {
-            let client = jetstream.client();
+        let Some(subject) = &self.shared.nats.outcome_subject else {
+            return Ok(());
+        };
+        let now = clock::rfc3339(clock::unix_ms());
+        let (source, key) = (&self.shared.source, &self.shared.key);
+        let body = outcome
+            .message(about, source, &now, key)
+            .ok_or("it has no canonical form")?;
+        let parts = self.parts();
+        if !parts.outcomes_stored {
+            let client = parts.jetstream.client();
             let sent = client.publish(subject.to_owned(), body.into()).await;
             sent.map_err(|error| error.to_string())?;
-            return client.flush().await.map_err(|error| error.to_string());
+            client.flush().await.map_err(|error| error.to_string())?;
+        } else {
+            let id = Arrival::new(info, &self.message.payload).id("outcome");
+            let is_same = |held: &[u8]| outcome::is_same(held, &body);
+            let (headers, sent) = (HeaderMap::new(), body.clone().into());
+            publish::store(&parts.jetstream, subject, headers, sent, &id, is_same).await?;
         }
-        let id = format!("ife-outcome-{}-{}", info.stream, info.stream_sequence);
-        let publish = PublishMessage::build().payload(body.into()).message_id(id);
-        let ack = jetstream.send_publish(subject.to_owned(), publish).await;
-        let ack = ack.map_err(|error| error.to_string())?.await;
-        ack.map(|_| ()).map_err(|error| error.to_string())
+        self.end_fault(Part::Outcomes);
+        Ok(())
     }
 
-    /// Acknowledged only when JetStream has the dead letter.
-    async fn bury(&mut self, poison: &Poison, info: &Info<'_>) -> End {
+    /// A dead letter of a message that was taken on: the same message again gets the same outcome.
+    async fn give_up(&self, asked: &Asked, poison: &Poison, info: &Info<'_>) -> End {
+        let outcome = Outcome::buried(poison, &asked.message);
+        if let Err(why) = self.parts().claims.settle(&asked.key, &outcome).await {
+            self.begin_fault(Part::Claims, why.clone());
+            return End::Back(why);
+        }
+        self.bury(poison, Some(&asked.message), info).await
+    }
+
+    /// Acknowledged only when JetStream has the dead letter, and the agent who is known to have sent it is told.
+    async fn bury(&self, poison: &Poison, about: Option<&IfMessage>, info: &Info<'_>) -> End {
+        if let Err(why) = self.store_letter(poison, info).await {
+            self.begin_fault(Part::DeadLetters, why.clone());
+            return End::Back(format!("its dead letter is not stored: {why}"));
+        }
+        self.end_fault(Part::DeadLetters);
+        warn!(sequence = info.stream_sequence, reason = %poison.reason, "a message is a dead letter");
+        if let Some(about) = about {
+            let outcome = Outcome::buried(poison, about);
+            if let Err(why) = self.publish_outcome(about, &outcome, info).await {
+                self.begin_fault(Part::Outcomes, why.clone());
+                return End::Back(why);
+            }
+        }
+        self.acknowledge("dead_letter").await
+    }
+
+    async fn store_letter(&self, poison: &Poison, info: &Info<'_>) -> Result<(), String> {
         let origin = Origin {
             subject: self.message.subject.as_str(),
             stream: info.stream,
             sequence: info.stream_sequence,
             delivered: info.delivered,
         };
-        let jetstream = &self.parts.jetstream;
+        let jetstream = self.parts().jetstream;
         let payload_max = jetstream.client().server_info().max_payload;
         let (headers, body) =
             dead_letter::letter(poison, origin, &self.message.payload, payload_max);
-        let subject = self.shared.nats.dead_letter_subject.clone();
-        let sent = jetstream.publish_with_headers(subject, headers, body).await;
-        let stored = match sent {
-            Ok(ack) => ack.await,
-            Err(error) => Err(error),
-        };
-        if let Err(error) = stored {
-            return End::Back(format!("its dead letter is not stored: {error}"));
+        let subject = &self.shared.nats.dead_letter_subject;
+        let id = Arrival::new(info, &self.message.payload).id("dead");
+        let is_same = |held: &[u8]| *held == *body;
+        publish::store(&jetstream, subject, headers, body.clone(), &id, is_same).await
+    }
+
+    fn begin_fault(&self, part: Part, why: String) {
+        if self.shared.faults.begin(part, why, Instant::now()) {
+            self.shared.tell_whether_up();
         }
-        warn!(sequence = info.stream_sequence, reason = %poison.reason, "a message is a dead letter");
-        match self.message.double_ack().await {
-            Ok(()) => End::Done("dead_letter"),
-            Err(error) => End::Back(format!("not acknowledged: {error}")),
-        }
+    }
+
+    fn end_fault(&self, part: Part) {
+        self.shared.faults.end(part);
     }
 
     /// True when the bridge stops meanwhile.

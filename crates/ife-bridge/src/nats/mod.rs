@@ -7,17 +7,25 @@ mod claims;
 mod dead_letter;
 mod decide;
 mod delivery;
+mod events;
+mod faults;
+mod orders;
 mod outcome;
+mod publish;
 mod setup;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 
 use async_nats::jetstream::Message;
 use futures_util::StreamExt;
-use ife_message::PrivateKey;
+use ife_message::{IfMessage, PrivateKey};
+use serde_json::{Map, Value};
 use tokio::{
     select,
-    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    sync::{OwnedSemaphorePermit, Semaphore, broadcast, watch},
     task::JoinSet,
     time::sleep,
 };
@@ -27,23 +35,33 @@ pub use setup::IntakeError;
 
 use crate::{
     agents::Agents,
+    clock,
     config::{Config, Nats},
     handle::{Command, EngineHandle},
     metrics::Metrics,
     plain_file::{self, KEY_LEN_MAX},
+    view::Event,
 };
 use delivery::Delivery;
-use setup::Parts;
+use faults::{Faults, Part};
+use setup::{Floor, Parts};
 
 /// Between two attempts to find the stream, and two looks whether the bridge can take calls.
 const RETRY: Duration = Duration::from_secs(1);
 /// How long the server may keep a request for messages.
 const PULL_MAX: Duration = Duration::from_secs(2);
 
+/// Between two looks at what the intake stands on.
+const WATCH: Duration = Duration::from_secs(2);
+
 /// What every delivery needs.
 pub(super) struct Shared {
     nats: Nats,
     node: String,
+    /// This process, among all that ever were: in claims.
+    process: String,
+    faults: Faults,
+    floor: Mutex<Option<Floor>>,
     engine: EngineHandle,
     agents: Arc<Agents>,
     metrics: Arc<Metrics>,
@@ -79,13 +97,17 @@ pub fn start(
         let shared = Shared {
             nats: nats.clone(),
             node: config.node.clone(),
+            process: format!("{}-{}", config.node, clock::unix_ns()),
+            faults: Faults::new(Instant::now()),
+            floor: Mutex::new(None),
             engine,
             agents,
             metrics,
             source: config.council.aor.clone(),
             key: signing_key(config)?,
         };
-        tasks.spawn(run(Arc::new(shared), stopped));
+        let events = shared.engine.subscribe();
+        tasks.spawn(run(Arc::new(shared), events, stopped));
     }
     Ok(tasks)
 }
@@ -97,28 +119,43 @@ fn signing_key(config: &Config) -> Result<PrivateKey, IntakeError> {
     PrivateKey::parse_file(&text).map_err(|error| told(error.to_string()))
 }
 
-async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
+async fn run(
+    shared: Arc<Shared>,
+    events: broadcast::Receiver<Event>,
+    mut stopped: watch::Receiver<bool>,
+) {
     let (client, connected) = match setup::connect(&shared.nats, &shared.node).await {
         Ok(connection) => connection,
         Err(problem) => return error!("no messages are taken: {problem}"),
     };
+    // Dropped, and so ended, with the intake.
+    let mut talks = JoinSet::new();
+    if let Some(prefix) = shared.nats.call_subject.clone() {
+        talks.spawn(events::tell(
+            shared.clone(),
+            client.clone(),
+            prefix.clone(),
+            events,
+        ));
+        talks.spawn(orders::take(shared.clone(), client.clone(), prefix));
+    }
     let mut works = JoinSet::new();
-    let mut told = String::new();
+    let mut current = None;
     while !*stopped.borrow() {
         if *connected.borrow() {
-            match setup::prepare(&client, &shared.nats, &shared.node).await {
+            match shared.prepare(&client).await {
                 Ok(parts) => {
-                    info!(stream = %shared.nats.stream, consumer = %shared.nats.consumer, "messages are taken");
-                    told.clear();
-                    shared.is_up(true);
-                    let why = take(&shared, &parts, &connected, &stopped, &mut works).await;
-                    shared.is_up(false);
-                    debug!("no messages for the moment: {why}");
+                    let parts = replace(&mut current, parts);
+                    shared.begin_taking();
+                    let why = select! {
+                        why = take(&shared, &parts, &connected, &stopped, &mut works) => why,
+                        why = watch_over(&shared, &parts) => why,
+                    };
+                    shared.stop_taking(why, *connected.borrow(), *stopped.borrow());
                 }
-                // Said once, not every second.
-                Err(why) if why != told && *connected.borrow() => {
-                    error!("no messages are taken: {why}");
-                    told = why;
+                Err(why) if *connected.borrow() => {
+                    shared.faults.begin(Part::Setup, why, Instant::now());
+                    shared.tell_whether_up();
                 }
                 Err(_) => {}
             }
@@ -136,15 +173,48 @@ async fn run(shared: Arc<Shared>, mut stopped: watch::Receiver<bool>) {
     info!("no more messages are taken");
 }
 
+/// Gives deliveries that are worked on the parts that are there now.
+fn replace(current: &mut Option<watch::Sender<Parts>>, parts: Parts) -> watch::Receiver<Parts> {
+    match current {
+        Some(current) => {
+            current.send_replace(parts);
+            current.subscribe()
+        }
+        None => {
+            let (sender, receiver) = watch::channel(parts);
+            *current = Some(sender);
+            receiver
+        }
+    }
+}
+
+/// Looks again and again whether all is there. Returns what is not.
+async fn watch_over(shared: &Shared, parts: &watch::Receiver<Parts>) -> String {
+    let parts = parts.borrow().clone();
+    loop {
+        select! {
+            () = shared.faults.claims_failed() => return "a claim cannot be written".to_owned(),
+            () = sleep(WATCH) => {}
+        }
+        match setup::look(&parts, &shared.nats).await {
+            Ok(floor) => *shared.floor.lock().unwrap_or_else(PoisonError::into_inner) = Some(floor),
+            Err(why) => return why,
+        }
+        shared.faults.lapse(Instant::now());
+        shared.tell_whether_up();
+    }
+}
+
 /// Takes messages until the connection, the consumer or the bridge is gone.
 async fn take(
     shared: &Arc<Shared>,
-    parts: &Parts,
+    parts: &watch::Receiver<Parts>,
     connected: &watch::Receiver<bool>,
     stopped: &watch::Receiver<bool>,
     works: &mut JoinSet<()>,
 ) -> String {
     let places = Arc::new(Semaphore::new(shared.nats.in_flight_max.into()));
+    let consumer = parts.borrow().consumer.clone();
     loop {
         while works.try_join_next().is_some() {}
         if *stopped.borrow() {
@@ -162,7 +232,7 @@ async fn take(
             return "closed".to_owned();
         };
         let count = 1 + places.available_permits();
-        let batch = parts.consumer.batch().max_messages(count).expires(PULL_MAX);
+        let batch = consumer.batch().max_messages(count).expires(PULL_MAX);
         let mut batch = match batch.messages().await {
             Ok(batch) => batch,
             Err(error) => return error.to_string(),
@@ -193,7 +263,7 @@ async fn take(
 
 async fn work(
     shared: Arc<Shared>,
-    parts: Parts,
+    parts: watch::Receiver<Parts>,
     message: Message,
     stopped: watch::Receiver<bool>,
     _place: OwnedSemaphorePermit,
@@ -201,7 +271,7 @@ async fn work(
     shared.metrics.intake_in_flight.inc();
     let delivery = Delivery {
         shared: &shared,
-        parts: &parts,
+        parts,
         message: &message,
         stopped,
     };
@@ -210,7 +280,62 @@ async fn work(
 }
 
 impl Shared {
-    fn is_up(&self, up: bool) {
+    /// A signed message of the council to an agent.
+    fn inform(
+        &self,
+        id: String,
+        to: &str,
+        trace_id: Option<&str>,
+        payload: Map<String, Value>,
+    ) -> Option<Vec<u8>> {
+        let mut message = IfMessage {
+            id,
+            timestamp: clock::rfc3339(clock::unix_ms()),
+            level: 1,
+            source: self.source.clone(),
+            destination: to.to_owned(),
+            payload,
+            trace_id: trace_id.map(str::to_owned),
+            version: None,
+            performative: Some("inform".to_owned()),
+            conversation_id: None,
+            sequence_num: None,
+            citation_ids: None,
+            signature: None,
+            extra: Map::new(),
+        };
+        message.sign(&self.key).ok()?;
+        message.to_canonical().ok()
+    }
+
+    async fn prepare(&self, client: &async_nats::Client) -> Result<Parts, String> {
+        let floor = *self.floor.lock().unwrap_or_else(PoisonError::into_inner);
+        setup::prepare(client, &self.nats, &self.node, &self.process, floor).await
+    }
+
+    fn begin_taking(&self) {
+        info!(stream = %self.nats.stream, consumer = %self.nats.consumer, "messages are taken");
+        // Whether they can be written was tried.
+        for part in [Part::Connection, Part::Setup, Part::Claims] {
+            self.faults.end(part);
+        }
+        self.tell_whether_up();
+    }
+
+    fn stop_taking(&self, why: String, connected: bool, stopped: bool) {
+        if connected && !stopped {
+            self.faults.begin(Part::Setup, why, Instant::now());
+        } else {
+            debug!("no messages for the moment: {why}");
+            let (part, quiet) = (Part::Connection, String::new());
+            self.faults.begin(part, quiet, Instant::now());
+        }
+        self.tell_whether_up();
+    }
+
+    /// Said again and again: the engine drops what comes while its queue is full.
+    fn tell_whether_up(&self) {
+        let up = self.faults.is_clear();
         self.metrics.intake_up.set(up.into());
         self.engine.tell(Command::IntakeUp(up));
     }

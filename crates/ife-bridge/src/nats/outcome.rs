@@ -1,12 +1,13 @@
 //! What came of an escalation, in the interface contract's words (`handle_escalate`), and the IFMessage that tells it.
 
-use ife_message::{IfMessage, PrivateKey};
+use ife_message::{Escalate, IfMessage, PrivateKey};
 use serde::{Deserialize, Serialize};
 use serde_json::Map;
 
+use super::{claims, decide::Poison};
 use crate::{
     handle::Whereabouts,
-    refusal::{ErrorName, Refusal},
+    refusal::Refusal,
     view::{CallState, CallView},
 };
 
@@ -31,9 +32,11 @@ impl Status {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Outcome {
     pub(super) status: Status,
+    /// Empty where the message names no call.
     pub(super) call_id: String,
     /// Null when none was chosen.
     pub(super) expert_id: Option<String>,
+    /// Empty where the message names none.
     pub(super) trace_id: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) expert_name: Option<String>,
@@ -42,9 +45,9 @@ pub(super) struct Outcome {
     /// Of a rejection, or how a call that was connected has ended since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) reason: Option<String>,
-    /// The contract's error name, where there is one.
+    /// The contract's error name or a dead letter's reason, where there is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) code: Option<ErrorName>,
+    pub(super) code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) gate: Option<String>,
 }
@@ -86,7 +89,7 @@ impl Outcome {
             expert_name: None,
             h323_participant: None,
             reason: Some(refusal.detail.clone()),
-            code: Some(refusal.name),
+            code: Some(refusal.name.as_str().to_owned()),
             gate: refusal.gate.map(str::to_owned),
         }
     }
@@ -107,6 +110,22 @@ impl Outcome {
         }
     }
 
+    /// A message of a registered agent that became a dead letter.
+    pub(super) fn buried(poison: &Poison, about: &IfMessage) -> Outcome {
+        let escalate = Escalate::from_message(about).ok();
+        Outcome {
+            status: Status::Rejected,
+            call_id: escalate.as_ref().map(Escalate::call_id).unwrap_or_default(),
+            expert_id: escalate.and_then(|escalate| escalate.expert_id),
+            trace_id: about.trace_id.clone().unwrap_or_default(),
+            expert_name: None,
+            h323_participant: None,
+            reason: Some(poison.detail.clone()),
+            code: Some(poison.reason.clone()),
+            gate: None,
+        }
+    }
+
     /// The signed IFMessage that tells it.
     pub(super) fn message(
         &self,
@@ -120,14 +139,18 @@ impl Outcome {
         };
         payload.insert("in_reply_to".to_owned(), about.id.clone().into());
         let mut message = IfMessage {
-            // The same outcome told twice is one message.
-            id: format!("outcome:{}:{}", self.call_id, self.status.as_str()),
+            // The same outcome told twice is one message; those of two messages are two, also where both name one call.
+            id: format!(
+                "outcome:{}:{}",
+                claims::short_key(&about.source, &about.id),
+                self.status.as_str()
+            ),
             timestamp: now.to_owned(),
             level: about.level,
             source: source.to_owned(),
             destination: about.source.clone(),
             payload,
-            trace_id: Some(self.trace_id.clone()),
+            trace_id: Some(self.trace_id.clone()).filter(|id| !id.is_empty()),
             version: None,
             performative: Some("inform".to_owned()),
             conversation_id: about.conversation_id.clone(),
@@ -141,11 +164,21 @@ impl Outcome {
     }
 }
 
+/// Whether two messages tell the same: they were signed at different times.
+pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let payload = |bytes: &[u8]| {
+        let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+        value.get("payload").cloned()
+    };
+    payload(a).is_some_and(|told| Some(told) == payload(b))
+}
+
 #[cfg(test)]
 mod tests {
     use ife_message::{Received, json};
 
     use super::*;
+    use crate::refusal::ErrorName;
 
     #[test]
     fn an_outcome_is_told_as_a_signed_message() {
@@ -169,5 +202,31 @@ mod tests {
         assert_eq!(message.payload["code"], "POLICY_REJECTED");
         assert_eq!(message.payload["in_reply_to"], "m-1");
         assert_eq!(message.payload["expert_id"], "e@x");
+        // Another message that names the same call has an outcome of its own.
+        let other = IfMessage {
+            id: "m-2".into(),
+            ..about.clone()
+        };
+        let bytes = outcome.message(&other, "sip:council@x", "2026-09-21T14:13:21.000Z", &key);
+        let bytes = bytes.expect("it has a canonical form");
+        let value: serde_json::Value = serde_json::from_slice(&bytes).expect("it is JSON");
+        assert_ne!(value["id"], message.id.as_str());
+    }
+
+    #[test]
+    fn the_agent_of_a_dead_letter_is_told_why() {
+        let about: IfMessage = serde_json::from_value(serde_json::json!({
+            "id": "m-1", "timestamp": "2026-09-21T14:13:20Z", "level": 1, "source": "if://agent/guard",
+            "destination": "if://service/bridge", "traceId": "trace-0001", "payload": {"hazards": ["safety"]}
+        }))
+        .expect("a message");
+        let poison = Poison {
+            reason: "TOO_MANY_DELIVERIES".into(),
+            detail: "5 bridges were lost with it in their hands".into(),
+        };
+        let outcome = Outcome::buried(&poison, &about);
+        assert_eq!(outcome.status, Status::Rejected);
+        assert_eq!(outcome.code.as_deref(), Some("TOO_MANY_DELIVERIES"));
+        assert_eq!(outcome.trace_id, "trace-0001");
     }
 }

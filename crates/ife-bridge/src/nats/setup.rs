@@ -12,7 +12,7 @@ use async_nats::{
     Client, ConnectOptions, Event, ServerAddr,
     jetstream::{
         self, Context,
-        consumer::{AckPolicy, Consumer, pull},
+        consumer::{AckPolicy, Consumer, DeliverPolicy, pull},
         context::GetStreamByNameErrorKind,
     },
 };
@@ -63,6 +63,8 @@ pub(super) struct Parts {
     pub(super) jetstream: Context,
     pub(super) consumer: Consumer<pull::Config>,
     pub(super) claims: Claims,
+    /// When the stream was made, Unix nanoseconds: one of the same name that was made later is another one.
+    pub(super) stream_made_ns: i128,
     /// A stream holds the outcomes.
     pub(super) outcomes_stored: bool,
     /// How often the server wants to hear that a message is still worked on.
@@ -159,35 +161,34 @@ fn reconnect_delay(attempts: usize) -> Duration {
     (Duration::from_millis(100) * 2_u32.pow(doublings)).min(RECONNECT_MAX)
 }
 
+/// The message up to which a stream's messages were worked off, as it was seen last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Floor {
+    stream_made_ns: i128,
+    sequence: u64,
+}
+
 /// Finds, or makes, what the intake needs. The error says what a person has to do.
-pub(super) async fn prepare(client: &Client, nats: &Nats, node: &str) -> Result<Parts, String> {
+pub(super) async fn prepare(
+    client: &Client,
+    nats: &Nats,
+    node: &str,
+    process: &str,
+    floor: Option<Floor>,
+) -> Result<Parts, String> {
     let jetstream = jetstream::new(client.clone());
     let stream = jetstream.get_stream(&nats.stream).await.map_err(|error| {
         let (stream, subject) = (&nats.stream, &nats.subject);
         format!("stream {stream}: {error}; make it with: nats stream add {stream} --subjects {subject} --storage file")
     })?;
+    let stream_made_ns = stream.cached_info().created.unix_timestamp_nanos();
     let replicas = stream.cached_info().config.num_replicas;
-    stream_of(&jetstream, &nats.dead_letter_subject)
-        .await?
-        .ok_or_else(|| {
-            let subject = &nats.dead_letter_subject;
-            format!("no stream holds nats.dead_letter_subject {subject}; make one with: nats stream add IFE_DEAD --subjects {subject} --storage file")
-        })?;
-    let outcomes_stored = match &nats.outcome_subject {
-        Some(subject) => stream_of(&jetstream, subject).await?.is_some(),
-        None => false,
-    };
-    let wanted = pull::Config {
-        durable_name: Some(nats.consumer.clone()),
-        description: Some("ife-bridge: escalations".to_owned()),
-        ack_policy: AckPolicy::Explicit,
-        ack_wait: ACK_WAIT,
-        // How often is too often is decided by the bridge, which writes a dead letter.
-        max_deliver: -1,
-        filter_subject: nats.subject.clone(),
-        max_ack_pending: ACK_PENDING_MAX,
-        ..pull::Config::default()
-    };
+    dead_letters(&jetstream, nats).await?;
+    let outcomes_stored = are_outcomes_stored(&jetstream, nats).await?;
+    // A consumer that was deleted goes on where it was; without that knowledge all messages come again, and claims and the
+    // gateway's notes say which are worked off.
+    let floor = floor.filter(|floor| floor.stream_made_ns == stream_made_ns);
+    let wanted = consumer_config(nats, floor);
     let consumer = stream.get_or_create_consumer(&nats.consumer, wanted).await;
     let consumer = consumer.map_err(|error| format!("consumer {}: {error}", nats.consumer))?;
     let config = &consumer.cached_info().config;
@@ -198,13 +199,79 @@ pub(super) async fn prepare(client: &Client, nats: &Nats, node: &str) -> Result<
         ));
     }
     let progress = config.ack_wait / 3;
-    let claims = Claims::open(&jetstream, &nats.consumer, node, replicas).await?;
+    let claims = Claims::open(&jetstream, &nats.consumer, node, process, replicas).await?;
     Ok(Parts {
         jetstream,
         consumer,
         claims,
+        stream_made_ns,
         outcomes_stored,
         progress,
+    })
+}
+
+fn consumer_config(nats: &Nats, floor: Option<Floor>) -> pull::Config {
+    pull::Config {
+        durable_name: Some(nats.consumer.clone()),
+        description: Some("ife-bridge: escalations".to_owned()),
+        deliver_policy: match floor {
+            Some(floor) => DeliverPolicy::ByStartSequence {
+                start_sequence: floor.sequence + 1,
+            },
+            None => DeliverPolicy::All,
+        },
+        ack_policy: AckPolicy::Explicit,
+        ack_wait: ACK_WAIT,
+        // How often is too often is decided by the bridge, which writes a dead letter.
+        max_deliver: -1,
+        filter_subject: nats.subject.clone(),
+        max_ack_pending: ACK_PENDING_MAX,
+        ..pull::Config::default()
+    }
+}
+
+async fn dead_letters(jetstream: &Context, nats: &Nats) -> Result<(), String> {
+    let subject = &nats.dead_letter_subject;
+    let stream = stream_of(jetstream, subject).await?;
+    stream.map(|_| ()).ok_or_else(|| {
+        format!("no stream holds nats.dead_letter_subject {subject}; make one with: nats stream add IFE_DEAD --subjects {subject} --storage file")
+    })
+}
+
+async fn are_outcomes_stored(jetstream: &Context, nats: &Nats) -> Result<bool, String> {
+    match &nats.outcome_subject {
+        Some(subject) => Ok(stream_of(jetstream, subject).await?.is_some()),
+        None => Ok(false),
+    }
+}
+
+/// Looks whether all of it is there, and the same as before. The error says what is not.
+pub(super) async fn look(parts: &Parts, nats: &Nats) -> Result<Floor, String> {
+    let jetstream = &parts.jetstream;
+    let made_anew = |what: &str, name: &str| format!("{what} {name}: was made anew");
+    let stream = jetstream.get_stream(&nats.stream).await;
+    let stream = stream.map_err(|error| format!("stream {}: {error}", nats.stream))?;
+    if stream.cached_info().created.unix_timestamp_nanos() != parts.stream_made_ns {
+        return Err(made_anew("stream", &nats.stream));
+    }
+    let consumer = stream.consumer_info(&nats.consumer).await;
+    let consumer = consumer.map_err(|error| format!("consumer {}: {error}", nats.consumer))?;
+    if consumer.created != parts.consumer.cached_info().created {
+        return Err(made_anew("consumer", &nats.consumer));
+    }
+    let bucket = Claims::bucket(&nats.consumer);
+    let held = jetstream.get_stream(Claims::stream(&bucket)).await;
+    let held = held.map_err(|error| format!("bucket {bucket}: {error}"))?;
+    if held.cached_info().created.unix_timestamp_nanos() != parts.claims.made_ns() {
+        return Err(made_anew("bucket", &bucket));
+    }
+    dead_letters(jetstream, nats).await?;
+    if are_outcomes_stored(jetstream, nats).await? != parts.outcomes_stored {
+        return Err("the stream of outcomes came or went".to_owned());
+    }
+    Ok(Floor {
+        stream_made_ns: parts.stream_made_ns,
+        sequence: consumer.ack_floor.stream_sequence,
     })
 }
 

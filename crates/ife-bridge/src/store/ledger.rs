@@ -57,6 +57,13 @@ impl Ledger {
         self.messages.get(key)
     }
 
+    /// The source of the message that asked for a call.
+    pub fn source_of(&self, call_id: &str) -> Option<&str> {
+        let mut messages = self.messages.iter();
+        let (key, _) = messages.find(|(_, remembered)| remembered.call_id == call_id)?;
+        Some(&key.source)
+    }
+
     /// Notes an accepted message. `false` when there are too many that may not be forgotten yet.
     pub fn accept(&mut self, key: MessageKey, call_id: String, at_ms: u64) -> bool {
         while self.order.len() >= MESSAGES_MAX {
