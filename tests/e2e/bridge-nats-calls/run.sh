@@ -66,7 +66,7 @@ expect "a call that is over" user_hangup "$(order guard-2026a o-11 get "$call" |
 expect "links in events and answers" 0 "$({ nats messages CALLS; cat "$STACK/answers"; } | grep -c 'evidence_link\|/e/#')"
 
 # An expert who hangs up, and calls that are nobody's message.
-stack_expert ethics "$ETHICS_PORT" uas-bye
+stack_expert ethics "$ETHICS_PORT" uas-bye -d 3000
 ifmessage guard-2026a c-2 trace-calls-2 ethics | send_message
 expect_outcome c-2 connected
 call=$(outcome_of c-2 | jq -r .call_id)
