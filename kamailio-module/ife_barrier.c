@@ -111,7 +111,7 @@ int ife_barrier_keep(void)
 #endif
 }
 
-void ife_barrier_let_go(void)
+void ife_barrier_close(void)
 {
 	size_t i;
 

@@ -18,7 +18,7 @@
  * The parent lets go of them after the fork.
  */
 int ife_barrier_keep(void);
-void ife_barrier_let_go(void);
+void ife_barrier_close(void);
 
 /*
  * Drops what these addresses send to the TCP and TLS listeners; connections that they have stay. Replaces the addresses of the last call;

@@ -192,7 +192,7 @@ static ife_dns_result_t add_services(ife_answer_t *answer, const char *asked, in
 	return reached > 0 ? IFE_DNS_FOUND : result;
 }
 
-static int can_speak(int proto)
+static int is_enabled(int proto)
 {
 	if(proto == PROTO_UDP)
 		return 1;
@@ -209,18 +209,18 @@ static const struct naptr_rdata *best_service(const struct rdata *records, int *
 	const struct naptr_rdata *best = NULL;
 	const struct rdata *record;
 	struct naptr_rdata *naptr;
-	int spoken;
+	int enabled;
 
 	for(record = records; record != NULL; record = record->next) {
 		naptr = record->rdata;
 		if(record->type != T_NAPTR || naptr == NULL)
 			continue;
-		spoken = naptr_get_sip_proto(naptr);
-		if(spoken <= 0 || !can_speak(spoken))
+		enabled = naptr_get_sip_proto(naptr);
+		if(enabled <= 0 || !is_enabled(enabled))
 			continue;
 		if(best == NULL || naptr->order < best->order || (naptr->order == best->order && naptr->pref < best->pref)) {
 			best = naptr;
-			*proto = spoken;
+			*proto = enabled;
 		}
 	}
 	return best;
@@ -256,7 +256,7 @@ static ife_dns_result_t add_by_srv(ife_answer_t *answer, const char *host, int p
 	size_t i;
 
 	for(i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
-		if((proto != PROTO_NONE && proto != all[i]) || !can_speak(all[i]))
+		if((proto != PROTO_NONE && proto != all[i]) || !is_enabled(all[i]))
 			continue;
 		srv_name(name, all[i], host);
 		result = add_services(answer, name, all[i], host);

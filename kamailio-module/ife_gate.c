@@ -121,9 +121,9 @@ static ife_result ask_about_reply(sip_msg_t *msg, const str *via)
 
 int ife_gate_is_answer(sip_msg_t *reply)
 {
-	static const str nowhere = STR_NULL;
+	static const str no_via = STR_NULL;
 
-	return ife_tm_sender(reply) != IFE_TM_ELSEWHERE || ask_about_reply(reply, &nowhere) == IFE_OK;
+	return ife_tm_sender(reply) != IFE_TM_ELSEWHERE || ask_about_reply(reply, &no_via) == IFE_OK;
 }
 
 static int check_reply(sip_msg_t *msg)
@@ -135,7 +135,7 @@ static int check_reply(sip_msg_t *msg)
 	if(ife_tm_sender(msg) != IFE_TM_NO_TRANSACTION) {
 		if(ife_gate_is_answer(msg))
 			return 1;
-		ife_tm_let_go(msg);
+		ife_tm_release(msg);
 		return -IFE_GATE_DIALOG;
 	}
 	/* Where a reply without a transaction would be sent: RFC 3261 18.2.2. */

@@ -297,7 +297,7 @@ void ife_msg_fill_sender(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room)
 	out->raw.len = msg->len;
 }
 
-static void forget_header(ife_header *header)
+static void clear_header(ife_header *header)
 {
 	header->value.ptr = NULL;
 	header->value.len = 0;
@@ -306,7 +306,7 @@ static void forget_header(ife_header *header)
 
 static void set_header(ife_header *header, const char *text)
 {
-	forget_header(header);
+	clear_header(header);
 	header->value.len = strlen(text);
 	if(header->value.len > 0) {
 		header->value.ptr = text;
@@ -350,9 +350,9 @@ void ife_msg_complete(ife_message *out, ife_msg_room_t *room)
 		return;
 	}
 	if(is_reply) {
-		forget_header(&out->trace_id);
-		forget_header(&out->hazard);
-		forget_header(&out->signature);
+		clear_header(&out->trace_id);
+		clear_header(&out->hazard);
+		clear_header(&out->signature);
 		memset(&counts, 0, sizeof(counts));
 		if(request != NULL)
 			walk_headers(request, out, &counts);

@@ -241,7 +241,7 @@ static unsigned int next_retry(unsigned int retry_s)
 	return retry_s * 2 > IFE_NAMES_RETRY_MAX_S ? IFE_NAMES_RETRY_MAX_S : retry_s * 2;
 }
 
-static void ask_again(target_t *target, const char *why, const char *meanwhile)
+static void schedule_retry(target_t *target, const char *why, const char *meanwhile)
 {
 	if(target->retry_s == 0)
 		LM_WARN("%s is not resolved: %s; %s\n", target->host, why, meanwhile);
@@ -273,10 +273,10 @@ static void refresh(target_t *target)
 		case IFE_DNS_NO_NAME:
 			release_all(target);
 			target->known = 0;
-			ask_again(target, "the DNS has no address for it", "calls to it are refused");
+			schedule_retry(target, "the DNS has no address for it", "calls to it are refused");
 			return;
 		case IFE_DNS_FAILED:
-			ask_again(target, "the DNS does not answer", target->known ? "its last answer stays" : "calls to it are refused");
+			schedule_retry(target, "the DNS does not answer", target->known ? "its last answer stays" : "calls to it are refused");
 			return;
 	}
 }
@@ -394,7 +394,7 @@ static time_t gateways_changed(void)
 }
 
 /* Goes over to the names of a registry or a list of gateways that has changed. */
-static void follow(void)
+static void update_targets(void)
 {
 	static uint64_t generation;
 	static time_t changed = -1;
@@ -436,7 +436,7 @@ static void run(void)
 	ife_dns_init();
 	for(;;) {
 		cfg_update();
-		follow();
+		update_targets();
 		target = first_due();
 		if(target != NULL)
 			refresh(target);

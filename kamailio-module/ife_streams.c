@@ -29,7 +29,7 @@
 /* How many sweeps are remembered: the longest age that can be told. */
 #define IFE_SWEEPS 1024
 /* How long an address that went over its bound opens no connection. */
-#define IFE_SHUT_OUT_MS 60000
+#define IFE_BLOCK_MS 60000
 #define IFE_STRANGER_S_MAX (IFE_SWEEPS * IFE_SWEEP_MS / 1000 - 1)
 
 extern gen_lock_t *tcpconn_lock;
@@ -58,19 +58,19 @@ typedef struct sweep
 } sweep_t;
 
 /* Addresses that are shut out, and until when. */
-typedef struct outcast
+typedef struct blocked
 {
 	struct ip_addr ip;
 	int64_t until_ms;
-} outcast_t;
+} blocked_t;
 
 ife_streams_settings_t ife_streams_settings = {.per_source = 32, .stranger_s = 10, .party_source = 0};
 
 static stream_t *streams;
 static source_t *sources;
 static size_t sources_size;
-static outcast_t outcasts[IFE_BARRIER_MAX];
-static size_t outcasts_count;
+static blocked_t blocked[IFE_BARRIER_MAX];
+static size_t blocked_count;
 static sweep_t sweeps[IFE_SWEEPS];
 static unsigned int sweeps_next;
 static int highest_id;
@@ -205,63 +205,63 @@ static int close_too_many(size_t count, int old_id)
 	return closed;
 }
 
-static outcast_t *find_outcast(struct ip_addr *ip)
+static blocked_t *find_blocked(struct ip_addr *ip)
 {
 	size_t i;
 
-	for(i = 0; i < outcasts_count; i++) {
-		if(ip_addr_cmp(&outcasts[i].ip, ip))
-			return &outcasts[i];
+	for(i = 0; i < blocked_count; i++) {
+		if(ip_addr_cmp(&blocked[i].ip, ip))
+			return &blocked[i];
 	}
 	return NULL;
 }
 
 /* 1 if the address was not shut out before. With no room left it is not. */
-static int shut_out(struct ip_addr *ip, int64_t now)
+static int block(struct ip_addr *ip, int64_t now)
 {
-	outcast_t *outcast = find_outcast(ip);
-	int is_new = outcast == NULL;
+	blocked_t *entry = find_blocked(ip);
+	int is_new = entry == NULL;
 
 	if(is_new) {
-		if(outcasts_count == IFE_BARRIER_MAX)
+		if(blocked_count == IFE_BARRIER_MAX)
 			return 0;
-		outcast = &outcasts[outcasts_count++];
-		outcast->ip = *ip;
-		LM_WARN("an address has too many connections: it opens no more for %d s\n", IFE_SHUT_OUT_MS / 1000);
+		entry = &blocked[blocked_count++];
+		entry->ip = *ip;
+		LM_WARN("an address has too many connections: it opens no more for %d s\n", IFE_BLOCK_MS / 1000);
 	}
-	outcast->until_ms = now + IFE_SHUT_OUT_MS;
+	entry->until_ms = now + IFE_BLOCK_MS;
 	return is_new;
 }
 
-static int let_in_again(int64_t now)
+static int unblock_expired(int64_t now)
 {
-	size_t before = outcasts_count;
+	size_t before = blocked_count;
 	size_t i;
 
-	for(i = 0; i < outcasts_count;) {
-		if(outcasts[i].until_ms <= now)
-			outcasts[i] = outcasts[--outcasts_count];
+	for(i = 0; i < blocked_count;) {
+		if(blocked[i].until_ms <= now)
+			blocked[i] = blocked[--blocked_count];
 		else
 			i++;
 	}
-	return outcasts_count != before;
+	return blocked_count != before;
 }
 
-static void mind_barrier(int64_t now)
+static void update_barrier(int64_t now)
 {
 	static struct ip_addr addresses[IFE_BARRIER_MAX];
-	int changed = let_in_again(now);
+	int changed = unblock_expired(now);
 	size_t i;
 
 	for(i = 0; i < sources_size; i++) {
 		if(sources[i].used && sources[i].over)
-			changed |= shut_out(&sources[i].ip, now);
+			changed |= block(&sources[i].ip, now);
 	}
 	if(!changed)
 		return;
-	for(i = 0; i < outcasts_count; i++)
-		addresses[i] = outcasts[i].ip;
-	ife_barrier_set(addresses, outcasts_count);
+	for(i = 0; i < blocked_count; i++)
+		addresses[i] = blocked[i].ip;
+	ife_barrier_set(addresses, blocked_count);
 }
 
 static void sweep(unsigned int uticks, void *param)
@@ -281,7 +281,7 @@ static void sweep(unsigned int uticks, void *param)
 	sweeps_next = (sweeps_next + 1) % IFE_SWEEPS;
 	memset(sources, 0, sources_size * sizeof(*sources));
 	closed = close_too_many(count, old_id);
-	mind_barrier(now);
+	update_barrier(now);
 	if(closed > 0)
 		LM_DBG("%d of %zu connections closed\n", closed, count);
 }
@@ -315,6 +315,6 @@ int ife_streams_fork(void)
 		LM_ERR("the process that bounds connections cannot be forked\n");
 		return -1;
 	}
-	ife_barrier_let_go();
+	ife_barrier_close();
 	return 0;
 }

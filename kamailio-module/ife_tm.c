@@ -70,7 +70,7 @@ ife_tm_sender_t ife_tm_sender(sip_msg_t *reply)
 	return ip_addr_cmp(&ip, &reply->rcv.src_ip) ? IFE_TM_DESTINATION : IFE_TM_ELSEWHERE;
 }
 
-void ife_tm_let_go(sip_msg_t *reply)
+void ife_tm_release(sip_msg_t *reply)
 {
 	if(current() != NULL)
 		tmb.t_unref(reply);

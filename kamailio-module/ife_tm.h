@@ -36,7 +36,7 @@ typedef enum ife_tm_sender
 ife_tm_sender_t ife_tm_sender(sip_msg_t *reply);
 
 /* Of a reply that the script will drop: tm never sees it, and would hold the transaction for it for ever. */
-void ife_tm_let_go(sip_msg_t *reply);
+void ife_tm_release(sip_msg_t *reply);
 
 /* 1 and the final reply when called in a failure route, else 0. */
 int ife_tm_final(ife_tm_final_t *final);
