@@ -3,11 +3,12 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Kamailio is free software; you can redistribute it and/or modify it under the terms of the GNU General Public
- * License as published by the Free Software Foundation; either version 2 of the License, or (at your option) any
- * later version. See LICENSE in this directory.
+ * Kamailio is free software; you can redistribute it and/or modify it under the terms of the GNU
+ * General Public License as published by the Free Software Foundation; either version 2 of the
+ * License, or (at your option) any later version. See LICENSE in this directory.
  *
- * What Kamailio sees of the module: functions, parameters, variables, and its life in each process.
+ * The module's interface to Kamailio: functions, parameters, variables, start and end of each
+ * process.
  */
 #include <string.h>
 #include <unistd.h>
@@ -35,10 +36,10 @@
 
 MODULE_VERSION
 
-/* Kamailio does not say before the fork how many processes there will be; this many rings can exist. */
+/* Maximum number of rings: before the fork Kamailio does not know its number of processes. */
 #define IFE_MAX_PROCESSES 1024
 
-/* How often the library is given the chance to write what no call has written in passing, seconds. */
+/* Interval of ife_policy_tend(), seconds. */
 #define IFE_TEND_S 5
 
 static int mod_init(void);
@@ -46,7 +47,8 @@ static int child_init(int rank);
 static void mod_destroy(void);
 
 static int w_check_policy(sip_msg_t *msg, char *p1, char *p2);
-static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
+static int w_check_policy_values(
+		sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
 static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2);
 static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail);
 static int w_check_message(sip_msg_t *msg, char *p1, char *p2);
@@ -170,7 +172,7 @@ static void on_library_log(void *ctx, int32_t level, const char *text, size_t te
 	ife_log_text(level, text, text_len);
 }
 
-/* Called by the library. Compares with the sockets and aliases; looks no name up. */
+/* Compares with the sockets and aliases; resolves no name. The library calls it. */
 static int32_t is_own(void *ctx, ife_str host, uint32_t port, uint32_t transport)
 {
 	str name = {(char *)host.ptr, (int)host.len};
@@ -186,7 +188,8 @@ static int parse_choice(const char *param, const str *value, const char *first, 
 		return 0;
 	if((size_t)value->len == strlen(second) && memcmp(value->s, second, strlen(second)) == 0)
 		return 1;
-	LM_ERR("modparam %s: \"%.*s\" is neither \"%s\" nor \"%s\"\n", param, value->len, value->s, first, second);
+	LM_ERR("modparam %s: \"%.*s\" is neither \"%s\" nor \"%s\"\n", param, value->len, value->s,
+			first, second);
 	return -1;
 }
 
@@ -200,14 +203,15 @@ static int check_settings(void)
 		return -1;
 	ife_settings.mode = mode == 0 ? IFE_MODE_ENFORCE : IFE_MODE_SHADOW;
 	ife_settings.witness = witness == 0 ? IFE_WITNESS_REQUIRED : IFE_WITNESS_BEST_EFFORT;
-	if(ife_settings.witness_wait_ms < 0 || ife_settings.freshness_s < 0 || ife_settings.replay_slots < 0
-			|| ife_settings.refusals_per_s < 0) {
-		LM_ERR("modparams witness_wait_ms, freshness_s, replay_slots and refusals_per_s must not be negative\n");
+	if(ife_settings.witness_wait_ms < 0 || ife_settings.freshness_s < 0
+			|| ife_settings.replay_slots < 0 || ife_settings.refusals_per_s < 0) {
+		LM_ERR("modparams witness_wait_ms, freshness_s, replay_slots and refusals_per_s must not be"
+			   " negative\n");
 		return -1;
 	}
 	if(ife_settings.node.len <= 0) {
 		if(gethostname(host, sizeof(host) - 1) < 0 || host[0] == '\0') {
-			LM_ERR("this host has no name: set modparam node\n");
+			LM_ERR("this host has no name; set modparam node\n");
 			return -1;
 		}
 		ife_settings.node.s = host;
@@ -237,7 +241,7 @@ static int open_policy(void)
 	options.replay_slots = (uint32_t)ife_settings.replay_slots;
 	options.refusals_per_s = (uint32_t)ife_settings.refusals_per_s;
 	options.max_processes = IFE_MAX_PROCESSES;
-	/* Of -u and -g, or user and group: Kamailio changes to them after mod_init. */
+	/* Kamailio changes to them (options -u and -g, or user and group) after mod_init. */
 	options.owner_uid = uid > 0 ? (uint32_t)uid : 0;
 	options.owner_gid = gid > 0 ? (uint32_t)gid : 0;
 	options.log = on_library_log;
@@ -245,7 +249,7 @@ static int open_policy(void)
 
 	result = ife_policy_open(&options, &ife_handle, &err);
 	if(result != IFE_OK) {
-		ife_log_error("the gate cannot be opened", result, &err);
+		ife_log_error("cannot open the gate", result, &err);
 		return -1;
 	}
 	return 0;
@@ -268,7 +272,8 @@ static void on_timer(unsigned int ticks, void *param)
 static int mod_init(void)
 {
 	if(ife_abi_version() != IFE_ABI_VERSION) {
-		LM_ERR("libife_policy.so %s has ABI %u, this module was built for %u: install the two from one build\n",
+		LM_ERR("libife_policy.so %s has ABI %u, this module was built for %u; install both from one"
+			   " build\n",
 				ife_version(), ife_abi_version(), IFE_ABI_VERSION);
 		return -1;
 	}
@@ -281,11 +286,12 @@ static int mod_init(void)
 	if(ife_tm_init() < 0 || open_policy() < 0)
 		return -1;
 	if(register_timer(on_timer, NULL, IFE_TEND_S) < 0) {
-		LM_ERR("no timer can be registered\n");
+		LM_ERR("cannot register a timer\n");
 		return -1;
 	}
-	LM_INFO("libife_policy.so %s, mode %.*s, witness %.*s\n", ife_version(), ife_settings.mode_name.len,
-			ife_settings.mode_name.s, ife_settings.witness_name.len, ife_settings.witness_name.s);
+	LM_INFO("libife_policy.so %s, mode %.*s, witness %.*s\n", ife_version(),
+			ife_settings.mode_name.len, ife_settings.mode_name.s, ife_settings.witness_name.len,
+			ife_settings.witness_name.s);
 	return 0;
 }
 
@@ -310,8 +316,9 @@ int ife_attach(void)
 }
 
 /*
- * SIP runs in workers of any rank: UDP, TCP, timers (failure routes), and PROC_RPC where one process receives for a
- * pool. The main process runs no route, but ends last and in order, which the others do not: its STOP is that of all.
+ * SIP runs in workers of any rank: UDP, TCP, timers (failure routes), and PROC_RPC where one
+ * process receives for a pool. The main process runs no route, but only it runs mod_destroy(): it
+ * attaches so that one STOP entry is written.
  */
 static int child_init(int rank)
 {
@@ -324,7 +331,7 @@ static int child_init(int rank)
 	return ife_attach();
 }
 
-/* Only of the main process, and after all others have ended: Kamailio's children leave by _exit(). */
+/* Runs in the main process only, after all others have ended: children of Kamailio _exit(). */
 static void mod_destroy(void)
 {
 	ife_policy_close(ife_handle);
@@ -341,19 +348,20 @@ static int w_check_policy(sip_msg_t *msg, char *p1, char *p2)
 static int param_text(sip_msg_t *msg, char *param, str *out, const char *name)
 {
 	if(fixup_get_svalue(msg, (gparam_t *)param, out) < 0) {
-		LM_ERR("parameter %s cannot be evaluated\n", name);
+		LM_ERR("cannot evaluate parameter %s\n", name);
 		return -1;
 	}
 	return 0;
 }
 
-static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature)
+static int w_check_policy_values(
+		sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature)
 {
 	str hazard = STR_NULL;
 	str trace_id = STR_NULL;
 	str signature = STR_NULL;
 
-	/* A variable without a value is an absent header: the gate says what that means. */
+	/* A variable without a value is an absent header. */
 	if(fixup_get_svalue(msg, (gparam_t *)phazard, &hazard) < 0)
 		hazard.len = 0;
 	if(fixup_get_svalue(msg, (gparam_t *)ptrace_id, &trace_id) < 0)
@@ -378,7 +386,8 @@ static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail)
 	str event = STR_NULL;
 	str detail = STR_NULL;
 
-	if(param_text(msg, pevent, &event, "event") < 0 || param_text(msg, pdetail, &detail, "detail") < 0)
+	if(param_text(msg, pevent, &event, "event") < 0
+			|| param_text(msg, pdetail, &detail, "detail") < 0)
 		return IFE_WL_REFUSED;
 	return ki_witness_log_detail(msg, &event, &detail);
 }

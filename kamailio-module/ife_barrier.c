@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * A classic BPF program on the listening sockets. Linux shows it each segment that goes to a listener, the SYN first; to the connections that come
- * of it the program then in force is handed down, which lets pass whoever was let in.
+ * A classic BPF program on the listening sockets. Linux runs it on each segment that goes to a
+ * listener, the SYN first. An accepted connection inherits the program that let its SYN pass.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -18,7 +18,7 @@
 
 #include "ife_barrier.h"
 
-/* The longest comparison, that of an IPv6 address. */
+/* Instructions of the longest comparison, that of an IPv6 address. */
 #define IFE_BPF_EACH 9
 #define IFE_BPF_PASS 0xffffffffU
 
@@ -40,7 +40,7 @@ static void put(unsigned short code, unsigned char jt, unsigned char jf, unsigne
 	program[length++] = instruction;
 }
 
-/* Compares the source address word by word; the first difference leads past the drop. */
+/* Compares the source address word by word; the first difference jumps past the drop. */
 static void put_address(const struct ip_addr *ip)
 {
 	unsigned int words = ip->len / 4;
@@ -49,12 +49,13 @@ static void put_address(const struct ip_addr *ip)
 
 	for(i = 0; i < words; i++) {
 		put(BPF_LD | BPF_W | BPF_ABS, 0, 0, (unsigned int)SKF_NET_OFF + at + i * 4);
-		put(BPF_JMP | BPF_JEQ | BPF_K, 0, (unsigned char)((words - i - 1) * 2 + 1), ntohl(ip->u.addr32[i]));
+		put(BPF_JMP | BPF_JEQ | BPF_K, 0, (unsigned char)((words - i - 1) * 2 + 1),
+				ntohl(ip->u.addr32[i]));
 	}
 	put(BPF_RET | BPF_K, 0, 0, 0);
 }
 
-/* A listener serves one family, so only addresses of that one are compared. */
+/* A listener serves one family: only addresses of that family are compared. */
 static void compile(const struct ip_addr *addresses, size_t count, unsigned int family)
 {
 	size_t i;
@@ -71,10 +72,10 @@ static int attach(const listener_t *listener)
 {
 	struct sock_fprog filter = {length, program};
 
-	/* The program that lets everything pass is as good as none, and needs no second way. */
+	/* Without addresses the program passes everything, so SO_DETACH_FILTER is not needed. */
 	if(setsockopt(listener->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0)
 		return 0;
-	LM_ERR("no filter can be attached to a listening socket: %s\n", strerror(errno));
+	LM_ERR("cannot attach a filter to a listening socket: %s\n", strerror(errno));
 	return -1;
 }
 
@@ -92,7 +93,7 @@ static int keep(const struct socket_info *from)
 		listeners[listeners_count].family = from->address.af;
 		listeners[listeners_count].fd = dup(from->socket);
 		if(listeners[listeners_count].fd < 0) {
-			LM_ERR("a listening socket cannot be kept: %s\n", strerror(errno));
+			LM_ERR("cannot duplicate a listening socket: %s\n", strerror(errno));
 			return -1;
 		}
 		listeners_count++;

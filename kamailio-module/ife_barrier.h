@@ -10,19 +10,21 @@
 
 #include "core/ip_addr.h"
 
-/* As many addresses as one filter takes, with room to spare. */
+/* Maximum number of addresses, below the limit of one BPF program. */
 #define IFE_BARRIER_MAX 256
 
 /*
- * Keeps the listening sockets for a process that is about to be forked: Kamailio closes them in all but one. 0, or -1 with the reason logged.
- * The parent lets go of them after the fork.
+ * Duplicates the listening sockets for a process that is about to be forked, because Kamailio
+ * closes them in all but one. 0, or -1 with the reason logged. The parent closes the copies after
+ * the fork.
  */
 int ife_barrier_keep(void);
 void ife_barrier_close(void);
 
 /*
- * Drops what these addresses send to the TCP and TLS listeners; connections that they have stay. Replaces the addresses of the last call;
- * none ends it. 0, or -1 where the kernel refuses. In the process that the sockets were kept for.
+ * Drops segments of these addresses at the TCP and TLS listeners; open connections stay. Replaces
+ * the addresses of the last call; count 0 drops none. 0, or -1 if the kernel refuses. Only in the
+ * process that the sockets were duplicated for.
  */
 int ife_barrier_set(const struct ip_addr *addresses, size_t count);
 

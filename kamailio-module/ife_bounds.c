@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Only lengths are judged. What cannot be parsed keeps its bounds: the gate refuses it, with an entry.
+ * Checks lengths only. A field that cannot be parsed passes: the gate refuses it, with an entry.
  */
 #include <stdint.h>
 #include <string.h>
@@ -14,7 +14,8 @@
 #include "ife_bounds.h"
 
 static const ife_bound_t long_ruri = {414, "Request-URI Too Long", "Request-URI too long"};
-static const ife_bound_t long_uri = {400, "URI Too Long", "a URI of From, To or Contact is too long"};
+static const ife_bound_t long_uri = {
+		400, "URI Too Long", "a URI of From, To or Contact is too long"};
 static const ife_bound_t long_id = {400, "Identifier Too Long", "Call-ID, tag or branch too long"};
 static const ife_bound_t long_field = {400, "Header Field Too Long", "a header field is too long"};
 static const ife_bound_t many_fields = {400, "Too Many Header Fields", "too many header fields"};
@@ -39,7 +40,7 @@ static int is_long_uri(const sip_uri_t *uri)
 		   || uri->sip_params.len > IFE_PARAMETERS_LEN_MAX;
 }
 
-/* A copy on the stack: the message keeps the URI that it will parse by itself. */
+/* Parses into a copy on the stack, so that the message's own parsed URI stays as it is. */
 static const ife_bound_t *check_ruri(const sip_msg_t *msg)
 {
 	const str *ruri = &msg->first_line.u.request.uri;
@@ -96,7 +97,8 @@ static const ife_bound_t *check_ids(const sip_msg_t *msg)
 {
 	if(msg->callid != NULL && msg->callid->body.len > IFE_CALL_ID_LEN_MAX)
 		return &long_id;
-	if(msg->via1 != NULL && msg->via1->branch != NULL && msg->via1->branch->value.len > IFE_BRANCH_LEN_MAX)
+	if(msg->via1 != NULL && msg->via1->branch != NULL
+			&& msg->via1->branch->value.len > IFE_BRANCH_LEN_MAX)
 		return &long_id;
 	if(msg->via1 != NULL && msg->via1->host.len > IFE_HOST_LEN_MAX)
 		return &long_field;

@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What the files of this module share: the policy handle, the settings and this process's last verdict.
+ * Shared by all files of this module: the policy handle and the settings.
  */
 #ifndef IFE_CORE_H
 #define IFE_CORE_H
@@ -38,7 +38,7 @@ extern ife_policy *ife_handle;
 /* Maps this process's ring if that has not been done. 0, or -1 with the reason logged. */
 int ife_attach(void);
 
-/* Logs a library text line by line: a text never brings a line break of its own into the log. */
+/* Logs a text of the library, one log line for each of its lines. */
 void ife_log_text(int level, const char *text, size_t len);
 void ife_log_error(const char *what, ife_result result, const ife_error *err);
 

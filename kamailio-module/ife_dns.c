@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * RFC 3263 section 4: NAPTR, SRV and addresses of one target, asked of the DNS and not of any cache.
+ * RFC 3263 section 4: NAPTR, SRV and addresses of one target, from the DNS and not from a cache.
  */
 #include <arpa/inet.h>
 #include <netdb.h>
@@ -19,10 +19,10 @@
 
 #include "ife_dns.h"
 
-/* A server that is silent for so long, so often, does not answer. */
+/* Wait for each answer of a server, and number of attempts. */
 #define IFE_DNS_RETRANS_S 2
 #define IFE_DNS_TRIES 2
-/* More targets of one SRV name than a call could ever try. */
+/* Maximum number of records of one name. */
 #define IFE_DNS_RECORDS_MAX 32
 #define IFE_DNS_SETS_MAX (2 + 2 * IFE_DNS_RECORDS_MAX + 4)
 
@@ -44,7 +44,8 @@ void ife_answer_free(ife_answer_t *answer)
 	memset(answer, 0, sizeof(*answer));
 }
 
-/* Asks for one name and type. *records is Kamailio's list, to be freed, and NULL unless the result is IFE_DNS_FOUND. */
+/* Queries one name and type. *records is Kamailio's list, to be freed; NULL unless IFE_DNS_FOUND.
+ * */
 static ife_dns_result_t ask(const char *name, int type, struct rdata **records)
 {
 	char copy[IFE_DNS_NAME_SIZE];
@@ -54,7 +55,9 @@ static ife_dns_result_t ask(const char *name, int type, struct rdata **records)
 	*records = get_record(copy, type, RES_ONLY_TYPE);
 	if(*records != NULL)
 		return IFE_DNS_FOUND;
-	return h_errno == TRY_AGAIN || h_errno == NO_RECOVERY || h_errno == NETDB_INTERNAL ? IFE_DNS_FAILED : IFE_DNS_NO_NAME;
+	if(h_errno == TRY_AGAIN || h_errno == NO_RECOVERY || h_errno == NETDB_INTERNAL)
+		return IFE_DNS_FAILED;
+	return IFE_DNS_NO_NAME;
 }
 
 static ife_rrset_t *add_set(ife_answer_t *answer, const char *name, unsigned short type)
@@ -93,7 +96,7 @@ static void add_address(ife_answer_t *answer, ife_rrset_t *set, const struct rda
 	shorten_ttl(answer, record->ttl);
 }
 
-/* Addresses of host, of one family; an alias is followed by the server, and its addresses stand under the name that was asked. */
+/* Adds the addresses of one family under the queried name; the DNS server follows aliases. */
 static ife_dns_result_t add_family(ife_answer_t *answer, const char *host, int type)
 {
 	struct rdata *records;
@@ -138,16 +141,19 @@ static ife_dns_result_t add_addresses(ife_answer_t *answer, const char *host)
 	return v4 == IFE_DNS_FAILED || v6 == IFE_DNS_FAILED ? IFE_DNS_FAILED : IFE_DNS_NO_NAME;
 }
 
-/* Under the name that Kamailio's own look-up uses: _sip._udp.host, _sip._tcp.host, _sips._tcp.host. */
+/* Writes the SRV name that Kamailio looks up: _sip._udp.host, _sip._tcp.host, _sips._tcp.host. */
 static void srv_name(char *out, int proto, const char *host)
 {
-	const char *prefix = proto == PROTO_TLS ? "_sips._tcp." : proto == PROTO_TCP ? "_sip._tcp." : "_sip._udp.";
+	const char *prefix = proto == PROTO_TLS ? "_sips._tcp."
+						 : proto == PROTO_TCP ? "_sip._tcp." : "_sip._udp.";
 
 	snprintf(out, IFE_DNS_NAME_SIZE, "%s%.*s", prefix, IFE_DNS_NAME_SIZE - 12, host);
 }
 
-/* Asks for the SRV records of `asked`, puts them under the name for proto and host, and adds the addresses of their targets. */
-static ife_dns_result_t add_services(ife_answer_t *answer, const char *asked, int proto, const char *host)
+/* Adds the SRV records of `asked` under the name for proto and host, and their targets' addresses.
+ * */
+static ife_dns_result_t add_services(
+		ife_answer_t *answer, const char *asked, int proto, const char *host)
 {
 	char name[IFE_DNS_NAME_SIZE];
 	struct rdata *records;
@@ -163,9 +169,10 @@ static ife_dns_result_t add_services(ife_answer_t *answer, const char *asked, in
 		return result;
 	srv_name(name, proto, host);
 	set = add_set(answer, name, T_SRV);
-	for(record = records; set != NULL && record != NULL && set->count < IFE_DNS_RECORDS_MAX; record = record->next) {
+	for(record = records; set != NULL && record != NULL && set->count < IFE_DNS_RECORDS_MAX;
+			record = record->next) {
 		srv = record->rdata;
-		/* RFC 2782: a target of "." is no service. */
+		/* RFC 2782: a target of "." means no service. */
 		if(record->type != T_SRV || srv == NULL || srv->name_len == 0)
 			continue;
 		rr = &set->rr[set->count++];
@@ -203,7 +210,7 @@ static int is_enabled(int proto)
 	return proto == PROTO_TCP && !tcp_disable;
 }
 
-/* The NAPTR record that RFC 3263 4.1 would take: lowest order, then lowest preference, of a protocol that is spoken here. */
+/* RFC 3263 4.1: the NAPTR record of lowest order, then preference, whose protocol is enabled. */
 static const struct naptr_rdata *best_service(const struct rdata *records, int *proto)
 {
 	const struct naptr_rdata *best = NULL;
@@ -218,7 +225,8 @@ static const struct naptr_rdata *best_service(const struct rdata *records, int *
 		enabled = naptr_get_sip_proto(naptr);
 		if(enabled <= 0 || !is_enabled(enabled))
 			continue;
-		if(best == NULL || naptr->order < best->order || (naptr->order == best->order && naptr->pref < best->pref)) {
+		if(best == NULL || naptr->order < best->order
+				|| (naptr->order == best->order && naptr->pref < best->pref)) {
 			best = naptr;
 			*proto = enabled;
 		}
@@ -226,7 +234,6 @@ static const struct naptr_rdata *best_service(const struct rdata *records, int *
 	return best;
 }
 
-/* By NAPTR, where there is one. */
 static ife_dns_result_t add_by_naptr(ife_answer_t *answer, const char *host)
 {
 	char replacement[IFE_DNS_NAME_SIZE];
@@ -246,7 +253,7 @@ static ife_dns_result_t add_by_naptr(ife_answer_t *answer, const char *host)
 	return add_services(answer, replacement, proto, host);
 }
 
-/* By SRV: of the URI's protocol, else of each that is spoken here. */
+/* Adds the SRV records of the URI's protocol, else of each enabled protocol. */
 static ife_dns_result_t add_by_srv(ife_answer_t *answer, const char *host, int proto)
 {
 	static const int all[] = {PROTO_UDP, PROTO_TCP, PROTO_TLS};

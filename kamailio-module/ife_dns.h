@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Answers of the DNS for one SIP target, by RFC 3263, in the shape in which Kamailio's DNS cache is asked for them.
+ * Answers of the DNS for one SIP target (RFC 3263), in the form of Kamailio's DNS cache.
  */
 #ifndef IFE_DNS_H
 #define IFE_DNS_H
@@ -19,7 +19,7 @@ typedef struct ife_rr
 	unsigned short port;
 } ife_rr_t;
 
-/* The records of one name and type, as the cache shall hold them. */
+/* The records of one name and type. */
 typedef struct ife_rrset
 {
 	char name[IFE_DNS_NAME_SIZE];
@@ -38,17 +38,18 @@ typedef struct ife_answer
 typedef enum ife_dns_result
 {
 	IFE_DNS_FOUND,   /* at least one address */
-	IFE_DNS_NO_NAME, /* the DNS says that there is none */
-	IFE_DNS_FAILED   /* no server answered, or not usably */
+	IFE_DNS_NO_NAME, /* the DNS has no such name */
+	IFE_DNS_FAILED   /* no usable answer */
 } ife_dns_result_t;
 
-/* Prepares the resolver of this process: the system's servers, whatever the workers may use. */
+/* Prepares the resolver of this process with the system's servers; workers may have others. */
 void ife_dns_init(void);
 
 /*
- * Resolves host. port is 0 where the URI has none: NAPTR and SRV are asked then, and their answers stand in the result under the SRV name
- * that Kamailio makes of host and protocol. proto is that of the URI, or PROTO_NONE. On IFE_DNS_FOUND the answer is filled and
- * must be freed. Blocks for as long as the servers are silent.
+ * Resolves host. port is 0 if the URI has none: then NAPTR and SRV are queried, and their answers
+ * stand in the result under the SRV name that Kamailio makes of host and protocol. proto is that of
+ * the URI, or PROTO_NONE. On IFE_DNS_FOUND the answer is filled and must be freed. Blocks while the
+ * servers are silent.
  */
 ife_dns_result_t ife_dns_resolve(const char *host, int port, int proto, ife_answer_t *answer);
 

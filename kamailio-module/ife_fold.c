@@ -1,8 +1,9 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Folded header fields, before Kamailio parses them. RFC 3261 7.3.1 lets a line break stand wherever a space may, and lets a
- * proxy write a space for it; Kamailio's parsers of CSeq and others take spaces only and drop the request in silence.
+ * Unfolds header fields before Kamailio parses them. RFC 3261 7.3.1 allows a line break for each
+ * space and lets a proxy replace it; Kamailio's parsers of CSeq and others drop a folded request
+ * silently.
  */
 #include <string.h>
 #include <strings.h>
@@ -13,8 +14,8 @@
 
 #include "ife_fold.h"
 
-/* Spaces for the line breaks inside of header fields, in place; the length and the body stay. A folded X-IF header stays
- * folded: it has one spelling, and the gate refuses others. */
+/* Replaces line breaks inside header fields by spaces; the length and the body stay. X-IF headers
+ * stay folded: they have one spelling, and the gate refuses others. */
 static void unfold(char *text, const char *end)
 {
 	const char *field = text;
@@ -45,7 +46,7 @@ static int on_data(sr_event_param_t *event)
 int ife_fold_init(void)
 {
 	if(sr_event_register_cb(SREV_NET_DATA_IN, on_data) < 0) {
-		LM_ERR("no callback for received data can be registered\n");
+		LM_ERR("cannot register a callback for received data\n");
 		return -1;
 	}
 	return 0;

@@ -1,12 +1,12 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What a forked process must forget of its parent.
+ * Clears thread-local data of the parent after a fork.
  */
 #ifndef IFE_FORK_H
 #define IFE_FORK_H
 
-/* From here on each fork starts without thread-local data of its parent in shared memory. Call it in mod_init; -1 on failure. */
+/* Makes each fork drop its thread-local data in shared memory. For mod_init; -1 on failure. */
 int ife_fork_init(void);
 
 #endif

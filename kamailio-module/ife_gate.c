@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * check_policy(), witness_log() and their helpers: the logic behind the script's functions, KEMI's and tm's callbacks.
+ * check_policy(), witness_log() and helpers, for the script, KEMI and the callbacks of tm.
  */
 #include <stdio.h>
 #include <string.h>
@@ -16,13 +16,13 @@
 #include "ife_msg.h"
 #include "ife_tm.h"
 
-/* One message is processed at a time in a process, so its verdict needs one place. */
+/* A process handles one message at a time, so it keeps one verdict. */
 typedef struct last_verdict
 {
 	unsigned int msg_id;
 	int msg_pid;
 	int valid;
-	int in_dialog; /* of a request with a To tag: asked again, the answer is the same */
+	int in_dialog; /* the request has a To tag: the verdict is reused */
 	ife_verdict verdict;
 } last_verdict_t;
 
@@ -43,7 +43,7 @@ static void remember(const sip_msg_t *msg, int in_dialog)
 	last.valid = 1;
 }
 
-/* The gate could not be asked: refused, and the caller learns no more than that. */
+/* The refusal when the gate fails: the peer gets no details. */
 static void refuse_internal(ife_verdict *verdict)
 {
 	memset(verdict, 0, sizeof(*verdict));
@@ -56,13 +56,13 @@ static int return_code(const ife_verdict *verdict)
 {
 	if(verdict->approved)
 		return 1;
-	/* 0 would end the script and let Kamailio go on as if nothing had been asked. */
+	/* 0 would end the script without a refusal. */
 	if(verdict->gate == IFE_GATE_NONE || verdict->gate >= IFE_GATE_COUNT)
 		return -IFE_GATE_INTERNAL;
 	return -(int)verdict->gate;
 }
 
-/* A value that the script passes stands for the header; an empty one for an absent header. */
+/* Replaces a header by the script's value; an empty value is an absent header. */
 static void replace_header(ife_header *header, const str *value)
 {
 	if(value == NULL)
@@ -71,8 +71,9 @@ static void replace_header(ife_header *header, const str *value)
 	header->count = header->value.len > 0 ? 1 : 0;
 }
 
-/* Asks the library. True if the request has a To tag. */
-static int decide(sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *trace_id, const str *signature)
+/* Returns 1 if the request has a To tag. */
+static int decide(sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *trace_id,
+		const str *signature)
 {
 	ife_msg_room_t room;
 	ife_message in;
@@ -86,7 +87,7 @@ static int decide(sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *tr
 	err.text[0] = '\0';
 	result = ife_policy_check(ife_handle, &in, &last.verdict, &err);
 	if(result != IFE_OK) {
-		ife_log_error("the gate failed and the request is refused", result, &err);
+		ife_log_error("the gate failed, the request is refused", result, &err);
 		refuse_internal(&last.verdict);
 	} else if(last.verdict.approved && msg->REQ_METHOD != METHOD_ACK) {
 		ife_tm_watch(msg, t, &in);
@@ -94,7 +95,7 @@ static int decide(sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *tr
 	return in.to_tag.len > 0;
 }
 
-/* The request goes where the dialog says, whatever its Route and Request-URI make of that. */
+/* Sends the request to the dialog's next hop, not by its Route and Request-URI. */
 static int apply_next_hop(sip_msg_t *msg)
 {
 	str next_hop = {last.verdict.next_hop, (int)strlen(last.verdict.next_hop)};
@@ -138,7 +139,7 @@ static int check_reply(sip_msg_t *msg)
 		ife_tm_release(msg);
 		return -IFE_GATE_DIALOG;
 	}
-	/* Where a reply without a transaction would be sent: RFC 3261 18.2.2. */
+	/* The target of a reply without a transaction: RFC 3261 18.2.2. */
 	if(parse_headers(msg, HDR_VIA2_F, 0) < 0 || msg->via2 == NULL || msg->via2->error != PARSE_OK)
 		return -IFE_GATE_DIALOG;
 	via = msg->via2->host;
@@ -170,7 +171,8 @@ static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const s
 		refuse_internal(&last.verdict);
 	}
 	rc = return_code(&last.verdict);
-	LM_DBG("gate %s, code %u: %s\n", ife_gate_name(last.verdict.gate), last.verdict.code, last.verdict.detail);
+	LM_DBG("gate %s, code %u: %s\n", ife_gate_name(last.verdict.gate), last.verdict.code,
+			last.verdict.detail);
 	return ife_settings.mode == IFE_MODE_SHADOW ? 1 : rc;
 }
 
@@ -187,9 +189,10 @@ void ife_gate_see(sip_msg_t *msg, tm_cell_t *t)
 {
 	ife_call call;
 
-	if(msg == NULL || msg->first_line.type != SIP_REQUEST || ife_verdict_of(msg) != NULL || !has_to_tag(msg))
+	if(msg == NULL || msg->first_line.type != SIP_REQUEST || ife_verdict_of(msg) != NULL
+			|| !has_to_tag(msg))
 		return;
-	/* Dialogs that the gate does not know are somebody else's. */
+	/* Requests of other dialogs have no entry. */
 	if(ife_attach() < 0 || parse_headers(msg, HDR_CALLID_F, 0) < 0 || msg->callid == NULL
 			|| ife_call_find(ife_handle, ife_from_str(&msg->callid->body), &call) != IFE_OK)
 		return;
@@ -213,7 +216,7 @@ static int witness_code(ife_result result)
 {
 	switch(result) {
 		case IFE_OK:
-		case IFE_WITNESS_OMITTED: /* a refusal that a summary stands for */
+		case IFE_WITNESS_OMITTED: /* counted in a summary */
 			return IFE_WL_OK;
 		case IFE_WITNESS_FULL:
 		case IFE_WITNESS_UNAVAILABLE:
@@ -236,11 +239,12 @@ static int log_entry(const ife_message *in, ife_str event, ife_str detail)
 	err.text[0] = '\0';
 	result = ife_witness_log(ife_handle, in, event, detail, NULL, &err);
 	rc = witness_code(result);
-	/* best_effort means that a call does not depend on this; the log proves the hole. */
+	/* With best_effort a call does not depend on its entries; the log shows the gap. */
 	if(rc == IFE_WL_FULL && ife_settings.witness == IFE_WITNESS_BEST_EFFORT)
 		rc = IFE_WL_OK;
 	if(rc == IFE_WL_REFUSED)
-		LM_WARN("event not witnessed: %s (%.*s)\n", ife_result_text(result), (int)strcspn(err.text, "\r\n"), err.text);
+		LM_WARN("event not witnessed: %s (%.*s)\n", ife_result_text(result),
+				(int)strcspn(err.text, "\r\n"), err.text);
 	else if(rc != IFE_WL_OK)
 		LM_DBG("%.*s: %s\n", (int)event.len, event.ptr, ife_result_text(result));
 	return rc;
@@ -330,6 +334,6 @@ int ki_is_party_source(sip_msg_t *msg)
 	err.text[0] = '\0';
 	result = ife_source_check(ife_handle, peer, &err);
 	if(result != IFE_OK && result != IFE_NOT_FOUND)
-		ife_log_error("a source address cannot be looked up", result, &err);
+		ife_log_error("cannot look up a source address", result, &err);
 	return result == IFE_OK ? 1 : -1;
 }

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * check_policy(), witness_log() and their helpers: the logic behind the script's functions, KEMI's and tm's callbacks.
+ * check_policy(), witness_log() and helpers, for the script, KEMI and the callbacks of tm.
  */
 #ifndef IFE_GATE_H
 #define IFE_GATE_H
@@ -12,31 +12,31 @@
 
 /* Return codes of witness_log(); those of check_policy() are 1 and -(gate number). */
 #define IFE_WL_OK 1
-#define IFE_WL_REFUSED -1     /* the event is not one of the log's, or the entry is malformed or too large */
-#define IFE_WL_FULL -2        /* the ring is full or not there: the event is not in the log */
+#define IFE_WL_REFUSED -1     /* unknown event, or an entry that is malformed or too large */
+#define IFE_WL_FULL -2        /* the ring is full or missing: the event is not in the log */
 #define IFE_WL_NOT_DURABLE -3 /* in the ring, but not on disk in time */
 
 int ki_check_policy(sip_msg_t *msg);
 int ki_check_policy_values(sip_msg_t *msg, str *hazard, str *trace_id, str *signature);
 int ki_witness_log(sip_msg_t *msg, str *event);
 int ki_witness_log_detail(sip_msg_t *msg, str *event, str *detail);
-/* 1 if every part of the message keeps its bound, else -1 with the refusal in $ife(code) and $ife(reason). */
+/* 1 if every part of the message is within bounds, else -1, with $ife(code) and $ife(reason). */
 int ki_check_message(sip_msg_t *msg);
 /* 1 if the source address is that of a party of the registry or of a call under way, else -1. */
 int ki_is_party_source(sip_msg_t *msg);
 
-/* The verdict that check_policy() reached on this very message, or NULL. */
+/* Returns the verdict of check_policy() on this message, or NULL. */
 const ife_verdict *ife_verdict_of(const sip_msg_t *msg);
 
-/* 1 if a reply comes from where the request that it answers was sent, or from where its sender is known; 0 if not. */
+/* 1 if a reply comes from its request's destination or a known address of its sender, else 0. */
 int ife_gate_is_answer(sip_msg_t *reply);
 
-/* Decides on a request within a dialog that no check_policy() has seen, for the log alone. t: its transaction, or NULL. */
+/* Checks a request in a dialog without check_policy(), for the log. t: its transaction, or NULL. */
 void ife_gate_see(sip_msg_t *msg, tm_cell_t *t);
 
-/* An entry about a message that this process has just received. detail may be NULL. */
+/* Writes an entry about the message being processed. detail may be NULL. */
 int ife_gate_log(sip_msg_t *msg, const char *event, const char *detail);
-/* An entry about `in`. */
+/* Writes an entry about `in`. */
 int ife_gate_log_message(const ife_message *in, const char *event, const char *detail);
 
 #endif /* IFE_GATE_H */

@@ -1,8 +1,8 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Signs of overload: the receive queue of the socket that a message came in on, and shared memory. Both are read where the
- * message is handled, at the price of one system call or none, so a script can ask before it does anything that costs.
+ * Signs of overload: the receive queue of a message's socket, and shared memory. Each costs at most
+ * one system call, so a script can check them before any expensive step.
  */
 #include <linux/sock_diag.h>
 #include <stdint.h>
@@ -23,14 +23,14 @@
 #define SO_MEMINFO 55
 #endif
 
-/* A connection is one peer's queue: unread bytes that count as a full one. */
+/* Unread bytes of a connection that count as a full queue. */
 #define IFE_STREAM_FULL_BYTES (128 * 1024)
-/* What a TLS connection is taken to need in shared memory beside its read buffer: OpenSSL's buffers and its context. */
+/* Estimate for OpenSSL's buffers and context of a TLS connection, in shared memory. */
 #define IFE_TLS_BYTES (64 * 1024)
 /* Kamailio's own tables, before the first message. */
 #define IFE_BASE_BYTES (8UL * 1024 * 1024)
 
-/* Percent of the socket's receive buffer in use, or -1 where the kernel does not say (before Linux 4.12). */
+/* Returns the used percentage of the receive buffer, or -1 (before Linux 4.12). */
 static int datagram_queue(int fd)
 {
 	uint32_t info[SK_MEMINFO_VARS];
@@ -41,7 +41,7 @@ static int datagram_queue(int fd)
 	return (int)((uint64_t)info[SK_MEMINFO_RMEM_ALLOC] * 100 / info[SK_MEMINFO_RCVBUF]);
 }
 
-/* Percent of IFE_STREAM_FULL_BYTES that the peer has sent and this process, which reads the connection, has not handled. */
+/* Returns the unhandled bytes of the connection, in percent of IFE_STREAM_FULL_BYTES. */
 static int stream_queue(const sip_msg_t *msg)
 {
 	struct tcp_connection *con = tcpconn_get(msg->rcv.proto_reserved1, NULL, 0, NULL, 0);
@@ -61,7 +61,7 @@ static int stream_queue(const sip_msg_t *msg)
 
 int ife_load_receive_buffer = 0;
 
-/* Bytes of payload and bookkeeping, as setsockopt() counts: the kernel says twice as much. */
+/* Returns bytes as setsockopt() counts them: getsockopt() reports the double. */
 static int receive_buffer_of(int fd)
 {
 	int bytes = 0;
@@ -80,13 +80,14 @@ void ife_load_widen_receive_buffers(void)
 		got = receive_buffer_of(si->socket);
 		if(got < 0 || got >= asked)
 			continue;
-		/* The first needs CAP_NET_ADMIN, the second goes up to net.core.rmem_max. */
+		/* SO_RCVBUFFORCE needs CAP_NET_ADMIN; net.core.rmem_max limits SO_RCVBUF. */
 		if(setsockopt(si->socket, SOL_SOCKET, SO_RCVBUFFORCE, &asked, sizeof(asked)) < 0)
 			setsockopt(si->socket, SOL_SOCKET, SO_RCVBUF, &asked, sizeof(asked));
 		got = receive_buffer_of(si->socket);
 		if(got < asked)
-			LM_WARN("%.*s has a receive buffer of %d bytes, not the %d of udp_receive_buffer: set the sysctl net.core.rmem_max to %d,"
-					" or new calls are refused early under load\n",
+			LM_WARN("%.*s has a receive buffer of %d bytes, not the %d of"
+					" udp_receive_buffer: set the sysctl net.core.rmem_max to %d, or new"
+					" calls are refused early under load\n",
 					si->sock_str.len, si->sock_str.s, got, asked, asked);
 	}
 }
@@ -129,14 +130,16 @@ int ife_load_check_memory(void)
 		streams += (unsigned long)tls_max_connections * IFE_TLS_BYTES;
 #endif
 	if(streams + IFE_BASE_BYTES > shm_mem_size) {
-		LM_ERR("shared memory of %lu MiB is too small: tcp_max_connections=%d and tls_max_connections=%d can take %lu MiB of it;"
-			   " start Kamailio with -m %lu or more, or lower them\n",
-				all_mib, tcp_max_connections, tls_max_connections, streams >> 20, ((streams + IFE_BASE_BYTES) >> 20) * 2);
+		LM_ERR("shared memory of %lu MiB is too small: tcp_max_connections=%d and"
+			   " tls_max_connections=%d can take %lu MiB of it; start Kamailio with -m %lu or more,"
+			   " or lower them\n",
+				all_mib, tcp_max_connections, tls_max_connections, streams >> 20,
+				((streams + IFE_BASE_BYTES) >> 20) * 2);
 		return -1;
 	}
 	if(streams > shm_mem_size / 2)
-		LM_WARN("TCP and TLS connections can take %lu of %lu MiB of shared memory, more than half: start Kamailio with -m %lu"
-				" or lower tcp_max_connections\n",
+		LM_WARN("TCP and TLS connections can take %lu of %lu MiB of shared memory, more than half:"
+				" start Kamailio with -m %lu or lower tcp_max_connections\n",
 				streams >> 20, all_mib, (streams >> 20) * 2 + 1);
 	return 0;
 }

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * From Kamailio's message to the ABI's. Every field is checked before it is followed: the bytes are a stranger's.
+ * Converts Kamailio's message to the ABI's. The bytes are untrusted: fields are checked before use.
  */
 #include <string.h>
 #include <strings.h>
@@ -16,7 +16,7 @@
 #include "ife_msg.h"
 #include "ife_tm.h"
 
-/* How often the headers occur that may occur once (RFC 3261 7.3.1), beside the three of the gate. */
+/* Occurrences of the headers that may occur once (RFC 3261 7.3.1), except the three of the gate. */
 typedef struct header_counts
 {
 	unsigned int from;
@@ -51,10 +51,7 @@ static int is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/*
- * The body as it came, folding included. Kamailio's own view skips a fold at the start, and a fold is just what the
- * gate must see.
- */
+/* Returns the body, folding included: the gate refuses a fold, Kamailio's parser skips it. */
 static ife_str raw_body(const hdr_field_t *hf)
 {
 	ife_str out = {NULL, 0};
@@ -82,7 +79,7 @@ static int name_is(const hdr_field_t *hf, const char *name, int name_len)
 {
 	int len = hf->name.len;
 
-	/* "Name :" is the same header (RFC 3261 7.3.1); counting it as another would let a second value through. */
+	/* "Name :" is the same header (RFC 3261 7.3.1); otherwise a second value would pass. */
 	while(len > 0 && is_blank(hf->name.s[len - 1]))
 		len--;
 	return len == name_len && strncasecmp(hf->name.s, name, (size_t)len) == 0;
@@ -106,7 +103,7 @@ static void count_other(const hdr_field_t *hf, ife_message *out)
 		count_header(&out->signature, hf);
 }
 
-/* Only string fields of the headers are read, so this is safe on a request that tm keeps in shared memory. */
+/* Reads only string fields, so it is safe on tm's request in shared memory. */
 static void walk_headers(const sip_msg_t *msg, ife_message *out, header_counts_t *counts)
 {
 	const hdr_field_t *hf;
@@ -172,7 +169,7 @@ static int fill_cseq(sip_msg_t *msg, ife_message *out)
 	return 0;
 }
 
-/* The body is what the far end will take for it: Content-Length bytes, if it is given (RFC 3261 18.3). */
+/* The body has Content-Length bytes, if that is given (RFC 3261 18.3). */
 static int fill_body(sip_msg_t *msg, ife_message *out)
 {
 	char *body = get_body(msg);
@@ -222,11 +219,11 @@ static void fill_first_line(sip_msg_t *msg, ife_message *out)
 		return;
 	}
 	out->method = ife_from_str(&msg->first_line.u.request.method);
-	/* Where the call really goes: the URI as it stands, rewritten or not. */
+	/* The current URI, rewritten or not: the call goes there. */
 	out->ruri = ife_from_str(GET_RURI(msg));
 }
 
-/* loose_route() may have rewritten the Request-URI of a request within a dialog; the dialog knows it as it came. */
+/* The dialog knows the received Request-URI; loose_route() may have rewritten it. */
 static void fill_dialog_ruri(sip_msg_t *msg, ife_message *out)
 {
 	if(msg->first_line.type == SIP_REQUEST && out->to_tag.len > 0)
@@ -248,7 +245,8 @@ static int fill_routes(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room)
 	for(hf = msg->headers; hf != NULL; hf = hf->next) {
 		if(hf->type == HDR_ROUTE_T && add_route(room->routes, &out->route_count, hf) < 0)
 			return -1;
-		if(hf->type == HDR_RECORDROUTE_T && add_route(room->record_routes, &out->record_route_count, hf) < 0)
+		if(hf->type == HDR_RECORDROUTE_T
+				&& add_route(room->record_routes, &out->record_route_count, hf) < 0)
 			return -1;
 	}
 	out->routes = out->route_count > 0 ? room->routes : NULL;
@@ -264,7 +262,8 @@ static int fill_headers(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room)
 	if(parse_headers(msg, HDR_EOH_F, 0) < 0)
 		return -1;
 	walk_headers(msg, out, &counts);
-	if(counts.from != 1 || counts.to != 1 || counts.call_id != 1 || counts.cseq != 1 || counts.content_length > 1)
+	if(counts.from != 1 || counts.to != 1 || counts.call_id != 1 || counts.cseq != 1
+			|| counts.content_length > 1)
 		return -1;
 	out->call_id = ife_from_str(&msg->callid->body);
 	if(fill_parties(msg, out) < 0 || fill_cseq(msg, out) < 0 || fill_routes(msg, out, room) < 0)
@@ -314,7 +313,7 @@ static void set_header(ife_header *header, const char *text)
 	}
 }
 
-/* The reply that ended the transaction; one made here (a timeout, say) has no sender and no bytes. */
+/* The reply that ended the transaction; a reply of this server (timeout) has no sender or bytes. */
 static void fill_final_reply(const ife_tm_final_t *final, ife_message *out, ife_msg_room_t *room)
 {
 	out->status_code = final->code;
@@ -343,7 +342,7 @@ void ife_msg_complete(ife_message *out, ife_msg_room_t *room)
 	if(is_reply && request != NULL)
 		out->ruri = ife_from_str(GET_RURI(request));
 
-	/* A header of a reply or of an in-dialog request is only its sender's word: the approved call's record is better. */
+	/* Headers of replies and in-dialog requests are unverified, the approved call's record is not. */
 	if(ife_call_find(ife_handle, out->call_id, &room->call) == IFE_OK) {
 		set_header(&out->trace_id, room->call.trace_id);
 		set_header(&out->hazard, room->call.hazard);

@@ -1,14 +1,14 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * From Kamailio's message to the ABI's, without copying a byte of it.
+ * Converts Kamailio's message to the ABI's, without a copy.
  */
 #ifndef IFE_MSG_H
 #define IFE_MSG_H
 
 #include "ife_core.h"
 
-/* Room that an ife_message points into when a field has no bytes of its own in the SIP message. */
+/* Storage for fields of an ife_message that are not part of the SIP message. */
 typedef struct ife_msg_room
 {
 	char peer_ip[64];
@@ -18,18 +18,18 @@ typedef struct ife_msg_room
 } ife_msg_room_t;
 
 /*
- * Fills `out` from the message as it was received. Everything is a view into `msg` or `room`, valid while both are.
- * A message that cannot be parsed, or repeats a header that may occur once, comes out without its From URI, which
- * the gate refuses as malformed: it is still witnessed.
+ * Fills `out` from the received message with views into `msg` and `room`, valid while both are. If
+ * the message cannot be parsed, or repeats a header that may occur once, the From URI is absent:
+ * the gate refuses it as malformed and witnesses it.
  */
 void ife_msg_fill(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room);
 
-/* Source address, transport and bytes of `msg`, into an `out` that is about another message. */
+/* Sets source address, transport and bytes of `out` to those of `msg`. */
 void ife_msg_fill_sender(sip_msg_t *msg, ife_message *out, ife_msg_room_t *room);
 
 /*
- * For events: what the message does not say itself. In a failure route the reply that ended the transaction; the
- * trace id and hazard of the approved call, or those of the transaction's request if no such call is known.
+ * Completes `out` for an event: in a failure route with the reply that ended the transaction; with
+ * trace id and hazard of the approved call or, if there is none, of the transaction's request.
  */
 void ife_msg_complete(ife_message *out, ife_msg_room_t *room);
 

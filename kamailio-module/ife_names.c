@@ -1,9 +1,10 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Keeps Kamailio's DNS cache filled with what calls will ask of it: names of the registry's contacts and of the gateways, resolved ahead of
- * time and again when they expire. Answers are permanent entries, replaced by newer ones and by nothing else, so the last good one serves
- * while the DNS is silent. Workers never ask the DNS themselves: kamailio.cfg leaves them no server (dns_servers_no=0).
+ * Keeps the names of the registry's contacts and of the gateways in Kamailio's DNS cache: resolves
+ * them before a call needs them, and again when they expire. Answers are permanent entries,
+ * replaced only by newer answers, so the last good one serves while the DNS is silent. Workers
+ * never query the DNS: kamailio.cfg leaves them no server (dns_servers_no=0).
  */
 #include <limits.h>
 #include <stdio.h>
@@ -27,20 +28,20 @@
 #include "ife_dns.h"
 #include "ife_names.h"
 
-/* An answer is asked for again after its TTL, within these bounds. */
+/* Bounds of the time until an answer is refreshed; between them its TTL counts. */
 #define IFE_NAMES_TTL_MIN_S 5
 #define IFE_NAMES_TTL_MAX_S 300
-/* After a failure: doubled each time, up to the second. */
+/* Time to the next attempt after a failure, doubled each time up to the maximum. */
 #define IFE_NAMES_RETRY_S 2
 #define IFE_NAMES_RETRY_MAX_S 60
-/* How often registry and gateways are looked at for new names. */
+/* Interval of checks for a new registry or new gateways. */
 #define IFE_NAMES_LOOK_MS 500
-/* The cache wants a TTL though the entry is permanent. */
+/* The cache requires a TTL, also for a permanent entry. */
 #define IFE_NAMES_CACHE_TTL_S (365 * 86400)
 #define IFE_NAMES_PAGE 200
 #define IFE_NAMES_BUCKETS 4096
 
-/* Records in the cache, and how many targets use them. */
+/* Records in the cache, with the number of targets that use them. */
 typedef struct held
 {
 	struct held *next;
@@ -54,7 +55,7 @@ typedef struct target
 	char host[IFE_DNS_NAME_SIZE];
 	int port;
 	int proto;
-	unsigned int seen;    /* round that named it last */
+	unsigned int seen;    /* last round with this target */
 	time_t due_s;         /* monotonic */
 	unsigned int retry_s; /* 0: the last answer was good */
 	int known;
@@ -85,7 +86,7 @@ static time_t now_s(void)
 	return now.tv_sec;
 }
 
-/* ----- what stands in the cache ----- */
+/* ----- records in the cache ----- */
 
 static int has_rr(const ife_rrset_t *set, const ife_rr_t *rr)
 {
@@ -107,7 +108,8 @@ static int same_set(const ife_rrset_t *a, const ife_rrset_t *b)
 		return 0;
 	for(i = 0; i < a->count; i++) {
 		for(j = 0; j < b->count; j++) {
-			if(a->rr[i].priority == b->rr[j].priority && a->rr[i].weight == b->rr[j].weight && a->rr[i].port == b->rr[j].port
+			if(a->rr[i].priority == b->rr[j].priority && a->rr[i].weight == b->rr[j].weight
+					&& a->rr[i].port == b->rr[j].port
 					&& strcasecmp(a->rr[i].value, b->rr[j].value) == 0)
 				break;
 		}
@@ -122,8 +124,10 @@ static void cache_add(ife_rrset_t *set, ife_rr_t *rr)
 	str name = {set->name, (int)strlen(set->name)};
 	str value = {rr->value, (int)strlen(rr->value)};
 
-	if(dns_cache_add_record(set->type, &name, IFE_NAMES_CACHE_TTL_S, &value, rr->priority, rr->weight, rr->port, DNS_FLAG_PERMANENT) < 0)
-		LM_ERR("the DNS cache takes no record for %s: raise dns_cache_mem\n", set->name);
+	if(dns_cache_add_record(set->type, &name, IFE_NAMES_CACHE_TTL_S, &value, rr->priority,
+			   rr->weight, rr->port, DNS_FLAG_PERMANENT)
+			< 0)
+		LM_ERR("cannot add a record for %s to the DNS cache; raise dns_cache_mem\n", set->name);
 }
 
 static void cache_delete(ife_rrset_t *set, ife_rr_t *rr)
@@ -134,7 +138,7 @@ static void cache_delete(ife_rrset_t *set, ife_rr_t *rr)
 	dns_cache_delete_single_record(set->type, &name, &value, DNS_FLAG_PERMANENT);
 }
 
-/* New records first: at no time is a name without an answer that has one. */
+/* Adds new records before it deletes old ones, so that a name always has an answer. */
 static void cache_replace(ife_rrset_t *old, ife_rrset_t *set)
 {
 	size_t i;
@@ -160,7 +164,7 @@ static held_t *find_held(const ife_rrset_t *set)
 	return NULL;
 }
 
-/* Puts a set in the cache, taking its records over. NULL when there is no memory. */
+/* Moves a set into the cache. NULL if there is no memory. */
 static held_t *hold(ife_rrset_t *set)
 {
 	held_t *held = find_held(set);
@@ -276,12 +280,13 @@ static void refresh(target_t *target)
 			schedule_retry(target, "the DNS has no address for it", "calls to it are refused");
 			return;
 		case IFE_DNS_FAILED:
-			schedule_retry(target, "the DNS does not answer", target->known ? "its last answer stays" : "calls to it are refused");
+			schedule_retry(target, "the DNS does not answer",
+					target->known ? "its last answer stays" : "calls to it are refused");
 			return;
 	}
 }
 
-/* ----- which targets there are ----- */
+/* ----- the list of targets ----- */
 
 static void add_target(const char *host, int port, int proto)
 {
@@ -310,7 +315,8 @@ static void add_uri(char *text, int len)
 	char host[IFE_DNS_NAME_SIZE];
 	struct sip_uri uri;
 
-	if(len <= 0 || parse_uri(text, len, &uri) < 0 || uri.host.len <= 0 || uri.host.len >= (int)sizeof(host))
+	if(len <= 0 || parse_uri(text, len, &uri) < 0 || uri.host.len <= 0
+			|| uri.host.len >= (int)sizeof(host))
 		return;
 	if(str2ip(&uri.host) != NULL || str2ip6(&uri.host) != NULL)
 		return;
@@ -328,7 +334,8 @@ static int add_contacts(void)
 	char *end;
 
 	for(offset = 0;; offset += IFE_NAMES_PAGE) {
-		if(ife_policy_contacts(ife_handle, offset, IFE_NAMES_PAGE, page, sizeof(page), &len, &err) != IFE_OK)
+		if(ife_policy_contacts(ife_handle, offset, IFE_NAMES_PAGE, page, sizeof(page), &len, &err)
+				!= IFE_OK)
 			return -1;
 		if(len == 0)
 			return 0;
@@ -341,7 +348,7 @@ static int add_contacts(void)
 	}
 }
 
-/* The second word of each line of a dispatcher list: set, destination, flags, ... */
+/* Adds the second word of each line of a dispatcher list: set, destination, flags, ... */
 static void add_gateways(void)
 {
 	char path[PATH_MAX];
@@ -393,7 +400,7 @@ static time_t gateways_changed(void)
 	return stat(path, &status) < 0 ? 0 : status.st_mtime;
 }
 
-/* Goes over to the names of a registry or a list of gateways that has changed. */
+/* Rebuilds the targets if the registry or the list of gateways has changed. */
 static void update_targets(void)
 {
 	static uint64_t generation;
@@ -448,7 +455,7 @@ static void run(void)
 int ife_names_register(void)
 {
 	if(register_procs(1) < 0) {
-		LM_ERR("no process can be registered for the resolver\n");
+		LM_ERR("cannot register a process for the resolver\n");
 		return -1;
 	}
 	cfg_register_child(1);
@@ -460,7 +467,7 @@ int ife_names_fork(void)
 	int pid = fork_process(PROC_NOCHLDINIT, "if_escalate names", 0);
 
 	if(pid < 0) {
-		LM_ERR("the resolver cannot be forked\n");
+		LM_ERR("cannot fork the resolver\n");
 		return -1;
 	}
 	if(pid > 0)

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * $ife(name): the last verdict on the message, or what the approved call's record says.
+ * $ife(name): a field of the last verdict on the message, or of the approved call's record.
  */
 #include <stdio.h>
 #include <string.h>
@@ -33,8 +33,9 @@ typedef enum ife_pv_name
 	IFE_PV_COUNT
 } ife_pv_name_t;
 
-static const char *const pv_names[IFE_PV_COUNT] = {"verdict", "gate", "code", "reason", "detail", "retry_after",
-		"expert", "expert_contact", "hazard", "trace_id", "kid", "direction", "witness", "seq", "next_hop"};
+static const char *const pv_names[IFE_PV_COUNT] = {"verdict", "gate", "code", "reason", "detail",
+		"retry_after", "expert", "expert_contact", "hazard", "trace_id", "kid", "direction",
+		"witness", "seq", "next_hop"};
 
 int ife_pv_parse_name(pv_spec_t *sp, str *in)
 {
@@ -43,18 +44,19 @@ int ife_pv_parse_name(pv_spec_t *sp, str *in)
 	if(sp == NULL || in == NULL || in->s == NULL || in->len <= 0)
 		return -1;
 	for(i = 0; i < IFE_PV_COUNT; i++) {
-		if((size_t)in->len == strlen(pv_names[i]) && memcmp(in->s, pv_names[i], (size_t)in->len) == 0) {
+		if((size_t)in->len == strlen(pv_names[i])
+				&& memcmp(in->s, pv_names[i], (size_t)in->len) == 0) {
 			sp->pvp.pvn.type = PV_NAME_INTSTR;
 			sp->pvp.pvn.u.isname.type = 0;
 			sp->pvp.pvn.u.isname.name.n = i;
 			return 0;
 		}
 	}
-	LM_ERR("$ife(%.*s): there is no such name\n", in->len, in->s);
+	LM_ERR("$ife(%.*s): unknown name\n", in->len, in->s);
 	return -1;
 }
 
-/* The text must outlive this call: Kamailio's ring of buffers for variables is made for that. */
+/* Copies to Kamailio's ring of buffers, because the text must outlive this call. */
 static int get_text(sip_msg_t *msg, pv_param_t *param, pv_value_t *res, const char *text)
 {
 	char *buf = pv_get_buffer();
@@ -103,13 +105,15 @@ static int get_seq(sip_msg_t *msg, pv_param_t *param, pv_value_t *res, uint64_t 
 	return get_text(msg, param, res, text);
 }
 
-static int get_from_verdict(sip_msg_t *msg, pv_param_t *param, pv_value_t *res, const ife_verdict *v)
+static int get_from_verdict(
+		sip_msg_t *msg, pv_param_t *param, pv_value_t *res, const ife_verdict *v)
 {
 	switch(param->pvn.u.isname.name.n) {
 		case IFE_PV_VERDICT:
 			return get_text(msg, param, res, v->approved ? "approved" : "rejected");
 		case IFE_PV_GATE:
-			return get_text(msg, param, res, v->gate == IFE_GATE_NONE ? "" : ife_gate_name(v->gate));
+			return get_text(
+					msg, param, res, v->gate == IFE_GATE_NONE ? "" : ife_gate_name(v->gate));
 		case IFE_PV_CODE:
 			return pv_get_uintval(msg, param, res, v->code);
 		case IFE_PV_REASON:
@@ -131,7 +135,8 @@ static int get_from_verdict(sip_msg_t *msg, pv_param_t *param, pv_value_t *res, 
 		case IFE_PV_DIRECTION:
 			return get_text(msg, param, res, direction_name(v->direction));
 		case IFE_PV_WITNESS:
-			return v->witnessed ? get_hash(msg, param, res, v->leaf_hash) : pv_get_null(msg, param, res);
+			return v->witnessed ? get_hash(msg, param, res, v->leaf_hash)
+								: pv_get_null(msg, param, res);
 		case IFE_PV_SEQ:
 			return v->witnessed ? get_seq(msg, param, res, v->seq) : pv_get_null(msg, param, res);
 		case IFE_PV_NEXT_HOP:

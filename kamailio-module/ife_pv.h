@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * $ife(name): the last verdict on the message, or what the approved call's record says.
+ * $ife(name): a field of the last verdict on the message, or of the approved call's record.
  */
 #ifndef IFE_PV_H
 #define IFE_PV_H

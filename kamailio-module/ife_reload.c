@@ -13,7 +13,7 @@
 
 #define IFE_EVENT_RELOADED "ife:reloaded"
 
-/* The route sees a made-up request, as other modules' event routes do: there is no SIP message to show it. */
+/* The route gets a fake request, as in other modules, because there is no SIP message. */
 static void run_event_route(void)
 {
 	static str event_name = str_init(IFE_EVENT_RELOADED);
@@ -49,7 +49,7 @@ ife_result ife_reload(uint64_t *generation, ife_error *err)
 	ife_result result = ife_policy_reload(ife_handle, generation, err);
 
 	if(result != IFE_OK) {
-		ife_log_error("the registry was not reloaded, the old one stays", result, err);
+		ife_log_error("cannot reload the registry, the old one stays", result, err);
 		return result;
 	}
 	LM_NOTICE("registry reloaded, generation %llu\n", (unsigned long long)*generation);

@@ -8,7 +8,7 @@
 
 #include "ife_core.h"
 
-/* Loads the registry anew and, if it is good, runs the event route. The library admits one reload at a time. */
+/* Reloads the registry and, if it is valid, runs the event route. One reload runs at a time. */
 ife_result ife_reload(uint64_t *generation, ife_error *err);
 
 #endif /* IFE_RELOAD_H */

@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * RPC commands ife.*
+ * RPC commands ife.*.
  */
 #include <string.h>
 
@@ -30,13 +30,13 @@ static void fault(rpc_t *rpc, void *ctx, ife_result result, const ife_error *err
 	rpc->fault(ctx, code, "%s", text);
 }
 
-/* scan does not say with every transport that a parameter is missing. */
+/* With some transports scan() reports no missing parameter. */
 static void usage(rpc_t *rpc, void *ctx, const char *text)
 {
 	rpc->fault(ctx, 400, "parameters: %s", text);
 }
 
-/* JSON-RPC's integers are int; counters that outgrow it are given as they would be printed. */
+/* JSON-RPC's integers are int; larger counters are decimal strings. */
 static int add_u64(rpc_t *rpc, void *th, const char *name, uint64_t value)
 {
 	if(value <= 0x7fffffffu)
@@ -58,9 +58,10 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 	if(rpc->add(ctx, "{", &th) < 0)
 		return;
 	rpc->struct_add(th, "sSSSSS", "version", ife_version(), "mode", &ife_settings.mode_name,
-			"witness", &ife_settings.witness_name, "node", &ife_settings.node, "registry", &ife_settings.registry,
-			"state_dir", &ife_settings.state_dir);
-	rpc->struct_add(th, "dd", "abi", (int)ife_abi_version(), "witness_wait_ms", ife_settings.witness_wait_ms);
+			"witness", &ife_settings.witness_name, "node", &ife_settings.node, "registry",
+			&ife_settings.registry, "state_dir", &ife_settings.state_dir);
+	rpc->struct_add(th, "dd", "abi", (int)ife_abi_version(), "witness_wait_ms",
+			ife_settings.witness_wait_ms);
 	add_u64(rpc, th, "registry_generation", now.registry_generation);
 	add_u64(rpc, th, "registry_experts", now.registry_experts);
 	add_u64(rpc, th, "registry_loaded_unix_s", now.registry_loaded_unix_s);
@@ -112,7 +113,8 @@ static void rpc_reset_stats(rpc_t *rpc, void *ctx)
 		fault(rpc, ctx, result, NULL);
 }
 
-static const char *rpc_reload_doc[] = {"Loads the registry anew; the old one stays if the new one is bad", 0};
+static const char *rpc_reload_doc[] = {
+		"Loads the registry anew; the old one stays if the new one is bad", 0};
 static void rpc_reload(rpc_t *rpc, void *ctx)
 {
 	uint64_t generation = 0;
@@ -134,11 +136,11 @@ static void rpc_reload(rpc_t *rpc, void *ctx)
 	add_u64(rpc, th, "generation", generation);
 }
 
-/* Calls the library with a buffer and hands its JSON array on as RPC structures. */
+/* Adds the JSON array of the library to the answer as RPC structures. */
 static void add_json(rpc_t *rpc, void *ctx, char *buf, size_t len)
 {
 	if(ife_rpc_add_json(rpc, ctx, buf, len) < 0)
-		rpc->fault(ctx, 500, "the library's answer cannot be read");
+		rpc->fault(ctx, 500, "cannot parse the library's answer");
 }
 
 static const char *rpc_experts_doc[] = {"Experts in the registry: [offset [limit]]", 0};
@@ -171,7 +173,8 @@ static void rpc_experts(rpc_t *rpc, void *ctx)
 		rpc->fault(ctx, 500, "out of memory");
 		return;
 	}
-	result = ife_policy_experts(ife_handle, (uint32_t)offset, (uint32_t)limit, buf, IFE_RPC_BUF_SIZE, &len, &err);
+	result = ife_policy_experts(
+			ife_handle, (uint32_t)offset, (uint32_t)limit, buf, IFE_RPC_BUF_SIZE, &len, &err);
 	if(result == IFE_OK)
 		add_json(rpc, ctx, buf, len);
 	else
@@ -185,7 +188,8 @@ static int transport_by_name(const str *name)
 	int i;
 
 	for(i = 1; i < (int)(sizeof(names) / sizeof(names[0])); i++) {
-		if((size_t)name->len == strlen(names[i]) && strncasecmp(name->s, names[i], (size_t)name->len) == 0)
+		if((size_t)name->len == strlen(names[i])
+				&& strncasecmp(name->s, names[i], (size_t)name->len) == 0)
 			return i;
 	}
 	return -1;
@@ -200,7 +204,7 @@ static void explain_header(ife_header *header, const str *value)
 	header->count = 1;
 }
 
-/* What every made-up INVITE has in common. */
+/* Sets the constant parts of the INVITE to explain. */
 static void explain_request(ife_message *in, int transport)
 {
 	memset(in, 0, sizeof(*in));
@@ -214,7 +218,8 @@ static void explain_request(ife_message *in, int transport)
 	in->cseq = 1;
 }
 
-static const char *rpc_release_doc[] = {"Frees the slot of a call whose end was never seen: call_id", 0};
+static const char *rpc_release_doc[] = {
+		"Frees the slot of a call whose end was never seen: call_id", 0};
 static void rpc_release(rpc_t *rpc, void *ctx)
 {
 	str call_id;
@@ -256,13 +261,13 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 	int given;
 	int proto;
 
-	given = rpc->scan(
-			ctx, "SSSSS*SSSS", &hazard, &trace_id, &signature, &caller, &callee, &peer, &transport, &call_id, &more);
+	given = rpc->scan(ctx, "SSSSS*SSSS", &hazard, &trace_id, &signature, &caller, &callee, &peer,
+			&transport, &call_id, &more);
 	if(given < 5 || given > 8) {
 		usage(rpc, ctx, "hazard trace_id signature caller callee [peer_ip [transport [call_id]]]");
 		return;
 	}
-	/* What was not given may have been overwritten all the same. */
+	/* scan() may overwrite parameters that are not given. */
 	if(given < 6)
 		peer = default_peer;
 	if(given < 7)

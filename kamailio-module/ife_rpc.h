@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * RPC commands ife.*
+ * RPC commands ife.*.
  */
 #ifndef IFE_RPC_H
 #define IFE_RPC_H

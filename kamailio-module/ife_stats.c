@@ -1,7 +1,7 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Statistics of group "if_escalate": read from the shared state, so each is the sum over all processes.
+ * Statistics of group "if_escalate", from the shared state: each is the sum over all processes.
  */
 #include <stddef.h>
 #include <stdio.h>
@@ -13,7 +13,7 @@
 #include "ife_core.h"
 #include "ife_stats.h"
 
-/* How long a statistic may lag behind, milliseconds. */
+/* Maximum age of a statistic, milliseconds. */
 #define IFE_STATS_LIFE_MS 100
 
 typedef struct ife_stat
@@ -47,7 +47,7 @@ static const ife_stat_t stats[] = {
 		IFE_STAT(registry_experts, "experts in the registry in use"),
 };
 
-/* Kamailio keeps the names for as long as it runs. */
+/* Kamailio keeps pointers to the names. */
 static char rejected_names[IFE_GATE_COUNT][32];
 
 static int64_t now_ms(void)
@@ -58,7 +58,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Counting what is in the tables takes up to a millisecond, and whoever asks for one statistic asks for all of them. */
+/* Counting the tables takes up to 1 ms, and readers fetch all statistics at once: caches them. */
 static const ife_stats *snapshot(void)
 {
 	static ife_stats last;
@@ -88,7 +88,7 @@ static int register_one(const char *name, size_t offset, const char *doc)
 	counter_handle_t handle;
 
 	if(counter_register(&handle, IFE_NAME, name, 0, read_stat, (void *)offset, doc, 0) < 0) {
-		LM_ERR("statistic %s cannot be registered\n", name);
+		LM_ERR("cannot register statistic %s\n", name);
 		return -1;
 	}
 	return 0;
@@ -104,8 +104,10 @@ int ife_stats_register(void)
 			return -1;
 	}
 	for(gate = IFE_GATE_HEADERS; gate < IFE_GATE_COUNT; gate++) {
-		snprintf(rejected_names[gate], sizeof(rejected_names[gate]), "rejected_%s", ife_gate_name(gate));
-		if(register_one(rejected_names[gate], offsetof(ife_stats, rejected) + gate * sizeof(uint64_t),
+		snprintf(rejected_names[gate], sizeof(rejected_names[gate]), "rejected_%s",
+				ife_gate_name(gate));
+		if(register_one(rejected_names[gate],
+				   offsetof(ife_stats, rejected) + gate * sizeof(uint64_t),
 				   "requests that this gate refused")
 				< 0)
 			return -1;

@@ -1,12 +1,12 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Statistics of group "if_escalate": read from the shared state, so each is the sum over all processes.
+ * Statistics of group "if_escalate", from the shared state: each is the sum over all processes.
  */
 #ifndef IFE_STATS_H
 #define IFE_STATS_H
 
-/* Before the fork. 0, or -1 with the reason logged. */
+/* Call it before the fork. 0, or -1 with the reason logged. */
 int ife_stats_register(void);
 
 #endif /* IFE_STATS_H */

@@ -1,11 +1,13 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Bounds connections from outside by where they come from, before and whatever they send: Kamailio itself counts them all together.
- * Ten times a second the process looks at the table of connections, copies what it needs under the table's lock, and has those closed
- * that are too many of one address, too many of strangers together, or of a stranger and too old. Strangers have no use for a
- * connection that lasts: what they send is refused at once. Half of the connections are kept for parties of the registry.
- * An address that went over its bound is shut out for a minute, in the kernel: it could open anew faster than this process closes.
+ * Bounds incoming connections by source address; Kamailio itself has only a total. Ten times a
+ * second the process copies ids and addresses under the lock of the connection table and closes
+ * connections that are too many for one address, too many for all strangers together, or a
+ * stranger's and too old. A stranger is an address of no party: its requests are refused at once,
+ * so it needs no lasting connection. Half of the connections are reserved for parties of the
+ * registry. The kernel blocks an address over its bound for a minute, because it could open
+ * connections faster than this process closes them.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -26,9 +28,9 @@
 #include "ife_streams.h"
 
 #define IFE_SWEEP_MS 100
-/* How many sweeps are remembered: the longest age that can be told. */
+/* Number of sweeps kept: it bounds the age that can be measured. */
 #define IFE_SWEEPS 1024
-/* How long an address that went over its bound opens no connection. */
+/* Time for which an address over its bound is blocked. */
 #define IFE_BLOCK_MS 60000
 #define IFE_STRANGER_S_MAX (IFE_SWEEPS * IFE_SWEEP_MS / 1000 - 1)
 
@@ -50,21 +52,22 @@ typedef struct source
 	int over; /* more than its bound */
 } source_t;
 
-/* Ids grow: a connection whose id is not above the highest of a sweep is as old as that sweep, or older. */
+/* Ids grow: a connection with an id up to highest_id is at least as old as the sweep. */
 typedef struct sweep
 {
 	int64_t at_ms;
 	int highest_id;
 } sweep_t;
 
-/* Addresses that are shut out, and until when. */
+/* A blocked address. */
 typedef struct blocked
 {
 	struct ip_addr ip;
 	int64_t until_ms;
 } blocked_t;
 
-ife_streams_settings_t ife_streams_settings = {.per_source = 32, .stranger_s = 10, .party_source = 0};
+ife_streams_settings_t ife_streams_settings = {
+		.per_source = 32, .stranger_s = 10, .party_source = 0};
 
 static stream_t *streams;
 static source_t *sources;
@@ -83,7 +86,7 @@ static int64_t now_ms(void)
 	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
-/* Connections that others opened and that are not ended. The lock is held as long as it takes to copy a few bytes of each. */
+/* Copies the open incoming connections; holds the lock for a few bytes of each. */
 static size_t copy_streams(void)
 {
 	struct tcp_connection *con;
@@ -93,7 +96,8 @@ static size_t copy_streams(void)
 	TCPCONN_LOCK;
 	for(hash = 0; hash < TCP_ID_HASH_SIZE; hash++) {
 		for(con = tcpconn_id_hash[hash]; con != NULL; con = con->id_next) {
-			if(!(con->flags & F_CONN_PASSIVE) || con->state == S_CONN_BAD || (con->flags & F_CONN_FORCE_EOF))
+			if(!(con->flags & F_CONN_PASSIVE) || con->state == S_CONN_BAD
+					|| (con->flags & F_CONN_FORCE_EOF))
 				continue;
 			if(count == (size_t)tcp_max_connections)
 				break;
@@ -155,10 +159,10 @@ static void close_stream(int id)
 	command[0] = (long)con;
 	command[1] = CONN_EOF;
 	if(send_all(unix_tcp_sock, command, sizeof(command)) <= 0)
-		LM_ERR("a connection that is too many cannot be closed\n");
+		LM_ERR("cannot close a connection over its bound\n");
 }
 
-/* Highest id of a sweep that is at least so old; 0 where none is. */
+/* Returns the highest id of the newest sweep not after ms, or 0. */
 static int highest_id_before(int64_t ms)
 {
 	unsigned int i;
@@ -174,7 +178,7 @@ static int highest_id_before(int64_t ms)
 	return 0;
 }
 
-/* Whether one more connection of this source is too many for the source. */
+/* Returns whether one more connection exceeds the bound of its source. */
 static int is_over(const source_t *source)
 {
 	int bound = source->party ? ife_streams_settings.party_source : ife_streams_settings.per_source;
@@ -182,7 +186,7 @@ static int is_over(const source_t *source)
 	return bound > 0 && source->count >= bound;
 }
 
-/* Oldest first: those that were there keep their place. */
+/* Streams are sorted by age: the oldest stay. */
 static int close_too_many(size_t count, int old_id)
 {
 	int strangers = 0;
@@ -194,7 +198,8 @@ static int close_too_many(size_t count, int old_id)
 		source = source_of(&streams[i].ip);
 		if(is_over(source)) {
 			source->over = 1;
-		} else if(source->party || (strangers < tcp_max_connections / 2 && streams[i].id > old_id)) {
+		} else if(source->party
+				   || (strangers < tcp_max_connections / 2 && streams[i].id > old_id)) {
 			source->count++;
 			strangers += !source->party;
 			continue;
@@ -216,7 +221,7 @@ static blocked_t *find_blocked(struct ip_addr *ip)
 	return NULL;
 }
 
-/* 1 if the address was not shut out before. With no room left it is not. */
+/* Blocks an address, or prolongs its block. 1 if it was added; 0 also if the table is full. */
 static int block(struct ip_addr *ip, int64_t now)
 {
 	blocked_t *entry = find_blocked(ip);
@@ -227,7 +232,8 @@ static int block(struct ip_addr *ip, int64_t now)
 			return 0;
 		entry = &blocked[blocked_count++];
 		entry->ip = *ip;
-		LM_WARN("an address has too many connections: it opens no more for %d s\n", IFE_BLOCK_MS / 1000);
+		LM_WARN("an address has too many connections: it opens no more for %d s\n",
+				IFE_BLOCK_MS / 1000);
 	}
 	entry->until_ms = now + IFE_BLOCK_MS;
 	return is_new;
@@ -267,7 +273,8 @@ static void update_barrier(int64_t now)
 static void sweep(unsigned int uticks, void *param)
 {
 	int64_t now = now_ms();
-	int old_id = ife_streams_settings.stranger_s > 0 ? highest_id_before(now - (int64_t)ife_streams_settings.stranger_s * 1000) : 0;
+	int64_t stranger_ms = (int64_t)ife_streams_settings.stranger_s * 1000;
+	int old_id = stranger_ms > 0 ? highest_id_before(now - stranger_ms) : 0;
 	size_t count = copy_streams();
 	int closed;
 
@@ -290,8 +297,10 @@ int ife_streams_register(void)
 {
 	const ife_streams_settings_t *bound = &ife_streams_settings;
 
-	if(bound->per_source < 0 || bound->party_source < 0 || bound->stranger_s < 0 || bound->stranger_s > IFE_STRANGER_S_MAX) {
-		LM_ERR("modparams tcp_per_source and tcp_party_source must not be negative, tcp_stranger_s must be 0 to %d\n",
+	if(bound->per_source < 0 || bound->party_source < 0 || bound->stranger_s < 0
+			|| bound->stranger_s > IFE_STRANGER_S_MAX) {
+		LM_ERR("modparams tcp_per_source and tcp_party_source must not be negative, tcp_stranger_s"
+			   " must be 0 to %d\n",
 				IFE_STRANGER_S_MAX);
 		return -1;
 	}
@@ -311,8 +320,9 @@ int ife_streams_fork(void)
 	}
 	if(ife_barrier_keep() < 0)
 		return -1;
-	if(fork_basic_utimer(PROC_TIMER, "if_escalate connections", 1, sweep, NULL, IFE_SWEEP_MS * 1000) < 0) {
-		LM_ERR("the process that bounds connections cannot be forked\n");
+	if(fork_basic_utimer(PROC_TIMER, "if_escalate connections", 1, sweep, NULL, IFE_SWEEP_MS * 1000)
+			< 0) {
+		LM_ERR("cannot fork the process that bounds connections\n");
 		return -1;
 	}
 	ife_barrier_close();

@@ -1,10 +1,10 @@
 /*
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * What tm knows of the message being processed, and tm's callbacks for approved calls.
+ * tm's state of the message being processed, and tm's callbacks for approved calls.
  *
- * Callbacks get the request as tm keeps it in shared memory. Parsing that would hang this process's memory on it, so
- * what later events need of the request is copied once, into a watch.
+ * Callbacks get tm's request in shared memory. Parsing it would attach private memory of this
+ * process, so a watch has a copy of the parts that later events need.
  */
 #include <stdio.h>
 #include <string.h>
@@ -19,14 +19,14 @@
 #include "ife_msg.h"
 #include "ife_tm.h"
 
-/* Longest text that a watch copies; check_message() bounds each part below it. */
+/* Maximum length of all texts in a watch; check_message() bounds each part below it. */
 #define IFE_WATCH_LEN_MAX 8192
 
-/* A request whose transaction is followed. Lies in shared memory; tm frees it with the transaction. */
+/* A request whose transaction is followed, in shared memory; tm frees it with the transaction. */
 typedef struct ife_watch
 {
 	int is_dialog;   /* within a dialog, not the INVITE that began the call */
-	int is_answered; /* its 2xx has its entry */
+	int is_answered; /* its 2xx has an entry */
 	uint32_t cseq;
 	str method;
 	str ruri;
@@ -110,7 +110,8 @@ int ife_tm_final(ife_tm_final_t *final)
 
 static int is_method(const ife_watch_t *watch, const char *name)
 {
-	return (size_t)watch->method.len == strlen(name) && memcmp(watch->method.s, name, strlen(name)) == 0;
+	return (size_t)watch->method.len == strlen(name)
+		   && memcmp(watch->method.s, name, strlen(name)) == 0;
 }
 
 static int is_answer_to(sip_msg_t *reply, const ife_watch_t *watch)
@@ -119,15 +120,17 @@ static int is_answer_to(sip_msg_t *reply, const ife_watch_t *watch)
 	ife_message in;
 
 	ife_msg_fill(reply, &in, &room);
-	return in.method.len == (size_t)watch->method.len && memcmp(in.method.ptr, watch->method.s, in.method.len) == 0;
+	return in.method.len == (size_t)watch->method.len
+		   && memcmp(in.method.ptr, watch->method.s, in.method.len) == 0;
 }
 
-/* A reply before the script sees it; tm may have other replies for the same transaction, to its own CANCEL. */
+/* Runs before the script. tm also passes replies to its own CANCEL of this transaction. */
 static void on_reply(ife_watch_t *watch, sip_msg_t *reply)
 {
 	int code;
 
-	if(reply == NULL || reply == FAKED_REPLY || !is_answer_to(reply, watch) || !ife_gate_is_answer(reply))
+	if(reply == NULL || reply == FAKED_REPLY || !is_answer_to(reply, watch)
+			|| !ife_gate_is_answer(reply))
 		return;
 	code = (int)reply->first_line.u.reply.statuscode;
 	if(!watch->is_dialog) {
@@ -144,7 +147,7 @@ static void on_reply(ife_watch_t *watch, sip_msg_t *reply)
 	}
 }
 
-/* "Busy Here" of "SIP/2.0 486 Busy Here\r\n...". */
+/* Returns "Busy Here" of "SIP/2.0 486 Busy Here\r\n...". */
 static ife_str reason_of(const str *sent)
 {
 	ife_str out = {NULL, 0};
@@ -176,7 +179,7 @@ static void fill_from_watch(const ife_watch_t *watch, ife_message *in)
 	in->cseq = watch->cseq;
 }
 
-/* What the other side said when the script, or tm, answers in its own words. */
+/* Describes the reply of the other side if the script, or tm, sends another one. */
 static const char *other_answer(const tm_cell_t *t, int code, char *buf, size_t len)
 {
 	int i;
@@ -192,7 +195,7 @@ static const char *other_answer(const tm_cell_t *t, int code, char *buf, size_t 
 	return NULL;
 }
 
-/* The final reply, as it is about to be sent to the requester. */
+/* Runs before the final reply is sent to the requester. */
 static void on_final(ife_watch_t *watch, tm_cell_t *t, struct tmcb_params *params)
 {
 	ife_msg_room_t room;
@@ -244,7 +247,7 @@ static void on_transaction(tm_cell_t *t, int type, struct tmcb_params *params)
 		ife_gate_see(params->req, NULL);
 }
 
-/* A request of a dialog that the script may relay without having asked check_policy(). */
+/* The script may relay an in-dialog request without check_policy(). */
 static void on_request(tm_cell_t *t, int type, struct tmcb_params *params)
 {
 	(void)type;
@@ -268,13 +271,13 @@ static str copy(char **room, ife_str text)
 
 static ife_watch_t *new_watch(const ife_message *in)
 {
-	size_t len = in->method.len + in->ruri.len + in->from_uri.len + in->from_tag.len + in->to_uri.len + in->to_tag.len
-				 + in->call_id.len;
+	size_t len = in->method.len + in->ruri.len + in->from_uri.len + in->from_tag.len
+				 + in->to_uri.len + in->to_tag.len + in->call_id.len;
 	ife_watch_t *watch;
 	char *room;
 
 	if(len > IFE_WATCH_LEN_MAX) {
-		LM_WARN("a request is too long to be followed: its replies are not witnessed\n");
+		LM_WARN("cannot follow a request, it is too long: its replies are not witnessed\n");
 		return NULL;
 	}
 	watch = shm_malloc(sizeof(*watch) + len);
@@ -309,7 +312,7 @@ void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
 	if(is_method(watch, "INVITE"))
 		types |= TMCB_E2ECANCEL_IN | TMCB_E2EACK_IN;
 	if(tmb.register_tmcb(msg, t, types, on_transaction, watch, free_watch) <= 0) {
-		LM_ERR("a transaction cannot be followed: its replies are not witnessed\n");
+		LM_ERR("cannot follow a transaction: its replies are not witnessed\n");
 		shm_free(watch);
 	}
 }
@@ -317,14 +320,15 @@ void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
 int ife_tm_init(void)
 {
 	if(find_export("load_tm", NO_SCRIPT, 0) == NULL) {
-		LM_WARN("tm is not loaded: calls are gated, and the script must witness their replies and their end\n");
+		LM_WARN("tm is not loaded: calls are gated, but the script must witness their replies and"
+				" their end\n");
 		return 0;
 	}
 	if(load_tm_api(&tmb) != 0)
 		return -1;
 	tm_loaded = 1;
 	if(tmb.register_tmcb(NULL, NULL, TMCB_REQUEST_IN, on_request, NULL, NULL) <= 0) {
-		LM_ERR("tm takes no callback for requests\n");
+		LM_ERR("cannot register a callback for requests with tm\n");
 		return -1;
 	}
 	return 0;
