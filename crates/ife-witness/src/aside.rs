@@ -1,7 +1,7 @@
-//! Files that are whole or not there: written and synced under a name beside, then given their own.
+//! Atomic file writes: content is written and synced under a temporary name, then renamed.
 //!
-//! Neither a full disk nor a kill at any system call leaves a part of a file under its name. What a killed process leaves
-//! beside it, the next write of that file removes.
+//! Neither a full disk nor a kill at any system call leaves part of a file under its name. The next
+//! write of the file removes the temporary files of killed processes.
 
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, Permissions};
@@ -9,21 +9,21 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
-/// What becomes of a file that has the name already.
+/// The treatment of an existing file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Existing {
     /// It stays, and writing fails with [`io::ErrorKind::AlreadyExists`].
     Keep,
-    /// It is replaced in one step; its permissions stay.
+    /// It is replaced atomically and keeps its permissions.
     Replace,
 }
 
-/// Writes `bytes` to `path`, durably. A new file gets `mode`; the umask does not count.
+/// Writes `bytes` to `path`, durably. A new file gets `mode`, regardless of the umask.
 ///
-/// A path that names no plain file, such as `/dev/stdout` or a named pipe, is opened and written to.
+/// Opens and writes to anything but a plain file, such as `/dev/stdout` or a named pipe.
 ///
 /// # Errors
-/// The system calls'; `path` is then as it was.
+/// A system call failed; `path` is unchanged.
 pub fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Result<()> {
     let there = match fs::metadata(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => None,
@@ -35,7 +35,7 @@ pub fn write(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::Re
     match existing {
         Existing::Keep => Err(io::ErrorKind::AlreadyExists.into()),
         Existing::Replace if there.is_file() => {
-            // What a symbolic link leads to is replaced, not the link.
+            // Replaces the target of a symbolic link, not the link.
             let path = fs::canonicalize(path)?;
             write_file(&path, bytes, there.permissions().mode(), existing)
         }
@@ -57,7 +57,7 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::R
         file.sync_all()?;
         match existing {
             Existing::Replace => fs::rename(&beside, path)?,
-            // link(2) fails if another process has made the file meanwhile, where rename(2) would replace it.
+            // link(2) fails if the file was created meanwhile, where rename(2) would replace it.
             Existing::Keep => {
                 fs::hard_link(&beside, path)?;
                 fs::remove_file(&beside)?;
@@ -66,15 +66,15 @@ fn write_file(path: &Path, bytes: &[u8], mode: u32, existing: Existing) -> io::R
         File::open(parent_of(path))?.sync_all()
     };
     write().inspect_err(|_| {
-        // A file without its name is of no use; what cannot be removed now is swept by the next write.
+        // If this fails, the next write sweeps the file up.
         let _ = fs::remove_file(&beside);
     })
 }
 
-/// Removes what killed processes left beside `path`.
+/// Removes the temporary files that killed processes left beside `path`.
 ///
 /// # Errors
-/// The system calls'.
+/// A system call failed.
 pub fn sweep(path: &Path) -> io::Result<()> {
     let Some(name) = path.file_name() else {
         return Ok(());
@@ -98,17 +98,17 @@ pub fn sweep(path: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Between a file's name and the number of the process that writes it.
+/// Separates a file's name from the process id of its writer.
 const MARK: &str = ".new-";
 
-/// `witness.key.new-4711`.
+/// Returns a name such as `witness.key.new-4711`.
 fn beside(path: &Path, pid: u32) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(format!("{MARK}{pid}"));
     PathBuf::from(name)
 }
 
-/// Whether the process in the name has ended. One of our own number is of an earlier process that had it.
+/// Returns whether the process in the name has ended. Its own id belonged to an earlier one.
 fn is_left_behind(name: &OsString, prefix: &OsString) -> bool {
     let pid = name
         .as_encoded_bytes()
@@ -121,7 +121,7 @@ fn is_left_behind(name: &OsString, prefix: &OsString) -> bool {
     })
 }
 
-/// The directory that holds the name of `path`.
+/// Returns the directory that holds the name of `path`.
 pub(crate) fn parent_of(path: &Path) -> &Path {
     path.parent()
         .filter(|dir| !dir.as_os_str().is_empty())
@@ -132,7 +132,7 @@ pub(crate) fn parent_of(path: &Path) -> &Path {
 mod tests {
     use super::*;
 
-    /// No process has this number: it is above the kernel's largest (PID_MAX_LIMIT, 2^22).
+    /// A process id above the kernel's largest (PID_MAX_LIMIT, 2^22).
     const NOBODY: u32 = 1 << 23;
 
     fn dir(name: &str) -> PathBuf {

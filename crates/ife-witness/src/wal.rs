@@ -1,8 +1,8 @@
-//! The write-ahead log: what makes an entry durable. Segments of frames in `private/wal`, named by their first index.
+//! The write-ahead log: durable segments of frames in `private/wal`, named by their first index.
 //!
-//! A segment begins with a snapshot of the producers, so recovery needs no older one. Everything after the last frame is zeros that
-//! were written and synced before, so that a batch changes no metadata: its fdatasync is one write and one flush, and never waits for
-//! the file system's journal, which waits for everybody else's data.
+//! A segment begins with a snapshot of the producers, so recovery needs no older one. The rest of
+//! the file was filled with zeros and synced beforehand, so that a batch changes no metadata: its
+//! fdatasync is one write and one flush, and never waits for the file system's journal.
 
 pub(crate) mod frame;
 pub(crate) mod scan;
@@ -17,12 +17,12 @@ use frame::{Kind, Origin};
 
 pub use scan::{Scan, Segment, WalError, segments};
 
-/// Zeros written at a time.
+/// Size of one write of zeros.
 const BLOCK: usize = 1024 * 1024;
 
 static ZEROS: [u8; BLOCK] = [0; BLOCK];
 
-/// A file of zeros that becomes a segment.
+/// A file of zeros for the next segment.
 pub struct Spare {
     path: PathBuf,
     file: File,
@@ -30,11 +30,11 @@ pub struct Spare {
 }
 
 impl Spare {
-    /// Makes one for segments of `segment_bytes`, with room for a last batch. Rests for `pause` after each MiB, so that a batch never
-    /// waits behind more than that.
+    /// Creates a file for segments of `segment_bytes` and a last batch. Pauses after each MiB, so
+    /// that a batch never waits for more than that.
     ///
     /// # Errors
-    /// The system calls'.
+    /// A system call failed.
     pub fn prepare(store: &Store, segment_bytes: u64, pause: Duration) -> Result<Self, StoreError> {
         Self::with_len(store, segment_bytes + segment_bytes / 16, pause)
     }
@@ -46,7 +46,7 @@ impl Spare {
     }
 }
 
-/// Zeros from `from` to `to`, durable.
+/// Writes zeros from `from` to `to`, durably.
 fn fill(
     store: &Store,
     path: &Path,
@@ -73,33 +73,33 @@ fn fill(
 pub struct Closed {
     /// The file.
     pub path: PathBuf,
-    /// First index after it.
+    /// First index after the segment.
     pub end: u64,
 }
 
-/// The segment that grows.
+/// The segment that receives batches.
 pub struct Wal {
     store: Store,
     log_id: u64,
-    /// A segment of this size or more is closed before the next batch.
+    /// Size from which a segment is closed before the next batch.
     segment_bytes: u64,
     path: PathBuf,
     file: File,
-    /// Where the next frame goes.
+    /// Position of the next frame.
     offset: u64,
-    /// Zeros are on disk up to here.
+    /// End of the durable zeros.
     zeroed: u64,
     next_index: u64,
     last_sync: Duration,
-    /// What the next segment will be made of; without it, making one takes longer.
+    /// File for the next segment; without it, the rotation takes longer.
     spare: Option<Spare>,
 }
 
 impl Wal {
-    /// Makes the segment that begins at `first_index` out of `spare` and becomes its writer.
+    /// Creates the segment that begins at `first_index` from `spare`.
     ///
     /// # Errors
-    /// The system calls'.
+    /// A system call failed.
     pub fn create(
         store: Store,
         log_id: u64,
@@ -144,7 +144,7 @@ impl Wal {
         })
     }
 
-    /// Takes up the last segment where its scan ended.
+    /// Opens the last segment for writing at the end of its scan.
     ///
     /// # Errors
     /// The file cannot be opened.
@@ -162,7 +162,7 @@ impl Wal {
             .open(&path)
             .map_err(StoreError::new("open", &path))?;
         if scan.torn {
-            // A batch that was never acknowledged: no part of it may come back later.
+            // No part of an unacknowledged batch may be read later.
             fill(
                 &store,
                 &path,
@@ -186,29 +186,29 @@ impl Wal {
         })
     }
 
-    /// Index of the next entry.
+    /// Returns the index of the next entry.
     #[must_use]
     pub fn next_index(&self) -> u64 {
         self.next_index
     }
 
-    /// How long the last batch's fdatasync took.
+    /// Returns the duration of the last batch's fdatasync.
     #[must_use]
     pub fn last_sync(&self) -> Duration {
         self.last_sync
     }
 
-    /// Whether the next batch begins a new segment.
+    /// Returns whether the next batch begins a new segment.
     #[must_use]
     pub fn will_rotate(&self) -> bool {
         self.offset >= self.segment_bytes
     }
 
-    /// Makes a batch of frames durable: one write, one fdatasync. A long enough segment is closed first; `before` are
-    /// then the producers' states without this batch.
+    /// Makes a batch of frames durable: one write, one fdatasync. Rotates first if the segment is
+    /// long enough; `before` must then be the producers' states without this batch.
     ///
     /// # Errors
-    /// The system calls'. Whether the batch is on disk is then not known, and this process must write no more.
+    /// A system call failed. The batch may be on disk; this process must write no more.
     pub fn append(
         &mut self,
         batch: &[u8],
@@ -235,7 +235,7 @@ impl Wal {
         Ok(closed)
     }
 
-    /// Whether there is nothing yet to make the next segment of: what [`Spare::prepare`] needs for it.
+    /// Returns the arguments of [`Spare::prepare`] if there is no file for the next segment.
     #[must_use]
     pub fn wants_spare(&self) -> Option<(Store, u64)> {
         self.spare
@@ -243,7 +243,7 @@ impl Wal {
             .then(|| (self.store.clone(), self.segment_bytes))
     }
 
-    /// Takes what the next segment will be made of.
+    /// Sets the file for the next segment.
     pub fn set_spare(&mut self, spare: Spare) {
         self.spare = Some(spare);
     }

@@ -1,4 +1,4 @@
-//! The writer: rings to WAL, one fdatasync per batch, then the producers are told.
+//! The writer: moves entries to the WAL, one fdatasync for each batch, then acknowledges them.
 //!
 //! ```text
 //!   rings --drain--> batch --write, fdatasync--> WAL --acknowledge--> rings
@@ -6,8 +6,8 @@
 //!                      +--> publisher: tiles, signed checkpoints
 //! ```
 //!
-//! A record may be read twice (a kill between fdatasync and acknowledgement); it is logged once, since the WAL knows the next number
-//! that it expects from every ring.
+//! A record may be read twice (after a kill between fdatasync and acknowledgement); it is logged
+//! once, because the WAL holds the next number expected from every ring.
 
 mod batch;
 mod producers;
@@ -23,31 +23,31 @@ pub use batch::Counts;
 pub use producers::{Producers, State};
 pub use publisher::{Keys, PublishError, Publisher};
 
-/// A hole larger than this in a damaged ring's own count is not believed.
+/// Larger gaps in a damaged ring's own count are ignored.
 const GAP_BELIEVED_MAX: u64 = 1 << 32;
 
-/// How the writer works.
+/// Configuration of the writer.
 #[derive(Clone, Debug)]
 pub struct WriterConfig {
     /// Name of this host in the log.
     pub node: String,
-    /// A batch takes no more once it has this many bytes.
+    /// Size from which a batch takes no more records.
     pub batch_bytes: usize,
-    /// With less free space than this the writer takes nothing in, so that rings fill up and producers notice.
+    /// Free disk space below which the writer reads nothing, so that the rings fill up.
     pub free_bytes_min: u64,
 }
 
-/// What one step did.
+/// The outcome of one step.
 #[derive(Debug)]
 pub enum Step {
     /// Nothing to do.
     Idle,
-    /// The disk is nearly full; nothing is taken in.
+    /// The disk is nearly full; nothing is read.
     Stalled {
-        /// Bytes free.
+        /// Free bytes.
         free: u64,
     },
-    /// A batch is durable and acknowledged: the publisher's to take in.
+    /// A batch is durable and acknowledged; the publisher is next.
     Wrote(Written),
 }
 
@@ -60,62 +60,62 @@ pub struct Written {
     pub closed: Option<Closed>,
 }
 
-/// Something worth a line in the daemon's own log.
+/// An event for the daemon's own log.
 #[derive(Debug, thiserror::Error)]
 pub enum Notice {
-    /// A file among the rings is unusable; the others go on.
+    /// A file among the rings is unusable; the other rings stay in use.
     #[error("a ring cannot be opened")]
     Unusable(#[source] RingError),
-    /// A ring is damaged and set aside.
+    /// A ring is damaged and was renamed.
     #[error("the ring of {producer} is damaged and was set aside: its process must attach again")]
     Damaged {
-        /// Whose.
+        /// Name of the producer.
         producer: String,
-        /// Where and how.
+        /// The damage.
         #[source]
         damage: Damage,
     },
-    /// Numbers of a producer are missing.
+    /// Sequence numbers of a producer are missing.
     #[error("{count} entries of producers are missing and reported as GAP")]
     Missing {
-        /// How many.
+        /// Number of missing sequence numbers.
         count: u64,
     },
-    /// A dead producer's ring could not be removed.
+    /// A dead producer's ring cannot be removed.
     #[error("the ring of {producer}, which has no owner, cannot be removed")]
     Remove {
-        /// Whose.
+        /// Name of the producer.
         producer: String,
-        /// Why.
+        /// The system call's error.
         #[source]
         source: std::io::Error,
     },
 }
 
-/// The writer cannot go on; what it did not acknowledge is still in the rings.
+/// Reasons why the writer must stop; unacknowledged records are still in the rings.
 #[derive(Debug, thiserror::Error)]
 pub enum WriterError {
     /// A file operation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A ring knows of more than the log.
+    /// A ring has acknowledged numbers that the log lacks.
     #[error(
-        "{} was acknowledged up to number {durable_seq}, but the log has its entries only up to {next_seq}: the log directory \
-         is older than this host's rings. Restore the newer log directory; or, to go on with the loss on record, stop the \
-         producer and delete this ring",
+        "{} was acknowledged up to number {durable_seq}, but the log has its entries only up to \
+         {next_seq}: the log directory is older than this host's rings. Restore the newer log \
+         directory; or, to go on with the loss on record, stop the producer and delete this ring",
         path.display()
     )]
     RolledBack {
         /// The ring.
         path: std::path::PathBuf,
-        /// What the ring was told.
+        /// Bound acknowledged in the ring.
         durable_seq: u64,
-        /// What the log has.
+        /// Next number according to the log.
         next_seq: u64,
     },
 }
 
-/// Owner of the rings' reading side and of the WAL.
+/// Owns the reading side of the rings and the WAL.
 pub struct Writer {
     config: WriterConfig,
     store: Store,
@@ -125,16 +125,16 @@ pub struct Writer {
     producers: Producers,
     own: Own,
     batch: Batch,
-    /// Rings that were read in this step and must be acknowledged.
+    /// Rings read in this step, to be acknowledged.
     read: Vec<usize>,
-    /// Where the next step begins, so that no ring is always first.
+    /// First ring of the next step; rotates for fairness.
     turn: usize,
     notices: Vec<Notice>,
     total: Counts,
 }
 
 impl Writer {
-    /// Goes on where the WAL ends. `now_ms` is the least epoch for the writer's own entries.
+    /// Creates a writer at the end of the WAL. `now_ms` is the least epoch of its own entries.
     #[must_use]
     pub fn new(
         config: WriterConfig,
@@ -168,22 +168,22 @@ impl Writer {
         }
     }
 
-    /// Entries on disk.
+    /// Returns the number of entries on disk.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.wal.next_index()
     }
 
-    /// How long the last batch's fdatasync took.
+    /// Returns the duration of the last batch's fdatasync.
     #[must_use]
     pub fn last_sync(&self) -> std::time::Duration {
         self.wal.last_sync()
     }
 
-    /// See [`Wal::wants_spare`]. None also while the disk has no room for it.
+    /// As [`Wal::wants_spare`], but `None` if the disk is too full.
     ///
     /// # Errors
-    /// The system call's.
+    /// A system call failed.
     pub fn wants_spare(&self) -> Result<Option<(Store, u64)>, WriterError> {
         let Some((store, bytes)) = self.wal.wants_spare() else {
             return Ok(None);
@@ -197,32 +197,32 @@ impl Writer {
         self.wal.set_spare(spare);
     }
 
-    /// What went through since the start.
+    /// Returns the counts since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.total
     }
 
-    /// The rings.
+    /// Returns the rings.
     #[must_use]
     pub fn rings(&self) -> &RingSet {
         &self.rings
     }
 
-    /// Takes what should be logged since the last call.
+    /// Takes the notices since the last call.
     pub fn take_notices(&mut self) -> Vec<Notice> {
         std::mem::take(&mut self.notices)
     }
 
-    /// Whether there is enough free disk space to take entries in.
+    /// Returns whether there is enough free disk space to read entries.
     ///
     /// # Errors
-    /// The system call's.
+    /// A system call failed.
     pub fn has_space(&self) -> Result<bool, WriterError> {
         Ok(self.store.free_bytes()? >= self.config.free_bytes_min)
     }
 
-    /// Bytes of records that wait to be read, in all rings that there are.
+    /// Returns the bytes of unread records in all rings.
     ///
     /// # Errors
     /// The writer must not be used again.
@@ -231,9 +231,9 @@ impl Writer {
         Ok(self.rings.waiting_bytes())
     }
 
-    /// One round: opens rings that appeared, reads what is there, makes it durable, acknowledges it.
+    /// Opens new rings, reads records, makes them durable and acknowledges them.
     ///
-    /// `buffer` is used for the batch. `now_ns` is the time of GAP entries.
+    /// `buffer` is reused for the batch. `now_ns` is the time of GAP entries.
     ///
     /// # Errors
     /// The writer must not be used again.
@@ -262,7 +262,7 @@ impl Writer {
         self.commit(&before)
     }
 
-    /// Looks for rings that appeared unannounced, and removes those of dead producers once drained. About once a second.
+    /// Opens unannounced rings and removes drained rings of dead producers, about once a second.
     ///
     /// # Errors
     /// The writer must not be used again.
@@ -284,7 +284,7 @@ impl Writer {
     fn begin(&mut self, buffer: Vec<u8>) -> Option<Producers> {
         self.batch.begin(self.wal.next_index(), buffer);
         self.read.clear();
-        // A segment's snapshot must not know of the batch that comes after it.
+        // A segment's snapshot must not include the batch after it.
         self.wal.will_rotate().then(|| self.producers.clone())
     }
 
@@ -334,9 +334,9 @@ impl Writer {
         }
     }
 
-    /// A damaged ring: what was read of it is good and goes on disk; what follows cannot be told from noise.
+    /// Closes a damaged ring. Its valid records go to disk; the rest of the ring is lost.
     fn set_aside(&mut self, at: usize, damage: Damage, now_ns: u64) {
-        // Nothing of it is acknowledged any more: its waiters are told that the ring is closed.
+        // No more acknowledgements: closing the ring ends its waits.
         let ring = self.rings.rings.remove(at);
         self.read.retain(|read| *read != at);
         self.read
@@ -376,7 +376,7 @@ impl Writer {
         self.notices.push(Notice::Damaged { producer, damage });
     }
 
-    /// True if the ring was removed.
+    /// Returns true if the ring was removed.
     fn tend_ring(&mut self, at: usize, now_ns: u64) -> bool {
         let ring = &self.rings.rings[at];
         let orphan = match ring.orphan() {
@@ -395,7 +395,8 @@ impl Writer {
                 .expected(ring.producer(), ring.ring_id(), ring.durable_seq());
         let count = orphan.next_seq().saturating_sub(first_seq);
         if count > 0 {
-            // The owner dropped its last entries, or died while writing one. Removed next time, when this is durable.
+            // The owner skipped its last entries, or died while writing one. The ring is removed
+            // next time, after this is durable.
             let gap = Gap {
                 producer: ring.producer(),
                 epoch: ring.epoch(),
@@ -425,7 +426,7 @@ impl Writer {
         }
     }
 
-    /// Makes the batch durable, then tells the producers.
+    /// Makes the batch durable, then acknowledges it to the producers.
     fn commit(&mut self, before: &Option<Producers>) -> Result<Step, WriterError> {
         let mut step = Step::Idle;
         if !self.batch.frames.is_empty() {

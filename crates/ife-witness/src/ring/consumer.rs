@@ -13,31 +13,31 @@ use crate::entry::{ENTRY_SIZE_MAX, NUMBER_MAX};
 /// A record whose bytes [`Consumer::read`] appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// The owner's attachment that wrote it.
+    /// Epoch of the owner that wrote it.
     pub epoch: u64,
-    /// Its number.
+    /// Sequence number.
     pub seq: u64,
     /// Bytes appended.
     pub len: usize,
 }
 
-/// The ring does not hold what a producer writes.
+/// The ring's content is not valid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{what} at ring position {at}")]
 pub struct Damage {
-    /// Bytes since the ring was made.
+    /// Bytes since the ring was created.
     pub at: u64,
-    /// What is wrong.
+    /// The error.
     pub what: &'static str,
 }
 
-/// Reads one ring. What was read is given back to the producer only by [`acknowledge`](Self::acknowledge).
+/// Reads one ring. Only [`acknowledge`](Self::acknowledge) frees the space of its records.
 pub struct Consumer {
     path: PathBuf,
     producer: String,
     file: File,
     map: RingMap,
-    /// Where the next record is; at or after the head.
+    /// Position of the next record; at or after the head.
     position: u64,
 }
 
@@ -45,7 +45,7 @@ impl Consumer {
     /// Opens the ring of `producer` in `rings_dir`.
     ///
     /// # Errors
-    /// It is not a ring of this version, or not accessible.
+    /// The file is not a ring of this version, or not accessible.
     pub fn open(rings_dir: &Path, producer: &str) -> Result<Self, RingError> {
         let path = file::ring_path(rings_dir, producer);
         let file = file::open_shared(&path, false).map_err(RingError::io("open", &path))?;
@@ -66,25 +66,25 @@ impl Consumer {
         })
     }
 
-    /// Whose ring it is.
+    /// Returns the producer's name.
     #[must_use]
     pub fn producer(&self) -> &str {
         &self.producer
     }
 
-    /// The file.
+    /// Returns the path of the file.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Tells this ring from an earlier one of the same producer.
+    /// Returns the random id that distinguishes this ring from an earlier one of the same producer.
     #[must_use]
     pub fn ring_id(&self) -> u64 {
         self.map.header().fixed.ring_id.load(Ordering::Relaxed)
     }
 
-    /// Every number below was acknowledged as durable.
+    /// Returns the bound below which every sequence number was acknowledged as durable.
     #[must_use]
     pub fn durable_seq(&self) -> u64 {
         self.map
@@ -94,47 +94,48 @@ impl Consumer {
             .load(Ordering::Relaxed)
     }
 
-    /// Epoch of the last owner.
+    /// Returns the epoch of the last owner.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.map.header().producer.epoch.load(Ordering::Relaxed)
     }
 
-    /// The number that the owner uses next. Final only once the owner is gone or the ring is closed: see [`Orphan::next_seq`].
+    /// Returns the owner's next sequence number. Final only after the owner has died or the ring is
+    /// closed: see [`Orphan::next_seq`].
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.map.header().producer.next_seq.load(Ordering::Acquire)
     }
 
-    /// Bytes of records that wait to be read.
+    /// Returns the bytes of unread records.
     #[must_use]
     pub fn waiting_bytes(&self) -> u64 {
         let tail = self.map.header().producer.tail.load(Ordering::Acquire);
         tail.wrapping_sub(self.position)
     }
 
-    /// Whether a record waits to be read.
+    /// Returns whether there is an unread record.
     #[must_use]
     pub fn has_news(&self) -> bool {
         self.map.header().producer.tail.load(Ordering::Acquire) != self.position
     }
 
-    /// Whether a record waits to be read and its producer waits for the disk.
+    /// Returns whether there is an unread record whose producer waits for the disk.
     #[must_use]
     pub fn is_awaited(&self) -> bool {
         self.has_news() && self.map.header().producer.waiters.load(Ordering::SeqCst) != 0
     }
 
-    /// Whether all that was read was acknowledged.
+    /// Returns whether every record that was read is acknowledged.
     #[must_use]
     pub fn is_acknowledged(&self) -> bool {
         self.map.header().consumer.head.load(Ordering::Relaxed) == self.position
     }
 
-    /// Appends the next record's bytes to `out`. On damage `out` is as before and the ring must not be read again.
+    /// Appends the next record to `out`. After an error `out` is unchanged; do not read again.
     ///
     /// # Errors
-    /// The ring does not hold what a producer writes.
+    /// The ring's content is not valid.
     pub fn read(&mut self, out: &mut Vec<u8>) -> Result<Option<Record>, Damage> {
         let damage = |what| Damage {
             at: self.position,
@@ -177,8 +178,8 @@ impl Consumer {
         }))
     }
 
-    /// All that was read is on disk, and every number below `next_seq` is or was reported missing: gives the room back and
-    /// wakes who waits.
+    /// Frees the space of the records read and wakes their waiters. These records must be on disk,
+    /// and every number below `next_seq` must be on disk or reported missing.
     pub fn acknowledge(&self, next_seq: u64) {
         let header = self.map.header();
         header
@@ -189,7 +190,7 @@ impl Consumer {
         self.wake();
     }
 
-    /// Gives the ring up: its producer's pushes and waits fail from now on. The file is kept under another name.
+    /// Closes the ring, so that its producer's pushes and waits fail, and renames the file.
     ///
     /// # Errors
     /// The file cannot be renamed.
@@ -214,10 +215,10 @@ impl Consumer {
         }
     }
 
-    /// If the owner is gone: keeps others from attaching until the result is dropped.
+    /// Locks a ring without an owner against attachment; dropping the result unlocks it.
     ///
     /// # Errors
-    /// The lock cannot be asked for.
+    /// The lock cannot be queried or taken.
     pub fn orphan(&self) -> io::Result<Option<Orphan<'_>>> {
         if sys::is_locked(&self.file)? || !sys::try_lock(&self.file)? {
             return Ok(None);
@@ -232,19 +233,19 @@ pub struct Orphan<'a> {
 }
 
 impl Orphan<'_> {
-    /// The number that the owner would have used next: final.
+    /// Returns the sequence number after the owner's last one.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.ring.next_seq()
     }
 
-    /// Whether everything was read and acknowledged.
+    /// Returns whether every record is read and acknowledged.
     #[must_use]
     pub fn is_drained(&self) -> bool {
         !self.ring.has_news() && self.ring.is_acknowledged()
     }
 
-    /// Deletes the file. Whoever attaches next gets a new ring.
+    /// Deletes the file. The next attachment creates a new ring.
     ///
     /// # Errors
     /// The file cannot be removed.
@@ -259,7 +260,7 @@ impl Orphan<'_> {
 
 impl Drop for Orphan<'_> {
     fn drop(&mut self) {
-        // Failing to unlock only keeps a producer from attaching until the writer drops the ring, which closes the file.
+        // If this fails, producers cannot attach until the writer closes the file.
         let _ = sys::unlock(&self.ring.file);
     }
 }

@@ -1,4 +1,4 @@
-//! How producers wake a sleeping writer, and what the writer leaves for others to see.
+//! The doorbell: a page through which producers wake the writer and the writer publishes its state.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,27 @@ use super::layout::{DoorbellPage, HEADER_SIZE};
 use super::map::DoorbellMap;
 use super::{RingError, file, sys};
 
-/// Which log a writer wrote last on this host, and how far: outlives the writer, not the host.
+/// Id and size of the log that a writer last wrote on this host. Survives the writer, not the host.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// Tells logs apart; 0 if no writer ran since the host started.
+    /// Identifies the log; 0 if no writer ran since the host started.
     pub log_id: u64,
     /// Entries on disk.
     pub size: u64,
 }
 
-/// What is known of the writer without asking it.
+/// The writer's state as published on the doorbell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriterSeen {
-    /// Its process id; 0 if none ran since the host started.
+    /// Process id; 0 if no writer ran since the host started.
     pub pid: u32,
-    /// When it last went round its loop, unix ms; a healthy one does at least every second.
+    /// Time of its loop's last iteration, unix ms; a healthy writer iterates every second.
     pub unix_ms: u64,
     /// Entries on disk.
     pub log_size: u64,
 }
 
-/// Reads what the writer of `state_dir` left last.
+/// Reads the state last published by the writer of `state_dir`.
 ///
 /// # Errors
 /// The state directory is unusable.
@@ -43,9 +43,9 @@ pub fn writer_seen(state_dir: &Path) -> Result<WriterSeen, RingError> {
     })
 }
 
-/// In `sleeping`: any producer that publishes wakes the writer.
+/// Value of `sleeping`: any push wakes the writer.
 const ASLEEP: u32 = 1;
-/// In `sleeping`: the writer will look again by itself very soon; only a producer that waits for the disk wakes it.
+/// Value of `sleeping`: only a producer that waits for the disk wakes the writer.
 const DOZING: u32 = 2;
 
 /// The shared page `rings/doorbell`.
@@ -58,7 +58,7 @@ pub(crate) struct Doorbell {
 impl Doorbell {
     pub(super) fn open(rings_dir: &Path) -> Result<Self, RingError> {
         let path = rings_dir.join("doorbell");
-        // Any process may be first. All zeros is a valid page and allocating twice changes nothing, so no order is needed.
+        // Any process may be first: zeros are a valid page and allocating twice is harmless.
         let file = file::open_or_create(&path).map_err(RingError::io("open", &path))?;
         sys::allocate(&file, HEADER_SIZE as u64)
             .map_err(RingError::io("allocate memory for", &path))?;
@@ -70,16 +70,16 @@ impl Doorbell {
         self.map.page()
     }
 
-    /// After publishing something: wakes the writer if it is asleep. One load and a fence if it is not.
+    /// Wakes a sleeping writer after a push. Otherwise costs one load and a fence.
     pub(super) fn ring(&self) {
-        // Pairs with the fence in `rest`: either the writer sees what was published, or we see that it sleeps.
+        // Pairs with the fence in `rest`: the writer sees the record or this load the flag.
         fence(Ordering::SeqCst);
         if self.page().sleeping.load(Ordering::Relaxed) == ASLEEP {
             self.wake();
         }
     }
 
-    /// Before waiting for the disk: wakes the writer even from a doze.
+    /// Wakes the writer, even from a doze, before a wait for the disk.
     pub(super) fn ring_to_wait(&self) {
         fence(Ordering::SeqCst);
         if self.page().sleeping.load(Ordering::Relaxed) != 0 {
@@ -95,7 +95,7 @@ impl Doorbell {
         }
     }
 
-    /// After a ring file got its name.
+    /// Announces a new ring file to the writer.
     pub(super) fn ring_appeared(&self) {
         self.page().rings_changed.fetch_add(1, Ordering::Release);
         self.ring();
@@ -105,17 +105,17 @@ impl Doorbell {
         self.page().rings_changed.load(Ordering::Acquire)
     }
 
-    /// Writer: sleeps until rung or for `timeout`, unless `has_news` says that there is work already.
+    /// Writer: sleeps until woken or for `timeout`; returns at once if `has_unread` is true.
     ///
-    /// A producer killed between taking the flag and waking us costs one `timeout`.
+    /// A producer killed between clearing the flag and the wake-up costs one `timeout`.
     pub(super) fn sleep(&self, timeout: Duration, has_news: impl FnOnce() -> bool) {
         self.rest(ASLEEP, timeout, has_news);
     }
 
-    /// Writer: waits for `timeout`, or for a producer that begins to wait for the disk.
+    /// Writer: waits for `timeout`, or until a producer begins to wait for the disk.
     ///
-    /// While entries come in numbers, this spares their producers the system call and lets several share one sync. It does
-    /// not wait if `is_awaited` says that a producer waits already: that one rang before the writer lay down.
+    /// Under load this spares producers the system call and lets several share one sync. Returns at
+    /// once if `has_waiters` is true, because that producer rang before the flag was set.
     pub(super) fn doze(&self, timeout: Duration, is_awaited: impl FnOnce() -> bool) {
         self.rest(DOZING, timeout, is_awaited);
     }
@@ -131,7 +131,7 @@ impl Doorbell {
         page.sleeping.store(0, Ordering::Relaxed);
     }
 
-    /// Writer: becomes the only one of this state directory.
+    /// Writer: takes the lock that allows one writer for each state directory.
     pub(super) fn claim(&self) -> Result<(), RingError> {
         if !sys::try_lock(&self.file).map_err(RingError::io("lock", &self.path))? {
             let pid = self.page().writer_pid.load(Ordering::Relaxed);
@@ -166,7 +166,7 @@ impl Doorbell {
         }
     }
 
-    /// The mark if its checksum fits. Memory that was changed by another hand is no evidence against a log.
+    /// Returns the mark if its checksum matches. A damaged mark is no evidence against a log.
     pub(super) fn checked_mark(&self) -> Option<Mark> {
         let mark = self.mark();
         let crc = mark_crc(mark);
@@ -175,8 +175,8 @@ impl Doorbell {
         (is_new || self.page().mark_crc.iter().any(fits)).then_some(mark)
     }
 
-    /// Size before log, so that a writer killed in between leaves no larger size than the log has. The checksum of the new mark
-    /// comes first, beside that of the old.
+    /// Stores the size before the log id, so that a writer killed in between leaves no larger size
+    /// than the log has. The new mark's checksum is stored first, beside the old mark's.
     pub(super) fn set_mark(&self, mark: Mark) {
         let page = self.page();
         if page.log_id.load(Ordering::Relaxed) != mark.log_id {
@@ -188,7 +188,7 @@ impl Doorbell {
         page.log_size.store(mark.size, Ordering::Release);
     }
 
-    /// Writes over the checksum that does not fit what is stored.
+    /// Overwrites the checksum that does not match the stored mark.
     fn set_crc(&self, mark: Mark) {
         let [first, second] = &self.page().mark_crc;
         let now = mark_crc(self.mark());
@@ -201,7 +201,7 @@ impl Doorbell {
     }
 }
 
-/// Over 2^32, so that no checksum is zero.
+/// Above 2^32, so that no checksum is zero.
 fn mark_crc(mark: Mark) -> u64 {
     let log = crc32c::crc32c(&mark.log_id.to_ne_bytes());
     1 << 32 | u64::from(crc32c::crc32c_append(log, &mark.size.to_ne_bytes()))

@@ -1,15 +1,16 @@
-//! What can go wrong with rings.
+//! Errors of rings.
 
 use std::io;
 use std::path::PathBuf;
 
-/// A ring or its directory cannot be used.
+/// Reasons why a ring or its directory cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum RingError {
-    /// Rings on a disk file system would stall their producers.
+    /// The state directory is not on tmpfs, so stores would stall the producers.
     #[error(
-        "{} is on a file system of type {magic:#x}, not on tmpfs: a store to a disk-backed page can stall for hundreds of \
-         milliseconds. Choose a state directory under /run, or mount a tmpfs there",
+        "{} is on a file system of type {magic:#x}, not on tmpfs: a store to a disk-backed page \
+         can stall for hundreds of milliseconds. Choose a state directory under /run, or mount a \
+         tmpfs there",
         path.display()
     )]
     NotMemory {
@@ -21,39 +22,42 @@ pub enum RingError {
     /// The producer's name is not usable as a file name.
     #[error("producer name {name:?} is not 1 to 48 of a-z, 0-9 and -, or is the writer's own")]
     Name {
-        /// As given.
+        /// The name given.
         name: String,
     },
     /// The ring's size is not usable.
     #[error("ring capacity {capacity} is not a power of two from 64 KiB to 1 GiB")]
     Capacity {
-        /// As given, in bytes.
+        /// The capacity given, in bytes.
         capacity: usize,
     },
-    /// A living process holds it.
+    /// A living process owns the file.
     #[error("{} is in use by process {pid}", path.display())]
     InUse {
-        /// The ring, or the doorbell if there is a second writer.
+        /// The ring; the doorbell if another writer runs.
         path: PathBuf,
-        /// As its owner stated; 0 if it did not.
+        /// Process id of the owner; 0 if unknown.
         pid: u32,
     },
     /// The file is not a ring of this version.
-    #[error("{} is not a usable ring: {what}. Delete it once nothing needs its records", path.display())]
+    #[error(
+        "{} is not a usable ring: {what}. Delete it once nothing needs its records",
+        path.display()
+    )]
     Damaged {
         /// The ring.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         what: &'static str,
     },
-    /// The operating system refused.
+    /// A system call failed.
     #[error("cannot {action} {}", path.display())]
     Io {
-        /// A verb.
+        /// The operation, a verb.
         action: &'static str,
-        /// On what.
+        /// Its path.
         path: PathBuf,
-        /// Why.
+        /// The system call's error.
         source: io::Error,
     },
 }
@@ -72,10 +76,10 @@ impl RingError {
     }
 }
 
-/// An entry was not accepted.
+/// Reasons why an entry is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PushError {
-    /// The writer does not keep up or does not run.
+    /// The writer is too slow or does not run.
     #[error("the ring is full")]
     Full,
     /// Over [`ENTRY_SIZE_MAX`](crate::entry::ENTRY_SIZE_MAX).
@@ -84,21 +88,21 @@ pub enum PushError {
     /// This process is a fork of the owner.
     #[error("this process is a fork of the ring's owner")]
     NotOwner,
-    /// The writer found damage in the ring and reads it no more; attach again.
+    /// The writer closed the ring because of damage; attach again.
     #[error("the writer has closed the ring")]
     Closed,
 }
 
-/// An entry is not known to be on disk.
+/// Reasons why an entry is not known to be on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WaitError {
-    /// Not within the time allowed; it may still come.
+    /// Not on disk within the timeout; it may still be written.
     #[error("not on disk in time")]
     Timeout,
-    /// No entry has this number yet.
+    /// No entry has this number.
     #[error("no entry has this number")]
     NotPushed,
-    /// The writer found damage in the ring and reads it no more.
+    /// The writer closed the ring because of damage.
     #[error("the writer has closed the ring")]
     Closed,
 }

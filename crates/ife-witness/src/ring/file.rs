@@ -1,4 +1,4 @@
-//! Ring files: where they are, how they come to be, who owns them.
+//! Ring files: paths, creation, ownership.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,13 +15,14 @@ use crate::entry::NUMBER_MAX;
 const RING_SUFFIX: &str = ".ring";
 const NEW_SUFFIX: &str = ".new";
 
-/// How long an attaching process waits for the writer to let go of a ring that it is about to remove.
+/// Bounds the wait for the writer to release a ring that it is about to remove.
 const LOCK_TRIES: u32 = 40;
 const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
-/// `<state_dir>/rings`, made if absent, proved to be on tmpfs.
+/// Returns `<state_dir>/rings`; creates it if absent and checks that it is on tmpfs.
 pub(super) fn rings_dir(state_dir: &Path) -> Result<PathBuf, RingError> {
-    // Sticky: of those who share it nobody replaces another's file, a registry image least of all. The writer removes dead rings.
+    // Sticky, so that no member of the group replaces another's file, such as a registry image. The
+    // writer removes the rings of dead producers.
     DirBuilder::new()
         .recursive(true)
         .mode(0o1770)
@@ -66,26 +67,26 @@ pub(super) fn ring_path(dir: &Path, producer: &str) -> PathBuf {
     dir.join(format!("{producer}{RING_SUFFIX}"))
 }
 
-/// The producer whose ring this file name is.
+/// Returns the producer whose ring has this file name.
 pub(super) fn producer_of(file_name: &str) -> Option<&str> {
     file_name
         .strip_suffix(RING_SUFFIX)
         .filter(|name| check_name(name).is_ok())
 }
 
-/// A ring that was begun and, for a kill, never got its name.
+/// Returns whether this is an incomplete ring, left by a killed process.
 pub(super) fn is_unfinished(file_name: &str) -> bool {
     file_name.starts_with('.') && file_name.ends_with(NEW_SUFFIX)
 }
 
-/// Losses of a race for a file's name before it counts as unusable; each means that it came or went in between.
+/// Attempts to open or create a file while other processes create or remove it.
 const NAME_TRIES: u32 = 16;
 
-/// Opens a file that others of the group may open too, or makes it, empty.
+/// Opens or creates a file that is shared with the group.
 ///
-/// A file that is there is opened without `O_CREAT`: with `fs.protected_regular=2`, as Debian sets
-/// it, the kernel refuses that flag on another user's file in a sticky directory that its group
-/// may write to, to root as well (open(2), proc_sys_fs(5)).
+/// An existing file is opened without `O_CREAT`: with `fs.protected_regular=2`, Debian's default,
+/// the kernel refuses that flag on another user's file in a sticky group-writable directory, even
+/// to root (open(2), proc_sys_fs(5)).
 pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
     for _ in 0..NAME_TRIES {
         match open_shared(path, false) {
@@ -103,11 +104,11 @@ pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
 fn unsteady() -> io::Error {
     io::Error::new(
         io::ErrorKind::ResourceBusy,
-        "it is made and removed again and again",
+        "it is created and removed repeatedly",
     )
 }
 
-/// Opens a file for reading and writing that others of the group may open too; never what a link leads to.
+/// Opens a file that is shared with the group for reading and writing; does not follow links.
 pub(super) fn open_shared(path: &Path, create_new: bool) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).mode(0o660);
@@ -118,7 +119,7 @@ pub(super) fn open_shared(path: &Path, create_new: bool) -> io::Result<File> {
     options.open(path)
 }
 
-/// Opens the producer's ring or makes one, and takes the owner's lock.
+/// Opens or creates the producer's ring and takes the owner's lock.
 pub(super) fn own(
     dir: &Path,
     producer: &str,
@@ -191,7 +192,7 @@ pub(super) fn used(header: &Header) -> u64 {
         .wrapping_sub(head)
 }
 
-/// Makes a complete ring under a name that nobody looks for, then gives it its own. None if another was first.
+/// Creates a complete ring under a temporary name, then links it. `None` if another was first.
 fn create(
     dir: &Path,
     path: &Path,
@@ -205,7 +206,7 @@ fn create(
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(None),
         Err(e) => Err(RingError::io("name", path)(e)),
     });
-    // Not its only name any more, or not wanted: either way a failure here only leaves a file that the writer sweeps up.
+    // If this fails, the writer sweeps the file up later.
     let _ = fs::remove_file(&new);
     done
 }
@@ -238,7 +239,7 @@ fn lock_patiently(file: &File, path: &Path) -> Result<(), RingError> {
     })
 }
 
-/// Whether `path` still names this very file.
+/// Returns whether `path` is a name of this file.
 pub(super) fn is_still(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     match fs::metadata(path) {

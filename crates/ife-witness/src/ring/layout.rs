@@ -1,18 +1,19 @@
-//! What is where in a ring file and in the doorbell. All integers are native: the file never leaves the host.
+//! Layout of ring files and the doorbell. All integers are native: the files never leave the host.
 //!
 //! ```text
 //! ring file:  64 KiB header | data area (capacity bytes, a power of two)
 //! record:     len u32 | crc32c u32 | epoch u64 | seq u64 | len bytes | zeros to a multiple of 8
 //! ```
-//! The CRC covers epoch, seq and the bytes. `head` and `tail` count bytes since the file was made and never wrap.
+//! The CRC covers epoch, seq and the bytes. `head` and `tail` count bytes since the file was
+//! created and never wrap.
 
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
-/// Bytes before the data area; also the size of the doorbell file. The largest page of any Linux machine, so that the data
-/// area can be mapped by itself everywhere.
+/// Bytes before the data area, and size of the doorbell file. The largest page size of Linux, so
+/// that the data area can be mapped separately on any machine.
 pub(crate) const HEADER_SIZE: usize = 64 * 1024;
 
-/// Bounds of the data area; the lower one holds the largest record several times.
+/// Bounds of the data area; the lower one holds several of the largest records.
 pub(crate) const CAPACITY_MIN: usize = 64 * 1024;
 pub(crate) const CAPACITY_MAX: usize = 1 << 30;
 
@@ -25,7 +26,7 @@ pub(crate) const RECORD_HEADER: usize = 24;
 /// A producer's name is 1 to 48 of `[a-z0-9-]`.
 pub(crate) const NAME_LEN_MAX: usize = 48;
 
-/// Header. Grouped by who writes: each group has cache lines of its own.
+/// The header, grouped by writing process; each group has cache lines of its own.
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) fixed: Fixed,
@@ -33,12 +34,12 @@ pub(crate) struct Header {
     pub(crate) consumer: ConsumerLine,
 }
 
-/// Written once, before the file has its name.
+/// Written once, before the file is linked.
 #[repr(C, align(128))]
 pub(crate) struct Fixed {
     pub(crate) magic: AtomicU64,
     pub(crate) capacity: AtomicU64,
-    /// Random; tells this file from an earlier one of the same name.
+    /// Random; distinguishes this file from an earlier one of the same name.
     pub(crate) ring_id: AtomicU64,
 }
 
@@ -47,24 +48,24 @@ pub(crate) struct Fixed {
 pub(crate) struct ProducerLine {
     /// End of the last complete record.
     pub(crate) tail: AtomicU64,
-    /// Sequence number that the next record gets. Stored before `tail`, so a number is never used twice.
+    /// Sequence number of the next record. Stored before `tail`, so that no number is used twice.
     pub(crate) next_seq: AtomicU64,
     pub(crate) epoch: AtomicU64,
     /// Sequence numbers used up without a record.
     pub(crate) skipped: AtomicU64,
     pub(crate) pid: AtomicU32,
-    /// How many wait in `wait_durable`; may stay too high after a kill, which costs the writer a system call per batch.
+    /// Threads in `wait_durable`. Too high after a kill, which costs a system call for each batch.
     pub(crate) waiters: AtomicU32,
 }
 
 /// Written by the writer.
 #[repr(C, align(128))]
 pub(crate) struct ConsumerLine {
-    /// Everything before is on disk.
+    /// Records before this position are on disk.
     pub(crate) head: AtomicU64,
     /// Every sequence number below is on disk or reported missing.
     pub(crate) durable_seq: AtomicU64,
-    /// Changes whenever `durable_seq` does: what waiters sleep on.
+    /// Futex of the waiters; changes with `durable_seq`.
     pub(crate) durable_word: AtomicU32,
     /// The writer found damage and reads no more.
     pub(crate) closed: AtomicU32,
@@ -73,27 +74,27 @@ pub(crate) struct ConsumerLine {
 /// The doorbell file; valid when all zero.
 #[repr(C, align(128))]
 pub(crate) struct DoorbellPage {
-    /// Changes at every ring: what the writer sleeps on.
+    /// Futex of the writer; changes when a producer wakes it.
     pub(crate) word: AtomicU32,
-    /// 1 while the writer sleeps.
+    /// `ASLEEP`, `DOZING` or 0.
     pub(crate) sleeping: AtomicU32,
     /// Changes when a ring file appears.
     pub(crate) rings_changed: AtomicU32,
     pub(crate) writer_pid: AtomicU32,
-    /// When the writer last went round its loop, unix ms.
+    /// Time of the writer's last iteration, unix ms.
     pub(crate) writer_seen_ms: AtomicU64,
-    /// Which log the writer writes (see `Mark`), and how many of its entries were on disk.
+    /// Id of the writer's log (see `Mark`), and its entries on disk.
     pub(crate) log_id: AtomicU64,
     pub(crate) log_size: AtomicU64,
-    /// Greatest epoch in the log: new ones are above it, even when the clock went back.
+    /// Greatest epoch in the log: new epochs are above it, even if the clock was set back.
     pub(crate) epoch_floor: AtomicU64,
-    /// CRC32C of `log_id` and `log_size`, of the last two marks: one of them fits at any moment.
+    /// CRC32C of `log_id` and `log_size`, of the last two marks: one of them matches at any moment.
     pub(crate) mark_crc: [AtomicU64; 2],
 }
 
 const _: () = assert!(size_of::<Header>() == 3 * 128 && size_of::<DoorbellPage>() <= HEADER_SIZE);
 
-/// Room that a record with an entry of `len` bytes takes.
+/// Bytes that a record with an entry of `len` bytes occupies.
 pub(crate) const fn record_size(len: usize) -> usize {
     (RECORD_HEADER + len).next_multiple_of(8)
 }

@@ -9,19 +9,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::layout::{DoorbellPage, HEADER_SIZE, Header};
 
-/// One ring file in memory: header page, data area, and the data area once more, so that no record ever wraps.
+/// A mapped ring file: header, data area, and the data area again, so that no record wraps.
 pub(crate) struct RingMap {
     base: NonNull<u8>,
     capacity: usize,
 }
 
-// SAFETY: the mapping is plain shared memory; the header is atomics, and the data area is only copied from and to.
+// SAFETY: the mapping is plain shared memory; the header is atomics, and the data area is only
+// copied from and to.
 unsafe impl Send for RingMap {}
-// SAFETY: as above. Who may write where is the ring's protocol, kept by Producer (owner lock) and Consumer (writer's lock).
+// SAFETY: as above. The ring's protocol rules concurrent writes; Producer (owner lock) and
+// Consumer (writer's lock) keep it.
 unsafe impl Sync for RingMap {}
 
 impl RingMap {
-    /// Maps `file`, whose length must be `HEADER_SIZE + capacity`; `capacity` is a power of two and a multiple of the page size.
+    /// Maps `file` of length `HEADER_SIZE + capacity`; `capacity` is a power of two, in whole
+    /// pages.
     pub(crate) fn new(file: &File, capacity: usize) -> io::Result<Self> {
         let reserved = reserve(HEADER_SIZE + 2 * capacity)?;
         let map = Self {
@@ -41,8 +44,9 @@ impl RingMap {
     }
 
     pub(crate) fn header(&self) -> &Header {
-        // SAFETY: the mapping begins at a page boundary, holds HEADER_SIZE bytes and lives as long as `self`. Header is atomics
-        // only, every bit pattern is valid for it, and other processes change it atomically.
+        // SAFETY: the mapping begins at a page boundary, holds HEADER_SIZE bytes and lives as long
+        // as `self`. Header is atomics only, every bit pattern is valid for it, and other processes
+        // change it atomically.
         unsafe { self.base.cast::<Header>().as_ref() }
     }
 
@@ -50,7 +54,7 @@ impl RingMap {
         self.capacity
     }
 
-    /// Brings every page in, writable, so that a push never faults.
+    /// Makes every page present and writable, so that a push never faults.
     pub(crate) fn touch(&self) {
         let len = HEADER_SIZE + 2 * self.capacity;
         // SAFETY: the range is exactly our mapping; populating does not change contents.
@@ -61,7 +65,8 @@ impl RingMap {
         }
         // Kernels before 5.14: an atomic no-op write to each page.
         for at in (0..len).step_by(4096) {
-            // SAFETY: `at` is within the mapping and 8-aligned; the mapping is shared memory that may be accessed atomically.
+            // SAFETY: `at` is within the mapping and 8-aligned; the mapping is shared memory that
+            // may be accessed atomically.
             let word = unsafe { AtomicU64::from_ptr(self.base.as_ptr().add(at).cast()) };
             word.fetch_or(0, Ordering::Relaxed);
         }
@@ -71,8 +76,9 @@ impl RingMap {
     pub(crate) fn write(&self, at: u64, bytes: &[u8]) {
         assert!(bytes.len() <= self.capacity);
         let offset = HEADER_SIZE + (at as usize & (self.capacity - 1));
-        // SAFETY: offset + len < HEADER_SIZE + 2 * capacity, all mapped and writable. `bytes` is private memory, so the
-        // ranges do not overlap. Only the owner writes here, and the consumer reads only what a later tail publishes.
+        // SAFETY: offset + len < HEADER_SIZE + 2 * capacity, all mapped and writable. `bytes` is
+        // private memory, so the ranges do not overlap. Only the owner writes here, and the
+        // consumer reads only what a later tail publishes.
         unsafe {
             std::ptr::copy_nonoverlapping(
                 bytes.as_ptr(),
@@ -87,8 +93,9 @@ impl RingMap {
         assert!(len <= self.capacity);
         let offset = HEADER_SIZE + (at as usize & (self.capacity - 1));
         out.reserve(len);
-        // SAFETY: offset + len < HEADER_SIZE + 2 * capacity, all mapped; `reserve` gave `len` bytes after the end of `out`, which
-        // is private memory. The producer does not write what lies between head and tail; were it to, the copy's CRC would tell.
+        // SAFETY: offset + len < HEADER_SIZE + 2 * capacity, all mapped; `reserve` gave `len` bytes
+        // after the end of `out`, which is private memory. The producer does not write between head
+        // and tail; the copy's CRC detects it if it does.
         unsafe {
             let end = out.as_mut_ptr().add(out.len());
             std::ptr::copy_nonoverlapping(self.base.as_ptr().add(offset), end, len);
@@ -116,7 +123,7 @@ impl Drop for RingMap {
     }
 }
 
-/// The doorbell's page, shared by all.
+/// The doorbell's page.
 pub(crate) struct DoorbellMap {
     base: NonNull<u8>,
 }
@@ -127,7 +134,7 @@ unsafe impl Send for DoorbellMap {}
 unsafe impl Sync for DoorbellMap {}
 
 impl DoorbellMap {
-    /// Maps the first HEADER_SIZE bytes of `file`, which must have them.
+    /// Maps the first HEADER_SIZE bytes of `file`, which must be that long.
     pub(crate) fn new(file: &File) -> io::Result<Self> {
         let base = reserve(HEADER_SIZE)?;
         let map = Self { base };
@@ -136,7 +143,8 @@ impl DoorbellMap {
     }
 
     pub(crate) fn page(&self) -> &DoorbellPage {
-        // SAFETY: the mapping begins at a page boundary, holds HEADER_SIZE bytes and lives as long as `self`; DoorbellPage is atomics only.
+        // SAFETY: the mapping begins at a page boundary, holds HEADER_SIZE bytes and lives as long
+        // as `self`; DoorbellPage is atomics only.
         unsafe { self.base.cast::<DoorbellPage>().as_ref() }
     }
 }
@@ -148,7 +156,7 @@ impl Drop for DoorbellMap {
     }
 }
 
-/// A private word that the kernel clears in a forked child (`MADV_WIPEONFORK`): how a child knows that it is not the owner.
+/// A private word that the kernel clears in a forked child (`MADV_WIPEONFORK`).
 pub(crate) struct ForkGuard {
     base: NonNull<u8>,
 }
@@ -182,7 +190,7 @@ impl ForkGuard {
         unsafe { self.base.cast::<AtomicU64>().as_ref() }
     }
 
-    /// False in every process but the one that made the guard.
+    /// Returns true only in the process that created the guard.
     pub(crate) fn is_owner(&self) -> bool {
         self.word().load(Ordering::Relaxed) == 1
     }
@@ -195,7 +203,7 @@ impl Drop for ForkGuard {
     }
 }
 
-/// Address space without memory.
+/// Reserves address space without memory.
 fn reserve(len: usize) -> io::Result<NonNull<u8>> {
     map_at(
         None,
@@ -239,8 +247,8 @@ fn map_at(
 ) -> io::Result<NonNull<u8>> {
     let at = at.map_or(std::ptr::null_mut(), |at| at.as_ptr().cast());
     let from = libc::off_t::try_from(from).map_err(io::Error::other)?;
-    // SAFETY: with a null `at` the kernel chooses free addresses; otherwise `at..at + len` is the caller's own reservation,
-    // which nothing refers to yet.
+    // SAFETY: with a null `at` the kernel chooses free addresses; otherwise `at..at + len` is the
+    // caller's own reservation, which nothing refers to yet.
     let got = unsafe { libc::mmap(at, len, access, flags, fd, from) };
     if got == libc::MAP_FAILED {
         return Err(io::Error::last_os_error());

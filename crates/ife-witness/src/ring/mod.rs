@@ -1,7 +1,8 @@
-//! Rings in shared memory: how entries get from any process to the writer without a lock or a system call.
+//! Rings in shared memory: they pass entries to the writer without a lock or a system call.
 //!
-//! A ring has one producer process and one consumer, the writer. It lies on tmpfs, fully allocated. A record is complete before
-//! the tail moves, and the head moves only when what it passes is on disk, so either side may be killed at any instruction:
+//! A ring has one producer process and one consumer, the writer. It lies on tmpfs, fully allocated.
+//! A record is complete before the tail moves, and the head moves over a record only when it is on
+//! disk, so either side may be killed at any instruction:
 //!
 //! ```text
 //!            head            position             tail
@@ -9,9 +10,11 @@
 //!     free      read, not on disk     not yet read      free
 //! ```
 //!
-//! - The owner is who holds the file's OFD lock; the kernel releases it when the owner dies. A forked child is not the owner.
-//! - Every attachment begins a new epoch. Sequence numbers count on through epochs, so what the last owner lost shows as a hole.
-//! - The writer reads at least once. (ring, sequence number) makes that exactly once: see the writer.
+//! - The owner holds the file's OFD lock; the kernel releases it when the owner dies. A forked
+//!   child is not the owner.
+//! - Every attachment begins a new epoch. Sequence numbers continue across epochs, so that the last
+//!   owner's lost records show as a gap.
+//! - The writer reads at least once; (ring, sequence number) makes that exactly once.
 
 mod consumer;
 mod doorbell;
@@ -29,5 +32,5 @@ pub use error::{PushError, RingError, WaitError};
 pub use producer::{CAPACITY_DEFAULT, Producer, RingConfig, Waiter};
 pub use set::RingSet;
 
-/// Under this name the writer logs its own entries; no ring may bear it.
+/// The producer of the writer's own entries; not allowed as a ring's name.
 pub const WRITER_PRODUCER: &str = "witnessd";

@@ -1,4 +1,4 @@
-//! The producer's half.
+//! The producer's half of one ring.
 
 use std::fs::File;
 use std::path::Path;
@@ -12,27 +12,27 @@ use super::map::{ForkGuard, RingMap};
 use super::{PushError, RingError, WaitError, file, sys};
 use crate::entry::{ENTRY_SIZE_MAX, NUMBER_MAX};
 
-/// Data area of a ring unless told otherwise: about 7,000 entries of 500 bytes.
+/// Default size of a ring's data area: about 7,000 entries of 500 bytes.
 pub const CAPACITY_DEFAULT: usize = 4 * 1024 * 1024;
 
 const _: () = assert!(record_size(ENTRY_SIZE_MAX) * 3 < CAPACITY_MIN);
 
-/// Which ring to attach to.
+/// Configuration of a ring.
 #[derive(Clone, Copy, Debug)]
 pub struct RingConfig<'a> {
-    /// Directory on tmpfs that producers and writer share.
+    /// Directory on tmpfs, shared by producers and writer.
     pub state_dir: &'a Path,
     /// Unique on this host: 1 to 48 of `[a-z0-9-]`.
     pub producer: &'a str,
-    /// Data area in bytes, a power of two; 0 for [`CAPACITY_DEFAULT`]. A ring that exists keeps its own.
+    /// Data area in bytes, a power of two; 0 for [`CAPACITY_DEFAULT`]. Ignored if the ring exists.
     pub capacity: usize,
 }
 
-/// The one process that may write to a ring. Not for two threads at once: `push` needs `&mut`.
+/// The only process that may write to a ring. `push` needs `&mut`: one thread at a time.
 pub struct Producer {
     shared: Arc<Shared>,
     epoch: u64,
-    // Own copies of the words in the header, and the last head seen.
+    // Private copies of the words in the header, and the last head read.
     tail: u64,
     next_seq: u64,
     head: u64,
@@ -47,13 +47,13 @@ struct Shared {
 }
 
 impl Producer {
-    /// Opens or makes the ring, becomes its owner and begins a new epoch. Records that an earlier owner left stay.
+    /// Opens or creates the ring, owns it and begins an epoch. Records of earlier owners stay.
     ///
-    /// Allocates and touches all memory, so that a push never faults and never fails for lack of memory. Waits up to 200 ms if
-    /// the writer is removing the ring of a dead owner. Call it after forking.
+    /// Allocates and touches all memory, so that a push never faults or runs out of memory. Waits
+    /// up to 200 ms while the writer removes the ring of a dead owner. Call it after forking.
     ///
     /// # Errors
-    /// The state directory is not on tmpfs or not usable, the name is not valid, or a living process owns the ring.
+    /// The state directory is unusable, the name is invalid, or a living process owns the ring.
     pub fn attach(config: &RingConfig<'_>) -> Result<Self, RingError> {
         file::check_name(config.producer)?;
         let capacity = if config.capacity == 0 {
@@ -91,7 +91,7 @@ impl Producer {
         let now_ms = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .map_or(0, |d| d.as_millis());
-        // The clock keeps epochs apart when a restart of the host took the rings; ring and log do when the clock went back.
+        // The clock separates epochs if the rings were lost; ring and log do if it was set back.
         let before = line
             .epoch
             .load(Ordering::Relaxed)
@@ -117,22 +117,23 @@ impl Producer {
         }
     }
 
-    /// This attachment's number, greater than that of every earlier owner.
+    /// Returns this attachment's epoch, greater than that of every earlier owner.
     #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// The number that the next [`push`](Self::push) or [`skip`](Self::skip) uses up. Counts on through epochs.
+    /// Returns the number of the next [`push`](Self::push) or [`skip`](Self::skip), across epochs.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
-    /// Hands an encoded entry to the writer; returns its sequence number. No system call unless the writer sleeps.
+    /// Appends an encoded entry; returns its sequence number. No system call unless the writer
+    /// sleeps.
     ///
     /// # Errors
-    /// See [`PushError`]; on every error the sequence number is still free.
+    /// [`PushError`]; the sequence number stays free.
     pub fn push(&mut self, entry: &[u8]) -> Result<u64, PushError> {
         self.check_usable()?;
         if entry.len() > ENTRY_SIZE_MAX {
@@ -155,14 +156,14 @@ impl Producer {
         self.next_seq += 1;
         self.tail = self.tail.wrapping_add(size);
         let line = &map.header().producer;
-        // Killed between these two stores: the number is used up and the writer reports it missing.
+        // A kill between these two stores uses up the number, and the writer reports it missing.
         line.next_seq.store(self.next_seq, Ordering::Release);
         line.tail.store(self.tail, Ordering::Release);
         self.shared.doorbell.ring();
         Ok(seq)
     }
 
-    /// Uses up a sequence number without an entry, so that what was dropped is provable; returns it.
+    /// Uses up and returns a sequence number without an entry, as proof of a dropped one.
     ///
     /// # Errors
     /// [`PushError::NotOwner`] or [`PushError::Closed`].
@@ -184,7 +185,7 @@ impl Producer {
         self.shared.wait_durable(seq, timeout)
     }
 
-    /// Waits for this ring from other threads while this one pushes.
+    /// Returns a handle by which other threads wait for this ring's entries.
     #[must_use]
     pub fn waiter(&self) -> Waiter {
         Waiter {
@@ -192,7 +193,7 @@ impl Producer {
         }
     }
 
-    /// Share of the ring in use, in bytes, and its size.
+    /// Returns the bytes in use and the size of the data area.
     #[must_use]
     pub fn usage(&self) -> (u64, u64) {
         (
@@ -201,7 +202,7 @@ impl Producer {
         )
     }
 
-    /// Entries in the log, of whatever producer, as its writer said last: it moves as long as the writer does.
+    /// Returns the number of entries in the log, of all producers, as last published by the writer.
     #[must_use]
     pub fn log_size(&self) -> u64 {
         self.shared.doorbell.mark().size
@@ -224,19 +225,19 @@ impl Producer {
             return true;
         }
         self.head = self.shared.header().consumer.head.load(Ordering::Acquire);
-        // A head beyond our tail is damage: full is the safe answer.
+        // A head beyond the tail is damage; reporting a full ring is safe.
         room(self.tail, self.head).is_some_and(|room| room >= size)
     }
 }
 
-/// Waits for entries of one [`Producer`] to reach the disk; clone it freely.
+/// Waits until entries of one [`Producer`] are on disk.
 #[derive(Clone)]
 pub struct Waiter {
     shared: Arc<Shared>,
 }
 
 impl Waiter {
-    /// Returns once the entry `seq` is on disk, at the latest after `timeout`.
+    /// Blocks until the entry `seq` is on disk, at most for `timeout`.
     ///
     /// # Errors
     /// See [`WaitError`].
@@ -262,7 +263,7 @@ impl Shared {
             return Err(WaitError::NotPushed);
         }
         let waiters = &self.header().producer.waiters;
-        // Pairs with `Consumer::acknowledge`: either it sees us, or we see the new word.
+        // Pairs with `Consumer::acknowledge`: it sees this waiter, or this thread the new word.
         waiters.fetch_add(1, Ordering::SeqCst);
         self.doorbell.ring_to_wait();
         let result = self.sleep_until_durable(seq, timeout);

@@ -7,23 +7,23 @@ use std::time::{Duration, SystemTime};
 use super::doorbell::{Doorbell, Mark};
 use super::{Consumer, RingError, file};
 
-/// An unfinished ring file of this age belongs to a process that was killed while making it.
+/// Age at which an incomplete ring file counts as left by a killed process.
 const UNFINISHED_AGE: Duration = Duration::from_secs(60);
 
-/// The rings that exist, and the doorbell that all their producers ring. One per state directory.
+/// The rings and the doorbell of a state directory.
 pub struct RingSet {
     dir: PathBuf,
     doorbell: Doorbell,
     changes_seen: Option<u32>,
-    /// The rings, in the order they were found.
+    /// The rings, in the order of discovery.
     pub rings: Vec<Consumer>,
 }
 
 impl RingSet {
-    /// Becomes the only reader of the rings of `state_dir`.
+    /// Opens the rings of `state_dir` as their only reader.
     ///
     /// # Errors
-    /// The state directory is not on tmpfs or not usable, or another writer reads it.
+    /// The state directory is unusable or not on tmpfs, or another writer runs.
     pub fn open(state_dir: &Path) -> Result<Self, RingError> {
         let dir = file::rings_dir(state_dir)?;
         let doorbell = Doorbell::open(&dir)?;
@@ -36,8 +36,7 @@ impl RingSet {
         })
     }
 
-    /// Opens the rings that appeared since the last time; `force` looks even if no producer said so. Errors are those of single
-    /// files, which are left alone.
+    /// Opens new rings; with `force` also unannounced ones. Returns the errors of single files.
     pub fn scan(&mut self, force: bool) -> Vec<RingError> {
         let changes = Some(self.doorbell.rings_changed());
         if !force && changes == self.changes_seen {
@@ -75,52 +74,52 @@ impl RingSet {
             .and_then(|m| m.modified())
             .map(|t| SystemTime::now().duration_since(t));
         if matches!(age, Ok(Ok(age)) if age > UNFINISHED_AGE) {
-            // It is memory lost until the next try; nothing else depends on it.
+            // A failure keeps memory allocated until the next try.
             let _ = fs::remove_file(path);
         }
     }
 
-    /// Whether there is anything to read, or a ring to open.
+    /// Returns whether there is a record to read or a ring to open.
     #[must_use]
     pub fn has_news(&self) -> bool {
         self.changes_seen != Some(self.doorbell.rings_changed())
             || self.rings.iter().any(Consumer::has_news)
     }
 
-    /// Bytes of records that wait to be read, in the rings that are open.
+    /// Returns the bytes of unread records in all open rings.
     #[must_use]
     pub fn waiting_bytes(&self) -> u64 {
         self.rings.iter().map(Consumer::waiting_bytes).sum()
     }
 
-    /// Sleeps until a producer pushes or attaches, at most `timeout`.
+    /// Sleeps until a producer pushes or attaches, at most for `timeout`.
     pub fn sleep(&self, timeout: Duration) {
         self.doorbell.sleep(timeout, || self.has_news());
     }
 
-    /// Waits for `timeout`, less if a producer waits for the disk; pushes alone do not cut it short.
+    /// Waits for `timeout`, or until a producer waits for the disk; a push does not end it.
     pub fn doze(&self, timeout: Duration) {
         let is_awaited = || self.rings.iter().any(Consumer::is_awaited);
         self.doorbell.doze(timeout, is_awaited);
     }
 
-    /// Tells others that the writer lives.
+    /// Publishes the time of the writer's last iteration.
     pub fn set_seen(&self, unix_ms: u64) {
         self.doorbell.set_seen(unix_ms);
     }
 
-    /// Every attachment from now on gets an epoch above this one.
+    /// Raises the bound that the epochs of later attachments exceed.
     pub fn raise_epoch_floor(&self, epoch: u64) {
         self.doorbell.raise_epoch_floor(epoch);
     }
 
-    /// What the last writer on this host left; `None` if its checksum does not fit.
+    /// Returns the mark of the last writer on this host; `None` if its checksum does not match.
     #[must_use]
     pub fn mark(&self) -> Option<Mark> {
         self.doorbell.checked_mark()
     }
 
-    /// Leaves word of how far the log is, for the next writer on this host.
+    /// Stores the id and size of the log for the next writer on this host.
     pub fn set_mark(&self, mark: Mark) {
         self.doorbell.set_mark(mark);
     }

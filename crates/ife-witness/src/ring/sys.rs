@@ -8,8 +8,8 @@ use std::path::Path;
 use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
-/// Takes the exclusive lock of the whole file, owned by this open file description (`fcntl(2)`, OFD locks).
-/// Released when the last descriptor of it is closed, also by a kill. False if another holds it.
+/// Locks the whole file for this open file description (`fcntl(2)`, OFD locks), until its last
+/// descriptor is closed, also by a kill. False if another holds the lock.
 pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     match ofd_lock(file, libc::F_OFD_SETLK, libc::F_WRLCK) {
         Ok(_) => Ok(true),
@@ -18,18 +18,19 @@ pub(crate) fn try_lock(file: &File) -> io::Result<bool> {
     }
 }
 
-/// Whether another open file description holds a lock on the file.
+/// Returns whether another open file description holds a lock on the file.
 pub(crate) fn is_locked(file: &File) -> io::Result<bool> {
     Ok(ofd_lock(file, libc::F_OFD_GETLK, libc::F_WRLCK)? != libc::F_UNLCK)
 }
 
-/// Gives back the lock of [`try_lock`].
+/// Releases the lock of [`try_lock`].
 pub(crate) fn unlock(file: &File) -> io::Result<()> {
     ofd_lock(file, libc::F_OFD_SETLK, libc::F_UNLCK).map(drop)
 }
 
 fn ofd_lock(file: &File, command: libc::c_int, kind: libc::c_int) -> io::Result<libc::c_int> {
-    // SAFETY: flock is plain data for which all zeros is valid; l_len 0 means the whole file, l_pid must be 0 for OFD locks.
+    // SAFETY: flock is plain data for which all zeros is valid; l_len 0 means the whole file, l_pid
+    // must be 0 for OFD locks.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = kind as libc::c_short;
     lock.l_whence = libc::SEEK_SET as libc::c_short;
@@ -42,7 +43,7 @@ fn ofd_lock(file: &File, command: libc::c_int, kind: libc::c_int) -> io::Result<
     }
 }
 
-/// Gives the file `len` bytes of real memory or disk now, so that later stores cannot fail for lack of it.
+/// Allocates `len` bytes for the file, so that later stores cannot fail for lack of space.
 pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     let len = libc::off_t::try_from(len).map_err(io::Error::other)?;
     // SAFETY: the descriptor is open for the borrow's time; no memory is passed.
@@ -53,7 +54,7 @@ pub(crate) fn allocate(file: &File, len: u64) -> io::Result<()> {
     }
 }
 
-/// Whether `path` lies on tmpfs or ramfs; if not, the file system's magic number.
+/// Checks that `path` is on tmpfs or ramfs; if not, returns the file system's magic number.
 pub(crate) fn memory_backed(path: &Path) -> io::Result<Result<(), u64>> {
     let fs = statfs(path)?;
     // The field's type differs between architectures; magic numbers are 32 bits wide.
@@ -66,7 +67,7 @@ pub(crate) fn memory_backed(path: &Path) -> io::Result<Result<(), u64>> {
     })
 }
 
-/// Bytes that an unprivileged process may still write to the file system of `path`.
+/// Returns the bytes that an unprivileged process may still write to the file system of `path`.
 #[cfg_attr(
     not(feature = "daemon"),
     allow(dead_code, reason = "only the writer watches the disk")
@@ -89,14 +90,15 @@ fn statfs(path: &Path) -> io::Result<libc::statfs> {
     }
 }
 
-/// Sleeps while `word` is `expected`, at most `timeout`. May return early for no reason.
+/// Sleeps while `word` is `expected`, at most for `timeout`. May return early.
 pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) {
     let timeout = libc::timespec {
         tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
         tv_nsec: timeout.subsec_nanos() as libc::c_long,
     };
-    // SAFETY: `word` is an aligned u32 that lives for the call; not FUTEX_PRIVATE, for it is shared between processes.
-    // Every failure (EAGAIN, EINTR, ETIMEDOUT) is a reason to look again, which the callers do.
+    // SAFETY: `word` is an aligned u32 that lives for the call; not FUTEX_PRIVATE, because
+    // processes share it. After every failure (EAGAIN, EINTR, ETIMEDOUT) the callers check their
+    // condition again.
     unsafe {
         libc::syscall(
             libc::SYS_futex,
@@ -108,7 +110,7 @@ pub(crate) fn futex_wait(word: &AtomicU32, expected: u32, timeout: Duration) {
     };
 }
 
-/// Wakes all that sleep on `word`.
+/// Wakes all waiters of `word`.
 pub(crate) fn futex_wake(word: &AtomicU32) {
     // SAFETY: `word` is an aligned u32 that lives for the call.
     unsafe {
@@ -121,10 +123,11 @@ pub(crate) fn futex_wake(word: &AtomicU32) {
     };
 }
 
-/// Eight random bytes of the kernel.
+/// Returns eight random bytes of the kernel.
 pub(crate) fn random_u64() -> io::Result<u64> {
     let mut bytes = [0u8; 8];
-    // SAFETY: the buffer is writable for its 8 bytes. Requests up to 256 bytes are never cut once the pool is ready.
+    // SAFETY: the buffer is writable for its 8 bytes. Requests up to 256 bytes are never cut once
+    // the pool is ready.
     let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), 0) };
     if got == 8 {
         Ok(u64::from_ne_bytes(bytes))

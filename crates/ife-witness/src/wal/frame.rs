@@ -1,8 +1,9 @@
-//! Frames: what a WAL segment consists of. Little endian, each at a multiple of 8.
+//! Frames, the records of a WAL segment. Little endian, each at a multiple of 8.
 //!
 //! ```text
-//!  0 magic "IWF1"   4 crc32c of all that follows   8 entry length u32   12 producer length u8   13 kind u8   14 zero
-//! 16 index   24 first index of the batch   32 ring id   40 epoch   48 seq   56 producer, entry, zeros to a multiple of 8
+//!  0 magic "IWF1"   4 crc32c of the rest   8 entry length u32   12 producer length u8
+//! 13 kind u8   14 zero   16 index   24 first index of the batch   32 ring id   40 epoch   48 seq
+//! 56 producer, entry, zeros to a multiple of 8
 //! ```
 
 use crate::entry::ENTRY_SIZE_MAX;
@@ -15,7 +16,7 @@ pub(crate) const HEAD: usize = 56;
 /// Largest payload of a [`Kind::Snapshot`].
 const SNAPSHOT_SIZE_MAX: usize = 4 * 1024 * 1024;
 
-/// What a frame is.
+/// The kind of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Kind {
@@ -27,13 +28,13 @@ pub(crate) enum Kind {
     Moved = 3,
 }
 
-/// Where an entry came from.
+/// Origin of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Origin<'a> {
     pub(crate) producer: &'a str,
     pub(crate) ring_id: u64,
     pub(crate) epoch: u64,
-    /// Of a [`Kind::Moved`] frame, the next number expected.
+    /// Sequence number; in a [`Kind::Moved`] frame, the next number expected.
     pub(crate) seq: u64,
 }
 
@@ -41,9 +42,9 @@ pub(crate) struct Origin<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frame<'a> {
     pub(crate) kind: Kind,
-    /// Index of the entry in the log; of another kind, the index of the next entry.
+    /// Index of the entry in the log; in other kinds, the index of the next entry.
     pub(crate) index: u64,
-    /// Index of the first entry of the batch, all of which one fdatasync made durable.
+    /// Index of the first entry of the batch that one fdatasync made durable.
     pub(crate) batch: u64,
     pub(crate) origin: Origin<'a>,
     pub(crate) payload: &'a [u8],
@@ -53,7 +54,7 @@ const fn size_of_frame(name_len: usize, payload_len: usize) -> usize {
     (HEAD + name_len + payload_len).next_multiple_of(8)
 }
 
-/// Begins a frame: leaves room for the head and writes the producer. Append the payload, then call [`finish`].
+/// Begins a frame: head and producer. Append the payload, then call [`finish`].
 pub(crate) fn begin(producer: &str, out: &mut Vec<u8>) -> usize {
     let start = out.len();
     out.resize(start + HEAD, 0);
@@ -61,7 +62,7 @@ pub(crate) fn begin(producer: &str, out: &mut Vec<u8>) -> usize {
     start
 }
 
-/// Completes the frame that [`begin`] began at `start`; everything after the producer is its payload.
+/// Completes the frame begun at `start`; the bytes after the producer are its payload.
 pub(crate) fn finish(
     start: usize,
     kind: Kind,
@@ -92,14 +93,14 @@ pub(crate) fn finish(
     frame[4..8].copy_from_slice(&crc.to_le_bytes());
 }
 
-/// Reads the frame at the beginning of `bytes`: it, and how many bytes it takes. None unless complete and whole.
+/// Parses the frame at the beginning of `bytes`; returns it and its size. `None` if invalid.
 pub(crate) fn parse(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     let (frame, size) = parse_unchecked(bytes)?;
     let crc = u32::from_le_bytes(*bytes.get(4..)?.first_chunk()?);
     (crc32c::crc32c(&bytes[8..size]) == crc).then_some((frame, size))
 }
 
-/// As [`parse`], for bytes that this process made itself.
+/// As [`parse`], for bytes that this process wrote itself.
 pub(crate) fn parse_unchecked(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     let head = bytes.first_chunk::<HEAD>()?;
     let number = |at: usize| {
@@ -144,7 +145,7 @@ pub(crate) fn parse_unchecked(bytes: &[u8]) -> Option<(Frame<'_>, usize)> {
     ))
 }
 
-/// The frames of a batch that this process made itself.
+/// Returns the frames of a batch that this process wrote itself.
 pub(crate) fn frames(batch: &[u8]) -> impl Iterator<Item = Frame<'_>> {
     let mut rest = batch;
     std::iter::from_fn(move || {

@@ -1,4 +1,4 @@
-//! Reading the write-ahead log back, and telling a batch that was cut short from damage.
+//! Reads the write-ahead log back and distinguishes an incomplete batch from damage.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,35 +10,36 @@ use crate::writer::Producers;
 /// A segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Segment {
-    /// Index of its first entry.
+    /// Index of the first entry.
     pub first_index: u64,
     /// The file.
     pub path: PathBuf,
 }
 
-/// What was found in a segment.
+/// Result of scanning a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scan {
-    /// First index after it.
+    /// First index after the segment.
     pub end_index: u64,
-    /// Where the next frame goes.
+    /// Position of the next frame.
     pub end_offset: u64,
     /// Length of the file.
     pub file_len: u64,
-    /// After the last frame there is something other than zeros: a batch that was never acknowledged.
+    /// Bytes other than zero follow the last frame: a batch that was never acknowledged.
     pub torn: bool,
 }
 
-/// The write-ahead log cannot be trusted. Every message says where and what to do.
+/// Reasons why the write-ahead log is unusable. Every message names the place and a remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum WalError {
     /// A file operation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A frame that was once durable is not whole.
+    /// A frame that was durable is damaged.
     #[error(
-        "{} is damaged at offset {offset}: entry {index} was on disk before ({proof}) and is not readable now. Restore the log \
-         directory from a copy that has it, or start a new log in an empty directory with a new key",
+        "{} is damaged at offset {offset}: entry {index} was on disk before ({proof}) and is not \
+         readable now. Restore the log directory from a copy that has it, or start a new log in an \
+         empty directory with a new key",
         path.display()
     )]
     Damaged {
@@ -46,25 +47,26 @@ pub enum WalError {
         path: PathBuf,
         /// Byte offset of the bad frame.
         offset: u64,
-        /// Index of the entry that should be there.
+        /// Index of the entry expected there.
         index: u64,
-        /// How that is known.
+        /// Evidence that the entry was durable.
         proof: &'static str,
     },
-    /// The segment does not begin as every segment does.
+    /// The segment's first frame is not the expected snapshot.
     #[error(
-        "{} is not a segment of this log at offset 0: {what}. Restore the log directory from a copy",
+        "{} is not a segment of this log at offset 0: {what}. Restore the log directory from a \
+         copy",
         path.display()
     )]
     Foreign {
         /// The segment.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         what: &'static str,
     },
 }
 
-/// The segments on disk, oldest first.
+/// Returns the segments on disk, oldest first.
 ///
 /// # Errors
 /// The directory cannot be listed.
@@ -89,19 +91,19 @@ pub fn segments(store: &Store) -> Result<Vec<Segment>, StoreError> {
     Ok(found)
 }
 
-/// What is known to have been durable, for judging a frame that is not whole.
+/// Evidence of durable entries, by which an invalid frame is judged.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
     /// Entries below were signed.
     pub(crate) signed: u64,
-    /// Entries below were acknowledged, as the rings' doorbell remembers.
+    /// Entries below were acknowledged, according to the doorbell.
     pub(crate) acknowledged: u64,
-    /// First index of the segment after this one, if there is one.
+    /// First index of the next segment, if any.
     pub(crate) next_segment: Option<u64>,
 }
 
 impl Segment {
-    /// Reads the segment, gives every frame after the first to `each`, and judges its end.
+    /// Reads the segment, passes every frame after the first to `each`, and judges its end.
     pub(crate) fn scan<E: From<WalError>>(
         &self,
         log_id: u64,
@@ -157,7 +159,8 @@ impl Segment {
         Ok(size)
     }
 
-    /// At `offset` there is no frame of entry `index`. That is the end of the log only if nothing shows that there was one.
+    /// Judges a missing frame of entry `index` at `offset`: the end of the log, unless evidence
+    /// shows that the entry was durable.
     fn judge_end(
         &self,
         bytes: &[u8],
@@ -188,7 +191,7 @@ impl Segment {
         let Some(first) = rest.iter().position(|&b| b != 0) else {
             return Ok(false);
         };
-        // A whole frame of a later batch: the batch before it was durable.
+        // A valid frame of a later batch proves that the batch before it was durable.
         let later = (first / 8 * 8..rest.len())
             .step_by(8)
             .filter_map(|at| frame::parse(&rest[at..]))

@@ -1,4 +1,4 @@
-//! One batch: frames from all rings that one write and one fdatasync make durable.
+//! A batch: frames from all rings that one write and one fdatasync make durable.
 
 use crate::entry::{self, Entry, Event, Gap};
 use crate::ring::{Consumer, Damage, WRITER_PRODUCER};
@@ -6,7 +6,7 @@ use crate::wal::frame::{self, Kind, Origin};
 
 use super::Producers;
 
-/// Frames under construction, and the producers' states as they will be once these are durable.
+/// Frames under construction.
 pub(super) struct Batch {
     pub(super) frames: Vec<u8>,
     pub(super) first_index: u64,
@@ -15,18 +15,18 @@ pub(super) struct Batch {
     scratch: Vec<u8>,
 }
 
-/// What went through, for the status.
+/// Counts for the status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
     /// Entries of producers.
     pub entries: u64,
-    /// Records read again and left out.
+    /// Records read twice and skipped.
     pub duplicates: u64,
-    /// Numbers reported missing.
+    /// Sequence numbers reported missing.
     pub missing: u64,
 }
 
-/// The writer's name for itself, its epoch and next number.
+/// Node name, epoch and next number of the writer's own entries.
 #[derive(Clone, Debug)]
 pub(super) struct Own {
     pub(super) node: String,
@@ -56,7 +56,7 @@ impl Batch {
         self.first_index + self.entries
     }
 
-    /// Reads the ring until it is empty or `quota` bytes were added. Returns whether anything was read, duplicates included.
+    /// Reads the ring until empty or `quota` bytes were added. True if any record was read.
     pub(super) fn drain(
         &mut self,
         ring: &mut Consumer,
@@ -120,7 +120,7 @@ impl Batch {
         self.entries += 1;
     }
 
-    /// The frame begun at `start` comes after a hole: puts the GAP entry before it.
+    /// Puts a GAP entry before the frame begun at `start`.
     fn insert_gap(
         &mut self,
         start: usize,
@@ -140,7 +140,7 @@ impl Batch {
         self.finish_entry(start, origin);
     }
 
-    /// Numbers are missing and no record will follow: reports them and moves the producer on, so that they are reported once.
+    /// Reports missing numbers that no record follows, once: it advances the producer.
     pub(super) fn close_gap(
         &mut self,
         gap: Gap<'_>,
@@ -185,7 +185,7 @@ impl Batch {
         own.next_seq += 1;
     }
 
-    /// An entry of the writer itself.
+    /// Appends an entry of the writer itself.
     pub(super) fn own_event(
         &mut self,
         event: Event,
@@ -202,7 +202,7 @@ impl Batch {
 
     fn push_entry(&mut self, entry: &Entry<'_>, producers: &mut Producers) {
         if entry::encode(entry, &mut self.scratch).is_err() {
-            // Only numbers of 2^53 fail, which rings of damaged memory could hold: the fact is logged without them.
+            // Numbers above 2^53 come from damaged memory: the entry is logged without them.
             let bare = Entry {
                 gap: None,
                 detail: Some(b"numbers beyond 2^53"),

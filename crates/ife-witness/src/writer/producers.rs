@@ -1,16 +1,16 @@
-//! What was taken from each producer: how at-least-once reading becomes exactly-once.
+//! The position in each producer's ring, by which reading at least once becomes exactly once.
 
 use std::collections::BTreeMap;
 
-/// Producers whose ring is gone that are remembered, for the record only: a ring that is gone cannot be read again.
+/// Removed rings that are remembered, for the record only: they cannot be read again.
 const GONE_MAX: usize = 4096;
 
 const SNAPSHOT_MAGIC: &[u8; 8] = b"IFEWAL01";
 
-/// What is known of one producer.
+/// State of one producer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct State {
-    /// Which ring of this name.
+    /// Id of the ring.
     pub ring_id: u64,
     /// Epoch of the last record.
     pub epoch: u64,
@@ -27,13 +27,13 @@ pub struct Producers {
 }
 
 impl Producers {
-    /// What is known of `producer`.
+    /// Returns the state of `producer`.
     #[must_use]
     pub fn state(&self, producer: &str) -> Option<&State> {
         self.states.get(producer)
     }
 
-    /// The greatest epoch of all.
+    /// Returns the greatest epoch.
     #[must_use]
     pub fn epoch_max(&self) -> u64 {
         self.states
@@ -43,19 +43,20 @@ impl Producers {
             .unwrap_or(0)
     }
 
-    /// How many are known.
+    /// Returns the number of producers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.states.len()
     }
 
-    /// Whether none is known.
+    /// Returns whether there are no producers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.states.is_empty()
     }
 
-    /// The next number expected from this ring. `durable_seq` is what the ring says was acknowledged, possibly by another log.
+    /// Returns the next number expected from this ring. `durable_seq` is the ring's own bound,
+    /// possibly acknowledged by another log.
     #[must_use]
     pub fn expected(&self, producer: &str, ring_id: u64, durable_seq: u64) -> u64 {
         match self.states.get(producer) {
@@ -64,7 +65,7 @@ impl Producers {
         }
     }
 
-    /// Everything below `next_seq` was taken from this ring.
+    /// Records that everything below `next_seq` was read from this ring.
     pub fn set(&mut self, producer: &str, ring_id: u64, epoch: u64, next_seq: u64) {
         let state = State {
             ring_id,
@@ -80,7 +81,7 @@ impl Producers {
         }
     }
 
-    /// The ring was removed. Forgets the oldest such producers when there are very many.
+    /// Records that the ring was removed. Forgets the oldest removed ring beyond the limit.
     pub fn set_gone(&mut self, producer: &str) {
         if let Some(state) = self.states.get_mut(producer) {
             state.gone = true;
@@ -95,7 +96,7 @@ impl Producers {
         }
     }
 
-    /// Payload of the frame that begins a WAL segment.
+    /// Encodes the payload of a segment's first frame.
     #[must_use]
     pub fn to_snapshot(&self, log_id: u64) -> Vec<u8> {
         let mut out = SNAPSHOT_MAGIC.to_vec();
@@ -111,7 +112,7 @@ impl Producers {
         out
     }
 
-    /// Reads [`to_snapshot`](Self::to_snapshot): the log id and the states.
+    /// Decodes [`to_snapshot`](Self::to_snapshot): the log id and the states.
     #[must_use]
     pub fn from_snapshot(bytes: &[u8]) -> Option<(u64, Self)> {
         let (log_id, mut rest) = bytes.strip_prefix(SNAPSHOT_MAGIC)?.split_first_chunk()?;

@@ -1,4 +1,4 @@
-//! From durable entries to what outsiders read: tiles, entry bundles and signed checkpoints.
+//! The publisher: from durable entries to tiles, entry bundles and signed checkpoints.
 
 use std::collections::VecDeque;
 
@@ -10,18 +10,18 @@ use crate::tile::{BundleError, TileFile, TreeBuilder};
 use crate::wal::Closed;
 use crate::wal::frame::{Frame, Kind, frames};
 
-/// Full tiles waiting for their checkpoint beyond this are written early, so that memory stays bounded.
+/// Size of pending full tiles from which they are written before their checkpoint, to bound memory.
 const PENDING_BYTES_MAX: usize = 16 * 1024 * 1024;
 
-/// The log's own keys. Both are named as the origin or by the operator; see the note formats.
+/// The log's own keys.
 pub struct Keys {
-    /// Signs checkpoints; named as the origin.
+    /// Signs checkpoints; its name is the origin.
     pub log: SigningKey,
-    /// Signs checkpoints with the time.
+    /// Signs checkpoints with the time; the operator chooses its name.
     pub cosigner: SigningKey,
 }
 
-/// Tiles and checkpoints could not be written. The process must end: see [`Store`].
+/// Reasons why tiles and checkpoints cannot be written. The process must end: see [`Store`].
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A file operation failed.
@@ -35,26 +35,26 @@ pub enum PublishError {
     Bundle {
         /// The entry's index.
         index: u64,
-        /// Why.
+        /// The bundle's error.
         source: BundleError,
     },
 }
 
-/// Owner of the tree and of everything public. Order on disk: signed checkpoint in private, tiles, public checkpoint.
+/// Owns the tree and the public files. Order on disk: private checkpoint, tiles, public checkpoint.
 pub struct Publisher {
     store: Store,
     keys: Keys,
     builder: TreeBuilder,
-    /// Full tiles that are not written yet.
+    /// Full tiles that are not yet written.
     pending: Vec<TileFile>,
     pending_bytes: usize,
     published: u64,
-    /// Closed WAL segments, kept until all they hold is published.
+    /// Closed WAL segments, kept until their entries are published.
     closed: VecDeque<Closed>,
 }
 
 impl Publisher {
-    /// Goes on from `builder`, whose size is that of the public checkpoint.
+    /// Creates a publisher from `builder`, whose size is that of the public checkpoint.
     #[must_use]
     pub fn new(store: Store, keys: Keys, builder: TreeBuilder) -> Self {
         let published = builder.size();
@@ -69,28 +69,28 @@ impl Publisher {
         }
     }
 
-    /// Entries taken in.
+    /// Returns the number of entries appended.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.builder.size()
     }
 
-    /// Root over the entries taken in.
+    /// Returns the root over the entries appended.
     #[must_use]
     pub fn root(&self) -> [u8; 32] {
         self.builder.root()
     }
 
-    /// Size of the public checkpoint.
+    /// Returns the size of the public checkpoint.
     #[must_use]
     pub fn published(&self) -> u64 {
         self.published
     }
 
-    /// Takes in a batch that is durable in the WAL.
+    /// Appends a batch that is durable in the WAL.
     ///
     /// # Errors
-    /// Tiles had to be written early and could not be.
+    /// Tiles had to be written early, and that failed.
     pub fn append(&mut self, batch: &[u8]) -> Result<(), PublishError> {
         frames(batch).try_for_each(|frame| self.append_frame(&frame))
     }
@@ -99,7 +99,7 @@ impl Publisher {
         if frame.kind != Kind::Entry {
             return Ok(());
         }
-        // WAL and tree count the same entries; a difference would be a bug, not a state of the world.
+        // WAL and tree count the same entries; a difference is a bug.
         assert_eq!(
             frame.index,
             self.builder.size(),
@@ -123,19 +123,19 @@ impl Publisher {
         }
     }
 
-    /// Whether so much is waiting that a checkpoint should not.
+    /// Returns whether enough is pending to publish a checkpoint early.
     #[must_use]
     pub fn is_pressed(&self) -> bool {
         self.pending_bytes > PENDING_BYTES_MAX / 2
     }
 
-    /// A WAL segment to delete once all it holds is published.
+    /// Registers a WAL segment for deletion after its entries are published.
     pub fn retire(&mut self, segment: Closed) {
         self.closed.push_back(segment);
     }
 
-    /// Signs and publishes a checkpoint of everything taken in, at `unix_s`; then deletes what is not needed any more. Does nothing if
-    /// nothing is new, unless `force`.
+    /// Signs and publishes a checkpoint of all entries at `unix_s`, then deletes retired segments.
+    /// Does nothing if there are no new entries, unless `force`.
     ///
     /// # Errors
     /// A file operation failed.
@@ -171,7 +171,7 @@ impl Publisher {
                 .iter()
                 .map(|file| (file.tile.path(), file.bytes.as_slice())),
         )?;
-        // The partial ones of the same tiles are its beginnings; readers that have an older checkpoint take the full one.
+        // Readers with an older checkpoint load the full tile, whose prefix is the partial one.
         for file in &self.pending {
             self.store.remove_dir(&format!("{}.p", file.tile.path()))?;
         }
