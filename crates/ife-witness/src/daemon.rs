@@ -1,4 +1,4 @@
-//! `ife-witnessd`: options, keys, recovery, then two threads: this one makes entries durable, the other publishes them.
+//! `ife-witnessd`: options, keys, recovery, then a writing and a publishing thread.
 
 mod keys;
 mod options;
@@ -29,29 +29,29 @@ use status::Status;
 pub use keys::{KeysError, load as load_keys};
 pub use options::Options;
 
-/// A batch takes no more once it has this many bytes.
+/// Size from which a batch takes no more records.
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
-/// How often rings are tended, the status is written and systemd is told that we live.
+/// Interval of ring maintenance, status file and watchdog notification.
 const TEND_INTERVAL: Duration = Duration::from_secs(1);
 
-/// After work, how long the writer looks for more by itself before it lets producers wake it: from 50 entries a second on
-/// they make no system call.
+/// Time after work during which the writer polls, so that producers need not wake it: from 50
+/// entries a second on they make no system call.
 const ALERT: Duration = Duration::from_millis(20);
-/// From here on a batch needs no company to be worth its sync.
+/// Size from which a batch is synced without waiting for more records.
 const LARGE_BATCH_BYTES: usize = 64 << 10;
-/// How often it looks meanwhile.
+/// Poll interval.
 const DOZE: Duration = Duration::from_millis(1);
-/// Longest sleep: bounds the answer to a signal, and to a doorbell lost with its ringer.
+/// Longest sleep: bounds the delay of a signal, and of a wake-up lost with a killed producer.
 const SLEEP_MAX: Duration = Duration::from_millis(250);
 
-/// How long the rings are drained after SIGTERM.
+/// Longest drain of the rings after SIGTERM.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
-/// Why the daemon ends other than by a signal.
+/// Reasons why the daemon ends other than by a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum DaemonError {
-    /// It did not start; starting again will not help.
+    /// Recovery refused; a restart does not help.
     #[error("refused to start")]
     Refused(#[source] Box<Refusal>),
     /// The keys are unusable.
@@ -60,7 +60,7 @@ pub enum DaemonError {
     /// The rings are unusable.
     #[error("refused to start: the rings are unusable")]
     Rings(#[from] RingError),
-    /// Something around the log cannot be used.
+    /// The log directory or a file beside it cannot be used.
     #[error("cannot start")]
     Setup(#[from] StoreError),
     /// Signals cannot be caught.
@@ -72,27 +72,27 @@ pub enum DaemonError {
     /// Tiles or checkpoints cannot be written.
     #[error("the log cannot be published")]
     Publish(#[from] PublishError),
-    /// It was stopped before all entries were on disk.
+    /// The daemon was stopped before all entries were on disk.
     #[error(
-        "stopped, but {bytes} bytes of entries are not on disk: {why}. They wait in the rings; start ife-witnessd again \
-         before the host is shut down"
+        "stopped, but {bytes} bytes of entries are not on disk: {why}. They wait in the rings; \
+         start ife-witnessd again before the host is shut down"
     )]
     Left {
         /// Bytes of records in the rings.
         bytes: u64,
-        /// Why they were not written.
+        /// The reason.
         why: &'static str,
     },
-    /// A thread cannot be made.
+    /// A thread cannot be started.
     #[error("cannot begin a thread")]
     Thread(#[source] std::io::Error),
-    /// A thread ended without an error.
+    /// A thread panicked.
     #[error("a thread panicked")]
     Panic,
 }
 
 impl DaemonError {
-    /// 3 if starting again cannot help; 1 if the host failed, since that may pass.
+    /// Returns 3 if a restart cannot help; 1 if the host failed, which may be temporary.
     fn exit_code(&self) -> ExitCode {
         ExitCode::from(if self.is_of_the_host() { 1 } else { 3 })
     }
@@ -103,7 +103,7 @@ impl DaemonError {
             Self::Keys(KeysError::Random(_)) => true,
             Self::Keys(keys) => fails_by_the_host(keys),
             Self::Rings(rings) => fails_by_the_host(rings),
-            // A rolled-back log is also found when a ring appears later; starting again refuses the same way.
+            // A rolled-back log may also be detected when a ring appears; a restart refuses again.
             Self::Writer(WriterError::RolledBack { .. }) => false,
             Self::Setup(_)
             | Self::Signals(_)
@@ -116,9 +116,9 @@ impl DaemonError {
     }
 }
 
-/// Whether the cause of a refusal is a system call that failed, rather than what a file holds.
+/// Returns whether a system call's failure caused the refusal, rather than a file's content.
 ///
-/// A file that should be there and is not (ENOENT), or ends early, is evidence.
+/// A missing (ENOENT) or short file counts as content.
 fn fails_by_the_host(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
@@ -133,7 +133,7 @@ fn fails_by_the_host(error: &(dyn Error + 'static)) -> bool {
     false
 }
 
-/// The program: parses the command line, runs until a signal, and logs why it ends.
+/// The program: parses the command line, runs until a signal, and logs the reason of its end.
 #[must_use]
 pub fn main() -> ExitCode {
     let options = Options::parse();
@@ -203,11 +203,11 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         last_notice: String::new(),
     };
     let result = daemon.work(&signals, &found);
-    // The publisher's own error says more than a closed channel.
+    // The publisher's own error is more specific than a closed channel.
     daemon.publishing.finish().and(result)
 }
 
-/// Everything that can refuse, before the first entry is taken.
+/// Makes all checks that can refuse, before the first entry is read.
 fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
     let rings = RingSet::open(&options.state_dir)?;
     let keys = keys::load(
@@ -241,18 +241,17 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
         published,
         signed,
         size,
-        "log taken up at {}",
+        "log resumed at {}",
         options.log_dir.display()
     );
     if doorbell_damaged {
         warn!(
-            "rings/doorbell: its checksum does not fit, so that it cannot say how far this log was; the log was taken up as it is"
+            "rings/doorbell: wrong checksum, so the size last acknowledged is unknown; \
+             log resumed without that check"
         );
     }
     if torn {
-        warn!(
-            "the last batch before the stop was cut short and never acknowledged; its rest was wiped"
-        );
+        warn!("the last batch was incomplete and never acknowledged; overwrote it with zeros");
     }
     Ok((recovered, store))
 }
@@ -264,7 +263,7 @@ struct Daemon {
     status: Status,
     /// START is logged.
     started: bool,
-    /// Since when there has been no disk space, and when that was last said.
+    /// Time of the last report of a full disk; `None` if there is space.
     stalled: Option<Instant>,
     last_notice: String,
 }
@@ -286,7 +285,7 @@ impl Daemon {
             }
             match self.step()? {
                 Progress::Much => worked = Some(Instant::now()),
-                // Not at once again: what comes within the next moment shares its sync.
+                // Records of the next moment share one sync.
                 Progress::Some => {
                     worked = Some(Instant::now());
                     self.writer.rings().doze(DOZE);
@@ -301,7 +300,7 @@ impl Daemon {
         self.stop()
     }
 
-    /// Once a second.
+    /// Runs once a second.
     fn tend(&mut self, found: &Found) -> Result<(), DaemonError> {
         if !self.started && self.writer.has_space()? {
             let boot =
@@ -354,7 +353,7 @@ impl Daemon {
                 {
                     error!(
                         free_mib = free >> 20,
-                        "the disk is nearly full: taking nothing in until there is room"
+                        "the disk is nearly full: reading no entries until space is free"
                     );
                     self.stalled = Some(Instant::now());
                 }
@@ -379,7 +378,7 @@ impl Daemon {
 
     fn say(&mut self, notice: &Notice) {
         let text = chain(notice);
-        // A file that stays unusable is found again every second.
+        // An unusable file is found again every second.
         if text == self.last_notice {
             return;
         }
@@ -401,7 +400,7 @@ impl Daemon {
         }
     }
 
-    /// What is in the rings goes on disk, then STOP.
+    /// Drains the rings, then logs STOP.
     fn stop(&mut self) -> Result<(), DaemonError> {
         notify(&[NotifyState::Stopping]);
         if !self.started {
@@ -443,13 +442,13 @@ impl Daemon {
         Ok(())
     }
 
-    /// Writes what is in the rings until they are empty, for at most [`DRAIN_MAX`]. Returns the bytes that are left.
+    /// Drains the rings, for at most [`DRAIN_MAX`]. Returns the bytes left.
     fn empty_rings(&mut self) -> Result<u64, DaemonError> {
         let begun = Instant::now();
         while begun.elapsed() < DRAIN_MAX {
             match self.step()? {
                 Progress::Much | Progress::Some => {}
-                // Producers may have written more since; that is the next start's.
+                // Later records are left to the next start.
                 Progress::None => return Ok(0),
                 Progress::Stalled => break,
             }
@@ -459,7 +458,7 @@ impl Daemon {
 }
 
 enum Progress {
-    /// A batch so large that the next one is waiting already.
+    /// A large batch; more records are probably waiting.
     Much,
     Some,
     None,
@@ -494,7 +493,7 @@ impl Signals {
     }
 }
 
-/// Without systemd there is nobody to tell, which is fine.
+/// Notifies systemd; has no effect without it.
 fn notify(states: &[NotifyState<'_>]) {
     if let Err(e) = sd_notify::notify(false, states) {
         debug!("cannot notify the service manager: {e}");
@@ -522,7 +521,7 @@ fn host_name() -> String {
     }
 }
 
-/// An error and what caused it, in one line.
+/// Returns an error and its causes, in one line.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

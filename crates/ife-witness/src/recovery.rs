@@ -1,8 +1,8 @@
-//! Start-up: proves that the log on disk is the one that was left, and takes it up where it ended.
+//! Recovery at start: checks that the log on disk is the one last written, and resumes it.
 //!
-//! What is trusted is what the log's own key signed. The public files hold the log up to the public checkpoint, the WAL from there
-//! (or earlier) to its end, and the private checkpoint says how far the WAL must reach. The cost is that of the WAL, at most a few
-//! segments; it does not grow with the log.
+//! Only the signatures of the log's own key are trusted. The public files hold the log up to the
+//! public checkpoint, the WAL from there (or earlier) to its end, and the private checkpoint is a
+//! lower bound of the WAL's end. The time depends on the WAL's size, a few segments, not the log's.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use crate::tile::{ResumeError, TreeBuilder};
 use crate::wal::{Closed, Scan, Segment, Spare, Wal, WalError, scan::Known, segments};
 use crate::writer::{Keys, Producers, PublishError, Publisher};
 
-/// What recovery needs to know.
+/// The input of recovery.
 pub struct Start {
     /// The log directory.
     pub store: Store,
@@ -27,40 +27,40 @@ pub struct Start {
     pub segment_bytes: u64,
 }
 
-/// The parts of a writer, ready to go on.
+/// The parts of a writer, ready for use.
 pub struct Recovered {
-    /// Owner of the log directory as long as it is open.
+    /// Lock of the log directory.
     pub lock: File,
-    /// See [`Start::rings`].
+    /// The rings of [`Start::rings`].
     pub rings: RingSet,
-    /// Where the next batch goes.
+    /// The WAL, ready for the next batch.
     pub wal: Wal,
-    /// What was taken from whom.
+    /// The position in each producer's ring.
     pub producers: Producers,
-    /// Tree, tiles and checkpoints, up to the WAL's end; the last part is not published yet.
+    /// Tree, tiles and checkpoints, up to the WAL's end; the last entries are not yet published.
     pub publisher: Publisher,
-    /// Tells this log from others: see [`log_id`].
+    /// Id of the log: see [`log_id`].
     pub log_id: u64,
-    /// What was found.
+    /// The state found on disk.
     pub found: Found,
 }
 
-/// What recovery found, for the daemon's log.
+/// The state found by recovery, for the daemon's log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Found {
     /// Size of the public checkpoint.
     pub published: u64,
     /// Size of the private one.
     pub signed: u64,
-    /// Entries in the WAL and before.
+    /// Entries in the log, the WAL included.
     pub size: u64,
-    /// The end of a batch that was never acknowledged was wiped.
+    /// An incomplete, unacknowledged batch was overwritten with zeros.
     pub torn: bool,
-    /// The doorbell's mark was changed by another hand, and was not believed.
+    /// The doorbell's mark has a wrong checksum and was ignored.
     pub doorbell_damaged: bool,
 }
 
-/// The log cannot be taken up. Every message says which file, what is wrong with it and what to do.
+/// Reasons why the log cannot be resumed. Every message names the file, the error and a remedy.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// A file operation failed.
@@ -69,60 +69,68 @@ pub enum Refusal {
     /// The write-ahead log is damaged or foreign.
     #[error(transparent)]
     Wal(#[from] WalError),
-    /// What was recovered could not be written.
+    /// The recovered entries cannot be written.
     #[error(transparent)]
     Publish(#[from] PublishError),
     /// The rings are unusable.
     #[error(transparent)]
     Ring(#[from] RingError),
     /// Another process writes this log.
-    #[error("{} is in use by another writer. Stop that one first; one log directory has one writer", root.display())]
+    #[error(
+        "{} is in use by another writer. Stop that one first; one log directory has one writer",
+        root.display()
+    )]
     InUse {
         /// The log directory.
         root: PathBuf,
     },
-    /// A checkpoint is not ours.
+    /// A checkpoint of another log or key.
     #[error(
-        "{} is not a checkpoint of this log. Use the key and the origin that it was written with, or an empty log directory",
+        "{} is not a checkpoint of this log. Use the key and the origin that it was written with, \
+         or an empty log directory",
         path.display()
     )]
     Checkpoint {
         /// The file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         source: CheckpointError,
     },
     /// The two checkpoints, or checkpoint and WAL, contradict each other.
-    #[error("{}: {what}. Restore the whole log directory from one copy; never mix files of two", path.display())]
+    #[error(
+        "{}: {what}. Restore the whole log directory from one copy; never mix files of two",
+        path.display()
+    )]
     Inconsistent {
-        /// The file that is wrong.
+        /// The inconsistent file.
         path: PathBuf,
-        /// What is wrong.
+        /// The error.
         what: String,
     },
-    /// The public tiles are not those of the public checkpoint.
+    /// The public tiles do not match the public checkpoint.
     #[error(
-        "the tiles of the public checkpoint cannot be read back. If they are missing or damaged, restore the log directory \
-         from a copy"
+        "the tiles of the public checkpoint cannot be read back. If they are missing or damaged, \
+         restore the log directory from a copy"
     )]
     Tiles(#[from] ResumeError),
-    /// The whole directory is older than what this host acknowledged.
+    /// The log directory is older than the acknowledgements on this host.
     #[error(
-        "{} holds {size} entries, but {acknowledged} were acknowledged on this host: the directory was rolled back. Restore the \
-         newer one, or start a new log in an empty directory with a new key",
+        "{} holds {size} entries, but {acknowledged} were acknowledged on this host: the directory \
+         was rolled back. Restore the newer one, or start a new log in an empty directory with a \
+         new key",
         root.display()
     )]
     RolledBack {
         /// The log directory.
         root: PathBuf,
-        /// What it holds.
+        /// Entries in the directory.
         size: u64,
-        /// What the rings' doorbell remembers.
+        /// Entries acknowledged, according to the doorbell.
         acknowledged: u64,
     },
 }
 
-/// Tells logs apart: of origin and key.
+/// Returns the id of a log, derived from its origin and key.
 #[must_use]
 pub fn log_id(keys: &Keys) -> u64 {
     use sha2::{Digest, Sha256};
@@ -133,7 +141,7 @@ pub fn log_id(keys: &Keys) -> u64 {
         .max(1)
 }
 
-/// Takes the log up. Writes nothing before all checks are passed, except tiles of entries that the write-ahead log holds.
+/// Recovers the log. Before all checks pass, writes only tiles of entries in the WAL.
 ///
 /// # Errors
 /// See [`Refusal`].
@@ -234,7 +242,7 @@ impl Heads {
         })
     }
 
-    /// Sizes of the public and of the private one, which must not contradict each other.
+    /// Returns the sizes of the public and the private checkpoint after checking that they agree.
     fn check(&self, store: &Store) -> Result<(u64, u64), Refusal> {
         let size = |head: &Option<Checkpoint>| head.as_ref().map_or(0, |head| head.size);
         let (public, private) = (size(&self.public), size(&self.private));
@@ -255,7 +263,7 @@ impl Heads {
     }
 }
 
-/// The tree at the public checkpoint, from at most a tile of each level.
+/// Returns the tree at the public checkpoint, from at most one tile of each level.
 fn resume_tiles(root: &Path, public: Option<&Checkpoint>) -> Result<TreeBuilder, Refusal> {
     let Some(public) = public else {
         return Ok(TreeBuilder::new());
@@ -283,7 +291,8 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Reads the WAL, feeds what is not published to the publisher, and returns the last segment with its end. None for a new log.
+    /// Reads the WAL, passes unpublished entries to the publisher, and returns the last segment
+    /// with its end. `None` for a new log.
     fn run(
         &self,
         publisher: &mut Publisher,
@@ -317,7 +326,7 @@ impl Replay<'_> {
         Ok(last.map(|(segment, scan)| (segment, scan, producers)))
     }
 
-    /// The WAL must begin where the public files end, or before.
+    /// Checks that the WAL begins at or before the end of the public files.
     fn check_reach(&self, segments: &[Segment]) -> Result<(), Refusal> {
         let path = self.store.wal_dir();
         match segments.first() {
@@ -340,7 +349,7 @@ impl Replay<'_> {
         }
     }
 
-    /// When the tree reaches the size of the private checkpoint, it must have its root.
+    /// Checks the root when the tree reaches the size of the private checkpoint.
     fn check_root(&self, publisher: &Publisher) -> Result<(), Refusal> {
         match &self.signed {
             Some(head) if head.size == publisher.size() && head.root != publisher.root() => {

@@ -1,7 +1,8 @@
-//! Durable files: every system call that changes the log directory goes through [`Disk`], so that tests can make each one fail.
+//! Durable files. Every change of the log directory goes through [`Disk`]; tests make it fail.
 //!
-//! Nothing here retries. After a failed write or fsync the kernel may have dropped the data and marked it clean (fsyncgate): the
-//! only safe answer is to end the process and recover from what is on disk and in the rings.
+//! Nothing is retried: after a failed write or fsync the kernel may have dropped the data and
+//! marked it clean (fsyncgate). The only safe response is to end the process and recover from disk
+//! and rings.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File, OpenOptions};
@@ -14,54 +15,54 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::aside::{self, Existing, parent_of};
 use crate::ring::sys;
 
-/// The changing system calls. [`RealDisk`] makes them; tests give others.
+/// The changing system calls. [`RealDisk`] makes them; tests inject others.
 pub trait Disk: Send + Sync {
     /// `open(O_RDWR | O_CREAT | O_TRUNC)` with this mode.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn create(&self, path: &Path, mode: u32) -> io::Result<File>;
 
     /// `pwrite` until all is written.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// `fdatasync`.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn sync(&self, file: &File) -> io::Result<()>;
 
     /// `rename`.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// `unlink`.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// `mkdir` with this mode; fine if it exists.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
 
     /// `fsync` of a directory.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// `statfs`: bytes that may still be written.
+    /// `statfs`: the bytes that may still be written.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }
 
@@ -112,15 +113,15 @@ impl Disk for RealDisk {
     }
 }
 
-/// A file operation failed.
+/// A failed file operation.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
 pub struct StoreError {
-    /// A verb.
+    /// The operation, a verb.
     pub action: &'static str,
-    /// On what.
+    /// Its path.
     pub path: PathBuf,
-    /// Why.
+    /// The system call's error.
     #[source]
     pub source: io::Error,
 }
@@ -136,19 +137,19 @@ impl StoreError {
     }
 }
 
-/// Modes: what outsiders read, and what only the writer reads.
+/// Modes of published files, and of files that only the writer reads.
 const PUBLIC_FILE: u32 = 0o644;
 const PUBLIC_DIR: u32 = 0o755;
 const PRIVATE_FILE: u32 = 0o600;
 const PRIVATE_DIR: u32 = 0o700;
 
-/// In the log directory: the log was begun here. Made before the first entry.
+/// Path of the mark that a log was begun in this directory. Written before the first entry.
 pub(crate) const BEGUN: &str = "private/begun";
 
-/// Tile files that are open at a time while they are written and synced.
+/// Tile files open at a time while they are written and synced.
 const OPEN_FILES_MAX: usize = 64;
 
-/// The log directory and how it is written.
+/// The log directory.
 #[derive(Clone)]
 pub struct Store {
     root: PathBuf,
@@ -157,10 +158,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// The log directory `root`, made if absent, with its private part. Changes nothing else.
+    /// Opens the log directory `root`; creates it and its private part if absent.
     ///
     /// # Errors
-    /// The directories cannot be made.
+    /// The directories cannot be created.
     pub fn open(root: &Path, disk: Arc<dyn Disk>) -> Result<Self, StoreError> {
         let store = Self {
             root: root.to_owned(),
@@ -180,8 +181,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Makes the names of the log directory and of what is above it durable, until the log is begun: an earlier start may
-    /// have made them and been killed before it synced them.
+    /// Makes the directory entries above the log directory durable until the log is begun: an
+    /// earlier start may have been killed between creating and syncing them.
     fn sync_above(&self) -> Result<(), StoreError> {
         let begun = self.begun();
         if begun
@@ -194,7 +195,7 @@ impl Store {
         while !dir.as_os_str().is_empty() && dir != parent_of(dir) && dir != Path::new("/") {
             dir = parent_of(dir);
             match self.disk.sync_dir(dir) {
-                // Not readable for the writer, so not made by it.
+                // The writer cannot read this directory, so it did not create it.
                 Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {}
                 outcome => outcome.map_err(StoreError::new("sync", dir))?,
             }
@@ -202,13 +203,13 @@ impl Store {
         Ok(())
     }
 
-    /// The mark that a log was begun here.
+    /// Returns the path of the mark that a log was begun here.
     #[must_use]
     pub fn begun(&self) -> PathBuf {
         self.root.join(BEGUN)
     }
 
-    /// Makes the log directory and what is above it.
+    /// Creates the log directory and its ancestors.
     fn make_root(&self) -> Result<(), StoreError> {
         let mut dirs: Vec<&Path> = self
             .root
@@ -225,25 +226,25 @@ impl Store {
         Ok(())
     }
 
-    /// The log directory.
+    /// Returns the log directory.
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The checkpoint that outsiders read.
+    /// Returns the path of the public checkpoint.
     #[must_use]
     pub fn public_checkpoint(&self) -> PathBuf {
         self.root.join("checkpoint")
     }
 
-    /// The last checkpoint signed, published or not.
+    /// Returns the path of the last signed checkpoint, published or not.
     #[must_use]
     pub fn private_checkpoint(&self) -> PathBuf {
         self.private_dir().join("checkpoint.signed")
     }
 
-    /// Where the write-ahead log is.
+    /// Returns the directory of the write-ahead log.
     #[must_use]
     pub fn wal_dir(&self) -> PathBuf {
         self.private_dir().join("wal")
@@ -253,15 +254,15 @@ impl Store {
         self.root.join("private")
     }
 
-    /// Files that have no name of their own yet.
+    /// Directory of files under temporary names.
     fn new_dir(&self) -> PathBuf {
         self.private_dir().join("new")
     }
 
-    /// Becomes the only writer of the log directory; the lock lasts as long as the result.
+    /// Locks the log directory for this writer, until the result drops.
     ///
     /// # Errors
-    /// The lock file cannot be made; `None` if a living process holds it.
+    /// The lock file cannot be created. `None` if a living process holds the lock.
     pub fn lock(&self) -> Result<Option<File>, StoreError> {
         let path = self.private_dir().join("LOCK");
         let mut options = OpenOptions::new();
@@ -277,10 +278,10 @@ impl Store {
         Ok(got.then_some(file))
     }
 
-    /// Removes what a killed writer left without a name. Only the owner of the lock may.
+    /// Removes the unnamed files of a killed writer. Requires the lock.
     ///
     /// # Errors
-    /// The directory cannot be read, or a file not removed.
+    /// The directory cannot be read or a file cannot be removed.
     pub fn sweep(&self) -> Result<(), StoreError> {
         let dir = self.new_dir();
         for entry in fs::read_dir(&dir).map_err(StoreError::new("list", &dir))? {
@@ -290,10 +291,10 @@ impl Store {
         Ok(())
     }
 
-    /// A file of the writer's own, empty, without its name yet: see [`publish`](Self::publish).
+    /// Creates an empty private file under a temporary name, for [`publish`](Self::publish).
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     pub fn create_private(&self) -> Result<(PathBuf, File), StoreError> {
         self.create_new(PRIVATE_FILE)
     }
@@ -312,7 +313,7 @@ impl Store {
     /// `pwrite`; `path` is for the error.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     pub fn write_at(
         &self,
         path: &Path,
@@ -328,25 +329,25 @@ impl Store {
     /// `fdatasync`; `path` is for the error.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     pub fn sync(&self, path: &Path, file: &File) -> Result<(), StoreError> {
         self.disk.sync(file).map_err(StoreError::new("sync", path))
     }
 
-    /// Makes names in `dir` durable.
+    /// Makes the entries of directory `dir` durable.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     pub fn sync_dir(&self, dir: &Path) -> Result<(), StoreError> {
         self.disk
             .sync_dir(dir)
             .map_err(StoreError::new("sync", dir))
     }
 
-    /// Gives a synced file its name, durably.
+    /// Renames a synced file to its final name, durably.
     ///
     /// # Errors
-    /// The system calls'.
+    /// A system call failed.
     pub fn publish(&self, new: &Path, path: &Path) -> Result<(), StoreError> {
         self.rename(new, path)?;
         self.sync_dir(path.parent().unwrap_or(&self.root))
@@ -361,17 +362,17 @@ impl Store {
     /// `unlink`.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     pub fn remove(&self, path: &Path) -> Result<(), StoreError> {
         self.disk
             .remove(path)
             .map_err(StoreError::new("remove", path))
     }
 
-    /// Writes the whole file anew, durably: readers see the old one or the new one.
+    /// Replaces the whole file, durably: readers see either the old or the new content.
     ///
     /// # Errors
-    /// The system calls'.
+    /// A system call failed.
     pub fn replace(&self, path: &Path, bytes: &[u8], public: bool) -> Result<(), StoreError> {
         let (new, file) = self.create_new(if public { PUBLIC_FILE } else { PRIVATE_FILE })?;
         self.write_at(&new, &file, bytes, 0)?;
@@ -379,11 +380,11 @@ impl Store {
         self.publish(&new, path)
     }
 
-    /// Writes many published files, each at once in its place, and makes all of them and their directories durable.
-    /// Names are relative to the log directory.
+    /// Replaces many published files and makes all of them and their directories durable. Names are
+    /// relative to the log directory.
     ///
     /// # Errors
-    /// The system calls'.
+    /// A system call failed.
     pub fn write_public<'f>(
         &self,
         files: impl IntoIterator<Item = (String, &'f [u8])>,
@@ -400,7 +401,7 @@ impl Store {
             if open.is_empty() {
                 break;
             }
-            // All writes before the first sync: the disk then works on many at a time.
+            // All writes precede the first sync: the disk then works on many files at a time.
             for (_, new, file) in &open {
                 self.sync(new, file)?;
             }
@@ -412,7 +413,7 @@ impl Store {
         dirs.iter().try_for_each(|dir| self.sync_dir(dir))
     }
 
-    /// Makes the directories above `path`; adds every directory that gets a new name in it to `dirs`.
+    /// Creates the directories above `path`; adds to `dirs` every directory whose entries change.
     fn make_parents(&self, path: &Path, dirs: &mut BTreeSet<PathBuf>) -> Result<(), StoreError> {
         let Some(dir) = path.parent() else {
             return Ok(());
@@ -426,10 +427,10 @@ impl Store {
         Ok(())
     }
 
-    /// Removes a directory of files that nobody needs any more, if it exists. Not durable: what comes back is removed next time.
+    /// Removes a directory of obsolete files if it exists. Not durable; it is repeated next time.
     ///
     /// # Errors
-    /// The system calls'.
+    /// A system call failed.
     pub fn remove_dir(&self, name: &str) -> Result<(), StoreError> {
         let dir = self.root.join(name);
         match fs::remove_dir_all(&dir) {
@@ -440,10 +441,10 @@ impl Store {
         }
     }
 
-    /// Bytes that may still be written to the log directory.
+    /// Returns the bytes that may still be written to the log directory.
     ///
     /// # Errors
-    /// The system call's.
+    /// The system call failed.
     pub fn free_bytes(&self) -> Result<u64, StoreError> {
         self.disk
             .free_bytes(&self.root)
@@ -454,7 +455,7 @@ impl Store {
 /// Reads a file that may be absent.
 ///
 /// # Errors
-/// The system call's.
+/// The system call failed.
 pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -463,10 +464,10 @@ pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     }
 }
 
-/// Makes a file that only its owner may read, or fails if it exists. Durable, and whole or not there.
+/// Creates a file that only its owner may read. Durable and atomic; fails if the file exists.
 ///
 /// # Errors
-/// The system calls'.
+/// A system call failed.
 pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     aside::write(path, bytes, PRIVATE_FILE, Existing::Keep).map_err(StoreError::new("create", path))
 }
@@ -477,7 +478,7 @@ mod tests {
 
     use super::*;
 
-    /// The real disk, and which directories were synced.
+    /// The real disk, with a record of the synced directories.
     #[derive(Default)]
     struct Recorder(Mutex<Vec<PathBuf>>);
 
@@ -522,7 +523,7 @@ mod tests {
         }
     }
 
-    /// The earlier start made the directories and was killed before it synced them.
+    /// The earlier start was killed between creating and syncing the directories.
     #[test]
     fn names_that_an_earlier_start_made_are_synced_until_the_log_is_begun() {
         let top = std::env::temp_dir().join(format!("ife-witness-store-{}", std::process::id()));

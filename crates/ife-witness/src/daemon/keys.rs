@@ -1,4 +1,4 @@
-//! The log's private keys: files of one line, `IFE-PRIVATE-KEY-1 <name> <base64 seed>`, made on the first start.
+//! The log's private keys: files of one line, `IFE-PRIVATE-KEY-1 <name> <base64 seed>`.
 
 use std::path::{Path, PathBuf};
 
@@ -12,13 +12,13 @@ use crate::writer::Keys;
 
 const MAGIC: &str = "IFE-PRIVATE-KEY-1";
 
-/// A key file cannot be used.
+/// Reasons why a key file cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum KeysError {
     /// A file operation failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The kernel gives no random bytes.
+    /// The kernel returned no random bytes.
     #[error("cannot draw a new key")]
     Random(#[source] getrandom::Error),
     /// Not a key file.
@@ -27,25 +27,29 @@ pub enum KeysError {
         /// The file.
         path: PathBuf,
     },
-    /// The name in the file cannot be a key's.
-    #[error("{}: the name in it is not usable", path.display())]
+    /// The name in the file is not valid.
+    #[error("{}: the key's name is not valid", path.display())]
     Name {
         /// The file.
         path: PathBuf,
-        /// Why.
+        /// The error.
         source: KeyError,
     },
-    /// The log's key bears another name than the log.
-    #[error("{}: it is the key of {found}, not of {origin}. Give the origin that the key was made for, or another key file", path.display())]
+    /// The key's name differs from the log's origin.
+    #[error(
+        "{}: it is the key of {found}, not of {origin}. Give the origin that the key was made for, \
+         or another key file",
+        path.display()
+    )]
     OtherLog {
         /// The file.
         path: PathBuf,
         /// The name in it.
         found: String,
-        /// The name wanted.
+        /// The expected name.
         origin: String,
     },
-    /// There is no log, and nothing said to begin one.
+    /// There is no log, and `--init` was not given.
     #[error(
         "{} holds no log. If its disk is not mounted, mount it; to begin a log there, give --init",
         log_dir.display()
@@ -56,8 +60,8 @@ pub enum KeysError {
     },
     /// There is no log, but the key has signed one.
     #[error(
-        "{} holds no log, but {} says that a log was begun with this key. Mount its disk or restore the whole directory; a new \
-         log needs a new key",
+        "{} holds no log, but {} says that a log was begun with this key. Mount its disk or \
+         restore the whole directory; a new log needs a new key",
         log_dir.display(), mark.display()
     )]
     Gone {
@@ -68,20 +72,21 @@ pub enum KeysError {
     },
     /// There is a log but not its key.
     #[error(
-        "{} does not exist, but {} holds a log that was signed with it. Restore the key, or give an empty log directory",
+        "{} does not exist, but {} holds a log that was signed with it. Restore the key, or give \
+         an empty log directory",
         path.display(), log_dir.display()
     )]
     Lost {
         /// The key file.
         path: PathBuf,
-        /// The log.
+        /// The log directory.
         log_dir: PathBuf,
     },
 }
 
-/// Reads both keys. With `init` makes those that are absent, unless `log_dir` already holds a log.
+/// Reads both keys. With `init` creates absent ones, unless `log_dir` already holds a log.
 ///
-/// A log is begun once under a key: a mark beside the key file outlives the log directory.
+/// Only one log is begun under a key: a mark beside the key file outlives the log directory.
 ///
 /// # Errors
 /// See [`KeysError`].
@@ -134,7 +139,7 @@ pub fn load(
     })
 }
 
-/// Whether a log was begun in `log_dir`. A directory that cannot be asked is an error, not an empty one.
+/// Returns whether a log was begun in `log_dir`; an inaccessible directory is an error.
 fn has_log(log_dir: &Path) -> Result<bool, StoreError> {
     for name in ["checkpoint", "private/checkpoint.signed", BEGUN] {
         if exists(&log_dir.join(name))? {
@@ -148,19 +153,19 @@ fn exists(path: &Path) -> Result<bool, StoreError> {
     path.try_exists().map_err(StoreError::new("look for", path))
 }
 
-/// `witness.key.begun`, beside the log's key.
+/// Returns `witness.key.begun`, beside the log's key.
 fn mark_of(key: &Path) -> PathBuf {
     let mut mark = key.as_os_str().to_owned();
     mark.push(".begun");
     PathBuf::from(mark)
 }
 
-/// Writes down that the log in `store` is begun under `key`, before anything is signed.
+/// Marks the log in `store` as begun under `key`, before anything is signed.
 ///
-/// The log's mark comes first: a kill between the two leaves a log that is gone on with, never a key that begins none.
+/// The log's mark comes first: after a kill between the two the log can still be resumed.
 ///
 /// # Errors
-/// The system calls'.
+/// A system call failed.
 pub(super) fn mark_begun(store: &Store, key: &Path, origin: &str) -> Result<(), StoreError> {
     let text = format!("{origin}\n");
     let begun = store.begun();

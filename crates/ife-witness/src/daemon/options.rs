@@ -7,14 +7,15 @@ use clap::Parser;
 const AFTER_HELP: &str = "\
 Files:
   LOG_DIR/checkpoint, LOG_DIR/tile/   the public log (C2SP tlog-tiles): serve these to verifiers
-  LOG_DIR/private/                    write-ahead log, last signed checkpoint, lock: never serve these
-  KEY.begun                           a log was begun with this key: no second one is, even with --init
+  LOG_DIR/private/                    write-ahead log, signed checkpoint, lock: never serve these
+  KEY.begun                           a log was begun with this key: --init begins no second one
   STATE_DIR/rings/                    one ring per producing process, on tmpfs
   STATE_DIR/witnessd.json             size, root and rates, renewed every second
 
 Exit codes:
   0  stopped by SIGTERM or SIGINT; everything taken in is on disk and published
-  1  the host failed (disk error, disk full, no memory or descriptors), or entries wait in the rings; start it again
+  1  the host failed (disk error, disk full, no memory or descriptors), or entries wait in the
+     rings; start it again
   2  bad command line
   3  refused to start: the message names the file and what to do; starting again will not help
 
@@ -25,10 +26,12 @@ Example:
     --origin witness.council.example/node-1 --key /etc/if-escalate/witness.key \\
     --cosigner-key /etc/if-escalate/cosigner.key --vkey-out /etc/if-escalate/witness.vkey
 
-Then:  ifectl witness verify --log /var/lib/if-escalate/witness --vkey /etc/if-escalate/witness.vkey";
+Then:
+  ifectl witness verify --log /var/lib/if-escalate/witness \\
+    --vkey /etc/if-escalate/witness.vkey";
 
-/// Writes the witness log: takes entries from the rings of all processes on this host, makes them durable, and publishes them as a
-/// tamper-evident log with signed checkpoints.
+/// Writes the witness log: reads entries from the rings of all processes on this host, makes them
+/// durable, and publishes them as a tamper-evident log with signed checkpoints.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "ife-witnessd", version, after_help = AFTER_HELP)]
 pub struct Options {
@@ -36,7 +39,8 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub log_dir: PathBuf,
 
-    /// Begin the log if LOG_DIR holds none. Once a log was begun, FILE.begun beside the key keeps this from beginning another.
+    /// Begin the log if LOG_DIR holds none. Once a log was begun, FILE.begun beside the key
+    /// prevents another.
     #[arg(long)]
     pub init: bool,
 
@@ -44,36 +48,48 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub state_dir: PathBuf,
 
-    /// Name of the log: a URL without scheme, such as witness.council.example/node-1. Also the name of its key. Never changes.
+    /// Name of the log: a URL without scheme, such as witness.council.example/node-1. Also the name
+    /// of its key. Never changes.
     #[arg(long, value_name = "NAME", value_parser = name)]
     pub origin: String,
 
-    /// Private key of the log; made with --init.
+    /// Private key of the log; created with --init.
     #[arg(long, value_name = "FILE")]
     pub key: PathBuf,
 
-    /// Private key that signs each checkpoint together with the time; made if absent.
+    /// Private key that signs each checkpoint together with the time; created if absent.
     #[arg(long, value_name = "FILE")]
     pub cosigner_key: PathBuf,
 
-    /// Where to write the two verifier keys, log first: what verifiers need.
+    /// File for the two verifier keys, the log's first.
     #[arg(long, value_name = "FILE")]
     pub vkey_out: PathBuf,
 
-    /// Name of this host in the entries that the writer itself makes [default: the host name].
+    /// Name of this host in the writer's own entries [default: the host name].
     #[arg(long, value_name = "NAME")]
     pub node: Option<String>,
 
     /// Least time between public checkpoints, in ms. Entries are durable long before.
-    #[arg(long, value_name = "MS", default_value_t = 200, value_parser = clap::value_parser!(u64).range(10..=60_000))]
+    #[arg(
+        long,
+        value_name = "MS",
+        default_value_t = 200,
+        value_parser = clap::value_parser!(u64).range(10..=60_000)
+    )]
     pub publish_ms: u64,
 
-    /// Size at which a segment of the write-ahead log is closed, in MiB. About three are on disk at a time.
-    #[arg(long, value_name = "MIB", default_value_t = 64, value_parser = clap::value_parser!(u64).range(1..=1024))]
+    /// Size at which a segment of the write-ahead log is closed, in MiB. About three are on disk at
+    /// a time.
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = 64,
+        value_parser = clap::value_parser!(u64).range(1..=1024)
+    )]
     pub segment_mib: u64,
 
-    /// With less free disk space than this, in MiB, nothing more is taken in: rings fill up, and producers that require a witness
-    /// refuse calls until there is room again.
+    /// Free disk space, in MiB, below which no entries are read: rings fill up, and producers that
+    /// require a witness refuse calls until space is free.
     #[arg(long, value_name = "MIB", default_value_t = 64)]
     pub min_free_mib: u64,
 
@@ -94,8 +110,7 @@ fn name(text: &str) -> Result<String, String> {
     }
     if text.contains("://") {
         return Err(
-            "a log's name is a URL without the scheme: leave out what is before and with '://'"
-                .to_owned(),
+            "a log's name is a URL without the scheme: leave out everything up to '://'".to_owned(),
         );
     }
     Ok(text.to_owned())

@@ -1,4 +1,4 @@
-//! Makes the next WAL segment in a thread of its own, once per segment, so that the writer never waits for 64 MiB of zeros.
+//! A thread that prepares the next WAL segment, so that the writer never waits for it.
 
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::writer::{Writer, WriterError};
 
 use super::DaemonError;
 
-/// After each MiB of zeros. A segment's worth then takes about a second.
+/// Pause after each MiB of zeros; a segment takes about a second.
 const PAUSE: Duration = Duration::from_millis(10);
 
 #[derive(Default)]
@@ -18,7 +18,7 @@ pub(super) struct Preparing {
 }
 
 impl Preparing {
-    /// Begins a spare if the writer has none, and hands over one that is done. Cheap: call it in every round.
+    /// Starts a thread if the writer has no spare, and passes a finished spare to it. Cheap.
     pub(super) fn tend(&mut self, writer: &mut Writer) -> Result<(), DaemonError> {
         match self.thread.take() {
             Some(thread) if !thread.is_finished() => self.thread = Some(thread),

@@ -1,4 +1,4 @@
-//! The publishing thread: tiles and checkpoints, so that the disk's slower work never holds up an acknowledgement.
+//! The publishing thread: writes tiles and checkpoints without delaying acknowledgements.
 
 use std::io;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use crate::writer::{PublishError, Publisher, Written};
 use super::status::{Published, Shared};
 use super::{DaemonError, unix_ms};
 
-/// Durable bytes that wait to be published; with more the writer waits, then the rings fill. Counted in bytes, since at a low rate
-/// there are thousands of small batches a second, all of which wait while a checkpoint is being published.
+/// Durable bytes waiting to be published, beyond which the writer waits. Counted in bytes, because
+/// thousands of small batches may arrive during one checkpoint.
 const WAITING_BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// Buffers kept for the next batches.
+/// Buffers kept for reuse.
 const SPARE_MAX: usize = 8;
 
-/// The writer's side of the thread.
+/// The writer's handle of the thread.
 pub(super) struct Publishing {
     batches: Option<Sender<Written>>,
     waiting_bytes: Arc<AtomicUsize>,
@@ -29,10 +29,10 @@ pub(super) struct Publishing {
 }
 
 impl Publishing {
-    /// Begins the thread.
+    /// Starts the thread.
     ///
     /// # Errors
-    /// The system call's.
+    /// The thread cannot be started.
     pub(super) fn spawn(publisher: Publisher, interval: Duration) -> io::Result<Self> {
         let (batches, incoming) = mpsc::channel();
         let (used, spare) = mpsc::sync_channel(SPARE_MAX);
@@ -57,7 +57,7 @@ impl Publishing {
         })
     }
 
-    /// Hands a batch over; waits while too much waits already. When the thread has ended, [`has_ended`](Self::has_ended) tells.
+    /// Sends a batch; blocks while too much is waiting, unless the thread has ended.
     pub(super) fn send(&self, written: Written) {
         let Some(batches) = &self.batches else { return };
         while self.waiting_bytes.load(Ordering::Relaxed) > WAITING_BYTES_MAX && !self.has_ended() {
@@ -80,7 +80,7 @@ impl Publishing {
         self.shared.get()
     }
 
-    /// Waits until everything sent is published. An error is kept for [`finish`](Self::finish).
+    /// Waits until all batches are published. An error is kept for [`finish`](Self::finish).
     pub(super) fn drain(&mut self) {
         self.batches = None;
         while !self.has_ended() {
@@ -88,7 +88,7 @@ impl Publishing {
         }
     }
 
-    /// Publishes what was sent and ends the thread.
+    /// Publishes all batches and ends the thread.
     pub(super) fn finish(&mut self) -> Result<(), DaemonError> {
         self.batches = None;
         match self.thread.take().map(JoinHandle::join) {
@@ -111,7 +111,7 @@ struct Thread {
 
 impl Thread {
     fn run(&mut self) -> Result<(), PublishError> {
-        // What recovery found and the last writer did not publish.
+        // Publishes entries that the last writer left unpublished.
         self.publish(true)?;
         loop {
             match self.incoming.recv_timeout(self.patience()) {
@@ -125,7 +125,7 @@ impl Thread {
         }
     }
 
-    /// How long until something unpublished is due.
+    /// Returns the time until unpublished entries are due.
     fn patience(&self) -> Duration {
         if self.publisher.size() == self.publisher.published() {
             return Duration::from_secs(3600);
@@ -142,7 +142,7 @@ impl Thread {
         if let Some(closed) = written.closed {
             self.publisher.retire(closed);
         }
-        // A full queue of spare buffers means that there are enough.
+        // A full queue holds enough spare buffers.
         let _ = self.used.try_send(written.batch);
         Ok(())
     }
@@ -173,7 +173,7 @@ mod tests {
     use crate::wal::frame::{self, Kind, Origin};
     use crate::writer::Keys;
 
-    /// A disk whose syncs wait for the gate.
+    /// A disk whose syncs wait for a mutex.
     struct GatedDisk(Arc<Mutex<()>>);
 
     impl Disk for GatedDisk {

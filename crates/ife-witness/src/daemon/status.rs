@@ -1,4 +1,4 @@
-//! `witnessd.json`: what the writer does, for operators and monitoring. On tmpfs, renewed every second, replaced at once.
+//! `witnessd.json`: the writer's status for monitoring. On tmpfs, replaced every second.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
@@ -13,10 +13,10 @@ use serde_json::json;
 use crate::aside::{self, Existing};
 use crate::writer::Writer;
 
-/// Mode of the verifier keys.
+/// Mode of the file of verifier keys.
 const PUBLIC_FILE: u32 = 0o644;
 
-/// What the publisher last published.
+/// The last published checkpoint.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Published {
     pub(super) size: u64,
@@ -38,7 +38,7 @@ impl Shared {
     }
 }
 
-/// Writes the file and keeps what rates are computed from.
+/// Writes the file and keeps the values for its rates.
 pub(super) struct Status {
     path: PathBuf,
     origin: String,
@@ -68,7 +68,7 @@ impl Status {
         self.sync_max = self.sync_max.max(took);
     }
 
-    /// Failing to write it is not worth ending for; monitoring sees `updated_unix_ms` stand still.
+    /// A failed write is not fatal; monitoring sees that `updated_unix_ms` stands still.
     pub(super) fn write(
         &mut self,
         state: &str,
@@ -106,10 +106,10 @@ impl Status {
     }
 }
 
-/// Makes an empty file in the place of what a killed writer left.
+/// Creates an empty file; removes one that a killed writer left.
 ///
-/// Not by opening that one: it may be another user's, and then the kernel refuses `O_CREAT` in a
-/// sticky directory (`fs.protected_regular`, proc_sys_fs(5)).
+/// Opening that one could fail: on another user's file in a sticky directory, the kernel refuses
+/// `O_CREAT` (`fs.protected_regular`, proc_sys_fs(5)).
 fn create_anew(path: &Path) -> std::io::Result<File> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
@@ -118,7 +118,7 @@ fn create_anew(path: &Path) -> std::io::Result<File> {
     OpenOptions::new().write(true).create_new(true).open(path)
 }
 
-/// Writes the verifier keys, unless they are there already: a later start needs no room for them.
+/// Writes the verifier keys unless the file holds them: a restart needs no disk space.
 pub(super) fn write_keys(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     match fs::read(path) {
         Ok(there) if there == bytes => Ok(()),
