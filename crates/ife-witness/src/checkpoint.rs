@@ -11,14 +11,14 @@ use thiserror::Error;
 use crate::merkle::{Hash, SIZE_MAX, empty_root};
 use crate::note::{self, KeyKind, Note, NoteError, SigningKey, Verified, VerifierKey};
 
-/// Head of a log. As text (`Display`, [`parse`](Self::parse)): origin, decimal size, base64 root, each line ended by LF.
+/// Head of a log. As text: origin, decimal size and base64 root, each line ended by LF.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Which log: a URL without scheme, equal to the name of the log's key.
+    /// Name of the log: a URL without scheme, equal to the name of the log's key.
     pub origin: String,
     /// Entries in the log.
     pub size: u64,
-    /// Root of the tree over them.
+    /// Root of the tree over these entries.
     pub root: Hash,
 }
 
@@ -26,7 +26,7 @@ impl Checkpoint {
     /// Reads the text of a checkpoint.
     ///
     /// # Errors
-    /// [`CheckpointError`] names the line.
+    /// [`CheckpointError`], with the line.
     pub fn parse(text: &str) -> Result<Self, CheckpointError> {
         let mut lines = text
             .strip_suffix('\n')
@@ -54,10 +54,11 @@ impl Checkpoint {
         })
     }
 
-    /// The whole signed note: the log's signature and, if a cosigner is given, its signature with the time in Unix seconds.
+    /// Returns the note signed by the log's key and by the cosigner at a time in Unix seconds.
     ///
     /// # Errors
-    /// [`CheckpointError::Signer`] unless the log's key bears the origin's name and is of the right kind, and so the cosigner.
+    /// [`CheckpointError::Signer`] unless the keys are of the right kind and `log` has the origin's
+    /// name.
     pub fn sign(
         &self,
         log: &SigningKey,
@@ -89,17 +90,17 @@ impl fmt::Display for Checkpoint {
     }
 }
 
-/// A checkpoint whose signatures were verified.
+/// A checkpoint with verified signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SignedCheckpoint {
-    /// What was signed.
+    /// The signed checkpoint.
     pub checkpoint: Checkpoint,
-    /// Who signed, and for cosigners when.
+    /// Verified signatures; cosignatures with their times.
     pub signatures: Vec<Verified>,
 }
 
 impl SignedCheckpoint {
-    /// The latest time that a cosigner told, in Unix seconds.
+    /// Returns the time of the latest cosignature, in Unix seconds.
     #[must_use]
     pub fn time_s(&self) -> Option<u64> {
         self.signatures
@@ -109,7 +110,7 @@ impl SignedCheckpoint {
     }
 }
 
-/// Verifies a signed checkpoint. The log's own key, named as the origin, must be among the signers.
+/// Verifies a signed checkpoint. The log's own key, with the origin as its name, must have signed.
 ///
 /// # Errors
 /// [`CheckpointError`].
@@ -129,7 +130,7 @@ pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<SignedCheckpoint, Check
     })
 }
 
-/// Reads a checkpoint without looking at its signatures: for readers that are told to trust the directory.
+/// Reads a checkpoint without verifying its signatures, for readers that trust the directory.
 ///
 /// # Errors
 /// [`CheckpointError`].
@@ -137,21 +138,21 @@ pub fn open_unverified(note: &[u8]) -> Result<Checkpoint, CheckpointError> {
     Checkpoint::parse(Note::parse(note)?.text())
 }
 
-/// A decimal number without sign or leading zeros.
+/// Parses a decimal number without sign or leading zeros.
 pub(crate) fn parse_decimal(text: &str) -> Option<u64> {
     let canonical = text == "0" || !text.starts_with(['0', '+']);
     if canonical { text.parse().ok() } else { None }
 }
 
-/// A hash as one line of padded, canonical base64.
+/// Parses a hash of padded, canonical base64.
 pub(crate) fn parse_hash(text: &str) -> Option<Hash> {
     BASE64.decode(text).ok()?.try_into().ok()
 }
 
-/// Why bytes are no checkpoint, or one that must not be believed.
+/// Reasons why a checkpoint is malformed or untrusted.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum CheckpointError {
-    /// Not a note, or its signatures do not do.
+    /// Not a note, or one whose signatures do not verify.
     #[error(transparent)]
     Note(#[from] NoteError),
     /// Not three lines.
@@ -166,10 +167,10 @@ pub enum CheckpointError {
     /// Not a hash.
     #[error("line 3: the root is no base64 of 32 bytes")]
     Root,
-    /// Size 0 with the root of something.
+    /// Size 0 with a root other than the empty tree's.
     #[error("line 3: the size is 0 but the root is not that of the empty tree")]
     NotEmpty,
-    /// Good signatures, but not the log's.
+    /// Good signatures, but none by the log.
     #[error("the log {0} itself has not signed")]
     NotByLog(String),
     /// A signing key of the wrong name or kind, or a time over 2^63 - 1.
@@ -253,7 +254,7 @@ mod tests {
             (Some(42), &checkpoint(3))
         );
         assert_eq!(open_unverified(note.as_bytes()), Ok(checkpoint(3)));
-        // The cosigner alone does not make it the log's word.
+        // A cosignature alone is not enough.
         assert_eq!(
             open(note.as_bytes(), &keys[1..]),
             Err(CheckpointError::NotByLog("example.com/log".into()))

@@ -1,6 +1,7 @@
-//! Witness entries: one event of one producer as canonical JSON (RFC 8785), at most [`ENTRY_SIZE_MAX`] bytes.
+//! Witness entries: one event each, as canonical JSON (RFC 8785) of at most [`ENTRY_SIZE_MAX`]
+//! bytes.
 //!
-//! The bytes that [`encode`] writes are final: they are hashed, logged and verified as they are.
+//! The bytes that [`encode`] writes are final: they are hashed, logged and verified unchanged.
 
 mod event;
 mod json;
@@ -16,13 +17,13 @@ pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
 /// Largest number that JSON readers keep exact (RFC 8785 section 3.2.2.3): 2^53 - 1.
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
-/// Encoded length that a text other than the SDP keeps at least when an entry is too large.
+/// Encoded length to which each text is cut when cutting the SDP alone is not enough.
 const TEXT_KEPT: usize = 768;
 
 /// Version of the entry format, field `v`.
 const FORMAT_VERSION: u64 = 1;
 
-/// Which way a call goes.
+/// The direction of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     /// From the council to an expert.
@@ -32,7 +33,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// The name in the log.
+    /// Returns the name in the log.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -45,55 +46,55 @@ impl Direction {
 /// Holes in a producer's sequence numbers, reported by the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Gap<'a> {
-    /// Whose numbers are missing.
+    /// Name of the producer whose numbers are missing.
     pub producer: &'a str,
     /// Epoch of the first record after the hole, or of the producer's last owner.
     pub epoch: u64,
     /// First missing number.
     pub first_seq: u64,
-    /// How many are missing.
+    /// Number of missing sequence numbers.
     pub count: u64,
 }
 
-/// Entries that were not written one by one, to spare the disk: how many, and when.
+/// Entries left out of the log to spare the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Omitted {
-    /// How many.
+    /// Number of entries.
     pub count: u64,
-    /// None was omitted before this instant, ns since 1970-01-01 UTC.
+    /// Lower bound of their times, ns since 1970-01-01 UTC.
     pub first_unix_ns: u64,
-    /// None after this one.
+    /// Upper bound of their times.
     pub last_unix_ns: u64,
 }
 
-/// One event. Texts are untrusted bytes of any content; an absent field is left out of the JSON.
+/// One event. Texts are untrusted bytes; an absent field is left out of the JSON.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry<'a> {
-    /// When, in ns since 1970-01-01 UTC.
+    /// Time in ns since 1970-01-01 UTC.
     pub time_unix_ns: u64,
     /// Name of the host.
     pub node: &'a str,
-    /// Name of the producer, as its ring is called.
+    /// Name of the producer, which is also the name of its ring.
     pub producer: &'a str,
     /// [`Producer::epoch`](crate::ring::Producer::epoch); at most [`NUMBER_MAX`].
     pub epoch: u64,
     /// [`Producer::next_seq`](crate::ring::Producer::next_seq); at most [`NUMBER_MAX`].
     pub seq: u64,
-    /// What happened.
+    /// The event.
     pub event: Event,
-    /// Correlates everything about one escalation.
+    /// Trace id, common to all entries of one escalation.
     pub trace_id: Option<&'a [u8]>,
     /// SIP Call-ID.
     pub call_id: Option<&'a [u8]>,
     /// SIP CSeq number.
     pub cseq: Option<u32>,
-    /// Which way the call goes.
+    /// The direction of the call.
     pub direction: Option<Direction>,
     /// Caller.
     pub from: Option<&'a [u8]>,
     /// Callee as addressed.
     pub to: Option<&'a [u8]>,
-    /// Where the call really goes.
+    /// The Request-URI: the address that the call is sent to.
     pub ruri: Option<&'a [u8]>,
     /// Network peer, `transport:address:port`.
     pub peer: Option<&'a [u8]>,
@@ -111,22 +112,22 @@ pub struct Entry<'a> {
     pub kid: Option<&'a [u8]>,
     /// Expert id.
     pub expert: Option<&'a [u8]>,
-    /// Session description; the first thing to be cut when an entry is too large.
+    /// Session description; cut first when an entry is too large.
     pub sdp: Option<&'a [u8]>,
     /// SHA-256 of the whole `sdp`; computed when absent and `sdp` is present.
     pub sdp_sha256: Option<[u8; 32]>,
     /// SHA-256 of the whole message.
     pub message_sha256: Option<[u8; 32]>,
-    /// Anything else, for a person.
+    /// Further facts, for a person.
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
     pub gap: Option<Gap<'a>>,
-    /// What this entry stands for in place of as many of its own kind.
+    /// The entries that this one replaces; they are of the same kind.
     pub omitted: Option<Omitted>,
 }
 
 impl<'a> Entry<'a> {
-    /// An entry with all optional fields absent.
+    /// Returns an entry with all optional fields absent.
     #[must_use]
     pub const fn new(
         time_unix_ns: u64,
@@ -168,19 +169,19 @@ impl<'a> Entry<'a> {
     }
 }
 
-/// What [`encode`] had to do.
+/// The cuts that [`encode`] made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoded {
-    /// The SDP was cut (`sdp_truncated`); its hash is that of the whole.
+    /// The SDP was cut (`sdp_truncated`); its hash covers the whole SDP.
     pub sdp_truncated: bool,
     /// Other texts were cut as well (`fields_truncated`).
     pub fields_truncated: bool,
 }
 
-/// Why an entry cannot be encoded.
+/// Reasons why an entry cannot be encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EntryError {
-    /// JSON readers would round it.
+    /// A number that JSON readers would round.
     #[error("{field} {value} is over 2^53 - 1, which JSON cannot hold exactly")]
     NumberTooLarge {
         /// Name of the field.
@@ -190,10 +191,10 @@ pub enum EntryError {
     },
 }
 
-/// Writes the canonical JSON of `entry` into `out`, replacing what was there.
+/// Writes the canonical JSON of `entry` into `out` and replaces its previous content.
 ///
-/// Does not allocate beyond growing `out`: keep the vector. Over [`ENTRY_SIZE_MAX`] bytes the SDP is cut; if
-/// that is not enough, every other text is cut too, so that any input gives an entry.
+/// Allocates only to grow `out`. Over [`ENTRY_SIZE_MAX`] bytes the SDP is cut; if that is not
+/// enough, every other text is cut too, so that any input gives an entry.
 ///
 /// # Errors
 /// A sequence number or epoch over [`NUMBER_MAX`].
@@ -210,7 +211,7 @@ pub fn encode(entry: &Entry<'_>, out: &mut Vec<u8>) -> Result<Encoded, EntryErro
     if out.len() > ENTRY_SIZE_MAX {
         let without_sdp = out.len() - written.sdp_len + r#","sdp_truncated":true"#.len();
         if without_sdp > ENTRY_SIZE_MAX {
-            // 16 texts of this length and all other members stay well below the limit, so at least one is really cut.
+            // 16 texts of this length stay well below the limit, so at least one is cut.
             limits = Limits {
                 text: TEXT_KEPT,
                 sdp: TEXT_KEPT,
@@ -227,7 +228,7 @@ pub fn encode(entry: &Entry<'_>, out: &mut Vec<u8>) -> Result<Encoded, EntryErro
     })
 }
 
-/// RFC 6962 leaf hash of an encoded entry: `SHA-256(0x00 || entry)`.
+/// Returns the RFC 6962 leaf hash of an encoded entry: `SHA-256(0x00 || entry)`.
 #[must_use]
 pub fn leaf_hash(entry: &[u8]) -> [u8; 32] {
     Sha256::new()
@@ -271,7 +272,7 @@ struct Written {
     text_cut: bool,
 }
 
-/// All members in the order of RFC 8785 section 3.2.3, which for these names is that of their bytes.
+/// Writes all members in the order of RFC 8785 section 3.2.3, here that of their bytes.
 fn write(
     entry: &Entry<'_>,
     sdp_sha256: Option<[u8; 32]>,
@@ -289,7 +290,7 @@ fn write(
         sdp_cut: false,
         text_cut: false,
     };
-    // Whether a text will be cut must be known before `fields_truncated` is due, hence before "from".
+    // `fields_truncated` comes before "from" and most of the texts, so the flag is set beforehand.
     let text_cut = limits.text != usize::MAX;
     object.text("call_id", entry.call_id);
     object.number("code", entry.code.map(u64::from));
@@ -358,7 +359,7 @@ impl Object<'_> {
         self.out.extend_from_slice(b"\":");
     }
 
-    /// Encoded length without the quotes, and whether it was cut.
+    /// Returns the encoded length without the quotes, and whether the text was cut.
     fn string_within(&mut self, text: &[u8], limit: usize) -> (usize, bool) {
         self.out.push(b'"');
         let start = self.out.len();

@@ -1,8 +1,8 @@
-//! The witness log: per-process rings, a durable writer, and a Merkle log that outsiders can verify.
-//! It never interprets SIP, never opens a network socket, and never changes an entry's bytes once encoded.
+//! The witness log: per-process rings, a durable writer, and a publicly verifiable Merkle log. It
+//! never interprets SIP, opens a network socket, or changes an encoded entry.
 //!
 //! - Producers (any process): [`entry`] encodes, [`ring`] hands the bytes to the writer.
-//! - The writer (`ife-witnessd`, feature `daemon`): rings to WAL, WAL to tiles and signed checkpoints.
+//! - The writer (`ife-witnessd`, feature `daemon`): rings to WAL, WAL to tiles and checkpoints.
 //! - Verifiers (feature `log`): [`verify`], [`reader`], [`proof`] over the published files.
 
 pub mod entry;

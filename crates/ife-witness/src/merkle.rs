@@ -1,4 +1,4 @@
-//! RFC 6962 Merkle hashing, and a tree that grows one leaf at a time while keeping O(log n) hashes.
+//! RFC 6962 Merkle hashing, and an append-only tree that keeps O(log n) hashes.
 //!
 //! Pure: no file, no clock. Heights count from the leaves: a node of height `h` spans `2^h` leaves.
 
@@ -7,10 +7,10 @@ use sha2::{Digest, Sha256};
 /// A SHA-256 hash: of a leaf, of an inner node, or of a whole tree.
 pub type Hash = [u8; 32];
 
-/// Tree sizes, and so entry indexes, stay at or below this: half of what eight levels of tiles span.
+/// Largest tree size, and so a bound on entry indexes: half the span of eight levels of tiles.
 pub const SIZE_MAX: u64 = 1 << 63;
 
-/// The hash of a leaf: `SHA-256(0x00 || entry)` (RFC 6962 section 2.1).
+/// Returns the hash of a leaf: `SHA-256(0x00 || entry)` (RFC 6962 section 2.1).
 #[must_use]
 pub fn leaf_hash(entry: &[u8]) -> Hash {
     let mut hasher = Sha256::new();
@@ -19,7 +19,7 @@ pub fn leaf_hash(entry: &[u8]) -> Hash {
     hasher.finalize().into()
 }
 
-/// The hash of an inner node: `SHA-256(0x01 || left || right)` (RFC 6962 section 2.1).
+/// Returns the hash of an inner node: `SHA-256(0x01 || left || right)` (RFC 6962 section 2.1).
 #[must_use]
 pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     let mut block = [0u8; 65];
@@ -29,13 +29,13 @@ pub fn node_hash(left: &Hash, right: &Hash) -> Hash {
     Sha256::digest(block).into()
 }
 
-/// The root of the tree without leaves: `SHA-256("")`.
+/// Returns the root of the tree without leaves: `SHA-256("")`.
 #[must_use]
 pub fn empty_root() -> Hash {
     Sha256::digest([]).into()
 }
 
-/// The root of the tree over `leaves` (leaf hashes, or the roots of equal, full subtrees).
+/// Returns the root of the tree over `leaves` (leaf hashes, or the roots of equal, full subtrees).
 #[must_use]
 pub fn root_of(leaves: &[Hash]) -> Hash {
     let mut frontier = Frontier::new();
@@ -45,7 +45,7 @@ pub fn root_of(leaves: &[Hash]) -> Hash {
     frontier.root()
 }
 
-/// The roots of the full subtrees that a tree of some size consists of, the largest first: one per set bit of the size.
+/// The roots of a tree's full subtrees, the largest first: one for each set bit of the size.
 ///
 /// Pushing costs one node hash on average, the root at most 63.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -55,26 +55,27 @@ pub struct Frontier {
 }
 
 impl Frontier {
-    /// The frontier of the empty tree.
+    /// Returns the frontier of the empty tree.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The frontier of a tree of `size` leaves from its subtree roots, largest first; `None` unless there is one per set bit.
+    /// Returns the frontier of a tree of `size` leaves from its subtree roots, largest first;
+    /// `None` unless there is one for each set bit.
     #[must_use]
     pub fn from_nodes(size: u64, nodes: Vec<Hash>) -> Option<Self> {
         (size <= SIZE_MAX && nodes.len() == size.count_ones() as usize)
             .then_some(Self { size, nodes })
     }
 
-    /// Leaves so far.
+    /// Returns the number of leaves.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The subtree roots, largest first.
+    /// Returns the subtree roots, largest first.
     #[must_use]
     pub fn nodes(&self) -> &[Hash] {
         &self.nodes
@@ -85,10 +86,11 @@ impl Frontier {
         self.push_with(leaf, |_, _| {});
     }
 
-    /// Appends a leaf hash and tells every node that it completes above the leaf, by height (1 and up), lowest first.
+    /// Appends a leaf hash and calls `completed` with the height (1 and up) and hash of every node
+    /// that it completes above the leaf, lowest first.
     pub fn push_with(&mut self, leaf: Hash, mut completed: impl FnMut(u32, &Hash)) {
         let mut node = leaf;
-        // Adding one to the size in binary: each trailing one bit merges two subtrees of that height.
+        // As in a binary increment, each trailing one bit merges two subtrees of that height.
         for height in 0..self.size.trailing_ones() {
             if let Some(left) = self.nodes.pop() {
                 node = node_hash(&left, &node);
@@ -99,7 +101,7 @@ impl Frontier {
         self.size += 1;
     }
 
-    /// The root of the tree (RFC 6962 section 2.1).
+    /// Returns the root of the tree (RFC 6962 section 2.1).
     #[must_use]
     pub fn root(&self) -> Hash {
         let mut from_right = self.nodes.iter().rev();
@@ -114,7 +116,7 @@ impl Frontier {
 mod tests {
     use super::*;
 
-    /// RFC 6962 2.1 written as it stands there: split at the largest power of two below n.
+    /// RFC 6962 section 2.1 to the letter: split at the largest power of two below n.
     fn by_definition(leaves: &[Hash]) -> Hash {
         match leaves {
             [] => empty_root(),

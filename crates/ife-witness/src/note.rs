@@ -1,6 +1,6 @@
-//! Signed notes (C2SP signed-note) with Ed25519 keys, and timestamped cosignatures (C2SP tlog-cosignature, v1).
+//! Signed notes (C2SP signed-note) with Ed25519 keys, and cosignatures (C2SP tlog-cosignature, v1).
 //!
-//! Pure: keys and time are arguments. Parsing is strict and total; a signature by a key that nobody gave is skipped.
+//! Pure: keys and time are arguments. Parsing is strict; signatures by unknown keys are skipped.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -11,17 +11,17 @@ mod key;
 use self::key::check_name;
 pub use self::key::{KeyError, KeyKind, SigningKey, VerifierKey};
 
-/// Bytes of a note that are read at most.
+/// Largest note, in bytes, that is parsed.
 pub const NOTE_LEN_MAX: usize = 64 * 1024;
-/// Signature lines of a note that are read at most; the specification demands at least 16.
+/// Largest number of signature lines; the specification demands at least 16.
 pub const SIGNATURES_MAX: usize = 64;
-/// What a signature line begins with.
+/// Beginning of a signature line.
 const LINE_START: &str = "\u{2014} ";
 
-/// Signs a text, which must end in LF and hold no other control characters, by each key in turn.
+/// Signs `text` by each key in turn. It must end in LF and hold no other control characters.
 ///
 /// # Errors
-/// [`NoteError`] if the text cannot be a note's.
+/// [`NoteError`] if `text` cannot be the text of a note.
 pub fn sign(text: &str, keys: &[&SigningKey], unix_s: u64) -> Result<String, NoteError> {
     check_text(text.as_bytes())?;
     if !text.ends_with('\n') {
@@ -48,14 +48,14 @@ struct SignatureLine<'a> {
     blob: Vec<u8>,
 }
 
-/// A signature that verified.
+/// A verified signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// Name of the key.
     pub name: String,
-    /// What the key signs.
+    /// The kind of signature that the key makes.
     pub kind: KeyKind,
-    /// When a cosigner signed, in Unix seconds; `None` for a log's signature.
+    /// Time of a cosignature in Unix seconds; `None` for a log's signature.
     pub time_s: Option<u64>,
 }
 
@@ -63,7 +63,7 @@ impl<'a> Note<'a> {
     /// Splits a note into text and signature lines.
     ///
     /// # Errors
-    /// [`NoteError`] with the line where there is one.
+    /// [`NoteError`], with the line if there is one.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, NoteError> {
         if bytes.len() > NOTE_LEN_MAX {
             return Err(NoteError::TooLong(bytes.len()));
@@ -72,7 +72,7 @@ impl<'a> Note<'a> {
         if !whole.ends_with('\n') {
             return Err(NoteError::NoFinalNewline);
         }
-        // The last empty line: signature lines are never empty.
+        // The last empty line, because signature lines are never empty.
         let split = whole.rfind("\n\n").ok_or(NoteError::NoSignatures)?;
         let (text, block) = (&whole[..=split], &whole[split + 2..]);
         let first = text.lines().count() + 2;
@@ -93,16 +93,18 @@ impl<'a> Note<'a> {
         })
     }
 
-    /// The signed text, its final LF included. Worth nothing before [`verify`](Self::verify).
+    /// Returns the text with its final LF. It is untrusted before [`verify`](Self::verify).
     #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// Verifies the signatures of all known keys, by name and key id together; a key's further signatures count once.
+    /// Verifies the signatures by all known keys, matched by name and key id; further signatures by
+    /// the same key are verified but returned once.
     ///
     /// # Errors
-    /// [`NoteError::BadSignature`] if any signature by a known key is wrong, [`NoteError::NoKnownSignature`] if no known key signed.
+    /// [`NoteError::BadSignature`] if any signature by a known key is wrong,
+    /// [`NoteError::NoKnownSignature`] if no known key signed.
     pub fn verify(&self, known: &[VerifierKey]) -> Result<Vec<Verified>, NoteError> {
         let mut verified: Vec<Verified> = Vec::new();
         for line in &self.signatures {
@@ -137,7 +139,7 @@ fn parse_line(line: &str) -> Option<SignatureLine<'_>> {
     check_name(name).ok()?;
     let bytes = BASE64.decode(blob).ok()?;
     let (id, blob) = bytes.split_first_chunk::<4>()?;
-    // A key id without a signature is none.
+    // Empty: a key id without a signature.
     (!blob.is_empty()).then(|| SignatureLine {
         name,
         id: *id,
@@ -154,7 +156,7 @@ fn check_text(bytes: &[u8]) -> Result<&str, NoteError> {
     })
 }
 
-/// Why bytes are no note, or one that must not be believed. Offsets count from the note's first byte, lines from 1.
+/// Reasons why a note is malformed or untrusted. Offsets are in bytes, lines count from 1.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum NoteError {
     /// Over [`NOTE_LEN_MAX`].
@@ -169,7 +171,7 @@ pub enum NoteError {
     /// A control character other than LF.
     #[error("offset {offset}: a control character")]
     Control {
-        /// Where.
+        /// Its position.
         offset: usize,
     },
     /// The last line is cut.
@@ -193,7 +195,7 @@ pub enum NoteError {
         /// The key's name.
         name: String,
     },
-    /// Nobody known signed.
+    /// No known key signed.
     #[error("no signature by any of the given keys")]
     NoKnownSignature,
 }
@@ -210,10 +212,12 @@ mod tests {
 
     #[test]
     fn the_example_of_the_specification_verifies() {
-        // From Go's sumdb/note package, which the specification took over.
+        // From Go's sumdb/note package, the origin of the specification.
         let vkey = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW";
-        let note = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n\n\
-            \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n";
+        let note = "If you think cryptography is the answer to your problem,\n\
+            then you don't know what your problem is.\n\n\
+            \u{2014} PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXg\
+            KvqfqdngotpRZb6KE6RyyBwJnAM=\n";
         let key = VerifierKey::parse(vkey).expect("a good key");
         assert_eq!(key.to_string(), vkey);
         let note = Note::parse(note.as_bytes()).expect("a good note");

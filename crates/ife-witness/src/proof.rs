@@ -1,6 +1,6 @@
-//! Inclusion and consistency proofs: made from tiles, checked by RFC 9162, carried in tlog-proof files.
+//! Inclusion and consistency proofs (RFC 9162), computed from tiles, stored in tlog-proof files.
 //!
-//! Pure: tiles come through a function that the caller gives. A proof proves nothing until it is verified.
+//! Pure: the caller passes a function that loads tiles. A proof is worthless until it is verified.
 
 use thiserror::Error;
 
@@ -14,10 +14,10 @@ mod tree;
 pub use self::file::TlogProof;
 pub use self::tree::TileTree;
 
-/// Hashes that a proof has at most.
+/// Largest number of hashes in a proof.
 pub const PROOF_LEN_MAX: usize = 63;
 
-/// Verifies that `leaf` is entry `index` of the tree of `size` leaves with this `root` (RFC 9162 section 2.1.3.2).
+/// Verifies that `leaf` is entry `index` of a tree of `size` leaves (RFC 9162 section 2.1.3.2).
 ///
 /// # Errors
 /// [`ProofError::Index`], [`ProofError::Length`], [`ProofError::Root`].
@@ -38,7 +38,7 @@ pub fn verify_inclusion(
         }
         if node & 1 == 1 || node == last {
             hash = node_hash(sibling, &hash);
-            // A node without a right sibling goes up unchanged until it is one.
+            // A node without a right sibling moves up unchanged until it is a right child.
             while node & 1 == 0 && node != 0 {
                 node >>= 1;
                 last >>= 1;
@@ -56,9 +56,10 @@ pub fn verify_inclusion(
     }
 }
 
-/// Verifies that the tree of `new_size` leaves begins with the one of `old_size` leaves (RFC 9162 section 2.1.4.2).
+/// Verifies that the new tree begins with the old one (RFC 9162 section 2.1.4.2).
 ///
-/// The empty tree is a beginning of every tree; its root must be `SHA-256("")` and the proof empty. So is a tree of itself.
+/// Every tree begins with itself and with the empty tree; the proof is empty then, and the root of
+/// the empty tree must be `SHA-256("")`.
 ///
 /// # Errors
 /// [`ProofError::Shrunk`], [`ProofError::Length`], [`ProofError::Root`].
@@ -85,7 +86,7 @@ pub fn verify_consistency(
             (true, true) => Ok(()),
         };
     }
-    // Where the old tree is one full subtree of the new one, the proof leaves its root out.
+    // If the old tree is one full subtree of the new one, the proof omits its root.
     let (first, path) = if old_size.is_power_of_two() {
         (old_root, proof)
     } else {
@@ -118,7 +119,7 @@ pub fn verify_consistency(
     }
 }
 
-/// Why there is no proof, or one that proves nothing.
+/// Reasons why there is no proof, or why it is not valid.
 #[derive(Debug, Error)]
 pub enum ProofError {
     /// A tile that the proof needs is missing or malformed.
@@ -132,7 +133,7 @@ pub enum ProofError {
         /// Entries in the tree.
         size: u64,
     },
-    /// The later tree is the smaller one.
+    /// The newer tree is smaller.
     #[error("the log had {old_size} entries and has {new_size}: it was cut")]
     Shrunk {
         /// Entries before.
@@ -151,10 +152,10 @@ pub enum ProofError {
     File {
         /// Line, from 1.
         line: usize,
-        /// What belongs there.
+        /// The expected content.
         expected: &'static str,
     },
-    /// The checkpoint in the file does not do.
+    /// The checkpoint in the file is not valid.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
 }
@@ -168,7 +169,7 @@ mod tests {
     use crate::merkle::{leaf_hash, root_of};
     use crate::tile::{Tile, TreeBuilder};
 
-    /// Roots at every size, leaves, and the files of a log of `count` entries.
+    /// Returns the roots at every size, the leaves, and the files of a log of `count` entries.
     fn log(count: u64) -> (Vec<Hash>, Vec<Hash>, HashMap<Tile, Vec<u8>>) {
         let (mut builder, mut full) = (TreeBuilder::new(), Vec::new());
         let (mut roots, mut leaves) = (vec![empty_root()], Vec::new());
@@ -240,7 +241,7 @@ mod tests {
                 verify_consistency(old, old_root, size, &root, &proof).expect("proved");
                 assert!(verify_consistency(old, &[1; 32], size, &root, &proof).is_err());
                 assert!(verify_consistency(size + 1, old_root, size, &root, &proof).is_err());
-                // From the empty tree any root follows: there is nothing that it could contradict.
+                // The empty tree is consistent with any root.
                 assert!(
                     old == 0 && size > 0
                         || verify_consistency(old, old_root, size, &[1; 32], &proof).is_err()

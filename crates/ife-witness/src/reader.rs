@@ -1,7 +1,7 @@
-//! Reading a log directory: its checkpoint, tiles and entries, in order, backwards by call, or as they come.
+//! Reading of a log directory: checkpoint, tiles and entries, in any order or while it grows.
 //!
-//! Every byte read is treated as hostile: lengths are bounded before reading, and errors name file and offset.
-//! Never writes, and believes a checkpoint only as far as the given keys go.
+//! All bytes are untrusted: lengths are bounded before reading, and errors name file and offset.
+//! Never writes, and trusts a checkpoint only as far as the given keys go.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -26,9 +26,10 @@ pub struct Indexed {
     pub entry: Vec<u8>,
 }
 
-/// The entries `range` of a log of `size` entries, in order; the range is cut to the size. Reads one bundle at a time.
+/// Returns the entries `range` of a log of `size` entries, in order; the range is limited to the
+/// size. Reads one bundle at a time.
 ///
-/// Entries are not checked against the tree: [`verify_log`](crate::verify::verify_log) and proofs do that.
+/// Does not check entries against the tree, as [`verify_log`](crate::verify::verify_log) does.
 #[must_use]
 pub fn entries(dir: &LogDir, size: u64, range: Range<u64>) -> Entries<'_> {
     Entries {
@@ -40,10 +41,10 @@ pub fn entries(dir: &LogDir, size: u64, range: Range<u64>) -> Entries<'_> {
     }
 }
 
-/// One entry of a log of `size` entries; `None` beyond the size.
+/// Returns one entry of a log of `size` entries; `None` beyond the size.
 ///
 /// # Errors
-/// [`LogError`] names the bundle and the offset.
+/// [`LogError`], with the bundle and the offset.
 pub fn entry(dir: &LogDir, size: u64, index: u64) -> Result<Option<Vec<u8>>, LogError> {
     let found = entries(dir, size, index..index.saturating_add(1))
         .next()
@@ -79,7 +80,7 @@ impl Iterator for Entries<'_> {
     }
 }
 
-/// The entries `from..end` as far as they are in the bundle that holds `from`.
+/// Returns the entries of `from..end` in the bundle that holds `from`.
 fn bundle(dir: &LogDir, size: u64, from: u64, end: u64) -> Result<VecDeque<Indexed>, LogError> {
     let Some(tile) = bundle_of(from, size) else {
         return Ok(VecDeque::new());
@@ -89,7 +90,7 @@ fn bundle(dir: &LogDir, size: u64, from: u64, end: u64) -> Result<VecDeque<Index
     let all = (first..)
         .zip(tile::entries(&bytes))
         .skip((from - first) as usize);
-    // `LogDir::entries` has walked the bundle, so that no error is left in it.
+    // `LogDir::entries` has checked the bundle, so it contains no error.
     let wanted = all
         .take_while(|(index, _)| *index < end)
         .filter_map(|(index, entry)| {
@@ -101,7 +102,7 @@ fn bundle(dir: &LogDir, size: u64, from: u64, end: u64) -> Result<VecDeque<Index
     Ok(wanted.collect())
 }
 
-/// Follows a growing log: each [`poll`](Self::poll) gives what was published since.
+/// Follows a growing log: each [`poll`](Self::poll) returns newly published entries.
 #[derive(Debug)]
 pub struct Tail<'d> {
     dir: &'d LogDir,
@@ -111,7 +112,7 @@ pub struct Tail<'d> {
 }
 
 impl<'d> Tail<'d> {
-    /// Begins at entry `next`. Checkpoints are verified by `keys`; without keys they are believed.
+    /// Starts at entry `next`. Checkpoints are verified by `keys`, or trusted if there are none.
     #[must_use]
     pub fn new(dir: &'d LogDir, keys: &'d [VerifierKey], next: u64) -> Self {
         Self {
@@ -122,10 +123,10 @@ impl<'d> Tail<'d> {
         }
     }
 
-    /// The next entries, at most one bundle of them; empty when nothing was published since. Never waits: that is the caller's.
+    /// Returns the next entries, at most one bundle; empty if there are none. Never waits.
     ///
     /// # Errors
-    /// [`LogError`], among them [`Problem::Shrunk`] for a checkpoint smaller than one seen before.
+    /// [`LogError`]; [`Problem::Shrunk`] for a checkpoint smaller than an earlier one.
     pub fn poll(&mut self) -> Result<Vec<Indexed>, LogError> {
         if self.next >= self.size {
             let size = self.dir.head(self.keys)?.size;

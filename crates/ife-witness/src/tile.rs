@@ -1,6 +1,6 @@
-//! Tiles and entry bundles of C2SP tlog-tiles: their names, widths and bytes, and the builder that the writer feeds.
+//! Tiles and entry bundles of C2SP tlog-tiles: names, widths, bytes, and the writer's builder.
 //!
-//! Pure: names are relative paths, bytes are slices; nothing here opens a file.
+//! Pure: names are relative paths, bytes are slices; no file is opened.
 
 use std::fmt;
 
@@ -14,16 +14,16 @@ pub use self::builder::{HashTree, ResumeError, TileFile, TreeBuilder};
 pub use self::bundle::{BundleEntries, BundleError, entries};
 pub use self::load::{TileError, load_entries, load_hashes};
 
-/// Hashes in a full tile, and entries in a full bundle.
+/// Hashes in a full tile and entries in a full bundle.
 pub const TILE_WIDTH: u64 = 256;
 /// Bytes in a full hash tile.
 pub const TILE_LEN: usize = 256 * 32;
-/// Bytes that one bundled entry may have: its length is two bytes.
+/// Largest entry in a bundle, in bytes: its length field has two bytes.
 pub const ENTRY_LEN_MAX: usize = 65_535;
-/// Levels that a tree of [`SIZE_MAX`] leaves needs.
+/// Levels of a tree of [`SIZE_MAX`] leaves.
 pub const LEVELS_MAX: u8 = 8;
 
-/// What a tile holds.
+/// The content of a tile.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum TileKind {
     /// Hashes of the nodes of height `8 * level`.
@@ -31,7 +31,7 @@ pub enum TileKind {
         /// 0 for leaf hashes.
         level: u8,
     },
-    /// Entries, each with a two-byte big-endian length before it.
+    /// Entries, each preceded by its two-byte big-endian length.
     Entries,
 }
 
@@ -47,7 +47,7 @@ pub struct Tile {
 }
 
 impl Tile {
-    /// A full tile.
+    /// Returns a full tile.
     #[must_use]
     pub fn full(kind: TileKind, index: u64) -> Self {
         Self {
@@ -57,25 +57,25 @@ impl Tile {
         }
     }
 
-    /// True for a tile of 256 hashes or entries.
+    /// Returns true for a tile of 256 hashes or entries.
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.width == 256
     }
 
-    /// The full tile that this partial one becomes.
+    /// Returns the full tile of this index.
     #[must_use]
     pub fn to_full(self) -> Self {
         Self { width: 256, ..self }
     }
 
-    /// Path below the log's directory or URL prefix: `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`.
+    /// Returns the relative path: `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`.
     #[must_use]
     pub fn path(&self) -> String {
         self.to_string()
     }
 
-    /// Reads what [`path`](Self::path) writes, and nothing else.
+    /// Parses the output of [`path`](Self::path), and nothing else.
     #[must_use]
     pub fn parse(path: &str) -> Option<Self> {
         let (kind, rest) = path.strip_prefix("tile/")?.split_once('/')?;
@@ -98,7 +98,7 @@ impl Tile {
             index = index.checked_mul(1000)?.checked_add(digits.parse().ok()?)?;
         }
         let tile = Self { kind, index, width };
-        // Rules out every second spelling: `+1`, missing or needless `x`, needless groups of zeros.
+        // Rejects other spellings: `+1`, missing or needless `x`, needless groups of zeros.
         (tile.path() == path).then_some(tile)
     }
 }
@@ -125,26 +125,27 @@ impl fmt::Display for Tile {
     }
 }
 
-/// Nodes at a level of tiles in a tree of `size` leaves: `floor(size / 256^level)`.
+/// Returns the nodes at a level of tiles in a tree of `size` leaves: `floor(size / 256^level)`.
 #[must_use]
 pub fn level_len(level: u8, size: u64) -> u64 {
     size.checked_shr(u32::from(level) * 8).unwrap_or(0)
 }
 
-/// Width of the partial tile at a level in a tree of `size` leaves, 0 where there is none.
+/// Returns the width of the partial tile at a level in a tree of `size` leaves, 0 if there is none.
 #[must_use]
 pub fn partial_width(level: u8, size: u64) -> u16 {
-    // At most 255, so it fits.
+    // At most 255, which fits.
     (level_len(level, size) % TILE_WIDTH) as u16
 }
 
-/// The tile that holds node `index` of `level` in a tree of `size` leaves; `None` if there is no such node.
+/// Returns the tile with node `index` of `level` in a tree of `size` leaves; `None` if there is
+/// none.
 #[must_use]
 pub fn tile_of(level: u8, index: u64, size: u64) -> Option<Tile> {
     in_tile(TileKind::Hashes { level }, index, level_len(level, size))
 }
 
-/// The bundle that holds entry `index` in a tree of `size` leaves; `None` if there is no such entry.
+/// Returns the bundle with entry `index` in a tree of `size` leaves; `None` if there is none.
 #[must_use]
 pub fn bundle_of(index: u64, size: u64) -> Option<Tile> {
     in_tile(TileKind::Entries, index, size)
@@ -163,7 +164,7 @@ fn in_tile(kind: TileKind, index: u64, len: u64) -> Option<Tile> {
     })
 }
 
-/// Every partial tile of a tree of `size` leaves, the entry bundle first.
+/// Returns every partial tile of a tree of `size` leaves, the entry bundle first.
 pub fn partials(size: u64) -> impl Iterator<Item = Tile> {
     let hashes = (0..LEVELS_MAX).map(move |level| (TileKind::Hashes { level }, level));
     std::iter::once((TileKind::Entries, 0))

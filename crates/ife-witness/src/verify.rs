@@ -1,7 +1,7 @@
-//! Verifying a whole log: every entry, every tile, every sequence number, against a signed checkpoint.
+//! Verification of a whole log: every entry, tile and sequence number, against a signed checkpoint.
 //!
-//! Recomputes everything from the entry bundles and trusts nothing but the given keys and remembered checkpoints.
-//! Never writes, and never stops at "looks fine": the first thing wrong is an error with file and offset.
+//! Recomputes everything from the entry bundles and trusts only the given keys and remembered
+//! checkpoints. Never writes. The first error is returned with file and offset.
 
 use std::path::Path;
 
@@ -19,19 +19,19 @@ mod stray;
 
 pub use self::stray::Strays;
 
-/// What to demand of a log.
+/// Requirements on a log.
 #[derive(Debug, Clone, Default)]
 pub struct Options {
-    /// Checkpoints of this log that the verifier has seen and verified before: the log must begin with each of them.
-    /// Without one, a log cut back to an older state with the checkpoint of that time is not noticed.
+    /// Verified earlier checkpoints of this log; the log must begin with each of them. Without one,
+    /// a rollback to an older log with its own checkpoint goes unnoticed.
     pub since: Vec<Checkpoint>,
-    /// Accept a checkpoint that not all of the given keys have signed; the log's own signature is always needed.
+    /// Accept a checkpoint that some given keys did not sign; the log's key always must.
     pub allow_unsigned: bool,
-    /// Threads that read and hash; 0 and 1 both mean the calling thread only.
+    /// Threads that read and hash; 0 and 1 mean the calling thread only.
     pub threads: usize,
 }
 
-/// How far verification is.
+/// Progress of a verification.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
     /// Entries verified.
@@ -40,31 +40,31 @@ pub struct Progress {
     pub size: u64,
 }
 
-/// What was verified.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
-    /// The log's name.
+    /// Origin of the log.
     pub origin: String,
-    /// Entries.
+    /// Entries in the log.
     pub size: u64,
-    /// Root over them.
+    /// Root over the entries.
     pub root: Hash,
-    /// Who signed the checkpoint; cosigners with their time.
+    /// Signatures of the checkpoint; cosignatures with their times.
     pub signatures: Vec<Verified>,
-    /// Bytes of entries.
+    /// Total size of the entries in bytes.
     pub entry_bytes: u64,
-    /// Producers that wrote entries.
+    /// Producers with entries.
     pub producers: u64,
     /// GAP entries.
     pub gaps: u64,
     /// Sequence numbers that GAP entries report as lost.
     pub lost: u64,
-    /// Files beside those that the checkpoint calls for.
+    /// Files that the checkpoint does not require.
     pub strays: Strays,
 }
 
 impl Report {
-    /// The latest time that a cosigner told, in Unix seconds.
+    /// Returns the time of the latest cosignature, in Unix seconds.
     #[must_use]
     pub fn time_s(&self) -> Option<u64> {
         self.signatures
@@ -74,18 +74,19 @@ impl Report {
     }
 }
 
-/// Verifies the log in `dir`: its signed checkpoint by `keys`, and everything that the checkpoint covers.
+/// Verifies the log in `dir`: its checkpoint by `keys`, and everything that it covers.
 ///
-/// - The checkpoint is signed by the log's key and, unless [`Options::allow_unsigned`], by every given key.
-/// - Every entry is canonical JSON of a known format version; per producer, sequence numbers run without duplicate, and without
-///   a hole that no GAP entry reports.
-/// - Every hash in every tile of every level, full or partial, is the one that the entries lead to; so is the root.
-/// - Each remembered checkpoint is a beginning of this log.
+/// - The checkpoint is signed by the log's key and, unless [`Options::allow_unsigned`], by every
+///   given key.
+/// - Every entry is canonical JSON of a known format version; each producer's sequence numbers have
+///   no duplicate, and no gap without a GAP entry.
+/// - Every hash in every tile, full or partial, and the root are those of the entries.
+/// - The log begins with each remembered checkpoint.
 ///
-/// `progress` is called about once per 256 entries. Memory does not grow with the log, but for one record per producer.
+/// Calls `progress` about once for 256 entries. Memory grows only with the number of producers.
 ///
 /// # Errors
-/// [`LogError`]: the file, the offset, and what is wrong there.
+/// [`LogError`], with the file, the offset and the error.
 pub fn verify_log(
     dir: impl AsRef<Path>,
     keys: &[VerifierKey],
@@ -110,7 +111,7 @@ pub fn verify_log(
     })
 }
 
-/// The checkpoint, as signed and as large as demanded.
+/// Returns the checkpoint after checking its signatures and size.
 fn opened(
     dir: &LogDir,
     keys: &[VerifierKey],

@@ -1,8 +1,8 @@
-//! The closed list of things that can be witnessed.
+//! The closed list of events.
 
 use std::fmt;
 
-/// What an entry reports. [`Event::name`] is its spelling in the log.
+/// The event that an entry reports. [`Event::name`] is its spelling in the log.
 ///
 /// ```
 /// use ife_witness::entry::Event;
@@ -71,7 +71,7 @@ pub enum Event {
 }
 
 impl Event {
-    /// Every event, in the order of the design.
+    /// Every event, in the order of docs/design.md.
     pub const ALL: [Self; 28] = [
         Self::Escalate,
         Self::Invite,
@@ -103,7 +103,7 @@ impl Event {
         Self::Gap,
     ];
 
-    /// The name in the log: upper case, digits and underscore.
+    /// Returns the name in the log: upper case, digits and underscore.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -138,7 +138,7 @@ impl Event {
         }
     }
 
-    /// The event of exactly this name; names are case-sensitive.
+    /// Returns the event with exactly this name; names are case-sensitive.
     #[must_use]
     pub fn parse(name: &[u8]) -> Option<Self> {
         Self::ALL
@@ -146,7 +146,7 @@ impl Event {
             .find(|event| event.name().as_bytes() == name)
     }
 
-    /// Written by the witness writer only; producers may not use it.
+    /// Returns whether only the writer may use this event, and no producer.
     #[must_use]
     pub const fn is_reserved(self) -> bool {
         match self {

@@ -1,6 +1,6 @@
-//! Canonical JSON (RFC 8785) for the few types that entries use, appended to a byte vector.
+//! Canonical JSON (RFC 8785) for the types that entries use, appended to a byte vector.
 
-/// For each byte: 0 copy, 1 not ASCII, otherwise the letter after the backslash (`u` means `\u00xx`).
+/// For each byte: 0 to copy, 1 if not ASCII, else the letter after the backslash (`u`: `\u00xx`).
 const CLASS: [u8; 256] = {
     let mut class = [0u8; 256];
     let mut byte = 0;
@@ -24,13 +24,14 @@ const CLASS: [u8; 256] = {
 
 const REPLACEMENT: &[u8] = "\u{fffd}".as_bytes();
 
-/// Appends `text` as the inside of a JSON string. Bytes that are not UTF-8 become U+FFFD, one per maximal
-/// invalid part (the practice of the Unicode Standard, chapter 3.9, and of `String::from_utf8_lossy`).
+/// Appends `text` as the inside of a JSON string. Invalid UTF-8 becomes U+FFFD, one for each
+/// maximal invalid part (Unicode Standard, section 3.9, and `String::from_utf8_lossy`).
 pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     let _ = escape_within(text, usize::MAX, out);
 }
 
-/// As [`escape`], but writes at most `budget` bytes and never a part of a character. True if all was written.
+/// As [`escape`], but writes at most `budget` bytes, whole characters only. True if all was
+/// written.
 pub(super) fn escape_within(text: &[u8], budget: usize, out: &mut Vec<u8>) -> bool {
     let limit = out.len().saturating_add(budget);
     let mut rest = text;
@@ -69,11 +70,11 @@ pub(super) fn escape_within(text: &[u8], budget: usize, out: &mut Vec<u8>) -> bo
     true
 }
 
-/// How many bytes at the beginning need no escape: printable ASCII without quote and backslash. Eight at a time.
+/// Returns the number of leading bytes that need no escape; tests eight bytes at a time.
 fn plain_len(text: &[u8]) -> usize {
     const ONES: u64 = 0x0101_0101_0101_0101;
     const HIGH: u64 = ONES * 0x80;
-    // The high bit of each byte that is zero; a byte after such a one may be marked too, which only ends the stride earlier.
+    // Marks each zero byte by its high bit, perhaps also the byte after it, which is harmless.
     let zero = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
     let (words, _) = text.as_chunks::<8>();
     let is_plain = |word: &[u8; 8]| {
@@ -92,7 +93,8 @@ fn plain_len(text: &[u8]) -> usize {
             .unwrap_or(rest.len())
 }
 
-/// The first character of `rest`, which begins with a byte over 0x7f, as UTF-8 or U+FFFD, and the bytes it took.
+/// Returns the first character of `rest`, which begins with a byte over 0x7f, as UTF-8 or U+FFFD,
+/// and the number of bytes consumed.
 fn scalar(rest: &[u8]) -> (&[u8], usize) {
     let head = &rest[..rest.len().min(4)];
     let (valid, error_len) = match std::str::from_utf8(head) {

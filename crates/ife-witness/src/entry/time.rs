@@ -1,6 +1,6 @@
 //! RFC 3339 time in UTC with nanoseconds.
 
-/// Appends `unix_ns` as `2026-01-31T23:59:59.123456789Z` (30 bytes until the year 9999, which a `u64` of ns never reaches).
+/// Appends `unix_ns` as `2026-01-31T23:59:59.123456789Z`; a `u64` of ns ends before year 10000.
 pub(super) fn rfc3339(unix_ns: u64, out: &mut Vec<u8>) {
     let (seconds, nanos) = (unix_ns / 1_000_000_000, unix_ns % 1_000_000_000);
     let (days, of_day) = (seconds / 86_400, seconds % 86_400);
@@ -29,7 +29,7 @@ fn padded(value: u64, width: usize, out: &mut Vec<u8>) {
     }
 }
 
-/// Days since 1970-01-01 to (year, month, day) of the Gregorian calendar: eras of 400 years that begin on 1 March.
+/// Converts days since 1970-01-01 to (year, month, day), by eras of 400 years from 1 March.
 fn civil(days: u64) -> (u64, u64, u64) {
     let days = days + 719_468;
     let (era, of_era) = (days / 146_097, days % 146_097);

@@ -1,4 +1,4 @@
-//! The keys of signed notes: their names, ids, text form, and how each kind signs and verifies.
+//! The keys of signed notes: names, ids, text form, signing and verification by kind.
 
 use std::fmt;
 
@@ -10,20 +10,20 @@ use thiserror::Error;
 
 use super::{LINE_START, NoteError};
 
-/// Bytes in a key name at most.
+/// Largest key name in bytes.
 const NAME_LEN_MAX: usize = 255;
 
-/// What a key signs.
+/// The kind of signature that a key makes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyKind {
-    /// Notes as they are: signature type 0x01.
+    /// Over notes unchanged: signature type 0x01.
     Log,
-    /// Checkpoints together with the time: signature type 0x04, `cosignature/v1`.
+    /// Over checkpoints together with the time: signature type 0x04, `cosignature/v1`.
     Cosigner,
 }
 
 impl KeyKind {
-    /// The signature type byte.
+    /// Returns the signature type byte.
     fn byte(self) -> u8 {
         match self {
             Self::Log => 0x01,
@@ -32,9 +32,9 @@ impl KeyKind {
     }
 }
 
-/// A public key and its name: what a verifier is configured with.
+/// A public key and its name, as a verifier is configured with.
 ///
-/// As text (`Display`, [`parse`](Self::parse)): `name+<8 hex digits of key id>+<base64(type byte || key)>`.
+/// As text: `name+<8 hex digits of key id>+<base64(type byte || key)>`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifierKey {
     name: String,
@@ -44,8 +44,10 @@ pub struct VerifierKey {
 }
 
 impl VerifierKey {
+    /// Creates a key and computes its id.
+    ///
     /// # Errors
-    /// [`KeyError`] for a bad name, and for bytes that are no point of the curve or one of small order.
+    /// [`KeyError`] for a bad name, or a key that is not a point of the curve or of small order.
     pub fn new(name: &str, kind: KeyKind, key: &[u8; 32]) -> Result<Self, KeyError> {
         check_name(name)?;
         let key = VerifyingKey::from_bytes(key).map_err(|_| KeyError::Point)?;
@@ -65,7 +67,7 @@ impl VerifierKey {
         })
     }
 
-    /// Reads a verifier key string; the key id in it must be the one of name, type and key.
+    /// Reads a verifier key string; its key id must match name, type and key.
     ///
     /// # Errors
     /// [`KeyError`].
@@ -93,10 +95,10 @@ impl VerifierKey {
         Ok(key)
     }
 
-    /// Reads a file of verifier key strings, one a line; empty lines and lines that begin with `#` are skipped.
+    /// Reads a file of verifier key strings, one on each line; skips empty lines and `#` comments.
     ///
     /// # Errors
-    /// The number of the line, from 1, and what is wrong with it.
+    /// The number of the line, from 1, and its error.
     pub fn parse_file(text: &str) -> Result<Vec<Self>, (usize, KeyError)> {
         let lines = text
             .lines()
@@ -107,19 +109,19 @@ impl VerifierKey {
             .collect()
     }
 
-    /// The key's name; of a log's key, the log's origin.
+    /// Returns the key's name; for a log's key, the log's origin.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// What the key signs.
+    /// Returns the kind of signature that the key makes.
     #[must_use]
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
-    /// The key id: the first four bytes of `SHA-256(name || 0x0A || type byte || key)`.
+    /// Returns the key id: the first four bytes of `SHA-256(name || 0x0A || type byte || key)`.
     #[must_use]
     pub fn id(&self) -> [u8; 4] {
         self.id
@@ -129,7 +131,7 @@ impl VerifierKey {
         format!("{:08x}", u32::from_be_bytes(self.id))
     }
 
-    /// Verifies the bytes after the key id of a signature line. Returns the time that a cosigner told.
+    /// Verifies the bytes after the key id of a signature line. Returns the time of a cosignature.
     pub(super) fn verify(&self, text: &str, blob: &[u8]) -> Result<Option<u64>, NoteError> {
         let bad = || NoteError::BadSignature {
             name: self.name.clone(),
@@ -168,14 +170,14 @@ impl fmt::Display for VerifierKey {
     }
 }
 
-/// A private key with its name. Its `Debug` shows the public half only; the key is wiped when dropped.
+/// A private key with its name. Its `Debug` shows only the public half; the key is wiped on drop.
 pub struct SigningKey {
     key: ed25519_dalek::SigningKey,
     verifier: VerifierKey,
 }
 
 impl SigningKey {
-    /// A key from its 32-byte seed (RFC 8032 section 5.1.5).
+    /// Creates a key from its 32-byte seed (RFC 8032 section 5.1.5).
     ///
     /// # Errors
     /// [`KeyError`] for a bad name.
@@ -185,13 +187,14 @@ impl SigningKey {
         Ok(Self { key, verifier })
     }
 
-    /// The public half.
+    /// Returns the public half.
     #[must_use]
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
 
-    /// The signature line for a note's text, with its LF. `unix_s`, at most 2^63 - 1, is told by cosigners and ignored by log keys.
+    /// Returns the signature line for a note's text, with its LF. Cosigners sign `unix_s`, at most
+    /// 2^63 - 1; log keys ignore it.
     #[must_use]
     pub fn signature_line(&self, text: &str, unix_s: u64) -> String {
         let mut blob = self.verifier.id.to_vec();
@@ -220,7 +223,7 @@ impl fmt::Debug for SigningKey {
     }
 }
 
-/// What a cosigner signs.
+/// Returns the text that a cosigner signs.
 fn cosigned(text: &str, unix_s: u64) -> String {
     format!("cosignature/v1\ntime {unix_s}\n{text}")
 }
@@ -231,7 +234,7 @@ pub(super) fn check_name(name: &str) -> Result<(), KeyError> {
     if good { Ok(()) } else { Err(KeyError::Name) }
 }
 
-/// Why a text is no verifier key, or bytes no key.
+/// Reasons why a text or bytes are not a key.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum KeyError {
     /// Not three parts.
@@ -251,15 +254,15 @@ pub enum KeyError {
     /// Not 32 bytes.
     #[error("the key has {0} bytes, an Ed25519 key has 32")]
     Length(usize),
-    /// Not a public key that can be trusted.
+    /// Not on the curve, or of small order.
     #[error("the key is no point of the curve, or one of small order")]
     Point,
-    /// The key id belongs to something else.
+    /// A key id that does not match name and key.
     #[error("the key id is {told} but name and key give {computed}")]
     Id {
-        /// The one in the text.
+        /// The id in the text.
         told: String,
-        /// The one that belongs there.
+        /// The id computed from name, type and key.
         computed: String,
     },
 }

@@ -1,4 +1,4 @@
-//! tlog-proof files (C2SP tlog-proof): an inclusion proof with the checkpoint that it leads to, verifiable offline.
+//! tlog-proof files (C2SP tlog-proof): an inclusion proof with its checkpoint, verifiable offline.
 
 use std::fmt;
 
@@ -13,14 +13,14 @@ use crate::note::{NOTE_LEN_MAX, VerifierKey};
 /// First line of the file.
 const MAGIC: &str = "c2sp.org/tlog-proof@v1";
 
-/// A proof that an entry is in the log. As text: `Display` and [`parse`](Self::parse); usual extension `.tlog-proof`.
+/// A proof that an entry is in the log. Usual extension of its text form: `.tlog-proof`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlogProof {
-    /// Opaque data of the application, which nothing authenticates; none in the proofs made here.
+    /// Unauthenticated data of the application; absent in the proofs made here.
     pub extra: Option<Vec<u8>>,
-    /// The entry, from 0.
+    /// Index of the entry, from 0.
     pub index: u64,
-    /// From the leaf's sibling up to the root's child.
+    /// Hashes from the leaf's sibling up to the root's child.
     pub hashes: Vec<Hash>,
     /// The signed note, verbatim.
     pub checkpoint: String,
@@ -30,10 +30,10 @@ impl TlogProof {
     /// Reads a tlog-proof file.
     ///
     /// # Errors
-    /// [`ProofError::File`] names the line. The checkpoint is not looked at before [`verify`](Self::verify).
+    /// [`ProofError::File`], with the line. Only [`verify`](Self::verify) checks the checkpoint.
     pub fn parse(bytes: &[u8]) -> Result<Self, ProofError> {
         let at = |line, expected| ProofError::File { line, expected };
-        // 63 hash lines and an extra line fit in as much again as a note.
+        // 63 hash lines and an extra line fit into the size of a note.
         let short = bytes.len() <= 2 * NOTE_LEN_MAX;
         let text = short.then(|| std::str::from_utf8(bytes).ok()).flatten();
         let text = text.ok_or(at(1, "UTF-8 text of at most 128 KiB"))?;
@@ -73,7 +73,7 @@ impl TlogProof {
         })
     }
 
-    /// Verifies the checkpoint's signatures by the keys, and that the entry with these bytes is in the log at `index`.
+    /// Verifies the checkpoint's signatures by `keys`, and that `entry` is in the log at `index`.
     ///
     /// # Errors
     /// [`ProofError`].

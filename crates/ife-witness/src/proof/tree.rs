@@ -1,4 +1,4 @@
-//! A Merkle tree as its tiles show it: roots of ranges, and from them the proofs of RFC 6962 section 2.1.
+//! A Merkle tree over tiles: roots of ranges, and proofs from them (RFC 6962 section 2.1).
 
 use std::collections::HashMap;
 use std::io;
@@ -7,12 +7,12 @@ use super::ProofError;
 use crate::merkle::{Hash, empty_root, node_hash, root_of};
 use crate::tile::{Tile, load_hashes, tile_of};
 
-/// Tiles kept at once: a proof reads at most about two for each of eight levels.
+/// Tiles in the cache: a proof reads about two for each of eight levels.
 const CACHE_MAX: usize = 64;
 
-/// The tree of some size, over a function that loads tiles.
+/// A tree of a given size over a function that loads tiles.
 ///
-/// Loads what it needs, once, and keeps a bounded number of tiles for the next proof.
+/// Loads each tile once and caches a bounded number of them.
 pub struct TileTree<F> {
     size: u64,
     load: F,
@@ -20,7 +20,7 @@ pub struct TileTree<F> {
 }
 
 impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
-    /// The tree of `size` leaves, at most [`SIZE_MAX`](crate::merkle::SIZE_MAX).
+    /// Creates a tree of `size` leaves, at most [`SIZE_MAX`](crate::merkle::SIZE_MAX).
     pub fn new(size: u64, load: F) -> Self {
         Self {
             size,
@@ -29,12 +29,12 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
         }
     }
 
-    /// Leaves in the tree.
+    /// Returns the number of leaves.
     pub fn size(&self) -> u64 {
         self.size
     }
 
-    /// The root, computed from the tiles along the right edge.
+    /// Returns the root, computed from the tiles along the right edge.
     ///
     /// # Errors
     /// [`ProofError::Tile`].
@@ -46,7 +46,7 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
         }
     }
 
-    /// The proof that entry `index` is in the tree: `PATH(m, D[n])`, the leaf's sibling first.
+    /// Returns the inclusion proof of entry `index`: `PATH(m, D[n])`, the leaf's sibling first.
     ///
     /// # Errors
     /// [`ProofError::Index`], [`ProofError::Tile`].
@@ -73,7 +73,8 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
         Ok(proof)
     }
 
-    /// The proof that the tree begins with the one of `old_size` leaves: `PROOF(m, D[n])`. Empty for sizes 0 and the tree's own.
+    /// Returns the proof that the tree begins with the one of `old_size` leaves: `PROOF(m, D[n])`.
+    /// Empty if that is 0 or the tree's size.
     ///
     /// # Errors
     /// [`ProofError::Shrunk`], [`ProofError::Tile`].
@@ -99,7 +100,7 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
                 start = middle;
             }
         }
-        // The last subtree is known to the verifier only if it is the whole old tree.
+        // The verifier knows the last subtree only if it is the whole old tree.
         if start > 0 {
             proof.push(self.range(start, end)?);
         }
@@ -107,7 +108,7 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
         Ok(proof)
     }
 
-    /// `MTH(D[start:end])` of a non-empty range that begins where a subtree at least as large begins.
+    /// Returns `MTH(D[start:end])`; a subtree at least as large must begin at `start`.
     fn range(&mut self, start: u64, end: u64) -> Result<Hash, ProofError> {
         let (mut at, mut roots) = (start, Vec::new());
         while at < end {
@@ -121,7 +122,7 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
         Ok(from_right.fold(last, |right, left| node_hash(&left, &right)))
     }
 
-    /// The `index`-th node of a height, which must be complete in this tree.
+    /// Returns the `index`-th node of a height; it must be complete in this tree.
     fn node(&mut self, height: u32, index: u64) -> Result<Hash, ProofError> {
         let (level, within) = ((height / 8) as u8, height % 8);
         let first = index << within;
@@ -143,7 +144,7 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
             .get(&tile)
             .map_or(&[][..], |bytes| bytes.as_chunks::<32>().0);
         let position = (first % 256) as usize;
-        // `load_hashes` returned as many hashes as the tile is wide, and `tile_of` made it wide enough.
+        // `load_hashes` returned `width` hashes, and `tile_of` chose a sufficient width.
         let nodes = hashes
             .get(position..position + (1 << within))
             .unwrap_or(&[]);
@@ -151,7 +152,7 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
     }
 }
 
-/// The largest power of two below `len`, which is at least 2.
+/// Returns the largest power of two below `len`, which is at least 2.
 fn split(len: u64) -> u64 {
     1 << (len - 1).ilog2()
 }

@@ -1,4 +1,4 @@
-//! A log directory: the one place of this half of the crate that opens files, read-only and with bounded lengths.
+//! A log directory. Only this part of the reader opens files: read-only, with bounded lengths.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
@@ -11,47 +11,47 @@ use crate::note::{NOTE_LEN_MAX, VerifierKey};
 use crate::proof::{ProofError, TileTree, TlogProof};
 use crate::tile::{self, ENTRY_LEN_MAX, TILE_LEN, TILE_WIDTH, Tile, TileKind};
 
-/// Bytes that a bundle has at most.
+/// Largest bundle in bytes.
 const BUNDLE_LEN_MAX: usize = TILE_WIDTH as usize * (2 + ENTRY_LEN_MAX);
 
-/// A directory laid out as C2SP tlog-tiles says. Holds no file open.
+/// A directory laid out as in C2SP tlog-tiles. Keeps no file open.
 #[derive(Debug, Clone)]
 pub struct LogDir {
     root: PathBuf,
 }
 
 impl LogDir {
-    /// The log below `root`. Nothing is opened yet.
+    /// Creates a handle of the log below `root`; opens nothing yet.
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self { root: root.into() }
     }
 
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.root
     }
 
-    /// Path of the public checkpoint.
+    /// Returns the path of the public checkpoint.
     #[must_use]
     pub fn checkpoint_path(&self) -> PathBuf {
         self.root.join("checkpoint")
     }
 
-    /// Bytes of the public checkpoint's note.
+    /// Reads the public checkpoint's note.
     ///
     /// # Errors
     /// [`Problem::Read`].
     pub fn note(&self) -> Result<Vec<u8>, LogError> {
         let (path, mut bytes) = (self.checkpoint_path(), Vec::new());
-        // One byte over the limit is let in, for the note's own error to tell the length.
+        // One byte over the limit is read, so that the note's own error reports the length.
         match read_into(&path, NOTE_LEN_MAX + 1, &mut bytes) {
             Ok(()) => Ok(bytes),
             Err(error) => Err(LogError::new(path, 0, Problem::Read(error))),
         }
     }
 
-    /// The public checkpoint, verified.
+    /// Reads and verifies the public checkpoint.
     ///
     /// # Errors
     /// [`Problem::Read`], [`Problem::Checkpoint`].
@@ -60,7 +60,7 @@ impl LogDir {
         opened.map_err(|error| LogError::new(self.checkpoint_path(), 0, error.into()))
     }
 
-    /// The head of the log: verified by `keys`, or believed if there are none.
+    /// Reads the head of the log: verified by `keys`, or trusted if there are none.
     ///
     /// # Errors
     /// [`Problem::Read`], [`Problem::Checkpoint`].
@@ -72,17 +72,17 @@ impl LogDir {
         read.map_err(|error| LogError::new(self.checkpoint_path(), 0, error.into()))
     }
 
-    /// Bytes of a tile's file, whatever they are, up to what a full one can have.
+    /// Reads a tile's file, up to the size of a full one.
     ///
     /// # Errors
-    /// Those of the file system; `InvalidData` for a longer file or something that is no file.
+    /// The file system's errors; `InvalidData` for a longer file or anything but a regular file.
     pub fn read(&self, tile: &Tile) -> io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
         self.read_into(tile, &mut bytes)?;
         Ok(bytes)
     }
 
-    /// As [`read`](Self::read), replacing what `bytes` held.
+    /// As [`read`](Self::read), into `bytes`, whose content is replaced.
     pub(crate) fn read_into(&self, tile: &Tile, bytes: &mut Vec<u8>) -> io::Result<()> {
         let limit = match tile.kind {
             TileKind::Hashes { .. } => TILE_LEN,
@@ -91,7 +91,7 @@ impl LogDir {
         read_into(&self.root.join(tile.path()), limit, bytes)
     }
 
-    /// The hashes of a tile, or of the full tile where the partial one is gone.
+    /// Reads the hashes of a tile, from the full tile if the partial one is missing.
     ///
     /// # Errors
     /// [`Problem::Read`], [`Problem::Length`].
@@ -100,7 +100,7 @@ impl LogDir {
             .map_err(|error| LogError::tile(&self.root, error))
     }
 
-    /// The bytes of exactly `tile.width` bundled entries, from the full bundle where the partial one is gone.
+    /// Reads exactly `tile.width` entries, from the full bundle if the partial one is missing.
     ///
     /// # Errors
     /// [`Problem::Read`], [`Problem::Cut`], [`Problem::Entries`].
@@ -109,12 +109,12 @@ impl LogDir {
             .map_err(|error| LogError::tile(&self.root, error))
     }
 
-    /// The Merkle tree of `size` leaves, over the directory's tiles.
+    /// Returns the Merkle tree of `size` leaves over the directory's tiles.
     pub fn tree(&self, size: u64) -> TileTree<impl FnMut(&Tile) -> io::Result<Vec<u8>> + '_> {
         TileTree::new(size, |tile: &Tile| self.read(tile))
     }
 
-    /// The proof that entry `index` is in the log, and the entry. The proof has been verified by `keys` when it is returned.
+    /// Returns entry `index` and the proof that it is in the log, already verified by `keys`.
     ///
     /// # Errors
     /// [`ProveError`].
@@ -143,7 +143,7 @@ impl LogDir {
     }
 }
 
-/// Why an entry could not be proved.
+/// Reasons why an entry cannot be proved.
 #[derive(Debug, thiserror::Error)]
 pub enum ProveError {
     /// A file is missing or damaged.
@@ -171,7 +171,7 @@ fn read_into(path: &Path, limit: usize, bytes: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Without blocking, should someone have put a pipe there.
+/// Does not block if the path is a pipe.
 fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)

@@ -1,4 +1,4 @@
-//! What can be wrong with a log's files, always with the file and the place in it.
+//! Errors in a log's files, with the file and the position in it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -8,15 +8,15 @@ use thiserror::Error;
 use crate::checkpoint::CheckpointError;
 use crate::tile::{BundleError, TileError};
 
-/// A file of a log that is not as it must be.
+/// An error in a file of a log.
 #[derive(Debug, Error)]
 #[error("{}: offset {offset}: {problem}", path.display())]
 pub struct LogError {
     /// The file.
     pub path: PathBuf,
-    /// Where in the file, in bytes.
+    /// Position in the file, in bytes.
     pub offset: u64,
-    /// What is wrong.
+    /// The error.
     #[source]
     pub problem: Problem,
 }
@@ -59,7 +59,7 @@ impl LogError {
     }
 }
 
-/// What is wrong with a file. Shown after the file's path and the offset.
+/// The kind of error, shown after the file's path and the offset.
 #[derive(Debug, Error)]
 pub enum Problem {
     /// The file is missing or cannot be read.
@@ -70,7 +70,7 @@ pub enum Problem {
     Length {
         /// Bytes found.
         len: usize,
-        /// Bytes that the tile's width demands.
+        /// Bytes that the tile's width requires.
         want: usize,
     },
     /// An entry bundle that ends inside an entry.
@@ -81,10 +81,10 @@ pub enum Problem {
     Entries {
         /// Entries found.
         found: usize,
-        /// Entries that belong there.
+        /// Entries expected.
         want: usize,
     },
-    /// The checkpoint is malformed or not signed as it must be.
+    /// The checkpoint is malformed or lacks a valid signature.
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     /// One of the given keys did not sign.
@@ -95,20 +95,22 @@ pub enum Problem {
     },
     /// The log is smaller than it was.
     #[error(
-        "the log had {before} entries and has {size}: its tail was cut, or the checkpoint rolled back"
+        "the log had {before} entries and has {size}: its tail was cut, or the checkpoint rolled \
+         back"
     )]
     Shrunk {
-        /// Entries that an earlier checkpoint told.
+        /// Entries according to an earlier checkpoint.
         before: u64,
-        /// Entries that this one tells.
+        /// Entries according to this checkpoint.
         size: u64,
     },
-    /// The log does not begin with what it was.
+    /// The log does not begin with an earlier log.
     #[error(
-        "the log's first {size} entries are not those of the earlier checkpoint: history was rewritten"
+        "the log's first {size} entries are not those of the earlier checkpoint: history was \
+         rewritten"
     )]
     Forked {
-        /// Entries that the earlier checkpoint told.
+        /// Entries according to the earlier checkpoint.
         size: u64,
     },
     /// Another log's checkpoint.
@@ -119,10 +121,10 @@ pub enum Problem {
         /// Origin in the earlier one.
         expected: String,
     },
-    /// The entries do not have the root that was signed.
+    /// The entries do not match the signed root.
     #[error("the entries do not have the root that this checkpoint states")]
     Root,
-    /// A hash in a tile that the entries do not lead to.
+    /// A hash in a tile that does not match the entries.
     #[error("not the hash of entries {first} to {last}")]
     Hash {
         /// First entry below the hash.
@@ -130,7 +132,7 @@ pub enum Problem {
         /// Last entry below the hash.
         last: u64,
     },
-    /// A partial tile that the full one does not begin with.
+    /// A partial tile that is not a prefix of the full one.
     #[error("differs from the beginning of the full tile")]
     Partial,
     /// An entry that is not canonical JSON or lacks a member.
@@ -138,15 +140,15 @@ pub enum Problem {
     Entry {
         /// The entry's index in the log.
         index: u64,
-        /// What is wrong.
+        /// The error.
         what: &'static str,
     },
-    /// An entry whose sequence number does not follow.
+    /// An entry whose sequence number is out of order.
     #[error("entry {index}: {what}")]
     Order {
         /// The entry's index in the log.
         index: u64,
-        /// What is wrong, with the numbers.
+        /// The error, with the numbers.
         what: String,
     },
 }

@@ -1,6 +1,6 @@
-//! Finding the entries of a call or an escalation, newest first, without an index.
+//! Search for the entries of a call or an escalation, newest first, without an index.
 //!
-//! Each bundle is searched for the member's text as a whole before any entry is looked at.
+//! Each bundle is searched as a whole for the member's text before its entries are parsed.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,7 +11,7 @@ use super::{Indexed, LogDir, LogError};
 use crate::tile::{self, TILE_WIDTH, bundle_of};
 use crate::verify::json;
 
-/// What an entry must have.
+/// A condition on entries.
 #[derive(Debug, Clone)]
 pub struct Query {
     member: &'static str,
@@ -21,20 +21,20 @@ pub struct Query {
 }
 
 impl Query {
-    /// Entries with this trace id.
+    /// Selects entries with this trace id.
     #[must_use]
     pub fn trace_id(id: &str) -> Self {
         Self::new("trace_id", id)
     }
 
-    /// Entries with this SIP Call-ID.
+    /// Selects entries with this SIP Call-ID.
     #[must_use]
     pub fn call_id(id: &str) -> Self {
         Self::new("call_id", id)
     }
 
     fn new(member: &'static str, value: &str) -> Self {
-        // serde_json escapes strings exactly as RFC 8785 section 3.2.2.2 says.
+        // serde_json escapes strings exactly as RFC 8785 section 3.2.2.2.
         let value = serde_json::Value::from(value).to_string();
         let text = format!("\"{member}\":{value}");
         Self {
@@ -44,7 +44,7 @@ impl Query {
         }
     }
 
-    /// True if the entry is JSON with the member at top level; a text that merely quotes it does not count.
+    /// Returns true if the entry is JSON with the member at top level, not inside a text.
     #[must_use]
     pub fn matches(&self, entry: &[u8]) -> bool {
         if self.finder.find(entry).is_none() {
@@ -59,9 +59,9 @@ impl Query {
     }
 }
 
-/// Entries that match, newest first, among the entries `range` of a log of `size` entries.
+/// Returns the matching entries of `range`, newest first, in a log of `size` entries.
 ///
-/// The range bounds the work: the search reads its bundles from the last to the first. Stop taking when enough is found.
+/// The search is lazy and reads the range's bundles from the last to the first.
 #[must_use]
 pub fn find<'d>(dir: &'d LogDir, size: u64, range: Range<u64>, query: Query) -> Find<'d> {
     let end = range.end.min(size);
@@ -75,20 +75,20 @@ pub fn find<'d>(dir: &'d LogDir, size: u64, range: Range<u64>, query: Query) -> 
     }
 }
 
-/// Iterator over found entries; ends after the first error.
+/// Iterator over matching entries; ends after the first error.
 #[derive(Debug)]
 pub struct Find<'d> {
     dir: &'d LogDir,
     size: u64,
     start: u64,
-    /// Entries from here on have been searched.
+    /// Entries from this index on are searched.
     end: u64,
     query: Query,
     found: VecDeque<Indexed>,
 }
 
 impl Find<'_> {
-    /// Entries from this index on have been searched: for a progress bar.
+    /// Returns the index from which entries are searched, for a progress bar.
     #[must_use]
     pub fn searched_down_to(&self) -> u64 {
         self.end
@@ -109,7 +109,7 @@ impl Find<'_> {
             return Ok(());
         }
         for (index, entry) in (first..).zip(tile::entries(&bytes)) {
-            // `LogDir::entries` has walked the bundle, so that no error is left in it.
+            // `LogDir::entries` has checked the bundle, so it contains no error.
             let Ok((_, entry)) = entry else { break };
             if range.contains(&index) && self.query.matches(entry) {
                 self.found.push_front(Indexed {

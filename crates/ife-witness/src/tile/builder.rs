@@ -1,7 +1,7 @@
-//! The growing edge of the log: takes entries, gives the files of full and partial tiles.
+//! The growing edge of the log: entries in, files of full and partial tiles out.
 //!
-//! Kinds of method: bare getters; `append` in; files out through the `Vec` or iterator that the caller drains.
-//! Memory: the current entry bundle, and at most 255 hashes for each level.
+//! Kinds of method: bare getters; `append` in; files out through a `Vec` or iterator that the
+//! caller drains. Memory: the current entry bundle, and at most 255 hashes for each level.
 
 use std::io;
 
@@ -13,10 +13,10 @@ use super::{
 };
 use crate::merkle::{Frontier, Hash, SIZE_MAX, leaf_hash};
 
-/// A file of the log: which, and its bytes.
+/// A file of the log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TileFile {
-    /// Names the file: [`Tile::path`].
+    /// Name of the file: [`Tile::path`].
     pub tile: Tile,
     /// The whole content.
     pub bytes: Vec<u8>,
@@ -26,30 +26,30 @@ pub struct TileFile {
 #[derive(Debug, Clone, Default)]
 pub struct HashTree {
     frontier: Frontier,
-    /// Per level, the hashes of the tile that is not yet full.
+    /// For each level, the hashes of the partial tile.
     edge: [Vec<u8>; LEVELS_MAX as usize],
 }
 
 impl HashTree {
-    /// The empty tree.
+    /// Returns the empty tree.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Leaves so far.
+    /// Returns the number of leaves.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.frontier.size()
     }
 
-    /// The root of the tree at its size.
+    /// Returns the root of the tree.
     #[must_use]
     pub fn root(&self) -> Hash {
         self.frontier.root()
     }
 
-    /// Appends a leaf hash; `full` gets every hash tile that it fills, lowest level first.
+    /// Appends a leaf hash; calls `full` with each tile that it completes, lowest level first.
     pub fn append(&mut self, leaf: Hash, mut full: impl FnMut(Tile, &[u8])) {
         self.edge[0].extend_from_slice(&leaf);
         let size = self.frontier.size() + 1;
@@ -73,7 +73,7 @@ impl HashTree {
         });
     }
 
-    /// The hash tiles that are partial at this size.
+    /// Returns the partial hash tiles.
     pub fn partials(&self) -> impl Iterator<Item = (Tile, &[u8])> {
         partials(self.size()).filter_map(|tile| match tile.kind {
             TileKind::Hashes { level } => Some((tile, self.edge[usize::from(level)].as_slice())),
@@ -81,7 +81,7 @@ impl HashTree {
         })
     }
 
-    /// Takes up a tree of `size` leaves from its partial tiles, which `load` gives.
+    /// Restores a tree of `size` leaves from its partial tiles, which `load` reads.
     fn resume(
         size: u64,
         mut load: impl FnMut(&Tile) -> io::Result<Vec<u8>>,
@@ -114,7 +114,7 @@ impl HashTree {
     }
 }
 
-/// What the writer holds of the log: the hash tiles' edge and the current entry bundle.
+/// The writer's state of the log: the hash tiles' edge and the current entry bundle.
 #[derive(Debug, Clone, Default)]
 pub struct TreeBuilder {
     tree: HashTree,
@@ -122,17 +122,17 @@ pub struct TreeBuilder {
 }
 
 impl TreeBuilder {
-    /// The empty log.
+    /// Returns the empty log.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Takes up the log at `size` from its files. Reads the partial bundle and the partial tiles of that size, at most nine files.
+    /// Restores the log at `size` from its partial bundle and tiles, at most nine files.
     ///
-    /// `load` gives a file's bytes. Where a partial file is gone it is asked for the full one, whose beginning is the same.
-    /// Lengths are checked, and that the bundle's entries hash to the level 0 tile. The root is the caller's to compare:
-    /// only a signed checkpoint tells what it must be.
+    /// `load` reads a file. If a partial file is missing, the full one, whose beginning is the
+    /// same, is loaded. Lengths are checked, and that the bundle's entries hash to the level 0
+    /// tile. The caller compares the root with a signed checkpoint.
     ///
     /// # Errors
     /// [`ResumeError`] names the file.
@@ -152,24 +152,25 @@ impl TreeBuilder {
         Ok(builder)
     }
 
-    /// Entries so far.
+    /// Returns the number of entries.
     #[must_use]
     pub fn size(&self) -> u64 {
         self.tree.size()
     }
 
-    /// The root at this size.
+    /// Returns the root.
     #[must_use]
     pub fn root(&self) -> Hash {
         self.tree.root()
     }
 
-    /// Appends an entry and its leaf hash, and puts the files that it completes into `full`: the bundle first, then tiles upward.
+    /// Appends an entry and its leaf hash, and pushes completed files onto `full`: the bundle
+    /// first, then tiles from the lowest level.
     ///
-    /// `leaf` must be [`leaf_hash`] of `entry`; it is an argument since the writer has computed it already.
+    /// `leaf` must be [`leaf_hash`] of `entry`, which the writer has already computed.
     ///
     /// # Errors
-    /// [`BundleError::TooLong`] for an entry over 65,535 bytes; nothing is appended then.
+    /// [`BundleError::TooLong`] for an entry over 65,535 bytes; nothing is appended.
     pub fn append(
         &mut self,
         entry: &[u8],
@@ -180,7 +181,7 @@ impl TreeBuilder {
         let size = self.size() + 1;
         if size.is_multiple_of(TILE_WIDTH) {
             let tile = Tile::full(TileKind::Entries, size / TILE_WIDTH - 1);
-            // The next bundle will be about as large: one allocation instead of a dozen doublings.
+            // The next bundle has about the same size: one allocation replaces a dozen.
             let next = Vec::with_capacity(self.bundle.len());
             full.push(TileFile {
                 tile,
@@ -196,7 +197,7 @@ impl TreeBuilder {
         Ok(())
     }
 
-    /// The files that are partial at this size, to be written before its checkpoint is published: the bundle first.
+    /// Returns the partial files, the bundle first, to be written before this size's checkpoint.
     pub fn partials(&self) -> impl Iterator<Item = (Tile, &[u8])> {
         let entries = partials(self.size()).find(|tile| tile.kind == TileKind::Entries);
         entries
@@ -206,7 +207,7 @@ impl TreeBuilder {
     }
 }
 
-/// The partial bundle, whose entries must hash to `leaves`.
+/// Returns the partial bundle after checking that its entries hash to `leaves`.
 fn checked_bundle(tile: &Tile, bytes: Vec<u8>, leaves: &[u8]) -> Result<Vec<u8>, ResumeError> {
     for (leaf, entry) in leaves
         .as_chunks::<32>()
@@ -228,13 +229,13 @@ fn checked_bundle(tile: &Tile, bytes: Vec<u8>, leaves: &[u8]) -> Result<Vec<u8>,
     Ok(bytes)
 }
 
-/// Why the log's files do not let the writer go on from a size. Every message begins with the file.
+/// Reasons why the writer cannot resume from the log's files. Every message begins with the file.
 #[derive(Debug, Error)]
 pub enum ResumeError {
-    /// A file is missing, or not what its name says.
+    /// A file is missing or does not match its name.
     #[error(transparent)]
     Tile(#[from] TileError),
-    /// An entry that is not the one that its leaf hash stands for.
+    /// An entry that does not match its leaf hash.
     #[error("{path}: offset {offset}: the entry does not hash to its leaf in the level 0 tile")]
     Leaf {
         /// Path below the log directory.
@@ -242,10 +243,10 @@ pub enum ResumeError {
         /// Where the entry begins.
         offset: usize,
     },
-    /// More leaves than this format is used for.
+    /// More leaves than [`SIZE_MAX`].
     #[error("a log of {size} entries is beyond the limit of 2^63")]
     TooBig {
-        /// The size asked for.
+        /// The requested size.
         size: u64,
     },
 }
@@ -257,7 +258,8 @@ mod tests {
     use super::*;
     use crate::merkle::root_of;
 
-    /// Appends `count` entries, publishing at the sizes in `publish`; returns every file by path, and the leaves.
+    /// Appends `count` entries and publishes at each size in `publish`; returns files by path and
+    /// leaves.
     fn build(count: u64, publish: &[u64]) -> (TreeBuilder, HashMap<String, Vec<u8>>, Vec<Hash>) {
         let (mut builder, mut files, mut leaves) = (TreeBuilder::new(), HashMap::new(), Vec::new());
         for i in 0..count {
@@ -377,7 +379,8 @@ mod tests {
             (
                 "tile/entries/000.p/3",
                 b"\x00\x07entry 1\x00\0\0\0",
-                "tile/entries/000.p/3: offset 2: the entry does not hash to its leaf in the level 0 tile",
+                "tile/entries/000.p/3: offset 2: \
+                 the entry does not hash to its leaf in the level 0 tile",
             ),
         ] {
             let mut files = files.clone();

@@ -4,18 +4,18 @@ use thiserror::Error;
 
 use super::ENTRY_LEN_MAX;
 
-/// Why bytes are no entry bundle; `offset` counts bytes from the bundle's start.
+/// Reasons why bytes are not an entry bundle; `offset` counts bytes from the bundle's start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 pub enum BundleError {
     /// The file ends inside a length or an entry.
     #[error("offset {offset}: the bundle ends inside entry {entry} of the bundle")]
     Cut {
-        /// Where the cut entry's length begins.
+        /// Offset of the incomplete entry's length.
         offset: usize,
         /// Entry of the bundle, from 0.
         entry: usize,
     },
-    /// An entry longer than a two-byte length can tell.
+    /// An entry longer than a two-byte length can express.
     #[error("an entry of {len} bytes cannot be bundled, the most is 65535")]
     TooLong {
         /// Bytes in the entry.
@@ -35,7 +35,7 @@ pub(super) fn push(bundle: &mut Vec<u8>, entry: &[u8]) -> Result<(), BundleError
     Ok(())
 }
 
-/// The entries of a bundle with the offset of each entry's first byte.
+/// Returns the entries of a bundle with the offset of each entry's first byte.
 #[must_use]
 pub fn entries(bundle: &[u8]) -> BundleEntries<'_> {
     BundleEntries {
@@ -54,7 +54,7 @@ pub struct BundleEntries<'a> {
 }
 
 impl BundleEntries<'_> {
-    /// Bytes of the bundle consumed so far: after `n` entries, the length of the partial bundle of width `n`.
+    /// Returns the bytes consumed; after `n` entries, the length of a bundle of width `n`.
     #[must_use]
     pub fn offset(&self) -> usize {
         self.at

@@ -1,4 +1,4 @@
-//! Taking tiles from wherever they are kept, with their lengths checked: the one gate for bytes that others wrote.
+//! Loading of tiles with checks of their lengths. All bytes from outside pass through here.
 
 use std::io;
 
@@ -6,15 +6,15 @@ use thiserror::Error;
 
 use super::{BundleError, TILE_LEN, Tile, bundle};
 
-/// Why a file is not the tile that its name says. Every message begins with the file.
+/// Reasons why a file does not match its tile name. Every message begins with the file.
 #[derive(Debug, Error)]
 pub enum TileError {
-    /// The file could not be read; for a partial tile, nor the full one in its place.
+    /// Neither the file nor, for a partial tile, the full one could be read.
     #[error("{path}: cannot be read")]
     Load {
         /// Path below the log directory.
         path: String,
-        /// What the loader said.
+        /// The loader's error.
         source: io::Error,
     },
     /// A hash tile of the wrong length.
@@ -24,10 +24,10 @@ pub enum TileError {
         path: String,
         /// Bytes found.
         len: usize,
-        /// Bytes that its width demands.
+        /// Bytes that the width requires.
         want: usize,
     },
-    /// A bundle that is no sequence of entries.
+    /// Bytes that are not a sequence of entries.
     #[error("{path}: {source}")]
     Bundle {
         /// Path below the log directory.
@@ -40,16 +40,16 @@ pub enum TileError {
     Entries {
         /// Path below the log directory.
         path: String,
-        /// Where the file ends, or the first needless byte.
+        /// End of the file, or its first surplus byte.
         offset: usize,
-        /// Entries found, at most one more than belong there.
+        /// Entries found, at most one more than expected.
         found: usize,
-        /// Entries that belong there.
+        /// Entries expected.
         want: usize,
     },
 }
 
-/// The hashes of a tile: exactly 32 bytes for each. Where a partial tile is gone, the full one is asked for.
+/// Loads the hashes of a tile, 32 bytes each; from the full tile if the partial one is missing.
 ///
 /// # Errors
 /// [`TileError::Load`], [`TileError::Length`].
@@ -72,7 +72,7 @@ pub fn load_hashes(
     Ok(bytes)
 }
 
-/// The bytes of an entry bundle: exactly `tile.width` whole entries. Where a partial one is gone, the full one is asked for.
+/// Loads a bundle of exactly `tile.width` entries; from the full one if the partial one is missing.
 ///
 /// # Errors
 /// [`TileError::Load`], [`TileError::Bundle`], [`TileError::Entries`].
@@ -115,7 +115,7 @@ pub fn load_entries(
     Ok(bytes)
 }
 
-/// The file's bytes, and whether they are those of a full tile.
+/// Returns the file's bytes, and whether they are those of a full tile.
 fn load_any(
     load: &mut impl FnMut(&Tile) -> io::Result<Vec<u8>>,
     tile: &Tile,
@@ -152,7 +152,7 @@ mod tests {
         width: 2,
     };
 
-    /// A loader that knows one file.
+    /// A loader with one file.
     fn only(path: &'static str, bytes: Vec<u8>) -> impl FnMut(&Tile) -> io::Result<Vec<u8>> {
         move |tile| {
             let known = tile.path() == path;

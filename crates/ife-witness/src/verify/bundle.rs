@@ -1,4 +1,4 @@
-//! One entry bundle: read, hashed and scanned. Bundles do not depend on each other, so that threads can share the work.
+//! Reads, hashes and scans one entry bundle. Bundles are independent, so threads share the work.
 
 use std::ops::Range;
 
@@ -7,7 +7,7 @@ use crate::merkle::{Hash, leaf_hash};
 use crate::reader::{LogDir, LogError, Problem};
 use crate::tile::{self, TILE_WIDTH, Tile};
 
-/// A bundle whose entries are well-formed, with what the tree and the order need of them.
+/// A bundle of well-formed entries, with the facts for tree and order.
 #[derive(Debug)]
 pub(super) struct Checked {
     pub(super) tile: Tile,
@@ -35,17 +35,17 @@ struct Lost {
 }
 
 impl Checked {
-    /// Index in the log of the first entry.
+    /// Returns the index of the first entry.
     pub(super) fn first(&self) -> u64 {
         self.tile.index * TILE_WIDTH
     }
 
-    /// Bytes of the entries, without their lengths.
+    /// Returns the size of the entries, without their lengths.
     pub(super) fn entry_bytes(&self) -> u64 {
         (self.bytes.len() - 2 * self.entries.len()) as u64
     }
 
-    /// Leaf hash, offset in the bundle and facts of each entry.
+    /// Returns leaf hash, offset in the bundle and facts of each entry.
     pub(super) fn entries(&self) -> impl Iterator<Item = (Hash, usize, Facts<'_>)> {
         self.entries.iter().map(|one| {
             let gap = one.gap.as_deref().map(|lost| Gap {
@@ -73,7 +73,7 @@ impl Checked {
 pub(super) fn check(dir: &LogDir, tile: Tile) -> Result<Checked, LogError> {
     let bytes = dir.entries(&tile)?;
     let mut checked = Vec::with_capacity(usize::from(tile.width));
-    // `LogDir::entries` has walked the bundle, so that no error is left in it.
+    // `LogDir::entries` has checked the bundle, so it contains no error.
     for (position, (start, text)) in tile::entries(&bytes).filter_map(Result::ok).enumerate() {
         let facts = entry::facts(text).map_err(|wrong| {
             let index = tile.index * TILE_WIDTH + position as u64;
@@ -113,7 +113,7 @@ fn lost(bundle: &[u8], gap: &Gap<'_>) -> Lost {
     }
 }
 
-/// Where `part`, which is a slice of `whole`, lies in it.
+/// Returns the range of `part`, a slice of `whole`.
 fn range_in(whole: &[u8], part: &[u8]) -> Range<usize> {
     let start = part.as_ptr().addr().saturating_sub(whole.as_ptr().addr());
     start..start + part.len()

@@ -1,8 +1,8 @@
-//! What verification reads from an entry: that it is canonical, and the members that order it.
+//! Facts that verification needs of an entry: canonical form, and the members for its order.
 
 use super::json::{self, NotCanonical, Value};
 
-/// The members that say where an entry belongs in its producer's sequence. Texts are as they stand in the JSON.
+/// The members that order an entry. Texts are raw, as in the JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Facts<'a> {
     pub(super) producer: &'a [u8],
@@ -11,7 +11,7 @@ pub(super) struct Facts<'a> {
     pub(super) gap: Option<Gap<'a>>,
 }
 
-/// A report of lost sequence numbers; none are counted where a ring was too damaged to tell.
+/// A report of lost sequence numbers; the count is 0 if the ring was too damaged to count them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Gap<'a> {
     pub(super) producer: &'a [u8],
@@ -20,7 +20,7 @@ pub(super) struct Gap<'a> {
     pub(super) count: u64,
 }
 
-/// Checks an entry; `Err` tells where in it and why.
+/// Checks an entry and returns its facts.
 pub(super) fn facts(entry: &[u8]) -> Result<Facts<'_>, NotCanonical> {
     let (mut producer, mut epoch, mut seq, mut gap) = (None, None, None, None);
     let (mut event, mut version, mut has_node, mut has_time) = (None, None, false, false);
@@ -83,7 +83,7 @@ fn gap_facts(text: &[u8]) -> Result<Gap<'_>, NotCanonical> {
     }
 }
 
-/// `2026-01-02T03:04:05.123456789Z`: the shape, not the calendar.
+/// Returns true for the form `2026-01-02T03:04:05.123456789Z`; does not check the calendar.
 fn is_time(time: &[u8]) -> bool {
     const SHAPE: &[u8; 30] = b"0000-00-00T00:00:00.000000000Z";
     time.len() == SHAPE.len()
@@ -155,7 +155,10 @@ mod tests {
 
     #[test]
     fn missing_or_misshapen_members_are_named() {
-        let good = r#"{"epoch":1,"event":"BYE","node":"n","producer":"p","seq":1,"time":"2026-01-02T03:04:05.123456789Z","v":1}"#;
+        let good = concat!(
+            r#"{"epoch":1,"event":"BYE","node":"n","producer":"p","seq":1,"#,
+            r#""time":"2026-01-02T03:04:05.123456789Z","v":1}"#
+        );
         assert!(facts(good.as_bytes()).is_ok());
         for (from, to, what) in [
             ("\"epoch\":1,", "", "no epoch"),

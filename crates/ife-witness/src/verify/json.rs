@@ -1,26 +1,26 @@
-//! A validating scanner for canonical JSON objects (RFC 8785), fast enough to look at every byte of every entry.
+//! A fast validating scanner for canonical JSON objects (RFC 8785).
 //!
-//! Stricter than the RFC in one point: numbers are integers up to 2^53 - 1 in size, since entries have no others.
+//! Stricter than the RFC in one point: numbers are integers up to 2^53 - 1 in size, as in entries.
 
 use std::cmp::Ordering;
 
 use crate::entry::NUMBER_MAX;
 
-/// Objects and arrays inside one another at most.
+/// Largest depth of nested objects and arrays.
 const DEPTH_MAX: u32 = 8;
 
-/// A member's value. Strings are as they stand between the quotes, escapes included; objects and arrays are their whole text.
+/// A member's value. Strings are raw, with escapes; objects are their whole text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value<'a> {
     /// Text between the quotes.
     String(&'a [u8]),
-    /// An integer from zero up.
+    /// A non-negative integer.
     Number(u64),
-    /// An integer below zero.
+    /// A negative integer.
     Negative,
-    /// From brace to brace.
+    /// Text including the braces.
     Object(&'a [u8]),
-    /// From bracket to bracket.
+    /// An array.
     Array,
     /// `true` or `false`.
     Bool,
@@ -28,16 +28,16 @@ pub(crate) enum Value<'a> {
     Null,
 }
 
-/// Where and why a text is not canonical.
+/// Position and kind of a violation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct NotCanonical {
-    /// In bytes from the text's start.
+    /// Position in bytes from the text's start.
     pub(crate) offset: usize,
-    /// What is wrong.
+    /// The error.
     pub(crate) what: &'static str,
 }
 
-/// Checks that `text` is one canonical JSON object and nothing else; tells each of its own members, in order.
+/// Checks that `text` is exactly one canonical JSON object; calls `each` for its members in order.
 pub(crate) fn members<'a>(
     text: &'a [u8],
     mut each: impl FnMut(&'a [u8], Value<'a>),
@@ -166,7 +166,7 @@ impl<'a> Scanner<'a> {
             .take_while(|b| b.is_ascii_digit())
             .count();
         let text = &self.text[first..first + digits];
-        // 16 digits hold 2^53 - 1, and cannot overflow.
+        // 16 digits suffice for 2^53 - 1 and cannot overflow.
         if digits == 0 || digits > 16 || (text[0] == b'0' && (digits > 1 || negative)) {
             return self.fail("a plain integer up to 2^53 - 1 expected");
         }
@@ -184,7 +184,7 @@ impl<'a> Scanner<'a> {
         })
     }
 
-    /// Returns what is between the quotes.
+    /// Returns the text between the quotes.
     fn string(&mut self) -> Result<&'a [u8], NotCanonical> {
         self.expect(b'"', "a string expected, without space")?;
         let start = self.at;
@@ -202,7 +202,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// RFC 8785 section 3.2.2.2: short escapes where there are any, `\u00xx` for other control characters, none else.
+    /// RFC 8785 section 3.2.2.2: short escapes, `\u00xx` for other control characters, no others.
     fn escape(&mut self) -> Result<(), NotCanonical> {
         let rest = &self.text[self.at + 1..];
         let len = match rest {
@@ -216,7 +216,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Bytes before the first quote, backslash or control character. Eight at a time: this is where verification spends its time.
+/// Returns the bytes before the first quote, backslash or control character; tests eight at a time.
 fn plain_len(text: &[u8]) -> usize {
     const ONES: u64 = u64::MAX / 255;
     let (words, rest) = text.as_chunks::<8>();
@@ -225,7 +225,7 @@ fn plain_len(text: &[u8]) -> usize {
         let below_space = word.wrapping_sub(ONES * 0x20);
         let quote = (word ^ (ONES * 0x22)).wrapping_sub(ONES);
         let backslash = (word ^ (ONES * 0x5c)).wrapping_sub(ONES);
-        // A borrow can only spoil bytes after the first one found, and bytes over 0x7f are never special.
+        // A borrow spoils only bytes after the first match, and bytes over 0x7f never match.
         let found = (below_space | quote | backslash) & !word & (ONES * 0x80);
         if found != 0 {
             return i * 8 + found.trailing_zeros() as usize / 8;
@@ -235,7 +235,7 @@ fn plain_len(text: &[u8]) -> usize {
     words.len() * 8 + rest.iter().position(special).unwrap_or(rest.len())
 }
 
-/// Order of member names: that of their UTF-16 code units (RFC 8785 section 3.2.3).
+/// Orders member names by their UTF-16 code units (RFC 8785 section 3.2.3).
 fn order(a: &[u8], b: &[u8]) -> Ordering {
     let simple = |key: &[u8]| key.iter().all(|b| b.is_ascii() && *b != b'\\');
     if simple(a) && simple(b) {
@@ -244,7 +244,7 @@ fn order(a: &[u8], b: &[u8]) -> Ordering {
     utf16(a).cmp(utf16(b))
 }
 
-/// UTF-16 code units of a string that has been checked: valid UTF-8 with canonical escapes.
+/// Returns the UTF-16 code units of a checked string: valid UTF-8 with canonical escapes.
 fn utf16(raw: &[u8]) -> impl Iterator<Item = u16> {
     let text = std::str::from_utf8(raw).unwrap_or_default();
     let mut chars = text.chars();
@@ -290,7 +290,8 @@ mod tests {
                 .as_str(),
             "{\"a\":\"\u{20ac}\u{1f600}\"}",
             // RFC 8785 section 3.2.3: in UTF-16, the emoji's surrogates sort before U+FB33.
-            "{\"\\r\":1,\"1\":2,\"\u{80}\":3,\"\u{f6}\":4,\"\u{20ac}\":5,\"\u{1f600}\":6,\"\u{fb33}\":7}",
+            "{\"\\r\":1,\"1\":2,\"\u{80}\":3,\"\u{f6}\":4,\"\u{20ac}\":5,\
+             \"\u{1f600}\":6,\"\u{fb33}\":7}",
         ] {
             assert_eq!(check(text), Ok(()), "{text}");
         }
@@ -386,7 +387,7 @@ mod tests {
 
     #[test]
     fn agrees_with_serde_json_on_mutated_entries() {
-        // Whatever passes must be JSON, and must read back to the same bytes when written with sorted members.
+        // A text that passes must be JSON, and equal to its serialization with sorted members.
         let seed_text = br#"{"a":"q\"\u0001","b":[1,22,{"c":null}],"d":-5,"e":true,"f":""}"#;
         let (mut state, mut passed) = (1u64, 0);
         for _ in 0..200_000 {

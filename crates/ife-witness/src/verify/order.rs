@@ -1,13 +1,13 @@
-//! Sequence numbers: per producer they run on by one, and every hole is reported by a GAP entry before it.
+//! Sequence numbers: each producer's run by one, and a GAP entry precedes every gap.
 
 use std::collections::HashMap;
 
 use super::entry::Facts;
 
-/// Producers that one log may have: far more than hosts run processes, and a bound on memory.
+/// Largest number of producers in a log: far more than processes on a host; bounds memory.
 const PRODUCERS_MAX: usize = 100_000;
 
-/// What each producer's next entry must be.
+/// The next expected number of each producer.
 #[derive(Debug, Default)]
 pub(super) struct Order {
     producers: HashMap<Box<[u8]>, Next>,
@@ -26,17 +26,17 @@ impl Order {
         self.producers.len() as u64
     }
 
-    /// GAP entries so far.
+    /// Returns the number of GAP entries so far.
     pub(super) fn gaps(&self) -> u64 {
         self.gaps
     }
 
-    /// Sequence numbers reported lost so far.
+    /// Returns the number of sequence numbers reported lost so far.
     pub(super) fn lost(&self) -> u64 {
         self.lost
     }
 
-    /// Takes the next entry of the log; `Err` says what does not follow.
+    /// Checks the next entry of the log; the error describes the violation.
     pub(super) fn take(&mut self, entry: &Facts<'_>) -> Result<(), String> {
         self.advance(entry.producer, entry.epoch, entry.seq, 1)?;
         if let Some(gap) = &entry.gap {
@@ -47,7 +47,7 @@ impl Order {
         Ok(())
     }
 
-    /// The numbers `seq..seq + count` of a producer are accounted for.
+    /// Records the numbers `seq..seq + count` of a producer.
     fn advance(&mut self, producer: &[u8], epoch: u64, seq: u64, count: u64) -> Result<(), String> {
         let after = Next {
             epoch,
@@ -67,7 +67,7 @@ impl Order {
                 next.epoch
             ));
         }
-        // A ring made anew, as after a restart of the host, begins a new epoch and may begin its numbers again.
+        // A new ring, as after a reboot, begins a new epoch and may restart its numbers.
         let anew = epoch > next.epoch && seq == 0;
         if seq < next.seq && !anew {
             return Err(format!(
@@ -92,10 +92,10 @@ mod tests {
     use super::super::entry::Gap;
     use super::*;
 
-    /// Producer, epoch, first number and how many.
+    /// Producer, epoch, first number and count.
     type Lost = (&'static str, u64, u64, u64);
 
-    /// Producer, epoch, number, and what a GAP entry reports.
+    /// Checks entries of (producer, epoch, number, reported gap).
     fn run(entries: &[(&str, u64, u64, Option<Lost>)]) -> Result<Order, String> {
         let mut order = Order::default();
         for (producer, epoch, seq, gap) in entries {

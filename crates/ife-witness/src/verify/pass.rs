@@ -1,4 +1,4 @@
-//! The one pass over the log: bundles in order, through the sequence rules into the tree, whose tiles are compared as they fill.
+//! One pass over the log: bundles in order, sequence check, tree, comparison of full tiles.
 
 use std::sync::mpsc;
 
@@ -12,7 +12,7 @@ use crate::tile::{HashTree, TILE_WIDTH, Tile, TileKind, bundle_of};
 /// Bundles that a thread may be ahead of the comparison.
 const AHEAD: usize = 16;
 
-/// What the pass counted.
+/// Totals of the pass.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Sums {
     pub(super) entry_bytes: u64,
@@ -21,7 +21,7 @@ pub(super) struct Sums {
     pub(super) lost: u64,
 }
 
-/// Verifies all that `head` covers.
+/// Verifies everything that `head` covers.
 pub(super) fn run(
     dir: &LogDir,
     head: &Checkpoint,
@@ -31,7 +31,7 @@ pub(super) fn run(
     let mut pass = Pass::new(dir, head, options);
     pass.compare_remembered()?;
     let bundles = head.size.div_ceil(TILE_WIDTH);
-    // `bundle` is below the number of bundles, so that its first entry is in the log.
+    // `bundle` is below the number of bundles, so its first entry is in the log.
     let tile = |bundle: u64| bundle_of(bundle * TILE_WIDTH, head.size);
     let mut step = |checked: Checked| {
         pass.take(&checked)?;
@@ -53,7 +53,7 @@ pub(super) fn run(
                     let (sender, receiver) = mpsc::sync_channel(AHEAD);
                     scope.spawn(move || {
                         for tile in (thread as u64..bundles).step_by(threads).filter_map(tile) {
-                            // The receiver is gone once something was wrong elsewhere.
+                            // After an error the receiver is dropped.
                             if sender.send(bundle::check(dir, tile)).is_err() {
                                 return;
                             }
@@ -62,7 +62,7 @@ pub(super) fn run(
                     receiver
                 })
                 .collect();
-            // Each thread takes every n-th bundle, so that taking turns restores the order.
+            // Thread t takes every n-th bundle, so reading the queues in turn restores the order.
             queues
                 .iter()
                 .cycle()
@@ -76,12 +76,12 @@ pub(super) fn run(
 struct Pass<'a> {
     dir: &'a LogDir,
     head: &'a Checkpoint,
-    /// Remembered checkpoints, the largest first, so that the next one due is the last.
+    /// Remembered checkpoints, the largest first: the next one due is the last.
     since: Vec<&'a Checkpoint>,
     tree: HashTree,
     order: Order,
     entry_bytes: u64,
-    /// The tile on disk, reused.
+    /// Buffer for the tile on disk.
     file: Vec<u8>,
 }
 
@@ -120,7 +120,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// Compares the root with the remembered checkpoints of the size that has been reached.
+    /// Compares the root with the remembered checkpoints of the current size.
     fn compare_remembered(&mut self) -> Result<(), LogError> {
         while let Some(old) = self.since.pop_if(|old| old.size == self.tree.size()) {
             if old.root != self.tree.root() {
@@ -131,7 +131,7 @@ impl<'a> Pass<'a> {
         Ok(())
     }
 
-    /// The partial tiles, and the root.
+    /// Compares the partial tiles and the root.
     fn finish(mut self) -> Result<Sums, LogError> {
         for (tile, hashes) in self.tree.partials() {
             self.file = self.dir.hashes(&tile)?;
@@ -165,7 +165,7 @@ fn compare(dir: &LogDir, file: &mut Vec<u8>, tile: Tile, hashes: &[u8]) -> Resul
     compare_bytes(dir, file, tile, hashes)
 }
 
-/// Names the first hash that differs and the entries below it.
+/// Compares hashes; the error names the first that differs and its entries.
 fn compare_bytes(dir: &LogDir, file: &[u8], tile: Tile, hashes: &[u8]) -> Result<(), LogError> {
     if file == hashes {
         return Ok(());
@@ -179,7 +179,7 @@ fn compare_bytes(dir: &LogDir, file: &[u8], tile: Tile, hashes: &[u8]) -> Result
         TileKind::Hashes { level } => u32::from(level),
         TileKind::Entries => 0,
     };
-    // Both are within the log's size, so that neither overflows.
+    // Both are within the log's size, so neither overflows.
     let span = 1u64 << (8 * level);
     let first = (tile.index * TILE_WIDTH + differs as u64 / 32) * span;
     let problem = Problem::Hash {

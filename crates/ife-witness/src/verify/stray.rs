@@ -1,4 +1,4 @@
-//! Files below `tile/` that the checkpoint does not call for: partial tiles of earlier sizes, and tiles of later ones.
+//! Files below `tile/` that the checkpoint does not require: earlier partial tiles and later tiles.
 
 use std::collections::HashMap;
 use std::fs;
@@ -8,25 +8,25 @@ use std::path::Path;
 use crate::reader::{LogDir, LogError, Problem};
 use crate::tile::{self, TILE_WIDTH, Tile, TileKind, level_len};
 
-/// Directories inside one another at most: `tile/<L>`, seven groups of digits, `.p`.
+/// Largest depth of directories: `tile/<L>`, seven groups of digits, `.p`.
 const DEPTH_MAX: usize = 10;
-/// Names kept for the report.
+/// Largest number of names in the report.
 const NAMED_MAX: usize = 8;
 
-/// Files beside those that the checkpoint calls for. None of them makes a log wrong by being there.
+/// Files that the checkpoint does not require. Their presence is no error.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Strays {
-    /// Partial tiles of earlier sizes; each is the beginning of its full tile.
+    /// Partial tiles of earlier sizes; each is a prefix of its full tile.
     pub earlier_partials: u64,
-    /// Tiles beyond the checkpoint's size: a writer is at work, or the checkpoint is older than the tiles.
+    /// Tiles beyond the checkpoint: a writer is active, or the checkpoint is older than the tiles.
     pub beyond: u64,
-    /// Names that are no tile's.
+    /// Names that are not tiles.
     pub unknown: u64,
-    /// Some of the unknown names and of those beyond, at most eight.
+    /// Some of the unknown names and of those beyond the checkpoint, at most eight.
     pub named: Vec<String>,
 }
 
-/// Walks `tile/`; earlier partial tiles must be the beginning of the tile that was verified.
+/// Walks `tile/`; earlier partial tiles must be prefixes of the verified tiles.
 pub(super) fn check(dir: &LogDir, size: u64) -> Result<Strays, LogError> {
     let mut walk = Walk {
         dir,
@@ -48,11 +48,11 @@ impl Walk<'_> {
         let full = self.dir.path().join(path);
         let wrong = |error| LogError::new(&full, 0, Problem::Read(error));
         let entries = match fs::read_dir(&full) {
-            // An empty log has no tiles, and partial tiles go while we walk.
+            // An empty log has no tiles, and a writer may remove partial tiles during the walk.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
             other => other.map_err(wrong)?,
         };
-        // Earlier partials of one tile, with their widths: they are compared with it together.
+        // Earlier partials of each tile by width, to be compared together.
         let mut partials: HashMap<Tile, Vec<u16>> = HashMap::new();
         for entry in entries {
             let entry = entry.map_err(wrong)?;
@@ -94,7 +94,7 @@ impl Walk<'_> {
             self.strays.beyond += 1;
             self.name(path);
         } else if tile.width < width {
-            // `width` is not 0 here, so that this tile is one that has been verified.
+            // `width` is not 0, so this tile is verified.
             partials
                 .entry(Tile { width, ..tile })
                 .or_default()
@@ -102,7 +102,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Compares earlier partials with the tile that they became.
+    /// Compares earlier partials with the verified tile.
     fn compare(&mut self, tile: &Tile, widths: &[u16]) -> Result<(), LogError> {
         let whole = match tile.kind {
             TileKind::Hashes { .. } => self.dir.hashes(tile)?,
@@ -135,7 +135,7 @@ impl Walk<'_> {
     }
 }
 
-/// Bytes of a bundle's first `width` entries.
+/// Returns the size of a bundle's first `width` entries.
 fn beginning(bundle: &[u8], width: u16) -> usize {
     let mut entries = tile::entries(bundle);
     entries.by_ref().take(usize::from(width)).for_each(drop);
