@@ -133,7 +133,7 @@ mod tests {
     use super::*;
 
     /// A process id above the kernel's largest (PID_MAX_LIMIT, 2^22).
-    const NOBODY: u32 = 1 << 23;
+    const UNUSED_PID: u32 = 1 << 23;
 
     fn dir(name: &str) -> PathBuf {
         let name = format!("ife-witness-aside-{name}-{}", std::process::id());
@@ -155,7 +155,7 @@ mod tests {
     fn a_file_is_made_kept_or_replaced_and_nothing_stays_beside_it() {
         let dir = dir("write");
         let path = dir.join("key");
-        fs::write(beside(&path, NOBODY), "IFE-").expect("write");
+        fs::write(beside(&path, UNUSED_PID), "IFE-").expect("write");
         fs::write(dir.join("key.new-x"), "not ours").expect("write");
         fs::write(dir.join("other.new-1"), "another file's").expect("write");
         write(&path, b"one", 0o600, Existing::Keep).expect("made");

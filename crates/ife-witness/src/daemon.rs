@@ -33,15 +33,15 @@ pub use options::Options;
 const BATCH_BYTES: usize = 2 * 1024 * 1024;
 
 /// Interval of ring maintenance, status file and watchdog notification.
-const TEND_INTERVAL: Duration = Duration::from_secs(1);
+const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Time after work during which the writer polls, so that producers need not wake it: from 50
 /// entries a second on they make no system call.
-const ALERT: Duration = Duration::from_millis(20);
+const POLL_TIME: Duration = Duration::from_millis(20);
 /// Size from which a batch is synced without waiting for more records.
 const LARGE_BATCH_BYTES: usize = 64 << 10;
 /// Poll interval.
-const DOZE: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Longest sleep: bounds the delay of a signal, and of a wake-up lost with a killed producer.
 const SLEEP_MAX: Duration = Duration::from_millis(250);
 
@@ -94,15 +94,15 @@ pub enum DaemonError {
 impl DaemonError {
     /// Returns 3 if a restart cannot help; 1 if the host failed, which may be temporary.
     fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if self.is_of_the_host() { 1 } else { 3 })
+        ExitCode::from(if self.is_host_failure() { 1 } else { 3 })
     }
 
-    fn is_of_the_host(&self) -> bool {
+    fn is_host_failure(&self) -> bool {
         match self {
-            Self::Refused(refusal) => fails_by_the_host(refusal.as_ref()),
+            Self::Refused(refusal) => is_failed_system_call(refusal.as_ref()),
             Self::Keys(KeysError::Random(_)) => true,
-            Self::Keys(keys) => fails_by_the_host(keys),
-            Self::Rings(rings) => fails_by_the_host(rings),
+            Self::Keys(keys) => is_failed_system_call(keys),
+            Self::Rings(rings) => is_failed_system_call(rings),
             // A rolled-back log may also be detected when a ring appears; a restart refuses again.
             Self::Writer(WriterError::RolledBack { .. }) => false,
             Self::Setup(_)
@@ -119,7 +119,7 @@ impl DaemonError {
 /// Returns whether a system call's failure caused the refusal, rather than a file's content.
 ///
 /// A missing (ENOENT) or short file counts as content.
-fn fails_by_the_host(error: &(dyn Error + 'static)) -> bool {
+fn is_failed_system_call(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
         if let Some(io) = error.downcast_ref::<std::io::Error>() {
@@ -151,7 +151,7 @@ pub fn main() -> ExitCode {
     match run(&options) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
-            if fails_by_the_host(&e) {
+            if is_failed_system_call(&e) {
                 error!("{}. The host failed, not the log", chain(&e));
             } else {
                 error!("{}", chain(&e));
@@ -270,7 +270,7 @@ struct Daemon {
 
 impl Daemon {
     fn work(&mut self, signals: &Signals, found: &Found) -> Result<(), DaemonError> {
-        let mut tended: Option<Instant> = None;
+        let mut maintained: Option<Instant> = None;
         let mut worked: Option<Instant> = None;
         while !signals.stop() {
             if self.publishing.has_ended() {
@@ -279,19 +279,19 @@ impl Daemon {
             if signals.take_hangup() {
                 info!("SIGHUP: there is nothing to reload");
             }
-            if tended.is_none_or(|at| at.elapsed() >= TEND_INTERVAL) {
-                self.tend(found)?;
-                tended = Some(Instant::now());
+            if maintained.is_none_or(|at| at.elapsed() >= MAINTENANCE_INTERVAL) {
+                self.maintain(found)?;
+                maintained = Some(Instant::now());
             }
             match self.step()? {
                 Progress::Much => worked = Some(Instant::now()),
                 // Records of the next moment share one sync.
                 Progress::Some => {
                     worked = Some(Instant::now());
-                    self.writer.rings().doze(DOZE);
+                    self.writer.rings().doze(POLL_INTERVAL);
                 }
-                Progress::None if worked.is_some_and(|at| at.elapsed() < ALERT) => {
-                    self.writer.rings().doze(DOZE);
+                Progress::None if worked.is_some_and(|at| at.elapsed() < POLL_TIME) => {
+                    self.writer.rings().doze(POLL_INTERVAL);
                 }
                 Progress::None => self.writer.rings().sleep(SLEEP_MAX),
                 Progress::Stalled => std::thread::sleep(SLEEP_MAX),
@@ -301,7 +301,7 @@ impl Daemon {
     }
 
     /// Runs once a second.
-    fn tend(&mut self, found: &Found) -> Result<(), DaemonError> {
+    fn maintain(&mut self, found: &Found) -> Result<(), DaemonError> {
         if !self.started && self.writer.has_space()? {
             let boot =
                 std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
@@ -318,7 +318,7 @@ impl Daemon {
             notify(&[NotifyState::Ready]);
         }
         if self.started && self.stalled.is_none() {
-            let step = self.writer.tend(unix_ns())?;
+            let step = self.writer.maintain(unix_ns())?;
             self.take(step)?;
         }
         notify(&[NotifyState::Watchdog]);
@@ -334,7 +334,7 @@ impl Daemon {
         if !self.started {
             return Ok(Progress::Stalled);
         }
-        self.preparing.tend(&mut self.writer)?;
+        self.preparing.maintain(&mut self.writer)?;
         let buffer = self.publishing.spare_buffer();
         let step = self.writer.step(unix_ns(), buffer)?;
         self.take(step)
@@ -342,7 +342,7 @@ impl Daemon {
 
     fn take(&mut self, step: Step) -> Result<Progress, DaemonError> {
         for notice in self.writer.take_notices() {
-            self.say(&notice);
+            self.log_notice(&notice);
         }
         match step {
             Step::Idle => Ok(Progress::None),
@@ -376,7 +376,7 @@ impl Daemon {
         }
     }
 
-    fn say(&mut self, notice: &Notice) {
+    fn log_notice(&mut self, notice: &Notice) {
         let text = chain(notice);
         // An unusable file is found again every second.
         if text == self.last_notice {
@@ -414,7 +414,7 @@ impl Daemon {
         }
         if self.stalled.is_none() {
             // Opens the rings that appeared since the last round.
-            let step = self.writer.tend(unix_ns())?;
+            let step = self.writer.maintain(unix_ns())?;
             self.take(step)?;
         }
         let left = self.empty_rings()?;

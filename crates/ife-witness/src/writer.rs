@@ -17,14 +17,14 @@ use crate::entry::{Event, Gap};
 use crate::ring::{Consumer, Damage, Mark, RingError, RingSet, WRITER_PRODUCER};
 use crate::store::{Store, StoreError};
 use crate::wal::{Closed, Spare, Wal};
-use batch::{Batch, Own};
+use batch::{Batch, Identity};
 
 pub use batch::Counts;
 pub use producers::{Producers, State};
 pub use publisher::{Keys, PublishError, Publisher};
 
 /// Larger gaps in a damaged ring's own count are ignored.
-const GAP_BELIEVED_MAX: u64 = 1 << 32;
+const GAP_COUNT_MAX: u64 = 1 << 32;
 
 /// Configuration of the writer.
 #[derive(Clone, Debug)]
@@ -123,7 +123,7 @@ pub struct Writer {
     rings: RingSet,
     wal: Wal,
     producers: Producers,
-    own: Own,
+    own: Identity,
     batch: Batch,
     /// Rings read in this step, to be acknowledged.
     read: Vec<usize>,
@@ -147,7 +147,7 @@ impl Writer {
     ) -> Self {
         rings.raise_epoch_floor(producers.epoch_max());
         let known = producers.state(WRITER_PRODUCER);
-        let own = Own {
+        let own = Identity {
             node: config.node.clone(),
             epoch: known.map_or(now_ms, |state| now_ms.max(state.epoch + 1)),
             next_seq: known.map_or(0, |state| state.next_seq),
@@ -239,7 +239,7 @@ impl Writer {
     /// The writer must not be used again.
     pub fn step(&mut self, now_ns: u64, buffer: Vec<u8>) -> Result<Step, WriterError> {
         self.open_rings(false)?;
-        if !self.rings.has_news() {
+        if !self.rings.has_unread() {
             return Ok(Step::Idle);
         }
         let free = self.store.free_bytes()?;
@@ -266,12 +266,12 @@ impl Writer {
     ///
     /// # Errors
     /// The writer must not be used again.
-    pub fn tend(&mut self, now_ns: u64) -> Result<Step, WriterError> {
+    pub fn maintain(&mut self, now_ns: u64) -> Result<Step, WriterError> {
         self.open_rings(true)?;
         let before = self.begin(Vec::new());
         let mut at = 0;
         while at < self.rings.rings.len() {
-            if self.tend_ring(at, now_ns) {
+            if self.maintain_ring(at, now_ns) {
                 let ring = self.rings.rings.swap_remove(at);
                 self.producers.set_gone(ring.producer());
             } else {
@@ -356,7 +356,7 @@ impl Writer {
         let count = ring
             .next_seq()
             .checked_sub(first_seq)
-            .filter(|count| *count < GAP_BELIEVED_MAX)
+            .filter(|count| *count < GAP_COUNT_MAX)
             .unwrap_or(0);
         let gap = Gap {
             producer: &producer,
@@ -377,7 +377,7 @@ impl Writer {
     }
 
     /// Returns true if the ring was removed.
-    fn tend_ring(&mut self, at: usize, now_ns: u64) -> bool {
+    fn maintain_ring(&mut self, at: usize, now_ns: u64) -> bool {
         let ring = &self.rings.rings[at];
         let orphan = match ring.orphan() {
             Ok(Some(orphan)) if orphan.is_drained() => orphan,

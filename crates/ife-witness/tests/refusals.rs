@@ -365,7 +365,7 @@ fn a_ring_that_knows_of_more_than_the_log() {
     // Only the rings remember.
     fs::remove_file(host.state.path().join("rings/doorbell")).expect("remove");
     let mut engine = host.start().expect("start");
-    let failure: Failure = engine.tend().expect_err("a refusal");
+    let failure: Failure = engine.maintain().expect_err("a refusal");
     let error = failure.downcast_ref::<WriterError>().expect("the writer's");
     assert!(
         matches!(

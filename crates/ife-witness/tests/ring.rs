@@ -286,13 +286,13 @@ fn a_reader_does_not_doze_while_a_producer_waits_already() {
     let seq = producer.push(b"a").expect("room");
     let waiter = producer.waiter();
     let waiting = std::thread::spawn(move || waiter.wait_durable(seq, Duration::from_secs(600)));
-    while !set.rings[0].is_awaited() {
+    while !set.rings[0].has_waiters() {
         std::thread::yield_now();
     }
     // It rang before: nothing would end this doze.
     set.doze(Duration::from_secs(3600));
     assert_eq!(drain(&mut set).len(), 1);
-    assert!(!set.rings[0].is_awaited(), "there is nothing to read");
+    assert!(!set.rings[0].has_waiters(), "there is nothing to read");
     set.rings[0].acknowledge(1);
     waiting.join().expect("no panic").expect("durable");
 }

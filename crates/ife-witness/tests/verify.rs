@@ -129,17 +129,17 @@ fn flipped_bytes_across_full_tiles_are_noticed_with_file_and_offset() {
             bad[at] ^= 0x04;
             fs::write(&file, &bad).expect("written");
             let error = verify(scratch.path()).expect_err("damaged");
-            let (told, offset) = place(scratch.path(), &error);
+            let (found, offset) = place(scratch.path(), &error);
             // A changed entry shows in the bundle itself or in the tile of its hash; a changed hash exactly where it is.
             if name.starts_with("tile/entries/") {
                 assert!(
-                    told == name || told == name.replace("entries", "0"),
+                    found == name || found == name.replace("entries", "0"),
                     "{name} {at}: {error}"
                 );
             } else if name == "checkpoint" {
-                assert_eq!(told, name);
+                assert_eq!(found, name);
             } else {
-                assert_eq!((told, offset), (name.clone(), at as u64));
+                assert_eq!((found, offset), (name.clone(), at as u64));
             }
         }
         fs::write(&file, &good).expect("written");
@@ -243,7 +243,7 @@ fn a_cut_tail_with_its_old_checkpoint_shows_against_a_remembered_one() {
     assert_eq!(
         (report.strays.beyond, report.strays.named.len()),
         (2, 2),
-        "the tiles beyond are told"
+        "the tiles beyond are counted"
     );
     let error = verify_since(scratch.path(), &[seen(&old), seen(&new)]).expect_err("it shrank");
     assert!(
@@ -306,7 +306,7 @@ fn every_given_key_must_have_signed() {
 
 #[test]
 fn sequence_numbers_that_do_not_follow_are_named_with_the_entry() {
-    for (entries, told) in [
+    for (entries, expected) in [
         (
             vec![0, 3, 3],
             Some("entry 2: producer kamailio-0: seq 1 is there twice, 2 expected"),
@@ -327,10 +327,12 @@ fn sequence_numbers_that_do_not_follow_are_named_with_the_entry() {
             .iter()
             .for_each(|index| writer.append(&entry_bytes(*index)));
         writer.publish();
-        match (verify(scratch.path()), told) {
+        match (verify(scratch.path()), expected) {
             (Ok(_), None) => {}
-            (Err(error), Some(told)) => assert!(error.to_string().ends_with(told), "{error}"),
-            (result, told) => panic!("{result:?} instead of {told:?}"),
+            (Err(error), Some(expected)) => {
+                assert!(error.to_string().ends_with(expected), "{error}")
+            }
+            (result, expected) => panic!("{result:?} instead of {expected:?}"),
         }
     }
 }

@@ -116,8 +116,8 @@ fn the_ring_of_a_dead_producer_goes_when_drained_and_its_last_holes_are_reported
         names(&host.state.path().join("rings")),
         ["doorbell", "kamailio-0.ring"]
     );
-    engine.tend().expect("reports the hole");
-    engine.tend().expect("removes the ring");
+    engine.maintain().expect("reports the hole");
+    engine.maintain().expect("removes the ring");
     assert_eq!(names(&host.state.path().join("rings")), ["doorbell"]);
     // The next process of this name begins a ring anew, with a greater epoch even in the same millisecond.
     let mut client = host.attach("kamailio-0");

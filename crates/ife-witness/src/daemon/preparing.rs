@@ -19,7 +19,7 @@ pub(super) struct Preparing {
 
 impl Preparing {
     /// Starts a thread if the writer has no spare, and passes a finished spare to it. Cheap.
-    pub(super) fn tend(&mut self, writer: &mut Writer) -> Result<(), DaemonError> {
+    pub(super) fn maintain(&mut self, writer: &mut Writer) -> Result<(), DaemonError> {
         match self.thread.take() {
             Some(thread) if !thread.is_finished() => self.thread = Some(thread),
             Some(thread) => {

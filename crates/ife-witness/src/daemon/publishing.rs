@@ -114,19 +114,19 @@ impl Thread {
         // Publishes entries that the last writer left unpublished.
         self.publish(true)?;
         loop {
-            match self.incoming.recv_timeout(self.patience()) {
+            match self.incoming.recv_timeout(self.until_due()) {
                 Ok(written) => self.take(written)?,
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return self.publish(false),
             }
-            if self.patience().is_zero() || self.publisher.is_pressed() {
+            if self.until_due().is_zero() || self.publisher.is_backlogged() {
                 self.publish(false)?;
             }
         }
     }
 
     /// Returns the time until unpublished entries are due.
-    fn patience(&self) -> Duration {
+    fn until_due(&self) -> Duration {
         if self.publisher.size() == self.publisher.published() {
             return Duration::from_secs(3600);
         }

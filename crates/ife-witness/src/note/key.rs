@@ -88,7 +88,7 @@ impl VerifierKey {
         )?;
         if id != key.id_hex() {
             return Err(KeyError::Id {
-                told: id.chars().take(16).collect(),
+                found: id.chars().take(16).collect(),
                 computed: key.id_hex(),
             });
         }
@@ -258,10 +258,10 @@ pub enum KeyError {
     #[error("the key is no point of the curve, or one of small order")]
     Point,
     /// A key id that does not match name and key.
-    #[error("the key id is {told} but name and key give {computed}")]
+    #[error("the key id is {found} but name and key give {computed}")]
     Id {
         /// The id in the text.
-        told: String,
+        found: String,
         /// The id computed from name, type and key.
         computed: String,
     },
@@ -312,7 +312,7 @@ mod tests {
             (
                 good.replace(id, "00000000"),
                 KeyError::Id {
-                    told: "00000000".into(),
+                    found: "00000000".into(),
                     computed: id.into(),
                 },
             ),

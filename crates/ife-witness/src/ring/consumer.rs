@@ -116,14 +116,14 @@ impl Consumer {
 
     /// Returns whether there is an unread record.
     #[must_use]
-    pub fn has_news(&self) -> bool {
+    pub fn has_unread(&self) -> bool {
         self.map.header().producer.tail.load(Ordering::Acquire) != self.position
     }
 
     /// Returns whether there is an unread record whose producer waits for the disk.
     #[must_use]
-    pub fn is_awaited(&self) -> bool {
-        self.has_news() && self.map.header().producer.waiters.load(Ordering::SeqCst) != 0
+    pub fn has_waiters(&self) -> bool {
+        self.has_unread() && self.map.header().producer.waiters.load(Ordering::SeqCst) != 0
     }
 
     /// Returns whether every record that was read is acknowledged.
@@ -242,7 +242,7 @@ impl Orphan<'_> {
     /// Returns whether every record is read and acknowledged.
     #[must_use]
     pub fn is_drained(&self) -> bool {
-        !self.ring.has_news() && self.ring.is_acknowledged()
+        !self.ring.has_unread() && self.ring.is_acknowledged()
     }
 
     /// Deletes the file. The next attachment creates a new ring.
@@ -250,7 +250,7 @@ impl Orphan<'_> {
     /// # Errors
     /// The file cannot be removed.
     pub fn remove(self) -> io::Result<()> {
-        if file::is_still(&self.ring.file, &self.ring.path)? {
+        if file::has_path(&self.ring.file, &self.ring.path)? {
             fs::remove_file(&self.ring.path)
         } else {
             Ok(())

@@ -108,24 +108,24 @@ impl Doorbell {
     /// Writer: sleeps until woken or for `timeout`; returns at once if `has_unread` is true.
     ///
     /// A producer killed between clearing the flag and the wake-up costs one `timeout`.
-    pub(super) fn sleep(&self, timeout: Duration, has_news: impl FnOnce() -> bool) {
-        self.rest(ASLEEP, timeout, has_news);
+    pub(super) fn sleep(&self, timeout: Duration, has_unread: impl FnOnce() -> bool) {
+        self.rest(ASLEEP, timeout, has_unread);
     }
 
     /// Writer: waits for `timeout`, or until a producer begins to wait for the disk.
     ///
     /// Under load this spares producers the system call and lets several share one sync. Returns at
     /// once if `has_waiters` is true, because that producer rang before the flag was set.
-    pub(super) fn doze(&self, timeout: Duration, is_awaited: impl FnOnce() -> bool) {
-        self.rest(DOZING, timeout, is_awaited);
+    pub(super) fn doze(&self, timeout: Duration, has_waiters: impl FnOnce() -> bool) {
+        self.rest(DOZING, timeout, has_waiters);
     }
 
-    fn rest(&self, how: u32, timeout: Duration, has_news: impl FnOnce() -> bool) {
+    fn rest(&self, how: u32, timeout: Duration, has_unread: impl FnOnce() -> bool) {
         let page = self.page();
         let word = page.word.load(Ordering::Acquire);
         page.sleeping.store(how, Ordering::Relaxed);
         fence(Ordering::SeqCst);
-        if !has_news() {
+        if !has_unread() {
             sys::futex_wait(&page.word, word, timeout);
         }
         page.sleeping.store(0, Ordering::Relaxed);

@@ -98,10 +98,10 @@ pub(super) fn open_or_create(path: &Path) -> io::Result<File> {
             outcome => return outcome,
         }
     }
-    Err(unsteady())
+    Err(contested())
 }
 
-fn unsteady() -> io::Error {
+fn contested() -> io::Error {
     io::Error::new(
         io::ErrorKind::ResourceBusy,
         "it is created and removed repeatedly",
@@ -137,14 +137,14 @@ pub(super) fn own(
             }
             Err(e) => return Err(RingError::io("open", path)(e)),
         };
-        lock_patiently(&file, &path)?;
+        lock_with_retries(&file, &path)?;
         // The writer may have removed the file between open and lock.
-        if is_still(&file, &path).map_err(RingError::io("inspect", &path))? {
+        if has_path(&file, &path).map_err(RingError::io("inspect", &path))? {
             let map = open_map(&file, &path)?;
             return Ok((file, map));
         }
     }
-    Err(RingError::io("open", path)(unsteady()))
+    Err(RingError::io("open", path)(contested()))
 }
 
 /// Maps a ring file and checks its header.
@@ -213,7 +213,7 @@ fn create(
 
 fn fill(new: &Path, capacity: usize, ring_id: u64) -> Result<(File, RingMap), RingError> {
     let file = open_shared(new, true).map_err(RingError::io("create", new))?;
-    lock_patiently(&file, new)?;
+    lock_with_retries(&file, new)?;
     sys::allocate(&file, (HEADER_SIZE + capacity) as u64)
         .map_err(RingError::io("allocate memory for", new))?;
     let map = RingMap::new(&file, capacity).map_err(RingError::io("map", new))?;
@@ -224,7 +224,7 @@ fn fill(new: &Path, capacity: usize, ring_id: u64) -> Result<(File, RingMap), Ri
     Ok((file, map))
 }
 
-fn lock_patiently(file: &File, path: &Path) -> Result<(), RingError> {
+fn lock_with_retries(file: &File, path: &Path) -> Result<(), RingError> {
     for _ in 0..LOCK_TRIES {
         if sys::try_lock(file).map_err(RingError::io("lock", path))? {
             return Ok(());
@@ -240,7 +240,7 @@ fn lock_patiently(file: &File, path: &Path) -> Result<(), RingError> {
 }
 
 /// Returns whether `path` is a name of this file.
-pub(super) fn is_still(file: &File, path: &Path) -> io::Result<bool> {
+pub(super) fn has_path(file: &File, path: &Path) -> io::Result<bool> {
     let open = file.metadata()?;
     match fs::metadata(path) {
         Ok(named) => Ok((named.dev(), named.ino()) == (open.dev(), open.ino())),

@@ -81,9 +81,9 @@ impl RingSet {
 
     /// Returns whether there is a record to read or a ring to open.
     #[must_use]
-    pub fn has_news(&self) -> bool {
+    pub fn has_unread(&self) -> bool {
         self.changes_seen != Some(self.doorbell.rings_changed())
-            || self.rings.iter().any(Consumer::has_news)
+            || self.rings.iter().any(Consumer::has_unread)
     }
 
     /// Returns the bytes of unread records in all open rings.
@@ -94,13 +94,13 @@ impl RingSet {
 
     /// Sleeps until a producer pushes or attaches, at most for `timeout`.
     pub fn sleep(&self, timeout: Duration) {
-        self.doorbell.sleep(timeout, || self.has_news());
+        self.doorbell.sleep(timeout, || self.has_unread());
     }
 
     /// Waits for `timeout`, or until a producer waits for the disk; a push does not end it.
     pub fn doze(&self, timeout: Duration) {
-        let is_awaited = || self.rings.iter().any(Consumer::is_awaited);
-        self.doorbell.doze(timeout, is_awaited);
+        let has_waiters = || self.rings.iter().any(Consumer::has_waiters);
+        self.doorbell.doze(timeout, has_waiters);
     }
 
     /// Publishes the time of the writer's last iteration.

@@ -360,7 +360,7 @@ mod tests {
     #[test]
     fn damaged_files_are_refused_by_name() {
         let (_, files, _) = build(3, &[3]);
-        for (path, change, told) in [
+        for (path, change, expected) in [
             (
                 "tile/0/000.p/3",
                 &[0u8][..],
@@ -386,7 +386,7 @@ mod tests {
             let mut files = files.clone();
             files.insert(path.to_owned(), change.to_vec());
             let error = TreeBuilder::resume(3, loader(&files)).expect_err("damaged");
-            assert_eq!(error.to_string(), told);
+            assert_eq!(error.to_string(), expected);
         }
         let error = TreeBuilder::resume(3, |_| Err(io::ErrorKind::NotFound.into()))
             .expect_err("nothing there");

@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn lengths_of_hash_tiles() {
-        for (path, len, told) in [
+        for (path, len, expected) in [
             ("tile/0/000.p/2", 64, None),
             ("tile/0/000", 8192, None),
             (
@@ -187,7 +187,7 @@ mod tests {
             let loaded = load_hashes(only(path, vec![1; len]), &PARTIAL);
             assert_eq!(
                 loaded.as_ref().err().map(ToString::to_string).as_deref(),
-                told
+                expected
             );
             assert!(loaded.is_err() || loaded.is_ok_and(|bytes| bytes.len() == 64));
         }
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn lengths_of_bundles() {
-        for (path, bytes, told) in [
+        for (path, bytes, expected) in [
             ("tile/entries/000.p/2", &b"\0\x01a\0\0"[..], None),
             ("tile/entries/000", b"\0\x01a\0\0\0\x01c", None),
             (
@@ -219,7 +219,7 @@ mod tests {
             let loaded = load_entries(only(path, bytes.to_vec()), &BUNDLE);
             assert_eq!(
                 loaded.as_ref().err().map(ToString::to_string).as_deref(),
-                told
+                expected
             );
             assert!(loaded.is_err() || loaded.is_ok_and(|bytes| bytes == b"\0\x01a\0\0"));
         }

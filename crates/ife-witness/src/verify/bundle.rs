@@ -12,12 +12,12 @@ use crate::tile::{self, TILE_WIDTH, Tile};
 pub(super) struct Checked {
     pub(super) tile: Tile,
     bytes: Vec<u8>,
-    entries: Vec<One>,
+    entries: Vec<CheckedEntry>,
 }
 
 /// One entry; texts are ranges of the bundle's bytes.
 #[derive(Debug)]
-struct One {
+struct CheckedEntry {
     leaf: Hash,
     start: usize,
     producer: Range<usize>,
@@ -87,7 +87,7 @@ pub(super) fn check(dir: &LogDir, tile: Tile) -> Result<Checked, LogError> {
                 problem,
             )
         })?;
-        checked.push(One {
+        checked.push(CheckedEntry {
             leaf: leaf_hash(text),
             start,
             producer: range_in(&bytes, facts.producer),

@@ -355,10 +355,10 @@ mod tests {
     }
 
     #[test]
-    fn members_are_told_in_order_and_nested_ones_are_not() {
-        let mut told = Vec::new();
+    fn own_members_are_passed_in_order() {
+        let mut found = Vec::new();
         let text = br#"{"a":"x\ny","b":{"c":7},"d":12,"e":-3,"f":[1]}"#;
-        members(text, |key, value| told.push((key, value))).expect("canonical");
+        members(text, |key, value| found.push((key, value))).expect("canonical");
         let expected: [(&[u8], Value<'_>); 5] = [
             (b"a", Value::String(b"x\\ny")),
             (b"b", Value::Object(b"{\"c\":7}")),
@@ -366,7 +366,7 @@ mod tests {
             (b"e", Value::Negative),
             (b"f", Value::Array),
         ];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 
     #[test]

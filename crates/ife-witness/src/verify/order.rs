@@ -68,8 +68,8 @@ impl Order {
             ));
         }
         // A new ring, as after a reboot, begins a new epoch and may restart its numbers.
-        let anew = epoch > next.epoch && seq == 0;
-        if seq < next.seq && !anew {
+        let is_new_ring = epoch > next.epoch && seq == 0;
+        if seq < next.seq && !is_new_ring {
             return Err(format!(
                 "producer {name}: seq {seq} is there twice, {} expected",
                 next.seq
@@ -136,7 +136,7 @@ mod tests {
 
     #[test]
     fn duplicates_holes_and_older_epochs_are_refused() {
-        for (second, told) in [
+        for (second, expected) in [
             (
                 ("a", 3, 5, None),
                 "producer a: seq 5 is there twice, 6 expected",
@@ -148,7 +148,7 @@ mod tests {
             (("a", 2, 6, None), "producer a: epoch 2 after epoch 3"),
         ] {
             let error = run(&[("a", 3, 5, None), second]).map(|_| ());
-            assert_eq!(error, Err(told.to_owned()));
+            assert_eq!(error, Err(expected.to_owned()));
         }
     }
 

@@ -28,7 +28,7 @@ pub struct Counts {
 
 /// Node name, epoch and next number of the writer's own entries.
 #[derive(Clone, Debug)]
-pub(super) struct Own {
+pub(super) struct Identity {
     pub(super) node: String,
     pub(super) epoch: u64,
     pub(super) next_seq: u64,
@@ -61,7 +61,7 @@ impl Batch {
         &mut self,
         ring: &mut Consumer,
         producers: &mut Producers,
-        own: &mut Own,
+        own: &mut Identity,
         now_ns: u64,
         quota: usize,
     ) -> Result<bool, Damage> {
@@ -127,7 +127,7 @@ impl Batch {
         origin: &Origin<'_>,
         gap: Gap<'_>,
         producers: &mut Producers,
-        own: &mut Own,
+        own: &mut Identity,
         now_ns: u64,
     ) {
         let entry = self
@@ -147,7 +147,7 @@ impl Batch {
         ring_id: u64,
         detail: Option<&str>,
         producers: &mut Producers,
-        own: &mut Own,
+        own: &mut Identity,
         now_ns: u64,
     ) {
         self.gap(gap, detail, producers, own, now_ns);
@@ -174,7 +174,7 @@ impl Batch {
         gap: Gap<'_>,
         detail: Option<&str>,
         producers: &mut Producers,
-        own: &mut Own,
+        own: &mut Identity,
         now_ns: u64,
     ) {
         self.counts.missing += gap.count;
@@ -191,7 +191,7 @@ impl Batch {
         event: Event,
         detail: &str,
         producers: &mut Producers,
-        own: &mut Own,
+        own: &mut Identity,
         now_ns: u64,
     ) {
         let mut entry = own.entry(event, now_ns);
@@ -225,7 +225,7 @@ impl Batch {
     }
 }
 
-impl Own {
+impl Identity {
     fn entry(&self, event: Event, now_ns: u64) -> Entry<'_> {
         Entry::new(
             now_ns,

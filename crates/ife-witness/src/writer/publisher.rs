@@ -125,7 +125,7 @@ impl Publisher {
 
     /// Returns whether enough is pending to publish a checkpoint early.
     #[must_use]
-    pub fn is_pressed(&self) -> bool {
+    pub fn is_backlogged(&self) -> bool {
         self.pending_bytes > PENDING_BYTES_MAX / 2
     }
 

@@ -242,8 +242,8 @@ impl Engine {
         self.take(step)
     }
 
-    pub(crate) fn tend(&mut self) -> Result<(), Failure> {
-        let step = self.writer.tend(NOW_NS)?;
+    pub(crate) fn maintain(&mut self) -> Result<(), Failure> {
+        let step = self.writer.maintain(NOW_NS)?;
         self.take(step).map(drop)
     }
 
@@ -258,7 +258,7 @@ impl Engine {
 
     /// Everything in the rings, then a checkpoint.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        self.tend()?;
+        self.maintain()?;
         while self.step()? {}
         Ok(self.publisher.publish(NOW_NS / 1_000_000_000, true)?)
     }
