@@ -1,12 +1,12 @@
-//! Verifies a witness log with other people's crates only: `signed_note`, `tlog_tiles` and `ct-merkle`.
-//! Uses nothing of this crate, so that an error made here cannot hide itself.
+//! Verifies a witness log by third-party crates only: `signed_note`, `tlog_tiles` and `ct-merkle`.
+//! Uses nothing of this crate, so an error here cannot hide itself.
 //!
 //! ```text
 //! oracle_verify LOG_DIR VKEY_FILE
 //! ```
 //!
-//! Checks the signatures of the log and of its cosigner, every tile and every entry up to the root, the root once more by
-//! a tree in memory, and some inclusion and consistency proofs. Prints one line; exit code 1 if anything is wrong.
+//! Checks the signatures of the log and its cosigner, every tile and entry, the root again by a
+//! tree in memory, and some proofs. Prints one line; exit code 1 on an error.
 
 use std::error::Error;
 use std::io::{ErrorKind, Write as _};
@@ -24,7 +24,7 @@ use tlog_tiles::{
 
 type Failure = Box<dyn Error>;
 
-/// What was verified.
+/// Result of a verification.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Verified {
     /// Entries in the log.
@@ -48,15 +48,16 @@ fn main() -> Result<(), Failure> {
         signatures,
     } = verified;
     let line = format!(
-        "{size} entries, root {root}, {signatures} signatures: good by signed_note, tlog_tiles and ct-merkle"
+        "{size} entries, root {root}, {signatures} signatures: \
+         good by signed_note, tlog_tiles and ct-merkle"
     );
     Ok(writeln!(std::io::stdout(), "{line}")?)
 }
 
-/// Verifies the log in `dir`; the first of the verifier keys is the log's, the others are cosigners'.
+/// Verifies the log in `dir`. The first verifier key is the log's, the others are cosigners'.
 ///
 /// # Errors
-/// Says what is wrong.
+/// The first error found.
 pub(crate) fn verify(dir: &Path, vkeys: &str) -> Result<Verified, Failure> {
     let verifiers: Vec<_> = vkeys.lines().map(verifier).collect::<Result<_, _>>()?;
     let wanted = verifiers.len();
@@ -86,7 +87,7 @@ pub(crate) fn verify(dir: &Path, vkeys: &str) -> Result<Verified, Failure> {
     })
 }
 
-/// `signed_note` knows plain Ed25519; a cosigner's key is turned into one over the bytes that a cosigner signs.
+/// Adapts a cosigner's key to `signed_note`, which knows plain Ed25519, by the bytes that it signs.
 fn verifier(vkey: &str) -> Result<Box<dyn Verifier>, Failure> {
     let shape = || format!("not a verifier key: {vkey}");
     let (name, rest) = vkey.split_once('+').ok_or_else(shape)?;
@@ -132,7 +133,7 @@ impl Verifier for Cosigner {
     }
 }
 
-/// The log's files by the paths of C2SP tlog-tiles; the crate itself writes `tile/8/<L>/<N>`.
+/// Reads the log's files by the paths of C2SP tlog-tiles; the crate uses `tile/8/<L>/<N>`.
 struct Tiles {
     dir: PathBuf,
 }
@@ -160,7 +161,7 @@ impl TileReader for Tiles {
             let mut bytes = read(&self.dir, &tile.level().to_string(), tile)
                 .map_err(|error| TlogError::InvalidInput(format!("{}: {error}", tile.path())))?;
             let wanted = 32 * tile.width() as usize;
-            // A partial tile that has become full.
+            // A partial tile that is now full.
             if bytes.len() == 32 * 256 {
                 bytes.truncate(wanted);
             }
@@ -176,7 +177,7 @@ impl TileReader for Tiles {
     fn save_tiles(&self, _: &[Tile], _: &[Vec<u8>]) {}
 }
 
-/// All entries, from the bundles.
+/// Returns all entries from the bundles.
 fn entries(dir: &Path, size: u64) -> Result<Vec<Vec<u8>>, Failure> {
     let mut entries: Vec<Vec<u8>> = Vec::new();
     for index in 0..size.div_ceil(256) {
@@ -192,7 +193,7 @@ fn entries(dir: &Path, size: u64) -> Result<Vec<Vec<u8>>, Failure> {
             entries.push(entry.to_vec());
             rest = after;
         }
-        // The full bundle may stand in for a partial one, and holds more.
+        // The full bundle, with more entries, may replace a partial one.
         if !rest.is_empty() && !is_rest_of_full(rest, 256 - width) {
             return Err(
                 format!("bundle {index} has {} bytes after its entries", rest.len()).into(),
@@ -202,7 +203,7 @@ fn entries(dir: &Path, size: u64) -> Result<Vec<Vec<u8>>, Failure> {
     Ok(entries)
 }
 
-/// Whether `rest` is exactly `count` entries, at least one.
+/// Returns whether `rest` is exactly `count` entries, at least one.
 fn is_rest_of_full(mut rest: &[u8], count: u32) -> bool {
     for _ in 0..count {
         let Some((len, after)) = rest.split_first_chunk::<2>() else {
@@ -216,7 +217,7 @@ fn is_rest_of_full(mut rest: &[u8], count: u32) -> bool {
     count > 0 && rest.is_empty()
 }
 
-/// Every leaf hash through tiles that are authenticated up to the signed root; then proofs.
+/// Checks every leaf hash by tiles authenticated up to the signed root, then proofs.
 fn by_tlog_tiles(tiles: &Tiles, head: &Checkpoint, entries: &[Vec<u8>]) -> Result<(), Failure> {
     let (size, root) = (head.size(), *head.hash());
     let reader = TileHashReader::new(size, root, tiles);
@@ -249,7 +250,7 @@ fn by_tlog_tiles(tiles: &Tiles, head: &Checkpoint, entries: &[Vec<u8>]) -> Resul
     Ok(())
 }
 
-/// The root by a tree in memory, and the same samples proved there.
+/// Checks the root and the same samples by a tree in memory.
 fn by_ct_merkle(head: &Checkpoint, entries: Vec<Vec<u8>>) -> Result<(), Failure> {
     let mut tree = MemoryBackedTree::<Sha256, Vec<u8>>::new();
     let half = entries.len() / 2;
@@ -279,7 +280,7 @@ fn by_ct_merkle(head: &Checkpoint, entries: Vec<Vec<u8>>) -> Result<(), Failure>
     Ok(())
 }
 
-/// Some entries: both ends, both sides of tile borders, and a few between.
+/// Returns sample indexes: both ends, both sides of tile borders, and a few between.
 fn samples(size: u64) -> impl Iterator<Item = u64> {
     let between = (1..8).map(move |eighth| size / 8 * eighth);
     let mut all: Vec<u64> = [0, 255, 256, 511, 65_535, 65_536, size.saturating_sub(1)]

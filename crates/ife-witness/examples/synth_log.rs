@@ -1,11 +1,11 @@
-//! Writes a log of N synthetic entries, fast and without a daemon: material for benches and for foreign verifiers.
-//! Never writes into a directory that exists.
+//! Writes a log of N synthetic entries, fast and without a daemon, for benchmarks and other
+//! verifiers. Refuses an existing directory.
 //!
 //! ```text
 //! synth_log DIR N [--entry-bytes 500] [--producers 8] [--publish-every 100000] [--verify THREADS]
 //! ```
 //!
-//! `DIR/log` is the log and `DIR/vkeys` its verifier keys. With `--verify`, prints the throughput of `verify_log` as a JSON line.
+//! `DIR/vkeys` holds the verifier keys. `--verify` prints the throughput of `verify_log` as JSON.
 
 use std::error::Error;
 use std::fs;
@@ -51,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Wall time says what a user waits; processor time is the figure for one core on a machine that others use too.
+/// Measures wall time and, for one core of a shared machine, processor time.
 fn time_verification(
     log: &Path,
     keys: &(SigningKey, SigningKey),
@@ -71,12 +71,23 @@ fn time_verification(
     let (rate, cpu_rate) = (entries as f64 / seconds, entries as f64 / cpu.max(0.01));
     writeln!(
         out,
-        r#"{{"name":"verify_log","entries":{entries},"entry_bytes":{bytes},"threads":{threads},"seconds":{seconds:.3},"entries_per_s":{rate:.0},"cpu_seconds":{cpu:.2},"entries_per_cpu_s":{cpu_rate:.0}}}"#
+        concat!(
+            r#"{{"name":"verify_log","entries":{entries},"entry_bytes":{bytes},"#,
+            r#""threads":{threads},"seconds":{seconds:.3},"entries_per_s":{rate:.0},"#,
+            r#""cpu_seconds":{cpu:.2},"entries_per_cpu_s":{cpu_rate:.0}}}"#
+        ),
+        entries = entries,
+        bytes = bytes,
+        threads = threads,
+        seconds = seconds,
+        rate = rate,
+        cpu = cpu,
+        cpu_rate = cpu_rate
     )?;
     Ok(())
 }
 
-/// User and system time of this process (proc_pid_stat(5), fields 14 and 15, in hundredths of a second).
+/// Returns user and system time of this process (proc_pid_stat(5), fields 14 and 15, in 10 ms).
 fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
     let stat = fs::read_to_string("/proc/self/stat")?;
     let after_name = stat
@@ -92,7 +103,8 @@ fn cpu_seconds() -> Result<f64, Box<dyn Error>> {
 }
 
 fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, Box<dyn Error>> {
-    let usage = "usage: synth_log DIR N [--entry-bytes B] [--producers P] [--publish-every E] [--verify THREADS]";
+    let usage = "usage: synth_log DIR N [--entry-bytes B] [--producers P] [--publish-every E] \
+                 [--verify THREADS]";
     let (Some(dir), Some(entries)) = (args.next(), args.next()) else {
         return Err(usage.into());
     };
@@ -118,7 +130,7 @@ fn parse(mut args: impl Iterator<Item = String>) -> Result<Args, Box<dyn Error>>
     Ok(parsed)
 }
 
-/// The same keys every time: the log proves nothing to anyone.
+/// Fixed keys: the log proves nothing.
 fn signing_keys() -> Result<(SigningKey, SigningKey), Box<dyn Error>> {
     let log = SigningKey::from_seed(ORIGIN, KeyKind::Log, &[1; 32])?;
     let cosigner =

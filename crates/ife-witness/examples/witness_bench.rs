@@ -1,11 +1,13 @@
-//! Measures the witness: ring push, throughput, latency from ring to disk, and whether they depend on the log's size.
-//! Never judges the disk: its own fdatasync is measured and printed beside what depends on it.
+//! Measures the witness: ring push, throughput, latency from ring to disk, and the influence of the
+//! log's size. Measures the disk's own fdatasync too, for comparison.
 //!
 //! ```text
-//! cargo run --release -p ife-witness --example witness_bench -- --dir DIR_ON_DISK [--seconds 5] [--big-log 10000000]
+//! cargo run --release -p ife-witness --example witness_bench -- \
+//!     --dir DIR_ON_DISK [--seconds 5] [--big-log 10000000]
 //! ```
 //!
-//! Prints one JSON object a line: name, value, unit, target, pass, compared_with. Needs `ife-witnessd` of the same profile.
+//! Prints one JSON object on each line: name, value, unit, target, pass, compared_with. Needs
+//! `ife-witnessd` of the same profile.
 
 use std::error::Error;
 use std::fs;
@@ -41,19 +43,19 @@ const LOAD_TURNS: u32 = 3;
 
 #[derive(Parser)]
 struct Args {
-    /// Directory on the disk to measure; a directory is made in it and removed.
+    /// Directory on the disk to measure; a directory is created in it and removed.
     #[arg(long)]
     dir: PathBuf,
     /// Directory on tmpfs for the rings.
     #[arg(long, default_value = "/dev/shm")]
     memory: PathBuf,
-    /// How long each load lasts.
+    /// Duration of each load.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
-    /// Entries in the log that the second round begins with.
+    /// Entries in the log at the start of the second round.
     #[arg(long, default_value_t = 10_000_000)]
     big_log: u64,
-    /// The writer; by default the one beside this example.
+    /// Path of the writer; by default beside this example.
     #[arg(long)]
     witnessd: Option<PathBuf>,
 }
@@ -74,7 +76,7 @@ struct Bench {
     load_for: Duration,
 }
 
-/// What one log size gives.
+/// Results for one log size.
 struct Round {
     writer: Child,
     state_dir: PathBuf,
@@ -148,7 +150,7 @@ impl Bench {
         )?;
         let mut empty = self.start_round("empty", 0)?;
         let mut big = self.start_round("big", args.big_log)?;
-        // In turns, and the best of each: what else the machine does falls on both alike.
+        // In turns, the best of each: other load on the machine affects both alike.
         for _ in 0..LOAD_TURNS {
             for round in [&mut empty, &mut big] {
                 round.load(self.load_for / LOAD_TURNS)?;
@@ -214,7 +216,7 @@ impl Bench {
         )
     }
 
-    /// A ring that is drained by this thread between measurements.
+    /// A ring that this thread drains between measurements.
     fn push_ns(&self) -> Result<f64> {
         let state_dir = self.memory.join("push");
         let config = RingConfig {
@@ -318,8 +320,8 @@ impl Bench {
         Ok(command.stdout(Stdio::null()).spawn()?)
     }
 
-    /// From push to durable. Open loop: a producer pushes when an entry is due and does not wait for the disk; a second thread
-    /// waits for each number in turn.
+    /// Measures the time from push to durable. Open loop: the producer pushes on schedule and does
+    /// not wait for the disk; a second thread waits for each number in turn.
     fn latency(&self, state_dir: &Path) -> Result<Vec<u64>> {
         let total = RATE_PER_S * self.load_for.as_secs();
         let begin = Instant::now() + Duration::from_millis(200);
@@ -360,7 +362,7 @@ impl Bench {
 }
 
 impl Round {
-    /// As many entries as go through: per second of the wall clock, and per second of the writer's CPU time.
+    /// Measures throughput per second of wall time and of the writer's CPU time.
     fn load(&mut self, load_for: Duration) -> Result<()> {
         let pid = self.writer.id();
         let (stop, pushed) = (
@@ -395,7 +397,7 @@ impl Round {
             begun.elapsed().as_secs_f64(),
             pushed.load(Ordering::Relaxed) as f64,
         );
-        // The last tiles and checkpoints belong to these entries too.
+        // Includes the last tiles and checkpoints of these entries.
         std::thread::sleep(Duration::from_millis(500));
         self.per_s = self.per_s.max(count / wall);
         self.per_cpu_s = self.per_cpu_s.max(count / (cpu_s(pid)? - cpu));
@@ -474,7 +476,10 @@ fn sample(producer: &str, epoch: u64, seq: u64, out: &mut Vec<u8>) {
     entry.trace_id = Some(b"5f0c3f4e-3f4b-4c57-9a68-0c5b0a2d7f11");
     entry.from = Some(b"sip:council@council.example");
     entry.to = Some(b"sip:expert-safety@external.advisor");
-    entry.sdp = Some(b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 49170 RTP/AVP 0\r\n");
+    entry.sdp = Some(
+        b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n\
+          m=audio 49170 RTP/AVP 0\r\n",
+    );
     // Numbers are far below 2^53.
     encode(&entry, out).unwrap_or_else(|e| unreachable!("{e}"));
 }
@@ -495,10 +500,10 @@ fn encode_ns() -> f64 {
     samples[samples.len() / 2]
 }
 
-/// User and system time of a process. /proc counts in ticks of 10 ms on every Linux.
+/// Returns user and system time of a process. /proc counts in ticks of 10 ms on every Linux.
 fn cpu_s(pid: u32) -> Result<f64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    // After the command name, which ends with the last ')': state is field 3, utime and stime are 14 and 15.
+    // After the command name, which ends with the last ')', utime and stime are fields 14 and 15.
     let fields: Vec<&str> = stat
         .rsplit(')')
         .next()
@@ -510,7 +515,7 @@ fn cpu_s(pid: u32) -> Result<f64> {
     Ok(ticks as f64 / 100.0)
 }
 
-/// A log of `size` equal entries, as far as a writer needs it to go on: the tiles at its edge, its checkpoint and an empty WAL.
+/// Writes what resuming a log of `size` equal entries needs: edge tiles, checkpoint, empty WAL.
 fn synthesise(home: &Path, size: u64) -> Result<()> {
     let log_dir = home.join("log");
     let keys = load_keys(

@@ -1,4 +1,4 @@
-//! A producer for tests that run from outside: pushes entries, and prints `EPOCH SEQ` for each that is on disk.
+//! A producer for external tests: pushes entries and prints `EPOCH SEQ` of each that is on disk.
 //!
 //! ```text
 //! witness_feed --state-dir DIR --producer NAME [--count N] [--seconds S] [--bytes B] [--each]
@@ -21,19 +21,19 @@ struct Args {
     /// Name of the producer.
     #[arg(long)]
     producer: String,
-    /// Entries at most.
+    /// Largest number of entries.
     #[arg(long, default_value_t = u64::MAX)]
     count: u64,
-    /// Ends after this time.
+    /// Duration in seconds.
     #[arg(long, default_value_t = 3600.0)]
     seconds: f64,
     /// Length of an entry's detail.
     #[arg(long, default_value_t = 200)]
     bytes: usize,
-    /// Waits for each entry to be on disk; else for the last one alone.
+    /// Wait for each entry to be on disk; otherwise only for the last.
     #[arg(long)]
     each: bool,
-    /// How long it waits for an entry, and for room in the ring.
+    /// Longest wait for an entry, and for space in the ring.
     #[arg(long, default_value_t = 5000)]
     wait_ms: u64,
 }
@@ -84,7 +84,7 @@ fn push(ring: &mut Producer, entry: &[u8], wait: Duration) -> Result<u64, PushEr
     }
 }
 
-/// Prints what is on disk once the last of it is.
+/// Prints the entries once the last of them is on disk.
 fn report(ring: &Producer, pushed: &mut Vec<u64>, wait: Duration) -> Result<(), Box<dyn Error>> {
     let Some(last) = pushed.last() else {
         return Ok(());

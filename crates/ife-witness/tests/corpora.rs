@@ -1,4 +1,4 @@
-//! The fuzzers' corpora of this crate, replayed: tests/fuzz holds the checks and the inputs.
+//! Replays the fuzzers' corpora of this crate; tests/fuzz holds the checks and the inputs.
 #![cfg(feature = "daemon")]
 
 use std::{fs, path::Path};

@@ -1,4 +1,4 @@
-//! Entries are canonical JSON by the word of another implementation of RFC 8785, and always fit.
+//! Entries are canonical JSON according to another implementation of RFC 8785, and always fit.
 
 use ife_witness::entry::{
     Direction, ENTRY_SIZE_MAX, Entry, EntryError, Event, Gap, NUMBER_MAX, Omitted, encode,
@@ -87,7 +87,10 @@ fn bytes_are_those_of_another_rfc_8785_implementation() {
 #[test]
 fn absent_fields_are_absent_and_present_ones_have_their_names() {
     let (bytes, _) = encoded(&Entry::new(0, "n", "p", 1, 2, Event::Start));
-    let expected = r#"{"epoch":1,"event":"START","node":"n","producer":"p","seq":2,"time":"1970-01-01T00:00:00.000000000Z","v":1}"#;
+    let expected = concat!(
+        r#"{"epoch":1,"event":"START","node":"n","producer":"p","seq":2,"#,
+        r#""time":"1970-01-01T00:00:00.000000000Z","v":1}"#
+    );
     assert_eq!(String::from_utf8_lossy(&bytes), expected);
 
     let (_, value) = encoded(&full(b"x", b"v=0"));
@@ -160,7 +163,7 @@ fn numbers_that_json_would_round_are_refused() {
 
 #[test]
 fn leaf_hash_is_that_of_rfc_6962() {
-    // RFC 6962 2.1; the value for the empty leaf is the one in certificate-transparency-go's tests.
+    // RFC 6962 2.1; the hash of the empty leaf is the one in certificate-transparency-go's tests.
     assert_eq!(
         hex(&leaf_hash(b"")),
         "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"

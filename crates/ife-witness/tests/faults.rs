@@ -1,5 +1,5 @@
-//! Every changing system call of the writer fails once, in every way; and the power fails before every one of them.
-//! Afterwards a new writer recovers, and the log verifies with everything that was acknowledged in it, once.
+//! Every changing system call of the writer fails once, in every way, and the power fails before
+//! each. Then a new writer recovers, and the log has every acknowledged entry once.
 #![cfg(feature = "daemon")]
 
 mod common;
@@ -29,7 +29,8 @@ fn work(host: &Host, disk: Arc<dyn Disk>, client: &mut Client) -> Result<(), Fai
     engine.finish()
 }
 
-/// The call numbers to fail: all of the first ones, then every fifth, which falls on all kinds of calls since rounds differ in length.
+/// Returns the call numbers to fail: the first ones, then every fifth, which covers all kinds of
+/// calls since rounds differ in length.
 fn call_numbers() -> impl Iterator<Item = u64> {
     (0..).filter(|n| *n < 60 || n % 5 == 0)
 }

@@ -1,4 +1,4 @@
-//! The worked example in docs/formats.md is what this crate writes.
+//! The worked example in docs/formats.md is the crate's output.
 
 mod logs;
 

@@ -1,4 +1,4 @@
-//! Random damage to everything that is parsed: an error or the truth, never a panic and never a forgery.
+//! Random damage to all parsed input gives an error or the correct result, never a panic.
 
 mod logs;
 
@@ -9,7 +9,7 @@ use ife_witness::reader::LogDir;
 use ife_witness::tile::{self, Tile};
 use logs::{Scratch, entry_bytes, log_key, log_of, vkeys};
 
-/// A generator that a failing test can be run again with.
+/// A generator with a printed seed, to repeat a failing test.
 struct Random(u64);
 
 impl Random {
@@ -21,7 +21,7 @@ impl Random {
         (self.0 >> 33) as usize % limit.max(1)
     }
 
-    /// One to three changes: bytes changed, put in, taken out, repeated, or swapped with another place.
+    /// Makes one to three changes: bytes changed, inserted, removed, repeated or moved.
     fn damage(&mut self, good: &[u8]) -> Vec<u8> {
         let mut bad = good.to_vec();
         for _ in 0..=self.below(3) {
@@ -60,7 +60,7 @@ fn a_damaged_checkpoint_never_states_anything_else() {
             opened += 1;
         }
     }
-    // Signature lines that are repeated or cut off leave the log's own word as it was.
+    // Repeated or removed signature lines leave the signed text unchanged.
     assert!((1..20_000).contains(&opened), "{opened} opened");
 }
 

@@ -1,4 +1,4 @@
-//! The real program and real producers, killed at random points again and again: nothing acknowledged is lost, nothing is doubled.
+//! The real program and real producers, killed at random: no acknowledged entry is lost or doubled.
 #![cfg(feature = "daemon")]
 
 mod common;
@@ -17,8 +17,8 @@ use ife_witness::verify::{Options, verify_log};
 
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// In a process of its own: pushes entries until killed, and prints the number of each that was acknowledged.
-/// Run as a test, without the variable, it checks its own exchange with a writer that it starts.
+/// Runs in a process of its own: pushes entries until killed, and prints each acknowledged number.
+/// Without the variable, as a test, it checks its exchange with a writer that it starts.
 #[test]
 fn producer() {
     let Some(args) = std::env::var_os("IFE_TEST_PRODUCER") else {
@@ -58,7 +58,7 @@ fn producer() {
             Event::Invite,
         );
         encode(&entry, &mut buffer).expect("encodes");
-        // Full while the writer is dead: the entry waits.
+        // The ring is full while the writer is dead.
         while ring.push(&buffer).is_err() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -102,7 +102,7 @@ impl Host {
         self.writer_command().spawn().expect("start the writer")
     }
 
-    /// The exit code of a writer that does not start.
+    /// Returns the exit code of a writer that does not start.
     fn refused(&self) -> Option<i32> {
         let status = self.writer_command().stderr(Stdio::null()).status();
         status.expect("start the writer").code()
@@ -112,7 +112,7 @@ impl Host {
         self.writer_command_keeping("1")
     }
 
-    /// A writer that takes nothing in with less than `free_mib` of disk.
+    /// Starts a writer that reads no entries with less than `free_mib` of free disk.
     fn writer_command_keeping(&self, free_mib: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ife-witnessd"));
         command
@@ -158,14 +158,14 @@ impl Host {
             .expect("start a producer")
     }
 
-    /// SIGTERM, then the exit code.
+    /// Sends SIGTERM and returns the exit code.
     fn stop(&self, writer: &mut Child) {
         self.wait_until_runs(writer);
         kill_with("-TERM", writer);
         assert!(writer.wait().expect("wait").success());
     }
 
-    /// Before that it may not catch signals. An earlier one's status may still be there.
+    /// Before that it may not catch signals. An earlier writer's status may still exist.
     fn wait_until_runs(&self, writer: &Child) {
         self.wait_for_state(writer, "running");
     }
@@ -190,7 +190,7 @@ impl Host {
             .expect("keys")
     }
 
-    /// Verifies the log, then (epoch, seq) of the producer's entries.
+    /// Verifies the log and returns (epoch, seq) of the producer's entries.
     fn entries_of(&self, producer: &str) -> Vec<(u64, u64)> {
         let log = self.file("log");
         let report = match verify_log(&log, &self.keys(), &Options::default(), |_| ()) {
@@ -214,7 +214,7 @@ impl Host {
     }
 }
 
-/// Kills with SIGKILL and collects the acknowledgements that were printed.
+/// Kills with SIGKILL and collects the printed acknowledgements.
 fn kill(child: &mut Child) -> Vec<(u64, u64)> {
     child.kill().expect("kill");
     child.wait().expect("wait");
@@ -328,7 +328,7 @@ fn all_that_is_in_the_rings_is_on_disk_after_sigterm() {
     assert_eq!(host.entries_of("kamailio-0").len(), count);
 }
 
-/// The disk is nearly full, when the writer starts as well as when a ring appears.
+/// The disk is nearly full, both when the writer starts and when a ring appears.
 #[test]
 fn what_is_left_in_the_rings_at_exit_is_said_by_the_exit() {
     let host = Host::new();
@@ -428,7 +428,7 @@ fn a_host_without_descriptors_is_no_evidence_against_the_log() {
             .stderr(Stdio::null())
             .status();
         let code = status.expect("start").code();
-        // 127: not even the dynamic loader; 0 and 124: it ran until it was stopped.
+        // 127: the dynamic loader failed; 0 and 124: it ran until it was stopped.
         assert!(
             matches!(code, Some(0 | 1 | 124 | 127)),
             "{files_max} files: {code:?}"

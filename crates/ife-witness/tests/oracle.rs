@@ -1,4 +1,4 @@
-//! The log half against other people's implementations of the same specifications.
+//! The log against other implementations of the same specifications.
 
 mod logs;
 #[path = "../examples/oracle_verify.rs"]
@@ -21,12 +21,12 @@ const SIZES: [u64; 16] = [
     0, 1, 2, 3, 7, 255, 256, 257, 511, 512, 1000, 65_535, 65_536, 65_537, 66_000, 70_000,
 ];
 
-/// Leaf `index` of the trees below.
+/// Returns leaf `index` of the trees below.
 fn leaf(index: u64) -> [u8; 8] {
     index.to_be_bytes()
 }
 
-/// The in-memory tree of ct-merkle, and our root, at each of [`SIZES`].
+/// Returns ct-merkle's tree in memory and this crate's root, at each of [`SIZES`].
 fn each_size(mut check: impl FnMut(u64, Hash, &MemoryBackedTree<Sha256, [u8; 8]>)) {
     let (mut theirs, mut ours) = (MemoryBackedTree::<Sha256, [u8; 8]>::new(), Frontier::new());
     for size in SIZES {
@@ -38,7 +38,7 @@ fn each_size(mut check: impl FnMut(u64, Hash, &MemoryBackedTree<Sha256, [u8; 8]>
     }
 }
 
-/// Every file of a tree of `size` leaves.
+/// Returns every file of a tree of `size` leaves.
 fn tiles(size: u64) -> impl Fn(&Tile) -> io::Result<Vec<u8>> {
     let (mut builder, mut full) = (TreeBuilder::new(), Vec::new());
     for index in 0..size {
@@ -170,7 +170,7 @@ fn the_same_tiles_are_published_as_by_tlog_tiles() {
                 .append(&leaf(index), leaf_hash(&leaf(index)), &mut full)
                 .expect("short");
         }
-        // `new_tiles` leaves out the partial tile of a level on which nothing was added.
+        // `new_tiles` leaves out the partial tile of a level without new hashes.
         let grown = |tile: &Tile| match tile.kind {
             TileKind::Hashes { level } => old >> (8 * level) != new >> (8 * level),
             TileKind::Entries => false,
@@ -229,7 +229,7 @@ fn notes_signed_here_verify_there_and_the_other_way_round() {
     assert_eq!((good.len(), unknown.len()), (1, 1));
     assert_eq!(theirs.to_bytes(), note.as_bytes());
 
-    // The private key string of Go's sumdb/note, for a seed that both sides know.
+    // The private key string of Go's sumdb/note, for a seed known to both sides.
     let seed = [42; 32];
     let key = SigningKey::from_seed("example.com/theirs", KeyKind::Log, &seed).expect("good name");
     let id = u32::from_be_bytes(key.verifier().id());

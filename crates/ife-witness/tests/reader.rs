@@ -71,7 +71,7 @@ fn a_call_is_found_newest_first_within_bounds() {
     assert_eq!(indexes(trace(0..301)), [300]);
     assert_eq!(indexes(trace(302..u64::MAX)), [0; 0]);
     assert_eq!(indexes(trace(0..1000).take(1)), [301]);
-    // Escaped in the log, given plain.
+    // Escaped in the log, unescaped in the query.
     assert_eq!(
         indexes(reader::find(
             &dir,

@@ -1,4 +1,4 @@
-//! Log directories that must not be written to: each is refused with the file and what to do, and is left as it was.
+//! Log directories that must not be written to: each is refused and left unchanged.
 #![cfg(feature = "daemon")]
 
 mod common;
@@ -39,7 +39,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Every file below, with its content.
+/// Returns every file below, with its content.
 fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     let mut all = Vec::new();
     for name in names(dir) {
@@ -54,7 +54,7 @@ fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     all
 }
 
-/// The refusal, after which nothing has changed.
+/// Returns the refusal after checking that nothing has changed.
 fn refused(host: &Host) -> Refusal {
     let before = files(host.log.path());
     let refusal = host.start().err().expect("a refusal");
@@ -88,7 +88,7 @@ fn flip(path: &Path, at: usize) {
     fs::write(path, bytes).expect("write");
 }
 
-/// Offset after the last byte that is not zero.
+/// Returns the offset after the last byte that is not zero.
 fn end_of_data(path: &Path) -> usize {
     let bytes = fs::read(path).expect("read");
     bytes.iter().rposition(|b| *b != 0).expect("data") + 1
@@ -207,10 +207,10 @@ fn a_bad_frame_that_was_acknowledged_but_not_signed() {
     drop(engine);
     let path = segment(&host);
     let end = end_of_data(&path);
-    // The last batch: only the doorbell remembers that it was acknowledged.
+    // The last batch: only the doorbell records its acknowledgement.
     flip(&path, end - 20);
     says(&refused(&host), &["it was acknowledged to its producer"]);
-    // Without the doorbell's memory a last batch that is cut short cannot be told from one that was never finished...
+    // Without the doorbell's mark, damage in the last batch looks like an unfinished batch...
     let fresh = Host {
         state: common::TempDir::memory(),
         log: common::TempDir::memory(),
@@ -219,7 +219,7 @@ fn a_bad_frame_that_was_acknowledged_but_not_signed() {
     let engine = fresh.start().expect("start");
     assert_eq!((engine.found.size, engine.found.torn), (303, true));
     drop(engine);
-    // ...but an earlier one can.
+    // ...but not in an earlier one.
     let fresh = Host {
         state: common::TempDir::memory(),
         log: common::TempDir::memory(),
@@ -362,7 +362,7 @@ fn a_ring_that_knows_of_more_than_the_log() {
     drop(engine);
     fs::remove_dir_all(host.log.path()).expect("remove");
     copy(old.path(), host.log.path());
-    // Only the rings remember.
+    // Only the rings record it.
     fs::remove_file(host.state.path().join("rings/doorbell")).expect("remove");
     let mut engine = host.start().expect("start");
     let failure: Failure = engine.maintain().expect_err("a refusal");
@@ -417,7 +417,7 @@ fn what_a_torn_batch_left_never_comes_back() {
     host.lose_memory();
     let mut engine = host.start().expect("start");
     assert_eq!((engine.found.size, engine.found.torn), (0, true));
-    // An entry of the same length takes the place of the bad one; behind it the old second one would follow on.
+    // An entry of the same length replaces the bad one; the old second entry would follow it.
     let mut client = host.attach("kamailio-0");
     client.push();
     engine.step().expect("step");

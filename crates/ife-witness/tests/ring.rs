@@ -1,4 +1,4 @@
-//! Rings: what a producer and a reader see of each other, in one process.
+//! Rings: a producer and a reader in one process.
 
 mod common;
 
@@ -31,7 +31,7 @@ fn open(dir: &TempDir) -> RingSet {
     set
 }
 
-/// Reads everything: (epoch, seq, bytes).
+/// Reads all records as (epoch, seq, bytes).
 fn drain(set: &mut RingSet) -> Vec<(u64, u64, Vec<u8>)> {
     let mut records = Vec::new();
     let mut bytes = Vec::new();
@@ -289,7 +289,7 @@ fn a_reader_does_not_doze_while_a_producer_waits_already() {
     while !set.rings[0].has_waiters() {
         std::thread::yield_now();
     }
-    // It rang before: nothing would end this doze.
+    // It rang before, so nothing ends this doze early.
     set.doze(Duration::from_secs(3600));
     assert_eq!(drain(&mut set).len(), 1);
     assert!(!set.rings[0].has_waiters(), "there is nothing to read");
@@ -326,7 +326,7 @@ fn damage_is_found_and_closes_the_ring() {
     producer.push(b"good").expect("room");
     producer.push(b"bad!").expect("room");
     let path = dir.path().join("rings/kamailio-3.ring");
-    // What a stray store of the producer would do: the second record's bytes lie 64 KiB + 32 + 24 into the file.
+    // A stray store of the producer: the second record's bytes are at 64 KiB + 32 + 24.
     let file = std::fs::File::options()
         .write(true)
         .open(&path)

@@ -1,4 +1,4 @@
-//! What `verify_log` accepts, and that it notices everything else.
+//! `verify_log` accepts good logs and detects every change.
 
 mod logs;
 
@@ -23,7 +23,7 @@ fn verify_since(dir: &Path, since: &[Checkpoint]) -> Result<Report, LogError> {
     verify_log(dir, &vkeys(), &options, |_| {})
 }
 
-/// The file name and offset that the error tells.
+/// Returns the file name and offset in the error.
 fn place(dir: &Path, error: &LogError) -> (String, u64) {
     let path = error.path.strip_prefix(dir).expect("a file of the log");
     (path.display().to_string(), error.offset)
@@ -62,7 +62,7 @@ fn three_levels_of_tiles_verify_with_any_number_of_threads() {
     }
     assert!(reports.windows(2).all(|pair| pair[0] == pair[1]));
 
-    // A wrong byte in the last bundle's tile is found by each of them as well.
+    // Each of them finds a wrong byte in the last bundle's tile too.
     let tile = scratch.path().join("tile/2/000.p/1");
     let mut bytes = fs::read(&tile).expect("a tile");
     bytes[31] ^= 1;
@@ -130,7 +130,7 @@ fn flipped_bytes_across_full_tiles_are_noticed_with_file_and_offset() {
             fs::write(&file, &bad).expect("written");
             let error = verify(scratch.path()).expect_err("damaged");
             let (found, offset) = place(scratch.path(), &error);
-            // A changed entry shows in the bundle itself or in the tile of its hash; a changed hash exactly where it is.
+            // A changed entry shows in its bundle or tile; a changed hash at its offset.
             if name.starts_with("tile/entries/") {
                 assert!(
                     found == name || found == name.replace("entries", "0"),
@@ -237,7 +237,7 @@ fn a_cut_tail_with_its_old_checkpoint_shows_against_a_remembered_one() {
     };
     verify_since(scratch.path(), &[seen(&old), seen(&new)]).expect("grown only");
 
-    // The old state is a good log by itself. Only who remembers the new one can tell.
+    // The old state is a valid log; only a verifier that remembers the new one detects it.
     fs::write(scratch.path().join("checkpoint"), &old).expect("rolled back");
     let report = verify(scratch.path()).expect("good by itself");
     assert_eq!(

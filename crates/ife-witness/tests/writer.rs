@@ -1,4 +1,4 @@
-//! The writer on a good day: what goes in comes out once, across restarts, with every hole on record.
+//! The writer without faults: every entry appears once, across restarts, and every gap is recorded.
 #![cfg(feature = "daemon")]
 
 mod common;
@@ -71,7 +71,7 @@ fn a_restart_goes_on_with_the_same_tree() {
         assert_eq!((engine.found.size, engine.found.torn), (size, false));
         client.push_many(60);
         engine.step().expect("step");
-        // Every other time the end is in the WAL only.
+        // In every other round the end is in the WAL only.
         if round % 2 == 0 {
             engine.publish().expect("publish");
         }
@@ -119,7 +119,7 @@ fn the_ring_of_a_dead_producer_goes_when_drained_and_its_last_holes_are_reported
     engine.maintain().expect("reports the hole");
     engine.maintain().expect("removes the ring");
     assert_eq!(names(&host.state.path().join("rings")), ["doorbell"]);
-    // The next process of this name begins a ring anew, with a greater epoch even in the same millisecond.
+    // The next process of this name creates a new ring, with a greater epoch even in the same ms.
     let mut client = host.attach("kamailio-0");
     assert_eq!(client.ring.next_seq(), 0);
     assert!(client.ring.epoch() > epoch);
@@ -218,7 +218,7 @@ fn a_damaged_ring_is_set_aside_and_the_others_go_on() {
         .write(true)
         .open(host.state.path().join("rings/kamailio-0.ring"))
         .expect("open");
-    // A length that no record has, in the head of the first record.
+    // An impossible length in the head of the first record.
     std::os::unix::fs::FileExt::write_at(&ring, &[0xff; 4], 64 * 1024).expect("write");
     engine.finish().expect("finish");
     assert!(

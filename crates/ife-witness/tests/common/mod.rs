@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-/// A directory that is removed with everything in it when dropped.
+/// A directory that is removed with its content on drop.
 pub(crate) struct TempDir(PathBuf);
 
 impl TempDir {
@@ -17,12 +17,12 @@ impl TempDir {
         Self(path)
     }
 
-    /// On tmpfs.
+    /// Creates a directory on tmpfs.
     pub(crate) fn memory() -> Self {
         Self::new(Path::new("/dev/shm"))
     }
 
-    /// Where cargo builds, which is a disk.
+    /// Creates a directory in cargo's target directory, which is on a disk.
     pub(crate) fn disk() -> Self {
         Self::new(Path::new(env!("CARGO_TARGET_TMPDIR")))
     }

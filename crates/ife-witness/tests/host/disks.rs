@@ -1,4 +1,4 @@
-//! Disks that fail, and a disk that forgets what was not synced.
+//! Disks that fail, and a disk that loses unsynced data.
 
 use std::fs::{self, File};
 use std::io;
@@ -11,18 +11,18 @@ use ife_witness::store::{Disk, RealDisk};
 
 use crate::common::Random;
 
-/// How a system call fails.
+/// The kind of a system call's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Fault {
-    /// An error, and nothing was done.
+    /// An error without effect.
     Fails,
-    /// An error, but it was done.
+    /// An error after the effect.
     FailsButPersisted,
-    /// An error, and half of a write was done; of other calls, nothing.
+    /// An error after half of a write; other calls have no effect.
     FailsHalfway,
 }
 
-/// Makes the call number `at`, counted from 0, fail with EIO, and all after it: the process would have ended.
+/// Fails call number `at`, counted from 0, and all later ones with EIO: the process ends.
 pub(crate) struct FaultyDisk {
     pub(crate) fault: Fault,
     pub(crate) at: u64,
@@ -38,7 +38,7 @@ impl FaultyDisk {
         }
     }
 
-    /// Whether the call to fail was ever made.
+    /// Returns whether the failing call was made.
     pub(crate) fn struck(&self) -> bool {
         self.calls.load(Ordering::Relaxed) > self.at
     }
@@ -97,7 +97,7 @@ impl Disk for FaultyDisk {
     }
 }
 
-/// Room that a test sets.
+/// A disk whose free space a test sets.
 pub(crate) struct SmallDisk {
     pub(crate) free: AtomicU64,
 }
@@ -136,12 +136,13 @@ impl Disk for SmallDisk {
     }
 }
 
-/// A disk with a volatile cache. The power fails at call number `at`; [`fail_power`](Self::fail_power) then takes back, at random,
-/// what no sync made durable: sectors of writes, and a last part of the changes to directories.
+/// A disk with a volatile cache. The power fails at call number `at`;
+/// [`fail_power`](Self::fail_power) then reverts, at random, sectors of unsynced writes and the
+/// last unsynced changes of directories.
 pub(crate) struct VolatileDisk {
     at: u64,
     calls: AtomicU64,
-    /// Keeps what renames replace and removals take.
+    /// Keeps files that renames replace and removals delete.
     backup: PathBuf,
     undo: Mutex<Vec<Undo>>,
 }
@@ -172,7 +173,7 @@ enum Undo {
 }
 
 impl Undo {
-    /// The directory whose sync makes a change of names durable.
+    /// Returns the directory whose sync makes a change of names durable.
     fn dir(&self) -> Option<&Path> {
         match self {
             Self::Write { .. } => None,
@@ -220,7 +221,7 @@ impl VolatileDisk {
         kept
     }
 
-    /// Takes back what may be lost. No file of the log may be open any more.
+    /// Reverts unsynced data. No file of the log may be open.
     pub(crate) fn fail_power(&self, random: &mut Random) {
         let mut undo = std::mem::take(&mut *self.undo.lock().expect("no panic"));
         let names = undo.iter().filter(|u| u.dir().is_some()).count() as u64;
@@ -276,7 +277,7 @@ impl Disk for VolatileDisk {
     }
 
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        // Half of a write that the power cut: the cache may have got that far.
+        // Half of the write interrupted by the power failure may be in the cache.
         let struck = self.check().is_err();
         let bytes = if struck {
             &bytes[..bytes.len() / 2]
@@ -352,7 +353,7 @@ impl Disk for VolatileDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.check()?;
         let mut undo = self.undo.lock().expect("no panic");
-        // A file whose new name is durable exists, even if the directory of its first name was never synced.
+        // A file whose new name is durable exists, even without a sync of its first directory.
         let mut named = Vec::new();
         for step in &*undo {
             if let Undo::Rename { from, to, .. } = step

@@ -1,4 +1,4 @@
-//! A host in one process: producers, writer and publisher over directories of their own, to be stopped at any point.
+//! A host in one process: producers, writer and publisher over temporary directories.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
 pub(crate) mod disks;
@@ -24,20 +24,20 @@ use crate::common::TempDir;
 pub(crate) const ORIGIN: &str = "witness.example/node";
 pub(crate) const NOW_NS: u64 = 1_800_000_000_000_000_000;
 
-/// Small, so that a test sees many segments.
+/// Small, for many segments.
 pub(crate) const SEGMENT_BYTES: u64 = 8 * 1024;
 
-/// Producer, first number and how many are missing.
+/// Producer, first missing number and count.
 pub(crate) type Lost = (String, u64, u64);
 
-/// What outlives a process, and what outlives the host.
+/// The state that outlives a process, and the state that outlives the host.
 pub(crate) struct Host {
     pub(crate) state: TempDir,
     pub(crate) log: TempDir,
 }
 
 impl Host {
-    /// Both on tmpfs: a test that stops processes needs no real disk, and is fast without.
+    /// Both on tmpfs, which is fast and suffices for tests that stop processes.
     pub(crate) fn new() -> Self {
         Self {
             state: TempDir::memory(),
@@ -45,7 +45,7 @@ impl Host {
         }
     }
 
-    /// The power fails: what was in memory is gone.
+    /// Fails the power: memory is lost.
     pub(crate) fn lose_memory(&mut self) {
         self.state = TempDir::memory();
     }
@@ -103,7 +103,7 @@ impl Host {
         })
     }
 
-    /// The published log, verified: every tile, every number once, every hole reported.
+    /// Verifies the published log: every tile, every number once, every gap reported.
     pub(crate) fn verify(&self) -> Report {
         match verify_log(self.log.path(), &verifiers(1), &Options::default(), |_| ()) {
             Ok(report) => report,
@@ -111,7 +111,7 @@ impl Host {
         }
     }
 
-    /// (producer, seq) of all entries in order, and GAP entries as (producer of the gap, first, count).
+    /// Returns (producer, seq) of all entries, and GAP entries as (producer, first, count).
     pub(crate) fn contents(&self) -> (Vec<(String, u64)>, Vec<Lost>) {
         let dir = LogDir::new(self.log.path());
         let head: Checkpoint = dir.head(&verifiers(1)).expect("a checkpoint");
@@ -133,7 +133,7 @@ impl Host {
         (all, gaps)
     }
 
-    /// Sequence numbers of one producer, in log order.
+    /// Returns the sequence numbers of one producer, in log order.
     pub(crate) fn seqs(&self, producer: &str) -> Vec<u64> {
         self.contents()
             .0
@@ -208,7 +208,7 @@ impl Client {
         }
     }
 
-    /// How many entries were acknowledged as durable.
+    /// Number of entries acknowledged as durable.
     pub(crate) fn acknowledged(&self) -> u64 {
         let pushed = self.ring.next_seq();
         (0..pushed)
@@ -229,9 +229,9 @@ pub(crate) struct Engine {
 pub(crate) type Failure = Box<dyn std::error::Error>;
 
 impl Engine {
-    /// Takes in what is in the rings; true if anything was.
+    /// Reads the rings; returns true if there were records.
     pub(crate) fn step(&mut self) -> Result<bool, Failure> {
-        // Some segments are made of a spare, some without, as when the disk is slow to make one.
+        // Some segments have a spare, some do not, as on a slow disk.
         if let Some((store, bytes)) = self.writer.wants_spare()?
             && !self.writer.size().is_multiple_of(3)
         {
@@ -256,7 +256,7 @@ impl Engine {
         Ok(self.publisher.publish(NOW_NS / 1_000_000_000, false)?)
     }
 
-    /// Everything in the rings, then a checkpoint.
+    /// Drains the rings, then publishes a checkpoint.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
         self.maintain()?;
         while self.step()? {}

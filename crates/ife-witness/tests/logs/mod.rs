@@ -1,4 +1,4 @@
-//! Logs to test on, written without the daemon.
+//! Logs for tests, written without the daemon.
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fs;
@@ -12,7 +12,7 @@ use ife_witness::tile::{Tile, TreeBuilder};
 
 pub(crate) const ORIGIN: &str = "log.example/witness";
 
-/// A directory of its own for a test, emptied first and removed at the end.
+/// A directory for one test, emptied first and removed at the end.
 pub(crate) struct Scratch(PathBuf);
 
 impl Scratch {
@@ -50,7 +50,7 @@ pub(crate) fn vkeys() -> Vec<VerifierKey> {
     ]
 }
 
-/// The canonical bytes of entry `index`: three producers in turn, two entries for each trace.
+/// Returns the canonical bytes of entry `index`: three producers in turn, two entries per trace.
 pub(crate) fn entry_bytes(index: u64) -> Vec<u8> {
     let (producer, trace) = (
         format!("kamailio-{}", index % 3),
@@ -157,7 +157,7 @@ pub(crate) fn log_of(dir: &Path, size: u64) -> LogWriter {
     writer
 }
 
-/// Every file below a directory, in order.
+/// Returns every file below a directory, in order.
 pub(crate) fn files(dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(dir).expect("a directory") {
