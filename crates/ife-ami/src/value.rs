@@ -1,17 +1,17 @@
-//! Values that may go to Asterisk, checked when they are made: what exists is safe to send.
+//! Values for Asterisk, checked on creation: every value is safe to send.
 //!
-//! AMI has no quoting. A CR LF in a value runs a second action, a comma in `Variable:` sets two variables, and
-//! `Hangup` takes a `/regex/` over all channels as its channel. Each type here admits one alphabet and nothing else.
+//! AMI has no quoting. A CR LF in a value starts a second action, a comma in `Variable:` sets two
+//! variables, and `Hangup` accepts a `/regex/` over all channels. Each type admits one alphabet.
 
 use std::fmt;
 
-/// Why a value was refused.
+/// Reasons why a value is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
-    /// No byte at all.
+    /// No bytes.
     #[error("empty value")]
     Empty,
-    /// More than the limit.
+    /// Over the limit.
     #[error("value of {len} bytes, at most {max} are allowed")]
     TooLong {
         /// Bytes given.
@@ -27,7 +27,7 @@ pub enum ValueError {
         /// Its position, from 0.
         at: usize,
     },
-    /// A word that Asterisk would take for something other than a name.
+    /// A word with a special meaning to Asterisk.
     #[error("value has a special meaning to Asterisk")]
     Special,
 }
@@ -51,10 +51,10 @@ fn check(bytes: &[u8], len_max: usize, allowed: impl Fn(u8) -> bool) -> Result<(
     }
 }
 
-/// The alphabet of anything that becomes part of a dial string: `[0-9A-Za-z_.-]`.
+/// The alphabet of parts of dial strings: `[0-9A-Za-z_.-]`.
 ///
-/// It has no `/`, `@`, `&`, `,`, `$`, `{`, `^`, `!`, `(`, `)`, `;` or blank, each of which means something to
-/// `Dial`, to a channel driver or to the dialplan.
+/// It excludes `/`, `@`, `&`, `,`, `$`, `{`, `^`, `!`, `(`, `)`, `;` and blank, each of which has a
+/// meaning to `Dial`, a channel driver or the dialplan.
 fn dial_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-')
 }
@@ -66,18 +66,18 @@ macro_rules! token {
         pub struct $name(Box<str>);
 
         impl $name {
-            /// Most bytes.
+            /// Largest length in bytes.
             pub const LEN_MAX: usize = $max;
 
-            /// Checks and takes a value.
+            /// Checks a value.
             pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, ValueError> {
                 let bytes = bytes.as_ref();
                 check(bytes, Self::LEN_MAX, $allowed)?;
-                // Every alphabet here is ASCII, so nothing is lost.
+                // Every alphabet here is ASCII, so nothing is replaced.
                 Ok($name(String::from_utf8_lossy(bytes).into()))
             }
 
-            /// The value.
+            /// Returns the value.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -110,11 +110,11 @@ token!(
     DialToken, 80, dial_byte
 );
 token!(
-    /// The user part of a SIP URI that is dialled: [`DialToken`]'s alphabet and the `+` of E.164.
+    /// The user part of a dialled SIP URI: [`DialToken`]'s alphabet and the `+` of E.164.
     SipUser, 80, |byte| dial_byte(byte) || byte == b'+'
 );
 token!(
-    /// The host of a SIP URI that is dialled: a name or an IPv4 address, or an IPv6 address in brackets.
+    /// The host of a dialled SIP URI: a name, an IPv4 address, or an IPv6 address in brackets.
     SipHost, 160, |byte| dial_byte(byte) || matches!(byte, b'[' | b']' | b':')
 );
 token!(
@@ -122,11 +122,11 @@ token!(
     RoomName, 80, dial_byte
 );
 token!(
-    /// A channel's unique id that we preset with `ChannelId:`, and by which everything about the leg is joined.
+    /// A channel's unique id, preset with `ChannelId:`; it joins everything about the leg.
     ChannelId, 128, dial_byte
 );
 token!(
-    /// The name of a channel variable, leading `_` (inherited once) or `__` (inherited always) included.
+    /// The name of a channel variable, with a leading `_` (inherited once) or `__` (always).
     VarName, 80, |byte| byte.is_ascii_alphanumeric() || byte == b'_'
 );
 token!(
@@ -139,7 +139,7 @@ token!(
 );
 
 impl From<&RoomName> for DialToken {
-    /// A room as an extension of the dialplan: both have one alphabet and one length.
+    /// Converts a room to an extension: alphabet and length are the same.
     fn from(room: &RoomName) -> Self {
         DialToken(room.0.clone())
     }
@@ -151,17 +151,17 @@ impl From<&ChannelId> for Uniqueid {
     }
 }
 
-/// A channel's unique id as Asterisk reports it: printable ASCII without blank, comma and slash.
+/// A channel's unique id in Asterisk: printable ASCII without blank, comma and slash.
 ///
-/// `Hangup` reads a leading slash as a regular expression over all channels.
+/// `Hangup` parses a leading slash as a regular expression over all channels.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Uniqueid(Box<str>);
 
 impl Uniqueid {
-    /// Most bytes, `AST_MAX_UNIQUEID` less its final NUL.
+    /// Largest length in bytes: `AST_MAX_UNIQUEID` without its final NUL.
     pub const LEN_MAX: usize = 149;
 
-    /// Checks and takes a value.
+    /// Checks a value.
     pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, ValueError> {
         let bytes = bytes.as_ref();
         check(bytes, Self::LEN_MAX, |byte| {
@@ -170,7 +170,7 @@ impl Uniqueid {
         Ok(Uniqueid(String::from_utf8_lossy(bytes).into()))
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -194,18 +194,18 @@ impl std::borrow::Borrow<str> for Uniqueid {
     }
 }
 
-/// A channel's name as Asterisk reports it, such as `PJSIP/kamailio-00000001` or `OOH323/council-3`.
+/// A channel's name in Asterisk, such as `PJSIP/kamailio-00000001` or `OOH323/council-3`.
 ///
-/// Peers influence it (chan_ooh323 uses the caller's name), so it is bytes, and it is never an identity: join by
-/// [`Uniqueid`]. It is needed for `ConfbridgeMute` and `ConfbridgeKick`, which know channels by name alone.
+/// Peers influence it (chan_ooh323 uses the caller's name), so it is bytes and never an identity:
+/// join by [`Uniqueid`]. Only `ConfbridgeMute` and `ConfbridgeKick` need it.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ChannelName(Box<[u8]>);
 
 impl ChannelName {
-    /// Most bytes, `AST_CHANNEL_NAME`.
+    /// Largest length in bytes: `AST_CHANNEL_NAME`.
     pub const LEN_MAX: usize = 80 * 4;
 
-    /// Checks and takes a value: no control byte, no leading slash, and none of the words that mean everybody.
+    /// Checks a value: no control byte, no leading slash, and no word for all participants.
     pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, ValueError> {
         let bytes = bytes.as_ref();
         check(bytes, Self::LEN_MAX, |byte| !byte.is_ascii_control())?;
@@ -220,12 +220,12 @@ impl ChannelName {
         Ok(ChannelName(bytes.into()))
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The channel driver, the part before the first slash: `PJSIP`, `OOH323`, `Local`.
+    /// Returns the channel driver, the part before the first slash: `PJSIP`, `OOH323`, `Local`.
     pub fn driver(&self) -> &[u8] {
         self.0.split(|byte| *byte == b'/').next().unwrap_or(&self.0)
     }
@@ -243,17 +243,17 @@ impl fmt::Debug for ChannelName {
     }
 }
 
-/// The value of a channel variable: bytes other than CR, LF, NUL, comma, double quote and backslash.
+/// The value of a channel variable: no CR, LF, NUL, comma, double quote or backslash.
 ///
-/// Asterisk cuts `Variable:` at commas and removes quotes and backslashes, so none of them would arrive.
+/// Asterisk splits `Variable:` at commas and removes quotes and backslashes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct VarValue(Box<[u8]>);
 
 impl VarValue {
-    /// Most bytes. With name and header the line must stay within [`crate::action::LINE_BYTES_MAX`] as well.
+    /// Largest length in bytes; [`crate::action::LINE_BYTES_MAX`] also bounds the whole line.
     pub const LEN_MAX: usize = 1000;
 
-    /// Checks and takes a value, which may be empty.
+    /// Checks a value, which may be empty.
     pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, ValueError> {
         let bytes = bytes.as_ref();
         let allowed = |byte| !matches!(byte, b'\r' | b'\n' | 0 | b',' | b'"' | b'\\');
@@ -263,7 +263,7 @@ impl VarValue {
         }
     }
 
-    /// The value.
+    /// Returns the value.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -285,9 +285,9 @@ pub enum Variable {
         /// Its value.
         value: VarValue,
     },
-    /// A header of the INVITE that a PJSIP channel will send, set through `PJSIP_HEADER(add,name)`.
+    /// A header of the INVITE of a PJSIP channel, set through `PJSIP_HEADER(add,name)`.
     ///
-    /// The only comma that may stand in a variable's name: inside parentheses Asterisk does not cut at it.
+    /// This comma in the variable's name is allowed: Asterisk does not split inside parentheses.
     SipHeader {
         /// Name of the header field.
         name: HeaderName,
@@ -297,7 +297,7 @@ pub enum Variable {
 }
 
 impl Variable {
-    /// A channel variable from raw parts.
+    /// Creates a channel variable from raw parts.
     pub fn channel(name: &str, value: impl AsRef<[u8]>) -> Result<Self, ValueError> {
         Ok(Variable::Channel {
             name: VarName::parse(name)?,
@@ -305,7 +305,7 @@ impl Variable {
         })
     }
 
-    /// A SIP header from raw parts.
+    /// Creates a SIP header from raw parts.
     pub fn sip_header(name: &str, value: impl AsRef<[u8]>) -> Result<Self, ValueError> {
         Ok(Variable::SipHeader {
             name: HeaderName::parse(name)?,
@@ -313,8 +313,8 @@ impl Variable {
         })
     }
 
-    /// The number by which an H.323 leg calls itself: arrives at the far side as `CHANNEL(caller_h323id)`.
-    /// The linked id does not cross an H.323 leg, so this is what correlates the two ends.
+    /// Sets an H.323 leg's own number, `CHANNEL(caller_h323id)` at the far side. It correlates the
+    /// two ends, because the linked id does not cross an H.323 leg.
     pub fn caller_h323id(id: &DialToken) -> Self {
         Variable::Channel {
             name: VarName("CALLER_H323ID".into()),
@@ -328,7 +328,7 @@ impl Variable {
 pub struct Secret(Box<str>);
 
 impl Secret {
-    /// Checks and takes a secret: printable ASCII, blanks allowed.
+    /// Checks a secret: printable ASCII, blanks allowed.
     pub fn parse(text: &str) -> Result<Self, ValueError> {
         check(text.as_bytes(), 128, |byte| {
             byte.is_ascii_graphic() || byte == b' '

@@ -1,4 +1,4 @@
-//! Actions: what may be asked of Asterisk, and how it is written.
+//! Actions for Asterisk and their encoding.
 
 mod originate;
 mod writer;
@@ -11,12 +11,12 @@ use crate::value::{
 };
 use writer::Writer;
 
-/// An action. Every value in it was checked when it was made, so an action cannot carry another one.
+/// An action. Every value in it was checked on creation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Asks for an answer, nothing else.
+    /// Requests an answer and nothing else.
     Ping,
-    /// Asks for an MD5 challenge, the first half of [`Action::LoginMd5`].
+    /// Requests an MD5 challenge, the first half of [`Action::LoginMd5`].
     Challenge,
     /// Logs in with the secret itself: over TLS or loopback only.
     LoginPlain {
@@ -25,65 +25,66 @@ pub enum Action {
         /// Its secret.
         secret: Secret,
     },
-    /// Logs in with `md5(challenge + secret)`. This hides the secret alone: the session stays in the clear.
+    /// Logs in with `md5(challenge + secret)`. This hides only the secret, not the session.
     LoginMd5 {
         /// Account name, a section of manager.conf.
         username: DialToken,
         /// 32 lower-case hex digits.
         key: DialToken,
     },
-    /// Ends the session in good order.
+    /// Ends the session.
     Logoff,
-    /// Calls out, always asynchronously. The answer means queued only: the result is an `OriginateResponse` event.
+    /// Calls out, asynchronously. The answer means queued: an `OriginateResponse` event has the
+    /// result.
     Originate(Box<Originate>),
     /// Ends a channel, named by unique id.
     Hangup {
-        /// The channel. Of no effect, and answered with an error, when it is gone.
+        /// The channel. If it is gone, the action has no effect and its answer is an error.
         channel: Uniqueid,
-        /// Q.850 cause to end it with. See `ife-call`'s table: without one Asterisk answers 603 to a ringing leg.
+        /// Q.850 cause. Without one, Asterisk answers 603 to a ringing leg: see `ife-call`'s table.
         cause: u8,
     },
-    /// Sends a channel to a place in the dialplan.
+    /// Sends a channel to a dialplan destination.
     Redirect {
         /// The channel.
         channel: Uniqueid,
-        /// Where to.
+        /// The destination.
         destination: Destination,
     },
-    /// Joins two channels in a bridge of their own, taking each from where it is.
+    /// Joins two channels in a new bridge and takes each from its current one.
     Bridge {
-        /// One channel.
+        /// The first channel.
         first: Uniqueid,
-        /// The other.
+        /// The second channel.
         second: Uniqueid,
     },
     /// Lists all channels.
     CoreShowChannels,
-    /// Asks for uptime and reload time.
+    /// Requests uptime and reload time.
     CoreStatus,
-    /// Reads an entry of Asterisk's own database, answered as a list of one row whose `Val` it is. An error when there is none. (The dialplan's
-    /// function `DB` reads the same, and is not allowed to AMI's `Getvar`.)
+    /// Reads an entry of Asterisk's database: a list of one row with the value as `Val`; an error
+    /// if there is none. (AMI's `Getvar` may not use the dialplan's function `DB`.)
     DbGet {
         /// Family of keys.
         family: DialToken,
         /// The key.
         key: DialToken,
     },
-    /// Lists the participants of a room. An error when there is no such room.
+    /// Lists the participants of a room. An error if there is no such room.
     ConfbridgeList {
         /// The room.
         room: RoomName,
     },
-    /// Lists the rooms. An error when there is none.
+    /// Lists the rooms. An error if there is none.
     ConfbridgeListRooms,
-    /// Mutes a participant. Asterisk takes the first channel whose name **begins** with the given one.
+    /// Mutes a participant: the first channel whose name **begins** with the given one.
     ConfbridgeMute {
         /// The room.
         room: RoomName,
         /// The participant, by full channel name.
         channel: ChannelName,
     },
-    /// Takes the mute off.
+    /// Unmutes a participant.
     ConfbridgeUnmute {
         /// The room.
         room: RoomName,
@@ -106,7 +107,7 @@ pub enum Action {
         /// Value.
         value: VarValue,
     },
-    /// Reads a variable. The answer's `Value` is not there when the channel is gone.
+    /// Reads a variable. If the channel is gone, the answer has no `Value`.
     Getvar {
         /// The channel, or none for a global variable.
         channel: Option<Uniqueid>,
@@ -120,15 +121,15 @@ pub enum Action {
         /// Further headers.
         fields: Vec<(UserEventName, VarValue)>,
     },
-    /// Chooses which events this session gets.
+    /// Enables or disables the events of this session.
     Events {
-        /// False for none at all.
+        /// False for no events.
         on: bool,
     },
 }
 
 impl Action {
-    /// The value of `Action:`.
+    /// Returns the value of `Action:`.
     pub fn name(&self) -> &'static str {
         match self {
             Action::Ping => "Ping",
@@ -154,7 +155,7 @@ impl Action {
         }
     }
 
-    /// Whether the answer is a list of events, ended by one with `EventList: Complete`.
+    /// Returns whether the answer is a list of events that ends with `EventList: Complete`.
     pub fn answers_with_list(&self) -> bool {
         match self {
             Action::CoreShowChannels
@@ -181,7 +182,7 @@ impl Action {
         }
     }
 
-    /// Whether only a session may send it: it logs in or out.
+    /// Returns whether only the session may send the action, to log in or out.
     pub fn belongs_to_session(&self) -> bool {
         match self {
             Action::Challenge
@@ -208,7 +209,7 @@ impl Action {
         }
     }
 
-    /// Appends the action to `out`, or leaves `out` as it was and says which limit of Asterisk it breaks.
+    /// Appends the action to `out`. If it breaks a limit of Asterisk, `out` is unchanged.
     pub fn encode(&self, id: &ActionId, out: &mut Vec<u8>) -> Result<(), EncodeError> {
         let mut writer = Writer::begin(out, self.name(), id);
         match self.write(&mut writer) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::writer::{EncodeError, Writer};
 use crate::value::{ChannelId, DialToken, SipHost, SipUser, Variable};
 
-/// A place in the dialplan, always priority 1.
+/// A dialplan destination, always priority 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
     /// Context.
@@ -21,10 +21,10 @@ impl Destination {
     }
 }
 
-/// What is called. Composed of checked parts, so that nothing a caller sends becomes a dial string by itself.
+/// The called address. Consists of checked parts, so that no input becomes a dial string by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DialString {
-    /// `PJSIP/<endpoint>/sip:<user>@<host>`: an INVITE to that address by way of an endpoint (Kamailio).
+    /// `PJSIP/<endpoint>/sip:<user>@<host>`: an INVITE through an endpoint (Kamailio).
     Pjsip {
         /// Section of pjsip.conf.
         endpoint: DialToken,
@@ -33,7 +33,7 @@ pub enum DialString {
         /// Host part of the request URI.
         host: SipHost,
     },
-    /// `OOH323/<exten>@<peer>`: the peer must be a declared section, a bare address fails as an undefined peer.
+    /// `OOH323/<exten>@<peer>`: the peer must be a declared section, not an address.
     Ooh323 {
         /// H.323 alias or number.
         exten: DialToken,
@@ -63,22 +63,22 @@ impl fmt::Display for DialString {
     }
 }
 
-/// An outgoing call. Always sent with `Async: true`: the synchronous form holds the whole session until the call is
-/// answered, 3 s and more.
+/// An outgoing call. Always sent with `Async: true`: the synchronous form blocks the session until
+/// the call is answered, 3 s and more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Originate {
-    /// What to call.
+    /// The called address.
     pub channel: DialString,
-    /// Unique id of the new channel, the key by which all of its events are joined. It is echoed in
-    /// `OriginateResponse` even when no channel came to be, and then neither `Newchannel` nor `Hangup` follows.
+    /// Unique id of the new channel, by which its events are joined. `OriginateResponse` contains
+    /// it even if no channel was created; then neither `Newchannel` nor `Hangup` follows.
     pub channel_id: ChannelId,
-    /// Unique id of the second half of a `Local` channel. Without it Asterisk appends `;2` to the first.
+    /// Unique id of the second half of a `Local` channel; by default the first's with `;2`.
     pub other_channel_id: Option<ChannelId>,
-    /// Where the channel goes when it answers. When the call fails, Asterisk runs the extension `failed` of that
-    /// context on a channel made for it, and `h` at every end: the context must not let a pattern match these.
+    /// Destination of the channel once answered. After a failed call, Asterisk runs the context's
+    /// extension `failed` on a new channel, and `h` at every end; no pattern there may match these.
     pub destination: Destination,
-    /// How long it may ring before Asterisk gives up. Let it be the longer one of two timers: of a call that it gave
-    /// up Asterisk 16 says cause 0, and 22 says 19 even when nothing rang.
+    /// Longest ringing time. It should be the longer one of two timers: after this one, Asterisk 16
+    /// reports cause 0, and 22 cause 19 even if nothing rang.
     pub ring_timeout: Duration,
     /// Number shown to the called party.
     pub caller: Option<DialToken>,

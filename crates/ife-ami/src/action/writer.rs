@@ -1,16 +1,16 @@
 use std::fmt;
 
-/// Longest line to Asterisk without its end. At 1023 Asterisk 16.28 and 22.10.1 drop the action and answer with an
-/// error that does not even name it.
+/// Longest line to Asterisk without its end. At 1023, Asterisk 16.28 and 22.10.1 drop the action
+/// and answer with an error without its id.
 pub const LINE_BYTES_MAX: usize = 1022;
 
-/// Most headers in one action, `Action` and `ActionID` counted. At 129 Asterisk answers likewise.
+/// Largest number of headers, `Action` and `ActionID` included. At 129, Asterisk answers likewise.
 pub const HEADERS_MAX: usize = 128;
 
-/// Why an action cannot be sent.
+/// Reasons why an action cannot be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
-    /// A line that Asterisk would cut or drop.
+    /// A line that Asterisk would truncate or drop.
     #[error("line {key} has {len} bytes, at most {LINE_BYTES_MAX} are allowed")]
     LineTooLong {
         /// The header.
@@ -21,7 +21,7 @@ pub enum EncodeError {
     /// More headers than Asterisk reads.
     #[error("more than {HEADERS_MAX} headers")]
     TooManyHeaders,
-    /// A field of a user event under a name that the action itself needs.
+    /// A field of a user event with a reserved name.
     #[error("a user event cannot have a field of a reserved name")]
     ReservedField,
     /// A byte that would end the line: CR, LF or NUL.
@@ -32,18 +32,17 @@ pub enum EncodeError {
     },
 }
 
-/// Identifies an action and all that answers it. Made by [`crate::Session`], unique within its connection and
-/// across reconnects of one session.
+/// Identifies an action and its answers; unique across the reconnects of a [`crate::Session`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ActionId(pub(crate) u64);
 
 impl ActionId {
-    /// An id of the caller's choice, for use of the codec without [`crate::Session`].
+    /// Creates an id for use of the codec without [`crate::Session`].
     pub fn new(number: u64) -> Self {
         ActionId(number)
     }
 
-    /// The id in an `ActionID:` value, or `None` where we did not make it.
+    /// Parses an `ActionID:` value; `None` if this crate did not create it.
     pub fn parse(value: &[u8]) -> Option<Self> {
         crate::wire::parse_u64(value.strip_prefix(b"ife-")?).map(ActionId)
     }
@@ -55,7 +54,7 @@ impl fmt::Display for ActionId {
     }
 }
 
-/// Writes one action. The last guard before the wire: it refuses what would break a line even if a type let it by.
+/// Writes one action. The last check before the wire: it refuses line breaks that a type let pass.
 pub(super) struct Writer<'a> {
     out: &'a mut Vec<u8>,
     start: usize,
@@ -81,7 +80,7 @@ impl<'a> Writer<'a> {
         self.line_with(key, key, value.as_ref())
     }
 
-    /// A line whose key is not fixed; `about` names it in errors.
+    /// Writes a line with a variable key; errors contain `about` instead.
     pub(super) fn line_with(
         &mut self,
         about: &'static str,

@@ -4,14 +4,14 @@ use crate::action::ActionId;
 use crate::value::{ChannelName, Uniqueid};
 use crate::wire::Text;
 
-/// A channel as an event shows it.
+/// A channel as described by an event.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Channel {
-    /// Its identity: join by this and nothing else.
+    /// Its identity; nothing else identifies it.
     pub uniqueid: Uniqueid,
     /// Unique id of the oldest channel of the call.
     pub linkedid: Uniqueid,
-    /// Its name, for actions that know no unique id.
+    /// Its name, for actions that do not take a unique id.
     pub name: ChannelName,
     /// Its state.
     pub state: ChannelState,
@@ -34,7 +34,7 @@ pub enum ChannelState {
     OffHook,
     /// 3: digits have been dialled.
     Dialing,
-    /// 4: we hear the far end ring.
+    /// 4: the local side hears the far end ring.
     Ring,
     /// 5: the far end is ringing.
     Ringing,
@@ -73,13 +73,13 @@ pub enum DialStatus {
     Answer,
     /// Busy.
     Busy,
-    /// The caller gave up, or another branch answered.
+    /// The caller cancelled, or another branch answered.
     Cancel,
-    /// Refused for want of resources, or rejected: the cause of `Hangup` tells which.
+    /// No resources, or rejected: the cause of `Hangup` says which.
     Congestion,
-    /// The channel cannot be had.
+    /// The channel is unavailable.
     ChanUnavail,
-    /// Not answered in time.
+    /// No answer in time.
     NoAnswer,
     /// Any other word.
     Other,
@@ -104,14 +104,14 @@ impl DialStatus {
 /// The result of an `Originate`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Origination {
-    /// The action, where it was ours.
+    /// The action, if this session sent it.
     pub action: Option<ActionId>,
-    /// Unique id of the channel, the preset one even when no channel came to be. `None` when Asterisk gives `<null>`.
+    /// Unique id of the channel, even if none was created. `None` for Asterisk's `<null>`.
     pub uniqueid: Option<Uniqueid>,
-    /// True when the call was answered. It comes before the channel's state is up: it is no proof of an answered leg.
+    /// True if the call was answered. Precedes the channel's state `Up`, which alone proves it.
     pub success: bool,
-    /// `Reason`, a frame control number: it cannot tell busy, rejected and unreachable apart. Take the cause of
-    /// `Hangup`; where no channel came to be there is none, and the cause is unknown.
+    /// `Reason`, a frame control number, which does not distinguish busy, rejected and unreachable.
+    /// The cause is in `Hangup`; if no channel was created, it is unknown.
     pub reason: u64,
 }
 

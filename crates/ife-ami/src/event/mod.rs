@@ -1,4 +1,4 @@
-//! Events: what Asterisk reports, typed where the bridge acts on it and kept raw where it does not.
+//! Events of Asterisk: typed if the bridge acts on them, raw otherwise.
 
 mod channel;
 mod parse;
@@ -13,7 +13,7 @@ use crate::wire::{Message, MessageRef, Text};
 pub enum Event {
     /// Asterisk has loaded all modules. Sent after login too.
     FullyBooted {
-        /// Seconds since Asterisk started, where it says so.
+        /// Seconds since Asterisk started, if reported.
         uptime_s: Option<u64>,
     },
     /// Asterisk is about to stop or restart.
@@ -21,65 +21,65 @@ pub enum Event {
         /// True for a restart.
         restart: bool,
     },
-    /// A channel came to be.
+    /// A channel was created.
     Newchannel(Channel),
-    /// A channel's state changed: this is where ringing and up are seen.
+    /// A channel's state changed, for example to ringing or up.
     Newstate(Channel),
-    /// A `Dial` calls out.
+    /// A `Dial` began.
     DialBegin {
-        /// The channel that runs `Dial`, none for an originated one.
+        /// The channel that runs `Dial`; none for an originated one.
         from: Option<Channel>,
         /// The channel called.
         to: Channel,
     },
-    /// What a `Dial` hears of the called side before its end.
+    /// The state of the called channel during a `Dial`.
     DialState {
-        /// The channel that runs `Dial`, none for an originated one.
+        /// The channel that runs `Dial`; none for an originated one.
         from: Option<Channel>,
         /// The channel called.
         to: Channel,
-        /// [`DialStatus::Ringing`] or [`DialStatus::Progress`] as a rule.
+        /// Usually [`DialStatus::Ringing`] or [`DialStatus::Progress`].
         status: DialStatus,
     },
-    /// A `Dial` is over. Its order against `Hangup` and `OriginateResponse` is not fixed.
+    /// A `Dial` ended. Its order relative to `Hangup` and `OriginateResponse` is not fixed.
     DialEnd {
-        /// The channel that ran `Dial`, none for an originated one.
+        /// The channel that ran `Dial`; none for an originated one.
         from: Option<Channel>,
         /// The channel called.
         to: Channel,
-        /// How it ended.
+        /// The result.
         status: DialStatus,
     },
-    /// The result of an `Originate`. An event although it carries `Response:`.
+    /// The result of an `Originate`. An event although it has `Response:`.
     OriginateResponse(Origination),
-    /// A channel is gone. `cause` is the one to go by.
+    /// A channel ended. `cause` is authoritative.
     Hangup {
         /// The channel.
         channel: Channel,
-        /// Q.850 cause; 0 when none was set.
+        /// Q.850 cause; 0 if none was set.
         cause: u8,
-        /// The channel driver's own code, for PJSIP the SIP status. Asterisk 16 does not tell it.
+        /// The channel driver's code, for PJSIP the SIP status. Absent in Asterisk 16.
         tech_cause: Option<u64>,
     },
-    /// The channel's far side asked for its end. It leaves its room before `Hangup` comes.
+    /// The far side requested the channel's end. The channel leaves its room before `Hangup`.
     HangupRequest {
         /// The channel.
         channel: Channel,
-        /// Q.850 cause, where one was given.
+        /// Q.850 cause, if any.
         cause: Option<u8>,
     },
-    /// Asterisk, or an action, asked for the channel's end.
+    /// Asterisk or an action requested the channel's end.
     SoftHangupRequest {
         /// The channel.
         channel: Channel,
-        /// Q.850 cause, where one was given.
+        /// Q.850 cause, if any.
         cause: Option<u8>,
     },
     /// A channel entered a bridge.
     BridgeEnter {
         /// The channel.
         channel: Channel,
-        /// Unique id of the bridge. `BridgeNumChannels` is left out: it counts announcers.
+        /// Unique id of the bridge. `BridgeNumChannels` is omitted: it counts announcers.
         bridge: Text,
     },
     /// A channel left a bridge.
@@ -89,12 +89,12 @@ pub enum Event {
         /// Unique id of the bridge.
         bridge: Text,
     },
-    /// A room came to be.
+    /// A room was created.
     ConfbridgeStart {
         /// The room.
         room: RoomName,
     },
-    /// A room is gone.
+    /// A room ended.
     ConfbridgeEnd {
         /// The room.
         room: RoomName,
@@ -119,12 +119,12 @@ pub enum Event {
         room: RoomName,
         /// The channel.
         channel: Channel,
-        /// True when muted by this event.
+        /// True if muted.
         muted: bool,
     },
     /// A variable was set.
     VarSet {
-        /// The channel, none for a global variable.
+        /// The channel; none for a global variable.
         channel: Option<Channel>,
         /// Name, function syntax possible.
         name: Text,
@@ -137,7 +137,7 @@ pub enum Event {
         name: Text,
         /// The channel whose dialplan sent it.
         channel: Option<Channel>,
-        /// The whole event: its own headers repeat and have any name.
+        /// The whole event: its own headers repeat and have arbitrary names.
         message: Message,
     },
     /// A DTMF digit ended.
@@ -146,45 +146,45 @@ pub enum Event {
         channel: Channel,
         /// `0-9A-D*#`.
         digit: u8,
-        /// How long it was held.
+        /// How long the digit was held, in ms.
         duration_ms: u64,
-        /// True when the channel's peer sent it, false when Asterisk sent it to the peer.
+        /// True if the channel's peer sent it, false if Asterisk sent it to the peer.
         received: bool,
     },
-    /// A channel got another name.
+    /// A channel was renamed.
     Rename {
         /// The channel.
         uniqueid: Uniqueid,
-        /// Its name from now on.
+        /// Its new name.
         new_name: Text,
     },
-    /// Any other event, as it came.
+    /// Any other event, raw.
     Unknown(Message),
-    /// A known event that lacks a needed header, or contradicts itself. Never acted on.
+    /// A known event without a required header, or with contradictions. Never acted on.
     Malformed {
-        /// What is wrong.
+        /// The error.
         problem: EventProblem,
-        /// The event as it came.
+        /// The raw event.
         message: Message,
     },
 }
 
-/// Why a known event could not be read.
+/// Reasons why a known event cannot be parsed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum EventProblem {
-    /// A needed header is not there.
+    /// A required header is missing.
     #[error("header {0} is missing")]
     Missing(&'static str),
-    /// A header that must stand alone has two values: one of them may have been slipped in by a peer.
+    /// A single-value header has two values: a peer may have injected one of them.
     #[error("header {0} is repeated with another value")]
     Repeated(&'static str),
-    /// A header's value cannot be what it should.
+    /// A header's value is not valid.
     #[error("header {0} has a value that it cannot have")]
     Bad(&'static str),
 }
 
 impl Event {
-    /// Whether the event only informs, so that a full queue may drop it without a gap in the model of calls.
+    /// Returns whether a full queue may drop the event without a gap in the model of calls.
     pub fn is_informative(&self) -> bool {
         match self {
             Event::Unknown(_) | Event::Malformed { .. } | Event::VarSet { .. } => true,
@@ -213,7 +213,7 @@ impl Event {
     }
 }
 
-/// Reads the channel of a list row, which has the headers of an event.
+/// Parses the channel of a list row, which has the headers of an event.
 pub(crate) fn channel_row(row: MessageRef<'_>) -> Result<Channel, EventProblem> {
     parse::channel(row, &parse::PLAIN)
 }

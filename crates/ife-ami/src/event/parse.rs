@@ -4,9 +4,9 @@ use crate::value::{ChannelName, RoomName, Uniqueid, ValueError};
 use crate::wire::{MessageRef, Repeated, Text, parse_u64};
 
 impl Event {
-    /// Reads an event. Total: what is unknown or malformed comes back as such, whole.
+    /// Parses an event. Total: unknown and malformed events are returned raw.
     ///
-    /// `name` is the value of `Event:`. Event names have one spelling each; unlike keys they match exactly.
+    /// `name` is the value of `Event:`. Unlike keys, event names are case-sensitive.
     pub fn parse(name: &[u8], message: MessageRef<'_>) -> Event {
         let event = match name {
             b"Newchannel" => channel(message, &PLAIN).map(Event::Newchannel),
@@ -67,7 +67,7 @@ impl From<Repeated> for EventProblem {
 
 type Parsed<T> = Result<T, EventProblem>;
 
-/// Names of one channel's headers: plain, or with the prefix of `Dial` events' second channel.
+/// Header names of a channel: plain, or with the prefix of the second channel in `Dial` events.
 pub(crate) struct Keys {
     uniqueid: &'static str,
     linkedid: &'static str,
@@ -116,7 +116,7 @@ pub(crate) fn channel(message: MessageRef<'_>, keys: &Keys) -> Parsed<Channel> {
     })
 }
 
-/// A channel whose headers may all be absent.
+/// Parses a channel whose headers may all be absent.
 fn channel_if_any(message: MessageRef<'_>, keys: &Keys) -> Parsed<Option<Channel>> {
     if message.first(keys.uniqueid).is_none() {
         return Ok(None);
@@ -142,7 +142,7 @@ fn cause(message: MessageRef<'_>) -> Parsed<Option<u8>> {
         return Ok(None);
     };
     match parse_u64(value) {
-        // Asterisk's own causes beyond Q.850 (its codes are above 127) say nothing that Q.850 knows: 0, unknown.
+        // Asterisk's own causes (above 127) have no Q.850 equivalent: 0, unknown.
         Some(number) => Ok(Some(
             u8::try_from(number)
                 .ok()

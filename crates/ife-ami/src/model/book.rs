@@ -4,15 +4,14 @@ use crate::event::{Channel, ChannelState, DialStatus, Event};
 use crate::session::Output;
 use crate::value::{ChannelName, RoomName, Uniqueid};
 
-/// Channels and rooms, kept in step by feeding every [`Output`] of a session in order.
+/// Channels and rooms, in step with Asterisk if every [`Output`] of a session is applied in order.
 ///
-/// Events and resyncs come out as the same [`Change`]s, so that whoever follows calls need not know which it was.
-/// Memory is bound by the number of channels that Asterisk has.
+/// Events and resyncs produce the same [`Change`]s. Asterisk's channels bound the memory.
 #[derive(Debug, Default)]
 pub struct Model {
     pub(super) channels: HashMap<Uniqueid, Entry>,
     pub(super) rooms: HashMap<RoomName, HashSet<Uniqueid>>,
-    /// Things of which an event told since the resync under way began. Its lists may be older.
+    /// Objects with events since the current resync began, whose lists may be older.
     pub(super) fresher: Option<Fresher>,
 }
 
@@ -22,12 +21,12 @@ pub(super) struct Entry {
     ringing: bool,
 }
 
-/// A channel that is there.
+/// A channel in the model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Known {
-    /// As last seen.
+    /// Its last reported state.
     pub channel: Channel,
-    /// The room that it is in.
+    /// Its room.
     pub room: Option<RoomName>,
 }
 
@@ -38,83 +37,83 @@ pub(super) struct Fresher {
     pub(super) members: HashSet<Uniqueid>,
 }
 
-/// What became different.
+/// A change of the model.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Change {
-    /// A channel is there.
+    /// A channel was added.
     Appeared(Channel),
     /// A channel's far side rings.
     Ringing(Uniqueid),
-    /// A channel is up: answered.
+    /// A channel was answered.
     Up(Uniqueid),
-    /// A channel's far side asked for its end. It may leave its room before it is gone.
+    /// The far side requested the channel's end. It may leave its room before `Gone`.
     Leaving(Uniqueid),
-    /// A channel is gone.
+    /// A channel ended.
     Gone {
         /// The channel.
         channel: Channel,
-        /// Q.850 cause of `Hangup`; `None` when its end was not seen and a resync missed it.
+        /// Q.850 cause of `Hangup`; `None` if only a resync revealed the end.
         cause: Option<u8>,
-        /// The channel driver's own code, for PJSIP the SIP status; `None` where Asterisk does not tell it.
+        /// The channel driver's code, for PJSIP the SIP status; `None` if not reported.
         tech_cause: Option<u64>,
     },
-    /// An `Originate` failed and there is no channel of that id: no `Hangup` will come.
+    /// An `Originate` failed and there is no channel of that id: no `Hangup` follows.
     NoChannel(Uniqueid),
-    /// A channel is in a room.
+    /// A channel joined a room.
     Joined {
         /// The channel.
         uniqueid: Uniqueid,
         /// The room.
         room: RoomName,
     },
-    /// A channel is no longer in a room.
+    /// A channel left a room.
     Left {
         /// The channel.
         uniqueid: Uniqueid,
         /// The room.
         room: RoomName,
     },
-    /// A room is there.
+    /// A room was added.
     RoomStarted(RoomName),
-    /// A room is gone.
+    /// A room ended.
     RoomEnded(RoomName),
-    /// A resync was merged: the model is what Asterisk holds. Compare calls with it.
+    /// A resync was merged: the model equals Asterisk's state. Compare calls with it.
     InStep,
 }
 
 impl Model {
-    /// An empty model.
+    /// Returns an empty model.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The channel of that id.
+    /// Returns the channel of that id.
     pub fn channel(&self, id: &Uniqueid) -> Option<&Known> {
         self.channels.get(id).map(|entry| &entry.known)
     }
 
-    /// Whether the far side of that channel was seen to ring.
+    /// Returns whether that channel's far side has rung.
     pub fn is_ringing(&self, id: &Uniqueid) -> bool {
         self.channels.get(id).is_some_and(|entry| entry.ringing)
     }
 
-    /// All channels, in no order.
+    /// Returns all channels, unordered.
     pub fn channels(&self) -> impl Iterator<Item = &Known> {
         self.channels.values().map(|entry| &entry.known)
     }
 
-    /// The participants of a room, `None` when there is no such room.
+    /// Returns the participants of a room, `None` if there is no such room.
     pub fn members(&self, room: &RoomName) -> Option<impl Iterator<Item = &Known>> {
         let members = self.rooms.get(room)?;
         Some(members.iter().filter_map(|id| self.channel(id)))
     }
 
-    /// All rooms, in no order.
+    /// Returns all rooms, unordered.
     pub fn rooms(&self) -> impl Iterator<Item = &RoomName> {
         self.rooms.keys()
     }
 
-    /// Takes in one output of the session and appends what became different to `changes`.
+    /// Applies an output of the session and appends the changes to `changes`.
     pub fn apply(&mut self, output: &Output, changes: &mut Vec<Change>) {
         match output {
             Output::Event(event) => self.event(event, changes),
@@ -127,7 +126,7 @@ impl Model {
 
     fn event(&mut self, event: &Event, changes: &mut Vec<Change>) {
         match event {
-            // The only event that makes a channel: any other may come after its `Hangup`.
+            // Only this event creates a channel: any other may follow its `Hangup`.
             Event::Newchannel(channel) => {
                 self.mark_fresher(channel);
                 self.update(channel, changes);
@@ -157,7 +156,7 @@ impl Model {
                 cause,
                 tech_cause,
             } => {
-                // A channel that ends in state up was answered, even if its own event of that was missed.
+                // A channel that ends in state `Up` was answered, even if that event was missed.
                 self.see(channel, changes);
                 self.hang_up(channel, Some(*cause), *tech_cause, changes);
             }
@@ -188,7 +187,7 @@ impl Model {
         }
     }
 
-    /// A channel shown by an event; of no effect when it is not known, be it gone or missed.
+    /// Updates a channel from an event; no effect if it is not in the model.
     fn see(&mut self, channel: &Channel, changes: &mut Vec<Change>) {
         if self.channels.contains_key(&channel.uniqueid) {
             self.mark_fresher(channel);
@@ -204,7 +203,7 @@ impl Model {
         }
     }
 
-    /// Makes or updates a channel.
+    /// Creates or updates a channel.
     pub(super) fn update(&mut self, channel: &Channel, changes: &mut Vec<Change>) {
         let id = &channel.uniqueid;
         let was_up = match self.channels.get_mut(id) {
@@ -214,7 +213,7 @@ impl Model {
                 if shown != channel {
                     *shown = channel.clone();
                 }
-                // Answered is for good: a late event does not take it back.
+                // An answered channel stays so: a late event does not revert it.
                 if was_up {
                     shown.state = ChannelState::Up;
                 }

@@ -5,7 +5,7 @@ use super::{Room, Snapshot};
 use crate::value::{RoomName, Uniqueid};
 
 impl Model {
-    /// Merges the lists of a resync. What an event told since it began wins over what the lists say.
+    /// Merges the lists of a resync. Events since it began take precedence over the lists.
     pub(super) fn snapshot(&mut self, snapshot: &Snapshot, changes: &mut Vec<Change>) {
         let fresher = self.fresher.take().unwrap_or_default();
         for channel in &snapshot.channels {
@@ -16,7 +16,7 @@ impl Model {
         for room in &snapshot.rooms {
             self.merge_room(room, &fresher, changes);
         }
-        // With an unreadable row, what seems to be missing may be that row.
+        // An unreadable row may be the missing object.
         if snapshot.unreadable == 0 {
             self.end_vanished(snapshot, &fresher, changes);
         }
@@ -47,7 +47,7 @@ impl Model {
             .collect();
         let mut seated: HashSet<(&RoomName, &Uniqueid)> = HashSet::new();
         for room in &snapshot.rooms {
-            // A channel that came between two lists is in the later one alone.
+            // A channel created between two lists is only in the later one.
             present.extend(room.members.iter().map(|member| &member.channel.uniqueid));
             seated.extend(
                 room.members

@@ -1,4 +1,4 @@
-//! What Asterisk holds: the answer to a resync, and a model kept in step by events and resyncs.
+//! State of Asterisk: the result of a resync, and a model in step by events and resyncs.
 
 mod book;
 mod merge;

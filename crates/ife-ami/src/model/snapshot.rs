@@ -4,14 +4,14 @@ use crate::event::{Channel, channel_row};
 use crate::value::{RoomName, Uniqueid};
 use crate::wire::Message;
 
-/// All channels and rooms, as the lists of one resync gave them.
+/// All channels and rooms, from the lists of one resync.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Snapshot {
     /// Channels.
     pub channels: Vec<Channel>,
-    /// Rooms. Participants are counted by rows: `Parties` and `BridgeNumChannels` count announcers as well.
+    /// Rooms. Rows count participants: `Parties` and `BridgeNumChannels` include announcers.
     pub rooms: Vec<Room>,
-    /// Rows that could not be read. With any of them, a thing that is not here may still exist.
+    /// Number of unreadable rows. If not 0, objects absent here may still exist.
     pub unreadable: usize,
 }
 
@@ -34,7 +34,7 @@ pub struct Member {
 }
 
 impl Snapshot {
-    /// The channel of that id.
+    /// Returns the channel of that id.
     pub fn channel(&self, id: &Uniqueid) -> Option<&Channel> {
         self.channels.iter().find(|channel| channel.uniqueid == *id)
     }
@@ -49,7 +49,7 @@ impl Snapshot {
     }
 
     pub(crate) fn room_names(rows: &[Message]) -> VecDeque<RoomName> {
-        // A room under a name that we would not give is somebody else's.
+        // Rooms with names outside our alphabet do not belong to the bridge.
         rows.iter()
             .filter_map(|row| RoomName::parse(row.view().first("Conference")?).ok())
             .collect()

@@ -3,36 +3,36 @@ use std::time::Duration;
 use crate::value::{DialToken, Secret};
 use crate::wire::Limits;
 
-/// How a session logs in, how long it waits and how much it holds.
+/// Configuration of a session: login, waits and bounds.
 #[derive(Debug, Clone)]
 pub struct Config {
     /// Account name, a section of manager.conf.
     pub username: DialToken,
     /// Its secret.
     pub secret: Secret,
-    /// How the secret is proved.
+    /// Form of authentication.
     pub auth: Auth,
-    /// What a peer may make the decoder hold.
+    /// Bounds of the decoder's memory.
     pub limits: Limits,
     /// Waits.
     pub timers: Timers,
     /// Pauses between connection attempts.
     pub backoff: Backoff,
-    /// Most events held for [`super::Session::poll_output`]. Above three quarters of it, events that only inform are
-    /// dropped; when it is full every event is dropped, and a resync follows once the queue has been drained.
+    /// Largest number of events held for [`super::Session::poll_output`]. Above three quarters,
+    /// informative events are dropped; when full, every event is, and a resync follows the drain.
     pub queue_events_max: usize,
-    /// Most actions under way. A further one is refused.
+    /// Largest number of pending actions. Further ones are refused.
     pub actions_max: usize,
-    /// Most rows of one list. A longer one is an error of its action.
+    /// Largest number of rows in a list. A longer one is an error of its action.
     pub list_rows_max: usize,
-    /// Whether events of no type of ours are handed on. Off, they are counted and dropped.
+    /// Whether unknown events are passed on. Otherwise they are counted and dropped.
     pub keep_unknown: bool,
 }
 
-/// How the secret is proved.
+/// Form of authentication.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Auth {
-    /// Challenge and MD5. Hides the secret alone; loopback or TLS protects the session.
+    /// Challenge and MD5. Hides only the secret; loopback or TLS protects the session.
     Md5,
     /// The secret itself, for TLS.
     Plain,
@@ -43,16 +43,16 @@ pub enum Auth {
 pub struct Timers {
     /// From an open transport to an accepted login.
     pub login_max: Duration,
-    /// From an accepted login to `FullyBooted`. An account that may not read system events never sees it, so the
-    /// session goes on without it then.
+    /// From an accepted login to `FullyBooted`. Accounts without system events never receive it, so
+    /// the session continues without it after this time.
     pub booted_max: Duration,
     /// From an action to its answer, lists included.
     pub action_max: Duration,
     /// Between two heartbeats.
     pub ping_every: Duration,
-    /// From a heartbeat to its answer. Then the connection is given up.
+    /// From a heartbeat to its answer; then the connection is closed.
     pub ping_max: Duration,
-    /// Between two resyncs without a cause, `None` for none. Only the first of two missed events heals by itself.
+    /// Between two periodic resyncs, which repair undetected losses; `None` for none.
     pub resync_every: Option<Duration>,
     /// From a resync that failed to the next.
     pub resync_retry: Duration,
@@ -63,16 +63,16 @@ pub struct Timers {
 pub struct Backoff {
     /// The first pause.
     pub first: Duration,
-    /// The longest pause, and the one after a refused login. A connection that held that long starts anew.
+    /// The longest pause, also after a refused login. A connection of this length resets it.
     pub max: Duration,
 }
 
-/// A random number for one pause, drawn by the caller; the session has no randomness of its own.
+/// A random number for one pause, drawn by the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Jitter(pub u16);
 
 impl Config {
-    /// The defaults for an account.
+    /// Returns the defaults for an account.
     pub fn new(username: DialToken, secret: Secret) -> Self {
         Config {
             username,
@@ -113,8 +113,8 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// The pause before attempt `attempt` (0 is the first after a loss): between half of the doubled pause and all
-    /// of it.
+    /// Returns the pause before an attempt, from 0: between half of the doubled pause and all of
+    /// it.
     pub fn pause(&self, attempt: u32, jitter: Jitter) -> Duration {
         let doubled = self
             .first

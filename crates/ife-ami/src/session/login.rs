@@ -1,4 +1,4 @@
-//! From the banner to a session that is up, and from there down again.
+//! Login, from the banner to a session that is up, and loss of the connection.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ use crate::wire::{Message, Text};
 
 const BANNER: &[u8] = b"Asterisk Call Manager/";
 
-/// By so much two accounts of one start of Asterisk may differ because a clock was set.
+/// Tolerance between two reported start times of the same Asterisk, for clock steps.
 const CLOCK_STEP_MAX: Duration = Duration::from_secs(1);
 
 impl Session {
@@ -55,7 +55,7 @@ impl Session {
         }
     }
 
-    /// The answer to a challenge has `Challenge:`, the one to a login has not.
+    /// The answer to a challenge has `Challenge:`, the answer to a login does not.
     fn login_step(&mut self, message: &Message) {
         let Some(challenge) = message.view().first("Challenge") else {
             self.phase = Phase::Booting {
@@ -104,8 +104,8 @@ impl Session {
         self.begin_resync_if_due();
     }
 
-    /// When Asterisk started, at the earliest and at the latest. Its account is in whole seconds, and was given at some moment between the login
-    /// and now: however long it was under way, two accounts of one start overlap.
+    /// Returns the earliest and latest start time of Asterisk. Its uptime is in whole seconds and
+    /// was measured between login and now, so two reports of one start overlap.
     fn started(&self, uptime_s: u64) -> Option<(Instant, Instant)> {
         let uptime = Duration::from_secs(uptime_s);
         let latest = self.clock.checked_sub(uptime)?;
@@ -113,7 +113,7 @@ impl Session {
         Some((earliest, latest))
     }
 
-    /// Gives the connection up: the caller is told to close it.
+    /// Closes the connection and requests the same of the caller.
     pub(super) fn close(&mut self, reason: DownReason) {
         if !self.is_connected() {
             return;
@@ -124,8 +124,8 @@ impl Session {
         self.outputs.push_back(Output::Close);
     }
 
-    /// Answers everything under way and tells why. Nothing is kept for the next connection: an action that may
-    /// have been done is never sent twice.
+    /// Answers every pending action and reports the reason. Nothing is kept for the next
+    /// connection: an action that may have been done is never sent twice.
     pub(super) fn down(&mut self, reason: DownReason) {
         while let Some(lost) = self.pending.lose_one() {
             if lost.owner == Owner::User {

@@ -21,12 +21,12 @@ use resync::Resync;
 /// Pieces in which input is decoded, so that one large read does not grow the buffer.
 const PIECE_BYTES: usize = 64 * 1024;
 
-/// A manager session that reconnects for ever. It does no input or output and has no clock.
+/// A manager session that reconnects indefinitely. It has no I/O and no clock.
 ///
 /// Methods are of these kinds, as in quinn-proto:
-/// - `handle_*` take in what happened: the transport opened, closed, gave bytes, a deadline came;
-/// - [`Session::submit`] takes an action;
-/// - `poll_*` give what to do: bytes to write, outputs in order, the next deadline. Drain `poll_transmit` and
+/// - `handle_*` report events: the transport opened, closed or read bytes, or a deadline passed;
+/// - [`Session::submit`] sends an action;
+/// - `poll_*` return bytes to write, outputs in order, the next deadline. Drain `poll_transmit` and
 ///   `poll_output` after every `handle_*` and `submit`, then arm a timer for `poll_timeout`.
 ///
 /// ```text
@@ -36,8 +36,8 @@ const PIECE_BYTES: usize = 64 * 1024;
 ///     +------------------------------- the pause is over -----------------------------+
 /// ```
 ///
-/// The transport is the caller's, TLS included. A task that only reads into a bounded queue keeps Asterisk from
-/// dropping the session (it allows about 3,000 unread events); if that queue overflows, call
+/// The caller provides the transport, TLS included. Asterisk drops a session with about 3,000
+/// unread events: one task reads into a bounded queue. If it overflows, call
 /// [`Session::handle_lost_bytes`].
 #[derive(Debug)]
 pub struct Session {
@@ -46,22 +46,22 @@ pub struct Session {
     decoder: Decoder,
     pending: Pending,
     resync: Option<Resync>,
-    /// When the next resync is due, `None` when none is planned.
+    /// Time of the next resync, `None` if none is planned.
     resync_at: Option<Instant>,
     next_ping: Instant,
     next_id: u64,
     /// Failed attempts in a row.
     attempt: u32,
     version: Text,
-    /// When the login was sent: what Asterisk says in answer it says after that.
+    /// Time of the login; Asterisk's uptime is measured later.
     login_at: Instant,
-    /// When Asterisk started, at the latest, by its own account at the last login.
+    /// Latest start time of Asterisk according to the last login.
     booted_at: Option<Instant>,
     transmit: Vec<u8>,
     outputs: VecDeque<Output>,
     events_queued: usize,
     overflowed: bool,
-    /// Asterisk said that it stops; what follows is the end of the connection.
+    /// Asterisk has announced its shutdown.
     shutting_down: bool,
     clock: Instant,
     stats: Stats,
@@ -79,7 +79,7 @@ enum Phase {
 }
 
 impl Session {
-    /// A session that wants to connect at once.
+    /// Creates a session that connects at once.
     pub fn new(config: Config, now: Instant) -> Self {
         let mut session = Session {
             decoder: Decoder::new(config.limits),
@@ -106,7 +106,7 @@ impl Session {
         session
     }
 
-    /// Whether actions are accepted.
+    /// Returns whether actions are accepted.
     pub fn is_up(&self) -> bool {
         match self.phase {
             Phase::Up { .. } => true,
@@ -119,12 +119,12 @@ impl Session {
         }
     }
 
-    /// Counters.
+    /// Returns the counters.
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// Bytes to write, everything that is due.
+    /// Returns all bytes to write.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
         if self.transmit.is_empty() {
             None
@@ -133,7 +133,7 @@ impl Session {
         }
     }
 
-    /// The next thing to do or to know.
+    /// Returns the next output.
     pub fn poll_output(&mut self) -> Option<Output> {
         let output = self.outputs.pop_front()?;
         if matches!(output, Output::Event(_)) {
@@ -146,7 +146,7 @@ impl Session {
         Some(output)
     }
 
-    /// When to call [`Session::handle_timeout`] at the latest. It may have passed already.
+    /// Returns the deadline for [`Session::handle_timeout`]. It may have passed.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let phase = match self.phase {
             Phase::Connecting | Phase::Closing { .. } => return None,
@@ -165,10 +165,10 @@ impl Session {
             .min()
     }
 
-    /// Takes an action. Its answer comes as [`Output::Answer`] under the id returned, whatever happens.
+    /// Sends an action. [`Output::Answer`] with the returned id always follows.
     ///
     /// # Errors
-    /// When not logged in, when too much is under way, when the action breaks a limit of Asterisk.
+    /// Not logged in, too many pending actions, or a limit of Asterisk.
     pub fn submit(&mut self, now: Instant, action: &Action) -> Result<ActionId, SubmitError> {
         self.clock = now;
         if action.belongs_to_session() {
@@ -182,13 +182,13 @@ impl Session {
         }
     }
 
-    /// Asks for a resync now, besides those that the session begins by itself.
+    /// Requests a resync now, in addition to the session's own.
     pub fn request_resync(&mut self, now: Instant) {
         self.resync_at = Some(now);
         self.handle_timeout(now);
     }
 
-    /// The transport is open.
+    /// Reports that the transport is open.
     pub fn handle_connected(&mut self, now: Instant) {
         self.clock = now;
         if self.phase == Phase::Connecting {
@@ -201,7 +201,7 @@ impl Session {
         }
     }
 
-    /// The transport is closed, or could not be opened. `jitter` is drawn anew for each call.
+    /// Reports that the transport is closed or could not be opened. `jitter` is new for each call.
     pub fn handle_closed(&mut self, now: Instant, jitter: Jitter) {
         self.clock = now;
         let refused = match self.phase {
@@ -227,11 +227,11 @@ impl Session {
         };
     }
 
-    /// Bytes were read.
+    /// Reports bytes read.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.clock = now;
         self.stats.bytes += bytes.len() as u64;
-        // The decoder is taken out while it lends its frames to the rest of the session.
+        // The decoder is moved out while its frames are borrowed.
         let mut decoder = std::mem::replace(&mut self.decoder, Decoder::new(self.config.limits));
         for piece in bytes.chunks(PIECE_BYTES) {
             if !self.is_connected() {
@@ -250,13 +250,13 @@ impl Session {
         self.begin_resync_if_due();
     }
 
-    /// Bytes were read and could not be kept. All up to the next empty line is given up, and a resync follows.
+    /// Reports bytes read but lost. The decoder skips to the next empty line, and a resync follows.
     pub fn handle_lost_bytes(&mut self, now: Instant) {
         self.clock = now;
         self.decoder.lose_sync();
         match self.phase {
             Phase::Up { .. } => self.gap(GapReason::Skipped(SkipReason::LostBytes)),
-            // A login without its answers cannot succeed; its deadline ends it.
+            // A login without its answer cannot succeed; its deadline ends it.
             Phase::Connecting
             | Phase::Banner { .. }
             | Phase::LoggingIn { .. }
@@ -267,7 +267,7 @@ impl Session {
         self.begin_resync_if_due();
     }
 
-    /// Time has passed. Harmless when nothing was due.
+    /// Reports that time has passed. Harmless if nothing is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.clock = now;
         match self.phase {
@@ -329,7 +329,7 @@ impl Session {
             }
             Frame::Skipped { reason, .. } => {
                 self.stats.skipped += 1;
-                // Bytes lost were reported when they were lost.
+                // Lost bytes were reported when they were lost.
                 if reason != SkipReason::LostBytes {
                     self.gap(GapReason::Skipped(reason));
                 }
@@ -379,7 +379,7 @@ impl Session {
             Owner::Resync => self.resync_answer(done.id, done.outcome),
             Owner::Ping => match done.outcome {
                 Outcome::TimedOut => self.close(DownReason::HeartbeatLost),
-                // An error is an answer as well.
+                // An error is an answer too.
                 Outcome::Success(_)
                 | Outcome::Error(_)
                 | Outcome::Queued
@@ -411,7 +411,7 @@ impl Session {
     fn ping_if_due(&mut self) {
         if self.is_up() && self.next_ping <= self.clock {
             self.next_ping = self.clock + self.config.timers.ping_every;
-            // A ping has no value that could fail to be written.
+            // A ping has no value that could fail to encode.
             let _ = self.send(&Action::Ping, Owner::Ping);
         }
     }

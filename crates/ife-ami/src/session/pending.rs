@@ -5,7 +5,7 @@ use super::output::Outcome;
 use crate::action::{Action, ActionId};
 use crate::wire::{Message, MessageRef, Text};
 
-/// On whose behalf an action was sent.
+/// The sender of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Owner {
     User,
@@ -21,18 +21,18 @@ struct Waiting {
     deadline: Instant,
     /// Rows so far, once the list has begun.
     rows: Option<Vec<Message>>,
-    /// More rows came than are held; the rest of the list is awaited and dropped.
+    /// The list is over the limit; its rest is dropped.
     too_long: bool,
 }
 
-/// Actions under way, by id.
+/// Pending actions, by id.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
     waiting: HashMap<ActionId, Waiting>,
     deadlines: BTreeSet<(Instant, ActionId)>,
 }
 
-/// An action that has been answered.
+/// An answered action.
 #[derive(Debug)]
 pub(super) struct Done {
     pub(super) id: ActionId,
@@ -72,7 +72,7 @@ impl Pending {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
 
-    /// Takes in a message that is no event. `None` when it answers nothing of ours or begins a list.
+    /// Processes a response. `None` if it belongs to no pending action or begins a list.
     pub(super) fn response(&mut self, status: &[u8], message: MessageRef<'_>) -> Option<Done> {
         let id = message.first("ActionID").and_then(ActionId::parse)?;
         let waiting = self.waiting.get_mut(&id)?;
@@ -94,7 +94,7 @@ impl Pending {
         self.take(id, outcome)
     }
 
-    /// Takes in an event if it belongs to a list under way: `Ok` when it did, with the action once the list is whole.
+    /// Processes an event of a pending list: `Ok` if it is one, with the action at the list's end.
     pub(super) fn row(
         &mut self,
         message: MessageRef<'_>,
@@ -123,7 +123,7 @@ impl Pending {
         Ok(None)
     }
 
-    /// The next action whose time is up.
+    /// Removes the next expired action.
     pub(super) fn expire(&mut self, now: Instant) -> Option<Done> {
         let (deadline, id) = *self.deadlines.first()?;
         if deadline > now {
@@ -132,7 +132,7 @@ impl Pending {
         self.take(id, Outcome::TimedOut)
     }
 
-    /// Ends everything under way, oldest deadline first.
+    /// Removes the pending action with the oldest deadline.
     pub(super) fn lose_one(&mut self) -> Option<Done> {
         let (_, id) = *self.deadlines.first()?;
         self.take(id, Outcome::Lost)

@@ -9,13 +9,13 @@ use crate::model::{Room, Snapshot};
 use crate::value::RoomName;
 use crate::wire::Text;
 
-/// One resync under way: the actions still to send and what has been read so far.
+/// A resync in progress: the remaining actions and the rows so far.
 ///
-/// Nothing is replayed after a gap, so everything is asked for: channels, rooms, and each room's participants.
+/// Asterisk replays nothing after a gap, so everything is listed.
 #[derive(Debug)]
 pub(super) struct Resync {
     step: Step,
-    /// The action whose answer is awaited. Answers to a resync that was given up are not taken for it.
+    /// The pending action. Answers to an abandoned resync are ignored.
     awaits: Option<ActionId>,
     rooms_left: VecDeque<RoomName>,
     snapshot: Snapshot,
@@ -28,7 +28,7 @@ enum Step {
     Members(RoomName),
 }
 
-/// What a resync wants next.
+/// The next step of a resync.
 #[derive(Debug)]
 enum Next {
     Send(Action),
@@ -37,7 +37,7 @@ enum Next {
 }
 
 impl Resync {
-    /// A new resync and its first action.
+    /// Returns a new resync and its first action.
     fn begin() -> (Self, Action) {
         let resync = Resync {
             step: Step::Channels,
@@ -48,12 +48,12 @@ impl Resync {
         (resync, Action::CoreShowChannels)
     }
 
-    /// Takes in the answer to the last action.
+    /// Processes the answer to the last action.
     fn answer(mut self, outcome: Outcome) -> (Option<Self>, Next) {
         let rows = match outcome {
             Outcome::List(rows) => rows,
             Outcome::Error(words) if self.step != Step::Channels && !is_denied(&words) => {
-                // A list of nothing is an error: no active conference, or none of that name any more.
+                // An empty list is an error: no conference, or no longer one of that name.
                 return self.advance();
             }
             Outcome::Error(words) => return self.fail(words),
@@ -110,7 +110,7 @@ impl Session {
     pub(super) fn gap(&mut self, reason: GapReason) {
         if self.is_up() {
             self.outputs.push_back(Output::Gap(reason));
-            // What a resync under way has read may be older than the gap.
+            // The rows so far may be older than the gap.
             self.resync = None;
             self.resync_at = Some(self.clock);
         }
@@ -136,7 +136,7 @@ impl Session {
     }
 
     fn send_resync(&mut self, action: &Action) {
-        // Room names are short, so that no action of a resync breaks a limit.
+        // Room names are short, so no action of a resync breaks a limit.
         let id = self.send(action, Owner::Resync).ok();
         if let Some(resync) = &mut self.resync {
             resync.awaits = id;

@@ -3,21 +3,21 @@ use memchr::memchr;
 use super::Limits;
 use super::message::{MessageRef, Span};
 
-/// Cuts a byte stream from Asterisk into messages, whatever the pieces in which it arrives.
+/// Splits a byte stream from Asterisk into messages; how the stream is cut does not matter.
 ///
-/// A line ends at LF, with or without a CR before it; an empty line ends a message. Call [`Decoder::push`] with
-/// what was read, then [`Decoder::next_frame`] until it yields `None`. The decoder holds at most one unfinished
-/// message of [`Limits::message_bytes_max`] and the last piece pushed.
+/// A line ends at LF, with or without a CR before it; an empty line ends a message. Call
+/// [`Decoder::push`] with the bytes read, then [`Decoder::next_frame`] until it returns `None`. It
+/// holds at most one message of [`Limits::message_bytes_max`] and the last piece pushed.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
     buf: Vec<u8>,
     spans: Vec<Span>,
-    /// Start of the message in `buf`; all before it is spent.
+    /// Start of the message in `buf`; bytes before it are consumed.
     start: usize,
-    /// Start of the line that is not finished yet.
+    /// Start of the unfinished line.
     line: usize,
-    /// Up to here `buf` holds no unseen LF.
+    /// Bytes of `buf` before this position are searched for LF.
     searched: usize,
     mode: Mode,
 }
@@ -33,7 +33,7 @@ enum Mode {
     },
 }
 
-/// What is known of the unfinished line while skipping: only whether it may still turn out empty.
+/// State of the unfinished line while skipping: whether it may still be empty.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Line {
     Empty,
@@ -41,23 +41,23 @@ enum Line {
     Text,
 }
 
-/// One step of the stream.
+/// An element of the stream.
 #[derive(Debug, PartialEq)]
 pub enum Frame<'a> {
     /// The first line of the connection, without its end.
     Banner(&'a [u8]),
     /// A whole message of at least one header.
     Message(MessageRef<'a>),
-    /// A message was left out. What it said is lost: the caller's model has a gap.
+    /// A message was skipped. Its content is lost: the caller's model has a gap.
     Skipped {
-        /// Bytes left out, line ends counted.
+        /// Bytes skipped, line ends included.
         bytes: usize,
-        /// Which limit it broke.
+        /// The limit that it broke.
         reason: SkipReason,
     },
 }
 
-/// Why a message was left out.
+/// Reasons why a message is skipped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SkipReason {
     /// A line over [`Limits::line_bytes_max`].
@@ -66,11 +66,11 @@ pub enum SkipReason {
     Headers,
     /// Over [`Limits::message_bytes_max`].
     Message,
-    /// Bytes were lost before the decoder saw them: see [`Decoder::lose_sync`].
+    /// Bytes were lost before the decoder: see [`Decoder::lose_sync`].
     LostBytes,
 }
 
-/// The stream cannot be followed any further: the connection must be reopened.
+/// The stream cannot be decoded further: reopen the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum DecodeError {
     /// The first line did not end within [`Limits::banner_bytes_max`].
@@ -82,7 +82,7 @@ pub enum DecodeError {
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection, where the banner is.
+    /// Creates a decoder at the start of a connection, before the banner.
     pub fn new(limits: Limits) -> Self {
         // Positions within a message are kept in 32 bits.
         let limits = Limits {
@@ -100,7 +100,7 @@ impl Decoder {
         }
     }
 
-    /// A decoder for a stream whose banner has been read.
+    /// Creates a decoder for a stream after its banner.
     pub fn after_banner(limits: Limits) -> Self {
         Decoder {
             mode: Mode::Message,
@@ -108,24 +108,24 @@ impl Decoder {
         }
     }
 
-    /// Takes in what was read. Drain [`Decoder::next_frame`] before the next push to keep the memory bound.
+    /// Appends bytes read. Drain [`Decoder::next_frame`] before the next push to bound the memory.
     pub fn push(&mut self, bytes: &[u8]) {
         self.compact();
         self.buf.extend_from_slice(bytes);
     }
 
-    /// Tells that bytes were lost at this point: all up to the next empty line is skipped.
+    /// Reports lost bytes at this point: everything up to the next empty line is skipped.
     pub fn lose_sync(&mut self) {
         self.enter_skip(SkipReason::LostBytes, Line::Text);
         self.drop_all();
     }
 
-    /// Bytes held.
+    /// Returns the number of bytes held.
     pub fn buffered(&self) -> usize {
         self.buf.len() - self.start
     }
 
-    /// The next frame, `None` when more bytes are needed. After an error the decoder is of no more use.
+    /// Returns the next frame, `None` if it is incomplete. Do not use the decoder after an error.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
         match self.mode {
             Mode::Banner => self.next_banner(),
@@ -154,7 +154,7 @@ impl Decoder {
     }
 
     fn next_message(&mut self) -> Result<Option<Frame<'_>>, DecodeError> {
-        // A message given out by the last call is spent when `line` stands at its end and `start` does too.
+        // The last message returned is consumed if `line` and `start` are both at its end.
         if self.line == self.start {
             self.spans.clear();
         }
@@ -200,8 +200,8 @@ impl Decoder {
         }
     }
 
-    /// The same limits for a line without its end so far. Each holds only where the finished line would break it
-    /// too, first of all in the same order, so that the outcome does not depend on how the stream was cut.
+    /// As `line_over_limit`, for an unfinished line: only a limit that the finished line would
+    /// break first too, so that the result does not depend on how the stream is cut.
     fn unfinished_over_limit(&self) -> Option<SkipReason> {
         // One byte more than the limit may be the CR of the line end.
         if self.buf.len() - self.line > self.limits.line_bytes_max + 1 {
@@ -212,7 +212,7 @@ impl Decoder {
     }
 
     fn skip_from_start(&mut self, reason: SkipReason) -> Result<Option<Frame<'_>>, DecodeError> {
-        // From the unfinished or offending line on: what stands before it held no empty line.
+        // From the unfinished or offending line on: no empty line precedes it.
         let before = self.line - self.start;
         self.start = self.line;
         self.enter_skip(reason, Line::Empty);
@@ -294,7 +294,7 @@ impl Decoder {
         self.finish_message(0);
     }
 
-    /// Moves the unfinished message to the front, once what is spent is worth a copy.
+    /// Moves the unfinished message to the front of the buffer.
     fn compact(&mut self) {
         if self.start == self.buf.len() {
             let unfinished = self.line != self.start;
@@ -323,7 +323,7 @@ impl Line {
     }
 }
 
-/// End of the line's content: before the LF at `end`, and before one CR in front of it.
+/// Returns the end of the line's content: before the LF at `end` and a preceding CR.
 fn content_end(buf: &[u8], line: usize, end: usize) -> usize {
     if end > line && buf[end - 1] == b'\r' {
         end - 1
@@ -333,7 +333,7 @@ fn content_end(buf: &[u8], line: usize, end: usize) -> usize {
 }
 
 fn header(buf: &[u8], start: usize, line: usize, to: usize) -> Span {
-    // Message length is bounded by `Limits::message_bytes_max`, checked before, which is far below 4 GiB.
+    // `Limits::message_bytes_max`, checked before, bounds the length far below 4 GiB.
     let at = |position: usize| (position - start) as u32;
     let content = &buf[line..to];
     let Some(colon) = memchr(b':', content) else {

@@ -1,16 +1,16 @@
-/// What a peer may make the decoder hold, in bytes and counts.
+/// Bounds of the decoder, in bytes and counts.
 ///
-/// A message that breaks a limit is skipped up to its end and reported, and the connection is kept. Only a
-/// message whose end does not come within [`Limits::skip_bytes_max`] ends the connection.
+/// A message over a limit is skipped and reported, and the connection continues. Only a message
+/// that does not end within [`Limits::skip_bytes_max`] ends the connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// Longest line, line end not counted. Asterisk builds event values of up to 8 KiB (channel variables).
+    /// Longest line without its end. Asterisk sends values of up to 8 KiB (channel variables).
     pub line_bytes_max: usize,
-    /// Most headers in one message. A channel event has about 30.
+    /// Largest number of headers in a message. A channel event has about 30.
     pub headers_max: usize,
-    /// Longest message, all its lines with their ends.
+    /// Longest message, line ends included.
     pub message_bytes_max: usize,
-    /// Longest stretch skipped in search of the end of a message that broke a limit.
+    /// Longest search for the end of a message over a limit.
     pub skip_bytes_max: usize,
     /// Longest first line of a connection. Asterisk's is about 30 bytes.
     pub banner_bytes_max: usize,

@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::Text;
 
-/// Where one header lies in the bytes of its message.
+/// Position of a header in the bytes of its message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) key_start: u32,
@@ -11,25 +11,25 @@ pub(crate) struct Span {
     pub(crate) value_end: u32,
 }
 
-/// A message still in the decoder's buffer.
+/// A message in the decoder's buffer.
 #[derive(Clone, Copy)]
 pub struct MessageRef<'a> {
     bytes: &'a [u8],
     spans: &'a [Span],
 }
 
-/// What a message is. `Event:` is looked at first: `OriginateResponse` carries `Response:` as well.
+/// The kind of a message. `Event:` takes precedence: `OriginateResponse` has `Response:` too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind<'a> {
     /// The value of `Event:`.
     Event(&'a [u8]),
-    /// The value of `Response:`, of a message without `Event:`.
+    /// The value of `Response:` in a message without `Event:`.
     Response(&'a [u8]),
     /// Neither.
     Other,
 }
 
-/// A header that must stand alone is there more than once with different values.
+/// A single-value header is repeated with another value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("header {0} is repeated with another value")]
 pub struct Repeated(pub &'static str);
@@ -39,7 +39,7 @@ impl<'a> MessageRef<'a> {
         MessageRef { bytes, spans }
     }
 
-    /// All headers in the order of the wire. A line without a colon has an empty key.
+    /// Returns all headers in wire order. A line without a colon has an empty key.
     pub fn headers(self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> {
         let bytes = self.bytes;
         self.spans
@@ -47,22 +47,22 @@ impl<'a> MessageRef<'a> {
             .map(move |span| (key(bytes, span), value(bytes, span)))
     }
 
-    /// Number of headers.
+    /// Returns the number of headers.
     pub fn len(self) -> usize {
         self.spans.len()
     }
 
-    /// True for a message without headers, which the decoder never yields.
+    /// Returns true for a message without headers, which the decoder never returns.
     pub fn is_empty(self) -> bool {
         self.spans.is_empty()
     }
 
-    /// The value of the first header of that name; names match without regard to case.
+    /// Returns the value of the first header of that name, which is case-insensitive.
     pub fn first(self, name: &str) -> Option<&'a [u8]> {
         self.all(name).next()
     }
 
-    /// The values of all headers of that name: `ChanVariable`, `Variable` and others repeat.
+    /// Returns the values of all headers of that name, such as the repeated `ChanVariable`.
     pub fn all(self, name: &str) -> impl Iterator<Item = &'a [u8]> {
         let bytes = self.bytes;
         self.spans
@@ -72,7 +72,7 @@ impl<'a> MessageRef<'a> {
             .map(move |span| value(bytes, span))
     }
 
-    /// The value of a header that must not contradict itself. Equal repetitions count as one.
+    /// Returns the value of a single-value header. Equal repetitions count as one.
     pub fn unique(self, name: &'static str) -> Result<Option<&'a [u8]>, Repeated> {
         let mut values = self.all(name);
         let first = values.next();
@@ -82,7 +82,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// What the message is, by `Event:` and then by `Response:`.
+    /// Returns the kind, by `Event:` and then by `Response:`.
     pub fn kind(self) -> Kind<'a> {
         if let Some(name) = self.first("Event") {
             return Kind::Event(name);
@@ -90,7 +90,7 @@ impl<'a> MessageRef<'a> {
         self.first("Response").map_or(Kind::Other, Kind::Response)
     }
 
-    /// A copy that outlives the decoder's buffer.
+    /// Returns a copy independent of the decoder's buffer.
     pub fn to_message(self) -> Message {
         Message {
             bytes: self.bytes.into(),
@@ -116,7 +116,7 @@ impl PartialEq for MessageRef<'_> {
     }
 }
 
-/// A message of its own.
+/// An owned message.
 #[derive(Clone)]
 pub struct Message {
     bytes: Box<[u8]>,
@@ -124,12 +124,12 @@ pub struct Message {
 }
 
 impl Message {
-    /// The borrowed form, which has all accessors.
+    /// Returns the borrowed form, which has all accessors.
     pub fn view(&self) -> MessageRef<'_> {
         MessageRef::new(&self.bytes, &self.spans)
     }
 
-    /// Bytes held, for bounds.
+    /// Returns the number of bytes held.
     pub fn size(&self) -> usize {
         self.bytes.len() + std::mem::size_of_val::<[Span]>(&self.spans)
     }

@@ -1,28 +1,28 @@
 use std::fmt;
 
-/// A value as it came off the wire: bytes, not always UTF-8.
+/// A value from the wire: bytes, not always UTF-8.
 ///
-/// `Display` and `Debug` escape what is not printable ASCII, so that a value cannot forge a log line.
+/// `Display` and `Debug` escape all but printable ASCII, so that a value cannot forge a log line.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Text(Box<[u8]>);
 
 impl Text {
-    /// The bytes as received.
+    /// Returns the bytes.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The value as UTF-8, or `None` where it is not.
+    /// Returns the value as UTF-8, or `None` if it is not.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
 
-    /// True for a value of no bytes.
+    /// Returns true for an empty value.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The value as a decimal number without sign, or `None` where it is anything else.
+    /// Returns the value as a decimal number without sign, or `None` if it is anything else.
     pub fn as_u64(&self) -> Option<u64> {
         parse_u64(&self.0)
     }
@@ -52,7 +52,7 @@ impl fmt::Debug for Text {
     }
 }
 
-/// Digits only, at most what fits: no sign, no blank, no overflow.
+/// Parses decimal digits: no sign, no blank, no overflow.
 pub(crate) fn parse_u64(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() {
         return None;
