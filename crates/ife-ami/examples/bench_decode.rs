@@ -1,5 +1,5 @@
-//! Events per second of one core, over what a real Asterisk sent: bytes to messages, to typed events in a session's
-//! queue, and on to a model's changes. Prints one JSON list.
+//! Events per second of one core for a recording of a real Asterisk: bytes to messages, to typed
+//! events of a session, to changes of a model. Prints one JSON list.
 //!
 //! `cargo run --release -p ife-ami --example bench_decode [-- FILE [SECONDS]]`
 
@@ -15,7 +15,7 @@ use ife_ami::{Config, Model, Session};
 use serde_json::{Value, json};
 
 const TARGET_PER_SECOND: f64 = 200_000.0;
-/// As much as a reader task gets from a socket at once.
+/// Typical size of a socket read.
 const PIECE_BYTES: usize = 16 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -60,7 +60,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         line("ami_session", queue),
         line("ami_session_and_model", follow),
         json!({ "name": "ami_bytes_per_event", "value": body.len() / per_round, "unit": "bytes" }),
-        json!({ "name": "ami_lost_events", "value": session.stats().dropped, "unit": "events", "target": 0,
+        json!({ "name": "ami_lost_events", "value": session.stats().dropped, "unit": "events",
+            "target": 0,
             "pass": session.stats().dropped == 0 }),
     ];
     println!(
@@ -71,7 +72,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn line(name: &str, per_second: f64) -> Value {
-    json!({ "name": name, "value": per_second.round(), "unit": "events/s", "target": TARGET_PER_SECOND,
+    json!({ "name": name, "value": per_second.round(), "unit": "events/s",
+        "target": TARGET_PER_SECOND,
         "pass": per_second >= TARGET_PER_SECOND })
 }
 
@@ -101,15 +103,14 @@ fn count_events(body: &[u8]) -> usize {
     for piece in body.chunks(PIECE_BYTES) {
         decoder.push(piece);
         while let Ok(Some(frame)) = decoder.next_frame() {
-            count += usize::from(
-                matches!(frame, Frame::Message(message) if matches!(message.kind(), Kind::Event(_))),
-            );
+            count += usize::from(matches!(frame, Frame::Message(message)
+                    if matches!(message.kind(), Kind::Event(_))));
         }
     }
     count
 }
 
-/// Banner, answer to the login and `FullyBooted`, and the rest.
+/// Splits off banner, login answer and `FullyBooted`.
 fn split_login(stream: &[u8]) -> Option<(&[u8], &[u8])> {
     let mark = b"Status: Fully Booted\r\n\r\n";
     let at = stream

@@ -1,8 +1,9 @@
-//! Follows an Asterisk: prints every change of its channels and rooms. Shows how a session is driven.
+//! Prints every change of Asterisk's channels and rooms. Shows how a session is driven.
 //!
 //! `AMI_SECRET=... cargo run -p ife-ami --example watch -- 127.0.0.1:5038 ACCOUNT`
 
-#![allow(clippy::print_stdout, clippy::wildcard_enum_match_arm)] // A tool for a terminal, and a few cases of many.
+// A tool for a terminal, and a few cases of many.
+#![allow(clippy::print_stdout, clippy::wildcard_enum_match_arm)]
 
 use std::error::Error;
 use std::io::{ErrorKind, Read, Write};
@@ -87,7 +88,7 @@ fn tell(model: &mut Model, output: &Output) {
     }
 }
 
-/// Good enough for a terminal; a daemon draws a real one.
+/// Sufficient for a terminal; a daemon needs a random one.
 fn jitter() -> Jitter {
     Jitter(std::process::id() as u16)
 }

@@ -1,5 +1,6 @@
-//! What real Asterisks sent, recorded from 16.28 and 22.10.1: one call answered and hung up, one busy, one declined,
-//! one to a silent address, one to an undefined peer of each kind, one that rings for ever, and lists in between.
+//! Recordings of Asterisk 16.28 and 22.10.1: one call answered and hung up, one busy, one declined,
+//! one to a silent address, one to an undefined peer of each kind, one that rings without end, and
+//! lists in between.
 
 // Tests pick single cases out of many.
 #![allow(clippy::wildcard_enum_match_arm)]
@@ -30,7 +31,7 @@ fn events(stream: &[u8], decoder: &mut Decoder) -> Vec<Event> {
     events
 }
 
-/// The changes of one leg, in words.
+/// The changes of one leg, as words.
 fn story(stream: &[u8], decoder: &mut Decoder, leg: &str) -> Vec<String> {
     let leg = Uniqueid::parse(leg).expect("an id");
     let mut model = Model::new();
@@ -56,7 +57,7 @@ fn story(stream: &[u8], decoder: &mut Decoder, leg: &str) -> Vec<String> {
 
 #[test]
 fn each_recorded_call_tells_its_story() {
-    // After `gone`, the failure of the originate itself is told as `none`: nothing more will come of that id.
+    // After `gone`, the originate's own failure is `none`: nothing more follows for that id.
     let both = [
         (
             "ife-leg-10",
@@ -83,7 +84,7 @@ fn each_recorded_call_tells_its_story() {
 
 #[test]
 fn a_call_that_asterisk_gave_up_has_no_true_cause() {
-    // 16 says nothing, 22 says that the user was alerted even when nothing rang: our own timers must decide.
+    // 16 reports nothing, 22 that the user was alerted even if nothing rang: our timers decide.
     let told = |stream, leg| story(stream, &mut Decoder::new(Limits::default()), leg);
     assert_eq!(
         told(ASTERISK_16, "ife-leg-22"),

@@ -1,4 +1,4 @@
-//! Bytes to messages, however they are cut.
+//! Bytes to messages, for every cut of the stream.
 
 // Tests pick single cases out of many.
 #![allow(clippy::wildcard_enum_match_arm)]
@@ -206,7 +206,7 @@ fn lost_bytes_cost_at_most_up_to_the_next_empty_line() {
     );
 }
 
-/// Streams that look like AMI, with everything that may be wrong with one.
+/// Streams similar to AMI, with all kinds of errors.
 fn stream() -> impl Strategy<Value = Vec<u8>> {
     let piece = prop_oneof![
         8 => "[A-Za-z]{0,6}: [ -~]{0,20}\r\n".prop_map(String::into_bytes),
@@ -221,13 +221,18 @@ fn stream() -> impl Strategy<Value = Vec<u8>> {
 
 proptest! {
     #[test]
-    fn cuts_do_not_matter(stream in stream(), cuts in prop::collection::vec(0usize..1_000, 0..20), banner: bool) {
+    fn cuts_do_not_matter(
+        stream in stream(),
+        cuts in prop::collection::vec(0usize..1_000, 0..20),
+        banner: bool,
+    ) {
         let fresh = || if banner { Decoder::new(SMALL) } else { Decoder::after_banner(SMALL) };
         let whole = decode_all(&mut fresh(), &[&stream]);
         let bytes: Vec<&[u8]> = stream.chunks(1).collect();
         prop_assert_eq!(&decode_all(&mut fresh(), &bytes), &whole);
 
-        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).chain([0, stream.len()]).collect();
+        let cuts = cuts.into_iter().map(|cut| cut.min(stream.len()));
+        let mut cuts: Vec<usize> = cuts.chain([0, stream.len()]).collect();
         cuts.sort_unstable();
         let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
         prop_assert_eq!(&decode_all(&mut fresh(), &pieces), &whole);

@@ -38,7 +38,8 @@ fn id(name: &str) -> Uniqueid {
 /// A channel event: name, unique id, state, further headers.
 fn event(name: &str, uniqueid: &str, state: u8, more: &str) -> Event {
     parse(&format!(
-        "Event: {name}\nChannel: PJSIP/{uniqueid}\nUniqueid: {uniqueid}\nChannelState: {state}\n{more}\n"
+        "Event: {name}\nChannel: PJSIP/{uniqueid}\nUniqueid: {uniqueid}\n\
+         ChannelState: {state}\n{more}\n"
     ))
 }
 
@@ -98,7 +99,7 @@ impl Bench {
             .give(Output::Snapshot(Box::new(snapshot)))
     }
 
-    /// What became different since the last look, in words.
+    /// Returns the changes since the last call, as words.
     fn look(&mut self) -> Vec<String> {
         let word = |change: Change| match change {
             Change::Appeared(channel) => format!("appeared {}", channel.uniqueid),
@@ -153,7 +154,8 @@ fn a_call_by_events() {
 
 #[test]
 fn ringing_is_seen_in_the_channel_or_in_the_dial_and_told_once() {
-    let dial = "Event: DialState\nDestChannel: PJSIP/a\nDestUniqueid: a\nDestChannelState: 0\nDialStatus: RINGING\n\n";
+    let dial = "Event: DialState\nDestChannel: PJSIP/a\nDestUniqueid: a\nDestChannelState: 0\n\
+                DialStatus: RINGING\n\n";
     for order in [[0, 1], [1, 0]] {
         let mut bench = Bench::new();
         bench.event(event("Newchannel", "a", 0, ""));
@@ -175,7 +177,8 @@ fn an_event_after_the_hangup_brings_no_channel_back() {
     bench
         .event(event("Newchannel", "a", 0, ""))
         .event(event("Hangup", "a", 0, "Cause: 17\n"));
-    let dial = "Event: DialEnd\nDestChannel: PJSIP/a\nDestUniqueid: a\nDestChannelState: 0\nDialStatus: BUSY\n\n";
+    let dial = "Event: DialEnd\nDestChannel: PJSIP/a\nDestUniqueid: a\nDestChannelState: 0\n\
+                DialStatus: BUSY\n\n";
     bench
         .event(parse(dial))
         .event(event("Newstate", "a", 6, ""))
@@ -251,7 +254,7 @@ fn what_an_event_told_during_a_resync_wins_over_its_lists() {
         .resync(snapshot(&[("a", 6), ("b", 6), ("c", 5)], &["a", "b"]))
         .look();
     bench.give(Output::ResyncStarted);
-    // After the lists were made, before they arrived whole:
+    // After the lists were created, before they arrived completely:
     bench.event(event("Newchannel", "new", 0, ""));
     bench.event(event("Hangup", "a", 6, "Cause: 16\n"));
     bench.event(event("ConfbridgeLeave", "b", 6, ROOM));

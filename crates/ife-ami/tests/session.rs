@@ -260,7 +260,7 @@ fn a_restart_of_asterisk_is_told_by_its_uptime() {
     let cases = [
         (130, 0, false),
         (3, 0, true),
-        // Said at once and heard late.
+        // Measured at once and received late.
         (130, 20, false),
         (129, 20, false),
         (130, 4, false),
@@ -385,7 +385,7 @@ fn resyncs_come_round() {
 }
 
 proptest! {
-    /// Whatever a peer sends, at any cut: no panic, bounded memory, and time ends every wait.
+    /// For any input and any cut: no panic, bounded memory, and every wait ends.
     #[test]
     fn any_bytes_are_survived(chunks in prop::collection::vec(chunk(), 0..30)) {
         let mut peer = Peer::new(config());
@@ -416,7 +416,7 @@ proptest! {
     }
 }
 
-/// Something like what Asterisk sends, answers to ids that may be under way included.
+/// Data similar to Asterisk's, with answers to ids that may be pending.
 fn chunk() -> impl Strategy<Value = Vec<u8>> {
     let name = prop::sample::select(vec![
         "Newchannel",

@@ -1,4 +1,4 @@
-//! Each trap of the manager interface that was met or measured, by name.
+//! Each trap of the manager interface, met or measured, by name.
 
 // Tests pick single cases out of many.
 #![allow(clippy::wildcard_enum_match_arm)]
@@ -86,7 +86,10 @@ fn a_peer_that_is_no_asterisk_is_left_alone() {
 #[test]
 fn an_event_may_end_with_lf_after_crlf() {
     let mut peer = Peer::up();
-    peer.give("Event: ConfbridgeStart\r\nConference: r1\r\n\nEvent: ConfbridgeEnd\r\nConference: r1\r\n\r\n");
+    peer.give(
+        "Event: ConfbridgeStart\r\nConference: r1\r\n\nEvent: ConfbridgeEnd\r\nConference: r1\r\n\
+         \r\n",
+    );
     assert_eq!(peer.outputs.len(), 2);
 }
 
@@ -124,7 +127,8 @@ fn originate_response_is_an_event_although_it_has_a_response() {
         .expect("up");
     // It may even come before the answer to the action.
     peer.give(&format!(
-        "Event: OriginateResponse\r\nActionID: {id}\r\nResponse: Failure\r\nUniqueid: ife-1\r\nReason: 0\r\n\r\n"
+        "Event: OriginateResponse\r\nActionID: {id}\r\nResponse: Failure\r\nUniqueid: ife-1\r\n\
+         Reason: 0\r\n\r\n"
     ));
     let [Output::Event(Event::OriginateResponse(result))] = &peer.outputs[..] else {
         panic!("{:?}", peer.outputs)
@@ -322,7 +326,8 @@ fn an_account_without_the_right_to_list_is_not_taken_for_an_empty_asterisk() {
         "Response: Error\r\nActionID: {id}\r\nMessage: Permission denied\r\n\r\n"
     ));
     assert!(
-        matches!(peer.outputs.last(), Some(Output::ResyncFailed(error)) if error.action == "CoreShowChannels")
+        matches!(peer.outputs.last(), Some(Output::ResyncFailed(error))
+            if error.action == "CoreShowChannels")
     );
 }
 
@@ -482,7 +487,7 @@ fn an_h323_leg_is_dialled_by_extension_at_a_declared_peer() {
 fn a_line_that_asterisk_would_drop_is_refused_and_leaves_nothing_behind() {
     let value = |len: usize| VarValue::parse("x".repeat(len)).expect("a value");
     let name = VarName::parse("LONGEST_NAME_OF_THEM_ALL").expect("a name");
-    // `Variable: ` is 10 bytes, the name 24, `=` 1: 1022 in all is the last that Asterisk takes.
+    // `Variable: ` is 10 bytes, the name 24, `=` 1: 1022 in all is the largest line of Asterisk.
     for (len, fits) in [(987, true), (988, false)] {
         let mut call = originate();
         call.variables = vec![Variable::Channel {
@@ -560,7 +565,10 @@ fn the_announcer_is_not_a_participant() {
         ("CBAnn/r1-0;1", "b"),
         ("CBAnn/r1-0;2", "c"),
     ] {
-        peer.give(&format!("Event: CoreShowChannel\r\nActionID: {id}\r\nChannel: {channel}\r\nUniqueid: {uniqueid}\r\n\r\n"));
+        peer.give(&format!(
+            "Event: CoreShowChannel\r\nActionID: {id}\r\nChannel: {channel}\r\n\
+             Uniqueid: {uniqueid}\r\n\r\n"
+        ));
     }
     peer.give(&format!(
         "Event: CoreShowChannelsComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
@@ -579,7 +587,10 @@ fn the_announcer_is_not_a_participant() {
     peer.give(&format!(
         "Response: Success\r\nActionID: {id}\r\nEventList: start\r\n\r\n"
     ));
-    peer.give(&format!("Event: ConfbridgeList\r\nActionID: {id}\r\nConference: r1\r\nChannel: PJSIP/a-1\r\nUniqueid: a\r\nMuted: Yes\r\n\r\n"));
+    peer.give(&format!(
+        "Event: ConfbridgeList\r\nActionID: {id}\r\nConference: r1\r\nChannel: PJSIP/a-1\r\n\
+         Uniqueid: a\r\nMuted: Yes\r\n\r\n"
+    ));
     peer.give(&format!(
         "Event: ConfbridgeListComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
     ));
@@ -592,7 +603,8 @@ fn the_announcer_is_not_a_participant() {
 
 #[test]
 fn a_header_that_a_peer_slipped_in_is_not_acted_on() {
-    let text = "Event: Hangup\nChannel: PJSIP/a-1\nUniqueid: mine\nCallerIDName: x\nUniqueid: yours\nCause: 16\n\n";
+    let text = "Event: Hangup\nChannel: PJSIP/a-1\nUniqueid: mine\nCallerIDName: x\n\
+                Uniqueid: yours\nCause: 16\n\n";
     assert!(matches!(
         event(text),
         Event::Malformed {
@@ -626,7 +638,10 @@ fn causes_beyond_q850_are_unknown() {
 #[test]
 fn values_that_are_not_utf8_are_kept_and_cannot_forge_a_log_line() {
     let mut decoder = Decoder::after_banner(Limits::default());
-    decoder.push(b"Event: Newchannel\r\nChannel: OOH323/\xff-1\r\nUniqueid: a\r\nCallerIDNum: \xfe\x1b[2J\r\n\r\n");
+    decoder.push(
+        b"Event: Newchannel\r\nChannel: OOH323/\xff-1\r\nUniqueid: a\r\n\
+          CallerIDNum: \xfe\x1b[2J\r\n\r\n",
+    );
     let Ok(Some(Frame::Message(message))) = decoder.next_frame() else {
         panic!("a message")
     };

@@ -1,4 +1,4 @@
-//! A session with a pretended Asterisk at the other end.
+//! A session with a simulated Asterisk.
 
 use std::time::{Duration, Instant};
 
@@ -6,7 +6,7 @@ use ife_ami::session::Output;
 use ife_ami::value::{DialToken, Secret};
 use ife_ami::{Config, Jitter, Session};
 
-/// A session, its clock, and everything it has put out.
+/// A session, its clock, and all its outputs.
 #[allow(dead_code)] // Each test file uses a part of it.
 pub(crate) struct Peer {
     pub(crate) session: Session,
@@ -37,7 +37,7 @@ impl Peer {
         peer
     }
 
-    /// A session that is logged in and in step with an Asterisk that has no channel and no room.
+    /// Returns a session that is logged in and in step with an Asterisk without channels and rooms.
     pub(crate) fn up() -> Self {
         Self::up_with(config())
     }
@@ -54,7 +54,7 @@ impl Peer {
         self.log_in_to(100);
     }
 
-    /// To an Asterisk that is up for so long.
+    /// Logs in to an Asterisk with this uptime.
     pub(crate) fn log_in_to(&mut self, uptime_s: u64) {
         self.session.handle_connected(self.now);
         self.give("Asterisk Call Manager/11.0.0\r\n");
@@ -71,7 +71,7 @@ impl Peer {
         ));
     }
 
-    /// Answers a resync with these channel rows and no room.
+    /// Answers a resync with these channel rows and no rooms.
     pub(crate) fn answer_resync(&mut self, rows: &str) {
         let id = self.last_id();
         let rows = rows.replace("$ID", &id);
@@ -116,7 +116,7 @@ impl Peer {
             .extend(std::iter::from_fn(|| self.session.poll_output()));
     }
 
-    /// The id of the last action written.
+    /// Returns the id of the last action written.
     pub(crate) fn last_id(&self) -> String {
         let (_, id) = self
             .written
@@ -125,7 +125,7 @@ impl Peer {
         id.lines().next().unwrap_or_default().to_owned()
     }
 
-    /// The last action written, whole.
+    /// Returns the last action written.
     pub(crate) fn last_action(&self) -> &str {
         let at = self
             .written
