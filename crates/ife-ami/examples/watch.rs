@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             match output {
                 Output::Connect => transport = connect(&mut session, &address),
                 Output::Close => close(&mut session, &mut transport),
-                _ => tell(&mut model, &output),
+                _ => print_changes(&mut model, &output),
             }
         }
         wait(&mut session, &mut transport);
@@ -77,7 +77,7 @@ fn wait(session: &mut Session, transport: &mut Option<TcpStream>) {
     session.handle_timeout(Instant::now());
 }
 
-fn tell(model: &mut Model, output: &Output) {
+fn print_changes(model: &mut Model, output: &Output) {
     let mut changes = Vec::new();
     model.apply(output, &mut changes);
     if !matches!(output, Output::Event(_) | Output::Snapshot(_)) {

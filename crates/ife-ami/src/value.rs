@@ -209,12 +209,8 @@ impl ChannelName {
     pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, ValueError> {
         let bytes = bytes.as_ref();
         check(bytes, Self::LEN_MAX, |byte| !byte.is_ascii_control())?;
-        let everybody = [&b"all"[..], b"participants", b"admin"];
-        if bytes[0] == b'/'
-            || everybody
-                .iter()
-                .any(|word| bytes.eq_ignore_ascii_case(word))
-        {
+        let reserved = [&b"all"[..], b"participants", b"admin"];
+        if bytes[0] == b'/' || reserved.iter().any(|word| bytes.eq_ignore_ascii_case(word)) {
             return Err(ValueError::Special);
         }
         Ok(ChannelName(bytes.into()))

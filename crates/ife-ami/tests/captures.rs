@@ -32,7 +32,7 @@ fn events(stream: &[u8], decoder: &mut Decoder) -> Vec<Event> {
 }
 
 /// The changes of one leg, as words.
-fn story(stream: &[u8], decoder: &mut Decoder, leg: &str) -> Vec<String> {
+fn leg_changes(stream: &[u8], decoder: &mut Decoder, leg: &str) -> Vec<String> {
     let leg = Uniqueid::parse(leg).expect("an id");
     let mut model = Model::new();
     let mut changes = Vec::new();
@@ -70,12 +70,12 @@ fn each_recorded_call_tells_its_story() {
     ];
     for (leg, wanted) in both {
         assert_eq!(
-            story(ASTERISK_16, &mut Decoder::new(Limits::default()), leg),
+            leg_changes(ASTERISK_16, &mut Decoder::new(Limits::default()), leg),
             wanted,
             "16: {leg}"
         );
         assert_eq!(
-            story(ASTERISK_22, &mut Decoder::new(Limits::default()), leg),
+            leg_changes(ASTERISK_22, &mut Decoder::new(Limits::default()), leg),
             wanted,
             "22: {leg}"
         );
@@ -85,34 +85,34 @@ fn each_recorded_call_tells_its_story() {
 #[test]
 fn a_call_that_asterisk_gave_up_has_no_true_cause() {
     // 16 reports nothing, 22 that the user was alerted even if nothing rang: our timers decide.
-    let told = |stream, leg| story(stream, &mut Decoder::new(Limits::default()), leg);
+    let changes = |stream, leg| leg_changes(stream, &mut Decoder::new(Limits::default()), leg);
     assert_eq!(
-        told(ASTERISK_16, "ife-leg-22"),
+        changes(ASTERISK_16, "ife-leg-22"),
         ["appeared", "gone 0", "none"]
     );
     assert_eq!(
-        told(ASTERISK_22, "ife-leg-22"),
+        changes(ASTERISK_22, "ife-leg-22"),
         ["appeared", "gone 19", "none"]
     );
     assert_eq!(
-        told(ASTERISK_16, "ife-leg-25"),
+        changes(ASTERISK_16, "ife-leg-25"),
         ["appeared", "ringing", "gone 0", "none"]
     );
     assert_eq!(
-        told(ASTERISK_22, "ife-leg-25"),
+        changes(ASTERISK_22, "ife-leg-25"),
         ["appeared", "ringing", "gone 19", "none"]
     );
 }
 
 #[test]
 fn a_far_side_that_hangs_up_is_leaving_before_it_leaves_the_room() {
-    let told = story(
+    let changes = leg_changes(
         ASTERISK_22_BYE,
         &mut Decoder::after_banner(Limits::default()),
         "ife-leg-50",
     );
     assert_eq!(
-        told,
+        changes,
         ["appeared", "up", "leaving", "joined", "left", "gone 16"]
     );
 }

@@ -127,7 +127,7 @@ impl Session {
     /// Answers every pending action and reports the reason. Nothing is kept for the next
     /// connection: an action that may have been done is never sent twice.
     pub(super) fn down(&mut self, reason: DownReason) {
-        while let Some(lost) = self.pending.lose_one() {
+        while let Some(lost) = self.pending.pop_lost() {
             if lost.owner == Owner::User {
                 self.outputs.push_back(Output::Answer {
                     id: lost.id,

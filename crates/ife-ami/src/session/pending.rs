@@ -133,7 +133,7 @@ impl Pending {
     }
 
     /// Removes the pending action with the oldest deadline.
-    pub(super) fn lose_one(&mut self) -> Option<Done> {
+    pub(super) fn pop_lost(&mut self) -> Option<Done> {
         let (_, id) = *self.deadlines.first()?;
         self.take(id, Outcome::Lost)
     }

@@ -12,7 +12,7 @@ pub struct Model {
     pub(super) channels: HashMap<Uniqueid, Entry>,
     pub(super) rooms: HashMap<RoomName, HashSet<Uniqueid>>,
     /// Objects with events since the current resync began, whose lists may be older.
-    pub(super) fresher: Option<Fresher>,
+    pub(super) touched: Option<Touched>,
 }
 
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Known {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Fresher {
+pub(super) struct Touched {
     pub(super) channels: HashSet<Uniqueid>,
     pub(super) rooms: HashSet<RoomName>,
     pub(super) members: HashSet<Uniqueid>,
@@ -117,9 +117,9 @@ impl Model {
     pub fn apply(&mut self, output: &Output, changes: &mut Vec<Change>) {
         match output {
             Output::Event(event) => self.event(event, changes),
-            Output::ResyncStarted => self.fresher = Some(Fresher::default()),
+            Output::ResyncStarted => self.touched = Some(Touched::default()),
             Output::Snapshot(snapshot) => self.snapshot(snapshot, changes),
-            Output::Gap(_) | Output::Down(_) | Output::ResyncFailed(_) => self.fresher = None,
+            Output::Gap(_) | Output::Down(_) | Output::ResyncFailed(_) => self.touched = None,
             Output::Connect | Output::Close | Output::Up(_) | Output::Answer { .. } => {}
         }
     }
@@ -128,25 +128,26 @@ impl Model {
         match event {
             // Only this event creates a channel: any other may follow its `Hangup`.
             Event::Newchannel(channel) => {
-                self.mark_fresher(channel);
+                self.touch_channel(channel);
                 self.update(channel, changes);
             }
             Event::Newstate(channel)
             | Event::BridgeEnter { channel, .. }
             | Event::BridgeLeave { channel, .. }
-            | Event::SoftHangupRequest { channel, .. } => self.see(channel, changes),
+            | Event::SoftHangupRequest { channel, .. } => self.update_known(channel, changes),
             Event::HangupRequest { channel, .. } => {
-                self.see(channel, changes);
+                self.update_known(channel, changes);
                 if self.channels.contains_key(&channel.uniqueid) {
                     changes.push(Change::Leaving(channel.uniqueid.clone()));
                 }
             }
             Event::DialBegin { from, to } | Event::DialEnd { from, to, .. } => {
-                from.iter().for_each(|from| self.see(from, changes));
-                self.see(to, changes);
+                from.iter()
+                    .for_each(|from| self.update_known(from, changes));
+                self.update_known(to, changes);
             }
             Event::DialState { to, status, .. } => {
-                self.see(to, changes);
+                self.update_known(to, changes);
                 if *status == DialStatus::Ringing {
                     self.ring(&to.uniqueid, changes);
                 }
@@ -157,7 +158,7 @@ impl Model {
                 tech_cause,
             } => {
                 // A channel that ends in state `Up` was answered, even if that event was missed.
-                self.see(channel, changes);
+                self.update_known(channel, changes);
                 self.hang_up(channel, Some(*cause), *tech_cause, changes);
             }
             Event::OriginateResponse(result) => match &result.uniqueid {
@@ -169,7 +170,7 @@ impl Model {
             Event::ConfbridgeStart { room } => self.start_room(room, changes),
             Event::ConfbridgeEnd { room } => self.end_room(room, changes),
             Event::ConfbridgeJoin { room, channel } => {
-                self.see(channel, changes);
+                self.update_known(channel, changes);
                 self.join(room, &channel.uniqueid, changes);
             }
             Event::ConfbridgeLeave { room, channel } => {
@@ -188,18 +189,18 @@ impl Model {
     }
 
     /// Updates a channel from an event; no effect if it is not in the model.
-    fn see(&mut self, channel: &Channel, changes: &mut Vec<Change>) {
+    fn update_known(&mut self, channel: &Channel, changes: &mut Vec<Change>) {
         if self.channels.contains_key(&channel.uniqueid) {
-            self.mark_fresher(channel);
+            self.touch_channel(channel);
             self.update(channel, changes);
         }
     }
 
-    fn mark_fresher(&mut self, channel: &Channel) {
-        if let Some(fresher) = &mut self.fresher
-            && !fresher.channels.contains(&channel.uniqueid)
+    fn touch_channel(&mut self, channel: &Channel) {
+        if let Some(touched) = &mut self.touched
+            && !touched.channels.contains(&channel.uniqueid)
         {
-            fresher.channels.insert(channel.uniqueid.clone());
+            touched.channels.insert(channel.uniqueid.clone());
         }
     }
 
@@ -260,7 +261,7 @@ impl Model {
         changes: &mut Vec<Change>,
     ) {
         let id = &channel.uniqueid;
-        self.mark_fresher(channel);
+        self.touch_channel(channel);
         if let Some(room) = self
             .channels
             .get(id)
@@ -343,14 +344,14 @@ impl Model {
     }
 
     fn touch_room(&mut self, room: &RoomName) {
-        if let Some(fresher) = &mut self.fresher {
-            fresher.rooms.insert(room.clone());
+        if let Some(touched) = &mut self.touched {
+            touched.rooms.insert(room.clone());
         }
     }
 
     fn touch_member(&mut self, id: &Uniqueid) {
-        if let Some(fresher) = &mut self.fresher {
-            fresher.members.insert(id.clone());
+        if let Some(touched) = &mut self.touched {
+            touched.members.insert(id.clone());
         }
     }
 }
