@@ -1,5 +1,5 @@
-//! Sans-IO codec and session of the Asterisk Manager Interface (AMI). Never opens a socket, reads a
-//! clock, draws randomness or interprets a call.
+//! Sans-IO codec and session of the Asterisk Manager Interface (AMI).
+//! Never opens a socket, reads a clock, draws randomness or interprets a call.
 //!
 //! | module | holds |
 //! |---|---|

@@ -309,8 +309,8 @@ impl Variable {
         })
     }
 
-    /// Sets an H.323 leg's own number, `CHANNEL(caller_h323id)` at the far side. It correlates the
-    /// two ends, because the linked id does not cross an H.323 leg.
+    /// Sets an H.323 leg's own number, `CHANNEL(caller_h323id)` at the far side: it correlates the
+    /// two ends, where no linked id is available.
     pub fn caller_h323id(id: &DialToken) -> Self {
         Variable::Channel {
             name: VarName("CALLER_H323ID".into()),

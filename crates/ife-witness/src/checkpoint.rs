@@ -111,9 +111,6 @@ impl SignedCheckpoint {
 }
 
 /// Verifies a signed checkpoint. The log's own key, with the origin as its name, must have signed.
-///
-/// # Errors
-/// [`CheckpointError`].
 pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<SignedCheckpoint, CheckpointError> {
     let note = Note::parse(note)?;
     let signatures = note.verify(keys)?;
@@ -131,9 +128,6 @@ pub fn open(note: &[u8], keys: &[VerifierKey]) -> Result<SignedCheckpoint, Check
 }
 
 /// Reads a checkpoint without verifying its signatures, for readers that trust the directory.
-///
-/// # Errors
-/// [`CheckpointError`].
 pub fn open_unverified(note: &[u8]) -> Result<Checkpoint, CheckpointError> {
     Checkpoint::parse(Note::parse(note)?.text())
 }

@@ -35,8 +35,7 @@ const BATCH_BYTES: usize = 2 * 1024 * 1024;
 /// Interval of ring maintenance, status file and watchdog notification.
 const MAINTENANCE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Time after work during which the writer polls, so that producers need not wake it: from 50
-/// entries a second on they make no system call.
+/// Polling time after work: from 50 entries a second on, producers make no system call to wake it.
 const POLL_TIME: Duration = Duration::from_millis(20);
 /// Size from which a batch is synced without waiting for more records.
 const LARGE_BATCH_BYTES: usize = 64 << 10;
@@ -162,9 +161,6 @@ pub fn main() -> ExitCode {
 }
 
 /// Runs until SIGTERM or SIGINT.
-///
-/// # Errors
-/// See [`DaemonError`].
 pub fn run(options: &Options) -> Result<(), DaemonError> {
     let signals = Signals::catch().map_err(DaemonError::Signals)?;
     let (recovered, store) = start(options)?;

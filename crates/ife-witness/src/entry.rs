@@ -1,5 +1,4 @@
-//! Witness entries: one event each, as canonical JSON (RFC 8785) of at most [`ENTRY_SIZE_MAX`]
-//! bytes.
+//! Witness entries: one event each, canonical JSON (RFC 8785), at most [`ENTRY_SIZE_MAX`] bytes.
 //!
 //! The bytes that [`encode`] writes are final: they are hashed, logged and verified unchanged.
 

@@ -1,5 +1,5 @@
-//! The witness log: per-process rings, a durable writer, and a publicly verifiable Merkle log. It
-//! never interprets SIP, opens a network socket, or changes an encoded entry.
+//! The witness log: per-process rings, a durable writer, and a publicly verifiable Merkle log.
+//! Never interprets SIP, opens a network socket, or changes an encoded entry.
 //!
 //! - Producers (any process): [`entry`] encodes, [`ring`] hands the bytes to the writer.
 //! - The writer (`ife-witnessd`, feature `daemon`): rings to WAL, WAL to tiles and checkpoints.

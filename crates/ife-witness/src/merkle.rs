@@ -61,8 +61,7 @@ impl Frontier {
         Self::default()
     }
 
-    /// Returns the frontier of a tree of `size` leaves from its subtree roots, largest first;
-    /// `None` unless there is one for each set bit.
+    /// Returns the frontier of `size` leaves from its nodes; `None` unless one per set bit.
     #[must_use]
     pub fn from_nodes(size: u64, nodes: Vec<Hash>) -> Option<Self> {
         (size <= SIZE_MAX && nodes.len() == size.count_ones() as usize)
@@ -86,8 +85,8 @@ impl Frontier {
         self.push_with(leaf, |_, _| {});
     }
 
-    /// Appends a leaf hash and calls `completed` with the height (1 and up) and hash of every node
-    /// that it completes above the leaf, lowest first.
+    /// Appends a leaf hash; calls `completed` with height, from 1, and hash of each node that it
+    /// completes above the leaf, lowest first.
     pub fn push_with(&mut self, leaf: Hash, mut completed: impl FnMut(u32, &Hash)) {
         let mut node = leaf;
         // As in a binary increment, each trailing one bit merges two subtrees of that height.

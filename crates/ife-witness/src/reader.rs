@@ -26,8 +26,7 @@ pub struct Indexed {
     pub entry: Vec<u8>,
 }
 
-/// Returns the entries `range` of a log of `size` entries, in order; the range is limited to the
-/// size. Reads one bundle at a time.
+/// Returns the entries `range` of a log of `size` entries, in order. Reads one bundle at a time.
 ///
 /// Does not check entries against the tree, as [`verify_log`](crate::verify::verify_log) does.
 #[must_use]

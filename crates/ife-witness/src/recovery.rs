@@ -142,9 +142,6 @@ pub fn log_id(keys: &Keys) -> u64 {
 }
 
 /// Recovers the log. Before all checks pass, writes only tiles of entries in the WAL.
-///
-/// # Errors
-/// See [`Refusal`].
 pub fn recover(start: Start) -> Result<Recovered, Refusal> {
     let Start {
         store,
@@ -291,8 +288,7 @@ struct Replay<'a> {
 }
 
 impl Replay<'_> {
-    /// Reads the WAL, passes unpublished entries to the publisher, and returns the last segment
-    /// with its end. `None` for a new log.
+    /// Passes unpublished entries to the publisher; returns the WAL's last segment, if any.
     fn run(
         &self,
         publisher: &mut Publisher,

@@ -15,54 +15,30 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::aside::{self, Existing, parent_of};
 use crate::ring::sys;
 
-/// The changing system calls. [`RealDisk`] makes them; tests inject others.
+/// The changing system calls, with their errors. [`RealDisk`] makes them; tests inject others.
 pub trait Disk: Send + Sync {
     /// `open(O_RDWR | O_CREAT | O_TRUNC)` with this mode.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn create(&self, path: &Path, mode: u32) -> io::Result<File>;
 
     /// `pwrite` until all is written.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
 
     /// `fdatasync`.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn sync(&self, file: &File) -> io::Result<()>;
 
     /// `rename`.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// `unlink`.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// `mkdir` with this mode; fine if it exists.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
 
     /// `fsync` of a directory.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
     /// `statfs`: the bytes that may still be written.
-    ///
-    /// # Errors
-    /// The system call failed.
     fn free_bytes(&self, path: &Path) -> io::Result<u64>;
 }
 
@@ -149,7 +125,7 @@ pub(crate) const BEGUN: &str = "private/begun";
 /// Tile files open at a time while they are written and synced.
 const OPEN_FILES_MAX: usize = 64;
 
-/// The log directory.
+/// The log directory. Every error is a failed system call.
 #[derive(Clone)]
 pub struct Store {
     root: PathBuf,
@@ -292,9 +268,6 @@ impl Store {
     }
 
     /// Creates an empty private file under a temporary name, for [`publish`](Self::publish).
-    ///
-    /// # Errors
-    /// The system call failed.
     pub fn create_private(&self) -> Result<(PathBuf, File), StoreError> {
         self.create_new(PRIVATE_FILE)
     }
@@ -311,9 +284,6 @@ impl Store {
     }
 
     /// `pwrite`; `path` is for the error.
-    ///
-    /// # Errors
-    /// The system call failed.
     pub fn write_at(
         &self,
         path: &Path,
@@ -327,17 +297,11 @@ impl Store {
     }
 
     /// `fdatasync`; `path` is for the error.
-    ///
-    /// # Errors
-    /// The system call failed.
     pub fn sync(&self, path: &Path, file: &File) -> Result<(), StoreError> {
         self.disk.sync(file).map_err(StoreError::new("sync", path))
     }
 
     /// Makes the entries of directory `dir` durable.
-    ///
-    /// # Errors
-    /// The system call failed.
     pub fn sync_dir(&self, dir: &Path) -> Result<(), StoreError> {
         self.disk
             .sync_dir(dir)
@@ -345,9 +309,6 @@ impl Store {
     }
 
     /// Renames a synced file to its final name, durably.
-    ///
-    /// # Errors
-    /// A system call failed.
     pub fn publish(&self, new: &Path, path: &Path) -> Result<(), StoreError> {
         self.rename(new, path)?;
         self.sync_dir(path.parent().unwrap_or(&self.root))
@@ -360,9 +321,6 @@ impl Store {
     }
 
     /// `unlink`.
-    ///
-    /// # Errors
-    /// The system call failed.
     pub fn remove(&self, path: &Path) -> Result<(), StoreError> {
         self.disk
             .remove(path)
@@ -370,9 +328,6 @@ impl Store {
     }
 
     /// Replaces the whole file, durably: readers see either the old or the new content.
-    ///
-    /// # Errors
-    /// A system call failed.
     pub fn replace(&self, path: &Path, bytes: &[u8], public: bool) -> Result<(), StoreError> {
         let (new, file) = self.create_new(if public { PUBLIC_FILE } else { PRIVATE_FILE })?;
         self.write_at(&new, &file, bytes, 0)?;
@@ -380,11 +335,7 @@ impl Store {
         self.publish(&new, path)
     }
 
-    /// Replaces many published files and makes all of them and their directories durable. Names are
-    /// relative to the log directory.
-    ///
-    /// # Errors
-    /// A system call failed.
+    /// Replaces published files, by names in the log directory; they and their names are durable.
     pub fn write_public<'f>(
         &self,
         files: impl IntoIterator<Item = (String, &'f [u8])>,
@@ -428,9 +379,6 @@ impl Store {
     }
 
     /// Removes a directory of obsolete files if it exists. Not durable; it is repeated next time.
-    ///
-    /// # Errors
-    /// A system call failed.
     pub fn remove_dir(&self, name: &str) -> Result<(), StoreError> {
         let dir = self.root.join(name);
         match fs::remove_dir_all(&dir) {
@@ -442,9 +390,6 @@ impl Store {
     }
 
     /// Returns the bytes that may still be written to the log directory.
-    ///
-    /// # Errors
-    /// The system call failed.
     pub fn free_bytes(&self) -> Result<u64, StoreError> {
         self.disk
             .free_bytes(&self.root)
@@ -453,9 +398,6 @@ impl Store {
 }
 
 /// Reads a file that may be absent.
-///
-/// # Errors
-/// The system call failed.
 pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
     match fs::read(path) {
         Ok(bytes) => Ok(Some(bytes)),
@@ -465,9 +407,6 @@ pub fn read_if_exists(path: &Path) -> Result<Option<Vec<u8>>, StoreError> {
 }
 
 /// Creates a file that only its owner may read. Durable and atomic; fails if the file exists.
-///
-/// # Errors
-/// A system call failed.
 pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
     aside::write(path, bytes, PRIVATE_FILE, Existing::Keep).map_err(StoreError::new("create", path))
 }

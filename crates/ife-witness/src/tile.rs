@@ -138,8 +138,7 @@ pub fn partial_width(level: u8, size: u64) -> u16 {
     (level_len(level, size) % TILE_WIDTH) as u16
 }
 
-/// Returns the tile with node `index` of `level` in a tree of `size` leaves; `None` if there is
-/// none.
+/// Returns the tile with node `index` of `level` in a tree of `size` leaves; `None` if absent.
 #[must_use]
 pub fn tile_of(level: u8, index: u64, size: u64) -> Option<Tile> {
     in_tile(TileKind::Hashes { level }, index, level_len(level, size))

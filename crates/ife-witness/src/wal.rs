@@ -30,11 +30,7 @@ pub struct Spare {
 }
 
 impl Spare {
-    /// Creates a file for segments of `segment_bytes` and a last batch. Pauses after each MiB, so
-    /// that a batch never waits for more than that.
-    ///
-    /// # Errors
-    /// A system call failed.
+    /// Creates a file for segments of `segment_bytes`. Pauses after each MiB for batches.
     pub fn prepare(store: &Store, segment_bytes: u64, pause: Duration) -> Result<Self, StoreError> {
         Self::with_len(store, segment_bytes + segment_bytes / 16, pause)
     }
@@ -77,7 +73,7 @@ pub struct Closed {
     pub end: u64,
 }
 
-/// The segment that receives batches.
+/// The segment that receives batches. Every error is a failed system call.
 pub struct Wal {
     store: Store,
     log_id: u64,
@@ -97,9 +93,6 @@ pub struct Wal {
 
 impl Wal {
     /// Creates the segment that begins at `first_index` from `spare`.
-    ///
-    /// # Errors
-    /// A system call failed.
     pub fn create(
         store: Store,
         log_id: u64,

@@ -115,7 +115,7 @@ pub enum WriterError {
     },
 }
 
-/// Owns the reading side of the rings and the WAL.
+/// Owns the reading side of the rings and the WAL. After an error it must not be used again.
 pub struct Writer {
     config: WriterConfig,
     store: Store,
@@ -181,9 +181,6 @@ impl Writer {
     }
 
     /// As [`Wal::wants_spare`], but `None` if the disk is too full.
-    ///
-    /// # Errors
-    /// A system call failed.
     pub fn wants_spare(&self) -> Result<Option<(Store, u64)>, WriterError> {
         let Some((store, bytes)) = self.wal.wants_spare() else {
             return Ok(None);
@@ -215,17 +212,11 @@ impl Writer {
     }
 
     /// Returns whether there is enough free disk space to read entries.
-    ///
-    /// # Errors
-    /// A system call failed.
     pub fn has_space(&self) -> Result<bool, WriterError> {
         Ok(self.store.free_bytes()? >= self.config.free_bytes_min)
     }
 
     /// Returns the bytes of unread records in all rings.
-    ///
-    /// # Errors
-    /// The writer must not be used again.
     pub fn waiting_bytes(&mut self) -> Result<u64, WriterError> {
         self.open_rings(true)?;
         Ok(self.rings.waiting_bytes())
@@ -234,9 +225,6 @@ impl Writer {
     /// Opens new rings, reads records, makes them durable and acknowledges them.
     ///
     /// `buffer` is reused for the batch. `now_ns` is the time of GAP entries.
-    ///
-    /// # Errors
-    /// The writer must not be used again.
     pub fn step(&mut self, now_ns: u64, buffer: Vec<u8>) -> Result<Step, WriterError> {
         self.open_rings(false)?;
         if !self.rings.has_unread() {
@@ -252,9 +240,6 @@ impl Writer {
     }
 
     /// Logs an event of the writer itself.
-    ///
-    /// # Errors
-    /// The writer must not be used again.
     pub fn log(&mut self, event: Event, detail: &str, now_ns: u64) -> Result<Step, WriterError> {
         let before = self.begin(Vec::new());
         self.batch
@@ -263,9 +248,6 @@ impl Writer {
     }
 
     /// Opens unannounced rings and removes drained rings of dead producers, about once a second.
-    ///
-    /// # Errors
-    /// The writer must not be used again.
     pub fn maintain(&mut self, now_ns: u64) -> Result<Step, WriterError> {
         self.open_rings(true)?;
         let before = self.begin(Vec::new());
@@ -395,8 +377,7 @@ impl Writer {
                 .expected(ring.producer(), ring.ring_id(), ring.durable_seq());
         let count = orphan.next_seq().saturating_sub(first_seq);
         if count > 0 {
-            // The owner skipped its last entries, or died while writing one. The ring is removed
-            // next time, after this is durable.
+            // The owner skipped entries or died in a push. Its ring is removed later.
             let gap = Gap {
                 producer: ring.producer(),
                 epoch: ring.epoch(),

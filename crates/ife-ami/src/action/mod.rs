@@ -34,8 +34,7 @@ pub enum Action {
     },
     /// Ends the session.
     Logoff,
-    /// Calls out, asynchronously. The answer means queued: an `OriginateResponse` event has the
-    /// result.
+    /// Calls out asynchronously: the answer means queued, an `OriginateResponse` has the result.
     Originate(Box<Originate>),
     /// Ends a channel, named by unique id.
     Hangup {

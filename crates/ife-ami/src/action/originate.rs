@@ -63,8 +63,7 @@ impl fmt::Display for DialString {
     }
 }
 
-/// An outgoing call. Always sent with `Async: true`: the synchronous form blocks the session until
-/// the call is answered, 3 s and more.
+/// An outgoing call, always with `Async: true`: otherwise it blocks the session until the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Originate {
     /// The called address.

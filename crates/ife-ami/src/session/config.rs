@@ -113,8 +113,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Returns the pause before an attempt, from 0: between half of the doubled pause and all of
-    /// it.
+    /// Returns the pause before an attempt, from 0: between half of the doubled pause and all.
     pub fn pause(&self, attempt: u32, jitter: Jitter) -> Duration {
         let doubled = self
             .first

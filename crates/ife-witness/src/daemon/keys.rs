@@ -87,9 +87,6 @@ pub enum KeysError {
 /// Reads both keys. With `init` creates absent ones, unless `log_dir` already holds a log.
 ///
 /// Only one log is begun under a key: a mark beside the key file outlives the log directory.
-///
-/// # Errors
-/// See [`KeysError`].
 pub fn load(
     log: &Path,
     cosigner: &Path,

@@ -39,8 +39,7 @@ pub struct Options {
     #[arg(long, value_name = "DIR")]
     pub log_dir: PathBuf,
 
-    /// Begin the log if LOG_DIR holds none. Once a log was begun, FILE.begun beside the key
-    /// prevents another.
+    /// Begin the log if LOG_DIR holds none and no FILE.begun is beside the key.
     #[arg(long)]
     pub init: bool,
 
@@ -78,8 +77,7 @@ pub struct Options {
     )]
     pub publish_ms: u64,
 
-    /// Size at which a segment of the write-ahead log is closed, in MiB. About three are on disk at
-    /// a time.
+    /// Size of a segment of the write-ahead log, in MiB. About three are on disk at a time.
     #[arg(
         long,
         value_name = "MIB",

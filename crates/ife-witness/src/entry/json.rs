@@ -30,8 +30,7 @@ pub(super) fn escape(text: &[u8], out: &mut Vec<u8>) {
     let _ = escape_within(text, usize::MAX, out);
 }
 
-/// As [`escape`], but writes at most `budget` bytes, whole characters only. True if all was
-/// written.
+/// As [`escape`], for whole characters of at most `budget` bytes. True if all was written.
 pub(super) fn escape_within(text: &[u8], budget: usize, out: &mut Vec<u8>) -> bool {
     let limit = out.len().saturating_add(budget);
     let mut rest = text;
@@ -93,8 +92,7 @@ fn plain_len(text: &[u8]) -> usize {
             .unwrap_or(rest.len())
 }
 
-/// Returns the first character of `rest`, which begins with a byte over 0x7f, as UTF-8 or U+FFFD,
-/// and the number of bytes consumed.
+/// Returns the first character of `rest`, which is not ASCII, or U+FFFD, and the bytes consumed.
 fn scalar(rest: &[u8]) -> (&[u8], usize) {
     let head = &rest[..rest.len().min(4)];
     let (valid, error_len) = match std::str::from_utf8(head) {

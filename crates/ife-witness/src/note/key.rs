@@ -68,9 +68,6 @@ impl VerifierKey {
     }
 
     /// Reads a verifier key string; its key id must match name, type and key.
-    ///
-    /// # Errors
-    /// [`KeyError`].
     pub fn parse(text: &str) -> Result<Self, KeyError> {
         let (name, rest) = text.split_once('+').ok_or(KeyError::Shape)?;
         let (id, key) = rest.split_once('+').ok_or(KeyError::Shape)?;
@@ -193,8 +190,7 @@ impl SigningKey {
         &self.verifier
     }
 
-    /// Returns the signature line for a note's text, with its LF. Cosigners sign `unix_s`, at most
-    /// 2^63 - 1; log keys ignore it.
+    /// Returns the signature line with its LF. Only cosigners sign `unix_s`, at most 2^63 - 1.
     #[must_use]
     pub fn signature_line(&self, text: &str, unix_s: u64) -> String {
         let mut blob = self.verifier.id.to_vec();

@@ -74,9 +74,6 @@ impl TlogProof {
     }
 
     /// Verifies the checkpoint's signatures by `keys`, and that `entry` is in the log at `index`.
-    ///
-    /// # Errors
-    /// [`ProofError`].
     pub fn verify(
         &self,
         entry: &[u8],

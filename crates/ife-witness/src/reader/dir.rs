@@ -115,9 +115,6 @@ impl LogDir {
     }
 
     /// Returns entry `index` and the proof that it is in the log, already verified by `keys`.
-    ///
-    /// # Errors
-    /// [`ProveError`].
     pub fn prove(
         &self,
         index: u64,

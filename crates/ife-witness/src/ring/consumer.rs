@@ -100,8 +100,7 @@ impl Consumer {
         self.map.header().producer.epoch.load(Ordering::Relaxed)
     }
 
-    /// Returns the owner's next sequence number. Final only after the owner has died or the ring is
-    /// closed: see [`Orphan::next_seq`].
+    /// Returns the owner's next sequence number, final once the owner died or the ring is closed.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.map.header().producer.next_seq.load(Ordering::Acquire)

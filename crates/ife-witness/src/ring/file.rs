@@ -21,8 +21,8 @@ const LOCK_PAUSE: Duration = Duration::from_millis(5);
 
 /// Returns `<state_dir>/rings`; creates it if absent and checks that it is on tmpfs.
 pub(super) fn rings_dir(state_dir: &Path) -> Result<PathBuf, RingError> {
-    // Sticky, so that no member of the group replaces another's file, such as a registry image. The
-    // writer removes the rings of dead producers.
+    // Sticky, so that only its owner replaces a file, such as a registry image. The writer removes
+    // the rings of dead producers.
     DirBuilder::new()
         .recursive(true)
         .mode(0o1770)

@@ -10,7 +10,7 @@
 use std::sync::atomic::{AtomicU32, AtomicU64};
 
 /// Bytes before the data area, and size of the doorbell file. The largest page size of Linux, so
-/// that the data area can be mapped separately on any machine.
+/// that the data area can be mapped separately.
 pub(crate) const HEADER_SIZE: usize = 64 * 1024;
 
 /// Bounds of the data area; the lower one holds several of the largest records.

@@ -23,8 +23,7 @@ unsafe impl Send for RingMap {}
 unsafe impl Sync for RingMap {}
 
 impl RingMap {
-    /// Maps `file` of length `HEADER_SIZE + capacity`; `capacity` is a power of two, in whole
-    /// pages.
+    /// Maps `file`, `HEADER_SIZE + capacity` bytes; `capacity` is a power of two in whole pages.
     pub(crate) fn new(file: &File, capacity: usize) -> io::Result<Self> {
         let reserved = reserve(HEADER_SIZE + 2 * capacity)?;
         let map = Self {

@@ -129,8 +129,7 @@ impl Producer {
         self.next_seq
     }
 
-    /// Appends an encoded entry; returns its sequence number. No system call unless the writer
-    /// sleeps.
+    /// Appends an entry; returns its sequence number. No system call unless the writer sleeps.
     ///
     /// # Errors
     /// [`PushError`]; the sequence number stays free.
@@ -178,9 +177,6 @@ impl Producer {
     }
 
     /// As [`Waiter::wait_durable`].
-    ///
-    /// # Errors
-    /// See [`WaitError`].
     pub fn wait_durable(&self, seq: u64, timeout: Duration) -> Result<(), WaitError> {
         self.shared.wait_durable(seq, timeout)
     }
@@ -238,9 +234,6 @@ pub struct Waiter {
 
 impl Waiter {
     /// Blocks until the entry `seq` is on disk, at most for `timeout`.
-    ///
-    /// # Errors
-    /// See [`WaitError`].
     pub fn wait_durable(&self, seq: u64, timeout: Duration) -> Result<(), WaitError> {
         self.shared.wait_durable(seq, timeout)
     }

@@ -164,8 +164,7 @@ impl TreeBuilder {
         self.tree.root()
     }
 
-    /// Appends an entry and its leaf hash, and pushes completed files onto `full`: the bundle
-    /// first, then tiles from the lowest level.
+    /// Appends an entry; pushes completed files onto `full`: bundle, then tiles upward.
     ///
     /// `leaf` must be [`leaf_hash`] of `entry`, which the writer has already computed.
     ///
@@ -258,8 +257,7 @@ mod tests {
     use super::*;
     use crate::merkle::root_of;
 
-    /// Appends `count` entries and publishes at each size in `publish`; returns files by path and
-    /// leaves.
+    /// Appends `count` entries, published at the sizes in `publish`; returns files and leaves.
     fn build(count: u64, publish: &[u64]) -> (TreeBuilder, HashMap<String, Vec<u8>>, Vec<Hash>) {
         let (mut builder, mut files, mut leaves) = (TreeBuilder::new(), HashMap::new(), Vec::new());
         for i in 0..count {

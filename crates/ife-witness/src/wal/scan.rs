@@ -159,8 +159,7 @@ impl Segment {
         Ok(size)
     }
 
-    /// Judges a missing frame of entry `index` at `offset`: the end of the log, unless evidence
-    /// shows that the entry was durable.
+    /// Judges a missing frame at `offset`: the log's end, unless entry `index` was once durable.
     fn judge_end(
         &self,
         bytes: &[u8],

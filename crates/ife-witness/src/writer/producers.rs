@@ -55,8 +55,8 @@ impl Producers {
         self.states.is_empty()
     }
 
-    /// Returns the next number expected from this ring. `durable_seq` is the ring's own bound,
-    /// possibly acknowledged by another log.
+    /// Returns the next number expected from a ring; of an unknown one, its own `durable_seq`,
+    /// which another log may have acknowledged.
     #[must_use]
     pub fn expected(&self, producer: &str, ring_id: u64, durable_seq: u64) -> u64 {
         match self.states.get(producer) {

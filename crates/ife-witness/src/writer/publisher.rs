@@ -134,8 +134,8 @@ impl Publisher {
         self.closed.push_back(segment);
     }
 
-    /// Signs and publishes a checkpoint of all entries at `unix_s`, then deletes retired segments.
-    /// Does nothing if there are no new entries, unless `force`.
+    /// Publishes a checkpoint of all entries at `unix_s`, if there are new ones or with `force`;
+    /// then deletes retired segments.
     ///
     /// # Errors
     /// A file operation failed.
