@@ -18,6 +18,8 @@ PACKAGES_TEST+=(baresip-core tcpdump tshark)
 PACKAGES_TEST+=(nats-server)
 # Networks of their own, and a TURN server, for the evidence cases.
 PACKAGES_TEST+=(iproute2 coturn)
+# The shipped units are started by it.
+PACKAGES_TEST+=(systemd)
 # System calls that fail when they are told to.
 PACKAGES_TEST+=(strace)
 # The pages are tested in Chromium, driven by node; fonts, so that pictures of them look like what people see.

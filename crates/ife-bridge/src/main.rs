@@ -1,6 +1,6 @@
 //! `ife-bridge`: calls human experts over SIP and joins them to an H.323 council.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{error::Error, path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
 use ife_bridge::run;
@@ -53,8 +53,22 @@ fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(problem) => {
-            error!("{problem}");
+            error!("{}", in_one_line(&problem));
             ExitCode::FAILURE
         }
     }
+}
+
+/// An error and what caused it. Some of the causes are told by their errors already.
+fn in_one_line(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.ends_with(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
 }

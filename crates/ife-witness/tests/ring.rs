@@ -2,6 +2,8 @@
 
 mod common;
 
+use std::fs::Permissions;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
 
@@ -449,4 +451,33 @@ fn a_state_directory_made_by_us_lets_nobody_replace_anothers_file() {
         0,
         "the writer removes rings of the dead"
     );
+}
+
+#[test]
+fn what_lies_in_a_directory_of_a_group_is_open_to_the_group_whatever_the_umask_takes() {
+    for (state_mode, rings_mode, file_mode) in [(0o3770, 0o770, 0o660), (0o700, 0o700, 0o600)] {
+        let dir = TempDir::memory();
+        set_mode(dir.path(), state_mode);
+        let (rings, doorbell) = (dir.path().join("rings"), dir.path().join("rings/doorbell"));
+        // As a process under the umask 077 leaves them.
+        drop(open(&dir));
+        set_mode(&rings, 0o700 | (state_mode & 0o2000));
+        set_mode(&doorbell, 0o600);
+        drop(open(&dir));
+        let ring = rings.join("kamailio-3.ring");
+        let _producer = attach(&dir);
+        assert_eq!(mode(&rings) & 0o777, rings_mode, "rings in {state_mode:o}");
+        assert_eq!(mode(&doorbell), file_mode, "doorbell in {state_mode:o}");
+        if file_mode == 0o660 {
+            assert_eq!(mode(&ring), file_mode, "a ring in {state_mode:o}");
+        }
+    }
+}
+
+fn set_mode(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, Permissions::from_mode(mode)).expect("ours");
+}
+
+fn mode(path: &Path) -> u32 {
+    std::fs::metadata(path).expect("there").mode() & 0o1777
 }

@@ -23,12 +23,13 @@ Signals: SIGTERM and SIGINT drain the rings, log STOP and end. SIGHUP does nothi
 
 Example:
   ife-witnessd --init --log-dir /var/lib/if-escalate/witness --state-dir /run/if-escalate \\
-    --origin witness.council.example/node-1 --key /etc/if-escalate/witness.key \\
-    --cosigner-key /etc/if-escalate/cosigner.key --vkey-out /etc/if-escalate/witness.vkey
+    --origin witness.council.example/proxy-1 --key /var/lib/if-escalate/keys/witness.key \\
+    --cosigner-key /var/lib/if-escalate/keys/cosigner.key \\
+    --vkey-out /var/lib/if-escalate/keys/witness.vkey
 
 Then:
   ifectl witness verify --log /var/lib/if-escalate/witness \\
-    --vkey /etc/if-escalate/witness.vkey";
+    --vkey /var/lib/if-escalate/keys/witness.vkey";
 
 /// Writes the witness log: reads entries from the rings of all processes on this host, makes them
 /// durable, and publishes them as a tamper-evident log with signed checkpoints.

@@ -1,8 +1,8 @@
 //! Ring files: paths, creation, ownership.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -34,6 +34,7 @@ pub(super) fn rings_dir(state_dir: &Path) -> Result<PathBuf, RingError> {
         .mode(0o770)
         .create(&dir)
         .map_err(RingError::io("create", &dir))?;
+    share(&dir, &open_dir(&dir)?, 0o770).map_err(RingError::io("share", &dir))?;
     match sys::memory_backed(&dir).map_err(RingError::io("inspect", &dir))? {
         Ok(()) => Ok(dir),
         Err(magic) => Err(RingError::NotMemory {
@@ -116,7 +117,32 @@ pub(super) fn open_shared(path: &Path, create_new: bool) -> io::Result<File> {
     if create_new {
         options.create_new(true);
     }
-    options.open(path)
+    let file = options.open(path)?;
+    share(path, &file, 0o660)?;
+    Ok(file)
+}
+
+fn open_dir(dir: &Path) -> Result<File, RingError> {
+    File::open(dir).map_err(RingError::io("open", dir))
+}
+
+/// Gives the group its part of `mode`, whatever the umask took, where the directory says by its set-group-ID bit that it is
+/// the group's. What another user owns is left as it is: that user's program does the same.
+fn share(path: &Path, open: &File, mode: u32) -> io::Result<()> {
+    let now = open.metadata()?.mode();
+    if now & mode == mode || !is_the_groups(path.parent())? {
+        return Ok(());
+    }
+    match open.set_permissions(Permissions::from_mode((now | mode) & 0o7777)) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn is_the_groups(dir: Option<&Path>) -> io::Result<bool> {
+    let Some(dir) = dir else { return Ok(false) };
+    let wanted = libc::S_ISGID | libc::S_IWGRP;
+    Ok(fs::metadata(dir)?.mode() & wanted == wanted)
 }
 
 /// Opens or creates the producer's ring and takes the owner's lock.
