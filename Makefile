@@ -1,16 +1,18 @@
-# IF.ESCALATE. Every target can be run first: it makes what it needs.
+# IF.ESCALATE. Every target makes its own prerequisites.
 
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build bridge testbed testbed-down demo up down test test-rust test-c test-vectors test-repo test-e2e lint check-fmt bench-gate bench-bridge bench-evidence bench prove fresh clean
+.PHONY: help setup build bridge testbed testbed-down demo up down fresh clean
+.PHONY: test test-rust test-c test-vectors test-repo test-e2e lint check-fmt
+.PHONY: bench-gate bench-bridge bench-evidence bench prove
 
 help: ## this list
 	@echo "IF.ESCALATE: SIP escalation to human experts, gated by policy and witnessed."
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install what is needed on Debian 12 (root or sudo); quick when it is there
+setup: ## install the Debian 12 packages that are missing (root or sudo)
 	@scripts/setup.sh
 
 build: setup ## release binaries, bridge, policy library, Kamailio module
@@ -19,16 +21,16 @@ build: setup ## release binaries, bridge, policy library, Kamailio module
 bridge: setup ## the bridge alone, target/release/ife-bridge
 	@scripts/build.sh bridge
 
-testbed: setup ## real Asterisk with H.323: a gateway and a council on loopback addresses (needs root)
+testbed: setup ## start Asterisk with H.323, a gateway and a council, on loopback (needs root)
 	@scripts/testbed.sh root && scripts/testbed.sh start
 
 testbed-down: ## stop what `make testbed` started
 	@scripts/testbed.sh stop
 
-demo: build ## the gate's eight calls; as root then the full way to the conference: H.323 on the wire, the story, the verified log
+demo: build ## the gate's eight calls; as root also an escalation to the H.323 conference
 	@scripts/demo.sh
 
-up: build ## start the same deployment, leave it running, and say what to try
+up: build ## start the same deployment, leave it running, print commands to try
 	@scripts/up.sh
 
 down: ## stop what `make up` started
@@ -67,10 +69,10 @@ bench-bridge: build ## the bridge's figures, into target/bench/bridge.json (need
 bench-evidence: build ## the evidence server's figures, into target/bench/evidence.json (needs root)
 	@scripts/bench.sh evidence
 
-bench: build ## every benchmark there is
+bench: build ## all benchmarks
 	@scripts/bench.sh
 
-prove: build ## what takes long: torture, mutants, fuzzing, races, kill rounds; ONLY="part ...", SEED=N, RESUME=1, SOAK=1 (needs root)
+prove: build ## long tests: torture, fuzzing, kills; ONLY="part ...", SEED=N, RESUME=1, SOAK=1
 	@PROVE_TABLE=1 tests/prove/run $(ONLY)
 
 fresh: ## make demo and make test, twice, in an empty Debian 12 root (needs root)

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs benchmarks: scripts/bench.sh [NAME ...]; every one there is when none is named. Figures go to target/bench/NAME.json.
-# A figure that misses its target is printed as missed; it does not fail the run.
+# Runs benchmarks: scripts/bench.sh [NAME ...]; without a name all. Figures go to
+# target/bench/NAME.json. A figure that misses its target is printed as missed and does not fail the
+# run.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 

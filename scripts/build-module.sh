@@ -1,10 +1,11 @@
 #!/bin/sh
-# Builds target/module/if_escalate.so for exactly the installed Kamailio and lays libife_policy.so beside it.
+# Builds target/module/if_escalate.so for the installed Kamailio and copies libife_policy.so beside
+# it.
 #
 # usage: scripts/build-module.sh
 #   IFE_POLICY_LIB  the library to link (default target/release/libife_policy.so)
-#   IFE_MODULE_DIR  where the result goes (default target/module)
-#   IFE_KSR         a Kamailio source tree with `make cfg` done (default: scripts/kamailio-headers.sh)
+#   IFE_MODULE_DIR  output directory (default target/module)
+#   IFE_KSR         a Kamailio source tree after `make cfg` (default: scripts/kamailio-headers.sh)
 #   IFE_CFLAGS      more compiler flags, such as -fsanitize=address
 set -eu
 
@@ -21,18 +22,20 @@ die() {
 ksr=${IFE_KSR:-$("$root/scripts/kamailio-headers.sh")}
 [ -f "$ksr/src/config.mak" ] || die "$ksr/src/config.mak is missing: run make cfg in $ksr"
 
-# Objects lie in a directory of their own per Kamailio tree, so that a new version never meets old objects.
+# One directory of objects per Kamailio tree, so that a new version never uses old objects.
 build=$out/build-$(basename "$ksr")
 mkdir -p "$build"
-cp -p "$root/kamailio-module/"*.c "$root/kamailio-module/"*.h "$root/kamailio-module/Makefile" "$build/"
+from=$root/kamailio-module
+cp -p "$from/"*.c "$from/"*.h "$from/Makefile" "$build/"
 libdir=$(CDPATH='' cd -- "$(dirname -- "$lib")" && pwd)
 
 log=$build/log
-if ! make -C "$build" KSR="$ksr" IFE_LIB="$libdir" Q=0 IFE_CFLAGS="${IFE_CFLAGS:-}" >"$log" 2>&1; then
+if ! make -C "$build" KSR="$ksr" IFE_LIB="$libdir" Q=0 IFE_CFLAGS="${IFE_CFLAGS:-}" \
+	>"$log" 2>&1; then
 	cat "$log" >&2
 	die "compilation failed"
 fi
-# Whole files are moved into place: a running Kamailio keeps the ones it has mapped.
+# Replaces the files by rename: a running Kamailio keeps the mapped ones.
 install -m 0755 "$build/if_escalate.so" "$out/.if_escalate.so.new"
 install -m 0755 "$lib" "$out/.libife_policy.so.new"
 mv "$out/.if_escalate.so.new" "$out/if_escalate.so"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Builds in release mode: binaries (the bridge among them), the policy library (twice on x86-64), Kamailio's headers, the module.
-# `scripts/build.sh bridge` builds the bridge alone.
+# Builds in release mode: binaries, the policy library (twice on x86-64), Kamailio's headers, the
+# module. `scripts/build.sh bridge` builds only the bridge.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -14,32 +14,36 @@ main() {
 	fi
 	check_space
 	note "Building (the first time takes some minutes)"
-	run_quietly "cargo build" cargo build --release --locked -p ife-policy-ffi -p ife-witness -p ife-cli -p ife-bridge
+	run_quietly "cargo build" cargo build --release --locked \
+		-p ife-policy-ffi -p ife-witness -p ife-cli -p ife-bridge
 	install_library "$IFE_BIN" "$IFE_MODULE_DIR"
 	build_for_newer_cpus
 	run_quietly "Kamailio headers" scripts/kamailio-headers.sh
 	run_quietly "if_escalate.so" scripts/build-module.sh
 }
 
-# A full disk shows itself far from its cause: in a compiler, a log that stalls, a browser.
+# A full disk causes errors far from their cause: in a compiler, a stalled log, a browser.
 check_space() {
 	local free_gb
 	mkdir -p "$IFE_TARGET"
 	free_gb=$(($(df -Pk "$IFE_TARGET" | awk 'NR == 2 {print $4}') / 1048576))
-	[ "$free_gb" -ge 2 ] || die "only $free_gb GB are free for $IFE_TARGET: a build needs 4 GB, all tests with their roots and browsers 8 GB"
-	[ -x "$IFE_BIN/ife-witnessd" ] || [ "$free_gb" -ge 8 ] || note "  $free_gb GB are free for $IFE_TARGET: enough for make demo, and too little for make test, which needs 8"
+	[ "$free_gb" -ge 2 ] ||
+		die "only $free_gb GB are free for $IFE_TARGET: a build needs 4 GB, all tests 8 GB"
+	[ -x "$IFE_BIN/ife-witnessd" ] || [ "$free_gb" -ge 8 ] ||
+		note "  $free_gb GB are free for $IFE_TARGET: enough for make demo; make test needs 8"
 }
 
-# glibc itself picks the x86-64-v3 build, a quarter faster at Ed25519, where the CPU can run it.
+# glibc selects the x86-64-v3 build, a quarter faster at Ed25519, if the CPU supports it.
 build_for_newer_cpus() {
 	[ "$(uname -m)" = x86_64 ] || return 0
 	run_quietly "$LIBRARY for x86-64-v3" \
 		env RUSTFLAGS="${RUSTFLAGS:-} -C target-cpu=x86-64-v3" \
-		cargo build --release --locked -p ife-policy-ffi --lib --target-dir "$IFE_CARGO_TARGET/x86-64-v3"
+		cargo build --release --locked -p ife-policy-ffi --lib \
+		--target-dir "$IFE_CARGO_TARGET/x86-64-v3"
 	install_library "$IFE_CARGO_TARGET/x86-64-v3/release" "$IFE_MODULE_DIR/glibc-hwcaps/x86-64-v3"
 }
 
-# Replaced by rename: a running Kamailio keeps the file it has mapped.
+# Replaces the file by rename: a running Kamailio keeps the mapped one.
 install_library() {
 	local from=$1 to=$2
 	mkdir -p "$to"

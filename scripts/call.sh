@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# One signed call through the deployment that `make up` started.
+# Places one signed call in the deployment of `make up`.
 #
 # usage: scripts/call.sh EXPERT HAZARD [--unsigned]
 #        scripts/call.sh expert-security@external.advisor security
@@ -8,11 +8,14 @@ set -uo pipefail
 
 UP=${IFE_UP_DIR:-$IFE_TARGET/up}
 [ $# -ge 2 ] || die "usage: scripts/call.sh EXPERT HAZARD [--unsigned]"
-{ stack_load "$UP" && proc_alive kamailio; } || die "nothing is running: make up"
+{ stack_load "$UP" && proc_alive kamailio; } || die "nothing is running; start it with make up"
 name=call-$(date +%s%N) scenario=uac
 [ "${3:-}" != --unsigned ] || scenario=uac-unsigned
 
 signed_csv "$STACK/sipp/$name.csv" - council-2026a "$COUNCIL" "$1" "$2"
-stack_calls "$name" "$scenario" "$STACK/sipp/$name.csv" || stack_fail "$name" "the call did not end as SIP wants it"
+stack_calls "$name" "$scenario" "$STACK/sipp/$name.csv" ||
+	stack_fail "$name" "the call did not end as SIP requires"
 jq -r '"\(.code) \(.reason)\ntrace id \(.trace_id)"' "$STACK/captures/$name.outcomes"
-say "its trace: ${IFE_BIN#"$IFE_ROOT/"}/ifectl witness show --log ${UP#"$IFE_ROOT/"}/witness --trace $(jq -r .trace_id "$STACK/captures/$name.outcomes")"
+trace_id=$(jq -r .trace_id "$STACK/captures/$name.outcomes")
+say "its trace: ${IFE_BIN#"$IFE_ROOT/"}/ifectl witness show" \
+	"--log ${UP#"$IFE_ROOT/"}/witness --trace $trace_id"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Stops what `make up` started, and nothing else.
+# Stops the deployment of `make up`.
 set -uo pipefail
 . "$(dirname "$0")/lib/demo-stack.sh"
 

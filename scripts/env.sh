@@ -1,4 +1,4 @@
-# Sourced by every script here: where things are, and how they speak.
+# Sourced by every script here: paths and output functions.
 # shellcheck shell=bash
 
 IFE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -13,7 +13,7 @@ case ":$PATH:" in
 *":${CARGO_HOME:-$HOME/.cargo}/bin:"*) ;;
 *) PATH=$PATH:${CARGO_HOME:-$HOME/.cargo}/bin ;;
 esac
-# Debian's root may run Kamailio, tcpdump and the like only from here.
+# Kamailio and tcpdump are here; PATH of a Debian user lacks it.
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
 
@@ -24,7 +24,7 @@ die() {
 	exit 1
 }
 
-# run_quietly LABEL COMMAND...: shows the command's output only when it fails or when VERBOSE is set.
+# run_quietly LABEL COMMAND...: prints the command's output only if it fails or VERBOSE is set.
 run_quietly() {
 	local label=$1 log
 	shift
@@ -40,7 +40,7 @@ run_quietly() {
 	else
 		local rc=$?
 		tail -n 60 "$log" >&2
-		printf 'error: %s failed (exit %d); the whole output is in %s\n' "$label" "$rc" "$log" >&2
+		printf 'error: %s failed (exit %d); its output is in %s\n' "$label" "$rc" "$log" >&2
 		return "$rc"
 	fi
 }

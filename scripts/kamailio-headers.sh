@@ -1,6 +1,7 @@
 #!/bin/sh
-# Gets the headers of exactly the installed Kamailio from the distribution's source package and prints the
-# tree's path. Nothing under /etc is changed: apt runs with source lists and state of its own under target/.
+# Gets the headers of the installed Kamailio from the distribution's source package and prints the
+# tree's path. Changes nothing under /etc: apt runs with its own source lists and state under
+# target/.
 #
 # usage: scripts/kamailio-headers.sh
 # needs: apt, tar, make, gcc, flex, bison; network the first time only
@@ -21,14 +22,18 @@ source=$(dpkg-query -W -f '${source:Package}' "$package")
 name=${version#*:}
 tree=$base/$name
 
-# Kamailio loads only modules of its own compile flags. This one flag the build guesses from OpenSSL's headers, which
-# need not be here: what the installed Kamailio says counts.
+# Kamailio loads only modules with its own compile flags. The build derives this flag from OpenSSL's
+# headers, which may be missing: the flag of the installed Kamailio is used.
 case $(kamailio -v 2>/dev/null) in
 *TLS_PTHREAD_MUTEX_SHARED*) mutex_shared=1 ;;
 *) mutex_shared= ;;
 esac
 configured_alike() {
-	if grep -q KSR_PTHREAD_MUTEX_SHARED "$tree/src/config.mak" 2>/dev/null; then [ -n "$mutex_shared" ]; else [ -z "$mutex_shared" ]; fi
+	if grep -q KSR_PTHREAD_MUTEX_SHARED "$tree/src/config.mak" 2>/dev/null; then
+		[ -n "$mutex_shared" ]
+	else
+		[ -z "$mutex_shared" ]
+	fi
 }
 
 # The stamp is written last, so an interrupted run starts over.
@@ -42,19 +47,22 @@ log=$work/log
 rm -rf "$work" "$tree"
 mkdir -p "$work/sources.d" "$work/lists/partial" "$work/cache/archives/partial" "$work/download"
 
-# The machine's own sources, turned into source-package sources; apt itself reads both file forms.
-# Only files that offer this package's repository are taken, so that an unrelated one cannot get in the way.
+# Turns the machine's apt sources into source-package sources, in both file forms. Only files of
+# this package's repository are used, so that an unrelated one cannot fail.
 copy_sources() {
-	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list \
+		/etc/apt/sources.list.d/*.sources; do
 		[ -f "$file" ] || continue
 		if [ -n "$1" ] && ! grep -qF "$1" "$file"; then continue; fi
 		sed -e 's/^deb\([[:blank:]]\)/deb-src\1/' -e 's/^Types:.*/Types: deb-src/' \
-			-e '/^Architectures:/d' -e 's/arch=[a-z0-9,-]*//' -e 's/\[ *\]//' "$file" >"$work/sources.d/$(basename "$file")"
+			-e '/^Architectures:/d' -e 's/arch=[a-z0-9,-]*//' -e 's/\[ *\]//' "$file" \
+			>"$work/sources.d/$(basename "$file")"
 	done
 }
 
-repository=$(apt-cache madison "$package" 2>/dev/null | awk -F ' *[|] *' -v v="$(dpkg-query -W -f '${Version}' "$package")" \
-	'{ sub(/^ */, "", $2) } $2 == v && $3 !~ / Sources$/ { split($3, a, " "); print a[1]; exit }')
+installed=$(dpkg-query -W -f '${Version}' "$package")
+repository=$(apt-cache madison "$package" 2>/dev/null | awk -F ' *[|] *' -v v="$installed" '
+	{ sub(/^ */, "", $2) } $2 == v && $3 !~ / Sources$/ { split($3, a, " "); print a[1]; exit }')
 copy_sources "$repository"
 if [ -z "$(ls "$work/sources.d")" ]; then copy_sources ''; fi
 [ -n "$(ls "$work/sources.d")" ] || die "no apt sources found under /etc/apt"
@@ -65,13 +73,17 @@ apt_private() {
 		-o APT::Get::List-Cleanup=false -o Acquire::Languages=none -o APT::Sandbox::User=root "$@"
 }
 
-# A source that fails here matters only if the package cannot be fetched, so the fetch decides.
+# A source may fail here; an error is reported only if the package cannot be fetched.
 apt_private update >"$log" 2>&1 || true
-(cd "$work/download" && apt_private source --download-only --only-source "$source=$version") >>"$log" 2>&1 || true
-# A signature file may be missing from a mirror; the tarball is enough, apt has checked it against the signed index.
+(
+	cd "$work/download" &&
+		apt_private source --download-only --only-source "$source=$version"
+) >>"$log" 2>&1 || true
+# The signature file may be missing from a mirror: apt has checked the tarball against the signed
+# index.
 if ! ls "$work/download/"*.orig.tar.* >/dev/null 2>&1; then
 	tail -n 20 "$log" >&2
-	die "source package $source $version cannot be fetched from this machine's apt sources"
+	die "cannot fetch source package $source $version from this machine's apt sources"
 fi
 
 tarball=$(find "$work/download" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)
@@ -82,8 +94,10 @@ make -C "$tree" "LIBSSL_SET_MUTEX_SHARED=${mutex_shared:-0}" cfg >>"$log" 2>&1 |
 	tail -n 20 "$log" >&2
 	die "'make cfg' failed in $tree (are make, gcc, flex and bison installed?)"
 }
-configured_alike || die "$tree is not configured as the installed Kamailio was built (kamailio -v)"
-[ -e "$tree/src/core/sr_module.h" ] || die "$tree has no src/core/sr_module.h: a layout this script does not know"
+configured_alike ||
+	die "$tree is configured with other flags than the installed Kamailio (kamailio -v)"
+[ -e "$tree/src/core/sr_module.h" ] ||
+	die "$tree has no src/core/sr_module.h: unknown layout"
 rm -rf "$work"
 : >"$tree/.ready"
 printf '%s\n' "$tree"

@@ -1,32 +1,36 @@
 #!/usr/bin/env bash
-# Installs what building, running and testing need on Debian 12. Does nothing, quickly, when all of it is there.
+# Installs the Debian 12 packages for building, running and testing, if any is missing.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
-# Kamailio with the modules that kamailio.cfg loads, and sipp to play callers and experts.
+# Kamailio with the modules of kamailio.cfg, and sipp for callers and experts.
 PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
-# gcc, flex and bison configure Kamailio's source tree; clang's library and headers serve bindgen; dpkg-dev unpacks source packages.
-PACKAGES_BUILD=(gcc g++ libc6-dev make flex bison pkg-config dpkg-dev libclang1-14 libclang-common-14-dev ca-certificates git)
-# The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C tests; Debian's sipp
-# speaks no TLS, so socat carries it.
-PACKAGES_TEST=(python3 python3-cryptography python3-yaml python3-venv jq valgrind libc6-dbg socat procps shellcheck)
-# The bridge's cases run Asterisk in a root of its own, and call the API.
+# gcc, flex and bison configure Kamailio's source tree; bindgen needs libclang; dpkg-dev unpacks
+# source packages.
+PACKAGES_BUILD=(gcc g++ libc6-dev make flex bison pkg-config dpkg-dev)
+PACKAGES_BUILD+=(libclang1-14 libclang-common-14-dev ca-certificates git)
+# The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C
+# tests; Debian's sipp has no TLS, so socat adds it.
+PACKAGES_TEST=(python3 python3-cryptography python3-yaml python3-venv jq valgrind libc6-dbg)
+PACKAGES_TEST+=(socat procps shellcheck)
+# The bridge's cases run Asterisk in its own root directory, and call the API.
 PACKAGES_TEST+=(mmdebstrap curl)
-# A SIP phone that plays, records and sends keys; captures of what crosses the wire, and the dissectors for H.225 and H.245.
+# A SIP phone that plays, records and sends keys; packet capture, and dissectors for H.225 and
+# H.245.
 PACKAGES_TEST+=(baresip-core tcpdump tshark)
-# Its intake is tested with the real server.
+# NATS intake of the bridge.
 PACKAGES_TEST+=(nats-server)
-# Networks of their own, and a TURN server, for the evidence cases.
+# Network namespaces and a TURN server for the evidence cases.
 PACKAGES_TEST+=(iproute2 coturn)
-# The shipped units are started by it.
+# A real systemd for the shipped units.
 PACKAGES_TEST+=(systemd)
-# System calls that fail when they are told to.
+# Injected failures of system calls.
 PACKAGES_TEST+=(strace)
-# The pages are tested in Chromium, driven by node; fonts, so that pictures of them look like what people see.
+# The pages are tested in Chromium with node; fonts make the screenshots realistic.
 PACKAGES_TEST+=(chromium fonts-liberation)
-# Node that came another way than from Debian conflicts with Debian's npm, and will do.
+# A node from another source conflicts with Debian's npm and is sufficient.
 command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
-# The peers that the benchmarks compare with.
+# Modules that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
 
@@ -44,10 +48,11 @@ main() {
 check_system() {
 	[ "$(uname -s)" = Linux ] || die "Linux is needed (developed on Debian 12)"
 	command -v apt-get >/dev/null ||
-		die "apt-get was not found: install by hand what scripts/setup.sh lists, with Kamailio 5.6 or later"
+		die "apt-get was not found; install the packages of setup.sh and Kamailio 5.6 or later"
 }
 
-# The stamp says which list was installed; the packages may have been removed since, so dpkg is asked as well.
+# The stamp holds the installed list; packages may have been removed since, so dpkg is asked as
+# well.
 stamp_holds() {
 	[ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "${PACKAGES[*]}" ] && [ -z "$(missing_packages)" ]
 }
@@ -60,7 +65,8 @@ write_stamp() {
 missing_packages() {
 	local package
 	for package in "${PACKAGES[@]}"; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] || printf '%s ' "$package"
+		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
+			printf '%s ' "$package"
 	done
 }
 
@@ -69,11 +75,12 @@ install_packages() {
 	missing=$(missing_packages)
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" != 0 ]; then
-		command -v sudo >/dev/null || die "these packages are missing and only root can install them: $missing"
+		command -v sudo >/dev/null ||
+			die "cannot install these missing packages without root: $missing"
 		as_root=(sudo)
 	fi
 	note "Installing Debian packages: $missing"
-	# Services must not start by being installed: this only needs the programs.
+	# Only the programs are needed: installed services must not start.
 	local policy=/usr/sbin/policy-rc.d
 	if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
 		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
@@ -90,8 +97,11 @@ install_packages() {
 check_rust() {
 	local version
 	version=$(cargo --version 2>/dev/null | awk '{print $2}') || true
-	if [ -z "$version" ] || [ "$(printf '%s\n%s\n' "$IFE_RUST_MIN" "$version" | sort -V | head -n 1)" != "$IFE_RUST_MIN" ]; then
-		die "Rust $IFE_RUST_MIN or later is needed (found: ${version:-none}): install it with rustup as https://rustup.rs says, then run this again"
+	local lowest
+	lowest=$(printf '%s\n%s\n' "$IFE_RUST_MIN" "$version" | sort -V | head -n 1)
+	if [ -z "$version" ] || [ "$lowest" != "$IFE_RUST_MIN" ]; then
+		die "Rust $IFE_RUST_MIN or later is needed (found: ${version:-none});" \
+			"install it with rustup (https://rustup.rs), then run this again"
 	fi
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
-# The test suite, or the named parts of it: lint repo rust c vectors pages e2e. The last line is "N passed, N failed".
+# Runs the test suite, or the named parts: lint repo rust c vectors pages e2e. The last line is
+# "N passed, N failed".
 #
-# lint, each Rust test, each C test, each vector file, each test of the pages and each end-to-end case count as one.
+# lint, each Rust test, C test, vector file, test of the pages and end-to-end case count as one.
 set -uo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -21,14 +22,14 @@ main() {
 	[ "$FAILED" = 0 ] && [ "$PASSED" != 0 ]
 }
 
-# one LABEL COMMAND...: the command counts as one test; its output is shown when it fails.
+# one LABEL COMMAND...: the command counts as one test; its output is printed if it fails.
 one() {
 	local label=$1
 	shift
 	if run_quietly "$label" "$@"; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
 }
 
-# counted LABEL COMMAND...: the command says itself how many passed and failed, in a line "N passed, N failed".
+# counted LABEL COMMAND...: the command prints its counts in a line "N passed, N failed".
 counted() {
 	local label=$1 log rc=0 line
 	shift
@@ -41,7 +42,7 @@ counted() {
 	add_counts "$label" "$rc" "${line:-0 passed, 0 failed}"
 }
 
-# A part that fails without counting a failure, or that runs nothing, is itself a failure.
+# A part that fails without a counted failure, or that runs no test, counts as a failure.
 add_counts() {
 	local label=$1 rc=$2 passed failed
 	read -r passed failed < <(sed -E 's/^([0-9]+) passed, ([0-9]+) failed.*/\1 \2/' <<<"$3")
@@ -68,13 +69,16 @@ part_rust() {
 	cargo test --locked --workspace --no-fail-fast >"$log" 2>&1 </dev/null || rc=$?
 	passed=$(sed -nE 's/^test result: .* ([0-9]+) passed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
 	failed=$(sed -nE 's/^test result: .* ([0-9]+) failed; .*/\1/p' "$log" | paste -sd+ | bc_sum)
-	if [ "$rc" != 0 ]; then grep -vE '^test .* \.\.\. ok$|^$|^running|^ +(Compiling|Running|Doc-tests)' "$log" | tail -n 100; fi
+	if [ "$rc" != 0 ]; then
+		grep -vE '^test .* \.\.\. ok$|^$|^running|^ +(Compiling|Running|Doc-tests)' "$log" |
+			tail -n 100
+	fi
 	say "    $passed passed, $failed failed"
 	rm -f "$log"
 	add_counts "cargo test" "$rc" "$passed passed, $failed failed"
 }
 
-# The shell adds; an empty line is nothing.
+# Adds up a line like "1+2"; an empty line is 0.
 bc_sum() {
 	local sum
 	read -r sum || true
@@ -83,7 +87,7 @@ bc_sum() {
 
 part_c() { counted "C tests of the ABI" c_tests; }
 
-# One line per program and way of running it, "ok" or "FAIL".
+# tests/c/run.sh prints a line for each program and way of running it, "ok" or "FAIL".
 c_tests() {
 	local log rc=0
 	log=$(tests/c/run.sh 2>&1) || rc=$?

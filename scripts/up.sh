@@ -42,8 +42,9 @@ announce() {
 	if bridge_possible; then
 		try_bridge "$ifectl" "$up"
 	else
-		printf '\n%s\n%s\n' "Without Asterisk and the bridge: Asterisk runs in a root directory of its own, which only root can make and enter." \
-			"As root (or with sudo), make up starts them too."
+		printf '\n%s\n%s\n' \
+			"Asterisk and the bridge are not started: only root can make and enter" \
+			"Asterisk's root directory. As root (or with sudo), make up starts them too."
 	fi
 	printf '\nmake down stops it.\n'
 }

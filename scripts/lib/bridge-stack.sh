@@ -1,28 +1,33 @@
-# The way from an IFMessage to the conference, for the demo and `make up`: Asterisk as the gateway and as the council, ife-bridge at the
-# gateway's AMI. Sourced after stack.sh; everything lies under $STACK but Asterisk's root, in which it is mounted while Asterisk runs.
+# Asterisk as gateway and as council, and ife-bridge at the gateway's AMI, for the demo and `make
+# up`. Sourced after stack.sh. All files are under $STACK except Asterisk's root, where $STACK is
+# mounted.
 # shellcheck shell=bash
 
 TESTBED=testbed
 AGENT=if://agent/guard
 ROOM=council
-# Mounts and processes of other users' roots are for root alone.
+# Only root can mount and use chroot.
 bridge_possible() { [ "$(id -u)" = 0 ]; }
 
-# bridge_plan N: loopback addresses of gateway and council, so that two deployments do not meet; before Kamailio starts, whose dispatcher names the gateway.
+# bridge_plan N: sets loopback addresses of gateway and council, one set per deployment. Call it
+# before Kamailio starts, because the dispatcher list names the gateway.
 bridge_plan() {
 	GATEWAY_IP=127.0.$1.2 COUNCIL_IP=127.0.$1.3
-	{ read -r API_PORT && read -r EVIDENCE_PORT; } < <(siptool ports 2 8080 8180) || die "no free ports for the bridge"
+	{ read -r API_PORT && read -r EVIDENCE_PORT; } < <(siptool ports 2 8080 8180) ||
+		die "no free ports for the bridge"
 	printf '1 sip:%s:%s 0 20\n' "$GATEWAY_IP" "$GATEWAY_PORT" >"$STACK/dispatcher.list"
-	declare -p GATEWAY_IP COUNCIL_IP API_PORT EVIDENCE_PORT | sed 's/^declare --/declare -g --/' >>"$STACK/stack.env"
+	declare -p GATEWAY_IP COUNCIL_IP API_PORT EVIDENCE_PORT |
+		sed 's/^declare --/declare -g --/' >>"$STACK/stack.env"
 }
 
-# The files of evidence that a call may take along, in its evidence root.
+# Evidence files of a call, in its evidence root.
 EVIDENCE=(incident.md sensor.png)
 
-# bridge_stack: Asterisk and the bridge, ready for escalations. Witness and Kamailio run.
+# bridge_stack: starts Asterisk and the bridge. Witness and Kamailio must run.
 bridge_stack() {
 	local log=$STACK/log/testbed.log
-	TESTBED_SUITE=$("$IFE_ROOT/scripts/testbed.sh" suite 2>"$log") || die "Asterisk cannot be had: $(tail -n 1 "$log")"
+	TESTBED_SUITE=$("$IFE_ROOT/scripts/testbed.sh" suite 2>"$log") ||
+		die "cannot make a root with Asterisk: $(tail -n 1 "$log")"
 	declare -p TESTBED_SUITE | sed 's/^declare --/declare -g --/' >>"$STACK/stack.env"
 	testbed start >>"$log" 2>&1 || stack_fail testbed "Asterisk did not start"
 	head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/keys/bridge-token"
@@ -34,7 +39,7 @@ bridge_stack() {
 	bridge_ready || stack_fail bridge "ife-bridge did not get ready"
 }
 
-# Stops both Asterisks and takes their mounts away; the bridge is stopped with the other processes.
+# Stops the bridge and both Asterisks, and unmounts.
 bridge_close() {
 	[ -n "${TESTBED_SUITE:-}" ] || return 0
 	proc_stop bridge
@@ -42,9 +47,10 @@ bridge_close() {
 	TESTBED_SUITE=
 }
 
-# The phones of the demo are silent, and are not lost for it.
+# The phones of the demo send no RTP: no RTP timeout.
 testbed() {
-	RTP_TIMEOUT_S=0 GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT KAMAILIO_IP=$PROXY_IP KAMAILIO_PORT=$SIP_PORT \
+	RTP_TIMEOUT_S=0 GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT \
+		KAMAILIO_IP=$PROXY_IP KAMAILIO_PORT=$SIP_PORT \
 		"$IFE_ROOT/scripts/testbed.sh" "$1" "$TESTBED_SUITE" "$STACK/$TESTBED"
 }
 
@@ -78,18 +84,23 @@ bridge_config() {
 }
 
 bridge_ready_or_gone() { proc_gone bridge || bridge_ready; }
-bridge_ready() { [ "$(curl -s --max-time 5 --unix-socket "$STACK/bridge.sock" -o /dev/null -w '%{http_code}' http://bridge/readyz)" = 200 ]; }
-
-# asterisk_version: of the gateway.
-asterisk_version() {
-	chroot "$IFE_TARGET/testbed/root-$TESTBED_SUITE" asterisk -V 2>/dev/null | sed -E 's/^Asterisk ([0-9.]+).*/\1/'
+bridge_ready() {
+	[ "$(curl -s --max-time 5 --unix-socket "$STACK/bridge.sock" -o /dev/null -w '%{http_code}' \
+		http://bridge/readyz)" = 200 ]
 }
 
-# escalate HAZARD [IFECTL ARG ...]: as the council's agent.
+# asterisk_version: prints the gateway's.
+asterisk_version() {
+	chroot "$IFE_TARGET/testbed/root-$TESTBED_SUITE" asterisk -V 2>/dev/null |
+		sed -E 's/^Asterisk ([0-9.]+).*/\1/'
+}
+
+# escalate HAZARD [IFECTL ARG ...]: escalates as the council's agent.
 escalate() {
 	local hazard=$1
 	shift
-	ifectl escalate --bridge "unix:$STACK/bridge.sock" --source "$AGENT" --key "$STACK/keys/guard-2026a.key" --hazard "$hazard" "$@"
+	ifectl escalate --bridge "unix:$STACK/bridge.sock" --source "$AGENT" \
+		--key "$STACK/keys/guard-2026a.key" --hazard "$hazard" "$@"
 }
 
 # bridged SUBCOMMAND [IFECTL ARG ...]: calls, call, rooms, hangup.

@@ -1,4 +1,4 @@
-// The expert in the demo: opens the link, receives everything, saves the receipt, tells what the page shows.
+// The expert in the demo: opens the link, receives all files, saves the receipt, prints the status.
 // usage: demo-evidence.mjs LINK RECEIPT_FILE
 import { writeFileSync } from "node:fs";
 import { hasText, openBrowser, save, shoot, until } from "../../tests/browser/lib.mjs";
@@ -20,7 +20,10 @@ await shoot(page, "evidence-2-verified");
 const names = await texts(".file-name");
 const metas = await texts(".file-meta");
 const states = await texts(".file .status");
-names.forEach((name, at) => console.log(`${name.padEnd(14)} ${metas[at].padEnd(26)} ${states[at].replace("✓ ", "").toLowerCase()}`));
+names.forEach((name, at) => {
+  const state = states[at].replace("✓ ", "").toLowerCase();
+  console.log(`${name.padEnd(14)} ${metas[at].padEnd(26)} ${state}`);
+});
 
 const saved = await save(page, page.getByRole("button", { name: "Save the receipt" }));
 writeFileSync(receiptFile, saved.bytes);
@@ -28,14 +31,18 @@ const { proofs } = JSON.parse(saved.bytes);
 const index = /^index (\d+)$/m.exec(proofs.receipt.proof)[1];
 const [, size] = proofs.receipt.proof.split("\n\n")[1].split("\n");
 const hashes = proofs.receipt.proof.split("\n\n")[0].split("\n").length - 2;
-console.log(`receipt        entry ${index} of the witness log; ${hashes} hashes lead to its signed head of ${size} entries: checked in the page`);
-console.log(`               ${JSON.parse(proofs.receipt.entry).detail.split(" ").filter((word) => /^(manifest|verified|failed)=/.test(word)).join(" ")}`);
+console.log(`receipt        entry ${index} of the witness log; ${hashes} hashes lead to its` +
+  ` signed head of ${size} entries: checked in the page`);
+const details = JSON.parse(proofs.receipt.entry).detail.split(" ");
+const checked = details.filter((word) => /^(manifest|verified|failed)=/.test(word));
+console.log(`               ${checked.join(" ")}`);
 
 for (const [at, name] of names.entries()) {
   const button = page.getByRole("button", { name: `Preview ${name}` });
   if ((await button.count()) === 0) continue;
   await button.click();
-  await until(`${name} is shown`, async () => (await page.locator("#preview-body :is(img, canvas, pre, article, audio)").count()) > 0);
+  const preview = page.locator("#preview-body :is(img, canvas, pre, article, audio)");
+  await until(`${name} is shown`, async () => (await preview.count()) > 0);
   await shoot(page, `evidence-${3 + at}-${name.replace(/\W+/g, "-")}`, { fullPage: false });
   await page.keyboard.press("Escape");
 }

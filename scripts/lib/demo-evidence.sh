@@ -1,9 +1,10 @@
-# The demo's step with the evidence: Chromium as the expert's browser opens the link that came with the call. Sourced by demo-stack.sh.
+# The demo's evidence step: Chromium opens the link of the call as the expert's browser. Sourced by
+# demo-stack.sh.
 # shellcheck shell=bash
 
 demo_evidence() {
 	local shots=$STACK/screenshots link
-	step "The INVITE's Call-Info has a link for the expert's browser (here Chromium): files, verified against what the bridge signed:"
+	step "The INVITE's Call-Info has a link for the expert's browser: files with signed hashes:"
 	link=$(sed -n 's/^Call-Info: <\(.*\)>;purpose=info.*/\1/p' "$STACK/captures/invite")
 	[ -n "$link" ] || {
 		say "    the INVITE has no Call-Info"
@@ -12,9 +13,11 @@ demo_evidence() {
 	# shellcheck source=tests/e2e/page.sh
 	IFE_SHOTS=$shots . "$IFE_ROOT/tests/e2e/page.sh"
 	page_setup
-	timeout -k 5 120 node "$IFE_ROOT/scripts/lib/demo-evidence.mjs" "$link" "$STACK/captures/receipt.json" >"$STACK/captures/page" 2>"$STACK/log/page.log" ||
+	timeout -k 5 120 node "$IFE_ROOT/scripts/lib/demo-evidence.mjs" "$link" \
+		"$STACK/captures/receipt.json" >"$STACK/captures/page" 2>"$STACK/log/page.log" ||
 		tail -n 5 "$STACK/log/page.log"
 	want "the verified files" ' verified$' <"$STACK/captures/page"
-	grep -q '^receipt .*checked in the page' "$STACK/captures/page" || wrong "the receipt is not proved"
+	grep -q '^receipt .*checked in the page' "$STACK/captures/page" ||
+		wrong "the receipt is not proved"
 	say "    pictures: $(cd "$shots" && echo evidence-*.png), in ${shots#"$IFE_ROOT"/}"
 }

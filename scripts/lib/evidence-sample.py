@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Two small files as evidence for the demo and `make up`: incident.md, and sensor.png, the picture that it speaks of.
+"""Writes the evidence of the demo and `make up`: incident.md, and sensor.png, a picture for it.
 
 usage: evidence-sample.py DIRECTORY
 """
@@ -28,7 +28,7 @@ right key. The pressure (`sensor.png`) had crossed its limit four minutes earlie
 
 
 def pressure(x):
-    """Bar, over 640 steps of time: calm, a ripple, then the rise."""
+    """Returns the pressure in bar at step x of 640: constant with a ripple, then rising."""
     return 5.5 + 0.25 * math.sin(x / 17) + 3.6 / (1 + math.exp((430 - x) / 28))
 
 
@@ -44,14 +44,16 @@ def pixel(x, y):
 
 
 def chunk(kind, data):
-    """A chunk of a PNG file: length, kind, data, CRC (RFC 2083, 3.2)."""
+    """Returns a chunk of a PNG file: length, kind, data, CRC (RFC 2083, 3.2)."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def picture():
     lines = (b"\0" + bytes(v for x in range(WIDTH) for v in pixel(x, y)) for y in range(HEIGHT))
     head = struct.pack(">IIBBBBB", WIDTH, HEIGHT, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"".join(lines), 9)) + chunk(b"IEND", b"")
+    data = zlib.compress(b"".join(lines), 9)
+    chunks = chunk(b"IHDR", head) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+    return b"\x89PNG\r\n\x1a\n" + chunks
 
 
 def main(directory):

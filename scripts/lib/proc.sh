@@ -1,7 +1,7 @@
-# Processes that a script starts, so that it can stop these and no others. Sourced; needs $STACK, the deployment's directory.
+# Starts processes and stops only these. Sourced; needs $STACK, the deployment's directory.
 # shellcheck shell=bash
 
-# A pid alone may be reused: with the start time (field 22 of /proc/PID/stat) it names one process for ever.
+# A pid may be reused; with the start time (field 22 of /proc/PID/stat) it is unique.
 proc_identity() {
 	local stat
 	stat=$(cat "/proc/$1/stat" 2>/dev/null) || return 1
@@ -11,7 +11,7 @@ proc_identity() {
 	[ "$1" != Z ] && printf '%s\n' "${20}"
 }
 
-# proc_start NAME COMMAND...: a session of its own, output in log/NAME.log, identity in run/NAME.pid.
+# proc_start NAME COMMAND...: starts a session; output in log/NAME.log, identity in run/NAME.pid.
 proc_start() {
 	local name=$1 pid
 	shift
@@ -31,7 +31,7 @@ proc_pid() {
 proc_alive() { proc_pid "$1" >/dev/null 2>&1; }
 proc_gone() { ! proc_alive "$1"; }
 
-# proc_stop NAME [SECONDS]: TERM, and KILL for the whole session when that is not heard.
+# proc_stop NAME [SECONDS]: TERM, then KILL for the whole session if it has not ended.
 proc_stop() {
 	local name=$1 pid
 	pid=$(proc_pid "$name") || {
@@ -43,7 +43,7 @@ proc_stop() {
 	rm -f "$STACK/run/$name.pid"
 }
 
-# proc_kill NAME: KILL for the process and all of its children at once, as a crash would.
+# proc_kill NAME: KILL for the process and all of its children at once, like a crash.
 proc_kill() {
 	local pid
 	pid=$(proc_pid "$1") || return 0
@@ -52,16 +52,20 @@ proc_kill() {
 	rm -f "$STACK/run/$1.pid"
 }
 
-# No process of the session is left but those that wait to be reaped: until then a child may hold a port. One that is killed
-# while a thread of it waits for the disk (Zl) holds its locks until that thread is back.
-session_gone() { ! ps -e -o sid= -o stat= | awk -v sid="$1" '$1 == sid && ($2 !~ /^Z/ || $2 ~ /l/) { found = 1 } END { exit !found }'; }
+# session_gone SID: only zombies are left, so no child holds a port. A zombie with a thread that
+# waits for the disk (Zl) still holds its locks.
+session_gone() {
+	! ps -e -o sid= -o stat= |
+		awk -v sid="$1" '$1 == sid && ($2 !~ /^Z/ || $2 ~ /l/) { found = 1 } END { exit !found }'
+}
 
-# Last started, first stopped.
+# Stops the last started process first.
 proc_stop_all() {
 	local file
 	while read -r file; do
 		proc_stop "${file%.pid}"
-	done < <(cd "$STACK/run" 2>/dev/null && find . -name '*.pid' -printf '%T@ %f\n' | sort -rn | cut -d ' ' -f 2)
+	done < <(cd "$STACK/run" 2>/dev/null &&
+		find . -name '*.pid' -printf '%T@ %f\n' | sort -rn | cut -d ' ' -f 2)
 }
 
 # wait_until SECONDS COMMAND...: polls every 50 ms.

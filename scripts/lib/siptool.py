@@ -1,15 +1,15 @@
 #!/usr/bin/env python3
-"""What shell and sipp cannot do for the demo and the end-to-end cases: ports, JSON-RPC, raw SIP, reading sipp's traces.
+"""Tools for the demo and the end-to-end cases: ports, JSON-RPC, raw SIP, sipp's traces, the log.
 
 It shares no code with the project, so that what it says about the log is a second opinion.
 
   siptool.py ports N [FIRST LAST]        N free ports, UDP and TCP, one a line
   siptool.py rpc PORT METHOD [ARG ...]   JSON-RPC over UDP to Kamailio; prints the result
-  siptool.py send HOST PORT FILE ...     sends each file's bytes as they are (LF stays LF), prints each reply as JSON
+  siptool.py send HOST PORT FILE ...     sends each file unchanged, prints each reply as JSON
   siptool.py outcomes TRACE ...          sipp -trace_msg files to one JSON object per Call-ID
-  siptool.py entries LOG_DIR             every entry of the log, from its public files alone, as JSON lines
-  siptool.py ledger OUTCOMES ENTRIES     compares the two; exit 1 and reasons if a call is missing, doubled or differs
-  siptool.py expect OUTCOMES CSV ENTRIES compares replies and log with the CSV's tenth field: CODE or CODE/GATE
+  siptool.py entries LOG_DIR             prints every entry of the log as JSON lines
+  siptool.py ledger OUTCOMES ENTRIES     compares the two; exit 1 if a call is missing or differs
+  siptool.py expect OUTCOMES CSV ENTRIES compares both with the CSV's tenth field: CODE or CODE/GATE
 """
 
 import argparse
@@ -24,7 +24,7 @@ import sys
 
 
 def free_ports(count, first, last):
-    """Ports that are free at every address of this host, for UDP and TCP both."""
+    """Returns ports that are free at every address of this host, for both UDP and TCP."""
     found = []
     candidates = list(range(first, last + 1))
     random.shuffle(candidates)
@@ -44,7 +44,7 @@ def free_ports(count, first, last):
 
 
 def rpc(port, method, params, timeout_s):
-    """The result of one JSON-RPC call, or SystemExit with the server's error text."""
+    """Returns the result of one JSON-RPC call, or raises SystemExit with the server's error text."""
     request = {"jsonrpc": "2.0", "method": method, "id": 1}
     if params:
         request["params"] = [int(p) if re.fullmatch(r"-?\d+", p) else p for p in params]
@@ -62,7 +62,7 @@ def rpc(port, method, params, timeout_s):
 
 
 def parse_sip(raw):
-    """(start line, [(lower-case name, value)], body) of one SIP message; folded lines are joined."""
+    """Returns (start line, [(lower-case name, value)], body) of a SIP message; unfolds lines."""
     head, _, body = raw.partition(b"\r\n\r\n")
     text = re.sub(r"\r\n[ \t]+", " ", head.decode("utf-8", "replace"))
     lines = text.split("\r\n")
@@ -83,14 +83,15 @@ def reply_as_dict(raw):
     match = re.match(r"SIP/2\.0 (\d{3}) ?(.*)", start)
     if not match:
         return None
-    reply = {"code": int(match[1]), "reason": match[2], "call_id": header(headers, "call-id"), "cseq": header(headers, "cseq")}
+    reply = {"code": int(match[1]), "reason": match[2],
+             "call_id": header(headers, "call-id"), "cseq": header(headers, "cseq")}
     if header(headers, "retry-after"):
         reply["retry_after"] = int(re.match(r"\d+", header(headers, "retry-after"))[0])
     return reply
 
 
 def tcp_messages(buffer):
-    """Complete SIP messages at the front of `buffer`, and what is left."""
+    """Returns the complete SIP messages at the front of `buffer`, and the rest."""
     found = []
     while True:
         buffer = buffer.lstrip(b"\r\n")
@@ -106,7 +107,7 @@ def tcp_messages(buffer):
 
 
 def send(args):
-    """Sends the files one after the other from one socket and yields replies until `--wait` seconds pass in silence."""
+    """Sends the files from one socket and yields replies, until `--wait` seconds without a reply."""
     kind = socket.SOCK_STREAM if args.tcp else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as sock:
         sock.bind((args.source, args.source_port))
@@ -140,7 +141,7 @@ TRACE_MARK = re.compile(rb"^-{40,} .*\n(?:(UDP|TCP|TLS|SCTP) )?message (sent|rec
 
 
 def trace_messages(path):
-    """(sent or received, message bytes) of a sipp -trace_msg file. sipp writes them with CRLF or LF as they were."""
+    """Yields (sent or received, message bytes) of a sipp -trace_msg file, with the original CRLF or LF."""
     data = pathlib.Path(path).read_bytes() if pathlib.Path(path).exists() else b""
     marks = list(TRACE_MARK.finditer(data))
     for mark, following in zip(marks, marks[1:] + [None]):
@@ -149,7 +150,7 @@ def trace_messages(path):
 
 
 def outcomes(paths):
-    """Per Call-ID: what was asked and the final replies to its INVITEs, by CSeq number."""
+    """Returns per Call-ID the request and the final replies to its INVITEs, by CSeq number."""
     calls = collections.OrderedDict()
     for path in paths:
         for way, raw in trace_messages(path):
@@ -157,7 +158,8 @@ def outcomes(paths):
             call_id, cseq = header(headers, "call-id"), header(headers, "cseq") or ""
             if not call_id or not cseq.endswith("INVITE"):
                 continue
-            call = calls.setdefault(call_id, {"call_id": call_id, "trace_id": None, "sent": 0, "finals": {}})
+            call = calls.setdefault(
+                call_id, {"call_id": call_id, "trace_id": None, "sent": 0, "finals": {}})
             if way == "sent" and start.startswith("INVITE "):
                 call["sent"] += 1
                 call["trace_id"] = call["trace_id"] or header(headers, "x-if-trace-id")
@@ -165,7 +167,7 @@ def outcomes(paths):
                 reply = reply_as_dict(raw)
                 if reply["code"] >= 200:
                     call["finals"].setdefault(cseq.split()[0], reply)
-    # Whatever comes for a call that an earlier run of sipp placed is not this run's.
+    # Ignore messages of calls from an earlier run of sipp.
     calls = [call for call in calls.values() if call["sent"]]
     for call in calls:
         first = call["finals"].get("1")
@@ -177,7 +179,7 @@ def outcomes(paths):
 
 
 def tile_path(index):
-    """A tile number in groups of three digits: 1234067 is x001/x234/067."""
+    """Returns a tile number in groups of three digits: 1234067 is x001/x234/067."""
     groups = [f"{index % 1000:03d}"]
     while index >= 1000:
         index //= 1000
@@ -186,7 +188,7 @@ def tile_path(index):
 
 
 def entries(log_dir):
-    """Entries of the published log, read by the tlog-tiles layout; nothing is verified here."""
+    """Yields the entries of the published log (tlog-tiles layout), without verification."""
     root = pathlib.Path(log_dir)
     size = int((root / "checkpoint").read_text().split("\n")[1])
     for bundle in range((size + 255) // 256):
@@ -205,25 +207,29 @@ def entries(log_dir):
 
 
 def decided(entries):
-    """What the decisions of one INVITE amount to: the entry that holds, or a text that says what is wrong with them.
+    """Returns the final decision about one INVITE, or a text with the error.
 
-    One entry is the rule. Two exceptions: an approval that could not be made durable in time is followed by the witness gate's
-    refusal; and an INVITE sent again to a Kamailio that was started anew may be refused again, for the same reason.
+    There is one entry, with two exceptions: an approval that is not durable in time is followed by
+    the witness gate's refusal; and an INVITE sent again after a restart of Kamailio may be refused
+    again, for the same reason.
     """
     entries = sorted(entries, key=lambda entry: entry["time"])
     last = entries[-1]
     if len(entries) == 1:
         return last
-    if [entry["event"] for entry in entries] == ["APPROVED", "REJECTED"] and last.get("gate") == "witness":
+    events = [entry["event"] for entry in entries]
+    if events == ["APPROVED", "REJECTED"] and last.get("gate") == "witness":
         return last
     lives = {(entry["producer"], entry["epoch"]) for entry in entries}
-    if all(entry["event"] == "REJECTED" and entry["gate"] == last["gate"] for entry in entries) and len(lives) == len(entries):
+    refused = all(entry["event"] == "REJECTED" and entry["gate"] == last["gate"] for entry in entries)
+    if refused and len(lives) == len(entries):
         return last
-    return f"{len(entries)} decisions: " + ", ".join(f"{entry['event']} {entry.get('gate', '')}".strip() for entry in entries)
+    texts = (f"{entry['event']} {entry.get('gate', '')}".strip() for entry in entries)
+    return f"{len(entries)} decisions: " + ", ".join(texts)
 
 
 def ledger(calls, log):
-    """Reasons why the callers' view and the log differ; empty when every answered INVITE is in the log once."""
+    """Returns the differences between replies and log; empty if each answered INVITE is logged once."""
     decisions = collections.defaultdict(list)
     for entry in log:
         if entry["event"] in ("APPROVED", "REJECTED"):
@@ -244,8 +250,9 @@ def ledger(calls, log):
 
 
 def expectations(csv_path):
-    """Call number to (code, gate or None), from the tenth field of the CSV that sipp dialled from."""
-    lines = pathlib.Path(csv_path).read_text(encoding="utf-8", errors="surrogateescape").splitlines()[1:]
+    """Returns call number to (code, gate or None), from the tenth field of sipp's CSV."""
+    text = pathlib.Path(csv_path).read_text(encoding="utf-8", errors="surrogateescape")
+    lines = text.splitlines()[1:]
     wanted = {}
     for number, line in enumerate(lines, start=1):
         code, _, gate = line.split(";")[9].partition("/")
@@ -254,8 +261,9 @@ def expectations(csv_path):
 
 
 def differences(calls, wanted, log):
-    """Calls that ended otherwise than announced, by the caller's view or by the log's."""
-    decisions = {entry.get("call_id"): entry for entry in log if entry["event"] in ("APPROVED", "REJECTED")}
+    """Returns the calls whose reply or log entry differs from the expected result."""
+    decisions = {entry.get("call_id"): entry for entry in log
+                 if entry["event"] in ("APPROVED", "REJECTED")}
     by_number = {int(call["call_id"].split(".")[0]): call for call in calls}
     wrong = []
     for number, (code, gate) in wanted.items():
@@ -276,7 +284,8 @@ def read_json_lines(path):
 
 
 def parser():
-    top = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = top.add_subparsers(dest="command", required=True)
     ports = commands.add_parser("ports")
     ports.add_argument("count", type=int)
@@ -295,8 +304,8 @@ def parser():
     raw.add_argument("--source", default="127.0.0.1")
     raw.add_argument("--source-port", type=int, default=0)
     raw.add_argument("--times", type=int, default=1)
-    raw.add_argument("--all", action="store_true", help="wait for as many final replies as messages were sent")
-    raw.add_argument("--wait", type=float, default=3.0, help="seconds of silence that end the waiting")
+    raw.add_argument("--all", action="store_true", help="wait for a final reply to each message")
+    raw.add_argument("--wait", type=float, default=3.0, help="seconds without a reply until the end")
     commands.add_parser("outcomes").add_argument("trace", nargs="+")
     commands.add_parser("entries").add_argument("log_dir")
     compare = commands.add_parser("ledger")
@@ -332,7 +341,8 @@ def main():
         print(f"{len(calls)} calls, {answered} with a final reply, {len(wrong)} that the log does not bear out")
         sys.exit(1 if wrong or not answered else 0)
     elif args.command == "expect":
-        wrong = differences(read_json_lines(args.outcomes), expectations(args.csv), read_json_lines(args.entries))
+        wrong = differences(read_json_lines(args.outcomes), expectations(args.csv),
+                            read_json_lines(args.entries))
         print(*wrong[:20], sep="\n", end="\n" if wrong else "")
         sys.exit(1 if wrong else 0)
 
