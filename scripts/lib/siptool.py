@@ -44,7 +44,7 @@ def free_ports(count, first, last):
 
 
 def rpc(port, method, params, timeout_s):
-    """Returns the result of one JSON-RPC call, or raises SystemExit with the server's error text."""
+    """Returns the result of one JSON-RPC call; SystemExit with the server's error text."""
     request = {"jsonrpc": "2.0", "method": method, "id": 1}
     if params:
         request["params"] = [int(p) if re.fullmatch(r"-?\d+", p) else p for p in params]
@@ -107,7 +107,7 @@ def tcp_messages(buffer):
 
 
 def send(args):
-    """Sends the files from one socket and yields replies, until `--wait` seconds without a reply."""
+    """Sends the files from one socket; yields replies until `--wait` seconds without one."""
     kind = socket.SOCK_STREAM if args.tcp else socket.SOCK_DGRAM
     with socket.socket(socket.AF_INET, kind) as sock:
         sock.bind((args.source, args.source_port))
@@ -137,11 +137,12 @@ def send(args):
                         yield reply
 
 
-TRACE_MARK = re.compile(rb"^-{40,} .*\n(?:(UDP|TCP|TLS|SCTP) )?message (sent|received) .*\n\n", re.M)
+TRACE_MARK = re.compile(
+    rb"^-{40,} .*\n(?:(UDP|TCP|TLS|SCTP) )?message (sent|received) .*\n\n", re.M)
 
 
 def trace_messages(path):
-    """Yields (sent or received, message bytes) of a sipp -trace_msg file, with the original CRLF or LF."""
+    """Yields (sent or received, message bytes) of a sipp -trace_msg file; CRLF or LF as sent."""
     data = pathlib.Path(path).read_bytes() if pathlib.Path(path).exists() else b""
     marks = list(TRACE_MARK.finditer(data))
     for mark, following in zip(marks, marks[1:] + [None]):
@@ -221,7 +222,8 @@ def decided(entries):
     if events == ["APPROVED", "REJECTED"] and last.get("gate") == "witness":
         return last
     lives = {(entry["producer"], entry["epoch"]) for entry in entries}
-    refused = all(entry["event"] == "REJECTED" and entry["gate"] == last["gate"] for entry in entries)
+    refused = all(
+        entry["event"] == "REJECTED" and entry["gate"] == last["gate"] for entry in entries)
     if refused and len(lives) == len(entries):
         return last
     texts = (f"{entry['event']} {entry.get('gate', '')}".strip() for entry in entries)
@@ -229,7 +231,7 @@ def decided(entries):
 
 
 def ledger(calls, log):
-    """Returns the differences between replies and log; empty if each answered INVITE is logged once."""
+    """Returns the differences of replies and log; empty if each answered INVITE is logged once."""
     decisions = collections.defaultdict(list)
     for entry in log:
         if entry["event"] in ("APPROVED", "REJECTED"):
@@ -305,7 +307,7 @@ def parser():
     raw.add_argument("--source-port", type=int, default=0)
     raw.add_argument("--times", type=int, default=1)
     raw.add_argument("--all", action="store_true", help="wait for a final reply to each message")
-    raw.add_argument("--wait", type=float, default=3.0, help="seconds without a reply until the end")
+    raw.add_argument("--wait", type=float, default=3.0, help="seconds of silence until the end")
     commands.add_parser("outcomes").add_argument("trace", nargs="+")
     commands.add_parser("entries").add_argument("log_dir")
     compare = commands.add_parser("ledger")
@@ -338,7 +340,8 @@ def main():
         wrong = ledger(calls, read_json_lines(args.entries))
         print(*wrong[:20], sep="\n", end="\n" if wrong else "")
         answered = sum(call["code"] is not None for call in calls)
-        print(f"{len(calls)} calls, {answered} with a final reply, {len(wrong)} that the log does not bear out")
+        print(f"{len(calls)} calls, {answered} with a final reply,"
+              f" {len(wrong)} that differ from the log")
         sys.exit(1 if wrong or not answered else 0)
     elif args.command == "expect":
         wrong = differences(read_json_lines(args.outcomes), expectations(args.csv),
