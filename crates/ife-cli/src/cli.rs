@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ife_message::{Aor, Covered, Hazard, Kid, TraceId};
 
 pub(crate) use bridge::{
-    BridgeArgs, CallArgs, CallsArgs, EscalateArgs, HangupArgs, ParticipantArg, RoomsArgs,
-    RoomsCommand,
+    BridgeArgs, CallArgs, CallsArgs, EscalateArgs, HangupArgs, OrderArgs, ParticipantArg,
+    RoomsArgs, RoomsCommand,
 };
 
 const EXIT_CODES: &str = "\
@@ -66,6 +66,8 @@ pub enum Command {
     Rooms(RoomsArgs),
     /// Hang up calls; answers when they are over.
     Hangup(HangupArgs),
+    /// Sign an order about a call and print it: for NATS, where the agent whose message asked for the call gives it.
+    Order(OrderArgs),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.

@@ -55,6 +55,7 @@ fn dispatch(command: Command, out: &mut Output) -> Result<Outcome, Failure> {
         Command::Call(args) => bridge::call(&args, out),
         Command::Rooms(args) => bridge::rooms(&args, out),
         Command::Hangup(args) => bridge::hangup(&args, out),
+        Command::Order(args) => bridge::order(&args, out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { directory } => shell::man(&directory, out),
     }

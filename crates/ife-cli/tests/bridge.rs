@@ -85,6 +85,26 @@ fn a_printed_message_is_signed_and_whole() {
 }
 
 #[test]
+fn an_order_is_printed_signed_and_for_one_call() {
+    let place = Place::new("order-print");
+    place.key("guard-2026a");
+    let line = |more: &[&str]| place.run(&[&["order"][..], more].concat());
+    let who = ["--source", "if://agent/guard", "--key", "guard-2026a.key"];
+    let printed = line(&[&["hang-up", "0123456789abcdef"][..], &who].concat()).with(0);
+    let message = printed.json();
+    assert_eq!(message["performative"], "request");
+    assert_eq!(message["payload"]["order"], "hang_up");
+    assert_eq!(message["payload"]["call_id"], "sip-call-0123456789abcdef");
+    assert_eq!(message["signature"]["kid"], "guard-2026a");
+    let again = line(&[&["hang-up", "0123456789abcdef"][..], &who].concat()).with(0);
+    assert_ne!(again.json()["id"], message["id"]);
+    line(&["get", "0123456789abcdef"])
+        .with(2)
+        .says(&["--source"]);
+    line(&[&["mute", "0123456789abcdef"][..], &who].concat()).with(2);
+}
+
+#[test]
 fn what_a_message_may_not_be_is_named() {
     let place = Place::new("escalate-bad");
     place.key("guard");

@@ -8,6 +8,7 @@ mod client;
 mod escalate;
 mod hangup;
 mod live;
+mod order;
 mod paint;
 mod place;
 mod rooms;
@@ -20,7 +21,7 @@ use ife_message::{TraceId, call_id};
 
 use crate::{
     Exit, Failure, Outcome,
-    cli::{CallArgs, CallsArgs, EscalateArgs, HangupArgs, RoomsArgs},
+    cli::{CallArgs, CallsArgs, EscalateArgs, HangupArgs, OrderArgs, RoomsArgs},
     output::Output,
 };
 
@@ -44,6 +45,10 @@ pub(crate) fn rooms(args: &RoomsArgs, out: &mut Output) -> Result<Outcome, Failu
 
 pub(crate) fn hangup(args: &HangupArgs, out: &mut Output) -> Result<Outcome, Failure> {
     wait_for(hangup::run(args, out))
+}
+
+pub(crate) fn order(args: &OrderArgs, out: &mut Output) -> Result<Outcome, Failure> {
+    order::run(args, out)
 }
 
 /// Runs to the end on this thread.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
 use ife_message::{Hazard, TraceId};
 
 use crate::bridge::Place;
@@ -109,6 +109,45 @@ pub struct CallArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub bridge: BridgeArgs,
+}
+
+/// What can be ordered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OrderWord {
+    /// Tell the call with its history.
+    Get,
+    /// End the call.
+    HangUp,
+}
+
+impl OrderWord {
+    /// As the order's payload names it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            OrderWord::Get => "get",
+            OrderWord::HangUp => "hang_up",
+        }
+    }
+}
+
+/// Options of `order`.
+#[derive(Debug, Args)]
+pub struct OrderArgs {
+    /// What is ordered.
+    #[arg(value_enum)]
+    pub order: OrderWord,
+    /// The call: its id, the 16 hex digits of it, or the trace id.
+    #[arg(value_name = "CALL")]
+    pub call: String,
+    /// The message's id: each order needs its own. Default: a random UUID.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// The agent whose message asked for the call, such as if://agent/guard.
+    #[arg(long, value_name = "AGENT", env = "IFE_AGENT")]
+    pub source: Option<String>,
+    /// File of the agent's private key, as keygen wrote it.
+    #[arg(long, value_name = "FILE", env = "IFE_AGENT_KEY")]
+    pub key: Option<PathBuf>,
 }
 
 /// Options of `hangup`.
