@@ -45,6 +45,7 @@ expect_event "$call" '.event == "evidence" and .evidence.event == "datachannel_o
 # Orders: whose call it is, and whose not.
 expect "state by order" "connected verified" "$(order guard-2026a o-1 get "$call" | send_order "$call" | jq -r '"\(.call.sip_call_state) \(.call.evidence_state)"')"
 expect "history by order" true "$(order guard-2026a o-2 get "$call" | send_order "$call" | jq '.call.history | length > 3')"
+expect "order by ifectl" connected "$("$IFE_BIN/ifectl" order get "$call" --source if://agent/guard --key "$STACK/keys/guard-2026a.key" | send_order "$call" | jq -r .call.sip_call_state)"
 expect "order of another agent" '"NOT_FOUND"' "$(SOURCE=if://agent/other order stranger o-3 hang_up "$call" | send_order "$call" | jq .code)"
 expect "order by a stranger's key" '"INVALID_SIGNATURE"' "$(order stranger o-4 hang_up "$call" | send_order "$call" | jq .code)"
 expect "order by a stranger" '"UNKNOWN_AGENT"' "$(SOURCE=if://agent/nobody order stranger o-5 hang_up "$call" | send_order "$call" | jq .code)"
