@@ -56,7 +56,7 @@ fn leg_changes(stream: &[u8], decoder: &mut Decoder, leg: &str) -> Vec<String> {
 }
 
 #[test]
-fn each_recorded_call_tells_its_story() {
+fn each_recorded_call_gives_its_changes() {
     // After `gone`, the originate's own failure is `none`: nothing more follows for that id.
     let both = [
         (
@@ -127,7 +127,7 @@ fn every_event_of_a_type_of_ours_can_be_read() {
 }
 
 #[test]
-fn a_sip_status_is_told_by_22_alone() {
+fn only_22_reports_a_sip_status() {
     let status = |stream| {
         events(stream, &mut Decoder::new(Limits::default()))
             .into_iter()

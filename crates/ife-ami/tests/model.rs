@@ -153,7 +153,7 @@ fn a_call_by_events() {
 }
 
 #[test]
-fn ringing_is_seen_in_the_channel_or_in_the_dial_and_told_once() {
+fn ringing_of_channel_or_dial_is_one_change() {
     let dial = "Event: DialState\nDestChannel: PJSIP/a\nDestUniqueid: a\nDestChannelState: 0\n\
                 DialStatus: RINGING\n\n";
     for order in [[0, 1], [1, 0]] {
@@ -210,7 +210,7 @@ fn a_late_event_does_not_take_an_answer_back() {
 }
 
 #[test]
-fn a_resync_of_an_empty_model_tells_everything() {
+fn a_resync_of_an_empty_model_reports_everything() {
     let mut bench = Bench::new();
     bench.resync(snapshot(&[("a", 6), ("b", 5)], &["a"]));
     assert_eq!(
@@ -228,7 +228,7 @@ fn a_resync_of_an_empty_model_tells_everything() {
 }
 
 #[test]
-fn a_resync_without_news_tells_none() {
+fn a_resync_without_differences_reports_none() {
     let mut bench = Bench::new();
     bench.resync(snapshot(&[("a", 6)], &["a"])).look();
     bench.resync(snapshot(&[("a", 6)], &["a"]));
@@ -236,7 +236,7 @@ fn a_resync_without_news_tells_none() {
 }
 
 #[test]
-fn what_a_resync_misses_has_gone_without_a_cause() {
+fn a_channel_missing_from_a_resync_ends_without_a_cause() {
     let mut bench = Bench::new();
     bench
         .resync(snapshot(&[("a", 6), ("b", 6)], &["a", "b"]))
@@ -248,7 +248,7 @@ fn what_a_resync_misses_has_gone_without_a_cause() {
 }
 
 #[test]
-fn what_an_event_told_during_a_resync_wins_over_its_lists() {
+fn events_during_a_resync_take_precedence_over_its_lists() {
     let mut bench = Bench::new();
     bench
         .resync(snapshot(&[("a", 6), ("b", 6), ("c", 5)], &["a", "b"]))
@@ -319,7 +319,7 @@ fn with_an_unreadable_row_nothing_is_held_to_be_gone() {
 }
 
 #[test]
-fn a_gap_forgets_what_the_resync_before_it_had_seen() {
+fn a_gap_discards_the_resync_before_it() {
     let mut bench = Bench::new();
     bench.resync(snapshot(&[("a", 6)], &[])).look();
     bench

@@ -256,7 +256,7 @@ fn a_list_that_is_too_long_is_an_error_of_its_action_alone() {
 }
 
 #[test]
-fn a_restart_of_asterisk_is_told_by_its_uptime() {
+fn a_restart_of_asterisk_shows_in_its_uptime() {
     let cases = [
         (130, 0, false),
         (3, 0, true),
@@ -290,14 +290,14 @@ fn a_restart_of_asterisk_is_told_by_its_uptime() {
         peer.give(&format!("Event: FullyBooted\r\nUptime: {uptime}\r\n\r\n"));
         assert!(peer.session.is_up(), "{uptime}");
         assert_eq!(
-            is_restart_told(&peer),
+            is_restart_reported(&peer),
             restarted,
             "{uptime}, {late_s} s late"
         );
     }
 }
 
-fn is_restart_told(peer: &Peer) -> bool {
+fn is_restart_reported(peer: &Peer) -> bool {
     let mut outputs = peer.outputs.iter();
     outputs.any(|output| matches!(output, Output::Up(up) if up.restarted))
 }
@@ -311,7 +311,7 @@ fn an_asterisk_that_starts_twice_within_seconds_has_restarted() {
         peer.close(0);
         peer.wait(SECOND * 2);
         peer.log_in_to(uptime);
-        assert!(is_restart_told(&peer), "{uptime}");
+        assert!(is_restart_reported(&peer), "{uptime}");
     }
 }
 
@@ -324,7 +324,7 @@ fn a_shutdown_is_named_as_the_reason() {
 }
 
 #[test]
-fn a_gap_during_a_resync_begins_it_anew() {
+fn a_gap_during_a_resync_restarts_it() {
     let mut peer = Peer::new(config());
     peer.log_in();
     let id = peer.last_id();

@@ -228,7 +228,7 @@ fn hangup_takes_no_regular_expression() {
 }
 
 #[test]
-fn words_that_mean_everybody_are_no_channel_names() {
+fn reserved_words_are_no_channel_names() {
     for bad in ["all", "ALL", "participants", "admin"] {
         assert_eq!(ChannelName::parse(bad), Err(ValueError::Special), "{bad}");
     }

@@ -87,7 +87,7 @@ pub(crate) fn verify(dir: &Path, vkeys: &str) -> Result<Verified, Failure> {
     })
 }
 
-/// Adapts a cosigner's key to `signed_note`, which knows plain Ed25519, by the bytes that it signs.
+/// Adapts a cosigner's key to `signed_note`, which supports only plain Ed25519.
 fn verifier(vkey: &str) -> Result<Box<dyn Verifier>, Failure> {
     let shape = || format!("not a verifier key: {vkey}");
     let (name, rest) = vkey.split_once('+').ok_or_else(shape)?;

@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_living_process_writes_stays() {
+    fn files_of_a_living_process_stay() {
         let dir = dir("living");
         let path = dir.join("key");
         fs::write(beside(&path, 1), "IFE-").expect("write");

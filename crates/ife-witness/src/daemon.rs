@@ -345,7 +345,7 @@ impl Daemon {
             Step::Stalled { free } => {
                 if self
                     .stalled
-                    .is_none_or(|said| said.elapsed() > Duration::from_secs(60))
+                    .is_none_or(|reported| reported.elapsed() > Duration::from_secs(60))
                 {
                     error!(
                         free_mib = free >> 20,

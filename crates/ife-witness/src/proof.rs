@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_in_the_tree_has_no_proof() {
+    fn an_entry_outside_the_tree_has_no_proof() {
         let (_, _, files) = log(3);
         assert!(matches!(
             tree(3, &files).inclusion(3),

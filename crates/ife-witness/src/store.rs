@@ -327,7 +327,7 @@ impl Store {
             .map_err(StoreError::new("remove", path))
     }
 
-    /// Replaces the whole file, durably: readers see either the old or the new content.
+    /// Replaces the whole file, durably: readers get either the old or the new content.
     pub fn replace(&self, path: &Path, bytes: &[u8], public: bool) -> Result<(), StoreError> {
         let (new, file) = self.create_new(if public { PUBLIC_FILE } else { PRIVATE_FILE })?;
         self.write_at(&new, &file, bytes, 0)?;

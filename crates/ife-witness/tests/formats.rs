@@ -39,7 +39,7 @@ fn example_entries() -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn the_worked_example_is_what_is_written() {
+fn the_worked_example_is_the_output() {
     let scratch = Scratch::new("formats");
     let mut writer = LogWriter::new(scratch.path());
     let entries = example_entries();

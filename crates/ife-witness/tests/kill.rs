@@ -229,7 +229,7 @@ fn kill(child: &mut Child) -> Vec<(u64, u64)> {
 }
 
 #[test]
-fn nothing_acknowledged_is_lost_and_nothing_doubled_whoever_is_killed() {
+fn kills_lose_and_double_no_acknowledged_entry() {
     let host = Host::new();
     let mut random = Random(20_261_122);
     let mut writer = host.start_writer();
@@ -330,7 +330,7 @@ fn all_that_is_in_the_rings_is_on_disk_after_sigterm() {
 
 /// The disk is nearly full, both when the writer starts and when a ring appears.
 #[test]
-fn what_is_left_in_the_rings_at_exit_is_said_by_the_exit() {
+fn records_left_in_the_rings_show_at_exit() {
     let host = Host::new();
     let mut writer = host.start_writer();
     host.stop(&mut writer);
@@ -359,17 +359,17 @@ fn what_is_left_in_the_rings_at_exit_is_said_by_the_exit() {
             push();
         }
         kill_with("-TERM", &writer);
-        let mut said = String::new();
+        let mut stderr = String::new();
         writer
             .stderr
             .take()
             .expect("piped")
-            .read_to_string(&mut said)
+            .read_to_string(&mut stderr)
             .expect("read");
-        assert_eq!(writer.wait().expect("wait").code(), Some(1), "{said}");
+        assert_eq!(writer.wait().expect("wait").code(), Some(1), "{stderr}");
         assert!(
-            said.contains("bytes of entries are not on disk: the disk is nearly full"),
-            "{said}"
+            stderr.contains("bytes of entries are not on disk: the disk is nearly full"),
+            "{stderr}"
         );
     }
     let mut writer = host.start_writer();

@@ -272,7 +272,7 @@ fn whole_logs_pass_the_foreign_verifier() {
 }
 
 #[test]
-fn the_foreign_verifier_notices_what_is_wrong() {
+fn the_foreign_verifier_detects_errors() {
     let vkeys = format!("{}\n{}\n", log_key().verifier(), cosigner_key().verifier());
     let scratch = Scratch::new("oracle-wrong");
     log_of(scratch.path(), 600);

@@ -65,7 +65,7 @@ fn refused(host: &Host) -> Refusal {
     refusal
 }
 
-fn says(refusal: &Refusal, parts: &[&str]) {
+fn assert_message(refusal: &Refusal, parts: &[&str]) {
     let mut text = refusal.to_string();
     let mut source = std::error::Error::source(refusal);
     while let Some(cause) = source {
@@ -127,7 +127,7 @@ fn a_second_writer_of_the_log() {
     let refusal = ife_witness::recovery::recover(start)
         .err()
         .expect("a refusal");
-    says(
+    assert_message(
         &refusal,
         &[
             "is in use by another writer",
@@ -151,7 +151,7 @@ fn a_public_checkpoint_ahead_of_the_private_one() {
         host.log.path().join("private/checkpoint.signed"),
     )
     .expect("copy");
-    says(
+    assert_message(
         &refused(&host),
         &[
             "checkpoint",
@@ -160,7 +160,7 @@ fn a_public_checkpoint_ahead_of_the_private_one() {
         ],
     );
     fs::remove_file(host.log.path().join("private/checkpoint.signed")).expect("remove");
-    says(&refused(&host), &["ahead of the last one signed here"]);
+    assert_message(&refused(&host), &["ahead of the last one signed here"]);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn a_bad_frame_below_the_signed_size() {
         matches!(refusal, Refusal::Wal(WalError::Damaged { .. })),
         "{refusal}"
     );
-    says(
+    assert_message(
         &refusal,
         &[
             ".wal is damaged at offset",
@@ -189,7 +189,7 @@ fn a_wal_that_was_cut() {
     let path = segment(&host);
     let file = fs::File::options().write(true).open(&path).expect("open");
     file.set_len(end_of_data(&path) as u64 - 100).expect("cut");
-    says(
+    assert_message(
         &refused(&host),
         &["is damaged at offset", "a signed checkpoint covers it"],
     );
@@ -209,7 +209,7 @@ fn a_bad_frame_that_was_acknowledged_but_not_signed() {
     let end = end_of_data(&path);
     // The last batch: only the doorbell records its acknowledgement.
     flip(&path, end - 20);
-    says(&refused(&host), &["it was acknowledged to its producer"]);
+    assert_message(&refused(&host), &["it was acknowledged to its producer"]);
     // Without the doorbell's mark, damage in the last batch looks like an unfinished batch...
     let fresh = Host {
         state: common::TempDir::memory(),
@@ -231,7 +231,7 @@ fn a_bad_frame_that_was_acknowledged_but_not_signed() {
         .filter(|at| frames[*at..].starts_with(b"IWF1"))
         .collect();
     flip(&segment(&fresh), heads[heads.len() - 4] + 60);
-    says(&refused(&fresh), &["a later batch follows"]);
+    assert_message(&refused(&fresh), &["a later batch follows"]);
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_wal_that_is_gone() {
     for name in names(&host.log.path().join("private/wal")) {
         fs::remove_file(host.log.path().join("private/wal").join(name)).expect("remove");
     }
-    says(
+    assert_message(
         &refused(&host),
         &["private/wal", "the write-ahead log is gone"],
     );
@@ -262,7 +262,7 @@ fn a_wal_that_begins_too_late() {
     for name in &names[..names.len() - 1] {
         fs::remove_file(host.log.path().join("private/wal").join(name)).expect("remove");
     }
-    says(
+    assert_message(
         &refused(&host),
         &[
             "the write-ahead log begins at entry",
@@ -282,11 +282,11 @@ fn a_tile_that_was_changed() {
     ] {
         let host = host();
         flip(&host.log.path().join(name), 20);
-        says(&refused(&host), &parts);
+        assert_message(&refused(&host), &parts);
     }
     let host = host();
     fs::remove_file(host.log.path().join("tile/1/000.p/1")).expect("remove");
-    says(&refused(&host), &["tile/1/000"]);
+    assert_message(&refused(&host), &["tile/1/000"]);
 }
 
 #[test]
@@ -296,7 +296,7 @@ fn a_log_of_another_key_or_origin() {
         .start_as(keys(2), Arc::new(RealDisk))
         .err()
         .expect("a refusal");
-    says(
+    assert_message(
         &refusal,
         &[
             "is not a checkpoint of this log",
@@ -315,7 +315,7 @@ fn a_log_of_another_key_or_origin() {
         .start_as(keys(2), Arc::new(RealDisk))
         .err()
         .expect("a refusal");
-    says(&refusal, &["another origin or key", "at offset 0"]);
+    assert_message(&refusal, &["another origin or key", "at offset 0"]);
 }
 
 #[test]
@@ -330,7 +330,7 @@ fn a_directory_that_was_rolled_back() {
     drop(engine);
     fs::remove_dir_all(host.log.path()).expect("remove");
     copy(old.path(), host.log.path());
-    says(
+    assert_message(
         &refused(&host),
         &[
             "entry 300 was on disk before",
@@ -340,7 +340,7 @@ fn a_directory_that_was_rolled_back() {
     fs::remove_dir_all(host.log.path()).expect("remove");
     fs::create_dir(host.log.path()).expect("make a directory");
     let refusal = host.start().err().expect("a refusal");
-    says(
+    assert_message(
         &refusal,
         &[
             "holds 0 entries, but 305 were acknowledged",
@@ -398,7 +398,7 @@ fn an_empty_directory_and_one_that_was_only_begun_are_no_obstacle() {
 }
 
 #[test]
-fn what_a_torn_batch_left_never_comes_back() {
+fn remains_of_a_torn_batch_never_reappear() {
     let host = Host::new();
     let mut client = host.attach("kamailio-0");
     let mut engine = host.start().expect("start");

@@ -95,7 +95,7 @@ fn room_comes_back_only_with_the_acknowledgement() {
 }
 
 #[test]
-fn a_reader_that_comes_again_reads_what_was_not_acknowledged() {
+fn a_second_reader_reads_unacknowledged_records() {
     let dir = TempDir::memory();
     let mut producer = attach(&dir);
     for n in 0..3u8 {
@@ -439,7 +439,7 @@ fn no_content_of_a_ring_file_makes_either_side_panic() {
 }
 
 #[test]
-fn a_state_directory_made_by_us_lets_nobody_replace_anothers_file() {
+fn in_a_new_state_directory_only_the_owner_replaces_a_file() {
     use std::os::unix::fs::PermissionsExt;
     let dir = TempDir::memory();
     let state_dir = dir.path().join("state");

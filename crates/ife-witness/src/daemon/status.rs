@@ -101,7 +101,7 @@ impl Status {
             "updated_unix_ms": now_ms,
         });
         let new = self.path.with_extension("json.new");
-        create_anew(&new)?.write_all(format!("{text:#}\n").as_bytes())?;
+        replace_with_empty(&new)?.write_all(format!("{text:#}\n").as_bytes())?;
         fs::rename(&new, &self.path)
     }
 }
@@ -110,7 +110,7 @@ impl Status {
 ///
 /// Opening that one could fail: on another user's file in a sticky directory, the kernel refuses
 /// `O_CREAT` (`fs.protected_regular`, proc_sys_fs(5)).
-fn create_anew(path: &Path) -> std::io::Result<File> {
+fn replace_with_empty(path: &Path) -> std::io::Result<File> {
     match fs::remove_file(path) {
         Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
         Ok(()) | Err(_) => {}

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_pushed_is_read() {
+    fn pushed_entries_are_read() {
         let mut bundle = Vec::new();
         let long = vec![b'x'; ENTRY_LEN_MAX];
         for entry in [&b"one"[..], b"", &long] {

@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_encoded_is_read() {
+    fn encoded_entries_are_read() {
         let hostile: Vec<u8> = (0..=255).collect();
         let mut entry = Entry::new(
             1_700_000_000_123_456_789,

@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_made_anew_may_begin_again_in_a_later_epoch_only() {
+    fn a_new_ring_may_restart_its_numbers_in_a_later_epoch_only() {
         assert!(run(&[("a", 1, 5, None), ("a", 2, 0, None), ("a", 2, 1, None)]).is_ok());
         assert!(run(&[("a", 1, 5, None), ("a", 1, 0, None)]).is_err());
         assert!(run(&[("a", 1, 5, None), ("a", 2, 1, None)]).is_err());
@@ -153,14 +153,14 @@ mod tests {
     }
 
     #[test]
-    fn a_ring_set_aside_may_leave_its_losses_uncounted_but_only_anew_goes_on() {
+    fn losses_of_a_closed_ring_may_be_uncounted_if_a_new_ring_follows() {
         let lost = ("w", 1, 0, Some(("a", 1, 6, 0)));
         assert!(run(&[("a", 1, 5, None), lost, ("a", 2, 0, None)]).is_ok());
         assert!(run(&[("a", 1, 5, None), lost, ("a", 1, 8, None)]).is_err());
     }
 
     #[test]
-    fn a_gap_entry_accounts_for_exactly_what_it_says() {
+    fn a_gap_entry_accounts_for_exactly_its_numbers() {
         let gap = |first, count| {
             [
                 ("a", 1, 5, None),

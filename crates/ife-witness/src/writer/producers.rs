@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn another_ring_of_the_same_name_begins_where_it_says() {
+    fn another_ring_of_the_same_name_begins_at_its_durable_seq() {
         let mut producers = Producers::default();
         producers.set("kamailio-1", 7, 8, 9);
         assert_eq!(producers.expected("kamailio-1", 7, 0), 9);
