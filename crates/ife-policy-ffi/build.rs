@@ -1,4 +1,4 @@
-//! Makes Rust types from `if_policy.h`, so that the Rust side cannot drift from the C contract, and sets how the library is linked.
+//! Generates Rust types from `if_policy.h`, so that both sides agree, and sets linker options.
 
 use std::{env, path::PathBuf};
 
@@ -29,7 +29,7 @@ fn main() {
         env::var("TARGET").expect("cargo sets TARGET")
     );
 
-    // nodelete: code of a library that worked with thread-local storage must stay mapped even if the module is dlclosed.
+    // nodelete: code that used thread-local storage must stay mapped even after dlclose.
     println!("cargo:rustc-cdylib-link-arg=-Wl,-z,nodelete");
     println!("cargo:rustc-cdylib-link-arg=-Wl,-soname,libife_policy.so");
 }

@@ -1,4 +1,4 @@
-//! Writes what the C tests of the ABI need to the directory given: see `write_c_fixture`.
+//! Writes the files for the C tests of the ABI to the given directory: see `write_c_fixture`.
 
 #[path = "../tests/support/mod.rs"]
 mod support;

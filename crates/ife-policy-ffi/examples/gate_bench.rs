@@ -1,7 +1,9 @@
-//! Nanoseconds of the gate in one process, as JSON lines: `{"name", "value" (median), "unit", "mean", "p99", "samples"}`.
+//! Nanoseconds of the gate in one process, as JSON lines: `{"name", "value" (median), "unit",
+//! "mean", "p99", "samples"}`.
 //!
 //! Only the call into the library is timed. The ring is emptied between calls, in the same process.
-//! With `--verify-paced SECONDS`: only `verify_strict`, 2,000 times a second and asleep in between, as a SIP worker meets it.
+//! With `--verify-paced SECONDS`: only `verify_strict`, 2,000 times a second with sleeps in
+//! between, as in a SIP worker.
 
 use std::cell::Cell;
 use std::hint::black_box;
@@ -63,7 +65,7 @@ fn paced_seconds() -> Option<u64> {
     args.next()?.parse().ok()
 }
 
-/// Nanoseconds of one verification, each time it is called.
+/// Returns a closure that measures one verification, in nanoseconds.
 fn verification() -> impl FnMut() -> u64 {
     use ed25519_dalek::{Signer, SigningKey};
     let key = SigningKey::from_bytes(&[7; 32]);
@@ -104,7 +106,7 @@ struct Bench {
 impl Bench {
     fn calls(&self, count: usize) -> Vec<(SignedCall, String)> {
         let start = self.next.replace(self.next.get() + count);
-        // Signed before any is timed: signing has caches of its own.
+        // Signed before the measurement: signing has caches of its own.
         let call = |n| {
             let call = SignedCall::new(n, EXPERT, 5);
             let invite = call.invite();

@@ -1,4 +1,5 @@
-//! The types of `if_policy.h`, as bindgen reads them, and the checks that both sides agree on their size.
+//! The types of `if_policy.h` as bindgen reads them, and checks that both sides agree on their
+//! size.
 #![allow(
     unsafe_code,
     missing_docs,
@@ -12,7 +13,7 @@ include!(concat!(env!("OUT_DIR"), "/if_policy.rs"));
 
 use core::mem::{align_of, offset_of, size_of};
 
-// The same numbers are asserted by tests/c/abi_layout.c. A change here is a new IFE_ABI_VERSION.
+// tests/c/abi_layout.c asserts the same numbers. A change here is a new IFE_ABI_VERSION.
 const _: () = {
     assert!(size_of::<ife_str>() == 16);
     assert!(size_of::<ife_header>() == 24);

@@ -1,6 +1,6 @@
-//! Where a SIP URI is reached: host, port and transport, compared as addresses and never as text.
+//! Addresses that SIP URIs name: host, port and transport, compared as addresses and never as text.
 //!
-//! No name is resolved here. A name is compared with a name, in lower case and without a final dot.
+//! No name is resolved. A name is compared with a name, in lower case and without a final dot.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -10,24 +10,25 @@ use crate::shared::hash::Key;
 
 /// Longest host name, in bytes (RFC 1035 2.3.4).
 const HOST_LEN_MAX: usize = 253;
-/// Longest header field body that is looked at, in bytes.
+/// Longest header field body that is parsed, in bytes.
 const FIELD_LEN_MAX: usize = 4096;
 
 /// The address of a URI.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Address<'a> {
-    /// As it stands in the URI, brackets included.
+    /// The host as written in the URI, brackets included.
     pub(crate) host: &'a [u8],
-    /// The same when it is an IP address; IPv4-mapped IPv6 is IPv4.
+    /// The host as an IP address; IPv4-mapped IPv6 is IPv4.
     pub(crate) ip: Option<IpAddr>,
     /// The port of the URI, or that of its scheme and transport (RFC 3261 19.1.2).
     pub(crate) port: u16,
-    /// What the URI names: `sips` without a transport is TLS.
+    /// The transport of the URI; `sips` without a transport is TLS.
     pub(crate) transport: Option<Transport>,
 }
 
 impl<'a> Address<'a> {
-    /// The address of `sip:` and `sips:` URIs; `None` for anything else. `maddr` overrides the host (RFC 3261 19.1.1).
+    /// Returns the address of a `sip:` or `sips:` URI; `None` for anything else. `maddr` overrides
+    /// the host (RFC 3261 19.1.1).
     pub(crate) fn of_uri(uri: &'a [u8]) -> Option<Self> {
         let colon = uri.iter().position(|&b| b == b':')?;
         let (scheme, rest) = (&uri[..colon], &uri[colon + 1..]);
@@ -67,7 +68,7 @@ impl<'a> Address<'a> {
         })
     }
 
-    /// A keyed hash of host and port. Two spellings of one address have the same.
+    /// Returns a keyed hash of host and port, equal for all spellings of an address.
     pub(crate) fn hash(&self, key: Key) -> u64 {
         let mut bytes = [0; 3 + HOST_LEN_MAX];
         bytes[..2].copy_from_slice(&self.port.to_be_bytes());
@@ -89,7 +90,7 @@ impl<'a> Address<'a> {
     }
 }
 
-/// The 16 bytes of an address; IPv4 as mapped IPv6.
+/// Returns the 16 bytes of an address; IPv4 as mapped IPv6.
 pub(crate) fn octets(ip: IpAddr) -> [u8; 16] {
     match ip {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -97,22 +98,23 @@ pub(crate) fn octets(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// The address of 16 bytes.
+/// Returns the address of 16 bytes.
 pub(crate) fn of_octets(octets: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(octets).to_canonical()
 }
 
-/// URIs of a header field that holds name-addr or addr-spec elements, separated by commas: Contact, Route, Record-Route.
+/// The URIs of a header field with name-addr or addr-spec elements, separated by commas: Contact,
+/// Route, Record-Route.
 pub(crate) struct Uris<'a> {
     rest: &'a [u8],
 }
 
-/// An element that is no URI in brackets and none by itself.
+/// An element that holds no URI, neither in brackets nor bare.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
 impl<'a> Uris<'a> {
-    /// Of one field body.
+    /// Returns the URIs of one field body.
     pub(crate) fn of(field: &'a [u8]) -> Self {
         let field = if field.len() > FIELD_LEN_MAX {
             b"<"
@@ -141,7 +143,7 @@ impl<'a> Iterator for Uris<'a> {
     }
 }
 
-/// The first element's URI and what follows its comma.
+/// Returns the first element's URI and the text after its comma.
 fn element(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let text = match text {
         [b'"', rest @ ..] => after_quote(rest)?,
@@ -164,7 +166,7 @@ fn element(text: &[u8]) -> Option<(&[u8], &[u8])> {
     }
 }
 
-/// What follows the next comma outside of quotes; header parameters before it are skipped.
+/// Returns the text after the next comma outside of quotes, past header parameters.
 fn after_comma(mut text: &[u8]) -> Option<&[u8]> {
     loop {
         match text {
@@ -176,7 +178,7 @@ fn after_comma(mut text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-/// What follows a quoted string whose first quote is gone.
+/// Returns the text after a quoted string whose first quote is consumed.
 fn after_quote(text: &[u8]) -> Option<&[u8]> {
     let mut at = 0;
     loop {
@@ -195,7 +197,7 @@ struct Parameters<'a> {
 }
 
 impl<'a> Parameters<'a> {
-    /// The first of each name counts.
+    /// Notes a parameter; the first of each name counts.
     fn read(&mut self, parameter: &'a [u8]) {
         let Some(equals) = parameter.iter().position(|&b| b == b'=') else {
             return;
@@ -217,7 +219,7 @@ fn transport(name: &[u8]) -> Option<Transport> {
     Transport::from_name(&name.to_ascii_lowercase())
 }
 
-/// The transport of a `sips` URI (RFC 3261 26.2.2): `tcp` there means TLS over TCP.
+/// Returns the transport of a `sips` URI (RFC 3261 26.2.2): `tcp` there means TLS over TCP.
 fn secure(named: Option<Transport>) -> Transport {
     match named {
         Some(Transport::Ws | Transport::Wss) => Transport::Wss,
@@ -227,7 +229,7 @@ fn secure(named: Option<Transport>) -> Transport {
     }
 }
 
-/// Host and port of `host[:port]`.
+/// Returns host and port of `host[:port]`.
 fn split(host_port: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let host_port = host_port.trim_ascii();
     let host_end = match host_port.first()? {
@@ -245,7 +247,7 @@ fn split(host_port: &[u8]) -> Option<(&[u8], Option<u16>)> {
     }
 }
 
-/// The IP address that a host is, `Some(None)` for a name, `None` for what is neither.
+/// Returns the IP address of a host, `Some(None)` for a name, `None` if it is neither.
 fn literal(host: &[u8]) -> Option<Option<IpAddr>> {
     let text = std::str::from_utf8(host).ok()?;
     if let Some(inner) = text.strip_prefix('[') {
@@ -260,7 +262,7 @@ fn literal(host: &[u8]) -> Option<Option<IpAddr>> {
         .then_some(None)
 }
 
-/// The bytes before the first `end`, or all.
+/// Returns the bytes before the first `end`, or all.
 fn before(text: &[u8], end: u8) -> &[u8] {
     &text[..text.iter().position(|&b| b == end).unwrap_or(text.len())]
 }

@@ -1,4 +1,4 @@
-//! A decision on its way into the witness log: nothing is approved that is not witnessed as configured.
+//! Entering decisions into the witness log: every approval is witnessed as configured.
 
 use std::time::{Duration, Instant};
 
@@ -18,17 +18,17 @@ use crate::witness::{Prepared, Witness};
 
 /// Seconds after which a caller may try again when the witness log lags.
 const RETRY_S: u32 = 5;
-/// With `required`, one in this many bytes of the ring is kept from approvals: a call that was let in has events to come, and a
-/// final reply that was relayed cannot be taken back.
+/// With `required`, approvals leave one in this many bytes of the ring free: an approved call has
+/// events to come, and a relayed final reply cannot be withdrawn.
 const APPROVAL_RESERVE: u64 = 8;
-/// More is kept from rejections: anybody can cause them, and they must not crowd out calls.
+/// Rejections leave more free: any sender can cause them, and they must not displace calls.
 const REJECTION_RESERVE: u64 = 4;
-/// How often the record of a call is looked at whose decision another process waits for.
+/// Time between two reads of a call's record while another process witnesses its decision.
 const POLL: Duration = Duration::from_millis(1);
-/// Looks at a record that another worker is about to publish.
+/// Reads of a record that another worker is about to publish.
 const LOOKS: usize = 20;
 
-/// Why an approval became the witness gate's refusal; private detail.
+/// Private details of refusals by the witness gate.
 mod why {
     pub(super) const NOT_ENCODED: &str = "the witness entry cannot be encoded";
     pub(super) const RECORD_LOST: &str = "the call's record was lost";
@@ -38,7 +38,8 @@ mod why {
     pub(super) const STALLED: &str = "the witness daemon stalls, no decision reaches the disk";
 }
 
-/// Witnesses an approval, or turns it into a refusal. Publishes the call, then its entry: whoever sees a reply finds the record.
+/// Witnesses an approval, or turns it into a refusal. The call's record is published before its
+/// entry, so that the record exists when a reply arrives.
 ///
 /// `begun`: the record that this decision began, if the call was not under way already.
 pub(crate) fn approval(
@@ -70,7 +71,7 @@ pub(crate) fn approval(
     }
 }
 
-/// Witnesses a rejection. If there is no room, or no budget for strangers, the caller is refused all the same.
+/// Witnesses a rejection. Without room or budget for its entry, the caller is refused as well.
 pub(crate) fn rejection(
     policy: &mut Policy,
     msg: &Message<'_>,
@@ -93,7 +94,8 @@ pub(crate) fn rejection(
     }
 }
 
-/// Refusals that cost nothing to cause: no fresh signature of a party has been seen, or the request belongs to no call.
+/// Returns true for refusals that an unauthenticated sender can cause: no fresh signature of a
+/// party was seen, or the request belongs to no call.
 fn is_anybodys(gate: Gate) -> bool {
     match gate {
         Gate::Headers
@@ -110,15 +112,15 @@ fn is_anybodys(gate: Gate) -> bool {
     }
 }
 
-/// The call that holds the seat of an INVITE which began none.
+/// The call that holds the seat of an INVITE that began no call.
 #[allow(
     clippy::large_enum_variant,
     reason = "one lives on the stack, for the time of a look"
 )]
 enum UnderWay {
-    /// This INVITE, witnessed.
+    /// This INVITE, with an entry.
     Same(Call),
-    /// This INVITE, which has no entry: of best effort.
+    /// This INVITE, without an entry (best effort).
     Unwitnessed,
     /// Another INVITE with this Call-ID and From tag. Two would ring the phone twice for one seat.
     Other,
@@ -132,7 +134,7 @@ fn under_way(policy: &Policy, msg: &Message<'_>, verdict: &Verdict, now: Now) ->
             Some((_, call)) if call.ended || call.cseq != msg.cseq => return UnderWay::Other,
             Some((_, call)) if call.witnessed > 0 => return UnderWay::Same(call),
             Some(_) if !policy.options.witness_required => return UnderWay::Unwitnessed,
-            // Another worker is about to publish or to witness it, or gave it up.
+            // Another worker is about to publish or witness the call, or abandoned it.
             Some(_) => {}
             None if calls.under_way(&verdict.call_key, now_s).is_none() => break,
             None => {}
@@ -142,7 +144,7 @@ fn under_way(policy: &Policy, msg: &Message<'_>, verdict: &Verdict, now: Now) ->
     UnderWay::Other
 }
 
-/// Refuses an INVITE whose call is under way by another one.
+/// Refuses an INVITE whose call another INVITE began.
 fn refuse_second(
     policy: &mut Policy,
     msg: &Message<'_>,
@@ -156,7 +158,8 @@ fn refuse_second(
     rejection(policy, msg, decision, now, unix_ns);
 }
 
-/// Turns the approval of a request within a dialog into the witness gate's refusal: its entry found no room.
+/// Turns the approval of a request within a dialog into the witness gate's refusal, because its
+/// entry found no room.
 pub(crate) fn refuse_unwitnessed(decision: &mut Decision) {
     decision.in_dialog = false;
     decision.next_hop = None;
@@ -166,19 +169,21 @@ pub(crate) fn refuse_unwitnessed(decision: &mut Decision) {
     decision.verdict.retry_after_s = RETRY_S;
 }
 
-/// The record of the same INVITE (Call-ID, caller's tag, CSeq) if it has its entry: it came again, say after a restart of the server.
+/// Returns the record of the same INVITE (Call-ID, caller's tag, CSeq) if it has an entry. An
+/// INVITE is repeated for example after a restart of the server.
 fn same_invite(policy: &Policy, msg: &Message<'_>, now: Now) -> Option<Call> {
     let calls = policy.shared.calls();
     let (_, call) = calls.find_caller(msg.call_id, msg.from_tag, now.mono_ms / 1000)?;
     (call.cseq == msg.cseq && call.witnessed > 0 && !call.ended).then_some(call)
 }
 
-/// Answers the same INVITE again by the entry that it has, once that is on disk if it must be.
+/// Answers a repeated INVITE by its entry, after the entry is on disk if that is required.
 fn repeat(policy: &mut Policy, msg: &Message<'_>, call: &Call, decision: &mut Decision, now: Now) {
     let mut witnessed = call.witnessed;
     let start = Instant::now();
     let must_wait = policy.options.witness_required;
-    // Whoever decided first waits for the disk. If it was killed meanwhile, nobody can tell, and the call is refused.
+    // The process that decided first waits for the disk. If it was killed meanwhile, the entry's
+    // fate is unknown and the call is refused.
     while must_wait && witnessed == 1 && start.elapsed() < policy.options.witness_wait {
         std::thread::sleep(POLL);
         witnessed = same_invite(policy, msg, now).map_or(0, |call| call.witnessed);
@@ -255,7 +260,7 @@ fn wait_for_disk(
         }
         return;
     }
-    // A log that grows all the same belongs to a writer that is slow, not to one that stalls.
+    // A log that grows has a slow writer, not a stalled one.
     if worker.witness.log_size() == size_before {
         policy
             .shared
@@ -263,12 +268,12 @@ fn wait_for_disk(
             .timed_out(sys::now().0.mono_ms, size_before);
     }
     if policy.options.witness_required {
-        // The approval may reach the log yet; the second entry says what really became of the call.
+        // The approval may still reach the log; the second entry records the refusal.
         refuse(policy, msg, started, decision, why::LATE);
     }
 }
 
-/// May this decision wait for the disk, or is it known to be in vain?
+/// Returns whether this decision may wait for the disk or would wait in vain.
 fn turn(policy: &Policy, now: Now) -> Turn {
     if policy.options.witness_wait.is_zero() {
         return Turn::Wait;
@@ -282,7 +287,8 @@ fn turn(policy: &Policy, now: Now) -> Turn {
     }
 }
 
-/// Turns an approval into the witness gate's refusal and undoes the call if this decision started it.
+/// Turns an approval into the witness gate's refusal and undoes the call if this decision started
+/// it.
 fn refuse(
     policy: &mut Policy,
     msg: &Message<'_>,
@@ -321,7 +327,8 @@ fn push(policy: &mut Policy, prepared: Prepared, reserve: u64) -> bool {
     is_queued
 }
 
-/// A decision that is not in the log. With `required` no call has passed without one, so there is no hole to prove.
+/// Drops a decision's entry. With `required` the call is refused, so the log needs no hole as
+/// proof.
 fn drop_entry(policy: &mut Policy) {
     policy.count(Counter::WitnessDropped);
     if !policy.options.witness_required

@@ -1,4 +1,4 @@
-//! One decision from end to end: the gates, the shared state, the witness entry.
+//! One decision from end to end: gates, shared state, witness entry.
 
 use ife_guard::{CallKey, Direction, Gate, Image, Now, Policy as Rules, Text, Verdict, decide};
 use ife_message::Aor;
@@ -16,16 +16,16 @@ use crate::state::{self, WorkerState};
 use crate::sys;
 use crate::witness::Prepared;
 
-/// A verdict and where its entry is.
+/// A verdict and the state of its entry.
 pub(crate) struct Decision {
     pub(crate) verdict: Verdict,
     /// Approved as part of an approved call.
     pub(crate) in_dialog: bool,
-    /// 0 not, 1 in the ring, 2 on disk.
+    /// 0 no entry, 1 in the ring, 2 on disk.
     pub(crate) witnessed: u32,
     pub(crate) seq: u64,
     pub(crate) leaf_hash: [u8; 32],
-    /// Where a request of a dialog is sent.
+    /// The next hop of a request in a dialog.
     pub(crate) next_hop: Option<NextHop>,
 }
 
@@ -41,7 +41,7 @@ impl Decision {
         }
     }
 
-    /// Its entry is in the ring.
+    /// Notes that the entry is in the ring.
     pub(crate) fn entered(&mut self, prepared: Prepared) {
         self.witnessed = 1;
         self.seq = prepared.seq;
@@ -49,7 +49,7 @@ impl Decision {
     }
 }
 
-/// Decides on a request, notes it in the shared state and in the witness log.
+/// Decides on a request and enters the decision into the shared state and the witness log.
 pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, Failure> {
     policy.check_attached()?;
     let request = msg.request()?;
@@ -61,7 +61,7 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
         return Ok(decision);
     }
     let image = policy.registry.image()?;
-    // The table's own floor of iat covers a widened window, see shared/replay.rs.
+    // The replay table's own floor of iat covers a widened window, see shared/replay.rs.
     let rules = Rules {
         image: &image,
         freshness_s: policy.options.freshness_s,
@@ -89,7 +89,7 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     Ok(decision)
 }
 
-/// Where a call that only shadow mode lets pass goes: as if it had been approved.
+/// Returns the contact that a call which only shadow mode lets pass would have had if approved.
 fn contact_all_the_same(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>) -> Text<256> {
     if verdict.direction != Direction::ToExpert {
         return Text::new();
@@ -103,9 +103,10 @@ fn contact_all_the_same(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>)
     }
 }
 
-/// What is answered, and undone, when `check` panicked.
+/// Returns the refusal after a panic in `check`, and undoes the call.
 pub(crate) fn internal_error(policy: &mut Policy, msg: &Message<'_>) -> Decision {
-    // A call that was under way before is not this decision's, but after a bug refusing too much is right.
+    // The call may have been under way before this decision; after a bug refusing it is the safe
+    // side.
     state::abort_call(
         &policy.shared,
         &CallKey::new(msg.call_id, msg.from_tag),
@@ -121,12 +122,12 @@ pub(crate) fn internal_error(policy: &mut Policy, msg: &Message<'_>) -> Decision
     decision
 }
 
-/// The verdict on a request that met a fault of ours.
+/// Returns the verdict on a request that met an internal error.
 pub(crate) fn internal_verdict(detail: &str) -> Verdict {
     Verdict::rejected(Gate::Internal, 500, "Server Internal Error", detail)
 }
 
-/// The decision on a request of an approved dialog; `None` if it belongs to none.
+/// Returns the decision on a request of an approved dialog; `None` if it belongs to none.
 fn in_dialog(policy: &mut Policy, msg: &Message<'_>, now: Now, unix_ns: u64) -> Option<Decision> {
     let tags = Tags {
         from: msg.from_tag,

@@ -1,7 +1,8 @@
-//! Dialogs (RFC 3261 12): whose request it is, where it goes, and what a message says about its sender.
+//! Dialogs (RFC 3261 12): the sender of a request, its next hop, and the lesson of a message about
+//! its sender.
 //!
-//! Nothing here follows what a stranger chose: a Contact or a Record-Route decides only where its own sender is reached,
-//! and only at an address where that side was heard or that the registry names for it. No name is resolved.
+//! A Contact or a Record-Route decides only where its own sender is reached, and only at an address
+//! where that side was heard or that the registry names for it. No name is resolved.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -19,7 +20,8 @@ use crate::shared::calls::{Call, Dialog, Known, NextHop, Place, Side, Tags};
 /// Longest route set of one side.
 const ROUTES_MAX: usize = 16;
 
-/// Methods that have business in an approved dialog, and whether each refreshes the remote target (RFC 3261 12.2).
+/// Methods permitted in an approved dialog, and whether each refreshes the remote target (RFC 3261
+/// 12.2).
 const METHODS: [(&[u8], bool); 7] = [
     (b"INVITE", true),
     (b"ACK", false),
@@ -30,21 +32,21 @@ const METHODS: [(&[u8], bool); 7] = [
     (b"OPTIONS", false),
 ];
 
-/// Why a request of an approved dialog goes nowhere.
+/// Reasons to refuse a request of an approved dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stop {
-    /// It does not come from where its sender is known.
+    /// The source is not an address of its sender.
     Source,
-    /// Its Request-URI or Route names what the other side never gave.
+    /// Request-URI or Route name an address that the other side never gave.
     Target,
-    /// It is addressed to this server itself.
+    /// The target is this server.
     Loop,
-    /// Its method has no business here.
+    /// The method is not permitted in a dialog.
     Method,
 }
 
 impl Stop {
-    /// Code, public reason and private detail of the refusal.
+    /// Returns code, public reason and private detail of the refusal.
     pub(crate) fn refusal(self) -> (u16, &'static str, &'static str) {
         const NO_PARTY: &str = "Not A Party Of This Call";
         match self {
@@ -64,14 +66,15 @@ impl Stop {
     }
 }
 
-/// What a message says about its sender, beside where it came from.
+/// The part of a message from which its sender's party learns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lesson {
-    /// Nothing.
+    /// The source address only.
     Source,
-    /// Its Contact is the remote target.
+    /// The Contact too: the remote target.
     Target,
-    /// The same, and its Record-Route is the route set: of an INVITE that begins a call, of the replies to it.
+    /// The Contact and the Record-Route, which is the route set: of an INVITE that begins a call,
+    /// and of the replies to it.
     RouteSet,
 }
 
@@ -110,7 +113,7 @@ pub(crate) fn route(
     if !other.has_target(target.hash(calls.key())) {
         return Err(Stop::Target);
     }
-    // A request without the route set is taken: the next hop is the dialog's in any case.
+    // A request without the route set is accepted: the next hop is the dialog's in any case.
     let routes = route_set_hash(policy, &routes);
     if routes != 0 && routes != other.routes() {
         return Err(Stop::Target);
@@ -118,7 +121,7 @@ pub(crate) fn route(
     other.next_hop().ok_or(Stop::Target)
 }
 
-/// What a request of a dialog teaches about its sender.
+/// Returns the lesson of a request in a dialog.
 pub(crate) fn lesson_of_request(method: &[u8]) -> Lesson {
     if METHODS.contains(&(method, true)) {
         Lesson::Target
@@ -127,7 +130,7 @@ pub(crate) fn lesson_of_request(method: &[u8]) -> Lesson {
     }
 }
 
-/// Notes what `msg` says about `side`, its sender.
+/// Notes the lesson of `msg` about `side`, its sender.
 pub(crate) fn learn(
     policy: &Policy,
     image: Option<&Image<'_>>,
@@ -159,7 +162,8 @@ pub(crate) fn learn(
             party.announce(ip);
         }
     }
-    // What the side speaks is better known than what its Contact says: a proxy's Record-Route may change the transport.
+    // The transport observed outranks the Contact's: a proxy's Record-Route may change the
+    // transport.
     let contact = contact.filter(|contact| is_spoken(contact, transport));
     let named = match lesson {
         Lesson::Source => None,
@@ -188,7 +192,7 @@ pub(crate) fn learn(
     }
 }
 
-/// May `msg`, a reply that belongs to no transaction, go to `via`?
+/// Returns whether `msg`, a reply that belongs to no transaction, may go to `via`.
 pub(crate) fn may_reply(policy: &Policy, msg: &Message<'_>, via: IpAddr, now_s: u64) -> bool {
     let calls = policy.shared.calls();
     let tags = Tags {
@@ -206,7 +210,7 @@ pub(crate) fn may_reply(policy: &Policy, msg: &Message<'_>, via: IpAddr, now_s: 
     heard(dialog.to(), peer.ip()) && heard(dialog.from(), via)
 }
 
-/// May `msg`, a reply that does not come from where its request was sent, be taken for an answer?
+/// Returns whether `msg`, a reply from another address than its request was sent to, is accepted.
 pub(crate) fn may_answer(policy: &Policy, msg: &Message<'_>, now_s: u64) -> bool {
     let calls = policy.shared.calls();
     let Some(peer) = msg.peer.map(|peer| canonical(peer.ip())) else {
@@ -226,19 +230,19 @@ pub(crate) fn may_answer(policy: &Policy, msg: &Message<'_>, now_s: u64) -> bool
         return party.knows(peer) == Known::Heard || is_vouched(&call, dialog.to());
     }
     match calls.find_caller(msg.call_id, msg.from_tag, now_s) {
-        // A phone that has not answered before: any callee of the call.
+        // A phone that has not answered before is any callee of the call.
         Some((_, call)) => is_vouched(&call, Side::Callee(0)),
         None => calls.find_call_id(msg.call_id, now_s).is_none(),
     }
 }
 
-/// The first Contact.
+/// Returns the first Contact.
 fn contact<'a>(msg: &Message<'a>) -> Option<Address<'a>> {
     Address::of_uri(Uris::of(msg.contact).next()?.ok()?)
 }
 
-/// Remote target and route set of a request within a dialog, without this server's own routes. What a strict router sent
-/// has the target as its last Route (RFC 3261 16.4).
+/// Returns remote target and route set of a request within a dialog, without this server's own
+/// routes. A request from a strict router has the target as its last Route (RFC 3261 16.4).
 fn destination<'a>(own: &Own, msg: &Message<'a>) -> Result<(Address<'a>, Vec<Address<'a>>), Stop> {
     let mut routes = addresses(msg.routes.uris()).ok_or(Stop::Target)?;
     let first = routes.iter().position(|route| !own.is(route));
@@ -251,8 +255,8 @@ fn destination<'a>(own: &Own, msg: &Message<'a>) -> Result<(Address<'a>, Vec<Add
     Ok((target, routes))
 }
 
-/// The route set that `msg` sets towards its sender, nearest first: of a request all its Record-Route, of a reply what
-/// stands above this server's own.
+/// Returns the route set towards the sender of `msg`, nearest hop first: all Record-Route of a
+/// request; of a reply, those above this server's own.
 fn record_routes<'a>(own: &Own, msg: &Message<'a>) -> Option<Vec<Address<'a>>> {
     let mut routes = addresses(msg.record_routes.uris())?;
     if msg.status_code != 0 {
@@ -263,7 +267,7 @@ fn record_routes<'a>(own: &Own, msg: &Message<'a>) -> Option<Vec<Address<'a>>> {
     Some(routes)
 }
 
-/// `None` if one is no SIP URI, or there are too many.
+/// Returns the addresses; `None` if one is no SIP URI, or there are too many.
 fn addresses<'a, E>(uris: impl Iterator<Item = Result<&'a [u8], E>>) -> Option<Vec<Address<'a>>> {
     let mut all = Vec::new();
     for uri in uris {
@@ -275,7 +279,7 @@ fn addresses<'a, E>(uris: impl Iterator<Item = Result<&'a [u8], E>>) -> Option<V
     Some(all)
 }
 
-/// 0 for an empty one.
+/// Returns the hash of a route set; 0 for an empty one.
 fn route_set_hash(policy: &Policy, routes: &[Address<'_>]) -> u64 {
     if routes.is_empty() {
         return 0;
@@ -287,13 +291,14 @@ fn route_set_hash(policy: &Policy, routes: &[Address<'_>]) -> u64 {
     key.hash(&hashes.collect::<Vec<_>>()).low | 1
 }
 
-/// Is it reached over the transport that its side speaks? Without one named, only where that is UDP: the way back over
-/// another is the connection that the side opened.
+/// Returns whether `contact` is reached over the transport of its side. A Contact without a
+/// transport counts for UDP only: over other transports the way back is the connection that the
+/// side opened.
 fn is_spoken(contact: &Address<'_>, heard: Transport) -> bool {
     contact.transport.unwrap_or(Transport::Udp) == heard
 }
 
-/// The hop that an address names; `None` for a name and for an address that is not allowed.
+/// Returns the hop of an address; `None` for a name and for an address that is not allowed.
 fn named_hop(address: &Address<'_>, is_allowed: impl Fn(IpAddr) -> bool) -> Option<NextHop> {
     let ip = address.ip.filter(|ip| is_allowed(*ip))?;
     Some(NextHop {
@@ -303,7 +308,7 @@ fn named_hop(address: &Address<'_>, is_allowed: impl Fn(IpAddr) -> bool) -> Opti
     })
 }
 
-/// Does the registry name `ip` for the sender of `msg`: as one of its sources, or as its contact?
+/// Returns whether the registry names `ip` for the sender of `msg`, as a source or as its contact.
 fn vouches(image: &Image<'_>, msg: &Message<'_>, call: &Call, side: Side, ip: IpAddr) -> bool {
     registry_party(image, msg, call, side).is_some_and(|party| {
         let contact = party
@@ -313,7 +318,8 @@ fn vouches(image: &Image<'_>, msg: &Message<'_>, call: &Call, side: Side, ip: Ip
     })
 }
 
-/// The registry's entry of `side`, which sent `msg`: the call's expert, or the council whose address the message bears.
+/// Returns the registry's party of `side`, which sent `msg`: the call's expert, or the council
+/// whose address the message bears.
 fn registry_party<'i>(
     image: &Image<'i>,
     msg: &Message<'_>,

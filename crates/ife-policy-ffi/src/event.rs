@@ -1,4 +1,4 @@
-//! One witnessed event of a call, and what it means for the call's record and seat.
+//! Witnessed events of a call, and their effects on its record and seat.
 
 use ife_guard::{Now, SETUP_LEASE_S};
 use ife_witness::entry::Event;
@@ -15,10 +15,10 @@ use crate::shared::counters::Counter;
 use crate::sys;
 use crate::witness::{Kind, Prepared, kind_of};
 
-/// How long a call keeps its seat after CANCEL or BYE if the answer to it is never seen, seconds: 64 x T1 of RFC 3261 17.1.1.2.
+/// Lease of a seat after CANCEL or BYE if no answer is seen, seconds: 64 x T1 of RFC 3261 17.1.1.2.
 const ENDING_LEASE_S: u64 = 32;
 
-/// Logs `event` about `msg` and updates the call that it belongs to, whether or not the log has room.
+/// Logs `event` about `msg` and updates its call, whether or not the log has room.
 pub(crate) fn log(
     policy: &mut Policy,
     msg: &Message<'_>,
@@ -42,7 +42,8 @@ pub(crate) fn log(
             "the call's record says so already",
         ));
     }
-    // Everything about an approved call is written. A refusal before the gate, and a CANCEL of no call, anyone can cause.
+    // Every event of an approved call is written. Any sender can cause a refusal before the gate,
+    // or a CANCEL of no call.
     let is_unauthenticated = found.is_none() && kind_of(event) == Kind::Stray;
     if is_unauthenticated && !omitted::may_write(policy, msg, now, unix_ns) {
         return Err(Failure::new(
@@ -54,7 +55,8 @@ pub(crate) fn log(
     enter(policy, msg, outcome.event, outcome.detail, call, unix_ns)
 }
 
-/// Logs a request that the gate approved in a dialog. False if it must be refused: its entry found no room.
+/// Logs a request that the gate approved in a dialog. Returns false if the entry found no room and
+/// the request must be refused.
 pub(crate) fn of_dialog(
     policy: &mut Policy,
     msg: &Message<'_>,
@@ -84,11 +86,11 @@ pub(crate) fn of_dialog(
     enter(policy, msg, event, detail, Some(call), unix_ns).is_ok() || !may_refuse
 }
 
-/// The entry that an event leads to, given its call's record.
+/// The entry of an event, with the call's record.
 struct Outcome<'a> {
     event: Event,
     detail: &'a [u8],
-    /// It has its entry.
+    /// The event has its entry already.
     is_known: bool,
 }
 
@@ -110,7 +112,7 @@ impl<'a> Outcome<'a> {
     }
 }
 
-/// Ends the call with this Call-ID, whose end was never seen, and says so in the log.
+/// Ends the call with this Call-ID, whose end was not seen, and logs it.
 pub(crate) fn release(policy: &mut Policy, call_id: &[u8]) -> Result<Prepared, Failure> {
     policy.check_attached()?;
     let (now, unix_ns) = sys::now();
@@ -160,7 +162,8 @@ fn enter(
     Ok(prepared)
 }
 
-/// `REJECTED` is for requests that a script refuses before the gate; only the gate approves.
+/// Parses an event's name. `REJECTED` is for requests that a script refuses before the gate; only
+/// the gate approves.
 fn parse(name: &[u8]) -> Result<Event, Failure> {
     match Event::parse(name) {
         Some(Event::Approved) => Err(Failure::invalid(
@@ -174,8 +177,9 @@ fn parse(name: &[u8]) -> Result<Event, Failure> {
     }
 }
 
-/// The call by the caller's tag on either side. A CANCEL is the caller's and names the INVITE's CSeq (RFC 3261 9.1); a message without
-/// a tag of its own, or any other's CANCEL, belongs to no call, whatever Call-ID it bears.
+/// Returns the call by the caller's tag on either side. A CANCEL is the caller's and names the
+/// INVITE's CSeq (RFC 3261 9.1). A message without a tag of its own, or any other CANCEL, belongs
+/// to no call, even with a call's Call-ID.
 fn find(policy: &Policy, msg: &Message<'_>, event: Event, now_s: u64) -> Option<(Place, Call)> {
     let calls = policy.shared.calls();
     if msg.call_id.is_empty() || msg.from_tag.is_empty() {
@@ -222,7 +226,8 @@ fn update<'a>(
         Event::Reinvite => {
             learn_refresh(policy, msg, place, call, now_s);
             if call.connected && !call.ended {
-                // A refreshed session (RFC 4028) is alive. A call that has ended has no seat to renew.
+                // A refreshed session (RFC 4028) prolongs the lease. A call that ended has no seat
+                // to prolong.
                 change_lease(policy, calls.connect(place, now_s));
             }
             as_is
@@ -264,8 +269,8 @@ fn update<'a>(
     }
 }
 
-/// A reply to the INVITE that began the call: its dialog, and what it says about the callee. Returns the stage in which
-/// the dialog was.
+/// Learns dialog and callee from a reply to the INVITE that began the call. Returns the stage in
+/// which the dialog was.
 fn learn_answer(
     policy: &Policy,
     msg: &Message<'_>,
@@ -297,7 +302,8 @@ fn learn_answer(
     Some(calls.set_stage(place, dialog, stage))
 }
 
-/// A reply to a re-INVITE or UPDATE: a 2xx refreshes the remote target of its sender (RFC 3261 12.2.1.2).
+/// Learns from a reply to a re-INVITE or UPDATE: a 2xx refreshes its sender's remote target (RFC
+/// 3261 12.2.1.2).
 fn learn_refresh(policy: &Policy, msg: &Message<'_>, place: Place, call: &Call, now_s: u64) {
     let tags = Tags {
         from: msg.from_tag,
@@ -326,8 +332,8 @@ fn learn_refresh(policy: &Policy, msg: &Message<'_>, place: Place, call: &Call, 
     );
 }
 
-/// The answer to a BYE, or none. The dialog ends if it confirms the end or if there is none (RFC 3261 15.1.1), and the call
-/// with its last confirmed dialog.
+/// Ends a dialog by the answer to a BYE, or by its absence. A confirmation or no answer ends the
+/// dialog (RFC 3261 15.1.1), and the last confirmed dialog ends the call.
 fn terminate<'a>(
     policy: &Policy,
     msg: &Message<'_>,
@@ -365,7 +371,8 @@ fn terminate<'a>(
     Outcome::as_is(Event::Terminated, detail)
 }
 
-/// Asks a party for the end of the call: the caller's CANCEL, or a BYE with both tags of the dialog? Its answer decides.
+/// Returns whether `msg` asks to end the call: the caller's CANCEL, or a BYE with both tags of the
+/// dialog. Its answer decides.
 fn is_ending(policy: &Policy, msg: &Message<'_>, event: Event, call: &Call, now_s: u64) -> bool {
     let tags = Tags {
         from: msg.from_tag,

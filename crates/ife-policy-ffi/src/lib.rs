@@ -1,5 +1,6 @@
-//! `libife_policy.so`: the C ABI of `if_policy.h`, through which a SIP server asks the gate and witnesses its calls.
-//! It never starts a thread, opens a socket, handles a signal, writes to a terminal, or lets a panic reach its caller.
+//! `libife_policy.so`: the C ABI of `if_policy.h`, by which a SIP server asks the gate.
+//! It never starts a thread, opens a socket, handles a signal, writes to a terminal, or lets a
+//! panic reach its caller.
 
 pub mod abi;
 mod address;

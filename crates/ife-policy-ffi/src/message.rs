@@ -1,4 +1,4 @@
-//! `ife_message` as the guard and the witness want it.
+//! `ife_message` in the types of the guard and the witness.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -9,10 +9,10 @@ use crate::address::{Malformed, Uris};
 use crate::plumbing::failure::Failure;
 use crate::plumbing::pointer::{self, bytes};
 
-/// A SIP message, checked for what C can get wrong. Its bytes stay untrusted.
+/// A SIP message, checked for errors of the C side. Its bytes are untrusted.
 #[derive(Clone, Copy)]
 pub(crate) struct Message<'a> {
-    /// `None` when the message was made here or came over something unknown.
+    /// `None` for a message made by this server or received over an unknown transport.
     pub(crate) transport: Option<Transport>,
     pub(crate) peer: Option<SocketAddr>,
     /// 0 for a request.
@@ -48,9 +48,9 @@ impl<'a> Fields<'a> {
         pointer::strings(first, count, abi::IFE_ROUTES_MAX, what).map(Self)
     }
 
-    /// All URIs of all fields.
+    /// Returns all URIs of all fields.
     pub(crate) fn uris(self) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
-        // Checked when they were read.
+        // `read` checked the pointers.
         let fields = self
             .0
             .iter()
@@ -98,7 +98,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// No message: an event of a call that nobody sent.
+    /// Returns an empty message, for an event of a call without a message.
     pub(crate) fn of_call(call_id: &'a [u8]) -> Self {
         let none = HeaderValue::Absent;
         Self {
@@ -126,7 +126,7 @@ impl<'a> Message<'a> {
         }
     }
 
-    /// The request that the gates are asked about; only a request from a known peer can be asked about.
+    /// Returns the request for the gates. Errors if the peer is unknown.
     pub(crate) fn request(&self) -> Result<Request<'a>, Failure> {
         if self.status_code != 0 {
             return Err(Failure::invalid(

@@ -1,4 +1,5 @@
-//! Refusals that get no entry of their own: who may still be written, and the one entry that stands for the others.
+//! Refusals without an entry of their own: the budget, and the one entry that stands for all of
+//! them.
 
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -9,12 +10,12 @@ use crate::message::Message;
 use crate::policy::Policy;
 use crate::shared::counters::Counter;
 
-/// True if the refusal of `msg` may have an entry; otherwise it is noted as omitted.
+/// Returns true if the refusal of `msg` may have an entry; otherwise notes it as omitted.
 pub(crate) fn may_write(policy: &Policy, msg: &Message<'_>, now: Now, unix_ns: u64) -> bool {
     let Some(rate_per_s) = policy.options.refusals_per_s else {
         return true;
     };
-    // Who does not say where he is shares one budget with all others of his kind.
+    // Messages without a source share one budget.
     let source = msg.peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| {
         flood_source(peer.ip())
     });
@@ -27,12 +28,12 @@ pub(crate) fn may_write(policy: &Policy, msg: &Message<'_>, now: Now, unix_ns: u
     false
 }
 
-/// Writes the entry about what was omitted, if it is due and no other process is at it.
+/// Writes the summary of omitted refusals, if it is due and no other process writes it.
 pub(crate) fn summarise(policy: &mut Policy, now: Now, unix_ns: u64) {
     write(policy, now, unix_ns, false);
 }
 
-/// The same before its time: nobody may come after us.
+/// Writes the summary before it is due: this process may be the last.
 pub(crate) fn summarise_at_once(policy: &mut Policy, now: Now, unix_ns: u64) {
     write(policy, now, unix_ns, true);
 }

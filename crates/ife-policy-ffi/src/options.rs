@@ -17,30 +17,30 @@ use crate::sys;
 
 const WITNESS_WAIT_MS_MAX: u32 = 10_000;
 const NODE_LEN_MAX: usize = 64;
-/// Leaves room for `-` and the process number in a ring's name of 48.
+/// Longest producer name: a ring's name of 48 also holds `-` and the process number.
 const PRODUCER_LEN_MAX: usize = 40;
 
-/// How the gate is run.
+/// The options of a policy.
 pub(crate) struct Options {
     pub(crate) registry_path: PathBuf,
     pub(crate) state_dir: PathBuf,
     pub(crate) node: String,
     pub(crate) producer: String,
-    /// Nothing is refused by whoever asks; what is answered is what enforcing would have answered.
+    /// Shadow mode: the server lets every request pass; verdicts are those of enforcing mode.
     pub(crate) shadow: bool,
     /// A call whose decision cannot be witnessed is refused.
     pub(crate) witness_required: bool,
-    /// How long a decision may wait to be on disk; zero: it does not wait.
+    /// How long a decision may wait to be on disk; zero for not at all.
     pub(crate) witness_wait: Duration,
-    /// In place of the registry's window.
+    /// Replaces the registry's window.
     pub(crate) freshness_s: Option<u32>,
     pub(crate) replay_slots: usize,
     pub(crate) max_processes: usize,
-    /// User and group that the process will change to: what the state directory gets is theirs.
+    /// User and group that the process will change to and that own files in the state directory.
     pub(crate) owner: Option<(u32, u32)>,
-    /// Entries about refused strangers a second; `None`: no bound.
+    /// Entries about unauthenticated refusals per second; `None` for no limit.
     pub(crate) refusals_per_s: Option<u32>,
-    /// Which addresses are the server's.
+    /// The server's own addresses.
     pub(crate) own: Own,
 }
 
@@ -96,7 +96,7 @@ pub(crate) fn read(ptr: *const abi::ife_options) -> Result<(Options, Log), Failu
     Ok((options, Log::new(raw.log, raw.log_ctx)))
 }
 
-/// Only root gives files away, and 0 stands for "as I am".
+/// Returns the new owner, if any. Only root can give files away, and 0 means no change.
 fn owner(uid: u32, gid: u32) -> Option<(u32, u32)> {
     let (own_uid, own_gid) = sys::user_and_group();
     if own_uid != 0 || (uid == 0 && gid == 0) {

@@ -1,8 +1,8 @@
-//! A server that is started as root and changes to another user later: what it made as root must be that user's, or its workers could
-//! neither load a registry nor be restarted.
+//! Giving files to the user of a server that starts as root and changes to another user later, so
+//! that its workers can load a registry and restart.
 //!
-//! The directory may be writable for others, so no name is trusted: files are opened without following links, and only regular
-//! files and directories of root, with one name, change hands.
+//! The directory may be writable for others, so no name is trusted: files are opened without
+//! following links, and only regular files and directories of root, with one name, change owner.
 
 use std::fs::File;
 use std::io;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::plumbing::failure::Failure;
 use crate::sys;
 
-/// Names in the state directory, and names in `rings/`, that are ours.
+/// Returns whether a name in the state directory or in `rings/` is the gate's.
 fn is_ours(name: &str) -> bool {
     ["shared.bin", "shared.lock", "registry.lock"].contains(&name)
         || (name.starts_with("registry.") && name.ends_with(".img"))
@@ -26,7 +26,7 @@ fn is_our_ring(name: &str, producer: &str) -> bool {
     name == "doorbell" || number.is_some_and(|number| number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Gives what lies in `state_dir` and is the gate's to user and group `owner`, and `legacy` likewise.
+/// Gives the gate's files in `state_dir`, and `legacy`, to user and group `owner`.
 pub(crate) fn give(
     state_dir: &Path,
     producer: &str,
@@ -51,7 +51,7 @@ fn failure(path: &Path) -> impl Fn(io::Error) -> Failure {
     }
 }
 
-/// Paths in `dir` whose names are wanted; none if there is no `dir`.
+/// Returns the paths in `dir` whose names are wanted; none if `dir` does not exist.
 fn listed(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBuf>> {
     let entries = match std::fs::read_dir(dir) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -67,7 +67,7 @@ fn listed(dir: &Path, is_wanted: impl Fn(&str) -> bool) -> io::Result<Vec<PathBu
 fn give_one(path: &Path, owner: (u32, u32)) -> io::Result<()> {
     let file = match sys::open_to_inspect(path) {
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-        // A link, which is none of ours.
+        // The gate makes no links.
         Err(e) if e.raw_os_error() == Some(libc::ELOOP) => return Ok(()),
         file => file?,
     };
@@ -80,7 +80,7 @@ fn give_one(path: &Path, owner: (u32, u32)) -> io::Result<()> {
     fchown(file.as_fd(), Some(owner.0), gid)
 }
 
-/// Gives a directory that was just made.
+/// Gives away a directory that was just made.
 pub(crate) fn give_directory(path: &Path, owner: (u32, u32)) -> io::Result<()> {
     fchown(
         sys::open_to_inspect(path)?.as_fd(),
@@ -89,7 +89,7 @@ pub(crate) fn give_directory(path: &Path, owner: (u32, u32)) -> io::Result<()> {
     )
 }
 
-/// A directory with the set-group-ID bit has chosen the group of what is in it.
+/// Returns true for a directory with the set-group-ID bit, which sets the group of its files.
 fn inherits_group(path: &Path) -> io::Result<bool> {
     let Some(parent) = path.parent() else {
         return Ok(false);

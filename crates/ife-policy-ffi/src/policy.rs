@@ -1,4 +1,5 @@
-//! What a handle stands for: the shared state, the registry, and once attached this process's end of the witness log.
+//! The policy behind a handle: shared state, registry, and once attached this process's end of the
+//! witness log.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -26,13 +27,14 @@ use crate::source::Answers;
 use crate::sys::{self, ForkMark};
 use crate::witness::Witness;
 
-/// How long a registry image that could not be mapped is left alone before it is tried again.
+/// Pause before a registry image that could not be mapped is tried again.
 const REMAP_PAUSE_MS: u64 = 1000;
 
-/// How long opening waits for another process that is loading the registry.
+/// How long opening waits for another process to load the registry.
 const OPEN_WAIT: Duration = Duration::from_secs(5);
 
-/// An open policy. Made before the fork; each process then has its own copy of this struct and shares what is mapped.
+/// An open policy, made before the fork. Each process has its own copy of this struct and shares
+/// the mapped files.
 pub(crate) struct Policy {
     pub(crate) options: Options,
     pub(crate) log: Log,
@@ -41,13 +43,13 @@ pub(crate) struct Policy {
     pub(crate) legacy: Option<Legacy>,
     pub(crate) worker: Option<Worker>,
     pub(crate) answers: Answers,
-    /// Keeps the state from being replaced under us; forks inherit it.
+    /// Prevents the state from being replaced; forks inherit it.
     _lock: File,
     remap_after_ms: u64,
     panic_logged: bool,
 }
 
-/// What belongs to this process alone.
+/// The parts that belong to one process.
 pub(crate) struct Worker {
     pub(crate) slot: usize,
     pub(crate) keys: KeyCache,
@@ -56,7 +58,7 @@ pub(crate) struct Worker {
 }
 
 impl Policy {
-    /// Loads the registry and makes or re-opens the shared state.
+    /// Loads the registry and makes or opens the shared state.
     pub(crate) fn open(options: Options, log: Log) -> Result<Self, Failure> {
         let (now, _) = sys::now();
         prepare_dir(&options.state_dir, options.owner)?;
@@ -116,7 +118,8 @@ impl Policy {
             );
             return Err(Failure::invalid(text));
         }
-        // A fork of an attached process drops its copy of the other's ring, which does not close the ring.
+        // A fork of an attached process drops its copy of the parent's ring, which does not close
+        // the ring.
         self.worker = None;
         let name = format!("{}-{process_no}", self.options.producer);
         let config = RingConfig {
@@ -145,7 +148,7 @@ impl Policy {
         Ok(())
     }
 
-    /// Ends this process's part.
+    /// Detaches this process.
     pub(crate) fn close(mut self) {
         let (now, unix_ns) = sys::now();
         if self.is_attached() {
@@ -157,14 +160,14 @@ impl Policy {
         }
     }
 
-    /// True in the process that attached, false in its forks.
+    /// Returns true in the process that attached, false in its forks.
     pub(crate) fn is_attached(&self) -> bool {
         self.worker
             .as_ref()
             .is_some_and(|worker| worker.mark.is_ours())
     }
 
-    /// Refuses to work in a process that has not attached.
+    /// Fails in a process that has not attached.
     pub(crate) fn check_attached(&self) -> Result<(), Failure> {
         if self.is_attached() {
             Ok(())
@@ -176,7 +179,7 @@ impl Policy {
         }
     }
 
-    /// Where this process counts; the first slot before it has one.
+    /// Returns this process's slot of counters; the first one before it attaches.
     pub(crate) fn slot(&self) -> usize {
         self.worker.as_ref().map_or(0, |worker| worker.slot)
     }
@@ -186,7 +189,7 @@ impl Policy {
         self.shared.counters().add(self.slot(), counter);
     }
 
-    /// Maps the registry in force if it is not the one mapped. When that fails the old one serves on.
+    /// Maps the registry in force if another is mapped. On failure the old one stays in use.
     pub(crate) fn follow_registry(&mut self, now: Now) {
         if self.registry.generation() == self.shared.generation()
             || now.mono_ms < self.remap_after_ms
@@ -254,7 +257,7 @@ impl Policy {
         Ok(generation)
     }
 
-    /// A bug was contained. Said once per process; counted every time.
+    /// Notes a contained panic: logged once per process, counted every time.
     pub(crate) fn note_panic(&mut self, text: &str) {
         self.count(Counter::Errors);
         if !std::mem::replace(&mut self.panic_logged, true) {
@@ -278,7 +281,7 @@ impl Policy {
         Ok(())
     }
 
-    /// What no call does in passing; about every five seconds.
+    /// Does periodic housekeeping; called about every five seconds.
     pub(crate) fn tend(&mut self) -> Result<(), Failure> {
         self.check_attached()?;
         let (now, unix_ns) = sys::now();
@@ -286,7 +289,8 @@ impl Policy {
         Ok(())
     }
 
-    /// An entry about this process, or about what it saw as a whole. A full ring drops it: the log shows the hole. True if it was queued.
+    /// Enters an event of this process rather than of a call. A full ring drops the entry, and the
+    /// log shows the hole. Returns true if it was queued.
     pub(crate) fn witness_own(
         &mut self,
         event: Event,
@@ -311,7 +315,8 @@ impl Policy {
     }
 }
 
-/// The store of legacy signatures that the registry names, if any; `open` is kept when it is the same.
+/// Returns the store of legacy signatures that the registry names, if any; keeps `open` if it is
+/// the same.
 fn open_legacy(view: &View, open: Option<Legacy>) -> Result<Option<Legacy>, Failure> {
     let image = view.image()?;
     let Some(path) = image.legacy_store().map(PathBuf::from) else {
@@ -339,7 +344,8 @@ fn prepare_dir(dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
             &e,
         )
     };
-    // The group may enter: the witness daemon shares the rings. Sticky: it may not put a file in the place of ours.
+    // The group may enter because the witness daemon shares the rings. The sticky bit keeps it from
+    // replacing the gate's files.
     match DirBuilder::new().mode(0o1770).create(dir) {
         Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
         outcome => {

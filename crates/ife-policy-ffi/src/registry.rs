@@ -1,4 +1,5 @@
-//! Registry images: compiled once by whoever loads the file, published as a file of the state directory, mapped by every worker.
+//! Registry images: compiled once by the process that loads the file, published as a file of the
+//! state directory, mapped by every worker.
 
 use std::io::{self, Read, Write};
 use std::os::unix::fs::MetadataExt;
@@ -17,7 +18,7 @@ use crate::sys::{self, Lock, Map};
 
 const LOCK: &str = "registry.lock";
 
-/// A mapped image. It was checked in full when it was published.
+/// A mapped image. `publish` checked it in full.
 pub(crate) struct View {
     map: Map,
     generation: u64,
@@ -34,7 +35,8 @@ impl View {
                 "it is not a regular file",
             ));
         }
-        // The directory is open to the group of the witness daemon; what decides about calls is not.
+        // The group of the witness daemon may write to the directory, so an image must be the
+        // gate's own.
         let is_ours = [0, sys::user_id()].contains(&metadata.uid()) && metadata.mode() & 0o022 == 0;
         if !is_ours {
             return Err(io::Error::new(
@@ -50,12 +52,12 @@ impl View {
         Ok(Self { map, generation })
     }
 
-    /// Number of the image.
+    /// Returns the number of the image.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }
 
-    /// The image. Looks at its header only.
+    /// Returns the image; checks its header only.
     pub(crate) fn image(&self) -> Result<Image<'_>, Failure> {
         Image::open_trusted(self.map.bytes()).map_err(|e| {
             Failure::new(
@@ -65,9 +67,10 @@ impl View {
         })
     }
 
-    /// The image in force, if it is another one than this. `None` as well when it cannot be mapped: the old one serves on.
+    /// Returns the image in force if it is another one than this; `None` also when it cannot be
+    /// mapped, and the old one stays in use.
     pub(crate) fn newer(&self, dir: &Path, shared: &Shared) -> Option<io::Result<Self>> {
-        // The file may be replaced and unlinked between the two steps, then there is a newer one.
+        // The file may be replaced and unlinked between the two steps; then a newer one exists.
         const TRIES: u32 = 4;
         let mut last = None;
         for _ in 0..TRIES {
@@ -84,9 +87,11 @@ impl View {
     }
 }
 
-/// Loads `registry_path`, puts it in force for all processes and returns it mapped. What was in force stays when anything fails.
+/// Loads `registry_path`, puts it in force for all processes and returns it mapped. On any failure
+/// the image in force stays.
 ///
-/// `in_force`: what is mapped here, if anything. One process at a time: waits at most `wait` for another one. The lock dies with its holder.
+/// `in_force`: the image mapped in this process, if any. One process loads at a time; others wait
+/// for it for at most `wait`. The lock dies with its holder.
 pub(crate) fn load(
     dir: &Path,
     registry_path: &Path,
@@ -123,7 +128,7 @@ pub(crate) fn load(
     Ok(view)
 }
 
-/// Removes the files of images that no living process maps any more.
+/// Removes the files of images that no living process maps.
 pub(crate) fn remove_unused(dir: &Path, shared: &Shared) {
     let current = shared.generation();
     let oldest = shared
@@ -142,7 +147,7 @@ pub(crate) fn remove_unused(dir: &Path, shared: &Shared) {
                 .ok()
         });
         if number.is_some_and(|number: u64| number < oldest) {
-            // A mapping outlives its name, and a file that cannot be removed costs only memory.
+            // A mapping outlives its name, and a file that stays costs only memory.
             let _ = std::fs::remove_file(entry.path());
         }
     }
@@ -165,7 +170,7 @@ fn compile(registry_path: &Path, in_force: Option<&View>, own: &Own) -> Result<V
         return Err(invalid(format!("{name}: longer than {FILE_LEN_MAX} bytes")));
     }
     let loaded = match in_force {
-        // Keys in force were checked before.
+        // Keys in force were checked when they were loaded.
         Some(view) => ife_guard::registry::reload(&yaml, &name, &view.image()?),
         None => ife_guard::registry::load(&yaml, &name),
     };
@@ -179,7 +184,7 @@ fn compile(registry_path: &Path, in_force: Option<&View>, own: &Own) -> Result<V
     ife_guard::image::compile(&registry).map_err(|e| invalid(format!("{name}: {e}")))
 }
 
-/// The first expert whose calls would be sent to this server itself, and the contact that says so.
+/// Returns the first expert whose contact is this server itself, and that contact.
 fn own_contact<'r>(registry: &'r Registry, own: &Own) -> Option<(&'r str, &'r str)> {
     registry.experts.iter().find_map(|expert| {
         let contact = expert.contact.as_deref()?;
@@ -188,7 +193,7 @@ fn own_contact<'r>(registry: &'r Registry, own: &Own) -> Option<(&'r str, &'r st
     })
 }
 
-/// Writes the image under another name, checks what was written, and moves it into place.
+/// Writes the image under another name, checks the file, and moves it into place.
 fn publish(dir: &Path, generation: u64, bytes: &[u8]) -> io::Result<View> {
     let temporary = dir.join(format!("registry.{generation}.new"));
     let outcome = write_checked(&temporary, bytes).and_then(|map| {
@@ -196,7 +201,7 @@ fn publish(dir: &Path, generation: u64, bytes: &[u8]) -> io::Result<View> {
         Ok(View { map, generation })
     });
     if outcome.is_err() {
-        // The first error is the one that matters.
+        // The first error is the one to return.
         let _ = std::fs::remove_file(&temporary);
     }
     outcome

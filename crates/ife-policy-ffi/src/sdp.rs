@@ -2,12 +2,14 @@
 
 use std::borrow::Cow;
 
-/// Most parts of a multipart body that are looked at.
+/// Limit of parsed parts of a multipart body.
 const PARTS_MAX: usize = 8;
 
-/// The SDP of a body: all of it for `application/sdp`, the first such part of a `multipart/*` one.
+/// Returns the SDP of a body: all of it for `application/sdp`, the first such part of a
+/// `multipart/*` one.
 ///
-/// Not a MIME parser (RFC 2046): what it does not recognise has no SDP, and the hash of the whole message covers it all the same.
+/// Not a MIME parser (RFC 2046): a form that it does not recognise has no SDP. The hash of the
+/// whole message covers the body in any case.
 pub(crate) fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> {
     if body.is_empty() {
         return None;
@@ -34,11 +36,12 @@ pub(crate) fn find<'a>(content_type: &[u8], body: &'a [u8]) -> Option<&'a [u8]> 
     None
 }
 
-/// What stands in the log for a secret. No hash of it: some are short enough to be guessed.
+/// Replaces a secret in the log. No hash of it: some secrets are short enough to be guessed.
 const MASK: &[u8] = b"****";
 
-/// The SDP without its secrets: SDES keys (RFC 4568), the ICE password (RFC 8839 5.4), MIKEY messages (RFC 4567) and the `k=` line
-/// (RFC 8866 5.12). All other bytes stay. SDP without secrets is not copied.
+/// Returns the SDP without its secrets: SDES keys (RFC 4568), the ICE password (RFC 8839 5.4),
+/// MIKEY messages (RFC 4567) and the `k=` line (RFC 8866 5.12). All other bytes stay. SDP without
+/// secrets is not copied.
 pub(crate) fn masked(sdp: &[u8]) -> Cow<'_, [u8]> {
     let mut out = Cow::Borrowed(sdp);
     for line in sdp.split_inclusive(|&b| b == b'\n' || b == b'\r') {
@@ -67,7 +70,7 @@ fn mask_line(out: &mut Vec<u8>, line: &[u8], text_len: usize, secret_at: usize) 
     out.extend_from_slice(&line[text_len..]);
 }
 
-/// Where the secret of a line begins; it ends with the line.
+/// Returns where the secret of a line begins; it ends with the line.
 fn secret_at(line: &[u8]) -> Option<usize> {
     let (kind, value) = split_once(line, b"=")?;
     let value_at = line.len() - value.len();

@@ -1,4 +1,5 @@
-//! Whether a source address is a party's: asked before an address is banned, never to trust a message.
+//! Whether a source address is a party's: used before an address is banned, never to trust a
+//! message.
 
 use std::net::IpAddr;
 
@@ -8,12 +9,12 @@ use crate::address::{Address, octets};
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
 
-/// Answers that a process remembers.
+/// Number of answers that a process keeps.
 const REMEMBERED: usize = 256;
-/// How long an answer holds, milliseconds.
+/// How long an answer is valid, milliseconds.
 const HOLDS_MS: u64 = 1000;
 
-/// Recent answers of this process, one place for each hash of an address.
+/// Recent answers of this process, one slot for each hash of an address.
 #[derive(Default)]
 pub(crate) struct Answers(Vec<Option<Answer>>);
 
@@ -25,7 +26,8 @@ struct Answer {
     is_known: bool,
 }
 
-/// True for an address of the registry's sources or contacts, and for one where a side of a call under way was heard.
+/// Returns true for an address of the registry's sources or contacts, and for one where a side of a
+/// call under way was heard.
 pub(crate) fn is_known(policy: &mut Policy, ip: IpAddr, now: Now) -> Result<bool, Failure> {
     policy.follow_registry(now);
     let generation = policy.registry.generation();

@@ -1,4 +1,4 @@
-//! The guard's memory, kept in shared state.
+//! The guard's state, kept in shared memory.
 
 use std::net::IpAddr;
 
@@ -22,7 +22,7 @@ pub(crate) struct WorkerState<'a> {
 }
 
 impl<'a> WorkerState<'a> {
-    /// `slot`: where this process counts.
+    /// Makes a view; `slot` is this process's slot of counters.
     pub(crate) fn new(shared: &'a Shared, legacy: Option<&'a Legacy>, slot: usize) -> Self {
         Self {
             shared,
@@ -32,7 +32,7 @@ impl<'a> WorkerState<'a> {
         }
     }
 
-    /// The record of the call that this decision began.
+    /// Returns the record of the call that this decision began.
     pub(crate) fn begun(&self) -> Option<Begun> {
         self.begun
     }
@@ -166,7 +166,7 @@ impl State for WorkerState<'_> {
 
     fn abort_call(&mut self, call: &CallKey) {
         self.begun = None;
-        // A lease that has run out needs no abort, so any early time will do.
+        // A lease that has expired needs no abort, so any early time serves.
         abort_call(self.shared, call, 0);
     }
 }

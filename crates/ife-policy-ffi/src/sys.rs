@@ -1,4 +1,5 @@
-//! System calls: files of the state directory, their locks and their mappings, clocks. Everything else stays safe Rust.
+//! System calls: files of the state directory, their locks and their mappings, clocks. Everything
+//! else stays safe Rust.
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
@@ -19,18 +20,20 @@ pub(crate) struct Map {
     writable: bool,
 }
 
-// SAFETY: the mapping belongs to the process, not to a thread; its words are only reached as atomics, its bytes only when read-only.
+// SAFETY: the mapping belongs to the process, not to a thread; its words are accessed as atomics
+// only, its bytes only when read-only.
 unsafe impl Send for Map {}
 // SAFETY: as above: atomics may be shared, and read-only bytes do not change.
 unsafe impl Sync for Map {}
 
 impl Map {
-    /// Maps `len` bytes of `file`, shared with every other process that maps it, for reading and writing.
+    /// Maps `len` bytes of `file`, shared with every other process that maps it, for reading and
+    /// writing.
     pub(crate) fn shared(file: &File, len: usize) -> io::Result<Self> {
         Self::new(file, len, libc::PROT_READ | libc::PROT_WRITE, true)
     }
 
-    /// Maps `len` bytes of `file` for reading. Nobody may change them any more.
+    /// Maps `len` bytes of `file` for reading. No process may change them any more.
     pub(crate) fn read_only(file: &File, len: usize) -> io::Result<Self> {
         Self::new(file, len, libc::PROT_READ, false)
     }
@@ -42,7 +45,8 @@ impl Map {
                 "the file is empty",
             ));
         }
-        // SAFETY: a fresh mapping at an address that the kernel chooses touches no memory of ours; `file` is open.
+        // SAFETY: a fresh mapping at an address that the kernel chooses touches no existing memory;
+        // `file` is open.
         let start = unsafe {
             libc::mmap(
                 std::ptr::null_mut(),
@@ -64,10 +68,11 @@ impl Map {
         })
     }
 
-    /// `count` words from byte `offset` on.
+    /// Returns `count` words from byte `offset` on.
     ///
     /// # Panics
-    /// When they do not lie within the mapping, `offset` is odd, or the mapping is read-only: the layout is wrong.
+    /// If they do not lie within the mapping, `offset` is unaligned, or the mapping is read-only:
+    /// the layout is wrong.
     pub(crate) fn words(&self, offset: usize, count: usize) -> &[AtomicU64] {
         let end = count
             .checked_mul(8)
@@ -75,12 +80,12 @@ impl Map {
         assert!(
             self.writable && offset.is_multiple_of(8) && end.is_some_and(|end| end <= self.len)
         );
-        // SAFETY: in bounds and aligned (a mapping starts at a page), any bit pattern is a u64, and nothing in any process
-        // reaches this memory other than as atomics.
+        // SAFETY: in bounds and aligned (a mapping starts at a page), any bit pattern is a u64, and
+        // every process accesses this memory as atomics only.
         unsafe { std::slice::from_raw_parts(self.start.as_ptr().add(offset).cast(), count) }
     }
 
-    /// The bytes of a read-only mapping; empty for a writable one.
+    /// Returns the bytes of a read-only mapping; none of a writable one.
     pub(crate) fn bytes(&self) -> &[u8] {
         if self.writable {
             return &[];
@@ -89,10 +94,11 @@ impl Map {
         unsafe { std::slice::from_raw_parts(self.start.as_ptr(), self.len) }
     }
 
-    /// Enters all pages into this process's page tables, so that no call pays for a fault. Does nothing where the kernel cannot.
+    /// Enters all pages into this process's page tables, so that no call pays for a fault. Does
+    /// nothing where the kernel cannot.
     pub(crate) fn populate(&self) {
         const MADV_POPULATE_WRITE: libc::c_int = 23; // since Linux 5.14, the same on all architectures
-        // SAFETY: reads or writes no contents; the mapping is ours.
+        // SAFETY: reads or writes no contents; this struct owns the mapping.
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.len, MADV_POPULATE_WRITE) };
     }
 
@@ -124,11 +130,11 @@ fn check(result: libc::c_int) -> io::Result<()> {
 
 /// Opens a file that only its owner may use, or makes it.
 ///
-/// A file that is there is opened without `O_CREAT`: with `fs.protected_regular=2`, as Debian sets
-/// it, the kernel refuses that flag on another user's file in a sticky directory that its group
-/// may write to, to root as well (open(2), proc_sys_fs(5)).
+/// An existing file is opened without `O_CREAT`: with `fs.protected_regular=2`, as Debian sets it,
+/// the kernel refuses that flag on another user's file in a sticky directory that its group may
+/// write to, to root as well (open(2), proc_sys_fs(5)).
 pub(crate) fn open_private(path: &Path) -> io::Result<File> {
-    // Each try lost means that the file came or went in between.
+    // Each failed try means that the file appeared or vanished in between.
     const TRIES: u32 = 16;
     for _ in 0..TRIES {
         match open_existing(path) {
@@ -146,7 +152,8 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     ))
 }
 
-/// Opens a file or directory to look at it; never what a link leads to, and never waiting for a writer of a pipe.
+/// Opens a file or directory to inspect it; never follows a link, never waits for a writer of a
+/// pipe.
 pub(crate) fn open_to_inspect(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -154,7 +161,7 @@ pub(crate) fn open_to_inspect(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens a file for reading; follows links, and never waits for a writer of a pipe.
+/// Opens a file for reading; follows links, never waits for a writer of a pipe.
 pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -162,7 +169,8 @@ pub(crate) fn open_to_read(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Opens a file that is there, for reading and writing; never what a link leads to, for others may put names into the directory.
+/// Opens an existing file for reading and writing; never follows a link, because other users may
+/// put names into the directory.
 pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -171,7 +179,7 @@ pub(crate) fn open_existing(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Makes a file that must not exist yet and only its owner may use.
+/// Makes a file that must not exist yet and that only its owner may use.
 pub(crate) fn create_private(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -181,7 +189,7 @@ pub(crate) fn create_private(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// Reserves `len` bytes, so that a later store cannot fault for want of memory.
+/// Reserves `len` bytes, so that a later store cannot fault for lack of memory.
 pub(crate) fn reserve(file: &File, len: usize) -> io::Result<()> {
     let len =
         libc::off_t::try_from(len).map_err(|_| io::Error::from(io::ErrorKind::FileTooLarge))?;
@@ -192,17 +200,19 @@ pub(crate) fn reserve(file: &File, len: usize) -> io::Result<()> {
     }
 }
 
-/// True when `path` lies in memory: a store to a file of a disk file system can stall for hundreds of milliseconds.
+/// Returns true when `path` lies in memory: a store to a file of a disk file system can stall for
+/// hundreds of milliseconds.
 pub(crate) fn is_memory_file_system(path: &File) -> io::Result<bool> {
     const RAMFS_MAGIC: libc::__fsword_t = 0x8584_58f6;
     // SAFETY: statfs is plain old data, all zero is a valid value of it.
     let mut info: libc::statfs = unsafe { std::mem::zeroed() };
-    // SAFETY: `info` is ours and large enough.
+    // SAFETY: `info` is a local variable of the right type.
     check(unsafe { libc::fstatfs(path.as_raw_fd(), &raw mut info) })?;
     Ok([libc::TMPFS_MAGIC, RAMFS_MAGIC].contains(&info.f_type))
 }
 
-/// A lock on a whole file that belongs to its open file description: it dies with the last process that has it open.
+/// A lock on a whole file that belongs to its open file description: it ends with the last process
+/// that has it open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lock {
     /// Together with others.
@@ -211,7 +221,7 @@ pub(crate) enum Lock {
     Exclusive,
 }
 
-/// Takes or converts a lock; false when somebody else's is in the way.
+/// Takes or converts a lock; returns false if another process's lock conflicts.
 pub(crate) fn try_lock(file: &File, lock: Lock) -> io::Result<bool> {
     // SAFETY: flock is plain old data, all zero is a valid value of it: the whole file.
     let mut request: libc::flock = unsafe { std::mem::zeroed() };
@@ -230,7 +240,7 @@ pub(crate) fn try_lock(file: &File, lock: Lock) -> io::Result<bool> {
     }
 }
 
-/// [`try_lock`] until it succeeds; false when somebody else's lock is in the way for all of `time`.
+/// Repeats [`try_lock`] until it succeeds; returns false if a lock conflicts for all of `time`.
 pub(crate) fn lock_within(file: &File, lock: Lock, time: Duration) -> io::Result<bool> {
     let start = Instant::now();
     loop {
@@ -274,13 +284,13 @@ impl ForkMark {
         Ok(mark)
     }
 
-    /// True in the process that made the mark, false in its children.
+    /// Returns true in the process that made the mark, false in its children.
     pub(crate) fn is_ours(&self) -> bool {
         self.word().load(std::sync::atomic::Ordering::Relaxed) == 1
     }
 
     fn word(&self) -> &AtomicU64 {
-        // SAFETY: mapped, page-aligned, alive as long as `self`, and only reached as an atomic.
+        // SAFETY: mapped, page-aligned, alive as long as `self`, and accessed as an atomic only.
         unsafe { self.0.as_ref() }
     }
 }
@@ -292,7 +302,7 @@ impl Drop for ForkMark {
     }
 }
 
-/// Both clocks. The second counts time asleep too, so that leases end when people think they do.
+/// Returns both clocks. The second counts suspended time too, so that leases end on time.
 pub(crate) fn now() -> (Now, u64) {
     let wall = clock(libc::CLOCK_REALTIME);
     let mono = clock(libc::CLOCK_BOOTTIME);
@@ -311,42 +321,44 @@ fn clock(id: libc::clockid_t) -> (u64, u64) {
         tv_sec: 0,
         tv_nsec: 0,
     };
-    // SAFETY: `time` is ours; both clocks exist on every supported kernel.
+    // SAFETY: `time` is a local variable; both clocks exist on every supported kernel.
     unsafe { libc::clock_gettime(id, &raw mut time) };
-    // Neither clock is negative: time before 1970 reads as 1970, at which every signature is in the future.
+    // Neither clock is negative: time before 1970 reads as 1970, at which every signature is in the
+    // future.
     (
         u64::try_from(time.tv_sec).unwrap_or(0),
         u64::try_from(time.tv_nsec).unwrap_or(0),
     )
 }
 
-/// Effective user of this process.
+/// Returns the effective user of this process.
 pub(crate) fn user_id() -> u32 {
     user_and_group().0
 }
 
-/// Effective user and group of this process.
+/// Returns the effective user and group of this process.
 pub(crate) fn user_and_group() -> (u32, u32) {
     // SAFETY: both always succeed and touch no memory.
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
-/// Number of this process.
+/// Returns the number of this process.
 pub(crate) fn process_id() -> u64 {
     u64::from(std::process::id())
 }
 
-/// False when no process has this number any more.
+/// Returns false when no process has this number.
 pub(crate) fn process_exists(id: u64) -> bool {
     let Ok(id) = libc::pid_t::try_from(id) else {
         return false;
     };
-    // SAFETY: signal 0 only asks whether the process is there.
+    // SAFETY: signal 0 only checks that the process exists.
     let result = unsafe { libc::kill(id, 0) };
     result == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
-/// Gives memory that a registry was compiled in back to the system, before workers are forked and copy it.
+/// Returns the memory that compiling a registry used to the system, before workers are forked and
+/// copy it.
 pub(crate) fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: only releases free memory of the allocator.

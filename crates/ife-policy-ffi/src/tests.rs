@@ -1,4 +1,4 @@
-//! Bugs of ours, made on purpose at each step of a call: contained, refused, undone, said once.
+//! Bugs made on purpose at each step of a call: contained, refused, undone, logged once.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ mod support;
 use support::gate::{Gate, Setup, message};
 use support::{EXPERT, SignedCall, TempDir};
 
-/// Panics at step `n`; the cell says whether it came to that.
+/// Panics at step `n`; the cell is set if the step was reached.
 fn panic_at(n: usize) -> (impl FnMut() + 'static, Rc<Cell<bool>>) {
     let reached = Rc::new(Cell::new(false));
     let (seen, mut step) = (Rc::clone(&reached), 0);

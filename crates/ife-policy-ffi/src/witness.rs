@@ -1,4 +1,5 @@
-//! This process's end of the witness log: builds entries, pushes them into its ring, remembers hashes.
+//! This process's end of the witness log: builds entries, pushes them into its ring, remembers
+//! hashes.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -13,13 +14,14 @@ use crate::message::Message;
 use crate::sdp;
 use crate::shared::calls::Call;
 
-/// Bodies up to this size are kept to be compared with the next; larger ones are hashed every time.
+/// Bodies up to this size are kept for comparison with the next; larger ones are hashed every time.
 const REMEMBERED_LEN_MAX: usize = 64 * 1024;
 
-/// Longest text, in bytes, that an entry about a refused request keeps of what its sender wrote.
+/// Longest text, in bytes, that an entry about a refused request keeps of each of the sender's
+/// fields.
 const REFUSED_TEXT_LEN_MAX: usize = 128;
 
-/// The ring and what is needed to fill it. Its buffers grow to the largest entry and stay.
+/// The ring and its buffers, which grow to the largest entry and stay.
 pub(crate) struct Witness {
     producer: Producer,
     node: String,
@@ -94,7 +96,8 @@ impl Witness {
         prepared
     }
 
-    /// Encodes the entry of an event of a call; what is known of the call fills in for what the message does not say.
+    /// Encodes the entry of an event of a call; facts of the call replace members that the message
+    /// lacks.
     pub(crate) fn prepare_event(
         &mut self,
         msg: &Message<'_>,
@@ -123,7 +126,7 @@ impl Witness {
         entry.trace_id = trace_id.as_ref().map(TraceId::as_bytes);
         entry.hazard = hazard.as_ref().map(Hazard::as_bytes);
         if event == Event::Cancel && call.is_none() {
-            // Nobody's CANCEL: whatever call it names, it shall not be found among that call's entries.
+            // A CANCEL of no call must not appear among the entries of the call that it names.
             entry.trace_id = None;
             entry.hazard = None;
         }
@@ -145,7 +148,7 @@ impl Witness {
         prepared
     }
 
-    /// Encodes an entry about this process, or about refusals that have none of their own.
+    /// Encodes an entry about this process, or about omitted refusals.
     pub(crate) fn prepare_own(
         &mut self,
         event: Event,
@@ -163,18 +166,19 @@ impl Witness {
         prepared
     }
 
-    /// Hands the entry prepared last to the writer.
+    /// Pushes the entry prepared last into the ring.
     pub(crate) fn push(&mut self, prepared: Prepared) -> Result<(), PushError> {
         debug_assert_eq!(prepared.seq, self.producer.next_seq());
         self.producer.push(&self.buffer).map(drop)
     }
 
-    /// Entries of all producers that are on disk.
+    /// Returns the number of entries of all producers that are on disk.
     pub(crate) fn log_size(&self) -> u64 {
         self.producer.log_size()
     }
 
-    /// The same, if as much of the ring as one in `reserve` then stays free for others.
+    /// Pushes like [`Self::push`], if one part in `reserve` of the ring then stays free for other
+    /// entries.
     pub(crate) fn push_above(&mut self, prepared: Prepared, reserve: u64) -> Result<(), PushError> {
         let (used, capacity) = self.producer.usage();
         if used > capacity - capacity / reserve {
@@ -185,11 +189,11 @@ impl Witness {
 
     /// Uses up a sequence number, so that an entry that was dropped leaves a provable hole.
     pub(crate) fn skip(&mut self) {
-        // Fails only if the ring is gone, and then the hole shows when another one takes its place.
+        // Fails only if the ring is gone; then the next ring shows the hole.
         let _ = self.producer.skip();
     }
 
-    /// True once the entry is on disk; waits at most `timeout`.
+    /// Returns true once the entry is on disk; waits at most `timeout`.
     pub(crate) fn wait(&self, seq: u64, timeout: Duration) -> bool {
         self.producer.wait_durable(seq, timeout).is_ok()
     }
@@ -223,7 +227,8 @@ impl Witness {
     }
 }
 
-/// Remembers the SHA-256 of the bytes seen last. Bytes are compared, not addresses: a server reuses its buffers.
+/// Remembers the SHA-256 of the last bytes. Bytes are compared, not addresses: a server reuses its
+/// buffers.
 #[derive(Default)]
 struct HashMemo {
     bytes: Vec<u8>,
@@ -231,7 +236,7 @@ struct HashMemo {
 }
 
 impl HashMemo {
-    /// `None` for no bytes.
+    /// Returns the hash; `None` for no bytes.
     fn of(&mut self, bytes: &[u8]) -> Option<[u8; 32]> {
         if bytes.is_empty() {
             return None;
@@ -257,7 +262,8 @@ fn finish(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> Result<Prepared, entry::En
     })
 }
 
-/// Anybody can be refused: what a stranger wrote takes little room in the log. The hash of the whole message stays.
+/// Cuts a stranger's texts: any sender can be refused, so they take little room in the log. The
+/// hash of the whole message stays.
 fn cut_texts(entry: &mut Entry<'_>) {
     for text in [
         &mut entry.call_id,
@@ -269,14 +275,14 @@ fn cut_texts(entry: &mut Entry<'_>) {
     }
 }
 
-/// What kind of message an event reports.
+/// The kind of message that an event reports.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It offers or answers a session.
+    /// The message offers or answers a session.
     Session,
-    /// Anyone can cause it, without a call that the gate approved.
+    /// Any sender can cause it, without an approved call.
     Stray,
-    /// Neither.
+    /// Any other.
     Other,
 }
 
@@ -335,7 +341,7 @@ fn parsed<T, E>(header: HeaderValue<'_>, parse: impl FnOnce(&[u8]) -> Result<T, 
     }
 }
 
-/// `udp:192.0.2.1:5060`.
+/// Returns a peer as `udp:192.0.2.1:5060`.
 fn peer_text(msg: &Message<'_>) -> Text<64> {
     let mut text = Text::new();
     if let (Some(transport), Some(peer)) = (msg.transport, msg.peer) {

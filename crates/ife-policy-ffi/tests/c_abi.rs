@@ -1,4 +1,5 @@
-//! The C tests of the ABI (`tests/c`), compiled as a user of the header would and run against the shared library.
+//! The C tests of the ABI (`tests/c`), compiled as by a user of the header and run against the
+//! shared library.
 //!
 //! `tests/c/run.sh` runs the same programs under valgrind too.
 
@@ -20,7 +21,7 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// Where cargo put the library that these tests were built with.
+/// Returns the directory of the library that these tests were built with.
 fn library_dir() -> PathBuf {
     let exe = env::current_exe().expect("known");
     let deps = exe.parent().expect("in target/PROFILE/deps").to_owned();
@@ -91,7 +92,8 @@ fn run(name: &str) {
         }
         let fixture = dir.0.join("fixture");
         support::write_c_fixture(&fixture);
-        // Cargo's own setting names a directory first in which the library of an earlier build may lie.
+        // Cargo's own setting names a directory first that may hold the library of an earlier
+        // build.
         let output = Command::new(&program)
             .env("LD_LIBRARY_PATH", library_dir())
             .arg(&fixture)

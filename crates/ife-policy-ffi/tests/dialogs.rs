@@ -1,4 +1,4 @@
-//! Dialogs through the C ABI: whose request is taken, where it goes, what ends a call.
+//! Dialogs through the C ABI: accepted senders, next hops, ends of calls.
 
 use ::ife_policy::abi::*;
 
@@ -118,7 +118,7 @@ impl Answered {
         }
     }
 
-    /// Where a request goes, or the code that refuses it.
+    /// Returns the next hop of a request, or the code that refuses it.
     fn goes(&self, msg: &ife_message) -> String {
         let verdict = self.gate.check(msg);
         match (verdict.approved, verdict.gate) {
@@ -253,7 +253,7 @@ fn the_route_set_leads_to_the_phone_and_to_no_other_place() {
     ] {
         assert_eq!(b.goes(&with_routes(bye, &[own, wrong])), "403", "{wrong}");
     }
-    // What a strict router sent: this server in the Request-URI, the target as the last Route.
+    // A request from a strict router: this server in the Request-URI, the target as the last Route.
     let strict = ife_message {
         ruri: text("sip:198.51.100.1;lr"),
         ..bye
@@ -324,7 +324,8 @@ fn a_party_may_move_by_its_contact_or_within_the_registrys_networks() {
         "its Contact announced the address"
     );
     assert_eq!(b.goes(&bye), "sip:192.0.2.44:5099");
-    // 127.0.0.0/8 is in the expert's sources: a re-INVITE may come from there, other methods not before it.
+    // 127.0.0.0/8 is in the expert's sources: a re-INVITE may come from there, other methods not
+    // before it.
     let mut moved = b.phone_request("INFO", "callee", to_council);
     moved.peer_ip = text("127.0.0.77");
     assert_eq!(b.goes(&moved), "403");

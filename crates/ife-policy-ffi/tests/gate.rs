@@ -1,4 +1,4 @@
-//! The gate through its C ABI: what is decided, what is witnessed, what becomes of calls.
+//! The gate through its C ABI: decisions, entries, and the state of calls.
 
 use ::ife_policy::abi::*;
 use sha2::{Digest, Sha256};
@@ -152,7 +152,7 @@ fn another_invite_of_a_call_waits_until_the_first_has_failed() {
         (second.approved, second.gate, second.code),
         (0, IFE_GATE_QUOTA, 486)
     );
-    // The first has failed, say for want of credentials.
+    // The first INVITE failed, for example for missing credentials.
     let challenge = reply(&msg, 401, "Unauthorized", "callee");
     assert_eq!(b.gate.log(&challenge, "FAILED"), IFE_OK);
     b.ring.calls();
@@ -170,7 +170,7 @@ fn events_say_what_the_call_is_and_what_the_reply_was() {
     b.gate.check(&msg);
     b.ring.discard();
     let mut ringing = reply(&msg, 180, "Ringing", "callee");
-    // What the far side says of the call does not count.
+    // Header fields of the far side do not count.
     ringing.trace_id = header("another-trace-id");
     ringing.hazard = ife_header::default();
     assert_eq!(b.gate.log(&ringing, "RINGING"), IFE_OK);
@@ -269,7 +269,7 @@ fn a_slot_is_freed_by_the_end_of_its_call_and_by_nothing_else() {
     assert_eq!(b.gate.stats().active_calls, 0);
 }
 
-/// Logs events until the ring takes no more.
+/// Logs events until the ring is full; returns how many.
 fn fill_ring(gate: &Gate, msg: &ife_message) -> usize {
     (0..)
         .find(|_| gate.log(msg, "INVITE") == IFE_WITNESS_FULL)
@@ -375,7 +375,7 @@ fn a_flood_of_refusals_writes_a_bounded_part_and_one_entry_about_the_rest() {
         assert_eq!((verdict.approved, verdict.gate), (0, IFE_GATE_HAZARD));
         witnessed += verdict.witnessed as usize;
     }
-    // A hundred seconds' worth at once, and one or two for the time that this took.
+    // A burst of a hundred seconds' worth, and one or two for the time that this took.
     assert!((100..200).contains(&witnessed), "{witnessed}");
     assert_eq!(b.gate.log(&msg, "REJECTED"), IFE_WITNESS_OMITTED);
     let (reply, bye) = (reply(&msg, 200, "OK", "t"), "BYE");
@@ -387,7 +387,7 @@ fn a_flood_of_refusals_writes_a_bounded_part_and_one_entry_about_the_rest() {
         REFUSALS
     );
 
-    // A fresh, valid signature is no stranger's: its decision is written.
+    // A fresh, valid signature is a party's: its decision is written.
     let (good, good_invite) = self::call(2);
     let verdict = b.gate.check(&message(&good, &good_invite));
     assert_eq!((verdict.approved, verdict.witnessed), (1, 1));
@@ -486,7 +486,7 @@ fn a_call_passes_once_its_decision_is_on_disk() {
         });
         let verdict = gate.check(&msg);
         assert_eq!((verdict.approved, verdict.witnessed), (1, 2));
-        // The same again: on disk already.
+        // The same INVITE again: its entry is on disk already.
         assert_eq!(gate.check(&msg).witnessed, 2);
         stop.store(true, std::sync::atomic::Ordering::Relaxed);
     });
@@ -758,7 +758,7 @@ fn a_stalled_writer_does_not_hold_every_call_for_the_whole_deadline() {
         (waits, waits + CALLS),
         "who does not wait is not approved first"
     );
-    // The writer moves again and says so: the next call of any worker waits for it, at once.
+    // The writer moves again and announces it: the next call of any worker waits for it, at once.
     let rings = RingSet::open(&b.setup.state_dir).expect("no other writer");
     rings.set_mark(Mark {
         log_id: 1,

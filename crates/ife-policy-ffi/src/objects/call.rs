@@ -1,4 +1,4 @@
-//! `ife_call`: what is known of an approved call.
+//! `ife_call`: the facts about an approved call.
 #![allow(unsafe_code)]
 
 use std::net::IpAddr;
@@ -18,7 +18,7 @@ use crate::sys;
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `call_id` and `call` are NULL or point at what the header says.
+/// `call_id` and `call` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_call_find(
     policy: *const abi::ife_policy,
@@ -50,7 +50,7 @@ pub unsafe extern "C" fn ife_call_find(
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `msg` and `err` are NULL or point at what the header says; so does `via_ip`.
+/// `msg`, `via_ip` and `err` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_reply_check(
     policy: *const abi::ife_policy,
@@ -82,7 +82,7 @@ pub unsafe extern "C" fn ife_reply_check(
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `err` is NULL or points at what the header says; so does `peer_ip`.
+/// `peer_ip` and `err` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_source_check(
     policy: *mut abi::ife_policy,
@@ -107,7 +107,7 @@ pub unsafe extern "C" fn ife_source_check(
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `call_id` and `err` are NULL or point at what the header says.
+/// `call_id` and `err` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_call_release(
     policy: *mut abi::ife_policy,

@@ -1,4 +1,5 @@
-//! The exports, one file per C object. Each checks pointers, runs the work in the panic boundary and writes outputs on success.
+//! The exports, one file per C object. Each checks pointers, runs the work in the panic boundary
+//! and writes outputs on success.
 
 mod call;
 mod policy;
@@ -32,7 +33,7 @@ fn on_policy(
     on_policy_or(handle, err, body, |_| Err(panicked()))
 }
 
-/// The same with an answer of its own to a panic.
+/// Like [`on_policy`], with another answer to a panic.
 fn on_policy_or(
     handle: *const abi::ife_policy,
     err: *mut abi::ife_error,
@@ -48,11 +49,11 @@ fn on_policy_or(
             }
         })
     });
-    // A panic out here is one in the handling of another.
+    // A panic that arrives here arose in the handling of another.
     contained_report(outcome.unwrap_or_else(|_| Err(panicked())), err)
 }
 
-/// Formatting an error may panic in theory; then the code alone has to do.
+/// Reports an outcome. Formatting an error may panic in theory; then the result code stands alone.
 fn contained_report(outcome: Result<(), Failure>, err: *mut abi::ife_error) -> abi::ife_result {
     boundary::contain(|| report(outcome, err)).unwrap_or(abi::IFE_PANIC)
 }

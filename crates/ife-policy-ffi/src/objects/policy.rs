@@ -1,4 +1,4 @@
-//! `ife_policy`: its life.
+//! `ife_policy`: opening, attaching and closing.
 #![allow(unsafe_code)]
 
 use super::{contained_report, on_policy, panicked};
@@ -11,7 +11,7 @@ use crate::policy::Policy;
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `options`, `policy` and `err` are NULL or point at what the header says.
+/// `options`, `policy` and `err` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_open(
     options: *const abi::ife_options,
@@ -65,6 +65,6 @@ pub unsafe extern "C" fn ife_policy_tend(
 /// None: any value is safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_close(policy: *mut abi::ife_policy) {
-    // Whatever goes wrong, the handle is closed and the process ends soon.
+    // On any error the handle is closed and the process ends soon.
     let _ = boundary::contain(|| handle::remove(policy).map(|policy| policy.close()));
 }

@@ -14,7 +14,7 @@ use crate::sys;
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `generation` and `err` are NULL or point at what the header says.
+/// `generation` and `err` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_reload(
     policy: *mut abi::ife_policy,
@@ -31,7 +31,8 @@ pub unsafe extern "C" fn ife_policy_reload(
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `out_len` and `err` are NULL or point at what the header says; `buf` has room for `buf_len` bytes.
+/// `out_len` and `err` are NULL or valid as the header requires; `buf` has room for `buf_len`
+/// bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_experts(
     policy: *const abi::ife_policy,
@@ -59,7 +60,8 @@ pub unsafe extern "C" fn ife_policy_experts(
 /// See `ife_policy_contacts` in `if_policy.h`.
 ///
 /// # Safety
-/// `out_len` and `err` are NULL or point at what the header says; `buf` has room for `buf_len` bytes.
+/// `out_len` and `err` are NULL or valid as the header requires; `buf` has room for `buf_len`
+/// bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_contacts(
     policy: *const abi::ife_policy,

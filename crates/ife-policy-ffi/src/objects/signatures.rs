@@ -3,7 +3,7 @@
 
 use crate::abi;
 
-/// An array of functions has one type: it does not compile unless both signatures are the same.
+/// An array of functions has one type, so it compiles only if both signatures are the same.
 macro_rules! same {
     ($($name:ident in $file:ident),* $(,)?) => {
         fn same_as_header() {

@@ -14,7 +14,7 @@ use crate::sys;
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `msg`, `verdict` and `err` are NULL or point at what the header says.
+/// `msg`, `verdict` and `err` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_check(
     policy: *mut abi::ife_policy,
@@ -32,7 +32,7 @@ pub unsafe extern "C" fn ife_policy_check(
             pointer::write_optional(verdict, to_c(&decision));
             Ok(())
         },
-        // The caller gets a verdict that it can act on: refused, gate "internal".
+        // The caller gets a verdict with which it can reply: a refusal by gate "internal".
         |policy| {
             let msg = Message::read(msg)?;
             let decision = check::internal_error(policy, &msg);
@@ -45,7 +45,8 @@ pub unsafe extern "C" fn ife_policy_check(
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `msg`, `out_len` and `err` are NULL or point at what the header says; `buf` has room for `buf_len` bytes.
+/// `msg`, `out_len` and `err` are NULL or valid as the header requires; `buf` has room for
+/// `buf_len` bytes.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_explain(
     policy: *const abi::ife_policy,

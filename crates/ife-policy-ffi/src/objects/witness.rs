@@ -10,7 +10,7 @@ use crate::plumbing::pointer;
 /// See `if_policy.h`.
 ///
 /// # Safety
-/// `msg`, `receipt` and `err` are NULL or point at what the header says; so do `event` and `detail`.
+/// `msg`, `event`, `detail`, `receipt` and `err` are NULL or valid as the header requires.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_witness_log(
     policy: *mut abi::ife_policy,

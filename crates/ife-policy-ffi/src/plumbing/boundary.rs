@@ -1,4 +1,5 @@
-//! The panic boundary: no panic of ours ever unwinds into C, ends a process or writes to a terminal.
+//! The panic boundary: no panic of the library unwinds into C, ends a process or writes to a
+//! terminal.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,17 +11,17 @@ compile_error!(
     "a panic must unwind to the C boundary: with panic=abort a bug would take the SIP server down"
 );
 
-/// How many exports of this process are running; the panic hook is silent while one is.
+/// Number of exports that run in this process; the panic hook is silent while it is not 0.
 static INSIDE: AtomicU32 = AtomicU32::new(0);
 
 /// A panic that was contained.
 #[derive(Debug)]
 pub(crate) struct Panicked {
-    /// What it said, for the log.
+    /// The panic message, for the log.
     pub(crate) text: String,
 }
 
-/// Runs an export's body. A panic comes back as a value.
+/// Runs an export's body and returns a panic as a value.
 pub(crate) fn contain<T>(body: impl FnOnce() -> T) -> Result<T, Panicked> {
     silence_hook();
     INSIDE.fetch_add(1, Ordering::Relaxed);
@@ -42,8 +43,8 @@ fn describe(payload: &(dyn Any + Send)) -> String {
     text.unwrap_or("a panic without a message").to_owned()
 }
 
-/// The default hook writes to stderr, which a SIP server may have given to somebody else. Ours keeps quiet inside the library
-/// and leaves panics of other Rust code in the process to whoever handled them before.
+/// Installs a panic hook that is silent inside the library and passes other Rust code's panics to
+/// the previous hook. The default hook writes to stderr, which a SIP server may use for other data.
 fn silence_hook() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! How a call into the library fails: a result code of the header and a text for a person.
+//! Failures of library calls: a result code of the header and a text for a person.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,7 +21,8 @@ impl Failure {
         }
     }
 
-    /// The state directory or a file in it cannot be used; `doing` says what was tried on which path.
+    /// Returns the failure of a state directory or a file in it; `doing` names the operation and
+    /// path.
     pub(crate) fn state_dir(doing: impl fmt::Display, source: &std::io::Error) -> Self {
         Self::new(abi::IFE_STATE_DIR, format!("{doing}: {source}"))
     }
@@ -35,7 +36,7 @@ impl Failure {
     }
 }
 
-/// The result code for C; the text goes to `err` if there is one.
+/// Returns the result code for C and writes the text to `err` if there is one.
 pub(crate) fn report(outcome: Result<(), Failure>, err: *mut abi::ife_error) -> abi::ife_result {
     match outcome {
         Ok(()) => abi::IFE_OK,

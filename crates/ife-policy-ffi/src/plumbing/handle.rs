@@ -1,5 +1,5 @@
-//! Handles that C holds. A handle is a number made to look like a pointer and is never dereferenced, so that a call with a stale,
-//! closed or invented one is an error and not a crash.
+//! Handles that C holds. A handle is a number in the form of a pointer and is never dereferenced,
+//! so that a call with a stale, closed or invented handle is an error and not a crash.
 #![allow(unsafe_code)]
 
 use std::cell::UnsafeCell;
@@ -11,7 +11,7 @@ use crate::policy::Policy;
 
 /// Handles open at once in one process. A server needs one; tests a few.
 const SLOTS: usize = 8;
-/// Never a valid address on any supported system, which makes a dereference by mistake fault at once.
+/// Never a valid address on any supported system, so that a dereference by mistake faults at once.
 const MARK: usize = 0x1fe;
 
 struct Slot {
@@ -41,7 +41,7 @@ impl<'a> Entered<'a> {
     }
 
     fn policy(&mut self) -> &mut Option<Box<Policy>> {
-        // SAFETY: `busy` was ours to set, so no other reference exists until this guard is dropped.
+        // SAFETY: this guard set `busy`, so no other reference exists until it is dropped.
         unsafe { &mut *self.0.policy.get() }
     }
 }
@@ -52,7 +52,7 @@ impl Drop for Entered<'_> {
     }
 }
 
-/// A handle for `policy`, or `None` when too many are open.
+/// Returns a handle for `policy`, or `None` when too many are open.
 pub(crate) fn insert(policy: Box<Policy>) -> Option<*mut abi::ife_policy> {
     for (index, slot) in TABLE.iter().enumerate() {
         let Some(mut entered) = Entered::new(slot) else {
@@ -89,7 +89,7 @@ pub(crate) fn with<T>(
     }
 }
 
-/// Takes the policy back; the handle is closed from here on.
+/// Closes the handle and returns its policy.
 pub(crate) fn remove(handle: *const abi::ife_policy) -> Option<Box<Policy>> {
     let (slot, generation) = decode(handle).ok()?;
     let mut entered = Entered::new(slot)?;

@@ -1,11 +1,11 @@
-//! The server's log, reached through its callback and nothing else: stdout and stderr are not ours.
+//! The server's log, reached through its callback only: stdout and stderr belong to the server.
 #![allow(unsafe_code)]
 
 use core::ffi::c_void;
 
 use crate::abi;
 
-/// Levels of syslog(3), with the one meaning each that the project gives them.
+/// Levels of syslog(3), each with the project's one meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Level {
     /// A person must act.
@@ -28,15 +28,16 @@ impl Log {
         Self { callback, context }
     }
 
-    /// One line. Line feeds and what is not seen are escaped, so that no input makes a line of its own.
+    /// Writes one line. Line feeds and invisible characters are escaped, so that no input forges a
+    /// line.
     pub(crate) fn line(&self, level: Level, text: &str) {
         let Some(callback) = self.callback else {
             return;
         };
-        // An error of several lines stays readable as one.
+        // An error of several lines becomes one line.
         let clean = ife_message::printable::escaped(&text.replace('\n', " "));
-        // SAFETY: the header makes the callback valid for the life of the handle, in every process that inherits it, and
-        // bounds its use of `text` to the call.
+        // SAFETY: the header makes the callback valid for the life of the handle, in every process
+        // that inherits it, and bounds its use of `text` to the call.
         unsafe {
             callback(
                 self.context,

@@ -1,4 +1,5 @@
-//! What every export needs at the C boundary: pointers, errors, panics, handles, text buffers and the log callback.
+//! Parts of the C boundary that exports share: pointers, errors, panics, handles, text buffers and
+//! the log callback.
 
 pub(crate) mod boundary;
 pub(crate) mod failure;

@@ -18,7 +18,7 @@ impl Own {
         Self { callback, context }
     }
 
-    /// True if requests to this address reach this server.
+    /// Returns true if requests to this address reach this server.
     pub(crate) fn is(&self, address: &Address<'_>) -> bool {
         let Some(callback) = self.callback else {
             return false;
@@ -27,10 +27,10 @@ impl Own {
             ptr: address.host.as_ptr().cast(),
             len: address.host.len(),
         };
-        // Two listeners may differ in the transport alone, and either is this server.
+        // Two listeners may differ in the transport alone, and both are this server.
         let (port, any_transport) = (u32::from(address.port), 0);
-        // SAFETY: the header makes the callback valid for the life of the handle, in every process that inherits it, and
-        // bounds its use of `host` to the call.
+        // SAFETY: the header makes the callback valid for the life of the handle, in every process
+        // that inherits it, and bounds its use of `host` to the call.
         unsafe { callback(self.context, host, port, any_transport) != 0 }
     }
 }

@@ -4,7 +4,8 @@ use core::ffi::c_char;
 
 use crate::abi;
 
-/// Copies `text` into `buffer`, cut to leave room for the NUL. An embedded NUL becomes `?`, so that C sees all of it.
+/// Copies `text` into `buffer`, cut to leave room for the NUL. An embedded NUL becomes `?`, so that
+/// C reads all of it.
 pub(crate) fn fill<const N: usize>(buffer: &mut [c_char; N], text: &str) {
     let mut len = text.len().min(N - 1);
     while !text.is_char_boundary(len) {
@@ -16,7 +17,7 @@ pub(crate) fn fill<const N: usize>(buffer: &mut [c_char; N], text: &str) {
     buffer[len] = 0;
 }
 
-/// `text` as an error for C; what is not seen, except LF, is escaped.
+/// Returns `text` as an error for C; invisible characters except LF are escaped.
 pub(crate) fn error(text: &str) -> abi::ife_error {
     let clean = ife_message::printable::escaped_but(text, |c| c == '\n');
     let mut error = abi::ife_error {

@@ -1,8 +1,9 @@
 //! Token buckets per source address, shared by all workers.
 //!
-//! A bucket is one word: the time at which it will be full again (GCRA). A full bucket is as good as none, so its slot may be given to
-//! another source at any time; no sweeper is needed and a killed worker leaves nothing behind. Two workers that enter a new source at the
-//! same instant may make two buckets of it: one is used, the other fills up and is given away.
+//! A bucket is one word: the time at which it will be full again (GCRA). A full bucket equals none,
+//! so its slot may pass to another source at any time; no sweeper is needed and a killed worker
+//! leaves nothing behind. Two workers that enter a new source at the same instant may make two
+//! buckets of it: one is used, the other fills up and is reused.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -33,7 +34,7 @@ impl Buckets<'_> {
         }
     }
 
-    /// The bucket of `source`, made if need be.
+    /// Returns the bucket of `source`, made if needed.
     fn bucket(&self, source: IpAddr, now_us: u64) -> Option<&AtomicU64> {
         let octets = match source {
             IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -67,7 +68,7 @@ impl Buckets<'_> {
             {
                 continue 'search;
             }
-            // What the last source took since its bucket was seen full is not this one's to pay.
+            // The new source does not pay for tokens that the last source took in between.
             full_at_us.fetch_min(now_us, Relaxed);
             return Some(full_at_us);
         }
@@ -80,7 +81,8 @@ pub(super) fn charge(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us
     let capacity_us = interval_us * u64::from(burst.max(1));
     let mut before = full_at_us.load(Relaxed);
     for _ in 0..TRIES {
-        // Clamped at both ends: empty is as empty as it gets, even if the rate was lower when the bucket was charged.
+        // Clamped at both ends: a bucket cannot be emptier than empty, even if the rate was lower
+        // when it was charged.
         let after = before.clamp(now_us, now_us + capacity_us) + interval_us;
         let over_us = after.saturating_sub(now_us + capacity_us);
         if over_us > 0 {
@@ -121,7 +123,7 @@ mod tests {
     #[test]
     fn a_source_does_not_pay_for_the_last_one_in_its_slot() {
         let [old, new] = ["192.0.2.1", "192.0.2.2"].map(|text| text.parse().expect("an address"));
-        // One line: both sources look at the same slots.
+        // One line, so that both sources search the same slots.
         let words: Arc<Vec<AtomicU64>> =
             Arc::new((0..2 * SLOTS_PER_LINE).map(|_| AtomicU64::new(0)).collect());
         let name = |source: IpAddr| {

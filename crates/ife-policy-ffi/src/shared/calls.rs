@@ -1,4 +1,5 @@
-//! Calls that were approved here: what later requests and replies of the call are recognised by, and who holds its seat.
+//! Calls that the gate approved: the keys by which later requests and replies are matched, and the
+//! holder of each seat.
 //!
 //! ```text
 //! EMPTY --begin--> PENDING --publish--> ACTIVE --end--> ENDED --lingered, begin--> PENDING ...
@@ -6,9 +7,11 @@
 //! control word: expires_s (32) | tag of the Call-ID (29) | state (3)
 //! ```
 //!
-//! Tables are searched by Call-ID alone. Two workers that begin the same call at the same instant may claim two slots: each then looks for
-//! the other; the higher slot withdraws, the lower one waits until it has. A worker killed in between leaves a PENDING record, which
-//! nobody can find and which expires. Only the owner writes a PENDING record; its flags, seat, dialogs and parties change later, word by word.
+//! Tables are searched by Call-ID alone. Two workers that begin the same call at the same instant
+//! may claim two slots: each then searches for the other; the higher slot withdraws, the lower one
+//! waits for that. A worker killed in between leaves a PENDING record, which no search finds and
+//! which expires. Only the owner writes a PENDING record; its flags, seat, dialogs and parties
+//! change later, word by word.
 
 mod party;
 mod record;
@@ -31,9 +34,10 @@ const SLOTS_PER_LINE: usize = 8;
 const LINES_MAX: usize = 16;
 const TRIES: usize = 64;
 const LOOKS: usize = 256;
-/// Looks at a record whose lease other workers move.
+/// Reads of a record whose lease other workers change.
 const RELOADS: usize = 8;
-/// How long an ended call is still recognised: late requests of its dialog, 64 x T1 of RFC 3261.
+/// How long an ended call is still matched by late requests of its dialog, seconds: 64 x T1 of RFC
+/// 3261.
 const LINGER_S: u64 = 32;
 
 const PENDING: u64 = 1;
@@ -42,7 +46,8 @@ const ENDED: u64 = 3;
 const STATE_MASK: u64 = 7;
 const TAG_MASK: u64 = (1 << 29) - 1;
 
-/// A record as its finder saw it. Changes through it are refused once the slot belongs to another call.
+/// A record as a search found it. Changes through it are refused once the slot belongs to another
+/// call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     slot: usize,
@@ -50,7 +55,7 @@ pub(crate) struct Place {
 }
 
 impl Place {
-    /// The same record, whatever has become of its lease.
+    /// Returns whether both are the same record, whatever its lease.
     pub(crate) fn is_same(self, other: Self) -> bool {
         let tag = |place: Self| place.control & (TAG_MASK << 3);
         self.slot == other.slot && tag(self) == tag(other)
@@ -61,19 +66,19 @@ impl Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Begun {
     place: Place,
-    /// Names the call on its seat.
+    /// The tag by which the call holds its seat.
     pub(crate) seat_tag: u32,
 }
 
 /// Answer of [`Calls::begin`].
 pub(crate) enum Begin {
     Begun(Begun),
-    /// Under way already, perhaps by another worker at this instant.
+    /// The call is under way, perhaps by another worker at this instant.
     Already,
     Full,
 }
 
-/// A seat's lease as it should be.
+/// The new lease of a seat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Lease {
     pub(crate) seat: Seat,
@@ -81,7 +86,7 @@ pub(crate) struct Lease {
     pub(crate) expires_s: u64,
 }
 
-/// Who sent a request within a dialog, by its tags.
+/// The sender of a request within a dialog, by its tags.
 #[derive(Clone, Copy)]
 pub(crate) struct Tags<'a> {
     pub(crate) from: &'a [u8],
@@ -97,7 +102,7 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// The side whose tag is the From tag.
+    /// Returns the side whose tag is the From tag.
     pub(crate) fn from(self) -> Side {
         if self.is_from_caller {
             Side::Caller
@@ -106,7 +111,7 @@ impl Dialog {
         }
     }
 
-    /// The side whose tag is the To tag.
+    /// Returns the side whose tag is the To tag.
     pub(crate) fn to(self) -> Side {
         if self.is_from_caller {
             Side::Callee(self.number)
@@ -124,7 +129,7 @@ pub(crate) struct Calls<'a> {
 }
 
 impl<'a> Calls<'a> {
-    /// Tag by which the call holds its seat; never 0.
+    /// Returns the tag by which the call holds its seat; never 0.
     pub(crate) fn seat_tag(&self, key: &CallKey) -> u32 {
         let mut both = [0; 32];
         both[..16].copy_from_slice(&key.call_id);
@@ -132,7 +137,7 @@ impl<'a> Calls<'a> {
         (self.key.hash(&both).low >> 32) as u32 | 1
     }
 
-    /// A new record of the call, PENDING until `expires_s`, or [`Begin::Already`].
+    /// Makes a record of the call, PENDING until `expires_s`, or returns [`Begin::Already`].
     pub(crate) fn begin(
         &self,
         key: &CallKey,
@@ -172,12 +177,12 @@ impl<'a> Calls<'a> {
         Begin::Full
     }
 
-    /// The call with this key, if it is ACTIVE or PENDING.
+    /// Returns the call with this key, if it is ACTIVE or PENDING.
     pub(crate) fn under_way(&self, key: &CallKey, now_s: u64) -> Option<Place> {
         self.look(key, self.key.hash(&key.call_id), now_s, None).0
     }
 
-    /// Fills and publishes a record: from here on it is found.
+    /// Fills and publishes a record, so that searches find it.
     pub(crate) fn publish(&self, begun: Begun, call: &Call, max_call_s: u32) -> Option<Place> {
         self.record(begun.place.slot).set_call(call, max_call_s);
         self.to_state(begun.place, ACTIVE)
@@ -188,12 +193,13 @@ impl<'a> Calls<'a> {
         self.record(place.slot).set_decision(call);
     }
 
-    /// Notes how far the decision's entry has got: 1 in a ring, 2 on disk.
+    /// Notes the progress of the decision's entry: 1 in a ring, 2 on disk.
     pub(crate) fn witnessed(&self, place: Place, level: u32) {
         self.record(place.slot).set_witnessed(level);
     }
 
-    /// The dialog of a message: same Call-ID, one tag the caller's and the other one that the callee was seen with.
+    /// Returns the dialog of a message: same Call-ID, one tag the caller's and the other a known
+    /// tag of the callee.
     pub(crate) fn find_dialog(
         &self,
         call_id: &[u8],
@@ -224,17 +230,18 @@ impl<'a> Calls<'a> {
         Some((place, call, dialog))
     }
 
-    /// What is known of one side of the call.
+    /// Returns one side of the call.
     pub(crate) fn party(&self, place: Place, side: Side) -> Party<'a> {
         self.record(place.slot).party(side, self.key)
     }
 
-    /// Key of the hashes that parties hold.
+    /// Returns the key of the hashes that parties hold.
     pub(crate) fn key(&self) -> Key {
         self.key
     }
 
-    /// The callee's dialog with this tag, made if need be; `None` without a tag, or when too many phones ring.
+    /// Returns the callee's dialog with this tag, made if needed; `None` without a tag, or when too
+    /// many phones ring.
     pub(crate) fn learn_dialog(&self, place: Place, tag: &[u8], confirmed: bool) -> Option<usize> {
         if tag.is_empty() {
             return None;
@@ -243,22 +250,22 @@ impl<'a> Calls<'a> {
         self.record(place.slot).dialog_for(tag, confirmed)
     }
 
-    /// How far a dialog of the call has got.
+    /// Returns the stage of a dialog.
     pub(crate) fn stage(&self, place: Place, dialog: usize) -> Stage {
         self.record(place.slot).stage(dialog)
     }
 
-    /// Moves a dialog on and returns the stage that it was in.
+    /// Moves a dialog on and returns its previous stage.
     pub(crate) fn set_stage(&self, place: Place, dialog: usize, stage: Stage) -> Stage {
         self.record(place.slot).set_stage(dialog, stage)
     }
 
-    /// True while a dialog of the call is confirmed and has not ended.
+    /// Returns true while a dialog of the call is confirmed and has not ended.
     pub(crate) fn has_confirmed(&self, place: Place) -> bool {
         self.record(place.slot).has_confirmed()
     }
 
-    /// True if a side of a call under way was heard at `ip`. Looks at every record.
+    /// Returns true if a side of a call under way was heard at `ip`. Reads every record.
     pub(crate) fn is_heard(&self, ip: IpAddr, now_s: u64) -> bool {
         self.control.iter().enumerate().any(|(slot, control)| {
             let control = control.load(SeqCst);
@@ -269,7 +276,7 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// The call of a message by its Call-ID and caller's tag.
+    /// Returns the call of a message by its Call-ID and caller's tag.
     pub(crate) fn find_caller(
         &self,
         call_id: &[u8],
@@ -280,12 +287,13 @@ impl<'a> Calls<'a> {
         self.find(call_id, now_s, |record| record.has_caller_tag(&tag))
     }
 
-    /// The call of a Call-ID, whoever called.
+    /// Returns the call of a Call-ID, by any caller.
     pub(crate) fn find_call_id(&self, call_id: &[u8], now_s: u64) -> Option<(Place, Call)> {
         self.find(call_id, now_s, |_| true)
     }
 
-    /// The call was answered: its record, and then its seat, last `max_call_s` from here on. Returns the lease to change.
+    /// Starts the lease of an answered call: its record, and then its seat, last `max_call_s` from
+    /// `now_s`. Returns the lease to change.
     pub(crate) fn connect(&self, place: Place, now_s: u64) -> Option<Lease> {
         let record = self.record(place.slot);
         let lease = self.change_lease(place, now_s + record.max_call_s());
@@ -293,7 +301,8 @@ impl<'a> Calls<'a> {
         lease
     }
 
-    /// The call is likely to end without our seeing it: its lease ends at `expires_s` at the latest. Returns the lease to change.
+    /// Ends the lease at `expires_s` at the latest, for a call whose end may not be seen. Returns
+    /// the lease to change.
     pub(crate) fn shorten(&self, place: Place, expires_s: u64) -> Option<Lease> {
         if self::expires_s(place.control) <= expires_s {
             None
@@ -302,7 +311,8 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// The call still rings: its lease ends at `expires_s` at the earliest. Returns the lease to change.
+    /// Ends the lease at `expires_s` at the earliest, for a call that rings. Returns the lease to
+    /// change.
     pub(crate) fn prolong(&self, place: Place, expires_s: u64) -> Option<Lease> {
         if self::expires_s(place.control) >= expires_s {
             None
@@ -327,7 +337,8 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// The call is over. It lingers, so that late requests of its dialog are recognised. Returns the seat to release.
+    /// Ends the call. Its record lingers for late requests of its dialog. Returns the seat to
+    /// release.
     pub(crate) fn end(&self, place: Place, now_s: u64) -> Option<(Seat, u32)> {
         let record = self.record(place.slot);
         let seat = (record.seat()?, self.seat_tag(&record.key()));
@@ -336,14 +347,15 @@ impl<'a> Calls<'a> {
                 | (place.control & (TAG_MASK << 3))
                 | ENDED;
             step();
-            // Refused when another worker ended it or the slot changed hands; the seat's tag tells whose it is.
+            // Refused when another worker ended the call or the slot changed hands; the tag
+            // protects the seat.
             let _ =
                 self.control[place.slot].compare_exchange(place.control, control, SeqCst, SeqCst);
         }
         Some(seat)
     }
 
-    /// As if the call had never begun. Returns the seat to release.
+    /// Removes the call as if it had never begun. Returns the seat to release.
     pub(crate) fn abort(&self, place: Place) -> Option<(Seat, u32)> {
         let record = self.record(place.slot);
         let seat = record
@@ -354,7 +366,7 @@ impl<'a> Calls<'a> {
         seat
     }
 
-    /// Calls under way.
+    /// Returns the number of calls under way.
     pub(crate) fn active(&self, now_s: u64) -> u64 {
         let active = |control: &&AtomicU64| {
             let control = control.load(SeqCst);
@@ -363,7 +375,8 @@ impl<'a> Calls<'a> {
         self.control.iter().filter(active).count() as u64
     }
 
-    /// Every call under way with its expert and the end of its lease, so that seats can be given anew. For a sole owner.
+    /// Visits every call under way with its expert and the end of its lease, to assign seats again.
+    /// For a sole owner.
     pub(crate) fn reseat(
         &self,
         now_s: u64,
@@ -400,7 +413,8 @@ impl<'a> Calls<'a> {
                 }
                 let call = record.read(control & STATE_MASK == ENDED);
                 let now = self.control[slot].load(SeqCst);
-                // Unchanged control: what was read belongs to one call. A lease that moved meanwhile is looked at again.
+                // The control word did not change, so the data belong to one call. If the lease
+                // moved, read again.
                 if now == control {
                     if best.as_ref().is_none_or(|(_, b)| b.ended) {
                         best = Some((Place { slot, control }, call));
@@ -413,7 +427,8 @@ impl<'a> Calls<'a> {
         best
     }
 
-    /// This call's own live record, other than in `except`, and the best slot for a new one: free, else one that lingers longest.
+    /// Returns the call's own live record outside of `except`, and the best slot for a new one: a
+    /// free one, else the one that lingers longest.
     fn look(
         &self,
         key: &CallKey,
@@ -444,13 +459,15 @@ impl<'a> Calls<'a> {
         (own, free.or(lingering))
     }
 
-    /// Is this live record the call's? While it is PENDING its identity may not be written yet: then the tag decides.
+    /// Returns whether this live record is the call's. A PENDING record may lack its identity; then
+    /// the tag decides.
     fn may_hold(&self, key: &CallKey, place: Place) -> bool {
         let record = self.record(place.slot);
         place.control & STATE_MASK == PENDING || record.key() == *key
     }
 
-    /// After a claim: no other worker has claimed the same call. The lower slot waits for the higher one to withdraw.
+    /// Returns true if no other worker has claimed the same call. The lower slot waits for the
+    /// higher one to withdraw.
     fn alone(&self, key: &CallKey, hash: Hash, place: Place, now_s: u64) -> bool {
         for _ in 0..LOOKS {
             step();
@@ -465,7 +482,8 @@ impl<'a> Calls<'a> {
         false
     }
 
-    /// Every used slot of the name's probe order, up to the first that was never used, which is reported too.
+    /// Visits every used slot of the name's probe order, up to and including the first that was
+    /// never used.
     fn each(&self, hash: Hash, mut visit: impl FnMut(usize, u64)) {
         for line in Lines::new(hash, self.control.len(), SLOTS_PER_LINE, LINES_MAX) {
             for slot in line..line + SLOTS_PER_LINE {

@@ -2,10 +2,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
-/// Words of one process: four cache lines, the first two words of which tell who it is.
+/// Words of one process: four cache lines, the first two words of which identify the process.
 pub(super) const SLOT_WORDS: usize = 32;
 
-/// What is counted. The numbers are word indices.
+/// The counters; the numbers are word indices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(usize)]
 pub(crate) enum Counter {
@@ -27,7 +27,7 @@ pub(crate) enum Counter {
 const PROCESS_ID: usize = 0;
 const MAPPED_GENERATION: usize = 1;
 
-/// Counters and whereabouts of all processes.
+/// Counters, process ids and mapped registries of all processes.
 pub(crate) struct Counters<'a> {
     pub(super) words: &'a [AtomicU64],
 }
@@ -43,17 +43,17 @@ impl Counters<'_> {
         self.words[slot * SLOT_WORDS + Counter::Rejected as usize + gate].fetch_add(1, Relaxed);
     }
 
-    /// Sum over all processes.
+    /// Returns the sum over all processes.
     pub(crate) fn sum(&self, counter: Counter) -> u64 {
         self.sum_word(counter as usize)
     }
 
-    /// Sum of rejections by the gate of this number.
+    /// Returns the sum of rejections by the gate of this number.
     pub(crate) fn sum_rejected(&self, gate: usize) -> u64 {
         self.sum_word(Counter::Rejected as usize + gate)
     }
 
-    /// Sets every counter to 0. What is counted meanwhile may be lost.
+    /// Sets every counter to 0. Concurrent increments may be lost.
     pub(crate) fn reset(&self) {
         for slot in self.words.chunks_exact(SLOT_WORDS) {
             for word in &slot[Counter::Approved as usize..] {
@@ -62,14 +62,14 @@ impl Counters<'_> {
         }
     }
 
-    /// Notes which process has this slot and which registry it maps; 0 for none.
+    /// Notes the process that has this slot and the registry that it maps; 0 for none.
     pub(crate) fn set_mapped(&self, slot: usize, process_id: u64, generation: u64) {
         self.words[slot * SLOT_WORDS + PROCESS_ID].store(process_id, Relaxed);
         self.words[slot * SLOT_WORDS + MAPPED_GENERATION]
             .store(generation, std::sync::atomic::Ordering::SeqCst);
     }
 
-    /// The oldest registry that a living process maps.
+    /// Returns the oldest registry that a living process maps.
     pub(crate) fn oldest_mapped(&self, is_alive: impl Fn(u64) -> bool) -> Option<u64> {
         let mapped = self.words.chunks_exact(SLOT_WORDS).filter_map(|slot| {
             let generation = slot[MAPPED_GENERATION].load(std::sync::atomic::Ordering::SeqCst);

@@ -1,4 +1,4 @@
-//! Opening `shared.bin`: who may, what fits, and when it begins anew.
+//! Opening `shared.bin`: permissions, compatibility, and when it is replaced.
 
 use std::fs::File;
 use std::io;
@@ -15,21 +15,21 @@ use crate::sys::{self, Lock, Map};
 
 const FILE: &str = "shared.bin";
 const LOCK: &str = "shared.lock";
-/// How long another process may take to open the state before we give up.
+/// How long opening waits for another process that opens the state.
 const OPEN_WAIT: Duration = Duration::from_secs(2);
 
-/// Why the state is new, if it is.
+/// The origin of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Birth {
-    /// It was there and is kept.
+    /// The file existed and is kept.
     Kept,
-    /// There was none.
+    /// No file existed.
     First,
-    /// What was there is of another version, size or boot, or is damaged.
+    /// The file was of another version, size or boot, or damaged.
     Replaced,
 }
 
-/// An open state. The lock is shared by all processes that have it open, forks included.
+/// An open state. All processes that have it open share the lock, forks included.
 pub(crate) struct Opened {
     pub(crate) shared: Shared,
     pub(crate) birth: Birth,
@@ -40,7 +40,8 @@ pub(crate) struct Opened {
 impl Shared {
     /// Opens the state in `dir`, a directory on tmpfs, or makes it. `unix_s`, `mono_s`: now.
     ///
-    /// A state that does not fit is replaced if nobody else has it open; being born anew, it refuses every older iat.
+    /// A state of another layout is replaced if no other process has it open; a new one refuses
+    /// every older iat.
     pub(crate) fn open(
         dir: &Path,
         layout: Layout,
@@ -101,7 +102,8 @@ impl Shared {
     }
 }
 
-/// Locks alone if nobody else has the state open, otherwise together with them.
+/// Locks alone if no other process has the state open, otherwise together with them. Returns true
+/// if alone.
 fn take_lock(lock: &File) -> io::Result<bool> {
     let start = Instant::now();
     loop {
@@ -121,7 +123,7 @@ fn take_lock(lock: &File) -> io::Result<bool> {
     }
 }
 
-/// The state, or `None` when it does not fit.
+/// Opens the state; `None` when it does not fit.
 fn open_existing(path: &Path, layout: Layout) -> io::Result<Option<Shared>> {
     let file = sys::open_existing(path)?;
     if file.metadata()?.len() != layout.len as u64 {
@@ -150,7 +152,7 @@ fn create(dir: &Path, path: &Path, layout: Layout, unix_s: u64) -> io::Result<Sh
         Ok(shared)
     });
     if result.is_err() {
-        // The first error is the one that matters.
+        // The first error is the one to return.
         let _ = std::fs::remove_file(&temporary);
     }
     result
@@ -183,7 +185,8 @@ fn create_at(path: &Path, layout: Layout, unix_s: u64) -> io::Result<Shared> {
     Ok(Shared::new(map, layout))
 }
 
-/// Leases count on a clock that starts with the host: a file from another boot is of no use. 0 where the host does not say.
+/// Returns the id of this boot, 0 where the host does not give it. Leases count on a clock that
+/// starts with the host, so a file from another boot is useless.
 fn boot_id() -> u64 {
     let id = std::fs::read("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     if id.is_empty() {

@@ -1,4 +1,5 @@
-//! Keyed hashes for the shared tables. The key is random per state file, so that nobody outside can make two names collide.
+//! Keyed hashes for the shared tables. The key is random per state file, so that no sender can make
+//! two names collide.
 
 use std::hash::Hasher;
 
@@ -16,7 +17,7 @@ pub(crate) struct Hash {
 }
 
 impl Key {
-    /// A fresh one from the kernel.
+    /// Returns a random key from the kernel.
     pub(crate) fn random() -> std::io::Result<Self> {
         let words = [random_u64()?, random_u64()?];
         Ok(Self(words[0], words[1]))

@@ -1,4 +1,5 @@
-//! Where everything lies in `shared.bin`. All of it follows from two numbers, so that a file of another size is recognised at once.
+//! The layout of `shared.bin`. All of it follows from two numbers, so that a file of another size
+//! is recognised at once.
 
 use super::calls::RECORD_WORDS;
 use super::counters::SLOT_WORDS as COUNTER_WORDS;
@@ -11,7 +12,7 @@ pub(super) const VERSION: u64 = 3;
 /// "IFESHM" and two spare bytes.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"IFESHM\0\0");
 
-/// Words of the first page that are written once, when the file is made.
+/// Words of the first page, written once when the file is made.
 pub(super) mod header {
     pub(crate) const MAGIC: usize = 0;
     pub(crate) const VERSION: usize = 1;
@@ -28,7 +29,7 @@ pub(super) mod header {
 pub(super) mod hot {
     /// Second of the never-jumping clock that the replay table has reached.
     pub(crate) const REPLAY_CLOCK_S: usize = 16;
-    /// Least iat that the replay table can vouch for.
+    /// Least iat for which the replay table is complete.
     pub(crate) const IAT_FLOOR_S: usize = 24;
     pub(crate) const GENERATION: usize = 32;
     pub(crate) const REGISTRY_EXPERTS: usize = 40;
@@ -50,9 +51,9 @@ const PAGE: usize = 4096;
 /// Fewest and most replay slots that a caller may ask for.
 pub(crate) const REPLAY_SLOTS_MIN: usize = 1 << 10;
 pub(crate) const REPLAY_SLOTS_MAX: usize = 1 << 24;
-/// What 0 stands for.
+/// The number that 0 stands for.
 pub(crate) const REPLAY_SLOTS_DEFAULT: usize = 1 << 18;
-/// Most processes.
+/// Largest number of processes.
 pub(crate) const PROCESSES_MAX: usize = 4096;
 
 /// A part of the file: byte offset and length in words.
@@ -62,7 +63,7 @@ pub(super) struct Part {
     pub(super) words: usize,
 }
 
-/// Sizes and places of all tables.
+/// Sizes and offsets of all tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Layout {
     pub(super) replay_slots: usize,
@@ -79,9 +80,11 @@ pub(crate) struct Layout {
 }
 
 impl Layout {
-    /// For `replay_slots`, a power of two in the permitted range, and `processes`, 1 to [`PROCESSES_MAX`].
+    /// Returns the layout for `replay_slots`, a power of two in the permitted range, and
+    /// `processes`, 1 to [`PROCESSES_MAX`].
     ///
-    /// The other tables grow with the replay table: 1/4 as many calls and sources, 1/2 as many experts.
+    /// The other tables grow with the replay table: 1/4 as many calls and sources, 1/2 as many
+    /// experts.
     pub(crate) fn new(replay_slots: usize, processes: usize) -> Self {
         assert!(
             replay_slots.is_power_of_two()
@@ -110,7 +113,7 @@ impl Layout {
         }
     }
 
-    /// Changes with every size and place, and with the version.
+    /// Returns a number that changes with every size, offset and the version.
     pub(super) fn fingerprint(&self) -> u64 {
         let parts = [
             self.counters,
@@ -130,7 +133,7 @@ impl Layout {
         {
             bytes.extend_from_slice(&(number as u64).to_le_bytes());
         }
-        // Not secret, only a fingerprint: any fixed key does.
+        // A fingerprint is not secret, so a fixed key suffices.
         super::hash::Key(VERSION, MAGIC).hash(&bytes).low
     }
 }

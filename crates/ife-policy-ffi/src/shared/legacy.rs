@@ -1,8 +1,9 @@
 //! Legacy signatures seen, for ever: a file on disk that the registry names.
 //!
-//! A legacy signature does not bind the call, so its trace id is good for one call only, also after the host has restarted. The file
-//! has a fixed number of slots and never forgets; each acceptance waits for its page to reach the disk, which costs about one disk write.
-//! When it is full or cannot be written, legacy signatures are refused.
+//! A legacy signature does not bind the call, so its trace id is valid for one call only, also
+//! after the host restarts. The file has a fixed number of slots that are never reused; each
+//! acceptance waits for its page to reach the disk, which costs about one disk write. When it is
+//! full or cannot be written, legacy signatures are refused.
 
 use std::fs::File;
 use std::io;
@@ -24,11 +25,12 @@ const SLOTS: usize = 1 << 18;
 const SLOT_WORDS: usize = 4;
 const SLOTS_PER_LINE: usize = 2;
 const LINES_MAX: usize = 128;
-/// How long another process may take to open the store before we give up.
+/// How long opening waits for another process that opens the store.
 const OPEN_WAIT: Duration = Duration::from_millis(200);
 const LEN: usize = PAGE + SLOTS * SLOT_WORDS * 8;
 
-/// The mapped file: `hash low (never 0 in use) | hash high | attempt | first sight, unix ms (48), repeats (16)` per slot.
+/// The mapped file: `hash low (never 0 in use) | hash high | attempt | first sight, unix ms (48),
+/// repeats (16)` per slot.
 pub(crate) struct Legacy {
     map: Map,
     key: Key,
@@ -39,7 +41,7 @@ impl Legacy {
     /// Opens the file, or makes it if it is absent.
     pub(crate) fn open(path: &Path) -> io::Result<Self> {
         let file = sys::open_private(path)?;
-        // Only one process may find the file empty and fill in its header.
+        // Only one process may find the file empty and write its header.
         if !sys::lock_within(&file, Lock::Exclusive, OPEN_WAIT)? {
             return Err(io::Error::new(
                 io::ErrorKind::TimedOut,
@@ -59,7 +61,7 @@ impl Legacy {
         let words = map.words(0, 3);
         match words[0].load(SeqCst) {
             MAGIC => {}
-            // New, or its making was cut short before anything could be noted in it.
+            // A new file, or one whose making was cut short before its first slot was used.
             0 => initialise(&file, words, path)?,
             _ => {
                 return Err(io::Error::new(
@@ -76,7 +78,7 @@ impl Legacy {
         })
     }
 
-    /// The file's path as the registry gives it.
+    /// Returns the file's path as the registry gives it.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -90,12 +92,14 @@ impl Legacy {
             for slot in line..line + SLOTS_PER_LINE {
                 let words = &slots[slot * SLOT_WORDS..(slot + 1) * SLOT_WORDS];
                 step();
-                // A slot is taken for good, so whoever loses the race for it looks at what is there and goes on.
+                // A slot is never released, so the loser of a race for it compares its contents and
+                // goes on.
                 let owner = match words[0].compare_exchange(0, name, SeqCst, SeqCst) {
                     Ok(_) => return self.note(slot, words, hash.high, attempt, now),
                     Err(owner) => owner,
                 };
-                // 0: the rest is being written, or its writer was killed. Then 64 bits have to do.
+                // 0: the rest is being written, or its writer was killed. Then 64 bits must
+                // suffice.
                 let high = words[1].load(SeqCst);
                 if owner == name && (high == hash.high | 1 || high == 0) {
                     return seen_again(words, attempt, now);
@@ -105,7 +109,7 @@ impl Legacy {
         Sight::TableFull
     }
 
-    /// Fills a slot that this process has claimed and waits until it is on disk.
+    /// Fills a slot that this process claimed and waits until it is on disk.
     fn note(&self, slot: usize, words: &[AtomicU64], high: u64, attempt: u64, now: Now) -> Sight {
         words[2].store(attempt, SeqCst);
         words[3].store(now.unix_ms << 16, SeqCst);
@@ -114,7 +118,7 @@ impl Legacy {
         step();
         match self.map.sync_page(PAGE + slot * SLOT_WORDS * 8) {
             Ok(()) => Sight::Fresh,
-            // The slot stays spent: whether it is on disk is not known.
+            // The slot stays used: it may have reached the disk.
             Err(_) => Sight::Unavailable,
         }
     }
@@ -132,7 +136,7 @@ fn seen_again(words: &[AtomicU64], attempt: u64, now: Now) -> Sight {
         return Sight::Replayed;
     }
     step();
-    // Losing the race against another repetition counts as one too many: this path is for the rare resend.
+    // Losing the race against another repetition counts as one too many, which is rare.
     match words[3].compare_exchange(meta, meta + 1, SeqCst, SeqCst) {
         Ok(_) => Sight::SameAttempt,
         Err(_) => Sight::Replayed,
@@ -144,10 +148,10 @@ fn initialise(file: &File, words: &[AtomicU64], path: &Path) -> io::Result<()> {
     words[1].store(key.0, SeqCst);
     words[2].store(key.1, SeqCst);
     file.sync_all()?;
-    // After the key: a file that has this has everything.
+    // Written after the key, so a file with the magic is complete.
     words[0].store(MAGIC, SeqCst);
     file.sync_all()?;
-    // The name must outlive a crash as well as the contents.
+    // The file's name must survive a crash as well as its contents.
     match path.parent() {
         Some(parent) => File::open(parent)?.sync_all(),
         None => Ok(()),

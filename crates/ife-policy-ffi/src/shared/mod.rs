@@ -1,7 +1,8 @@
-//! State that all workers share: one file on tmpfs, mapped before the fork, fixed layout, atomics only.
+//! State that all workers share: one file on tmpfs, mapped before the fork, fixed layout, atomics
+//! only.
 //!
-//! No table takes a lock, allocates or needs a sweeper: time and memory per call are bounded, and a worker killed at any instruction
-//! leaves every table usable. What its death may leave behind expires.
+//! No table takes a lock, allocates or needs a sweeper: time and memory per call are bounded, and a
+//! worker killed at any instruction leaves every table usable. Its unfinished claims expire.
 
 mod bucket;
 pub(crate) mod calls;
@@ -53,7 +54,7 @@ impl Shared {
         Self { map, layout, key }
     }
 
-    /// Makes ready for use by this process: call it after the fork.
+    /// Enters the pages into this process's page tables. For use after the fork.
     pub(crate) fn populate(&self) {
         self.map.populate();
     }
@@ -66,7 +67,7 @@ impl Shared {
         &self.map.words(0, 64)[index]
     }
 
-    /// Signatures seen.
+    /// Returns the table of signatures seen.
     pub(crate) fn replay(&self) -> Replay<'_> {
         Replay {
             control: self.part(self.layout.replay_control),
@@ -77,7 +78,7 @@ impl Shared {
         }
     }
 
-    /// Token buckets of sources.
+    /// Returns the token buckets of sources.
     pub(crate) fn buckets(&self) -> Buckets<'_> {
         Buckets {
             words: self.part(self.layout.buckets),
@@ -85,7 +86,7 @@ impl Shared {
         }
     }
 
-    /// Seats of experts.
+    /// Returns the seats of experts.
     pub(crate) fn quota(&self) -> Quota<'_> {
         Quota {
             experts: self.part(self.layout.experts),
@@ -96,7 +97,7 @@ impl Shared {
         }
     }
 
-    /// Calls approved here.
+    /// Returns the calls that the gate approved.
     pub(crate) fn calls(&self) -> Calls<'_> {
         Calls {
             control: self.part(self.layout.call_control),
@@ -105,7 +106,7 @@ impl Shared {
         }
     }
 
-    /// Whether the witness writer stalls.
+    /// Returns the state of the witness writer's stall.
     pub(crate) fn stall(&self) -> Stall<'_> {
         Stall {
             next_probe_ms: self.word(hot::WITNESS_STALL),
@@ -113,7 +114,7 @@ impl Shared {
         }
     }
 
-    /// The budget of entries about refused strangers.
+    /// Returns the budget of entries about unauthenticated refusals.
     pub(crate) fn refusals(&self) -> Refusals<'_> {
         Refusals {
             words: self.part(self.layout.refusals),
@@ -121,19 +122,19 @@ impl Shared {
         }
     }
 
-    /// Counters of all processes.
+    /// Returns the counters of all processes.
     pub(crate) fn counters(&self) -> Counters<'_> {
         Counters {
             words: self.part(self.layout.counters),
         }
     }
 
-    /// Slots of the replay table.
+    /// Returns the number of slots of the replay table.
     pub(crate) fn replay_slots(&self) -> u64 {
         self.layout.replay_slots as u64
     }
 
-    /// Number of the registry image in force; 0 before the first.
+    /// Returns the number of the registry image in force; 0 before the first.
     pub(crate) fn generation(&self) -> u64 {
         self.word(hot::GENERATION).load(SeqCst)
     }
@@ -145,7 +146,7 @@ impl Shared {
         self.word(hot::GENERATION).store(generation, SeqCst);
     }
 
-    /// Experts of the registry in force, and when it was loaded (unix s).
+    /// Returns the number of experts of the registry in force, and when it was loaded (unix s).
     pub(crate) fn registry_facts(&self) -> (u64, u64) {
         (
             self.word(hot::REGISTRY_EXPERTS).load(SeqCst),
@@ -153,7 +154,7 @@ impl Shared {
         )
     }
 
-    /// When the state was made or the counters were last reset, unix s.
+    /// Returns when the state was made or the counters were last reset, unix s.
     pub(crate) fn started_unix_s(&self) -> u64 {
         self.word(hot::STARTED_UNIX_S).load(SeqCst)
     }
@@ -164,9 +165,10 @@ impl Shared {
         self.word(hot::STARTED_UNIX_S).store(unix_s, SeqCst);
     }
 
-    /// For a sole owner: makes room when slots of experts run low, or finishes what a killed owner began.
+    /// Clears and rebuilds the quotas when slots of experts run low, or when a killed owner left
+    /// them half rebuilt. For a sole owner.
     ///
-    /// Calls under way get their seats again. Per-minute seats are forgotten.
+    /// Calls under way get seats again. Per-minute seats are lost.
     fn rebuild_quotas(&self, now_s: u64) {
         let quota = self.quota();
         let rebuilding = self.word(hot::REBUILDING);
@@ -177,7 +179,7 @@ impl Shared {
         quota.clear();
         self.calls().reseat(now_s, |expert, tag, expires_s| {
             let expert = quota.expert(expert)?;
-            // No limit: these calls are under way, whatever the registry says.
+            // No limit: these calls are under way already.
             match quota.claim(expert, Limit::Concurrent, u32::MAX, tag, expires_s, now_s) {
                 quota::Claim::Seat(seat) => Some(seat),
                 quota::Claim::AllHeld { .. } | quota::Claim::Full => None,
@@ -186,7 +188,7 @@ impl Shared {
         rebuilding.store(0, SeqCst);
     }
 
-    /// Gives the seat of an ended call back.
+    /// Returns the seat of an ended call.
     pub(crate) fn release(&self, seat: Option<(Seat, u32)>) {
         if let Some((seat, tag)) = seat {
             self.quota().release(seat, tag);

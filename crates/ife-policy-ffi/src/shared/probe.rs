@@ -1,4 +1,5 @@
-//! The order in which a name's places in a table are tried: cache lines, chosen by double hashing, up to a fixed number of them.
+//! The probe order of a name: cache lines of a table, chosen by double hashing, up to a fixed
+//! number.
 
 use super::hash::Hash;
 
@@ -12,13 +13,14 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// `slots` and `slots_per_line` are powers of two; at most `lines_max` lines are tried, each at most once.
+    /// Returns the probe order of `hash`. `slots` and `slots_per_line` are powers of two; at most
+    /// `lines_max` lines are tried, each at most once.
     pub(super) fn new(hash: Hash, slots: usize, slots_per_line: usize, lines_max: usize) -> Self {
         debug_assert!(slots.is_power_of_two() && slots_per_line.is_power_of_two());
         let lines = slots / slots_per_line;
         Self {
             next: hash.high as usize,
-            // Odd, so that it meets every line of a power of two once before it repeats.
+            // Odd, so that it reaches every line of a power of two once before it repeats.
             stride: (hash.high >> 32) as usize | 1,
             mask: lines - 1,
             slots_per_line,

@@ -1,11 +1,13 @@
-//! Calls per expert, at once and per minute, as seats with leases. Shared by all workers.
+//! Calls per expert, at once and per minute, as seats with leases, shared by all workers.
 //!
-//! A seat is one word: `expires_s (32) | tag of the holder (32)`. It is free when it is 0 or has expired, so a seat whose holder was killed
-//! frees itself. An expert has as many seats as its limit: holding one is the permission, there is no counter that could drift. The
-//! per-minute limit is seats with leases of 60 s that nobody gives back, which is exact for any 60 s.
+//! A seat is one word: `expires_s (32) | tag of the holder (32)`. It is free when it is 0 or has
+//! expired, so the seat of a killed holder frees itself. An expert has as many seats as its limit:
+//! holding one is the permission, so no counter can drift. The per-minute limit is seats with
+//! leases of 60 s that are never released, which is exact for any 60 s.
 //!
-//! The first seats lie in the expert's slot, further ones in a chain of blocks that only grows. Slots of experts and blocks are given
-//! out for good; [`Quota::clear`] takes them back when the state is opened by a sole owner and they run low.
+//! The first seats lie in the expert's slot, further ones in a chain of blocks that only grows.
+//! Slots of experts and blocks are never freed singly; [`Quota::clear`] frees all when a sole owner
+//! opens the state and they run low.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -13,9 +15,11 @@ use super::hash::{Hash, Key};
 use super::probe::Lines;
 use super::step::step;
 
-/// `name | head, start, tail, 4 seats of the minute | head, start, tail, 4 seats of calls`: two cache lines.
+/// `name | head, start, tail, 4 seats of the minute | head, start, tail, 4 seats of calls`: two
+/// cache lines.
 ///
-/// head: first block of the chain. start: where the last seat was found, and the next search begins. tail: a block near the end.
+/// head: first block of the chain. start: where the last seat was found, and the next search
+/// begins. tail: a block near the end.
 pub(super) const EXPERT_WORDS: usize = 16;
 const INLINE_SEATS: usize = 4;
 const HEAD: usize = 0;
@@ -23,14 +27,16 @@ const START: usize = 1;
 const TAIL: usize = 2;
 const SEATS: usize = 3;
 const EXPERT_LINES_MAX: usize = 64;
-/// `place in its chain (32) | next block + 1 (32)` and 63 seats.
+/// `ordinal in its chain (32) | next block + 1 (32)` and 63 seats.
 pub(super) const BLOCK_WORDS: usize = 64;
 const BLOCK_SEATS: usize = BLOCK_WORDS - 1;
-/// Blocks looked at for one seat: bounds the time, and makes a limit up to 2,000 or so exact at any load.
+/// Blocks searched for one seat: bounds the time, and makes a limit up to about 2,000 exact at any
+/// load.
 const BLOCKS_PER_CLAIM: usize = 32;
 const TRIES: usize = 64;
 
-/// Where a seat is: the word's index in the table of experts, or in the blocks with the top bit set. Never 0.
+/// The location of a seat: the word's index in the table of experts, or in the blocks with the top
+/// bit set. Never 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Seat(u32);
 
@@ -46,18 +52,18 @@ impl Seat {
     }
 }
 
-/// What a claim of a seat came to.
+/// The outcome of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Claim {
     /// This seat is taken.
     Seat(Seat),
-    /// All seats are held; the first that may expire does so in this many seconds.
+    /// All seats are held; the first lease to end does so in this many seconds.
     AllHeld { earliest_s: u64 },
-    /// No memory for one more seat.
+    /// No memory is left for one more seat.
     Full,
 }
 
-/// Which limit.
+/// The kind of limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// Calls that may start within 60 s.
@@ -67,7 +73,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    /// Offset within the expert's slot of its head, start, tail and seats.
+    /// Returns the offset within the expert's slot of its head, start, tail and seats.
     fn offset(self) -> usize {
         match self {
             Self::PerMinute => 1,
@@ -87,14 +93,14 @@ pub(crate) struct Quota<'a> {
     pub(super) key: Key,
 }
 
-/// Seats in a row: their first word's [`Seat`] and the words, as many as the limit permits.
+/// Consecutive seats: their first word's [`Seat`] and the words, as many as the limit permits.
 struct Row<'a> {
     first: u32,
     words: &'a [AtomicU64],
 }
 
 impl<'a> Quota<'a> {
-    /// The expert's slot, made if need be; `None` when there is no room.
+    /// Returns the expert's slot, made if needed; `None` when there is no room.
     pub(crate) fn expert(&self, number: u64) -> Option<usize> {
         let hash = self.key.hash(&number.to_le_bytes());
         let name = hash.low | 1;
@@ -119,7 +125,7 @@ impl<'a> Quota<'a> {
         None
     }
 
-    /// The expert's slot if there is one.
+    /// Returns the expert's slot if it exists.
     fn known_expert(&self, number: u64) -> Option<usize> {
         let hash = self.key.hash(&number.to_le_bytes());
         let name = hash.low | 1;
@@ -138,7 +144,7 @@ impl<'a> Quota<'a> {
 
     /// Takes a seat of `expert` until `expires_s`, if one of its `limit` seats is free at `now_s`.
     ///
-    /// A limit that was lowered counts from here on: calls in seats above it go on.
+    /// A lowered limit applies to new claims: calls in seats above it go on.
     pub(crate) fn claim(
         &self,
         expert: usize,
@@ -173,7 +179,7 @@ impl<'a> Quota<'a> {
         }
     }
 
-    /// Looks for a free seat from where the last one was found, and from the head if the chain ends before one is found.
+    /// Searches for a free seat from where the last one was found, and then from the head.
     fn search_chain(&self, chain: &[AtomicU64], search: &mut Search) -> Option<Seat> {
         let start = next_block(chain[START].load(SeqCst));
         let head = || next_block(chain[HEAD].load(SeqCst));
@@ -188,7 +194,7 @@ impl<'a> Quota<'a> {
                 block = self.after(index);
             }
             if let Some(index) = block {
-                // Too long to be searched at once: the next search goes on from here.
+                // The chain is too long for one search: the next one goes on from here.
                 chain[START].store(index as u64 + 1, SeqCst);
                 return None;
             }
@@ -196,7 +202,7 @@ impl<'a> Quota<'a> {
         None
     }
 
-    /// Seats of `expert` that are held at `now_s`.
+    /// Returns the number of seats of `expert` that are held at `now_s`.
     pub(crate) fn held(&self, number: u64, which: Limit, now_s: u64) -> u64 {
         let Some(expert) = self.known_expert(number) else {
             return 0;
@@ -217,12 +223,12 @@ impl<'a> Quota<'a> {
         held
     }
 
-    /// Gives a seat back, if `tag` still holds it.
+    /// Releases a seat, if `tag` still holds it.
     pub(crate) fn release(&self, seat: Seat, tag: u32) {
         self.change(seat, tag, 0);
     }
 
-    /// Moves the end of a lease, if `tag` still holds the seat.
+    /// Changes the end of a lease, if `tag` still holds the seat.
     pub(crate) fn change_lease(&self, seat: Seat, tag: u32, expires_s: u64) {
         self.change(
             seat,
@@ -251,13 +257,13 @@ impl<'a> Quota<'a> {
         }
     }
 
-    /// True when few slots or blocks are left.
+    /// Returns true when few slots or blocks are left.
     pub(crate) fn runs_low(&self) -> bool {
         self.experts_used.load(SeqCst) > (self.experts.len() / EXPERT_WORDS / 2) as u64
             || self.blocks_used.load(SeqCst) > (self.blocks.len() / BLOCK_WORDS / 2) as u64
     }
 
-    /// Forgets every expert. Only for a sole owner, who then seats the calls under way again.
+    /// Clears every expert. For a sole owner, which then seats the calls under way again.
     pub(crate) fn clear(&self) {
         for word in self.experts.iter().chain(self.blocks) {
             word.store(0, SeqCst);
@@ -285,7 +291,7 @@ impl<'a> Quota<'a> {
         None
     }
 
-    /// Head, start and tail.
+    /// Returns head, start and tail.
     fn chain(&self, expert: usize, which: Limit) -> &'a [AtomicU64] {
         let first = expert * EXPERT_WORDS + which.offset();
         &self.experts[first..first + SEATS]
@@ -312,7 +318,7 @@ impl<'a> Quota<'a> {
         }
     }
 
-    /// Place of a block in its chain, from 0.
+    /// Returns the ordinal of a block in its chain, from 0.
     fn ordinal(&self, index: usize) -> usize {
         (self.blocks[index * BLOCK_WORDS].load(SeqCst) >> 32) as usize
     }
@@ -343,7 +349,7 @@ impl<'a> Quota<'a> {
         step();
         let before = link.load(SeqCst);
         let is_end = next_block(before).is_none();
-        // When another worker was faster this block is lost until the next clear; theirs serves both.
+        // If another worker linked its block first, this block is unused until the next clear.
         if is_end
             && link
                 .compare_exchange(before, before | (taken + 1), SeqCst, SeqCst)
@@ -356,7 +362,7 @@ impl<'a> Quota<'a> {
     }
 }
 
-/// What a search looks for, and the earliest end of a lease that it met.
+/// The bounds of a search, and the earliest end of a lease that it met.
 struct Search {
     value: u64,
     limit: u32,
@@ -370,7 +376,7 @@ enum Extension {
     NoMemory,
 }
 
-/// The block that a link names: its low half is the block's index + 1, or 0.
+/// Returns the block that a link names: its low half is the block's index + 1, or 0.
 fn next_block(link: u64) -> Option<usize> {
     (link as u32 as usize).checked_sub(1)
 }

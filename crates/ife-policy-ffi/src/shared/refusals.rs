@@ -1,12 +1,13 @@
-//! How many refusals of strangers may be written to the log, per source and in all, and what was not written; shared by all workers.
+//! The budget of entries about unauthenticated refusals, per source and in all, and the count of
+//! those omitted; shared by all workers.
 //!
-//! Anybody can be refused, at any rate, from any address that he cares to write into a datagram: an entry for each would let him fill the
-//! disk. So refusals have a budget. What is over it is counted, with the instants of the first and the last, and written as one entry
-//! for all of them, at most every [`SUMMARY_MS`].
+//! Any sender can cause refusals, at any rate, from forged source addresses; an entry for each
+//! could fill the disk. So refusals have a budget. Those above it are counted, with the instants of
+//! the first and the last, and one entry sums them up, at most every [`SUMMARY_MS`].
 //!
-//! A source's bucket is chosen by a keyed hash and may be another source's too: then the two share a budget. So the table is never full, however
-//! many addresses are made up. Counts are added before and taken off after the summary is written: a worker killed in between
-//! makes the next summary count some once more, never less.
+//! A keyed hash chooses a source's bucket. Two sources with one bucket share a budget, so the table
+//! is never full, however many addresses are forged. Counts are subtracted after the summary is
+//! written: a worker killed in between makes the next summary count some twice, never less.
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
@@ -17,11 +18,11 @@ use super::bucket::charge;
 use super::hash::Key;
 use super::step::step;
 
-/// Time from the first refusal that is omitted to the summary, and between two summaries.
+/// Time from the first omitted refusal to the summary, and between two summaries.
 const SUMMARY_MS: u64 = 5_000;
-/// Seconds' worth of refusals that may come at once.
+/// Largest burst, in seconds of the rate.
 const BURST_S: u32 = 100;
-/// One source gets this part of what all get together.
+/// One source gets this fraction of the whole budget.
 const SOURCE_SHARE: u32 = 5;
 
 const BUCKETS: usize = 1024;
@@ -36,13 +37,13 @@ const LAST_NS: usize = 3;
 const DUE_MS: usize = 4;
 const FIRST_BUCKET: usize = 8;
 
-/// The budget and what exceeded it.
+/// The budget and the count of omitted refusals.
 pub(crate) struct Refusals<'a> {
     pub(super) words: &'a [AtomicU64],
     pub(super) key: Key,
 }
 
-/// Refusals that were not written one by one.
+/// Refusals without an entry of their own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Omitted {
     pub(crate) count: u64,
@@ -51,13 +52,14 @@ pub(crate) struct Omitted {
 }
 
 impl Refusals<'_> {
-    /// True if a refusal of `source` may be written; false when the budget of `rate_per_s` in all, or the source's share of it, is spent.
+    /// Returns true if a refusal of `source` may be written; false when the budget of `rate_per_s`
+    /// in all, or the source's share of it, is spent.
     pub(crate) fn may_write(&self, source: IpAddr, rate_per_s: u32, now: Now) -> bool {
         let now_us = now.mono_ms * 1000;
         let take = |word: &AtomicU64, rate: u32| {
             charge(word, rate, rate.saturating_mul(BURST_S), now_us) == Token::Taken
         };
-        // The source's own first: whoever is over his share takes nothing from the others.
+        // The source's own budget first: a source above its share takes nothing from the others.
         take(self.bucket(source), (rate_per_s / SOURCE_SHARE).max(1))
             && take(&self.words[TOTAL], rate_per_s)
     }
@@ -66,7 +68,8 @@ impl Refusals<'_> {
     pub(crate) fn omit(&self, now: Now, unix_ns: u64) {
         self.words[LAST_NS].fetch_max(unix_ns, SeqCst);
         step();
-        // The first of a series sets its beginning; killed before that, the series seems to begin earlier than it did.
+        // The first of a series sets its beginning. A worker killed before that makes the series
+        // appear to begin earlier.
         if self.words[COUNT].fetch_add(1, SeqCst) == 0 {
             step();
             self.words[FIRST_NS].store(unix_ns, SeqCst);
@@ -76,7 +79,8 @@ impl Refusals<'_> {
         }
     }
 
-    /// What is to be written now, to this caller alone; `at_once` at the end of a process that may be the last.
+    /// Returns the summary to write, to one caller alone; `at_once` at the end of a process that
+    /// may be the last.
     pub(crate) fn due(&self, now_ms: u64, at_once: bool) -> Option<Omitted> {
         if self.words[COUNT].load(Relaxed) == 0 {
             return None;
@@ -86,7 +90,7 @@ impl Refusals<'_> {
             return None;
         }
         step();
-        // Whoever moves the time on writes the summary.
+        // The worker that moves the time on writes the summary.
         self.words[DUE_MS]
             .compare_exchange(due_ms, now_ms + SUMMARY_MS, SeqCst, SeqCst)
             .ok()?;
@@ -101,7 +105,7 @@ impl Refusals<'_> {
         })
     }
 
-    /// This summary is in the log.
+    /// Subtracts a summary that is in the log.
     pub(crate) fn written(&self, omitted: &Omitted) {
         step();
         let left = self.words[COUNT]
@@ -110,7 +114,8 @@ impl Refusals<'_> {
             })
             .map_or(0, |before| before.saturating_sub(omitted.count));
         if left > 0 {
-            // Omitted while the summary was written: after its last one, or at that instant.
+            // Some were omitted while the summary was written: after its last one, or at that
+            // instant.
             let _ = self.words[FIRST_NS].compare_exchange(
                 omitted.first_unix_ns,
                 omitted.last_unix_ns,

@@ -1,4 +1,5 @@
-//! The replay table: which signatures were seen, shared by all workers. It never forgets a signature that is still fresh.
+//! The replay table: signatures seen, shared by all workers. It never loses a signature that is
+//! still fresh.
 //!
 //! ```text
 //! slot    EMPTY --claim--> CLAIMED --data, commit--> READY --expired, claim--> CLAIMED ...
@@ -7,21 +8,26 @@
 //! data words:   key high (64) | key low (32), iat (32) | attempt (64) | first sight ms (48), repeats (16)
 //! ```
 //!
-//! Why exactly one of two workers with the same key is told [`Sight::Fresh`]:
-//! - For a fixed table second T, a slot that is not free never becomes free: states other than EMPTY stay occupied until
-//!   `expires_s < T`, and whoever takes a slot over gives it a later expiry. So two workers that search in the same second agree on the
-//!   first free slot of the key's probe order, one compare-and-swap wins, and the loser meets the winner's tag.
-//! - A worker whose T passed while it claimed withdraws and starts again. One that searches after T has moved sees every claim
-//!   that was made before it moved, because it searches up to the first EMPTY slot before it claims.
+//! Why exactly one of two workers with the same key gets [`Sight::Fresh`]:
+//! - For a fixed table second T, a slot that is not free never becomes free: states other than
+//!   EMPTY stay occupied until `expires_s < T`, and a worker that takes a slot over gives it a
+//!   later expiry. So two workers that search in the same second agree on the first free slot of
+//!   the key's probe order, one compare-and-swap wins, and the loser meets the winner's tag.
+//! - A worker whose T passed while it claimed withdraws and starts again. One that searches after T
+//!   has moved sees every claim made before it moved, because it searches up to the first EMPTY
+//!   slot before it claims.
 //!
-//! A worker killed between claim and commit leaves a claim that nobody can complete: its key is refused until it expires. A worker that
-//! sleeps there for longer than that finds its compare-and-swaps on data and control refused, so it cannot harm the next owner;
-//! at worst it makes the next owner withdraw and take another slot.
+//! A worker killed between claim and commit leaves a claim that cannot be completed: its key is
+//! refused until it expires. A worker that sleeps there for longer finds its compare-and-swaps on
+//! data and control refused, so it cannot harm the next owner; at worst it makes the next owner
+//! withdraw and take another slot.
 //!
-//! Before an expired entry is taken over, its iat raises the floor, below which every iat is refused. The iat is read between two
-//! sights of the same control word, so it is the expired entry's and no other's. On a steady clock the floor therefore stays below
-//! the freshness window, where gate 8 refuses anyway. When the wall clock steps back or the window is widened, the floor refuses
-//! what the table no longer knows. Floor, claim, data, commit: a worker killed after any of them leaves the old entry or the floor.
+//! Before an expired entry is taken over, its iat raises the floor, below which every iat is
+//! refused. The iat is read between two reads of the same control word, so it is the expired
+//! entry's and no other's. On a steady clock the floor therefore stays below the freshness window,
+//! where gate 8 refuses anyway. When the wall clock steps back or the window is widened, the floor
+//! refuses signatures that the table no longer holds. Floor, claim, data, commit: a worker killed
+//! after any of them leaves the old entry or the floor.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
@@ -34,9 +40,9 @@ use super::step::step;
 pub(super) const DATA_WORDS: usize = 4;
 const SLOTS_PER_LINE: usize = 8;
 const LINES_MAX: usize = 64;
-/// Races lost before the table is called full. Each loss means that another worker got on.
+/// Lost races after which the table counts as full. Each loss means that another worker succeeded.
 const TRIES: usize = 64;
-/// Looks at a claim of the same key before it is taken for a dead worker's.
+/// Reads of a claim of the same key before it counts as a dead worker's.
 const LOOKS: usize = 256;
 /// Entries live this much longer than asked, so that rounding to seconds never shortens a life.
 const SLACK_S: u64 = 2;
@@ -56,7 +62,7 @@ pub(crate) struct Replay<'a> {
     pub(super) key: Key,
 }
 
-/// One signature and who brings it.
+/// One signature and its attempt.
 struct Wanted {
     hash: Hash,
     attempt: u64,
@@ -66,13 +72,13 @@ struct Wanted {
 }
 
 enum Found {
-    /// This key is in the slot.
+    /// The slot holds this key.
     Same { slot: usize, control: u64 },
-    /// Somebody is entering this key, or died doing so.
+    /// Another worker is entering this key, or died doing so.
     Claimed,
-    /// Not there; this is the first slot that it may take.
+    /// The key is absent; this is the first slot that it may take.
     Free { slot: usize, control: u64 },
-    /// Not there, and no slot is free.
+    /// The key is absent, and no slot is free.
     Full,
 }
 
@@ -118,7 +124,7 @@ impl Replay<'_> {
         Sight::TableFull
     }
 
-    /// Entries that have not expired.
+    /// Returns the number of entries that have not expired.
     pub(crate) fn used(&self) -> u64 {
         let table_s = self.clock_s.load(SeqCst);
         let live = |control: &&AtomicU64| {
@@ -128,7 +134,7 @@ impl Replay<'_> {
         self.control.iter().filter(live).count() as u64
     }
 
-    /// Moves the table's second on to `now_s` and says what it is.
+    /// Moves the table's second on to `now_s` and returns it.
     fn advance_clock(&self, now_s: u64) -> u64 {
         let table_s = self.clock_s.load(SeqCst);
         if table_s >= now_s {
@@ -156,7 +162,7 @@ impl Replay<'_> {
                     continue;
                 }
                 match control & STATE_MASK {
-                    // An expired entry still counts: it was seen, whatever the clocks say.
+                    // An expired entry still counts: its signature was seen.
                     READY if self.holds(wanted, slot, control) => {
                         return Found::Same { slot, control };
                     }
@@ -168,7 +174,7 @@ impl Replay<'_> {
         free.unwrap_or(Found::Full)
     }
 
-    /// Is this key's data in a slot whose control word was READY?
+    /// Returns whether a slot whose control word was READY holds this key.
     fn holds(&self, wanted: &Wanted, slot: usize, control: u64) -> bool {
         let data = self.data(slot);
         data[0].load(SeqCst) == wanted.hash.high
@@ -176,11 +182,12 @@ impl Replay<'_> {
             && self.control[slot].load(SeqCst) == control
     }
 
-    /// Takes a free slot. `None`: another worker was faster or the second passed, search again.
+    /// Takes a free slot. `None`: another worker was faster or the second passed, so search again.
     fn claim(&self, wanted: &Wanted, slot: usize, control: u64, table_s: u64) -> Option<Sight> {
         let before = self.data_under(slot, control)?;
         if control & STATE_MASK == READY {
-            // Before the entry goes: a worker killed in between leaves a floor that covers it.
+            // Before the entry is overwritten: a worker killed in between leaves a floor that
+            // covers it.
             step();
             self.iat_floor_s
                 .fetch_max((before[1] & 0xffff_ffff) + 1, SeqCst);
@@ -204,21 +211,22 @@ impl Replay<'_> {
             step();
             let written = word.compare_exchange(before, after, SeqCst, SeqCst);
             if written.is_err() {
-                // A worker that slept in a claim of its own on this slot has written: leave it.
+                // A worker that slept in an older claim of this slot has written: leave the slot.
                 let _ = self.replace(slot, claimed, tagged | WITHDRAWN);
                 return None;
             }
         }
-        // Refused only after a sleep that outlasted the claim: the next search finds it expired.
+        // Refused only after a sleep longer than the claim: the next search finds it expired.
         self.replace(slot, claimed, tagged | READY).ok()?;
         Some(Sight::Fresh)
     }
 
-    /// The data of a slot while its control word is `control`; `None` if the word has changed.
+    /// Returns the data of a slot while its control word is `control`; `None` if the word has
+    /// changed.
     ///
     /// A control word never returns to an earlier value, for each owner of a slot has a later
-    /// expiry, and data change under a claim alone. So what is read between two sights of the same
-    /// word belongs to it; the first sight is the search's.
+    /// expiry, and data change under a claim alone. So data read between two reads of the same word
+    /// belong to it; the first read is the search's.
     fn data_under(&self, slot: usize, control: u64) -> Option<[u64; DATA_WORDS]> {
         let words = self.data(slot);
         let data = std::array::from_fn(|i| {

@@ -1,29 +1,31 @@
-//! Whether it is worth waiting for the disk, shared by all workers.
+//! Whether waiting for the disk is worthwhile, shared by all workers.
 //!
 //! ```text
 //! 0 (the writer moves) --a wait timed out and the log did not grow--> time of the next probe, ms
 //!         ^--------------a wait succeeded, or the log has grown-----------'
 //! ```
 //!
-//! While the writer stalls, every decision would hold a worker for the whole deadline, and requests of other calls would queue up behind
-//! it. So one worker a second tries, and the others do not wait. How large the log is the writer says in the doorbell's page: the first
-//! batch that it makes durable ends the stall for all workers at once, whoever's entries it holds.
+//! While the writer stalls, every decision would hold a worker for the whole deadline and delay
+//! requests of other calls. So one worker per second probes, and the others do not wait. The writer
+//! publishes the size of the log in the doorbell's page: the first batch that it syncs ends the
+//! stall for all workers at once.
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 
-/// Time between two decisions that wait in spite of it.
+/// Time between two decisions that wait during a stall.
 const PROBE_MS: u64 = 1000;
 
-/// What a decision may do.
+/// The way a decision takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Turn {
     /// Wait for the disk.
     Wait,
-    /// Not wait: it would be in vain.
+    /// Do not wait: it would be in vain.
     Skip,
 }
 
-/// Two words in shared memory. They are not changed together: whoever meets a size of another instant waits once too often.
+/// Two words in shared memory. They change separately: a reader of a mixed pair waits once too
+/// often.
 pub(crate) struct Stall<'a> {
     pub(super) next_probe_ms: &'a AtomicU64,
     /// Entries on disk when the writer was found to stall.
@@ -31,7 +33,7 @@ pub(crate) struct Stall<'a> {
 }
 
 impl Stall<'_> {
-    /// `log_size`: entries on disk, as the writer says.
+    /// Returns the way of a decision. `log_size`: entries on disk, from the writer.
     pub(crate) fn turn(&self, now_ms: u64, log_size: u64) -> Turn {
         let next_probe_ms = self.next_probe_ms.load(SeqCst);
         if next_probe_ms == 0 {
@@ -55,13 +57,13 @@ impl Stall<'_> {
         }
     }
 
-    /// A wait ended in vain, and the log had `log_size` entries all the while.
+    /// Notes that a wait timed out while the log stayed at `log_size` entries.
     pub(crate) fn timed_out(&self, now_ms: u64, log_size: u64) {
         self.log_size.store(log_size, SeqCst);
         self.next_probe_ms.fetch_max(now_ms + PROBE_MS, SeqCst);
     }
 
-    /// Something reached the disk.
+    /// Notes that an entry reached the disk.
     pub(crate) fn progressed(&self) {
         if self.next_probe_ms.load(SeqCst) != 0 {
             self.next_probe_ms.store(0, SeqCst);

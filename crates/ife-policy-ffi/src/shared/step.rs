@@ -1,6 +1,6 @@
-//! Marks the places between two accesses to shared memory, so that tests can stop or kill a worker at each of them.
+//! Marks between two accesses to shared memory, at which tests stop or kill a worker.
 
-/// One such place. Nothing outside tests.
+/// Marks one such place. Does nothing outside tests.
 #[inline(always)]
 pub(crate) fn step() {
     #[cfg(test)]
@@ -17,7 +17,8 @@ pub(crate) mod testing {
         static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
     }
 
-    /// Runs `body` with `hook` called at every step of this thread. The hook itself may run operations: their steps are not reported.
+    /// Runs `body` with `hook` called at every step of this thread. Steps of operations in the hook
+    /// are not reported.
     pub(crate) fn with_hook<T>(hook: impl FnMut() + 'static, body: impl FnOnce() -> T) -> T {
         HOOK.with(|cell| *cell.borrow_mut() = Some(Box::new(hook)));
         let result = body();

@@ -1,4 +1,5 @@
-//! Any bytes as the members of messages: what the gate and the log answer is in bounds, and only a signed call is approved.
+//! Arbitrary bytes as the members of messages: all outputs are in bounds, and only a signed call is
+//! approved.
 //!
 //! Shared by the fuzz target `abi` and the replay of its corpus.
 
@@ -26,10 +27,10 @@ const EVENTS: [&str; 12] = [
     "REJECTED",
     "no event",
 ];
-/// Most Route headers of a message made here: one more than the library takes.
+/// Most Route headers of a message made here: one more than the library accepts.
 const ROUTES_MAX: usize = IFE_ROUTES_MAX as usize + 1;
 
-/// A gate that takes message after message, as a worker does.
+/// A gate that checks message after message, as a worker does.
 pub struct Subject {
     gate: Gate,
     ring: Ring,
@@ -38,7 +39,7 @@ pub struct Subject {
 }
 
 impl Subject {
-    /// With the test registry.
+    /// Opens a gate with the test registry.
     pub fn new(name: &str) -> Self {
         let dir = TempDir::new(name);
         let gate = Gate::attached(&Setup::new(&dir));
@@ -51,7 +52,8 @@ impl Subject {
         }
     }
 
-    /// Up to eight messages of one signed call, each with some members replaced by bytes of `data`.
+    /// Checks up to eight messages of one signed call, each with some members replaced by bytes of
+    /// `data`.
     pub fn check(&mut self, data: &[u8]) {
         self.number += 1;
         let call = SignedCall::new(self.number, EXPERT, 0);
@@ -104,7 +106,7 @@ impl Subject {
                 if result == IFE_OK {
                     let _: serde_json::Value = serde_json::from_slice(&out[..len]).expect("JSON");
                 }
-                // SAFETY: the message is live; no error is asked for.
+                // SAFETY: the message is live; the error pointer is NULL.
                 known(unsafe {
                     ::ife_policy::ife_reply_check(
                         self.gate.handle,
@@ -118,7 +120,7 @@ impl Subject {
     }
 }
 
-/// A code of the header that is not a contained bug.
+/// Asserts that `result` is a code of the header and not a contained bug.
 fn known(result: u32) {
     assert!((IFE_OK..IFE_PANIC).contains(&result), "{result}");
 }
@@ -135,7 +137,7 @@ fn judge(call: &SignedCall, msg: &ife_message, verdict: &ife_verdict) {
     if verdict.approved == 0 {
         assert!((400..700).contains(&verdict.code), "{}", verdict.code);
     } else if verdict.gate == IFE_GATE_NONE {
-        // What is signed is what was signed; kid, iat, hazard and both parties are in it.
+        // The verdict holds the signed kid, iat, hazard and parties.
         assert_eq!(of_buffer(&verdict.trace_id), call.trace_id);
         assert_eq!(of_buffer(&verdict.hazard), call.hazard);
         assert_eq!(of_buffer(&verdict.expert), EXPERT);
@@ -152,7 +154,7 @@ fn slice<'a>(text: ife_str) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(text.ptr.cast(), text.len) }
 }
 
-/// What is left of the input.
+/// The unused rest of the input.
 struct Bytes<'a>(&'a [u8]);
 
 impl<'a> Bytes<'a> {
@@ -162,7 +164,7 @@ impl<'a> Bytes<'a> {
         Some(*first)
     }
 
-    /// A string: one byte is its length.
+    /// Returns a string whose first byte is its length.
     fn text(&mut self) -> ife_str {
         let len = usize::from(self.next().unwrap_or(0)).min(self.0.len());
         let (text, rest) = self.0.split_at(len);
@@ -173,7 +175,7 @@ impl<'a> Bytes<'a> {
         }
     }
 
-    /// Two bytes say which members are replaced.
+    /// Replaces the members that two bytes select.
     fn change(&mut self, msg: &mut ife_message, routes: &mut [ife_str; ROUTES_MAX]) {
         let mask = u32::from(self.next().unwrap_or(0)) | u32::from(self.next().unwrap_or(0)) << 8;
         let is_set = |bit: u32| mask >> bit & 1 == 1;

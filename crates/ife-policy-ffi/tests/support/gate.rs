@@ -1,4 +1,5 @@
-//! The C ABI as a C caller uses it, from Rust: one open handle, an attached process, and the other end of its ring.
+//! The C ABI as a C caller uses it, from Rust: one open handle, an attached process, and the
+//! reading end of its ring.
 #![allow(unsafe_code)]
 
 use std::ffi::c_char;
@@ -27,7 +28,7 @@ pub fn header(value: &str) -> ife_header {
     }
 }
 
-/// The request that `invite`, made by `call`, is.
+/// Returns the message of `invite`, made by `call`.
 pub fn message(call: &SignedCall, invite: &str) -> ife_message {
     let body = invite.find("\r\n\r\n").map_or(invite.len(), |at| at + 4);
     ife_message {
@@ -78,7 +79,7 @@ pub fn lock_as_another_process(path: &std::path::Path) -> std::fs::File {
     file
 }
 
-/// How to open.
+/// Options of a gate.
 #[derive(Clone)]
 pub struct Setup {
     pub state_dir: PathBuf,
@@ -91,7 +92,7 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// In `dir`, with the test registry.
+    /// Options in `dir`, with the test registry.
     pub fn new(dir: &TempDir) -> Self {
         let registry = dir.0.join("registry.yaml");
         std::fs::write(&registry, registry_yaml(0)).expect("writable");
@@ -107,7 +108,7 @@ impl Setup {
     }
 }
 
-/// The server that the tests stand for is reached at 198.51.100.1 alone.
+/// Returns true for 198.51.100.1, the only address of the tests' server.
 unsafe extern "C" fn is_own(
     _ctx: *mut std::ffi::c_void,
     host: ife_str,
@@ -172,11 +173,11 @@ impl Gate {
     }
 
     pub fn attach(&self, process_no: u32) -> u32 {
-        // SAFETY: no error is asked for.
+        // SAFETY: the error pointer is NULL.
         unsafe { ::ife_policy::ife_policy_attach(self.handle, process_no, ptr::null_mut()) }
     }
 
-    /// The verdict and how long it took, in ns.
+    /// Returns the verdict and the time that it took, in ns.
     pub fn timed_check(&self, msg: &ife_message) -> (u64, ife_verdict) {
         let mut verdict = ife_verdict::default();
         let mut err = ife_error { text: [0; 1024] };
@@ -195,7 +196,7 @@ impl Gate {
 
     pub fn log(&self, msg: &ife_message, event: &str) -> u32 {
         let mut receipt = ife_receipt::default();
-        // SAFETY: all pointers are to live locals; no error is asked for.
+        // SAFETY: all pointers are to live locals; the error pointer is NULL.
         unsafe {
             ::ife_policy::ife_witness_log(
                 self.handle,
@@ -208,31 +209,31 @@ impl Gate {
         }
     }
 
-    /// May this stray reply go to the address of its second Via?
+    /// Returns whether this stray reply may go to the address of its second Via.
     pub fn may_reply(&self, msg: &ife_message, via: &str) -> bool {
-        // SAFETY: `msg` is live; no error is asked for.
+        // SAFETY: `msg` is live; the error pointer is NULL.
         let result =
             unsafe { ::ife_policy::ife_reply_check(self.handle, msg, text(via), ptr::null_mut()) };
         assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
         result == IFE_OK
     }
 
-    /// May this reply, which does not come from where its request was sent, be taken for an answer?
+    /// Returns whether this reply, from another address than its request was sent to, is accepted.
     pub fn may_answer(&self, msg: &ife_message) -> bool {
         let via = ife_str {
             ptr: ptr::null(),
             len: 0,
         };
-        // SAFETY: `msg` is live; no error is asked for.
+        // SAFETY: `msg` is live; the error pointer is NULL.
         let result =
             unsafe { ::ife_policy::ife_reply_check(self.handle, msg, via, ptr::null_mut()) };
         assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
         result == IFE_OK
     }
 
-    /// Is the source address a party's?
+    /// Returns whether the source address is a party's.
     pub fn knows_source(&self, ip: &str) -> bool {
-        // SAFETY: no error is asked for.
+        // SAFETY: the error pointer is NULL.
         let result =
             unsafe { ::ife_policy::ife_source_check(self.handle, text(ip), ptr::null_mut()) };
         assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
@@ -240,7 +241,7 @@ impl Gate {
     }
 
     pub fn tend(&self) -> u32 {
-        // SAFETY: no error is asked for.
+        // SAFETY: the error pointer is NULL.
         unsafe { ::ife_policy::ife_policy_tend(self.handle, ptr::null_mut()) }
     }
 
@@ -252,7 +253,7 @@ impl Gate {
         stats
     }
 
-    /// The new generation, or what is wrong.
+    /// Returns the new generation, or the error.
     pub fn reload(&self) -> Result<u64, (u32, String)> {
         let mut generation = 0;
         let mut err = ife_error { text: [0; 1024] };
@@ -276,7 +277,7 @@ impl Gate {
     }
 
     pub fn release(&self, call_id: &str) -> u32 {
-        // SAFETY: no error is asked for.
+        // SAFETY: the error pointer is NULL.
         unsafe { ::ife_policy::ife_call_release(self.handle, text(call_id), ptr::null_mut()) }
     }
 
@@ -318,7 +319,7 @@ impl Gate {
         serde_json::from_slice(&buffer[..len]).expect("JSON")
     }
 
-    /// The other end of this process's ring.
+    /// Opens the reading end of this process's ring.
     pub fn ring(&self, process_no: u32) -> Ring {
         let producer = format!("test-{process_no}");
         Ring(Consumer::open(&self.state_dir.join("rings"), &producer).expect("the ring exists"))
@@ -332,10 +333,10 @@ impl Drop for Gate {
     }
 }
 
-/// What the witness daemon would read.
+/// The witness daemon's end of a ring.
 pub struct Ring(Consumer);
 
-/// One entry, as it is logged and as what it says.
+/// One entry, as logged and parsed.
 pub struct Logged {
     pub seq: u64,
     pub bytes: Vec<u8>,
@@ -343,7 +344,7 @@ pub struct Logged {
 }
 
 impl Logged {
-    /// A member that is text; empty when absent.
+    /// Returns a text member; empty when absent.
     pub fn text(&self, member: &str) -> &str {
         self.json
             .get(member)
@@ -353,7 +354,7 @@ impl Logged {
 }
 
 impl Ring {
-    /// Everything new, given back as if it were on disk.
+    /// Returns all new entries and acknowledges them as on disk.
     pub fn drain(&mut self) -> Vec<Logged> {
         let mut entries = Vec::new();
         let mut bytes = Vec::new();
@@ -369,14 +370,14 @@ impl Ring {
         entries
     }
 
-    /// Everything new about calls: without what processes say of themselves.
+    /// Returns all new entries about calls, without those about processes.
     pub fn calls(&mut self) -> Vec<Logged> {
         let mut entries = self.drain();
         entries.retain(|entry| !["START", "STOP", "RELOAD"].contains(&entry.text("event")));
         entries
     }
 
-    /// Gives everything new back without looking at it.
+    /// Acknowledges all new entries without reading them.
     pub fn discard(&mut self) {
         let mut bytes = Vec::new();
         while self

@@ -23,7 +23,7 @@ pub const COUNCIL_KID: &str = "council-test";
 pub const EXPERT: &str = "expert-safety@external.advisor";
 /// Id of the expert with two calls at once and three a minute.
 pub const NARROW_EXPERT: &str = "expert-ethics@external.advisor";
-/// Who calls.
+/// The caller's address.
 pub const CALLER: &str = "sip:council@council.example";
 
 /// The council's key.
@@ -168,10 +168,11 @@ impl Drop for TempDir {
     }
 }
 
-/// Writes what the C tests need to `dir`: a registry, and calls that are fresh for a minute and not older than a state made in the
-/// next 45 s.
+/// Writes the files for the C tests to `dir`: a registry, and calls that are fresh for a minute and
+/// not older than a state made in the next 45 s.
 ///
-/// `calls.txt` and `narrow.txt`: one call a line, tab-separated: Call-ID, From-tag, trace id, callee, hazard, signature.
+/// `calls.txt` and `narrow.txt`: one call a line, tab-separated: Call-ID, From-tag, trace id,
+/// callee, hazard, signature.
 pub fn write_c_fixture(dir: &Path) {
     const IAT_OFFSET_S: i64 = 45;
     fs::create_dir_all(dir).expect("the directory can be made");

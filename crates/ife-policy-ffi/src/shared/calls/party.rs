@@ -1,7 +1,8 @@
-//! What is known of one side of a call: where it was heard, where its Contacts say that it is reached, its route set.
+//! One side of a call: the addresses that it sent from, the addresses that its Contacts named, its
+//! route set.
 //!
-//! Every word changes by itself, so that a worker killed at any instruction leaves a usable party. The next hop takes
-//! three words; a check in the third one exposes a mixture of two.
+//! Every word changes by itself, so that a worker killed at any instruction leaves a usable party.
+//! The next hop takes three words; a check in the third exposes a mixture of two.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -21,15 +22,15 @@ const ROUTES: usize = 8;
 const NEXT_HOP: usize = 9; // 3 words
 const REMEMBERED: usize = 4;
 
-/// Lowest bit of a place: a message of this side came from there.
+/// Lowest bit of an address word: a message of this side came from the address.
 const HEARD: u64 = 1;
-/// Looks at a next hop that another worker is writing.
+/// Reads of a next hop that another worker is writing.
 const LOOKS: usize = 64;
 
-/// How a side of a dialog knows an IP address of the other.
+/// How a side of a dialog knows an IP address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {
-    /// Not at all.
+    /// The address is unknown.
     No,
     /// Its Contact named the address; no message came from there yet.
     Announced,
@@ -37,12 +38,12 @@ pub(crate) enum Known {
     Heard,
 }
 
-/// Where requests to a side are sent.
+/// The next hop of requests to a side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct NextHop {
     pub(crate) address: SocketAddr,
     pub(crate) transport: Transport,
-    /// Named by its Route set or Contact. If not, requests go where the side was heard last.
+    /// A Route set or Contact named the hop. If not, requests go where the side was heard last.
     pub(crate) is_named: bool,
 }
 
@@ -77,7 +78,7 @@ impl Party<'_> {
         }
     }
 
-    /// How this side knows `ip`.
+    /// Returns how this side knows `ip`.
     pub(crate) fn knows(self, ip: IpAddr) -> Known {
         let place = self.place(ip);
         let found = self
@@ -92,7 +93,8 @@ impl Party<'_> {
         }
     }
 
-    /// Notes the remote target that a Contact named, by [`Address::hash`](crate::address::Address::hash).
+    /// Notes the remote target that a Contact named, by
+    /// [`Address::hash`](crate::address::Address::hash).
     pub(crate) fn learn_target(self, target: u64) {
         let target = target | 1;
         if !self
@@ -104,7 +106,8 @@ impl Party<'_> {
         }
     }
 
-    /// One of the last four remote targets? Any is, of a side that never sent a Contact.
+    /// Returns whether `target` is one of the last four remote targets; true for a side that never
+    /// sent a Contact.
     pub(crate) fn has_target(self, target: u64) -> bool {
         let target = target | 1;
         let mut targets = self.targets().iter().map(|word| word.load(SeqCst));
@@ -117,12 +120,12 @@ impl Party<'_> {
         self.words[ROUTES].store(routes, SeqCst);
     }
 
-    /// Hash of the route set towards this side.
+    /// Returns the hash of the route set towards this side.
     pub(crate) fn routes(self) -> u64 {
         self.words[ROUTES].load(SeqCst)
     }
 
-    /// Sets where requests to this side are sent.
+    /// Sets the next hop of requests to this side.
     pub(crate) fn set_next_hop(self, hop: NextHop) {
         let words = self.to_words(hop);
         for (word, value) in self.words[NEXT_HOP..].iter().zip(words) {
@@ -131,7 +134,7 @@ impl Party<'_> {
         }
     }
 
-    /// Where requests to this side are sent, if that is known.
+    /// Returns the next hop of requests to this side, if known.
     pub(crate) fn next_hop(self) -> Option<NextHop> {
         for _ in 0..LOOKS {
             let words: [u64; 3] = std::array::from_fn(|i| self.words[NEXT_HOP + i].load(SeqCst));
@@ -148,7 +151,7 @@ impl Party<'_> {
         None
     }
 
-    /// `check (32) | named (1) | transport (15) | port (16)` after the address.
+    /// Encodes `check (32) | named (1) | transport (15) | port (16)` after the address.
     fn to_words(self, hop: NextHop) -> [u64; 3] {
         let octets = octets(hop.address.ip());
         let (high, low) = octets.split_at(8);
@@ -168,8 +171,8 @@ impl Party<'_> {
         self.key.hash(&octets(ip)).low & !HEARD | 2
     }
 
-    /// Puts a value into a free word, else in the place of one that may go, else in the last one's: the first ones are
-    /// those of the call's set-up.
+    /// Puts a value into a free word, else over one that may go, else over the last: the first ones
+    /// date from the call's set-up.
     fn remember(self, words: &[AtomicU64], value: u64, may_go: impl Fn(u64) -> bool) {
         for word in words {
             step();

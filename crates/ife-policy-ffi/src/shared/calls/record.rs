@@ -1,7 +1,8 @@
-//! One call's record: 128 words in shared memory, and what they say.
+//! The record of one call: 128 words in shared memory.
 //!
-//! Its owner writes it while it is PENDING; the control word then publishes it. Flags, seat, dialogs and parties change
-//! later, word by word. The caller is one party; the callee is one for each tag that it answers with (RFC 3261 12.1.2).
+//! Its owner writes it while it is PENDING; the control word then publishes it. Flags, seat,
+//! dialogs and parties change later, word by word. The caller is one party; the callee is one for
+//! each tag that it answers with (RFC 3261 12.1.2).
 
 use std::sync::atomic::{
     AtomicU64,
@@ -18,7 +19,7 @@ use crate::shared::step::step;
 /// Words of one record: 1,024 bytes.
 pub(in crate::shared) const RECORD_WORDS: usize = 128;
 
-/// Places in a record.
+/// Word indices in a record.
 mod word {
     pub(super) const CALL_ID: usize = 0; // 2 words
     pub(super) const CALLER_TAG: usize = 2; // 2 words
@@ -44,7 +45,7 @@ mod flag {
     pub(super) const CONNECTED: u64 = 1;
     /// The decision's entry is in a ring.
     pub(super) const WITNESSED: u64 = 2;
-    /// And on disk.
+    /// The decision's entry is on disk.
     pub(super) const ON_DISK: u64 = 4;
     pub(super) const DIRECTION_SHIFT: u32 = 8; // 2 bits
     pub(super) const CSEQ_SHIFT: u32 = 32; // 32 bits
@@ -54,11 +55,11 @@ mod flag {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Caller,
-    /// By the number of the dialog.
+    /// The callee of the dialog with this number.
     Callee(usize),
 }
 
-/// How far a dialog has got.
+/// The stage of a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Early,
@@ -76,15 +77,15 @@ impl Stage {
     }
 }
 
-/// What a record says of its call.
+/// The facts of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) connected: bool,
     pub(crate) ended: bool,
-    /// 0 not, 1 in a ring, 2 on disk.
+    /// 0 no entry, 1 in a ring, 2 on disk.
     pub(crate) witnessed: u32,
     pub(crate) direction: Direction,
-    /// Of the INVITE that was approved last.
+    /// CSeq of the INVITE that was approved last.
     pub(crate) cseq: u32,
     pub(crate) seq: u64,
     pub(crate) leaf_hash: [u8; 32],
@@ -99,7 +100,7 @@ pub(crate) struct Call {
 pub(super) struct Record<'a>(pub(super) &'a [AtomicU64]);
 
 impl<'r> Record<'r> {
-    /// Whose call it is. A record that was another call's before forgets everything of it that could be found by.
+    /// Sets the identity of the call, and clears the dialogs and parties of an earlier call.
     pub(super) fn set_identity(self, key: &CallKey, expert: u64, seat: Seat) {
         store_bytes(&self.0[word::CALL_ID..], &key.call_id);
         store_bytes(&self.0[word::CALLER_TAG..], &key.caller_tag);
@@ -112,7 +113,7 @@ impl<'r> Record<'r> {
         }
     }
 
-    /// What the call is, and what was decided about it.
+    /// Sets the call's facts and its decision.
     pub(super) fn set_call(self, call: &Call, max_call_s: u32) {
         let texts = [&*call.trace_id, &*call.hazard, &*call.expert, &*call.kid];
         let mut bytes = [0; TEXT_BYTES];
@@ -129,7 +130,7 @@ impl<'r> Record<'r> {
         self.set_decision(call);
     }
 
-    /// What was decided about the call; not witnessed yet.
+    /// Sets the decision about the call; not witnessed yet.
     pub(super) fn set_decision(self, call: &Call) {
         store_bytes(&self.0[word::LEAF_HASH..], &call.leaf_hash);
         self.0[word::SEQ].store(call.seq, Relaxed);
@@ -140,7 +141,7 @@ impl<'r> Record<'r> {
         self.0[word::FLAGS].store(flags, SeqCst);
     }
 
-    /// Notes how far the decision's entry has got: 1 in a ring, 2 on disk.
+    /// Notes the progress of the decision's entry: 1 in a ring, 2 on disk.
     pub(super) fn set_witnessed(self, level: u32) {
         let on_disk = if level >= 2 { flag::ON_DISK } else { 0 };
         self.0[word::FLAGS].fetch_or(flag::WITNESSED | on_disk, SeqCst);
@@ -154,7 +155,7 @@ impl<'r> Record<'r> {
         self.0[word::MAX_CALL_S].load(SeqCst)
     }
 
-    /// Number of the expert, see [`ife_guard::expert_number`].
+    /// Returns the number of the expert, see [`ife_guard::expert_number`].
     pub(super) fn expert(self) -> u64 {
         self.0[word::EXPERT].load(SeqCst)
     }
@@ -182,12 +183,13 @@ impl<'r> Record<'r> {
         load_bytes::<16>(&self.0[word::CALLER_TAG..]) == *tag
     }
 
-    /// The dialog with the callee's tag of this hash.
+    /// Returns the dialog with the callee's tag of this hash.
     pub(super) fn dialog(self, tag: u64) -> Option<usize> {
         (0..DIALOGS).find(|&dialog| self.tag(dialog).load(SeqCst) == tag)
     }
 
-    /// The same, made if need be. When all are in use a dialog that ended or is early gives way to one that is confirmed.
+    /// Returns the dialog of a tag, made if needed. When all are in use, one that ended or is early
+    /// gives way to one that is confirmed.
     pub(super) fn dialog_for(self, tag: u64, is_confirmed: bool) -> Option<usize> {
         for dialog in 0..DIALOGS {
             step();
@@ -211,25 +213,25 @@ impl<'r> Record<'r> {
         Some(dialog)
     }
 
-    /// How far the dialog has got.
+    /// Returns the stage of a dialog.
     pub(super) fn stage(self, dialog: usize) -> Stage {
         Stage::of(self.dialog_words(dialog)[1].load(SeqCst))
     }
 
-    /// Moves the dialog on. Returns the stage that it was in; an ended dialog stays so.
+    /// Moves the dialog on and returns its previous stage; an ended dialog stays ended.
     pub(super) fn set_stage(self, dialog: usize, stage: Stage) -> Stage {
         step();
         Stage::of(self.dialog_words(dialog)[1].fetch_max(stage as u64, SeqCst))
     }
 
-    /// True if any dialog is confirmed and has not ended.
+    /// Returns true if any dialog is confirmed and has not ended.
     pub(super) fn has_confirmed(self) -> bool {
         (0..DIALOGS).any(|dialog| {
             self.tag(dialog).load(SeqCst) != 0 && self.stage(dialog) == Stage::Confirmed
         })
     }
 
-    /// One side.
+    /// Returns one side.
     pub(super) fn party(self, side: Side, key: Key) -> Party<'r> {
         let words = match side {
             Side::Caller => &self.0[word::CALLER..][..PARTY_WORDS],
@@ -238,12 +240,12 @@ impl<'r> Record<'r> {
         Party { words, key }
     }
 
-    /// All sides.
+    /// Returns all sides.
     pub(super) fn sides() -> impl Iterator<Item = Side> {
         std::iter::once(Side::Caller).chain((0..DIALOGS).map(Side::Callee))
     }
 
-    /// Everything. The caller checks that the record did not change hands meanwhile.
+    /// Reads the call. The caller checks that the record did not change hands meanwhile.
     pub(super) fn read(self, ended: bool) -> Call {
         let flags = self.0[word::FLAGS].load(SeqCst);
         let lengths = self.0[word::LENGTHS].load(SeqCst);
@@ -296,7 +298,7 @@ fn load_bytes<const N: usize>(words: &[AtomicU64]) -> [u8; N] {
     bytes
 }
 
-/// `bytes` is a multiple of 8 long.
+/// Stores `bytes`, whose length is a multiple of 8.
 fn store_bytes(words: &[AtomicU64], bytes: &[u8]) {
     for (chunk, word) in bytes.as_chunks::<8>().0.iter().zip(words) {
         step();

@@ -191,7 +191,7 @@ fn a_next_hop_is_whole_or_absent() {
         party.set_next_hop(hop);
         assert_eq!(party.next_hop(), Some(hop));
     }
-    // A worker killed between two words leaves a mixture, which is not taken for an address.
+    // A worker killed between two words leaves a mixture, which is not read as an address.
     let hop = NextHop {
         address: "203.0.113.7:5060".parse().expect("an address"),
         transport: Transport::Udp,

@@ -15,7 +15,7 @@ use crate::sys::Map;
 const WORKERS: usize = 6;
 const KEYS: usize = 600;
 
-/// Words that the children report in.
+/// Words in which the children report.
 fn tally(dir: &Dir, words: usize) -> Map {
     let file = crate::sys::create_private(&dir.0.join("tally")).expect("writable");
     crate::sys::reserve(&file, words * 8).expect("room");
@@ -31,7 +31,7 @@ fn first_sight(shared: &Shared, key: usize, worker: u64) -> Sight {
         .first_sight(&bytes, worker, iat, iat + 61, at(100))
 }
 
-/// Every worker brings every key, in an order of its own; counts who is told Fresh.
+/// Every worker brings every key, in an order of its own; counts the workers that get Fresh.
 fn bring_all_keys(shared: &Shared, counts: &[AtomicU64], worker: usize) -> i32 {
     let start = worker * KEYS / WORKERS;
     // Every second worker follows close behind another one, so that they meet.
@@ -66,7 +66,8 @@ fn each_signature_is_fresh_exactly_once() {
     }
 }
 
-/// Signature `key` of a round that begins `second` after birth: every fourth is from as far in the future as a gate lets pass.
+/// Brings signature `key` of a round that begins `second` after birth; every fourth has an iat as
+/// far in the future as a gate lets pass.
 fn bring_one(shared: &Shared, key: usize, second: u64, worker: u64) -> Sight {
     let mut bytes = [0; 32];
     bytes[..8].copy_from_slice(&(key as u64).to_le_bytes());
@@ -82,7 +83,8 @@ fn copies_of_a_signature_spend_it_once_and_refuse_no_other() {
     const ROUNDS: u64 = 40;
     let dir = Dir::new();
     let shared = fresh(&dir);
-    // Per key: how often it was fresh; then the answers that no copy may get, and how far the workers have come.
+    // Per key the number of Fresh; then the answers forbidden to every copy, and the workers'
+    // progress.
     let map = tally(&dir, KEYS + 2);
     let words = map.words(0, KEYS + 2);
     let (wrong, arrived) = (&words[KEYS], &words[KEYS + 1]);
@@ -193,7 +195,7 @@ fn a_limit_holds_and_seats_come_back_when_workers_are_killed() {
         }
     }
     assert_eq!(over[0].load(SeqCst), 0, "never more than the limit");
-    // Nobody ended the calls: their leases do.
+    // The calls were not ended: their leases expire.
     assert_eq!(shared.quota().held(7, Limit::Concurrent, BOOT_S + 341), 0);
     let mut started = 0;
     for n in 0..2 * LIMIT {
@@ -204,7 +206,7 @@ fn a_limit_holds_and_seats_come_back_when_workers_are_killed() {
     assert_eq!(started, LIMIT);
 }
 
-/// Sleeping is too coarse for the moments aimed at.
+/// Spins: sleeping is too coarse for the moments aimed at.
 fn spin(time: Duration) {
     let start = Instant::now();
     while start.elapsed() < time {

@@ -12,7 +12,7 @@ use crate::shared::quota::Limit;
 use crate::shared::step::testing::with_hook;
 use crate::state::WorkerState;
 
-/// Who runs for how many steps; then both run freely.
+/// The number of steps of each worker in turn; then both run freely.
 struct Schedule {
     segments: Vec<(usize, usize)>,
     position: usize,
@@ -79,7 +79,8 @@ fn run<T: Send>(segments: &[(usize, usize)], operations: [&(dyn Fn() -> T + Sync
     })
 }
 
-/// Every order with up to three switches, for operations of at most `steps` steps; `reset` makes the state anew each time.
+/// Runs every order with up to three switches, for operations of at most `steps` steps; `reset`
+/// makes the state anew each time.
 fn every_order<T: Send>(
     steps: usize,
     reset: impl Fn(&Shared),
@@ -119,7 +120,8 @@ fn first_sight(shared: &Shared, key: u8, attempt: u64, now: Now) -> Sight {
         .first_sight(&[key; 32], attempt, iat, iat + 61, now)
 }
 
-/// Puts another key's entry, which expires after `expires_s`, into the first slot of the key's probe order.
+/// Puts another key's entry, which expires after `expires_s`, into the first slot of the key's
+/// probe order.
 fn expire_first_slot(shared: &Shared, key: u8, expires_s: u64) {
     let replay = shared.replay();
     let hash = replay.key.hash(&[key; 32]);
@@ -154,8 +156,8 @@ fn exactly_one_worker_gets_fresh() {
 
 #[test]
 fn exactly_one_worker_gets_fresh_when_slots_expire_in_between() {
-    // The workers' clocks lie on either side of the second in which the entry in the key's first slot expires, so that they
-    // disagree on which slot is the first free one.
+    // The workers' clocks lie on either side of the second in which the entry in the key's first
+    // slot expires, so that they disagree on the first free slot.
     let operation = |attempt: u64, second: u64| {
         move |shared: &Shared| first_sight(shared, 1, attempt, at(second))
     };

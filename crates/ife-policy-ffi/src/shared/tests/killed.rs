@@ -1,7 +1,8 @@
-//! A worker killed at every instruction of an operation: what others then find.
+//! A worker killed at every instruction of an operation, and the state that other workers find.
 //!
-//! The worker is a child that is stepped instruction by instruction. Whenever shared memory has changed, the state is copied and
-//! the survivors' operations run on the copy, as they would if the worker had been killed there.
+//! The worker is a child process, run instruction by instruction. After each change of shared
+//! memory the state is copied and the survivors' operations run on the copy, as if the worker had
+//! been killed there.
 
 use std::fs;
 use std::os::unix::fs::FileExt;
@@ -17,7 +18,8 @@ use crate::state::WorkerState;
 const EXPERT: u64 = 7;
 const LEASE_S: u32 = 240;
 
-/// Steps `operation` to its end; after each change of shared memory `survivors` judge a copy, with the result once there is one.
+/// Steps `operation` to its end; after each change of shared memory `survivors` judge a copy, with
+/// the result once there is one.
 fn killed_everywhere(
     prepare: impl Fn(&Shared),
     operation: impl Fn(&Shared) -> i32,
@@ -159,7 +161,7 @@ fn while_it_begins_a_call() {
                 Begin::Started,
                 "never more than the limit"
             );
-            // Whatever the dead worker held has expired by then, and so has the survivor's call.
+            // The dead worker's leases have expired by then, and so has the survivor's call.
             let later = at(102 + u64::from(LEASE_S));
             assert_eq!(
                 begin(shared, "four", later),

@@ -47,7 +47,7 @@ const BIRTH_S: u64 = 1_800_000_000;
 /// The never-jumping clock at birth, s.
 const BOOT_S: u64 = 5_000;
 
-/// `seconds` after birth, on both clocks.
+/// Returns the instant `seconds` after birth, on both clocks.
 fn at(seconds: u64) -> Now {
     Now {
         unix_ms: (BIRTH_S + seconds) * 1000,
@@ -55,14 +55,14 @@ fn at(seconds: u64) -> Now {
     }
 }
 
-/// A fresh state of the smallest size.
+/// Makes a state of the smallest size.
 fn fresh(dir: &Dir) -> Shared {
     let layout = Layout::new(REPLAY_SLOTS_MIN, 16);
     let opened = Shared::open(&dir.0, layout, BIRTH_S, BOOT_S).expect("a fresh directory");
     opened.shared
 }
 
-/// Makes the state as it is when new.
+/// Clears the state to that of a new file.
 fn clear(shared: &Shared) {
     let layout = shared.layout;
     for part in [

@@ -6,17 +6,18 @@ use std::io;
 /// A forked child. Killed and reaped when dropped.
 pub(super) struct Child(libc::pid_t);
 
-/// What became of a step.
+/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stepped {
-    /// One instruction further.
+    /// The child ran one instruction.
     Stopped,
     /// The child has ended, with this status.
     Ended(i32),
 }
 
 impl Child {
-    /// Forks a child that runs `body` and ends with its result as status. The body must not allocate, lock or panic.
+    /// Forks a child that runs `body` and ends with its result as status. The body must not
+    /// allocate, lock or panic.
     pub(super) fn run(body: impl FnOnce() -> i32) -> Self {
         // SAFETY: the child only touches shared memory and leaves by _exit.
         match unsafe { libc::fork() } {
@@ -27,7 +28,7 @@ impl Child {
         }
     }
 
-    /// The same, but stopped before the first instruction of `body`, to be stepped.
+    /// Forks like [`Self::run`], but stops before the first instruction of `body`.
     pub(super) fn stopped(body: impl FnOnce() -> i32) -> Self {
         let child = Self::run(|| {
             // SAFETY: asks to be traced by the parent and stops.
@@ -43,7 +44,7 @@ impl Child {
 
     /// Runs one instruction.
     pub(super) fn step(&self) -> Stepped {
-        // SAFETY: the child is ours and stopped.
+        // SAFETY: the child is this test's and stopped.
         let result = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.0, 0, 0) };
         assert_eq!(result, 0, "ptrace: {}", io::Error::last_os_error());
         self.wait()
@@ -52,7 +53,7 @@ impl Child {
     /// Waits for the next stop or the end.
     pub(super) fn wait(&self) -> Stepped {
         let mut status = 0;
-        // SAFETY: `status` is ours.
+        // SAFETY: `status` is a local variable.
         let result = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
         assert_eq!(result, self.0, "waitpid: {}", io::Error::last_os_error());
         if libc::WIFSTOPPED(status) {
@@ -64,16 +65,16 @@ impl Child {
         }
     }
 
-    /// Kills it at whatever instruction it is.
+    /// Kills the child between two instructions.
     pub(super) fn kill(&self) {
-        // SAFETY: the child is ours.
+        // SAFETY: the child is this test's.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
     }
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // SAFETY: the child is ours; both calls fail harmlessly if it was reaped.
+        // SAFETY: the child is this test's; both calls fail harmlessly if it was reaped.
         unsafe {
             libc::kill(self.0, libc::SIGKILL);
             libc::waitpid(self.0, std::ptr::null_mut(), 0);

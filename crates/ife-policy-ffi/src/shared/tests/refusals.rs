@@ -1,4 +1,4 @@
-//! The budget of entries about refused strangers.
+//! The budget of entries about unauthenticated refusals.
 
 use std::net::{IpAddr, Ipv4Addr};
 
@@ -9,7 +9,7 @@ fn source(n: u32) -> IpAddr {
     IpAddr::V4(Ipv4Addr::from(0x0a00_0000 + n))
 }
 
-/// How many of `tries` refusals of `sources` addresses may be written at that second.
+/// Returns how many of `tries` refusals of `sources` addresses may be written at that second.
 fn written(shared: &crate::shared::Shared, sources: u32, tries: u32, second: u64) -> u32 {
     (0..tries)
         .filter(|n| {

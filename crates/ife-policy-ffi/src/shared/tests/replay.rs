@@ -1,4 +1,4 @@
-//! What the replay table answers.
+//! Answers of the replay table.
 
 use ife_guard::{Now, Sight};
 
@@ -13,7 +13,7 @@ fn key(n: u64) -> [u8; 32] {
     key
 }
 
-/// Signature `n`, made `iat_s` after birth, brought by `attempt` at `now`.
+/// Brings signature `n`, made `iat_s` after birth, by `attempt` at `now`.
 fn see(shared: &Shared, n: u64, attempt: u64, iat_s: u64, now: Now) -> Sight {
     let iat = BIRTH_S + iat_s;
     shared
@@ -93,11 +93,11 @@ fn a_wall_clock_that_steps_back_does_not_revive_a_signature() {
     for n in 0..slots / 2 {
         assert_eq!(see(&shared, n, 7, 1000, at(1000)), Sight::Fresh);
     }
-    // Expired by the never-jumping clock, and their slots taken over by later calls.
+    // They expired by the never-jumping clock, and later calls took their slots.
     for n in slots..slots + slots / 2 {
         assert_eq!(see(&shared, n, 7, 1200, at(1200)), Sight::Fresh);
     }
-    // The wall clock goes back to when the first ones were fresh.
+    // The wall clock steps back to when the first ones were fresh.
     let back = Now {
         unix_ms: (BIRTH_S + 1000) * 1000,
         mono_ms: (BOOT_S + 1201) * 1000,
@@ -138,6 +138,6 @@ fn an_expiry_in_the_past_is_refused() {
     let dir = Dir::new();
     let shared = fresh(&dir);
     assert_eq!(see(&shared, 1, 7, 500, at(500)), Sight::Fresh);
-    // A worker that read its clock long before it got here.
+    // A worker that read its clock long before its search.
     assert_eq!(see(&shared, 2, 7, 10, at(10)), Sight::BornLater);
 }
