@@ -1,7 +1,8 @@
-//! Prints, as JSON lines, what loading and deciding cost with few and with many experts.
+//! Prints, as JSON lines, the cost of loading and deciding with few and with many experts.
 //!
-//! `cargo run --release -p ife-guard --example decide_bench [EXPERTS...]` (10 and 100000 by default). Times are processor time, the best of several
-//! rounds; experts are drawn at random, so that with many of them the processor's caches do not help. One line per measurement:
+//! `cargo run --release -p ife-guard --example decide_bench [EXPERTS...]` (10 and 100000 by
+//! default). Times are processor time, the best of several rounds; experts are drawn at random, so
+//! that with many of them the processor's caches do not help. One line per measurement:
 //! `{"name":"decide","case":"approved_to_expert","experts":10,"value":41000.0,"unit":"ns"}`.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -23,7 +24,7 @@ const NOW: Now = Now {
 const CALLS: usize = 2_000;
 const ROUNDS: usize = 7;
 
-/// State that costs nothing: what is measured is the policy.
+/// State without cost, so that the policy alone is measured.
 struct NoState;
 
 impl State for NoState {
@@ -109,7 +110,7 @@ fn main() {
     }
 }
 
-/// Loads and compiles a registry of so many experts.
+/// Loads and compiles a registry of `experts` experts.
 fn prepare(experts: usize) -> Vec<u8> {
     let yaml = yaml(experts);
     let mut bytes = Vec::new();
@@ -141,7 +142,8 @@ fn prepare(experts: usize) -> Vec<u8> {
     bytes
 }
 
-/// Mean time of one decision by each registry, taken in turns so that whatever slows the machine slows all alike.
+/// Returns the mean time of one decision by each registry, taken in turns so that a slow machine
+/// slows all alike.
 fn compare(registries: &[(usize, Vec<u8>)], to_expert: bool, signed: bool) -> Vec<(usize, f64)> {
     let mut runs: Vec<_> = registries
         .iter()

@@ -1,4 +1,4 @@
-//! The decision: ten gates in order, the first refusal ends it.
+//! The decision: ten gates in order, of which the first refusal ends it.
 
 use std::fmt::Write;
 
@@ -11,14 +11,15 @@ use crate::state::{Begin, CallKey, CallLimits, Now, SETUP_LEASE_S, Sight, State,
 use crate::text::Text;
 use crate::{Direction, Gate, Request, Verdict};
 
-/// Seconds after which a caller may try again when a table of ours is full.
+/// Seconds after which a caller may try again when a table is full.
 const TABLE_FULL_RETRY_S: u32 = 5;
 
 /// Decides on an INVITE outside a dialog.
 ///
-/// Touches `state` only from gate 6 on: a token is taken before any crypto; the signature is spent, and the quota charged, only
-/// after it has verified. What a rejection has spent stays spent. Costs constant time besides one signature verification and, if the
-/// signature covers it, one SHA-256 over the body; allocates nothing.
+/// Uses `state` from gate 6 on: a token is taken before any crypto; the signature is spent, and the
+/// quota charged, only after it has verified. A rejection returns nothing that it spent. Costs
+/// constant time besides one signature verification and, if the signature covers it, one SHA-256
+/// over the body; allocates nothing.
 #[must_use]
 pub fn decide(
     policy: &Policy<'_>,
@@ -69,7 +70,8 @@ fn run(
     if parties.direction == Direction::ToExpert {
         verdict.expert_contact = match (parties.expert.contact(), claims.callee) {
             (Some(contact), _) => Text::of(contact),
-            // The address, not the Request-URI: its port and parameters are the caller's, who has no say in where the call goes.
+            // The address, not the Request-URI: the caller chooses its port and parameters, but not
+            // the call's target.
             (None, Ok(callee)) => Text::of(callee.as_str()),
             (None, Err(_)) => Text::new(),
         };
@@ -96,7 +98,8 @@ fn note_parties(verdict: &mut Verdict, parties: &Parties<'_>) {
     verdict.max_call_s = parties.expert.quota().max_call_s;
 }
 
-/// A To-tag alone proves nothing: whoever knows the approved dialogs has not found this one.
+/// A To-tag alone proves nothing: the caller of this function has searched the approved dialogs in
+/// vain.
 pub(crate) fn dialog(request: &Request<'_>) -> Result<(), Refusal> {
     if request.to_tag.is_empty() {
         Ok(())
@@ -172,10 +175,11 @@ fn replay(
     }
 }
 
-/// Same Call-ID, From-tag and peer address: the same attempt.
+/// Returns a hash of Call-ID, From-tag and peer address, equal for the same attempt.
 ///
-/// Not the port: a resend after a challenge may come over a new connection, or over TCP because it grew (RFC 3261 18.1.1). Whoever
-/// could read the INVITE on its way from that address could also send from its port.
+/// Not of the port: a resend after a challenge may come over a new connection, or over TCP because
+/// it grew (RFC 3261 18.1.1). An attacker who can read the INVITE on its way from that address
+/// could also send from its port.
 fn attempt(call: &CallKey, request: &Request<'_>) -> u64 {
     let mut hash = Sha256::new()
         .chain_update(call.call_id)
@@ -188,7 +192,7 @@ fn attempt(call: &CallKey, request: &Request<'_>) -> u64 {
     u64::from_le_bytes(*digest.first_chunk().unwrap_or(&[0; 8]))
 }
 
-/// Gate 10: a slot of the expert. True when this decision took it.
+/// Gate 10: a slot of the expert. Returns true when this decision took it.
 fn quota(
     parties: &Parties<'_>,
     call: &CallKey,
@@ -198,7 +202,7 @@ fn quota(
 ) -> Result<bool, Refusal> {
     let quota = parties.expert.quota();
     let limits = CallLimits {
-        // An attempt that comes again, say after a challenge, was charged when it first came.
+        // A repeated attempt, for example after a challenge, was charged at its first sight.
         per_minute: if sight == Sight::SameAttempt {
             0
         } else {
@@ -211,7 +215,7 @@ fn quota(
     match state.begin_call(parties.expert.number(), call, limits, now) {
         Begin::Started => Ok(true),
         Begin::Already if sight == Sight::SameAttempt => Ok(false),
-        // A new signature for a Call-ID that is in use would share its slot, and any number of calls could.
+        // A new signature for a Call-ID in use would share its slot, and any number of calls could.
         Begin::Already => Err(Refusal::new(486, "Busy Here", Why::CallUnderWay)),
         Begin::TooManyPerMinute { retry_after_s } => Err(Refusal::busy(
             "Too Many Calls",

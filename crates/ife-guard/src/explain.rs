@@ -1,4 +1,4 @@
-//! Every gate's answer to one request, for a person: nothing is taken, noted or charged.
+//! Every gate's answer to one request, for a person: state is neither read nor changed.
 
 use crate::decide::dialog;
 use crate::gates::{self, Claims, Parties, Refusal};
@@ -9,7 +9,7 @@ use crate::{Gate, Request};
 /// One gate's answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateReport {
-    /// Which gate.
+    /// The gate.
     pub gate: Gate,
     /// Its answer.
     pub outcome: Outcome,
@@ -20,23 +20,23 @@ pub struct GateReport {
 /// A gate's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Lets the request pass.
+    /// The gate passes the request.
     Pass,
-    /// Refuses it.
+    /// The gate refuses it.
     Refuse {
         /// SIP status.
         code: u16,
         /// Public reason.
         reason: &'static str,
     },
-    /// Depends on what the running proxy has seen.
+    /// Depends on the running proxy's state.
     Depends,
-    /// Cannot be asked, because an earlier gate found nothing to ask about.
+    /// An earlier gate left out the input that this one needs.
     Unasked,
 }
 
 impl Outcome {
-    /// Whether the gate refuses.
+    /// Returns true if the gate refuses.
     #[must_use]
     pub const fn is_refusal(self) -> bool {
         match self {
@@ -45,7 +45,7 @@ impl Outcome {
         }
     }
 
-    /// `pass`, `refuse`, `depends` or `unasked`.
+    /// Returns `pass`, `refuse`, `depends` or `unasked`.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -57,8 +57,9 @@ impl Outcome {
     }
 }
 
-/// What each gate says, in order, as far as it can be said without the running proxy's memory. The first refusal is the one that
-/// [`crate::decide`] would give. A request with a To-tag gets one report: it is no matter of these gates.
+/// Returns each gate's answer, in order, as far as it follows without the running proxy's state.
+/// The first refusal is that of [`crate::decide`]. A request with a To-tag gets one report, because
+/// these gates do not apply to it.
 #[must_use]
 pub fn explain(policy: &Policy<'_>, request: &Request<'_>, now: Now) -> Vec<GateReport> {
     if let Err(refusal) = dialog(request) {
@@ -176,7 +177,8 @@ fn signed(
     [signature, freshness]
 }
 
-/// The iat to judge: that of the header even if its signature is wrong, none for a valid legacy signature.
+/// Returns the iat for gate 8: the header's even if its signature is wrong, none for a valid legacy
+/// signature.
 fn freshness_of(
     claims: &Claims,
     proof: Option<&Result<gates::Proof<'_>, Refusal>>,

@@ -1,7 +1,8 @@
-//! The gates that need nothing but the request, the policy and the time. One function each, in the order of the design.
+//! The gates that need nothing but the request, the policy and the time, one function each, in the
+//! order of the design.
 //!
-//! Each answers with what the next ones need, or with a [`Refusal`]. [`crate::decide`] stops at the first refusal; [`crate::explain`]
-//! asks every gate.
+//! Each returns the input of later gates, or a [`Refusal`]. [`crate::decide`] stops at the first
+//! refusal; [`crate::explain`] asks every gate.
 
 mod claims;
 mod refusal;
@@ -17,19 +18,19 @@ use crate::{Direction, Now, Request};
 pub(crate) use claims::Claims;
 pub(crate) use refusal::{Refusal, Side, Why};
 
-/// Who calls whom.
+/// Caller and callee.
 #[derive(Clone, Copy)]
 pub(crate) struct Parties<'i> {
     pub(crate) direction: Direction,
     pub(crate) expert: Party<'i>,
-    /// One of the two: the expert or the council.
+    /// The expert or the council, whichever calls.
     pub(crate) caller: Party<'i>,
 }
 
 /// Gate 2: one side is an expert, the other a council.
 pub(crate) fn registry<'i>(image: &Image<'i>, claims: &Claims) -> Result<Parties<'i>, Refusal> {
     let (caller, callee) = (claims.caller?, claims.callee?);
-    // The callee first: 404 tells a caller nothing that a From header of his choice would not.
+    // The callee first: 404 reveals nothing that another From header would not.
     let Some(called) = image.party_of(&callee) else {
         return Err(match image.is_our_domain(callee.host()) {
             true => Refusal::new(404, "Not Found", Why::UnknownCallee),
@@ -63,8 +64,8 @@ pub(crate) fn registry<'i>(image: &Image<'i>, claims: &Claims) -> Result<Parties
     }
 }
 
-/// Gate 3: the expert, and the key that the signature names, are active and within their time. A key that the caller does not have
-/// is for gate 7 to refuse.
+/// Gate 3: the expert, and the key that the signature names, are active and valid. Gate 7 refuses a
+/// key that the caller does not have.
 pub(crate) fn standing(parties: &Parties<'_>, claims: &Claims, now: Now) -> Result<(), Refusal> {
     let expert = &parties.expert;
     if let Some(lapse) = lapse(expert.status(), expert.validity(), now) {
@@ -75,7 +76,7 @@ pub(crate) fn standing(parties: &Parties<'_>, claims: &Claims, now: Now) -> Resu
             .caller
             .signer(header.kid.as_str())
             .and_then(|key| lapse_of(&key, now)),
-        // The legacy form names no key: one in standing is enough.
+        // The legacy form names no key, so one valid key suffices.
         Ok(Some(AnySignature::Legacy(_))) => {
             let mut keys = parties
                 .caller
@@ -97,7 +98,7 @@ pub(crate) fn standing(parties: &Parties<'_>, claims: &Claims, now: Now) -> Resu
     }
 }
 
-/// Why an expert or key does not count at the moment.
+/// Reasons why an expert or key does not count at the moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Lapse {
     Status(Status),
@@ -138,7 +139,7 @@ pub(crate) fn hazard(
     }
 }
 
-/// Gate 5: the peer is in the caller's networks and came over a transport that the caller may use.
+/// Gate 5: the peer is in the caller's networks and uses a transport of the caller.
 pub(crate) fn source(parties: &Parties<'_>, request: &Request<'_>) -> Result<(), Refusal> {
     let (caller, peer) = (&parties.caller, request.peer.ip());
     if !caller.calls_from(peer) {
@@ -158,17 +159,17 @@ pub(crate) fn source(parties: &Parties<'_>, request: &Request<'_>) -> Result<(),
     Ok(())
 }
 
-/// What a verified signature proves.
+/// The facts that a verified signature proves.
 #[derive(Clone, Copy)]
 pub(crate) struct Proof<'i> {
     pub(crate) kid: &'i str,
-    /// SHA-256 that stands for this signature in the replay table.
+    /// SHA-256 that identifies the signature in the replay table.
     pub(crate) replay_key: [u8; 32],
-    /// When it was made, Unix seconds; `None` for the legacy form, which does not say.
+    /// When it was made, Unix seconds; `None` for the legacy form, which has no time.
     pub(crate) iat: Option<u64>,
 }
 
-/// Gate 7: a signature by a key of the caller, valid, over all that the key has to cover.
+/// Gate 7: a valid signature by a key of the caller, over all parts that the key must cover.
 pub(crate) fn signature<'i>(
     parties: &Parties<'i>,
     claims: &Claims,
@@ -257,7 +258,7 @@ fn verify_legacy<'i>(
             .key(&signer.public_key())
             .ok_or_else(|| Refusal::internal(Why::BadKey))?;
         if key.verify_strict(&keys.scratch, &legacy.sig).is_ok() {
-            // By key, not by kid: renaming a key must not make its old signatures new.
+            // By key, not by kid: a renamed key must not make its old signatures new.
             let replay_key = replay_key("if-legacy-v1", &signer.public_key(), trace_id.as_str(), 0);
             return Ok(Proof {
                 kid: signer.kid(),
@@ -274,7 +275,8 @@ fn verify_legacy<'i>(
     Err(Refusal::new(438, "Invalid Signature", why))
 }
 
-/// Neither a kid nor a trace id holds a line feed, and a key has a fixed length: no two signatures share the hashed bytes.
+/// Returns the replay key. Neither a kid nor a trace id holds a line feed, and a key has a fixed
+/// length, so no two signatures share the hashed bytes.
 fn replay_key(form: &str, signer: &[u8], trace_id: &str, iat: u64) -> [u8; 32] {
     Sha256::new()
         .chain_update(form)

@@ -1,9 +1,10 @@
-//! The compiled registry: one flat run of bytes that every worker maps and nobody parses.
+//! The compiled registry: one run of bytes that every worker maps without parsing.
 //!
-//! Little endian, no pointers, so it means the same at any address. A look-up is a hash probe and a comparison: it allocates nothing
-//! and its cost does not depend on how many experts there are. What belongs to one party lies together, so that a decision touches
-//! few cache lines. All reads are checked: on damaged bytes a look-up may find nothing or the wrong thing, but never panics, loops
-//! or reads elsewhere. That the bytes are whole is what [`Image::open`] makes sure of, once.
+//! Little endian, no pointers, so it is valid at any address. A look-up is a hash probe and a
+//! comparison: it allocates nothing and its cost does not depend on the number of experts. The
+//! parts of one party lie together, so that a decision touches few cache lines. All reads are
+//! checked: on damaged bytes a look-up may find nothing or a wrong record, but never panics, loops
+//! or reads elsewhere. [`Image::open`] checks once that the bytes are whole.
 
 mod compile;
 mod layout;
@@ -27,27 +28,27 @@ pub struct Image<'a> {
     head: layout::Head,
 }
 
-/// Why bytes are not a usable image.
+/// Errors of opening an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
-    /// Not an image at all.
+    /// The bytes are no image.
     #[error("not a compiled registry")]
     Magic,
-    /// Written by another version of this library.
+    /// Another version of this library wrote it.
     #[error(
         "a compiled registry of format {found}, this library reads {}",
         layout::FORMAT
     )]
     Format {
-        /// Format number found.
+        /// The format number.
         found: u32,
     },
-    /// Cut short or with bytes added.
+    /// The image is cut short or has bytes added.
     #[error("a compiled registry of {expected} bytes in {found} bytes")]
     Length {
-        /// Length that the header states.
+        /// The length in the header.
         expected: u64,
-        /// Length of the bytes.
+        /// The length of the bytes.
         found: u64,
     },
     /// The checksum does not fit.
@@ -56,7 +57,7 @@ pub enum ImageError {
 }
 
 impl<'a> Image<'a> {
-    /// Opens an image and checks every byte of it. Costs one SHA-256 over it.
+    /// Opens an image and checks every byte of it, at the cost of one SHA-256.
     pub fn open(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let image = Self::open_trusted(bytes)?;
         let body = bytes.get(layout::CHECKED_FROM..).unwrap_or_default();
@@ -67,25 +68,25 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// Opens an image that was checked before, by this or another process: looks at the header only.
+    /// Opens an image that this or another process checked before: reads the header only.
     pub fn open_trusted(bytes: &'a [u8]) -> Result<Self, ImageError> {
         let head = layout::Head::read(bytes)?;
         Ok(Self { bytes, head })
     }
 
-    /// SHA-256 over the image's contents: equal registries give equal digests.
+    /// Returns the SHA-256 over the image's contents, equal for equal registries.
     #[must_use]
     pub fn digest(&self) -> &'a [u8] {
         bytes_at(self.bytes, layout::DIGEST_AT, 32).unwrap_or_default()
     }
 
-    /// Freshness window of signatures, seconds.
+    /// Returns the freshness window of signatures, seconds.
     #[must_use]
     pub fn freshness_s(&self) -> u32 {
         self.head.freshness_s
     }
 
-    /// Token bucket of each source address.
+    /// Returns the token bucket of each source address.
     #[must_use]
     pub fn flood(&self) -> Flood {
         Flood {
@@ -94,7 +95,7 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// File for trace ids spent by legacy signatures; `None` when no signer has them.
+    /// Returns the file of spent legacy trace ids; `None` when no signer has the legacy form.
     #[must_use]
     pub fn legacy_store(&self) -> Option<&'a str> {
         let (at, len) = self.head.legacy_store;
@@ -103,19 +104,19 @@ impl<'a> Image<'a> {
             .filter(|path| !path.is_empty())
     }
 
-    /// Number of experts.
+    /// Returns the number of experts.
     #[must_use]
     pub fn expert_count(&self) -> u32 {
         self.head.expert_count
     }
 
-    /// Number of councils.
+    /// Returns the number of councils.
     #[must_use]
     pub fn council_count(&self) -> u32 {
         self.head.party_count.saturating_sub(self.head.expert_count)
     }
 
-    /// The expert at this place of the registry, from 0.
+    /// Returns the expert with this index in the registry.
     #[must_use]
     pub fn expert_at(&self, index: u32) -> Option<Party<'a>> {
         if index < self.head.expert_count {
@@ -125,13 +126,13 @@ impl<'a> Image<'a> {
         }
     }
 
-    /// All experts, then all councils.
+    /// Returns all experts, then all councils.
     pub fn parties(&self) -> impl Iterator<Item = Party<'a>> + use<'a> {
         let image = *self;
         (0..self.head.party_count).map_while(move |index| image.party_at(index))
     }
 
-    /// The expert with this id.
+    /// Returns the expert with this id.
     #[must_use]
     pub fn expert(&self, id: &str) -> Option<Party<'a>> {
         let at = self.probe(self.head.ids, hash(self.head.seed, id.as_bytes()), |at| {
@@ -140,19 +141,19 @@ impl<'a> Image<'a> {
         self.party(at)
     }
 
-    /// The expert for hazards that no expert lists.
+    /// Returns the expert for hazards that no expert lists.
     #[must_use]
     pub fn default_expert(&self) -> Option<Party<'a>> {
         self.expert_at(self.head.default_expert.checked_sub(1)?)
     }
 
-    /// Names of all hazards, by index.
+    /// Returns the names of all hazards, by index.
     pub fn hazards(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let image = *self;
         (0..self.head.hazard_count).map_while(move |index| image.hazard_name(index))
     }
 
-    /// Index of a hazard.
+    /// Returns the index of a hazard.
     #[must_use]
     pub fn hazard(&self, name: &str) -> Option<u8> {
         self.probe(
@@ -166,14 +167,15 @@ impl<'a> Image<'a> {
         )
     }
 
-    /// Whose address this is: the exact one first, otherwise the winning glob of its host (see [`crate::pattern`]).
+    /// Returns the party of an address: by the exact address first, otherwise by the winning glob
+    /// of its host (see [`crate::pattern`]).
     #[must_use]
     pub fn party_of(&self, aor: &Aor) -> Option<Party<'a>> {
         let at = self.exact(aor.as_bytes()).or_else(|| self.glob(aor))?;
         self.party(at)
     }
 
-    /// Is the host a council's domain, or the host of one of its addresses?
+    /// Returns true for a council's domain, and for the host of one of its addresses.
     #[must_use]
     pub fn is_our_domain(&self, host: &str) -> bool {
         self.host(host)
@@ -258,7 +260,8 @@ impl<'a> Image<'a> {
         Party::read(self.bytes, at)
     }
 
-    /// Linear probing: from the hash's slot on, until `matches` finds or a free slot ends the search.
+    /// Probes linearly from the hash's slot on, until `matches` finds a record or a free slot ends
+    /// the search.
     fn probe<T>(&self, table: Table, hash: u64, matches: impl Fn(usize) -> Option<T>) -> Option<T> {
         let tag = layout::tag(hash);
         for step in 0..=u64::from(table.probe_max) {

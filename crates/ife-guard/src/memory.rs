@@ -1,4 +1,5 @@
-//! State in hash maps: the plain statement of what every [`State`] must do. For tests, and for asking without a proxy.
+//! State in hash maps: the reference for every [`State`]. For tests, and for decisions without a
+//! proxy.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ const MINUTE_MS: u64 = 60_000;
 /// [`State`] of one process, lost with it.
 #[derive(Clone, Debug)]
 pub struct MemoryState {
-    /// Entries that each table takes.
+    /// Limit of entries in each table.
     capacity: usize,
     /// Signatures made before this instant are refused.
     born_unix_ms: u64,
@@ -47,7 +48,7 @@ struct Call {
 }
 
 impl MemoryState {
-    /// Empty, of any age, without bounds.
+    /// Returns an empty state, of any age, without bounds.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -61,7 +62,7 @@ impl MemoryState {
         }
     }
 
-    /// Born empty at this instant.
+    /// Returns an empty state that begins at this instant.
     #[must_use]
     pub fn born(now: Now) -> Self {
         Self {
@@ -70,7 +71,7 @@ impl MemoryState {
         }
     }
 
-    /// Each table takes so many entries.
+    /// Limits the entries of each table.
     #[must_use]
     pub fn with_capacity(capacity: usize) -> Self {
         Self {
@@ -79,12 +80,12 @@ impl MemoryState {
         }
     }
 
-    /// Frees the slot of a call that has ended.
+    /// Frees the slot of a call that ended.
     pub fn end_call(&mut self, call: &CallKey) {
         self.calls.remove(call);
     }
 
-    /// Calls of an expert that hold a slot.
+    /// Returns the number of an expert's calls that hold a slot.
     #[must_use]
     pub fn active_calls(&self, expert: u64, now: Now) -> usize {
         self.calls

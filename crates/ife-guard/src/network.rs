@@ -9,13 +9,13 @@ pub struct Network {
     prefix_len: u8,
 }
 
-/// Why a text is no [`Network`].
+/// Errors of parsing a [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
-    /// Neither an IPv4 nor an IPv6 address before the slash.
+    /// No IPv4 or IPv6 address stands before the slash.
     #[error("not an IP address or network")]
     Address,
-    /// Not a number of bits that the family has.
+    /// The prefix length is out of range for the family.
     #[error("not a prefix length from 0 to {max}")]
     PrefixLen {
         /// 32 or 128.
@@ -60,7 +60,7 @@ impl Network {
         }
     }
 
-    /// Rebuilds a network from its parts; `None` if the length is not one of the family.
+    /// Returns a network of its parts; `None` if the length is out of range for the family.
     #[must_use]
     pub fn from_parts(address: IpAddr, prefix_len: u8) -> Option<Self> {
         let max = if address.is_ipv4() { 32 } else { 128 };
@@ -73,19 +73,19 @@ impl Network {
         })
     }
 
-    /// First address of the block.
+    /// Returns the first address of the block.
     #[must_use]
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
-    /// Length of the prefix in bits.
+    /// Returns the length of the prefix in bits.
     #[must_use]
     pub fn prefix_len(&self) -> u8 {
         self.prefix_len
     }
 
-    /// Is the address in the block? A v4-mapped address counts as v4.
+    /// Returns whether the address is in the block. A v4-mapped address counts as v4.
     #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = canonical(address);
@@ -123,14 +123,14 @@ impl std::fmt::Display for Network {
     }
 }
 
-/// Decimal digits only: no sign, no leading zero.
+/// Parses decimal digits: no sign, no leading zero.
 fn parse_len(text: &str) -> Option<u8> {
     let plain =
         text.bytes().all(|b| b.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
 }
 
-/// The address with `::ffff:a.b.c.d` as `a.b.c.d`.
+/// Returns the address with `::ffff:a.b.c.d` as `a.b.c.d`.
 #[must_use]
 pub fn canonical(address: IpAddr) -> IpAddr {
     match address {
@@ -139,7 +139,8 @@ pub fn canonical(address: IpAddr) -> IpAddr {
     }
 }
 
-/// The address that flood control counts: v4 as it is, v6 cut to its /64, which one host usually has all of.
+/// Returns the address that flood control counts: v4 unchanged, v6 cut to its /64, which one host
+/// usually owns.
 #[must_use]
 pub fn flood_source(address: IpAddr) -> IpAddr {
     match canonical(address) {

@@ -1,15 +1,17 @@
-//! Addresses of the registry: exact ones and globs, and which of them wins.
+//! Addresses of the registry: exact ones and globs, and their precedence.
 //!
-//! A glob is `sip:prefix*suffix@host`: one `*`, in the user part, for any run of characters, none included. The host has no
-//! wildcard, so that a host's globs are found by hash. Of several that match, the winner is
+//! A glob is `sip:prefix*suffix@host`: one `*`, in the user part, for any run of characters, none
+//! included. The host has no wildcard, so that a host's globs are found by hash. Of several that
+//! match, the winner is
 //!
 //! 1. the exact address,
 //! 2. otherwise the glob with the longest prefix,
 //! 3. among those, the one with the longest suffix.
 //!
-//! Two globs of the same prefix and suffix length that both match are the same glob, so there is always one winner. Two globs that
-//! overlap where one has the longer prefix and the other the longer suffix ([`Pattern::crosses`]) have a winner too, but hardly
-//! the one that the reader expects: the registry refuses such pairs.
+//! Two globs of the same prefix and suffix length that both match are the same glob, so there is
+//! always one winner. Two globs that overlap where one has the longer prefix and the other the
+//! longer suffix ([`Pattern::crosses`]) have a winner too, but a surprising one: the registry
+//! refuses such pairs.
 
 use ife_message::{Aor, AorError};
 
@@ -27,22 +29,23 @@ pub struct Pattern {
     star: Option<usize>,
 }
 
-/// Why a text is no [`Pattern`].
+/// Errors of parsing a [`Pattern`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PatternError {
-    /// Not a SIP address.
+    /// The text is no SIP address.
     #[error("{0}")]
     Aor(AorError),
-    /// More than one `*`.
+    /// The user part has more than one `*`.
     #[error("more than one `*`")]
     Stars,
-    /// A `*` in the host.
+    /// The host has a `*`.
     #[error("a `*` in the host part")]
     HostStar,
-    /// Longer than [`GLOB_LITERAL_LEN_MAX`].
+    /// The user part is longer than [`GLOB_LITERAL_LEN_MAX`].
     #[error("a glob with more than 64 characters besides `*`")]
     TooLong,
-    /// A port, parameters, a display name or brackets: no part of an address of record.
+    /// The text has a port, parameters, a display name or brackets: no part of an address of
+    /// record.
     #[error("more than `sip:user@host`")]
     NotBare,
 }
@@ -62,7 +65,7 @@ impl Pattern {
         if !bare || !host.eq_ignore_ascii_case(aor.host()) && !host.starts_with('[') {
             return Err(PatternError::NotBare);
         }
-        // An escaped star was written on purpose, but normalising makes it a wildcard.
+        // An escaped star is a literal, but normalising makes it a wildcard.
         if user.contains('*') != aor.user().contains('*') {
             return Err(PatternError::Stars);
         }
@@ -75,25 +78,25 @@ impl Pattern {
         Ok(Self { text, at, star })
     }
 
-    /// Normalised text.
+    /// Returns the normalised text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Is there a `*`?
+    /// Returns whether the text has a `*`.
     #[must_use]
     pub fn is_glob(&self) -> bool {
         self.star.is_some()
     }
 
-    /// The host in lower case.
+    /// Returns the host in lower case.
     #[must_use]
     pub fn host(&self) -> &str {
         self.text.get(self.at + 1..).unwrap_or_default()
     }
 
-    /// What the user part must begin with; the whole user part of an exact address.
+    /// Returns the text before the `*`; the whole user part of an exact address.
     #[must_use]
     pub fn prefix(&self) -> &str {
         self.text
@@ -101,7 +104,7 @@ impl Pattern {
             .unwrap_or_default()
     }
 
-    /// What the user part must end with after the `*`; empty for an exact address.
+    /// Returns the text after the `*`; empty for an exact address.
     #[must_use]
     pub fn suffix(&self) -> &str {
         self.star
@@ -109,7 +112,7 @@ impl Pattern {
             .unwrap_or_default()
     }
 
-    /// Is this address one of ours?
+    /// Returns whether the pattern matches this address.
     #[must_use]
     pub fn matches(&self, aor: &Aor) -> bool {
         if self.star.is_none() {
@@ -122,13 +125,13 @@ impl Pattern {
                 .is_some_and(|rest| rest.ends_with(self.suffix()))
     }
 
-    /// Sorts winners first: exact, prefix length, suffix length, each larger first.
+    /// Returns a sort key, winners first: exact, prefix length, suffix length, each larger first.
     #[must_use]
     pub fn precedence(&self) -> (bool, usize, usize) {
         (!self.is_glob(), self.prefix().len(), self.suffix().len())
     }
 
-    /// Do both match some address although neither is a special case of the other?
+    /// Returns whether both match some address although neither is a special case of the other.
     #[must_use]
     pub fn crosses(&self, other: &Self) -> bool {
         let (long, short) = if self.prefix().len() >= other.prefix().len() {

@@ -1,25 +1,26 @@
-//! The policy in force and the keys at hand.
+//! The policy in force and the cache of keys.
 
 use ife_message::PublicKey;
 
 use crate::image::Image;
 
-/// What [`crate::decide`] decides by.
+/// The inputs of [`crate::decide`] besides request, state and time.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy<'a> {
     /// The registry.
     pub image: &'a Image<'a>,
     /// Freshness window in place of the registry's, seconds.
     pub freshness_s: Option<u32>,
-    /// Signatures made before this instant (Unix seconds) are stale whatever the window says. 0 normally.
+    /// Signatures made before this instant (Unix seconds) are stale in any window. Normally 0.
     ///
-    /// When a reload widens the window from `old` to `new` seconds, replay records of signatures between the two ages are gone. Whoever
-    /// reloads sets this to the instant of the reload minus `old`, so that none of those signatures counts a second time.
+    /// When a reload widens the window from `old` to `new` seconds, replay records of signatures
+    /// between the two ages are gone. The caller then sets this to the instant of the reload minus
+    /// `old`, so that none of those signatures counts a second time.
     pub iat_floor_s: u64,
 }
 
 impl<'a> Policy<'a> {
-    /// By the registry alone.
+    /// Returns the policy of the registry alone.
     #[must_use]
     pub fn new(image: &'a Image<'a>) -> Self {
         Self {
@@ -29,7 +30,7 @@ impl<'a> Policy<'a> {
         }
     }
 
-    /// The freshness window in force, seconds.
+    /// Returns the freshness window in force, seconds.
     #[must_use]
     pub fn window_s(&self) -> u32 {
         self.freshness_s.unwrap_or(self.image.freshness_s())
@@ -39,10 +40,12 @@ impl<'a> Policy<'a> {
 /// Keys per cache; a power of two.
 const CACHE_KEYS: usize = 256;
 
-/// Recently used public keys, decompressed, and the buffer for signed bytes. One per process, about 60 KiB, never grows.
+/// Recently used public keys, decompressed, and the buffer for signed bytes. One per process, about
+/// 60 KiB, never grows.
 ///
-/// Decompressing a key costs about a tenth of verifying a signature. A cached key is found by all of its 32 bytes, so it cannot stand in
-/// for another, and a key that a reload removed is no longer asked for.
+/// Decompressing a key costs about a tenth of verifying a signature. All 32 bytes identify a cached
+/// key, so it cannot be mistaken for another, and a key that a reload removed is no longer looked
+/// up.
 #[derive(Debug)]
 pub struct KeyCache {
     keys: Vec<Option<([u8; 32], PublicKey)>>,
@@ -50,7 +53,7 @@ pub struct KeyCache {
 }
 
 impl KeyCache {
-    /// An empty cache.
+    /// Returns an empty cache.
     #[must_use]
     pub fn new() -> Self {
         Self {
@@ -59,9 +62,10 @@ impl KeyCache {
         }
     }
 
-    /// The key with these bytes; `None` if there is no such key, which a checked registry rules out.
+    /// Returns the key with these bytes; `None` if no such key exists, which a checked registry
+    /// rules out.
     pub(crate) fn key(&mut self, bytes: &[u8; 32]) -> Option<PublicKey> {
-        // A y coordinate is as good as random, so any of its bits do for an index.
+        // The bits of a y coordinate are close to random, so any of them serve as an index.
         let slot = self.keys.get_mut(usize::from(bytes[1]) % CACHE_KEYS)?;
         match slot {
             Some((cached, key)) if cached == bytes => Some(*key),

@@ -1,4 +1,4 @@
-//! The registry as people write it: who may call whom, by which key, from where and how often.
+//! The registry file: who may call whom, by which key, from where and how often.
 
 mod check;
 mod chunks;
@@ -19,7 +19,7 @@ use crate::pattern::Pattern;
 
 pub use errors::{ERRORS_MAX, RegistryError, RegistryErrors};
 
-/// Limits of one registry. Larger is refused with an error that says so.
+/// Limits of one registry. A larger one is refused with an error that names the limit.
 pub mod limits {
     /// Bytes of a registry file.
     pub const FILE_LEN_MAX: u64 = 512 << 20;
@@ -37,7 +37,8 @@ pub mod limits {
     pub const CALLED_HOST_LEN_MAX: usize = 160;
     /// Signers of one party.
     pub const SIGNERS_MAX: usize = 64;
-    /// Signers of one party that may sign in the legacy form, which names no key: each of them is tried.
+    /// Signers of one party that may sign in the legacy form, which names no key: each of them is
+    /// tried.
     pub const LEGACY_SIGNERS_MAX: usize = 4;
     /// Networks of one party.
     pub const NETWORKS_MAX: usize = 256;
@@ -53,14 +54,15 @@ pub mod limits {
     pub const CALL_S_MAX: u32 = 604_800;
 }
 
-/// A checked registry: every reference resolves, every id, key id and address is there once, every key is usable.
+/// A checked registry: every reference resolves, every id, key id and address is unique, every key
+/// is usable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registry {
     /// How far `iat` may be from now, either way, seconds.
     pub freshness_s: u32,
     /// Token bucket of each source address.
     pub flood: Flood,
-    /// File that keeps the trace ids spent by legacy signatures; present if any signer has one.
+    /// File of trace ids spent by legacy signatures; present if any signer has the legacy form.
     pub legacy_store: Option<String>,
     /// Hazards, in file order; others refer to them by index.
     pub hazards: Vec<Hazard>,
@@ -90,7 +92,7 @@ pub struct Hazard {
     pub description: Option<String>,
 }
 
-/// What experts and councils have in common: addresses, keys and where they call from.
+/// The members that experts and councils share.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Party {
     /// Addresses, exact or globs.
@@ -104,14 +106,14 @@ pub struct Party {
 }
 
 impl Party {
-    /// May this party call over this transport?
+    /// Returns whether this party may call over this transport.
     #[must_use]
     pub fn allows(&self, transport: crate::Transport) -> bool {
         self.transports & transport.bit() != 0
     }
 }
 
-/// A council: a domain of ours and its conference addresses.
+/// A council: a domain of the operator and its conference addresses.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Council {
     /// Lower-case host name. Unknown users of it are answered 404.
@@ -127,13 +129,13 @@ pub struct Expert {
     pub id: String,
     /// For people; the id if not given.
     pub name: String,
-    /// SIP URI that calls to this expert are sent to; without it they go to the address that was called.
+    /// SIP URI of calls to this expert; without it they go to the address that was called.
     pub contact: Option<String>,
     /// Indices into [`Registry::hazards`], ascending.
     pub hazards: Vec<u8>,
     /// Whether the expert takes part.
     pub status: Status,
-    /// When.
+    /// When the expert takes part.
     pub validity: Validity,
     /// Limits.
     pub quota: Quota,
@@ -146,13 +148,13 @@ pub struct Expert {
 pub struct Signer {
     /// Key id, unique in the registry.
     pub kid: String,
-    /// The key, checked to be one that [`ife_message::PublicKey::from_bytes`] takes.
+    /// The key, accepted by [`ife_message::PublicKey::from_bytes`].
     pub public_key: [u8; 32],
     /// Whether the key is in use.
     pub status: Status,
-    /// When.
+    /// When the key is valid.
     pub validity: Validity,
-    /// What its signatures must cover at least.
+    /// Parts that its signatures must cover at least.
     pub covers: Covered,
     /// Whether the form of the earlier contract is accepted.
     pub legacy_signature: bool,
@@ -164,14 +166,14 @@ pub struct Signer {
 pub enum Status {
     /// Takes part.
     Active = 0,
-    /// Out for the time being.
+    /// Does not take part for now.
     Suspended = 1,
-    /// Out for good; keys only.
+    /// Never takes part again; keys only.
     Revoked = 2,
 }
 
 impl Status {
-    /// As the registry spells it.
+    /// Returns the registry's spelling.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -182,7 +184,7 @@ impl Status {
     }
 }
 
-/// A stretch of time, both ends included, Unix seconds.
+/// A period, both ends included, Unix seconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Validity {
     /// First second; 0 when open.
@@ -203,14 +205,15 @@ pub struct Quota {
 }
 
 impl Registry {
-    /// The expert with this id.
+    /// Returns the expert with this id.
     #[must_use]
     pub fn expert(&self, id: &str) -> Option<&Expert> {
         self.experts.iter().find(|expert| expert.id == id)
     }
 
-    /// Whom to call about a hazard: the first active expert who lists it, otherwise the default expert for a hazard that nobody lists.
-    /// `None` for an unknown hazard and for one whose experts are all suspended.
+    /// Returns the expert to call about a hazard: the first active one that lists it, otherwise the
+    /// default expert for a hazard that no expert lists. `None` for an unknown hazard and for one
+    /// whose experts are all suspended.
     #[must_use]
     pub fn expert_for_hazard(&self, name: &str) -> Option<&Expert> {
         let index = self.hazards.iter().position(|h| h.name == name)?;
@@ -225,7 +228,7 @@ impl Registry {
         listing.find(|e| e.status == Status::Active)
     }
 
-    /// Names of the hazards that an expert lists.
+    /// Returns the names of the hazards that an expert lists.
     pub fn hazard_names<'a>(&'a self, expert: &'a Expert) -> impl Iterator<Item = &'a str> {
         expert
             .hazards
@@ -237,14 +240,14 @@ impl Registry {
 
 /// Parses and checks a registry.
 ///
-/// `file_name` is only for the errors: each says `file:line:column: path: what (hint)`, and as many as can be found at once are
-/// given, at most [`ERRORS_MAX`].
+/// `file_name` is for the errors only: `file:line:column: path: what (hint)`, as many as are found
+/// at once, at most [`ERRORS_MAX`].
 pub fn load(yaml: &str, file_name: &str) -> Result<Registry, RegistryErrors> {
     load_knowing(yaml, file_name, &HashSet::new())
 }
 
-/// As [`load`], for a registry that takes the place of one in force: its keys were checked when it was loaded and are not checked
-/// again, which halves the time that a long list of experts takes.
+/// Loads like [`load`], to replace a registry in force. Keys of that one are not checked again,
+/// which halves the time for a long list of experts.
 pub fn reload(
     yaml: &str,
     file_name: &str,
@@ -262,7 +265,7 @@ fn load_knowing(
     file_name: &str,
     known_keys: &HashSet<[u8; 32]>,
 ) -> Result<Registry, RegistryErrors> {
-    // A byte order mark may begin a text (YAML 1.2, 5.2) and means nothing in UTF-8.
+    // A byte order mark may begin a text (YAML 1.2, 5.2) and has no meaning in UTF-8.
     let yaml = yaml.strip_prefix('\u{feff}').unwrap_or(yaml);
     let mut head = String::new();
     let raw = match raw::parse(yaml, &mut head) {

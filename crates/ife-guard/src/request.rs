@@ -1,4 +1,4 @@
-//! What the gate is asked about: one SIP request, as raw bytes.
+//! The input of the gate: one SIP request, as raw bytes.
 
 use std::net::SocketAddr;
 
@@ -7,13 +7,13 @@ use std::net::SocketAddr;
 pub struct Request<'a> {
     /// Request method, for example `INVITE`.
     pub method: &'a [u8],
-    /// Transport that the request came over.
+    /// Transport of the request.
     pub transport: Transport,
-    /// Address and port that the request came from (not what Via or Contact claim).
+    /// Source address and port of the request (not those of Via or Contact).
     pub peer: SocketAddr,
-    /// Request-URI: where the call really goes.
+    /// Request-URI: the real target of the call.
     pub ruri: &'a [u8],
-    /// URI of the From header: who calls.
+    /// URI of the From header: the caller.
     pub from: &'a [u8],
     /// Tag of the From header.
     pub from_tag: &'a [u8],
@@ -45,7 +45,7 @@ pub enum HeaderValue<'a> {
 }
 
 impl<'a> HeaderValue<'a> {
-    /// From a count and the body of the first occurrence.
+    /// Returns the value for a count and the body of the first occurrence.
     #[must_use]
     pub fn new(count: u32, first: &'a [u8]) -> Self {
         match count {
@@ -85,7 +85,7 @@ impl Transport {
         Self::Wss,
     ];
 
-    /// Lower-case name, as the registry spells it.
+    /// Returns the lower-case name, as the registry spells it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -98,19 +98,19 @@ impl Transport {
         }
     }
 
-    /// From the number of `ife_transport`.
+    /// Returns the transport of a number of `ife_transport`.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|t| *t as u32 == number)
     }
 
-    /// From the registry's spelling.
+    /// Returns the transport of the registry's spelling.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|t| t.as_str() == name)
     }
 
-    /// One bit per transport, for sets.
+    /// Returns one bit per transport, for sets.
     pub(crate) fn bit(self) -> u8 {
         1 << (self as u8)
     }

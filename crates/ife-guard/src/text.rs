@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-/// At most `N` bytes of UTF-8. What does not fit is cut at a character boundary; control characters never get in.
+/// At most `N` bytes of UTF-8. Longer text is cut at a character boundary; control characters are
+/// replaced.
 #[derive(Clone, Copy)]
 pub struct Text<const N: usize> {
     len: u16,
@@ -11,7 +12,7 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    /// No text.
+    /// Returns an empty text.
     #[must_use]
     pub const fn new() -> Self {
         assert!(N <= u16::MAX as usize);
@@ -22,7 +23,7 @@ impl<const N: usize> Text<N> {
         }
     }
 
-    /// A copy of `text`, cut and cleaned as the type says.
+    /// Returns a copy of `text`, cut and cleaned.
     #[must_use]
     pub fn of(text: &str) -> Self {
         let mut out = Self::new();
@@ -30,21 +31,22 @@ impl<const N: usize> Text<N> {
         out
     }
 
-    /// The text.
+    /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Only whole characters are ever copied in, so this cannot fail; an empty answer beats a panic all the same.
+        // Only whole characters are ever copied in, so this cannot fail; an empty text is better
+        // than a panic.
         std::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or_default())
             .unwrap_or_default()
     }
 
-    /// The text's bytes: whole characters, without looking at each of them as [`Self::as_str`] must.
+    /// Returns the text's bytes, without the UTF-8 check of [`Self::as_str`].
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
     }
 
-    /// True when there is none.
+    /// Returns true when the text is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -106,7 +108,8 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Control characters (C0, DEL, C1) and what reorders or hides text on a terminal.
+/// Returns true for control characters (C0, DEL, C1) and for characters that reorder or hide text
+/// on a terminal.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
@@ -172,7 +175,7 @@ mod tests {
 
     #[test]
     fn nothing_after_a_cut_slips_in() {
-        // A shorter character after one that did not fit would read as if nothing were missing.
+        // A shorter character after one that did not fit would hide that text is missing.
         let mut text = Text::<2>::of("aéb");
         text.push_str("b");
         assert_eq!(text.as_str(), "a");

@@ -1,7 +1,8 @@
-//! Instants as the registry writes them: RFC 3339 dates and date-times to Unix seconds.
+//! Instants of the registry: RFC 3339 dates and date-times as Unix seconds.
 
-/// Seconds since 1970 of `2026-01-31`, `2026-01-31T12:00:00Z` or `2026-01-31T12:00:00+01:00`; `None` for anything else and
-/// for instants before 1970. A date alone is its first second in UTC. Fractions and leap seconds are refused.
+/// Returns the seconds since 1970 of `2026-01-31`, `2026-01-31T12:00:00Z` or
+/// `2026-01-31T12:00:00+01:00`; `None` for any other text and for instants before 1970. A date
+/// alone is its first second in UTC. Fractions and leap seconds are refused.
 pub(crate) fn parse_instant(text: &str) -> Option<u64> {
     let (date, time) = match text.split_once(['T', 't']) {
         Some((date, time)) => (date, time),
@@ -31,7 +32,7 @@ fn offset_seconds(text: &str) -> Option<i64> {
     (hour <= 23 && minute <= 59).then_some(sign * (hour * 3600 + minute * 60))
 }
 
-/// Unsigned decimal fields of exactly these widths, joined by `separator`.
+/// Parses unsigned decimal fields of exactly these widths, joined by `separator`.
 fn numbers<const N: usize>(text: &str, separator: u8, widths: [usize; N]) -> Option<[i64; N]> {
     let mut fields = text.split(char::from(separator));
     let mut out = [0; N];

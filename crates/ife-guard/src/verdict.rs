@@ -1,9 +1,10 @@
-//! What the gate answers.
+//! The gate's verdict.
 
 use crate::state::CallKey;
 use crate::text::Text;
 
-/// One check of the policy. The numbers are those of `ife_gate` in `if_policy.h`; a rejection's script code is their negative.
+/// One check of the policy. The numbers are those of `ife_gate` in `if_policy.h`; a rejection's
+/// script code is their negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Gate {
@@ -31,7 +32,7 @@ pub enum Gate {
     Quota = 10,
     /// The decision is witnessed as configured. Set by the shell.
     Witness = 11,
-    /// A fault of ours, contained. Set by the shell.
+    /// An internal error, contained. Set by the shell.
     Internal = 12,
     /// A request within a dialog that was not approved here.
     Dialog = 13,
@@ -70,7 +71,7 @@ impl Gate {
         Self::Quota,
     ];
 
-    /// Lower-case name: `headers`, `registry`, ...
+    /// Returns the lower-case name: `headers`, `registry`, ...
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -91,13 +92,13 @@ impl Gate {
         }
     }
 
-    /// Number of the gate.
+    /// Returns the number of the gate.
     #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
     }
 
-    /// What the script gets: 1 when approved, otherwise the gate's number, negative.
+    /// Returns the script's result: 1 when approved, otherwise the gate's number, negative.
     #[must_use]
     pub const fn script_code(self) -> i32 {
         match self as i32 {
@@ -107,11 +108,11 @@ impl Gate {
     }
 }
 
-/// Which way an escalation's call goes.
+/// The direction of an escalation's call.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Direction {
-    /// Not known: the parties were not both found.
+    /// Unknown: the parties were not both found.
     #[default]
     Unknown = 0,
     /// The council calls an expert.
@@ -121,7 +122,7 @@ pub enum Direction {
 }
 
 impl Direction {
-    /// Name as the witness log and `$ife(direction)` give it; empty when unknown.
+    /// Returns the name in the witness log and in `$ife(direction)`; empty when unknown.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -132,10 +133,10 @@ impl Direction {
     }
 }
 
-/// Answer of [`crate::decide`]. Owned, without heap; about 1 KiB. Text is empty where not known.
+/// Answer of [`crate::decide`]. Owned, without heap; about 1 KiB. Unknown text is empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// May the call pass?
+    /// Whether the call may pass.
     pub approved: bool,
     /// The gate that rejected, [`Gate::None`] when approved.
     pub gate: Gate,
@@ -147,30 +148,31 @@ pub struct Verdict {
     pub detail: Text<255>,
     /// Value of Retry-After, seconds; 0 for none.
     pub retry_after_s: u32,
-    /// Which way the call goes.
+    /// Direction of the call.
     pub direction: Direction,
     /// Id of the expert on either side.
     pub expert: Text<128>,
     /// Number of the expert for [`crate::State::begin_call`]; 0 when unknown.
     pub expert_number: u64,
-    /// Where a call to the expert is sent: a SIP URI. Empty when the expert calls.
+    /// SIP URI of the call to the expert. Empty when the expert calls.
     pub expert_contact: Text<256>,
     /// Hazard named by the request, once well-formed.
     pub hazard: Text<32>,
     /// Trace id of the request, once well-formed.
     pub trace_id: Text<128>,
-    /// Key id that the signature names, once well-formed; for a legacy signature that of the key that verified.
+    /// Key id that the signature names, once well-formed; for a legacy signature that of the key
+    /// that verified.
     pub kid: Text<64>,
     /// Identity of the call; all zero before the quota gate.
     pub call_key: CallKey,
-    /// True when this decision took the call's slot, so that a failure after it must give it back.
+    /// True when this decision took the call's slot, so that a failure after it must free the slot.
     pub call_started: bool,
     /// Lease of the slot from the answer on, seconds.
     pub max_call_s: u32,
 }
 
 impl Verdict {
-    /// An approval that nothing is known of yet.
+    /// Returns an approval without any facts.
     #[must_use]
     pub fn approved() -> Self {
         Self {
@@ -193,7 +195,7 @@ impl Verdict {
         }
     }
 
-    /// Turns this verdict into a rejection and keeps what is known of the call.
+    /// Turns this verdict into a rejection and keeps the facts of the call.
     pub fn reject(&mut self, gate: Gate, code: u16, reason: &'static str, detail: &str) {
         self.approved = false;
         self.gate = gate;
@@ -204,7 +206,7 @@ impl Verdict {
         self.expert_contact = Text::new();
     }
 
-    /// A rejection that nothing else is known of.
+    /// Returns a rejection without other facts.
     #[must_use]
     pub fn rejected(gate: Gate, code: u16, reason: &'static str, detail: &str) -> Self {
         let mut verdict = Self::approved();

@@ -1,4 +1,4 @@
-//! Explaining says what deciding would, without spending anything.
+//! Explaining gives the answers of deciding, without spending anything.
 
 mod common;
 

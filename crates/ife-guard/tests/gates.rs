@@ -1,4 +1,4 @@
-//! Each gate refuses what it has to, with its code, and in its turn.
+//! Each gate refuses with its code and in its turn.
 
 mod common;
 

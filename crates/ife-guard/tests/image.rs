@@ -1,4 +1,4 @@
-//! The compiled registry finds what the registry says, and damage of any kind is survived.
+//! The compiled registry finds the records of the registry and survives damage of any kind.
 
 mod common;
 
@@ -162,7 +162,7 @@ fn damage_is_seen_on_opening() {
     }
 }
 
-/// Everything that can be asked of an image.
+/// Calls every method of an image.
 fn ask_everything(bytes: &[u8]) {
     let Ok(image) = Image::open_trusted(bytes) else {
         return;
@@ -243,7 +243,7 @@ proptest! {
     fn a_cut_image_never_panics(len in any::<prop::sample::Index>()) {
         let mut bytes = compile(&yaml());
         bytes.truncate(len.index(bytes.len()));
-        // The length is the first thing that is looked at; make it fit.
+        // The length is checked first, so make it fit.
         let stated = (bytes.len() as u64).to_le_bytes();
         if let Some(place) = bytes.get_mut(16..24) {
             place.copy_from_slice(&stated);

@@ -1,4 +1,4 @@
-//! A request wrong in two ways is refused by the earlier gate; one that is wrong in one way, by that gate.
+//! A request wrong in two ways is refused by the earlier gate; one wrong in one way, by that gate.
 
 mod common;
 
@@ -15,7 +15,7 @@ struct Bench {
     iat: u64,
 }
 
-/// What each gate is there to refuse, in gate order.
+/// Makes the fault that each gate refuses, in gate order.
 fn spoil(bench: &mut Bench, gate: Gate) {
     match gate {
         Gate::Registry => bench.call.from = b"sip:stranger@elsewhere.example".to_vec(),
@@ -28,7 +28,7 @@ fn spoil(bench: &mut Bench, gate: Gate) {
         }
         Gate::Freshness => bench.iat = NOW_S - 100,
         Gate::Replay => {
-            // Seen from elsewhere, when it was fresh.
+            // The signature was seen from another address, when it was fresh.
             let mut seen = bench.call.clone();
             seen.peer = "127.7.7.7:5070";
             seen.sign(bench.kid, bench.iat, "base,cid");
@@ -57,7 +57,7 @@ fn spoil(bench: &mut Bench, gate: Gate) {
                 );
             }
         }
-        // After signing.
+        // These follow the signing.
         Gate::Headers | Gate::Signature => {}
         Gate::None | Gate::Witness | Gate::Internal | Gate::Dialog => {
             unreachable!("not a gate of decide")
@@ -92,7 +92,7 @@ fn verdict_when_wrong_for(gates: &[Gate]) -> Verdict {
         kid: "council-1",
         iat: NOW_S,
     };
-    // The state is spoiled for what the request has become, so in gate order.
+    // The state is spoiled for the changed request, so in gate order.
     for gate in gates {
         spoil(&mut bench, *gate);
     }

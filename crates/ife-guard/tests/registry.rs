@@ -1,4 +1,4 @@
-//! A registry with faults is refused, with place, path and hint; a good one means what it says.
+//! A registry with faults is refused, with position, path and hint; a good one loads as written.
 
 mod common;
 
@@ -14,7 +14,7 @@ fn good() -> Registry {
     load(&yaml()).unwrap_or_else(|e| panic!("{e}"))
 }
 
-/// The errors after replacing `from`, which must be there, by `to`.
+/// Returns the errors after replacing `from`, which must occur, by `to`.
 fn errors(from: &str, to: &str) -> Vec<String> {
     let yaml = yaml();
     assert!(yaml.contains(from), "{from}");
@@ -72,7 +72,7 @@ fn hazards_find_their_experts() {
     assert_eq!(id("alignment"), Some("expert-safety@external.advisor"));
     assert_eq!(id("legal"), Some("expert-pool"));
     assert_eq!(id("weather"), None);
-    // Listed by expert-away, who is suspended, and by expert-past.
+    // Listed by expert-away, which is suspended, and by expert-past.
     assert_eq!(id("privacy"), Some("expert-past"));
 }
 
@@ -437,7 +437,7 @@ fn no_more_than_twenty_errors_are_shown() {
     assert!(errors.to_string().ends_with("\nand 10 more"));
 }
 
-/// A registry of `count` experts that are all wrong in three ways.
+/// Returns a registry of `count` experts, each wrong in three ways.
 fn bad_experts(count: usize) -> String {
     let expert = |n: usize| {
         format!(
@@ -459,7 +459,7 @@ fn the_check_ends_at_a_thousand_errors() {
     assert!(errors.errors.iter().all(|e| e.line > 1), "{errors}");
     let text = errors.to_string();
     assert!(text.ends_with("more; the rest was not looked at"), "{text}");
-    // Of shape as well.
+    // Faults of shape as well.
     let unknown: String = (0..40_000).map(|n| format!("field{n}: 1\n")).collect();
     let errors = load(&format!("{}{unknown}", yaml())).expect_err("refused");
     assert_eq!(
@@ -470,7 +470,8 @@ fn the_check_ends_at_a_thousand_errors() {
 
 #[test]
 fn a_list_is_looked_at_no_further_than_it_may_go() {
-    // Each of the first half crosses each of the second: without a bound, a comparison for every pair.
+    // Each of the first half crosses each of the second: without a bound, a comparison for every
+    // pair.
     const HALF: usize = 60_000;
     let starts = (0..HALF).map(|n| format!("\"sip:p{n}*@council.example\""));
     let ends = (0..HALF).map(|n| format!("\"sip:*s{n}x@council.example\""));
@@ -609,7 +610,7 @@ fn a_long_list_of_experts_means_the_same_in_one_piece_and_in_many() {
     let loaded = load(&long).unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(loaded.experts.len(), 504);
     assert_eq!(loaded.default_expert, Some(503));
-    // An anchor makes the list one that is not cut.
+    // With an anchor the list is not cut.
     let whole = load(&long.replacen("experts: # all", "experts: &all", 1))
         .unwrap_or_else(|e| panic!("{e}"));
     assert_eq!(loaded, whole);

@@ -1,4 +1,5 @@
-//! Whatever a stranger sends: an answer, no panic, and nothing of it in the log that a terminal or a log parser would act on.
+//! Any request gets an answer without a panic, and no bytes in the log on which a terminal or a log
+//! parser would act.
 
 mod common;
 
@@ -63,7 +64,7 @@ proptest! {
         let bytes = compile(&yaml());
         let image = Image::open(&bytes).expect("just compiled");
         let verdict = decide(&Policy::new(&image), &call.request(), &mut MemoryState::new(), &mut KeyCache::new(), NOW);
-        // The host, the scheme and a port are the only places where another byte can mean the same.
+        // Only in the host, the scheme and a port can another byte have the same meaning.
         let same = before == value || (place < 2 && before.eq_ignore_ascii_case(&value));
         prop_assert_eq!(verdict.approved, same && verdict.gate == Gate::None, "{:?}", verdict);
     }

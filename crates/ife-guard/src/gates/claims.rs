@@ -1,4 +1,4 @@
-//! Gate 1: what the request says of itself, each part parsed or refused.
+//! Gate 1: the claims of a request, each parsed or refused.
 
 use ife_message::{
     AnySignature, Aor, Hazard, HeaderError, Kid, SignatureHeader, TraceId, header, sign,
@@ -10,12 +10,12 @@ use crate::{HeaderValue, Request};
 /// Longest tag of a From header, in bytes.
 const TAG_LEN_MAX: usize = 256;
 
-/// The request's own statements. Well-formed, which makes none of them true.
+/// The claims of a request: well-formed, not proven.
 pub(crate) struct Claims {
     pub(crate) method: Result<(), Refusal>,
     pub(crate) trace_id: Result<TraceId, Refusal>,
     pub(crate) hazard: Result<Hazard, Refusal>,
-    /// None when absent: gate 7 refuses that, with a code of its own.
+    /// `None` when absent: gate 7 refuses that, with a code of its own.
     pub(crate) signature: Result<Option<AnySignature>, Refusal>,
     pub(crate) caller: Result<Aor, Refusal>,
     pub(crate) callee: Result<Aor, Refusal>,
@@ -51,7 +51,7 @@ impl Claims {
         }
     }
 
-    /// Gate 1: all of it present, once each, well-formed.
+    /// Gate 1: all parts present, once each, well-formed.
     pub(crate) fn check(&self) -> Result<(), Refusal> {
         self.method?;
         self.trace_id?;
@@ -62,12 +62,12 @@ impl Claims {
         self.call
     }
 
-    /// The key id that the signature names.
+    /// Returns the key id that the signature names.
     pub(crate) fn kid(&self) -> Option<Kid> {
         self.v1().map(|header| header.kid)
     }
 
-    /// When the signature says it was made.
+    /// Returns the time at which the signature claims to be made.
     pub(crate) fn iat(&self) -> Option<u64> {
         self.v1().map(|header| header.iat)
     }
@@ -111,7 +111,8 @@ fn optional<T>(
     }
 }
 
-/// A covered Call-ID is one line of the signed bytes, and the tag identifies the caller's half of the call.
+/// Checks Call-ID and From-tag. A covered Call-ID is one line of the signed bytes, and the tag
+/// identifies the caller's half of the call.
 fn call(request: &Request<'_>) -> Result<(), Refusal> {
     let tag = request.from_tag;
     if !sign::is_call_id(request.call_id) {

@@ -1,4 +1,4 @@
-//! A gate's no: what the caller hears, and what the log gets to know.
+//! A gate's refusal: the public answer to the caller and the private detail for the log.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -8,15 +8,15 @@ use ife_message::{AorError, Covered, HeaderError, SignError};
 use super::{Claims, Lapse};
 use crate::Transport;
 
-/// A gate's no.
+/// A gate's refusal.
 #[derive(Clone, Copy)]
 pub(crate) struct Refusal {
     pub(crate) code: u16,
-    /// Public: goes out as the reason phrase.
+    /// Public: the SIP reason phrase.
     pub(crate) reason: &'static str,
     /// Seconds; 0 for no Retry-After.
     pub(crate) retry_after_s: u32,
-    /// Private: goes to the log.
+    /// Private: for the log.
     pub(crate) why: Why,
 }
 
@@ -30,7 +30,7 @@ impl Refusal {
         }
     }
 
-    /// Too much at the moment: come back later.
+    /// Refuses for the moment, with Retry-After.
     pub(crate) fn busy(reason: &'static str, retry_after_s: u32, why: Why) -> Self {
         Self {
             code: 503,
@@ -40,7 +40,7 @@ impl Refusal {
         }
     }
 
-    /// Something that a checked registry rules out.
+    /// Refuses a state that a checked registry rules out.
     pub(crate) fn internal(why: Why) -> Self {
         Self::new(500, "Server Internal Error", why)
     }
@@ -53,7 +53,7 @@ pub(crate) enum Side {
     Council,
 }
 
-/// What exactly is wrong. What the request named is left in the [`Claims`], so that a refusal stays small.
+/// The exact reason. Values of the request stay in the [`Claims`], so that a refusal is small.
 #[derive(Clone, Copy)]
 pub(crate) enum Why {
     Dialog,
@@ -106,7 +106,8 @@ pub(crate) enum Why {
     CallTableFull,
 }
 
-/// A reason in words. Only parsed values are named, so nothing of a stranger's bytes reaches the log unchecked.
+/// Displays a reason. Only parsed values are named, so no unchecked bytes of the sender reach the
+/// log.
 pub(crate) struct InWords<'a> {
     why: &'a Why,
     claims: &'a Claims,

@@ -1,4 +1,4 @@
-//! From a checked registry to an image.
+//! Compiles a checked registry to an image.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -36,7 +36,7 @@ pub fn compile(registry: &Registry) -> Result<Vec<u8>, CompileError> {
 
 type Hosts<'r> = BTreeMap<&'r str, Host>;
 
-/// A host of some address.
+/// A host of an address.
 #[derive(Default)]
 struct Host {
     ours: bool,
@@ -200,7 +200,7 @@ impl<'r> Builder<'r> {
             Part::CallId => bits | COVERS_CID,
             Part::Sdp => bits | COVERS_SDP,
         });
-        // A kid is at most 64 bytes, which the registry has checked.
+        // A kid is at most 64 bytes: the registry check limits it.
         self.out.extend_from_slice(&[
             signer.status as u8,
             covers,
@@ -296,7 +296,7 @@ impl<'r> Builder<'r> {
         Ok(entries)
     }
 
-    /// Writes a table, at most half full, and its place in the header.
+    /// Writes a table, at most half full, and its offset in the header.
     fn table(&mut self, number: usize, entries: &[(u64, u32)]) -> Result<(), CompileError> {
         self.align(64);
         let at = self.here()?;
@@ -358,7 +358,7 @@ impl<'r> Builder<'r> {
     }
 
     fn patch(&mut self, at: usize, bytes: &[u8]) {
-        // Only ever within the header, which is there from the start.
+        // Only ever within the header, which exists from the start.
         self.out[at..at + bytes.len()].copy_from_slice(bytes);
     }
 
@@ -377,7 +377,7 @@ impl<'r> Builder<'r> {
     }
 }
 
-/// What an expert and a council do not have in common.
+/// The members in which experts and councils differ.
 struct Own<'r> {
     kind: u8,
     status: Status,
@@ -388,7 +388,7 @@ struct Own<'r> {
     texts: [&'r str; 3],
 }
 
-/// Hazards that no expert lists, as bits: they go to the default expert.
+/// Returns the hazards that no expert lists, as bits: they go to the default expert.
 fn unlisted(registry: &Registry) -> [u8; 32] {
     let mut bits = [0; 32];
     let mut listed = [false; 256];

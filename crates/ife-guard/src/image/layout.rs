@@ -1,4 +1,4 @@
-//! Where everything lies in an image, and checked reads.
+//! The layout of an image, and checked reads.
 //!
 //! Header, 256 bytes:
 //!
@@ -9,15 +9,19 @@
 //! | 16 | u64 length of the image |
 //! | 24 | SHA-256 of everything from byte 56 on |
 //! | 56 | u64 seed of the hashes |
-//! | 64 | u32 each: freshness_s, flood rate, flood burst, default expert (index + 1, 0 for none), parties, experts (they come first), hazards |
-//! | 92 | u32 each: offset of the party offsets, offset of the hazard offsets, offset and length of the legacy store's path |
+//! | 64 | u32 each: freshness_s, flood rate, flood burst, default expert (index + 1, 0: none) |
+//! | 80 | u32 each: parties, experts (they come first), hazards |
+//! | 92 | u32 each: offsets of the party offsets, of the hazard offsets, of the legacy store's path |
+//! | 104 | u32 length of the legacy store's path |
 //! | 108 | five tables of u32 offset, u32 slots - 1, u32 longest probe: aors, globs, hosts, ids, hazards |
 //!
-//! A table's slot is a u64: tag (upper half of the hash, low bit set) in its upper half, offset of a record in its lower half; 0 is free.
+//! A table's slot is a u64: tag (upper half of the hash, low bit set) in its upper half, offset of
+//! a record in its lower half; 0 is free.
 //!
-//! Records: address {u32 party, u16 length, text}; glob {u32 party, u32 host, u16 prefix length, u16 suffix length, prefix, suffix};
-//! host {u16 flags, u16 shapes, u16 length, text, shapes of u16 prefix length and u16 suffix length}; hazard {u16 index, u16 length,
-//! text}; party see `party.rs`. "party" and "host" in a record are offsets.
+//! Records: address {u32 party, u16 length, text}; glob {u32 party, u32 host, u16 prefix length,
+//! u16 suffix length, prefix, suffix}; host {u16 flags, u16 shapes, u16 length, text, shapes of u16
+//! prefix length and u16 suffix length}; hazard {u16 index, u16 length, text}; party see
+//! `party.rs`. "party" and "host" in a record are offsets.
 
 use std::ops::ControlFlow;
 
@@ -29,9 +33,9 @@ pub(super) const HEAD_LEN: usize = 256;
 pub(super) const DIGEST_AT: usize = 24;
 pub(super) const CHECKED_FROM: usize = 56;
 pub(super) const TABLES_AT: usize = 108;
-/// Flag of a host record: unknown users of it are answered 404.
+/// Flag of a host record: unknown users of the host are answered 404.
 pub(super) const HOST_OURS: u16 = 1;
-/// No honest table needs a longer search; a damaged one gets none.
+/// Longest search of a valid table; a damaged one is not searched further.
 const PROBE_MAX: u32 = 4096;
 
 /// A hash table.
@@ -111,12 +115,13 @@ impl Head {
     }
 }
 
-/// The upper half of a hash as a slot keeps it; never 0.
+/// Returns the upper half of a hash as a slot keeps it; never 0.
 pub(super) fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32 | 1
 }
 
-/// Break: free, the search ends. Continue: the record to compare, if the tags are equal.
+/// Returns Break for a free slot, which ends the search; Continue with the record to compare, if
+/// the tags are equal.
 pub(super) fn check_slot(entry: u64, tag: u32) -> ControlFlow<(), Option<usize>> {
     match (entry >> 32) as u32 {
         0 => ControlFlow::Break(()),
@@ -124,7 +129,8 @@ pub(super) fn check_slot(entry: u64, tag: u32) -> ControlFlow<(), Option<usize>>
     }
 }
 
-/// A fast hash of good spread. Keys are an operator's, so it need not resist an attacker: strangers only look up.
+/// Returns a fast hash of good spread. An operator chooses the keys and senders only look them up,
+/// so it need not resist an attacker.
 pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     const K: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut state = seed ^ K.wrapping_mul(bytes.len() as u64 | 1);
@@ -140,7 +146,7 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     )
 }
 
-/// Hash of a glob.
+/// Returns the hash of a glob.
 pub(super) fn hash_glob(seed: u64, host_at: usize, prefix: &[u8], suffix: &[u8]) -> u64 {
     hash(hash(seed ^ host_at as u64, prefix), suffix)
 }

@@ -1,4 +1,4 @@
-//! A party's record: expert or council, its signers and networks, all in one place.
+//! The record of a party: expert or council, with its signers and networks.
 //!
 //! | at | what |
 //! |---|---|
@@ -11,9 +11,10 @@
 //! | 80 | u16 each: length of id, of name, of contact, zero |
 //! | 88 | id, name, contact; zeros up to a multiple of 8 |
 //!
-//! Then the signers, 128 bytes each: public key 32, u64 not_before, u64 not_after, u8 status, u8 covered parts (1 cid, 2 sdp), u8 legacy,
-//! u8 length of the kid, u32 zero, kid 64, zeros. Then the networks, 20 bytes each: address 16 (v4: the first 4), u8 family (4 or 6),
-//! u8 prefix length, u16 zero.
+//! Then the signers, 128 bytes each: public key 32, u64 not_before, u64 not_after, u8 status, u8
+//! covered parts (1 cid, 2 sdp), u8 legacy, u8 length of the kid, u32 zero, kid 64, zeros. Then the
+//! networks, 20 bytes each: address 16 (v4: the first 4), u8 family (4 or 6), u8 prefix length, u16
+//! zero.
 
 use std::net::IpAddr;
 
@@ -39,7 +40,7 @@ pub struct Party<'a> {
     at: usize,
 }
 
-/// Which side a party is on.
+/// The side of a party.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PartyKind {
     /// External advisor.
@@ -62,7 +63,7 @@ impl<'a> Party<'a> {
         (known && len >= FIXED_LEN).then_some(Self { record, at })
     }
 
-    /// Expert or council.
+    /// Returns expert or council.
     #[must_use]
     pub fn kind(&self) -> PartyKind {
         if self.byte(0) == KIND_COUNCIL {
@@ -72,38 +73,38 @@ impl<'a> Party<'a> {
         }
     }
 
-    /// Is it the same party of the same image?
+    /// Returns whether both are the same party of the same image.
     #[must_use]
     pub fn is(&self, other: &Self) -> bool {
         self.at == other.at
     }
 
-    /// Expert's id or council's domain.
+    /// Returns an expert's id or a council's domain.
     #[must_use]
     pub fn id(&self) -> &'a str {
         self.text(0, 0)
     }
 
-    /// Name for people; a council's is its domain.
+    /// Returns the name for people; a council's is its domain.
     #[must_use]
     pub fn name(&self) -> &'a str {
         self.text(self.len_at(80), 1)
     }
 
-    /// Where calls to this expert go; `None` when to the address that was called.
+    /// Returns the URI to which calls to this expert go; `None` for the address that was called.
     #[must_use]
     pub fn contact(&self) -> Option<&'a str> {
         let start = self.len_at(80) + self.len_at(82);
         Some(self.text(start, 2)).filter(|contact| !contact.is_empty())
     }
 
-    /// Active or suspended. Whatever a damaged record says counts as suspended.
+    /// Returns active or suspended. Any other value, in a damaged record, counts as suspended.
     #[must_use]
     pub fn status(&self) -> Status {
         status_of(self.byte(1))
     }
 
-    /// When it takes part.
+    /// Returns when the party takes part.
     #[must_use]
     pub fn validity(&self) -> Validity {
         Validity {
@@ -112,25 +113,26 @@ impl<'a> Party<'a> {
         }
     }
 
-    /// [`crate::expert_number`] of the id.
+    /// Returns [`crate::expert_number`] of the id.
     #[must_use]
     pub fn number(&self) -> u64 {
         self.long(24)
     }
 
-    /// Does this expert take this hazard?
+    /// Returns whether this expert takes this hazard.
     #[must_use]
     pub fn takes_hazard(&self, index: u8) -> bool {
         self.byte(32 + usize::from(index / 8)) & (1 << (index % 8)) != 0
     }
 
-    /// Indices of the hazards that this expert takes, for the default expert those that nobody lists included.
+    /// Returns the indices of the hazards that this expert takes; the default expert's include
+    /// those that no expert lists.
     pub fn hazards(&self) -> impl Iterator<Item = u8> + use<'a> {
         let party = *self;
         (0..=u8::MAX).filter(move |index| party.takes_hazard(*index))
     }
 
-    /// Limits of this expert.
+    /// Returns the limits of this expert.
     #[must_use]
     pub fn quota(&self) -> Quota {
         let word = |at| u32_at(self.record, at).unwrap_or(0);
@@ -141,13 +143,13 @@ impl<'a> Party<'a> {
         }
     }
 
-    /// May it call over this transport?
+    /// Returns whether the party may call over this transport.
     #[must_use]
     pub fn allows(&self, transport: crate::Transport) -> bool {
         self.byte(2) & transport.bit() != 0
     }
 
-    /// Does it call from this address?
+    /// Returns whether the party calls from this address.
     #[must_use]
     pub fn calls_from(&self, address: IpAddr) -> bool {
         let start = self.signers_at() + SIGNER_LEN * self.len_at(76);
@@ -155,13 +157,13 @@ impl<'a> Party<'a> {
             .any(|record| network_of(record).is_some_and(|n| n.contains(address)))
     }
 
-    /// All keys.
+    /// Returns all keys.
     pub fn signers(&self) -> impl Iterator<Item = SignerKey<'a>> + use<'a> {
         self.records(self.signers_at(), SIGNER_LEN, self.len_at(76))
             .map(|record| SignerKey { record })
     }
 
-    /// The key of this party with this id.
+    /// Returns this party's key with this id.
     #[must_use]
     pub fn signer(&self, kid: &str) -> Option<SignerKey<'a>> {
         self.signers().find(|signer| signer.kid() == kid)
@@ -181,7 +183,7 @@ impl<'a> Party<'a> {
         (FIXED_LEN + self.len_at(80) + self.len_at(82) + self.len_at(84)).next_multiple_of(8)
     }
 
-    /// The text that starts so far behind the fixed part; its length is the `which`th.
+    /// Returns the text at `start` behind the fixed part; its length is the `which`th.
     fn text(&self, start: usize, which: usize) -> &'a str {
         let len = self.len_at(80 + 2 * which);
         bytes_at(self.record, FIXED_LEN + start, len)
@@ -203,13 +205,13 @@ impl<'a> Party<'a> {
 }
 
 impl<'a> SignerKey<'a> {
-    /// The public key's 32 bytes.
+    /// Returns the public key's 32 bytes.
     #[must_use]
     pub fn public_key(&self) -> [u8; 32] {
         self.record.first_chunk().copied().unwrap_or_default()
     }
 
-    /// When the key is valid.
+    /// Returns when the key is valid.
     #[must_use]
     pub fn validity(&self) -> Validity {
         let long = |at| u64_at(self.record, at).unwrap_or(0);
@@ -219,13 +221,13 @@ impl<'a> SignerKey<'a> {
         }
     }
 
-    /// Standing of the key.
+    /// Returns the standing of the key.
     #[must_use]
     pub fn status(&self) -> Status {
         status_of(self.byte(48))
     }
 
-    /// What its signatures must cover at least.
+    /// Returns the parts that its signatures must cover at least.
     #[must_use]
     pub fn covers(&self) -> Covered {
         let bits = self.byte(49);
@@ -237,13 +239,13 @@ impl<'a> SignerKey<'a> {
             })
     }
 
-    /// May it sign in the form of the earlier contract?
+    /// Returns whether the key may sign in the form of the earlier contract.
     #[must_use]
     pub fn legacy(&self) -> bool {
         self.byte(50) == 1
     }
 
-    /// Key id.
+    /// Returns the key id.
     #[must_use]
     pub fn kid(&self) -> &'a str {
         let len = usize::from(self.byte(51));

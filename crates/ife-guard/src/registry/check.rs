@@ -1,4 +1,4 @@
-//! Meaning of a registry: values in range, references that resolve, nothing twice.
+//! Checks of a registry's meaning: values in range, references that resolve, unique names.
 
 mod party;
 mod unique;
@@ -26,10 +26,11 @@ const QUOTA: Quota = Quota {
     max_call_s: 14_400,
 };
 
-/// How the proxy can reach a contact. Over a WebSocket it cannot: there the phone connects (RFC 7118 5).
+/// Transports by which the proxy can reach a contact. WebSocket is none: there the phone connects
+/// (RFC 7118 5).
 const CONTACT_TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
 
-/// What was found wrong so far: the first [`ERRORS_MAX`], and how many.
+/// The errors found: the first [`ERRORS_MAX`], and their count.
 #[derive(Default)]
 pub(super) struct Problems {
     pub(super) first: Vec<Problem>,
@@ -55,7 +56,7 @@ impl Problems {
         }
     }
 
-    /// True once the rest of the registry need not be looked at.
+    /// Returns true once the check can stop.
     fn is_full(&self) -> bool {
         self.count >= COUNTED_MAX
     }
@@ -64,7 +65,7 @@ impl Problems {
         self.add(at, message, Some(hint.into()));
     }
 
-    /// A whole number within bounds; `default` when absent.
+    /// Checks a whole number within bounds; `default` when absent.
     fn number(
         &mut self,
         at: &At<'_>,
@@ -86,7 +87,7 @@ impl Problems {
         }
     }
 
-    /// A text for people: not empty, not too long, one line.
+    /// Checks a text for people: not empty, not too long, one line.
     fn line(&mut self, at: &At<'_>, text: &str, len_max: usize) -> String {
         if text.is_empty() || text.len() > len_max || text.chars().any(char::is_control) {
             self.hint(
@@ -110,7 +111,7 @@ impl Problems {
         }
     }
 
-    /// The entries that are looked at one by one: no more than a list may have.
+    /// Returns the entries to check one by one: at most as many as a list may have.
     fn listed<'e, T>(&mut self, at: &At<'_>, entries: &'e [T], max: usize) -> &'e [T] {
         self.count(at, entries.len(), max);
         entries.get(..max).unwrap_or(entries)
@@ -141,11 +142,11 @@ pub(super) fn check(
 struct Checker<'p, 'r> {
     problems: &'p mut Problems,
     seen: Seen<'r>,
-    /// For experts that say nothing else.
+    /// For experts without one of their own.
     quota: Quota,
-    /// Has any signer the legacy form?
+    /// Whether any signer has the legacy form.
     legacy: bool,
-    /// Keys that were checked before.
+    /// Keys of the registry in force.
     known_keys: &'p HashSet<[u8; 32]>,
 }
 
@@ -369,7 +370,7 @@ impl<'r> Checker<'_, 'r> {
         for (position, name) in raw.iter().enumerate() {
             let item = at.index(position);
             match self.seen.hazard_index(name) {
-                // At most 256 hazards are numbered, the count having been checked.
+                // At most 256 hazards are numbered: their count was checked.
                 Some(index) => match u8::try_from(index) {
                     Ok(index) if hazards.contains(&index) => self.problems.add(
                         &item,
@@ -482,7 +483,7 @@ impl<'r> Checker<'_, 'r> {
     }
 }
 
-/// Why a call cannot be sent to a contact that is a SIP URI (RFC 3261 19.1.1).
+/// Returns why a call cannot be sent to a contact that is a SIP URI (RFC 3261 19.1.1).
 fn contact_problem(uri: &str) -> Option<String> {
     if uri.contains('?') {
         return Some("a contact cannot have ?headers".to_owned());

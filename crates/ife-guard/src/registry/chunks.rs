@@ -1,33 +1,35 @@
-//! Finds the block list of experts in a registry's text and cuts it into pieces that are YAML lists of their own.
+//! Finds the block list of experts in a registry's text and cuts it into pieces that are YAML lists
+//! of their own.
 //!
-//! Only lines and their indentation are looked at. That is enough: a piece that was cut within a quoted text or a flow list does
-//! not parse, an alias whose anchor is in another piece does not either, and a block scalar is indented deeper than the list.
-//! Whoever parses the pieces falls back to the whole text when one of them fails.
+//! Only lines and their indentation are read, which suffices: a piece cut within a quoted text or a
+//! flow list does not parse, nor does an alias whose anchor is in another piece, and a block scalar
+//! is indented deeper than the list. The caller parses the whole text when one of the pieces fails.
 
 use std::ops::Range;
 
-/// Items per piece: few enough to stay in a processor's cache, enough to spread the cost of starting a parser.
+/// Items per piece: few enough for a processor's cache, enough to spread the cost of starting a
+/// parser.
 const CHUNK_ITEMS: usize = 64;
 /// Shorter texts are not worth cutting.
 const CUT_LEN_MIN: usize = 64 * 1024;
 
-/// Where the list is.
+/// The location of the list.
 pub(super) struct List {
     /// From the `experts:` line to the end of the list.
     whole: Range<usize>,
-    /// Begins of the pieces, and the end.
+    /// Beginnings of the pieces, and the end.
     cuts: Vec<usize>,
 }
 
 impl List {
-    /// The text with an empty list in the place of this one.
+    /// Returns the text with an empty list in the place of this one.
     pub(super) fn without(&self, yaml: &str) -> String {
         let before = yaml.get(..self.whole.start).unwrap_or_default();
         let after = yaml.get(self.whole.end..).unwrap_or_default();
         format!("{before}experts: []\n{after}")
     }
 
-    /// The pieces, each one or more items.
+    /// Returns the pieces, each one or more items.
     pub(super) fn chunks<'y>(&self, yaml: &'y str) -> impl Iterator<Item = &'y str> {
         self.cuts
             .windows(2)
@@ -35,7 +37,8 @@ impl List {
     }
 }
 
-/// The list under the top-level key `experts`, if it is a block list of a text that is long enough.
+/// Returns the list under the top-level key `experts`, if it is a block list of a text that is long
+/// enough.
 pub(super) fn experts(yaml: &str) -> Option<List> {
     if yaml.len() < CUT_LEN_MIN {
         return None;

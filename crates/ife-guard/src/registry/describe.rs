@@ -1,4 +1,4 @@
-//! From what was found wrong to errors with file, line and column.
+//! Turns problems of a registry into errors with file, line and column.
 
 use super::check::Problems;
 use super::errors::{ERRORS_MAX, Problem, RegistryError, RegistryErrors};
@@ -6,7 +6,8 @@ use super::locate::{self, Place};
 use super::raw::SyntaxError;
 use super::schema;
 
-/// Errors of a text that serde_yaml refused: everything that is wrong with its shape, or, when that is fine, serde_yaml's own words.
+/// Returns the errors of a text that serde_yaml refused: all faults of its shape, or serde_yaml's
+/// own message if it has none.
 pub(super) fn structure(yaml: &str, file: &str, syntax: &SyntaxError) -> RegistryErrors {
     let found = locate::walk(yaml, [], Some(schema::REGISTRY));
     let mut errors: Vec<_> = found
@@ -28,7 +29,7 @@ pub(super) fn structure(yaml: &str, file: &str, syntax: &SyntaxError) -> Registr
     finish(errors)
 }
 
-/// Errors of a text whose shape is right and whose meaning is not.
+/// Returns the errors of a text whose shape is right and whose meaning is not.
 pub(super) fn problems(yaml: &str, file: &str, problems: Problems) -> RegistryErrors {
     let found = locate::walk(yaml, with_parents(&problems.first), None);
     let unlisted = problems.count - problems.first.len();
@@ -45,7 +46,8 @@ pub(super) fn problems(yaml: &str, file: &str, problems: Problems) -> RegistryEr
     errors
 }
 
-/// The paths of the problems and of everything that holds them: what is absent has no place of its own.
+/// Returns the paths of the problems and of their parents: an absent member has no position of its
+/// own.
 fn with_parents(problems: &[Problem]) -> Vec<String> {
     problems
         .iter()
@@ -88,7 +90,7 @@ fn finish(mut errors: Vec<RegistryError>) -> RegistryErrors {
     RegistryErrors { errors, more }
 }
 
-/// serde_yaml ends its messages with " at line 3 column 5", which the error says itself.
+/// Removes the end of serde_yaml's messages, " at line 3 column 5", which the error names itself.
 fn without_place(message: &str) -> &str {
     message
         .rfind(" at line ")

@@ -1,37 +1,37 @@
-//! Errors of a registry, for the person who has to mend it.
+//! Errors of a registry, for its author.
 
 use std::fmt;
 
 /// Most errors reported at once.
 pub const ERRORS_MAX: usize = 20;
-/// Errors after which the rest of a registry is not looked at.
+/// Errors after which the check stops.
 pub(super) const COUNTED_MAX: usize = 1_000;
 /// Longest word that is compared with known ones.
 const WORD_LEN_MAX: usize = 64;
 
-/// Everything that was found wrong, in the order of the file; never empty.
+/// The errors of a registry, in the order of the file; never empty.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryErrors {
     /// At most [`ERRORS_MAX`].
     pub errors: Vec<RegistryError>,
-    /// How many more were found. The check ends at about a thousand errors.
+    /// How many more were found. The check stops at about a thousand errors.
     pub more: usize,
 }
 
 /// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryError {
-    /// As given to [`super::load`].
+    /// The name given to [`super::load`].
     pub file: String,
-    /// From 1; 0 when not known.
+    /// From 1; 0 when unknown.
     pub line: usize,
-    /// In characters from 1; 0 when not known.
+    /// In characters from 1; 0 when unknown.
     pub column: usize,
     /// For example `experts[3].signers[0].public_key`; empty for the file as a whole.
     pub path: String,
-    /// What is wrong.
+    /// The fault.
     pub message: String,
-    /// What to do about it.
+    /// A remedy.
     pub hint: Option<String>,
 }
 
@@ -70,7 +70,7 @@ impl fmt::Display for RegistryErrors {
 impl std::error::Error for RegistryError {}
 impl std::error::Error for RegistryErrors {}
 
-/// An error whose place in the file is still to be found.
+/// An error without its position in the file.
 #[derive(Clone, Debug)]
 pub(super) struct Problem {
     pub(super) path: String,
@@ -78,7 +78,8 @@ pub(super) struct Problem {
     pub(super) hint: Option<String>,
 }
 
-/// A place in the document, kept as a chain on the stack so that a registry without errors pays nothing for it.
+/// A path in the document, kept as a chain on the stack so that a registry without errors costs
+/// nothing.
 #[derive(Clone, Copy)]
 pub(super) struct At<'p> {
     parent: Option<&'p At<'p>>,
@@ -129,7 +130,7 @@ impl fmt::Display for At<'_> {
     }
 }
 
-/// "did you mean `x`?" for the nearest of `known`, if near enough to be a slip.
+/// Returns "did you mean `x`?" for the nearest of `known`, if near enough to be a slip.
 pub(super) fn did_you_mean<'k>(
     word: &str,
     known: impl IntoIterator<Item = &'k str>,

@@ -1,4 +1,5 @@
-//! Walks a faulty registry once more, event by event: finds line and column of given paths, and what has the wrong shape.
+//! Walks a faulty registry once more, event by event: finds line and column of given paths, and
+//! faults of shape.
 //!
 //! Used only when there is an error, so a good registry never pays for positions.
 
@@ -9,7 +10,7 @@ use saphyr_parser::{Event, Parser, Span, StrInput};
 use super::errors::{COUNTED_MAX, did_you_mean};
 use super::schema::{Field, Kind};
 
-/// Deeper than any registry; deeper nesting is left to serde_yaml's own limit.
+/// Deeper than any registry; serde_yaml's own limit covers deeper nesting.
 const DEPTH_MAX: usize = 32;
 
 const TOO_DEEP: &str = "nested deeper than any registry";
@@ -25,13 +26,14 @@ pub(super) struct Fault {
     pub(super) hint: Option<String>,
 }
 
-/// What a walk found.
+/// The results of a walk.
 pub(super) struct Found {
     pub(super) places: HashMap<String, Place>,
     pub(super) faults: Vec<Fault>,
 }
 
-/// Finds the places of `paths` and, given a schema, all faults of shape before the first fault of syntax.
+/// Finds the positions of `paths` and, given a schema, all faults of shape before the first fault
+/// of syntax.
 pub(super) fn walk(
     yaml: &str,
     paths: impl IntoIterator<Item = String>,
@@ -60,7 +62,8 @@ pub(super) fn walk(
     walk.found
 }
 
-/// Where a document is nested deeper than any registry, or is no YAML, and which of the two.
+/// Returns where a document is nested deeper than any registry, or is no YAML, and which of the
+/// two.
 pub(super) fn too_deep(yaml: &str) -> Option<(Place, String)> {
     let mut depth = 0;
     for event in Parser::new_from_str(yaml) {
@@ -101,16 +104,16 @@ pub(super) fn too_deep(yaml: &str) -> Option<(Place, String)> {
 struct Walk<'y> {
     events: Parser<'y, StrInput<'y>>,
     found: Found,
-    /// Of the current node.
+    /// Path of the current node.
     path: String,
     depth: usize,
-    /// Paths whose places are not known yet.
+    /// Number of paths without a position yet.
     wanting: usize,
     has_schema: bool,
 }
 
 impl<'y> Walk<'y> {
-    /// The next event within the document; `None` at its end or at a fault of syntax.
+    /// Returns the next event of the document; `None` at its end or at a fault of syntax.
     fn next(&mut self) -> Option<(Event<'y>, Span)> {
         loop {
             match self.events.next()?.ok()? {
@@ -121,7 +124,7 @@ impl<'y> Walk<'y> {
         }
     }
 
-    /// One node and all below it. `None` when the walk cannot go on.
+    /// Walks one node and all below it. `None` when the walk cannot go on.
     fn node(&mut self, event: &Event<'y>, span: Span, kind: Option<Kind>) -> Option<()> {
         if let Some(place) = self.found.places.get_mut(&self.path) {
             self.wanting -= usize::from(place.0 == 0);
@@ -190,7 +193,7 @@ impl<'y> Walk<'y> {
             Some(Kind::Text | Kind::Number | Kind::Flag | Kind::List(_)) | None => None,
         };
         let len = self.path.len();
-        // Of the known ones: at most as many as there are.
+        // Known keys: at most as many as the schema has.
         let mut seen: Vec<&str> = Vec::new();
         loop {
             let (key, key_span) = self.next()?;

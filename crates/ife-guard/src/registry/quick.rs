@@ -1,8 +1,10 @@
-//! Reads the plain half of YAML, in which long lists of experts are written, some ten times as fast as a full parser.
+//! Reads the plain part of YAML, in which long lists of experts are written, about ten times as
+//! fast as a full parser.
 //!
-//! Block lists and mappings, flow lists and mappings on one line, scalars without escapes, ASCII. Whatever else YAML has (anchors,
-//! tags, text over several lines, comments behind a value, ...) is not misread but declined: `None`, and the full parser decides. A
-//! test holds this to one rule: what is read here is read the same by the full parser.
+//! Block lists and mappings, flow lists and mappings on one line, scalars without escapes, ASCII.
+//! All else of YAML (anchors, tags, text over several lines, comments behind a value, ...) is
+//! declined with `None`, and the full parser decides. A test checks one rule: both parsers agree on
+//! every text that this one accepts.
 
 /// A value of a document.
 #[derive(Debug)]
@@ -12,12 +14,12 @@ pub(super) enum Node<'y> {
     Map(Vec<(&'y str, Node<'y>)>),
 }
 
-/// Room for the fields of an expert, so that it need not grow.
+/// Fields of an expert, so that the list need not grow.
 const FIELDS_USUAL: usize = 12;
 /// Deepest nesting on one line.
 const DEPTH_MAX: usize = 4;
 
-/// The items of a text that is one block list.
+/// Returns the items of a text that is one block list.
 pub(super) fn list(text: &str) -> Option<Vec<Node<'_>>> {
     if !text.bytes().all(|b| matches!(b, b' '..=b'~' | b'\n')) {
         return None;
@@ -34,7 +36,7 @@ pub(super) fn list(text: &str) -> Option<Vec<Node<'_>>> {
 
 struct Lines<'y> {
     rest: &'y str,
-    /// Column and text of the line to be read, neither blank nor a comment.
+    /// Column and text of the next line, neither blank nor a comment.
     current: Option<(usize, &'y str)>,
 }
 
@@ -52,7 +54,7 @@ impl<'y> Lines<'y> {
         }
     }
 
-    /// A block list whose dashes are in this column.
+    /// Reads a block list whose dashes are in this column.
     fn list(&mut self, column: usize) -> Option<Vec<Node<'y>>> {
         let mut items = Vec::new();
         while let Some((at, text)) = self.current {
@@ -73,7 +75,7 @@ impl<'y> Lines<'y> {
         (!items.is_empty()).then_some(items)
     }
 
-    /// A block mapping whose keys are in this column.
+    /// Reads a block mapping whose keys are in this column.
     fn map(&mut self, column: usize) -> Option<Vec<(&'y str, Node<'y>)>> {
         let mut entries = Vec::with_capacity(FIELDS_USUAL);
         while let Some((at, text)) = self.current {
@@ -98,7 +100,7 @@ impl<'y> Lines<'y> {
     }
 }
 
-/// The value that fills the rest of a line.
+/// Reads the value that fills the rest of a line.
 fn line_value(text: &str) -> Option<Node<'_>> {
     let mut value = Value { rest: text };
     let node = value.node(0)?;
@@ -128,7 +130,8 @@ impl<'y> Value<'y> {
             b'{' => self.flow_map(depth),
             quote @ (b'"' | b'\'') => {
                 let (text, rest) = self.rest.get(1..)?.split_once(char::from(*quote))?;
-                // A backslash is an escape; a doubled quote leaves a second text that nothing here can follow.
+                // A backslash is an escape; a doubled quote leaves a second text, which fails
+                // afterwards.
                 self.rest = rest;
                 let follows = rest.starts_with([' ', ',', ']', '}']);
                 (!text.contains('\\') && (rest.is_empty() || follows))
@@ -170,13 +173,13 @@ impl<'y> Value<'y> {
         Some(Node::Map(entries))
     }
 
-    /// Is this the end of a flow collection? Then it is taken.
+    /// Consumes the end of a flow collection, if it is next.
     fn ends(&mut self, bracket: char) -> bool {
         self.spaces();
         let ends = self.rest.starts_with(bracket);
         if ends {
             self.take(1);
-            // Nothing but spaces may follow the outermost bracket; within others, spaces mean nothing.
+            // Only spaces may follow the outermost bracket; within others, spaces have no meaning.
             self.spaces();
         }
         ends
@@ -196,7 +199,7 @@ impl<'y> Value<'y> {
         self.rest = self.rest.get(len..).unwrap_or_default();
     }
 
-    /// A scalar without quotes that means itself in block and flow context alike.
+    /// Reads a scalar without quotes that has the same meaning in block and flow context.
     fn plain(&mut self) -> Option<Node<'y>> {
         let bytes = self.rest.as_bytes();
         let goes_on = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_alphanumeric);

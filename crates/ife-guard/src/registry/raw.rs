@@ -1,4 +1,5 @@
-//! The registry as serde_yaml gives it, unchecked but for types. The only file that knows serde_yaml.
+//! The registry as serde_yaml reads it, with types checked only. The only file that uses
+//! serde_yaml.
 
 use std::borrow::Cow;
 
@@ -7,7 +8,7 @@ use serde::Deserialize;
 use super::quick::{self, Node};
 use super::{chunks, locate};
 
-/// Text, borrowed from the file where it stands there as it is.
+/// Text, borrowed from the file where it is verbatim there.
 #[derive(Debug, PartialEq, Deserialize)]
 #[serde(transparent)]
 pub(super) struct Str<'y>(#[serde(borrow)] Cow<'y, str>);
@@ -124,14 +125,14 @@ pub(super) struct Signer<'y> {
     pub(super) legacy_signature: Option<bool>,
 }
 
-/// What serde_yaml says of a text that is no registry.
+/// serde_yaml's error for a text that is no registry.
 pub(super) struct SyntaxError {
     /// Line and column, from 1.
     pub(super) location: Option<(usize, usize)>,
     pub(super) message: String,
 }
 
-/// Parses a registry. `head` is room for what is left of the text when its long list is parsed in pieces.
+/// Parses a registry. `head` holds the rest of the text when its long list is parsed in pieces.
 pub(super) fn parse<'y>(yaml: &'y str, head: &'y mut String) -> Result<Registry<'y>, SyntaxError> {
     if let Some(registry) = parse_in_chunks(yaml, head) {
         return Ok(registry);
@@ -150,7 +151,8 @@ pub(super) fn parse<'y>(yaml: &'y str, head: &'y mut String) -> Result<Registry<
     })
 }
 
-/// serde_yaml takes time with the square of the depth of brackets; up to this many of them that is nothing.
+/// serde_yaml's time grows with the square of the depth of brackets; up to this many of them it is
+/// negligible.
 const BRACKETS_MAX: usize = 2_000;
 
 fn has_many_brackets(yaml: &str) -> bool {
@@ -158,7 +160,7 @@ fn has_many_brackets(yaml: &str) -> bool {
     brackets.take(BRACKETS_MAX + 1).count() > BRACKETS_MAX
 }
 
-/// [`serde_yaml::from_str`] of a piece, unless its brackets may be nested deep.
+/// Parses a piece by [`serde_yaml::from_str`], unless its brackets may be nested deep.
 fn piece<'y, T: Deserialize<'y>>(yaml: &'y str) -> Option<T> {
     if has_many_brackets(yaml) && locate::too_deep(yaml).is_some() {
         return None;
@@ -166,12 +168,12 @@ fn piece<'y, T: Deserialize<'y>>(yaml: &'y str) -> Option<T> {
     serde_yaml::from_str(yaml).ok()
 }
 
-/// A list of experts in the plain half of YAML.
+/// Reads a list of experts in the plain part of YAML.
 fn experts(chunk: &str) -> Option<Vec<Expert<'_>>> {
     quick::list(chunk)?.into_iter().map(Expert::read).collect()
 }
 
-/// What serde_yaml would make of a node; `None` where that is an error, or not plain to see.
+/// Reads a node as serde_yaml would; `None` where that is an error, or not certain.
 trait Read<'y>: Sized {
     fn read(node: Node<'y>) -> Option<Self>;
 }
@@ -224,7 +226,7 @@ impl<'y, T: Read<'y>> Read<'y> for Vec<T> {
     }
 }
 
-/// Reads a mapping into a struct: fields that must be there, then fields that may be; nothing else, nothing twice.
+/// Reads a mapping into a struct: required fields, then optional ones; no others, none twice.
 macro_rules! read_map {
     ($name:ty, $lifetime:lifetime, [$($must:ident),*], [$($may:ident),*]) => {
         impl<$lifetime> Read<$lifetime> for $name {
@@ -253,8 +255,9 @@ read_map!(
     [name, contact, status, not_before, not_after, quota]
 );
 
-/// serde_yaml keeps every event of a document until it is done: with 100,000 experts 700 MB, and a third of the speed. `None`
-/// when the list of experts cannot be told apart or any piece is faulty: then the whole text decides, and is the one complained of.
+/// Parses the list of experts in pieces. serde_yaml keeps every event of a document until it is
+/// done: with 100,000 experts 700 MB, and a third of the speed. `None` when the list cannot be
+/// found or a piece is faulty: then the whole text is parsed and its errors are reported.
 fn parse_in_chunks<'y>(yaml: &'y str, head: &'y mut String) -> Option<Registry<'y>> {
     let list = chunks::experts(yaml)?;
     *head = list.without(yaml);
@@ -297,7 +300,7 @@ mod tests {
   quota: {per_minute: 10, concurrent: 2}
 ";
 
-    /// What is read quickly is what serde_yaml reads.
+    /// Returns whether both parsers agree on a text that the quick one reads.
     fn agree(text: &str) -> Result<bool, TestCaseError> {
         let Some(quick) = experts(text) else {
             return Ok(false);

@@ -1,6 +1,7 @@
-//! Shape of a registry file. Only consulted when serde_yaml has refused one, to say everything that is wrong with its shape.
+//! Shape of a registry file, used only when serde_yaml has refused one, to list all faults of its
+//! shape.
 
-/// What a value must be.
+/// The kind of a value.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Text,
@@ -18,7 +19,7 @@ pub(super) struct Field {
 }
 
 impl Kind {
-    /// For a message: "expected ...".
+    /// Returns the object of a message "expected ...".
     pub(super) fn expected(self) -> &'static str {
         match self {
             Self::Text => "a text",
@@ -29,7 +30,7 @@ impl Kind {
         }
     }
 
-    /// Can a scalar be read as this?
+    /// Returns whether a scalar can be read as this kind.
     pub(super) fn takes(self, scalar: &str) -> bool {
         match self {
             Self::Text => true,

@@ -19,7 +19,7 @@ pub const SDP: &[u8] = b"v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\n";
 pub const COUNCIL: &str = "sip:council@council.example";
 pub const SAFETY: &str = "sip:expert-safety@external.advisor";
 
-/// So many seconds after [`NOW`].
+/// Returns the instant `seconds` after [`NOW`].
 pub const fn at(seconds: u64) -> Now {
     Now {
         unix_ms: (NOW_S + seconds) * 1000,
@@ -126,7 +126,8 @@ pub struct Call {
 }
 
 impl Call {
-    /// The council calls the safety expert; everything right, signed with `council-1` at [`NOW`].
+    /// Returns a correct call from the council to the safety expert, signed with `council-1` at
+    /// [`NOW`].
     pub fn to_expert() -> Self {
         let mut call = Self {
             method: b"INVITE".to_vec(),
@@ -148,7 +149,7 @@ impl Call {
         call
     }
 
-    /// The safety expert calls the council.
+    /// Returns a correct call from the safety expert to the council.
     pub fn to_council() -> Self {
         let mut call = Self {
             ruri: COUNCIL.into(),
@@ -169,7 +170,7 @@ impl Call {
         call
     }
 
-    /// Signs what the call says now.
+    /// Signs the call as it is.
     pub fn sign(&mut self, kid: &str, iat: u64, covered: &str) {
         let fields = CallFields {
             iat,

@@ -15,7 +15,8 @@ use crate::Transport;
 use crate::network::{Network, NetworkError};
 use crate::pattern::{Pattern, PatternError};
 
-/// What a dialplan takes as a name: any other character of a user part (RFC 3261 25.1) has a meaning there.
+/// Returns true for a character of names in a dialplan: any other character of a user part (RFC
+/// 3261 25.1) has a meaning there.
 fn is_callable(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '+')
 }
@@ -59,7 +60,7 @@ impl<'r> Checker<'_, 'r> {
         aors
     }
 
-    /// An expert's address becomes an extension of Asterisk's dialplan.
+    /// Checks an expert's address, which becomes an extension of Asterisk's dialplan.
     fn callable(&mut self, at: &At<'_>, owner: Where, pattern: &Pattern) {
         let Where::Expert(_) = owner else { return };
         let user = [pattern.prefix(), pattern.suffix()].concat();
@@ -127,7 +128,7 @@ impl<'r> Checker<'_, 'r> {
         let public_key = match self.public_key(&raw.public_key) {
             Ok(key) => key,
             Err(error) => {
-                // The text is not repeated: it may be a private key put here by mistake.
+                // The text is not repeated: it may be a private key by mistake.
                 self.problems.hint(
                     &at.key("public_key"),
                     error.to_string(),
@@ -147,7 +148,7 @@ impl<'r> Checker<'_, 'r> {
         })
     }
 
-    /// Decompressing a point is most of what loading a long registry costs.
+    /// Parses a key. Decompressing points is most of the cost of loading a long registry.
     fn public_key(&self, text: &str) -> Result<[u8; 32], KeyError> {
         match decode(text) {
             Some(key) if self.known_keys.contains(&key) => Ok(key),

@@ -1,4 +1,4 @@
-//! What may be there only once, and which globs contradict each other.
+//! Checks for names that occur twice and globs that contradict each other.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -6,7 +6,7 @@ use super::super::errors::{At, ERRORS_MAX};
 use super::Problems;
 use crate::pattern::Pattern;
 
-/// Who has something.
+/// The owner of a name.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Where {
     Council(usize),
@@ -22,7 +22,7 @@ impl std::fmt::Display for Where {
     }
 }
 
-/// Everything seen so far and where.
+/// The names seen, with their owners.
 #[derive(Default)]
 pub(super) struct Seen<'r> {
     hazards: HashMap<&'r str, usize>,
@@ -34,7 +34,7 @@ pub(super) struct Seen<'r> {
 }
 
 impl<'r> Seen<'r> {
-    /// With room for so many parties.
+    /// Reserves room for `parties` parties.
     pub(super) fn with_room(parties: usize) -> Self {
         Self {
             ids: HashMap::with_capacity(parties),
@@ -137,10 +137,12 @@ impl<'r> Seen<'r> {
         }
     }
 
-    /// Pairs of globs of different parties that overlap without either being a special case of the other.
+    /// Finds pairs of globs of different parties that overlap without either being a special case
+    /// of the other.
     ///
-    /// For each glob only the globs with a shorter prefix of its own prefix are looked at, and of those only the ones whose suffix
-    /// extends its own: found by their reversed suffix in order, so that 100,000 globs on one host stay cheap.
+    /// Each glob is compared with globs of a shorter prefix of its own prefix, and of those only
+    /// with the ones whose suffix extends its own: found by their reversed suffix in order, so that
+    /// 100,000 globs on one host stay cheap.
     pub(super) fn crossing_globs(&self, problems: &mut Problems) {
         let mut by_prefix: HashMap<(&str, &str), BTreeMap<Vec<u8>, usize>> = HashMap::new();
         for (number, (glob, ..)) in self.globs.iter().enumerate() {
