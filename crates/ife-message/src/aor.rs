@@ -1,8 +1,10 @@
-//! Addresses of record: `sip:user@host` in one spelling, so that two URIs of the same person are equal as bytes.
+//! Addresses of record: `sip:user@host` in one spelling, so that two URIs of the same person are
+//! equal as bytes.
 //!
-//! RFC 3261 section 25.1 gives the grammar and 19.1.4 what is equivalent: scheme and host ignore case, `sips` names the same person as
-//! `sip`, an escape of an unreserved character equals the character, every other escape stays and is written in upper case. Port,
-//! parameters and headers are no part of an address of record. IPv6 hosts are written by RFC 5952.
+//! RFC 3261 section 25.1 gives the grammar and 19.1.4 the equivalence: scheme and host ignore case,
+//! `sips` names the same person as `sip`, an escape of an unreserved character equals the
+//! character, every other escape stays and is written in upper case. Port, parameters and headers
+//! are no part of an address of record. IPv6 hosts are written by RFC 5952.
 
 mod host;
 
@@ -12,7 +14,7 @@ use crate::{header::trim, hex, inline::Inline};
 
 /// Longest address of record, in bytes.
 pub const AOR_LEN_MAX: usize = 256;
-/// Longest URI or name-addr that is looked at, in bytes.
+/// Longest URI or name-addr that is parsed, in bytes.
 pub const URI_LEN_MAX: usize = 1024;
 
 /// A normalised address of record.
@@ -23,10 +25,10 @@ pub struct Aor {
     at: u16,
 }
 
-/// Why a URI has no address of record.
+/// Reasons why a URI has no address of record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AorError {
-    /// Nothing there.
+    /// Empty.
     #[error("the URI is empty")]
     Empty,
     /// Longer than [`URI_LEN_MAX`], or than [`AOR_LEN_MAX`] once normalised.
@@ -59,7 +61,7 @@ pub enum AorError {
 }
 
 impl AorError {
-    /// Short name, the same in the test vectors and in every implementation.
+    /// Returns a short name, equal in the test vectors and in every implementation.
     pub fn code(&self) -> &'static str {
         match self {
             AorError::Empty => "empty",
@@ -77,8 +79,8 @@ impl AorError {
 }
 
 impl Aor {
-    /// The address of record of a SIP URI (`sips:Alice@Example.COM:5061;transport=tls`) or of a name-addr
-    /// (`"Alice" <sip:alice@example.com>;tag=1`).
+    /// Parses a SIP URI (`sips:Alice@Example.COM:5061;transport=tls`) or a name-addr (`"Alice"
+    /// <sip:alice@example.com>;tag=1`).
     pub fn parse(input: &[u8]) -> Result<Aor, AorError> {
         let uri = addr_spec(input)?;
         if !uri
@@ -88,7 +90,7 @@ impl Aor {
             return Err(AorError::BadByte);
         }
         let rest = strip_scheme(uri).ok_or(AorError::Scheme)?;
-        // Neither host, parameters nor headers may hold a bare '@', so there is exactly one.
+        // Host, parameters and headers hold no bare '@', so there is exactly one.
         let at = rest
             .iter()
             .position(|&b| b == b'@')
@@ -106,24 +108,24 @@ impl Aor {
         Ok(Aor { text, at })
     }
 
-    /// `sip:user@host`.
+    /// Returns `sip:user@host`.
     pub fn as_str(&self) -> &str {
         self.text.as_str()
     }
 
-    /// `sip:user@host`.
+    /// Returns `sip:user@host`.
     pub fn as_bytes(&self) -> &[u8] {
         self.text.as_bytes()
     }
 
-    /// The user part, escapes normalised.
+    /// Returns the user part, escapes normalised.
     pub fn user(&self) -> &str {
         self.as_str()
             .get(4..usize::from(self.at))
             .unwrap_or_default()
     }
 
-    /// The host in lower case; an IPv6 address with its brackets.
+    /// Returns the host in lower case; an IPv6 address with its brackets.
     pub fn host(&self) -> &str {
         self.as_str()
             .get(usize::from(self.at) + 1..)
@@ -131,7 +133,7 @@ impl Aor {
     }
 }
 
-/// The URI inside a name-addr, or the whole of an addr-spec.
+/// Returns the URI inside a name-addr, or the whole of an addr-spec.
 fn addr_spec(input: &[u8]) -> Result<&[u8], AorError> {
     let input = trim(input);
     if input.is_empty() {
@@ -166,7 +168,7 @@ fn addr_spec(input: &[u8]) -> Result<&[u8], AorError> {
     }
 }
 
-/// What follows a quoted string, `\` escaping the next byte.
+/// Returns the text after a quoted string, `\` escaping the next byte.
 fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
     let mut bytes = text.iter().enumerate().skip(1);
     while let Some((offset, &byte)) = bytes.next() {
@@ -180,7 +182,7 @@ fn skip_quoted(text: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Bytes of an unquoted display name: tokens and spaces (RFC 3261 section 25.1).
+/// Returns true for bytes of an unquoted display name: tokens and spaces (RFC 3261 section 25.1).
 fn is_display_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric()
         || matches!(
@@ -216,7 +218,7 @@ fn append_user(text: &mut Inline<AOR_LEN_MAX>, user: &[u8]) -> Result<(), AorErr
     }
     let mut rest = user;
     loop {
-        // Whatever needs no escape is copied at once.
+        // Bytes that need no escape are copied at once.
         let plain = rest
             .iter()
             .position(|&b| !(is_unreserved(b) || is_user_unreserved(b)))

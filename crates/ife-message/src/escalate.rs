@@ -1,4 +1,4 @@
-//! An escalation, read out of an IFMessage.
+//! The escalation in an IFMessage.
 
 use std::fmt::Write;
 
@@ -17,10 +17,10 @@ pub const EVIDENCE_FILES_MAX: usize = 64;
 /// Longest path or URI of an evidence file, in bytes.
 pub const EVIDENCE_FILE_LEN_MAX: usize = 2048;
 
-/// What a message with performative `escalate` asks for.
+/// The payload of a message with performative `escalate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Escalate {
-    /// The message's trace id, or its id where it has none.
+    /// The message's trace id, or its id without one.
     pub trace_id: TraceId,
     /// At least one, in the order given, each once.
     pub hazards: Vec<Hazard>,
@@ -28,14 +28,15 @@ pub struct Escalate {
     pub evidence_files: Vec<String>,
     /// The council's conference.
     pub conversation_id: Option<String>,
-    /// Which expert; absent: who is in charge of the hazard.
+    /// The expert; absent for the one in charge of the hazard.
     pub expert_id: Option<String>,
-    /// The council's signature for the call, as it goes into X-IF-Signature.
+    /// The council's signature for the call, for X-IF-Signature.
     pub signature: Option<String>,
 }
 
 impl Escalate {
-    /// Reads the payload. Both `hazards` and `hazard` are met, and a lone string in place of an array.
+    /// Reads the payload. Accepts both `hazards` and `hazard`, and a lone string in place of an
+    /// array.
     pub fn from_message(message: &IfMessage) -> Result<Escalate, MessageError> {
         if message.performative.as_deref() != Some("escalate") {
             return Err(MessageError::Member {
@@ -45,7 +46,7 @@ impl Escalate {
         }
         let payload = &message.payload;
         let trace_id = message.trace_id.as_ref().unwrap_or(&message.id);
-        // No trimming here: JSON has no white space to forgive.
+        // `parse` trims, but a JSON string has no white space around its value.
         let trace_id = TraceId::parse(trace_id.as_bytes())
             .ok()
             .filter(|parsed| parsed.as_str() == trace_id)
@@ -67,13 +68,14 @@ impl Escalate {
         })
     }
 
-    /// `sip-call-` and the first 16 hex digits of SHA-256 of the trace id: the call's name in the API.
+    /// Returns the call's name in the API: `sip-call-` and the first 16 hex digits of SHA-256 of
+    /// the trace id.
     pub fn call_id(&self) -> String {
         call_id(&self.trace_id)
     }
 }
 
-/// `sip-call-` and the first 16 hex digits of SHA-256 of the trace id.
+/// Returns `sip-call-` and the first 16 hex digits of SHA-256 of the trace id.
 pub fn call_id(trace_id: &TraceId) -> String {
     let digest = Sha256::digest(trace_id.as_bytes());
     digest
@@ -102,7 +104,7 @@ fn hazards(payload: &Map<String, Value>) -> Result<Vec<Hazard>, MessageError> {
     }
     let mut hazards = Vec::with_capacity(names.len());
     for name in names {
-        // No trimming here: JSON has no white space to forgive.
+        // As above: no white space.
         let hazard = Hazard::parse(name.as_bytes())
             .ok()
             .filter(|hazard| hazard.as_str() == name);
@@ -134,7 +136,7 @@ fn evidence_files(payload: &Map<String, Value>) -> Result<Vec<String>, MessageEr
     Ok(files.into_iter().map(str::to_owned).collect())
 }
 
-/// A lone string or an array of strings.
+/// Returns the strings of a lone string or an array of strings.
 fn strings(value: &Value) -> Option<Vec<&str>> {
     match value {
         Value::String(text) => Some(vec![text]),

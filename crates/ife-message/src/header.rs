@@ -1,7 +1,8 @@
-//! What the X-IF-* headers have in common: their names, their faults, and the witness hash.
+//! Common parts of the X-IF-* headers: names, faults, and the witness hash.
 //!
-//! The parsers take the raw body of one header field. Spaces and tabs around it are not part of the value (RFC 3261 section 7.3.1);
-//! anything else that is not the value is a fault, a folded line included.
+//! The parsers take the raw body of one header field. Spaces and tabs around it are not part of the
+//! value (RFC 3261 section 7.3.1); any other byte outside of the value is a fault, a folded line
+//! included.
 
 use std::fmt;
 
@@ -11,9 +12,9 @@ use crate::hex;
 pub const TRACE_ID: &str = "X-IF-Trace-ID";
 /// The hazard that made the council escalate; parsed by [`crate::Hazard`].
 pub const HAZARD: &str = "X-IF-Hazard";
-/// Who vouches for the call; parsed by [`crate::AnySignature`].
+/// The signature of the caller; parsed by [`crate::AnySignature`].
 pub const SIGNATURE: &str = "X-IF-Signature";
-/// Leaf hash of the decision's witness entry, added on the way out.
+/// Leaf hash of the decision's witness entry, added by the proxy.
 pub const WITNESS_HASH: &str = "X-IF-Witness-Hash";
 
 /// A header body that is not well-formed.
@@ -22,14 +23,14 @@ pub const WITNESS_HASH: &str = "X-IF-Witness-Hash";
 pub struct HeaderError {
     /// Name of the header, or of the part of it.
     pub what: &'static str,
-    /// What is wrong with it.
+    /// The fault.
     pub fault: Fault,
 }
 
-/// What is wrong with a header body. Never carries the body itself.
+/// A fault of a header body. Never carries the body itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// Nothing but white space.
+    /// Empty or white space only.
     #[error("is empty")]
     Empty,
     /// Fewer bytes than the minimum.
@@ -38,7 +39,7 @@ pub enum Fault {
     /// More bytes than the maximum.
     #[error("is longer than {0} characters")]
     TooLong(usize),
-    /// A CR or LF: a folded line, or an attempt to smuggle one in.
+    /// A CR or LF: a folded line, or an injected one.
     #[error("holds a line break at offset {0}")]
     LineBreak(usize),
     /// A byte outside the allowed set, at this offset of the trimmed value.
@@ -47,7 +48,7 @@ pub enum Fault {
     /// Does not begin with `v=1;`.
     #[error("is of a version other than v=1")]
     Version,
-    /// The named parameter is not where it must be.
+    /// The named parameter is missing at its position.
     #[error("lacks {0}= in its place (v, kid, iat, c, sig; each once, in this order)")]
     Parameter(&'static str),
     /// `iat` is not 1 to 12 decimal digits without leading zero.
@@ -56,13 +57,13 @@ pub enum Fault {
     /// `c` is not `base` followed by distinct known parts.
     #[error("has a c that is not base followed by cid or sdp, each at most once")]
     Covered,
-    /// Not the one right encoding of the bytes that must be there.
+    /// Not the canonical encoding of a value of the right length.
     #[error("is not encoded as it must be")]
     Encoding,
 }
 
 impl Fault {
-    /// Short name, the same in the test vectors and in every implementation.
+    /// Returns a short name, equal in the test vectors and in every implementation.
     pub fn code(&self) -> &'static str {
         match self {
             Fault::Empty => "empty",
@@ -79,7 +80,7 @@ impl Fault {
     }
 }
 
-/// The body without the spaces and tabs around it.
+/// Returns the body without the spaces and tabs around it.
 pub(crate) fn trim(mut body: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = body {
         body = rest;
@@ -90,7 +91,8 @@ pub(crate) fn trim(mut body: &[u8]) -> &[u8] {
     body
 }
 
-/// The trimmed body, if its length is within bounds and every byte is allowed. Checked in this order: empty, too long, too short, bytes.
+/// Returns the trimmed body, if its length is within bounds and every byte is allowed. Checked in
+/// this order: empty, too long, too short, bytes.
 pub(crate) fn token<'a>(
     what: &'static str,
     body: &'a [u8],

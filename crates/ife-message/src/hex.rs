@@ -2,7 +2,7 @@
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// Value of one hex digit of either case.
+/// Returns the value of one hex digit of either case.
 pub(crate) fn digit(byte: u8) -> Option<u8> {
     match byte {
         b'0'..=b'9' => Some(byte - b'0'),
@@ -12,7 +12,7 @@ pub(crate) fn digit(byte: u8) -> Option<u8> {
     }
 }
 
-/// Exactly `2 * N` digits of either case, or `None`.
+/// Decodes exactly `2 * N` digits of either case.
 pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     if text.len() != 2 * N {
         return None;
@@ -24,7 +24,7 @@ pub(crate) fn decode<const N: usize>(text: &[u8]) -> Option<[u8; N]> {
     Some(out)
 }
 
-/// Lower-case digits of a SHA-256.
+/// Returns the lower-case digits of a SHA-256.
 pub(crate) fn encode32(bytes: &[u8; 32]) -> [u8; 64] {
     let mut out = [0; 64];
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {

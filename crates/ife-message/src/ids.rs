@@ -1,4 +1,4 @@
-//! Trace id, hazard and key id: short names with a fixed alphabet, held in place and copied freely.
+//! Trace id, hazard and key id: short names of a fixed alphabet, stored in place and cheap to copy.
 
 use std::{fmt, str::FromStr};
 
@@ -27,12 +27,12 @@ macro_rules! name {
                 Inline::from_ascii(value).map($name).ok_or(HeaderError { what: $what, fault: header::Fault::TooLong($max) })
             }
 
-            /// The text.
+            /// Returns the text.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
             }
 
-            /// The text as bytes.
+            /// Returns the text as bytes.
             pub fn as_bytes(&self) -> &[u8] {
                 self.0.as_bytes()
             }

@@ -1,4 +1,5 @@
-//! IFMessage v1.0: the envelope in which InfraFabric's parts talk to each other. Schema: `docs/schema/ifmessage.schema.json`.
+//! IFMessage v1.0: the message envelope between parts of InfraFabric. Schema:
+//! `docs/schema/ifmessage.schema.json`.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
@@ -18,22 +19,24 @@ pub const NAME_LEN_MAX: usize = 256;
 /// Most citations in one message.
 pub const CITATIONS_MAX: usize = 256;
 
-/// One message. Members that this version does not know are kept in `extra`, since a signature covers them too.
+/// One message. Members unknown to this version are kept in `extra`, since a signature covers them
+/// too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IfMessage {
     /// Unique name of the message; intake is idempotent by it.
     pub id: String,
     /// RFC 3339.
     pub timestamp: String,
-    /// 1 or more.
+    /// At least 1.
     pub level: u32,
-    /// Who sends.
+    /// The sender.
     pub source: String,
-    /// To whom.
+    /// The receiver.
     pub destination: String,
-    /// What it says; its members depend on the performative.
+    /// The content; its members depend on the performative.
     pub payload: Map<String, Value>,
-    /// Correlates everything about one escalation. `trace_id` is read as well, `traceId` is written.
+    /// Correlates everything about one escalation. Read as `traceId` or `trace_id`, written as
+    /// `traceId`.
     #[serde(
         rename = "traceId",
         alias = "trace_id",
@@ -53,10 +56,10 @@ pub struct IfMessage {
     /// Strictly increasing per sender where order matters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sequence_num: Option<u64>,
-    /// What the message rests on.
+    /// Sources of the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub citation_ids: Option<Vec<String>>,
-    /// By the sender, over the canonical form of everything else.
+    /// The sender's signature over the canonical form of all other members.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<MessageSignature>,
     /// Members unknown to this version.
@@ -64,7 +67,7 @@ pub struct IfMessage {
     pub extra: Map<String, Value>,
 }
 
-/// Why bytes are not an IFMessage, or not the one expected.
+/// Reasons why bytes are not an IFMessage, or not the expected one.
 #[derive(Debug, thiserror::Error)]
 pub enum MessageError {
     /// Not a JSON text.
@@ -73,24 +76,24 @@ pub enum MessageError {
     /// A member is missing, of the wrong type, or given twice (`traceId` and `trace_id`).
     #[error("not an IFMessage: {0}")]
     Shape(serde_json::Error),
-    /// A member has a value that it must not have.
+    /// A member has a forbidden value.
     #[error("{member}: {why}")]
     Member {
         /// Path of the member, for example `payload.hazards`.
         member: &'static str,
-        /// What it must be.
+        /// The requirement.
         why: &'static str,
     },
-    /// There is no signature.
+    /// The message has no signature.
     #[error("the message is not signed")]
     Unsigned,
-    /// There is one and it does not verify.
+    /// The signature does not verify.
     #[error(transparent)]
     BadSignature(#[from] BadSignature),
 }
 
 impl MessageError {
-    /// Short name, the same in the test vectors and in every implementation.
+    /// Returns a short name, equal in the test vectors and in every implementation.
     pub fn code(&self) -> &'static str {
         match self {
             MessageError::Json(_) => "json",
@@ -144,12 +147,13 @@ impl IfMessage {
         Ok(())
     }
 
-    /// The canonical form, signature included: what goes over the wire.
+    /// Returns the canonical form, signature included, as on the wire.
     pub fn to_canonical(&self) -> Result<Vec<u8>, JsonError> {
         json::canonical(self)
     }
 
-    /// Signs everything but `signature` itself and sets it. The key's name becomes the kid where it is one.
+    /// Signs all members but `signature` and sets it. The key's name becomes the kid if it is a
+    /// valid one.
     pub fn sign(&mut self, key: &PrivateKey) -> Result<(), JsonError> {
         self.signature = None;
         let sig = key.sign(&self.to_canonical()?);
@@ -161,17 +165,18 @@ impl IfMessage {
     }
 }
 
-/// 1 to 256 bytes without control characters.
+/// Returns true for 1 to 256 bytes without control characters.
 pub(crate) fn is_name(text: &str) -> bool {
     (1..=NAME_LEN_MAX).contains(&text.len()) && !text.chars().any(char::is_control)
 }
 
 /// Ed25519 over the canonical form of the message without its `signature` member.
 ///
-/// Written `{"alg":"ed25519","kid":...,"sig":<base64url>}`; the string `ed25519:<base64 or hex>`, which names no key, is read as well.
+/// Written `{"alg":"ed25519","kid":...,"sig":<base64url>}`; the string `ed25519:<base64 or hex>`,
+/// which names no key, is read as well.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MessageSignature {
-    /// Which key; absent when the sender did not say.
+    /// The key id, if the sender gave one.
     pub kid: Option<Kid>,
     /// The signature, not yet verified.
     pub sig: [u8; 64],
@@ -228,7 +233,8 @@ fn from_object(object: SignatureObject) -> Option<MessageSignature> {
     Some(MessageSignature { kid, sig })
 }
 
-/// `date-time` of RFC 3339 section 5.6, the second 60 included; days are checked against their month.
+/// Returns true for a `date-time` of RFC 3339 section 5.6, the second 60 included; days are checked
+/// against their month.
 pub fn is_rfc3339(text: &str) -> bool {
     let bytes = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
@@ -269,7 +275,7 @@ pub fn is_rfc3339(text: &str) -> bool {
         && is_fraction_and_offset(&bytes[19..])
 }
 
-/// `[.digits](Z|+hh:mm|-hh:mm)`
+/// Returns true for `[.digits](Z|+hh:mm|-hh:mm)`.
 fn is_fraction_and_offset(tail: &[u8]) -> bool {
     let offset = match tail {
         [b'.', rest @ ..] => {

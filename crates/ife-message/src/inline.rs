@@ -1,4 +1,5 @@
-//! Short ASCII text held in place, so that a parsed header can be copied and kept without allocation.
+//! Short ASCII text stored in place, so that a parsed header can be copied and kept without
+//! allocation.
 
 use std::fmt;
 
@@ -18,7 +19,7 @@ impl<const N: usize> Inline<N> {
         }
     }
 
-    /// The text, or `None` when it is longer than `N` or not ASCII.
+    /// Returns the text, or `None` when it is longer than `N` or not ASCII.
     pub(crate) fn from_ascii(text: &[u8]) -> Option<Self> {
         let mut inline = Self::new();
         if !text.is_ascii() || !inline.push_bytes(text) {
@@ -27,7 +28,7 @@ impl<const N: usize> Inline<N> {
         Some(inline)
     }
 
-    /// Appends ASCII bytes. False, and unchanged, when they do not fit.
+    /// Appends ASCII bytes. Returns false and appends nothing when they do not fit.
     #[must_use]
     pub(crate) fn push_bytes(&mut self, text: &[u8]) -> bool {
         let start = usize::from(self.len);
@@ -42,7 +43,7 @@ impl<const N: usize> Inline<N> {
         }
     }
 
-    /// Puts what was appended from this offset on into lower case.
+    /// Puts the text from this offset on into lower case.
     pub(crate) fn make_lowercase_from(&mut self, start: usize) {
         if let Some(text) = self.bytes.get_mut(start..usize::from(self.len)) {
             text.make_ascii_lowercase();

@@ -1,7 +1,7 @@
-//! JSON as signatures need it: read strictly (RFC 7493, I-JSON), written canonically (RFC 8785, JCS).
+//! JSON for signatures: read strictly (RFC 7493, I-JSON), written canonically (RFC 8785, JCS).
 //!
-//! A repeated key, or an integer that a double cannot hold, would let two readers of the same signed bytes see different messages.
-//! Both are refused on the way in.
+//! A repeated key, or an integer that a double cannot hold, would let two readers of the same
+//! signed bytes see different messages. The parser refuses both.
 
 use std::fmt;
 
@@ -14,13 +14,14 @@ use serde_json::{Map, Number, Value};
 /// Largest magnitude of an integer (RFC 7493 section 2.2).
 pub const INTEGER_MAX: u64 = (1 << 53) - 1;
 
-/// Why bytes are not a JSON text that can be signed.
+/// Reasons why bytes are not a JSON text that can be signed.
 #[derive(Debug, thiserror::Error)]
 pub enum JsonError {
     /// Longer than the caller allows.
     #[error("the JSON text is longer than {0} bytes")]
     TooLong(usize),
-    /// Not JSON, a repeated key, an integer out of range, or nested more than 127 deep. The text says line and column.
+    /// Not JSON, a repeated key, an integer out of range, or nested more than 127 deep. The text
+    /// names line and column.
     #[error("the JSON text is malformed: {0}")]
     Malformed(serde_json::Error),
     /// The value cannot be written canonically.
@@ -38,9 +39,11 @@ pub fn parse(text: &[u8], len_max: usize) -> Result<Value, JsonError> {
         .map_err(JsonError::Malformed)
 }
 
-/// The canonical form: keys sorted by UTF-16 code units, no white space, numbers and escapes as ECMAScript writes them.
+/// Returns the canonical form: keys sorted by UTF-16 code units, no white space, numbers and
+/// escapes as ECMAScript writes them.
 ///
-/// Integers beyond [`INTEGER_MAX`] are rounded to doubles, as RFC 8785 has it; [`parse`] never lets one in.
+/// Integers beyond [`INTEGER_MAX`] are rounded to doubles, by RFC 8785; [`parse`] never accepts
+/// one.
 pub fn canonical(value: &impl Serialize) -> Result<Vec<u8>, JsonError> {
     serde_json_canonicalizer::to_vec(value).map_err(JsonError::NotCanonical)
 }

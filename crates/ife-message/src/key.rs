@@ -1,4 +1,5 @@
-//! Ed25519 keys and their text forms: `ed25519:<base64, 32 bytes>` in public, `IFE-PRIVATE-KEY-1 <name> <base64 seed>` in a file.
+//! Ed25519 keys and their text forms: `ed25519:<base64, 32 bytes>` for public keys,
+//! `IFE-PRIVATE-KEY-1 <name> <base64 seed>` in a file.
 
 use std::{fmt, str::FromStr};
 
@@ -11,7 +12,7 @@ const PRIVATE_MAGIC: &str = "IFE-PRIVATE-KEY-1";
 /// Longest name of a private key, in bytes: a kid or the name of a witness log.
 pub const KEY_NAME_LEN_MAX: usize = 128;
 
-/// Why text or bytes are not a key. Never carries the text.
+/// Reasons why text or bytes are not a key. Never carries the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     /// Does not begin with `ed25519:`.
@@ -35,7 +36,7 @@ pub enum KeyError {
 }
 
 impl KeyError {
-    /// Short name, the same in the test vectors and in every implementation.
+    /// Returns a short name, equal in the test vectors and in every implementation.
     pub fn code(&self) -> &'static str {
         match self {
             KeyError::Prefix => "prefix",
@@ -53,12 +54,14 @@ impl KeyError {
 #[error("the signature does not verify")]
 pub struct BadSignature;
 
-/// A public key, decompressed: parsing costs about a tenth of a verification, so keep it where you verify often.
+/// A public key, decompressed. Parsing costs about a tenth of a verification, so keep it for
+/// repeated use.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);
 
 impl PublicKey {
-    /// The key with this encoding (RFC 8032 section 5.1.2). Refuses non-canonical encodings and points of small order.
+    /// Returns the key with this encoding (RFC 8032 section 5.1.2). Refuses non-canonical encodings
+    /// and points of small order.
     pub fn from_bytes(bytes: &[u8; 32]) -> Result<PublicKey, KeyError> {
         if !is_canonical_y(bytes) {
             return Err(KeyError::Point);
@@ -71,12 +74,13 @@ impl PublicKey {
         }
     }
 
-    /// The 32 bytes.
+    /// Returns the 32 bytes.
     pub fn to_bytes(&self) -> [u8; 32] {
         self.0.to_bytes()
     }
 
-    /// Verifies strictly: canonical S, no point of small order, cofactorless equation (dalek's `verify_strict`).
+    /// Verifies strictly: canonical S, no point of small order, cofactorless equation (dalek's
+    /// `verify_strict`).
     pub fn verify_strict(&self, message: &[u8], sig: &[u8; 64]) -> Result<(), BadSignature> {
         self.0
             .verify_strict(message, &Signature::from_bytes(sig))
@@ -84,7 +88,8 @@ impl PublicKey {
     }
 }
 
-/// Whether the y coordinate is below 2^255 - 19, as RFC 8032 section 5.1.3 demands and the curve library does not.
+/// Returns whether the y coordinate is below 2^255 - 19. RFC 8032 section 5.1.3 demands it, and the
+/// curve library does not check it.
 fn is_canonical_y(bytes: &[u8; 32]) -> bool {
     let high = bytes[31] & 0x7f == 0x7f && bytes[1..31].iter().all(|&b| b == 0xff);
     !(high && bytes[0] >= 0xed)
@@ -111,14 +116,15 @@ impl fmt::Debug for PublicKey {
     }
 }
 
-/// A private key with the name that its signatures carry. Wiped from memory when dropped; `Debug` shows the name only.
+/// A private key with the name that its signatures carry. Wiped from memory when dropped; `Debug`
+/// shows the name only.
 pub struct PrivateKey {
     name: String,
     key: SigningKey,
 }
 
 impl PrivateKey {
-    /// The key of this seed. The seed must come from a cryptographic random source.
+    /// Returns the key of this seed. The seed must come from a cryptographic random source.
     pub fn from_seed(name: &str, seed: &[u8; 32]) -> Result<PrivateKey, KeyError> {
         let visible = name.bytes().all(|b| b.is_ascii_graphic());
         if name.is_empty() || name.len() > KEY_NAME_LEN_MAX || !visible {
@@ -143,18 +149,18 @@ impl PrivateKey {
         PrivateKey::from_seed(name, &Zeroizing::new(decode32(seed)?))
     }
 
-    /// The contents of a private key file. Write it with mode 0600.
+    /// Returns the contents of a private key file. Write it with mode 0600.
     pub fn to_file(&self) -> Zeroizing<String> {
         let seed = Zeroizing::new(STANDARD.encode(self.key.as_bytes()));
         Zeroizing::new(format!("{PRIVATE_MAGIC} {} {}\n", self.name, *seed))
     }
 
-    /// The kid or the log's name.
+    /// Returns the kid or the log's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The public half.
+    /// Returns the public half.
     pub fn public_key(&self) -> PublicKey {
         PublicKey(self.key.verifying_key())
     }

@@ -1,9 +1,9 @@
-//! What crosses the wire of IF.ESCALATE: the X-IF-* headers and their signed bytes, addresses of record, keys, and IFMessage.
-//! Never reads a clock, a file, a socket or randomness, and never panics on input.
+//! The wire formats of IF.ESCALATE: X-IF-* headers, signed bytes, addresses, keys, IFMessage. Never
+//! reads a clock, a file, a socket or randomness, and never panics on input.
 //!
-//! Header bodies come from strangers. Every parser here is bounded, linear in its input and total: it answers with a value or with an
-//! error that says what is wrong and where. Parsing a signature header, building the signed bytes and verifying them allocates nothing
-//! beyond the caller's buffer.
+//! Header bodies are untrusted. Every parser is bounded, linear in its input and total: it returns
+//! a value, or an error with fault and position. Parsing a signature header, building the signed
+//! bytes and verifying them allocates nothing beyond the caller's buffer.
 
 pub mod aor;
 pub mod escalate;

@@ -1,8 +1,8 @@
-//! Which characters of a stranger's text a terminal or a log may get as they are.
+//! Characters of untrusted text that a terminal or a log may show unchanged.
 
-/// True for characters that steer a terminal or are not seen on it: controls, line and paragraph
-/// separators, interlinear marks, and Unicode's `Default_Ignorable_Code_Point` (Unicode 15,
-/// DerivedCoreProperties.txt), among them direction overrides, tags and variation selectors.
+/// Returns true for characters that control a terminal or are invisible on it: controls, line and
+/// paragraph separators, interlinear marks, and Unicode's `Default_Ignorable_Code_Point` (Unicode
+/// 15, DerivedCoreProperties.txt), among them direction overrides, tags and variation selectors.
 #[must_use]
 pub fn is_unseen(c: char) -> bool {
     c.is_control()
@@ -16,13 +16,13 @@ pub fn is_unseen(c: char) -> bool {
         )
 }
 
-/// The text with every such character as `\u{...}`.
+/// Returns the text with every such character as `\u{...}`.
 #[must_use]
 pub fn escaped(text: &str) -> String {
     escaped_but(text, |_| false)
 }
 
-/// As [`escaped`], with the characters that `keep` names left as they are.
+/// Like [`escaped`], but leaves the characters that `keep` accepts.
 #[must_use]
 pub fn escaped_but(text: &str, keep: impl Fn(char) -> bool) -> String {
     let mut out = String::with_capacity(text.len());

@@ -1,4 +1,5 @@
-//! A message as it arrived: its signature is checked over what was sent, not over how we would have written it.
+//! A message as received: its signature is checked over the bytes sent, not over this library's
+//! encoding.
 
 use serde_json::Value;
 
@@ -33,7 +34,7 @@ impl Received {
         Received::from_value(json::parse(text, MESSAGE_LEN_MAX)?)
     }
 
-    /// Takes a value that was read elsewhere by [`json::parse`].
+    /// Takes a value that [`json::parse`] returned.
     pub fn from_value(mut value: Value) -> Result<Received, MessageError> {
         for member in NEVER_NULL {
             if value.get(member).is_some_and(Value::is_null) {
@@ -53,22 +54,22 @@ impl Received {
         Ok(Received { message, signed })
     }
 
-    /// The message.
+    /// Returns the message.
     pub fn message(&self) -> &IfMessage {
         &self.message
     }
 
-    /// The message, by value.
+    /// Returns the message by value.
     pub fn into_message(self) -> IfMessage {
         self.message
     }
 
-    /// The canonical form of everything but the signature.
+    /// Returns the canonical form of all members but the signature.
     pub fn signed_bytes(&self) -> &[u8] {
         &self.signed
     }
 
-    /// Verifies the signature by `key`; which key that is, the caller finds out by the signature's kid.
+    /// Verifies the signature by `key`. The caller chooses the key by the signature's kid.
     pub fn verify(&self, key: &PublicKey) -> Result<(), MessageError> {
         let signature = self
             .message

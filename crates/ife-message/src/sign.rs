@@ -1,4 +1,4 @@
-//! The bytes that an X-IF-Signature signs, and signing and verifying them.
+//! The bytes that an X-IF-Signature signs; signing and verifying.
 
 use std::io::Write;
 
@@ -18,37 +18,38 @@ pub const CALL_ID_LEN_MAX: usize = 512;
 /// Latest `iat` that a header can carry: 12 digits.
 pub const IAT_MAX: u64 = 999_999_999_999;
 
-/// Everything that a signature of version 1 may cover.
+/// The fields that a signature of version 1 may cover.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedFields<'a> {
-    /// Which key signs.
+    /// Key id of the signer.
     pub kid: &'a Kid,
-    /// When, Unix seconds.
+    /// Time of signing, Unix seconds.
     pub iat: u64,
     /// Value of X-IF-Trace-ID.
     pub trace_id: &'a TraceId,
     /// Value of X-IF-Hazard.
     pub hazard: &'a Hazard,
-    /// From.
+    /// Address in the From header.
     pub caller: &'a Aor,
-    /// Where the call goes: the Request-URI.
+    /// Address of the Request-URI.
     pub callee: &'a Aor,
-    /// Which of the following are covered, and in which order.
+    /// The covered ones of the following, in order.
     pub covered: Covered,
-    /// Call-ID; looked at only if covered.
+    /// Call-ID; used only if covered.
     pub call_id: &'a [u8],
-    /// SHA-256 of the body as sent; looked at only if covered.
+    /// SHA-256 of the body as sent; used only if covered.
     pub body_sha256: Option<[u8; 32]>,
 }
 
-/// Why there are no signed bytes, or why a signature over them is refused.
+/// Reasons why there are no signed bytes, or why a signature over them is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SignError {
-    /// `cid` is covered, and the Call-ID is empty, over [`CALL_ID_LEN_MAX`], or holds anything but visible ASCII. A line break in it
-    /// would let one signature speak for two different calls.
+    /// `cid` is covered, and the Call-ID is empty, over [`CALL_ID_LEN_MAX`], or holds a byte other
+    /// than visible ASCII. A line break in it would make one signature valid for two different
+    /// calls.
     #[error("the Call-ID cannot be signed")]
     CallId,
-    /// `sdp` is covered and no hash of the body is given.
+    /// `sdp` is covered and the hash of the body is missing.
     #[error("the body is covered but its hash is missing")]
     BodyHash,
     /// The name of the private key is not a key id.
@@ -63,7 +64,7 @@ pub enum SignError {
 }
 
 impl SignError {
-    /// Short name, the same in the test vectors and in every implementation.
+    /// Returns a short name, equal in the test vectors and in every implementation.
     pub fn code(&self) -> &'static str {
         match self {
             SignError::CallId => "call-id",
@@ -75,12 +76,13 @@ impl SignError {
     }
 }
 
-/// Whether a Call-ID is one that can be covered.
+/// Returns whether a Call-ID can be covered.
 pub fn is_call_id(call_id: &[u8]) -> bool {
     (1..=CALL_ID_LEN_MAX).contains(&call_id.len()) && call_id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Replaces the contents of `out` by the signed bytes. `out` may be reused from call to call; on an error it is left empty.
+/// Replaces the contents of `out` by the signed bytes. `out` may be reused; on an error it is left
+/// empty.
 pub fn canonical_bytes(fields: &SignedFields<'_>, out: &mut Vec<u8>) -> Result<(), SignError> {
     out.clear();
     if fields.iat > IAT_MAX {
@@ -125,24 +127,24 @@ pub fn verify(
     Ok(key.verify_strict(scratch, sig)?)
 }
 
-/// What is signed, as the caller of [`sign`] gives it: the kid comes from the key.
+/// The arguments of [`sign`]: the signed fields without the kid, which comes from the key.
 #[derive(Debug, Clone, Copy)]
 pub struct CallFields<'a> {
-    /// When, Unix seconds.
+    /// Time of signing, Unix seconds.
     pub iat: u64,
     /// Value of X-IF-Trace-ID.
     pub trace_id: &'a TraceId,
     /// Value of X-IF-Hazard.
     pub hazard: &'a Hazard,
-    /// From.
+    /// Address in the From header.
     pub caller: &'a Aor,
-    /// The Request-URI.
+    /// Address of the Request-URI.
     pub callee: &'a Aor,
-    /// What to cover.
+    /// Parts to cover.
     pub covered: Covered,
-    /// Call-ID; looked at only if covered.
+    /// Call-ID; used only if covered.
     pub call_id: &'a [u8],
-    /// SHA-256 of the body; looked at only if covered.
+    /// SHA-256 of the body; used only if covered.
     pub body_sha256: Option<[u8; 32]>,
 }
 
@@ -180,8 +182,9 @@ pub fn sign(key: &PrivateKey, call: &CallFields<'_>) -> Result<SignatureHeader, 
     })
 }
 
-/// Replaces the contents of `out` by what the legacy form signs: hazard, expert id and trace id with nothing between them. It binds
-/// neither the call nor a time, and two different triples can give the same bytes: accept it only where the registry says so.
+/// Replaces the contents of `out` by the bytes that the legacy form signs: hazard, expert id and
+/// trace id with nothing between them. It binds neither the call nor a time, and two different
+/// triples can give the same bytes, so accept it only where the registry permits it.
 pub fn legacy_bytes(hazard: &Hazard, expert_id: &str, trace_id: &TraceId, out: &mut Vec<u8>) {
     out.clear();
     out.extend_from_slice(hazard.as_bytes());

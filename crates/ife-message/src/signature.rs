@@ -1,7 +1,9 @@
-//! X-IF-Signature: `v=1;kid=<key id>;iat=<unix s>;c=<covered parts>;sig=<base64url, 64 bytes>`, and the form before it.
+//! X-IF-Signature: `v=1;kid=<key id>;iat=<unix s>;c=<covered parts>;sig=<base64url, 64 bytes>`, and
+//! its legacy form.
 //!
-//! There is one spelling: these five parameters, each once, in this order, without spaces; `c` is `base` and then distinct parts joined
-//! by commas; `sig` is 86 characters of base64url without padding. A second spelling of the same signature does not parse.
+//! There is one spelling: these five parameters, each once, in this order, without spaces; `c` is
+//! `base` and then distinct parts joined by commas; `sig` is 86 characters of base64url without
+//! padding. A second spelling of the same signature does not parse.
 
 use std::fmt;
 
@@ -29,7 +31,7 @@ pub enum Part {
 }
 
 impl Part {
-    /// Name in the `c` parameter.
+    /// Returns the name in the `c` parameter.
     pub fn as_str(self) -> &'static str {
         match self {
             Part::CallId => "cid",
@@ -38,7 +40,7 @@ impl Part {
     }
 }
 
-/// What a signature covers: `base`, then up to two further parts in the signer's order.
+/// The covered parts: `base`, then up to two further parts in the signer's order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub struct Covered {
     parts: [Option<Part>; 2],
@@ -80,7 +82,7 @@ impl Covered {
         Ok(covered)
     }
 
-    /// This and one more part at the end; `None` when it is already there.
+    /// Returns these parts and one more at the end; `None` if it is already covered.
     pub fn with(mut self, part: Part) -> Option<Covered> {
         if self.contains(part) {
             return None;
@@ -90,17 +92,17 @@ impl Covered {
         Some(self)
     }
 
-    /// Whether this part is covered.
+    /// Returns whether this part is covered.
     pub fn contains(self, part: Part) -> bool {
         self.parts.contains(&Some(part))
     }
 
-    /// Whether everything that `required` lists is covered, in whatever order.
+    /// Returns whether all parts of `required` are covered, in any order.
     pub fn includes(self, required: Covered) -> bool {
         required.parts().all(|part| self.contains(part))
     }
 
-    /// The parts beyond the base, in the signer's order.
+    /// Returns the parts beyond the base, in the signer's order.
     pub fn parts(self) -> impl Iterator<Item = Part> {
         self.parts.into_iter().flatten()
     }
@@ -124,11 +126,11 @@ impl std::str::FromStr for Covered {
 /// A parsed X-IF-Signature of version 1. `Display` writes the one spelling that parses back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SignatureHeader {
-    /// Which key signed.
+    /// Key id of the signer.
     pub kid: Kid,
-    /// When it was signed, Unix seconds; below 10^12.
+    /// Time of signing, Unix seconds; below 10^12.
     pub iat: u64,
-    /// What it covers.
+    /// The covered parts.
     pub covered: Covered,
     /// The Ed25519 signature, not yet verified.
     pub sig: [u8; 64],
@@ -179,7 +181,8 @@ impl fmt::Display for SignatureHeader {
     }
 }
 
-/// A signature of the earlier contract: 128 hex digits, or `ed25519:` and hex or standard base64, over hazard + expert id + trace id.
+/// A signature of the earlier contract: 128 hex digits, or `ed25519:` and hex or standard base64,
+/// over hazard + expert id + trace id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LegacySignature {
     /// The Ed25519 signature, not yet verified.
@@ -213,12 +216,12 @@ impl LegacySignature {
 pub enum AnySignature {
     /// `v=1;...`
     V1(SignatureHeader),
-    /// The earlier contract's form, which names no key and does not bind the call.
+    /// The earlier contract's form, without a key id and not bound to the call.
     Legacy(LegacySignature),
 }
 
 impl AnySignature {
-    /// Parses a header body: what begins with `v=` is version 1, anything else the legacy form.
+    /// Parses a header body: version 1 if it begins with `v=`, else the legacy form.
     pub fn parse(body: &[u8]) -> Result<AnySignature, HeaderError> {
         let value = signature_token(body)?;
         if value.starts_with(b"v=") {
@@ -235,7 +238,7 @@ fn signature_token(body: &[u8]) -> Result<&[u8], HeaderError> {
     })
 }
 
-/// The value of `name=value;` at the start of `text`, and what follows.
+/// Returns the value of `name=value;` at the start of `text`, and the text after it.
 fn parameter<'a>(text: &'a [u8], name: &'static str) -> Result<(&'a [u8], &'a [u8]), HeaderError> {
     let find = || {
         let value = text.strip_prefix(name.as_bytes())?.strip_prefix(b"=")?;
@@ -248,7 +251,7 @@ fn parameter<'a>(text: &'a [u8], name: &'static str) -> Result<(&'a [u8], &'a [u
     })
 }
 
-/// 1 to 12 decimal digits without a leading zero.
+/// Parses 1 to 12 decimal digits without a leading zero.
 fn parse_iat(digits: &[u8]) -> Option<u64> {
     let leading_zero = digits.len() > 1 && digits[0] == b'0';
     if leading_zero || !(1..=12).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
@@ -257,9 +260,9 @@ fn parse_iat(digits: &[u8]) -> Option<u64> {
     Some(digits.iter().fold(0, |n, d| n * 10 + u64::from(d - b'0')))
 }
 
-/// Exactly 64 bytes in their one encoding: the engines refuse wrong padding and stray trailing bits.
+/// Decodes exactly 64 bytes: the engines refuse wrong padding and stray trailing bits.
 fn decode_base64(engine: &impl Engine, text: &[u8]) -> Option<[u8; 64]> {
-    // decode_slice wants room for its estimate, which is up to 2 bytes above the result.
+    // decode_slice needs room for its estimate, which is up to 2 bytes above the result.
     let mut out = [0; 66];
     if text.len() > 88 || engine.decode_slice(text, &mut out).ok()? != 64 {
         return None;

@@ -1,4 +1,5 @@
-//! Parsers answer to any bytes, and what they accept they write back in a form that parses to the same value.
+//! Parsers accept any bytes without a panic, and every value that they return is written in a form
+//! that parses to the same value.
 
 use ife_message::{
     AnySignature, Aor, Covered, Hazard, Kid, LegacySignature, PrivateKey, PublicKey, Received,
@@ -6,7 +7,7 @@ use ife_message::{
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
-/// Any bytes, and bytes that look like headers: fragments of the grammars in any order.
+/// Returns any bytes, and bytes like headers: fragments of the grammars in any order.
 fn hostile() -> impl Strategy<Value = Vec<u8>> {
     let fragments: Vec<&[u8]> = vec![
         b"v=1;",

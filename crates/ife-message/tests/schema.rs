@@ -18,7 +18,7 @@ fn schema() -> jsonschema::Validator {
         .expect("the schema is a schema")
 }
 
-/// The examples under `key` with what the schema must say of each, where it can tell.
+/// Returns the examples under `key` with the schema's expected answer, where it has one.
 fn examples(key: &str) -> Vec<(String, Value, Option<bool>)> {
     let file = read("tests/vectors/ifmessage.json");
     let example = |case: &Value| {

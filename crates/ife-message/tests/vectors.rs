@@ -1,4 +1,5 @@
-//! The published test vectors, made by tests/vectors/generate.py from an independent implementation.
+//! The published test vectors, made by tests/vectors/generate.py from an independent
+//! implementation.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -55,7 +56,7 @@ fn input(case: &Value) -> Vec<u8> {
     text(case, "input").as_bytes().to_vec()
 }
 
-/// Runs a parser that answers with the value as the vectors write it, or with the code of the reason.
+/// Runs a parser that returns the value in the vectors' form, or the code of the reason.
 fn check(file: &Value, parse: impl Fn(&[u8]) -> Result<Value, &'static str>) {
     for case in cases(file, "valid") {
         assert_eq!(

@@ -12,7 +12,7 @@ use crate::inline::Inline;
 /// Longest textual IPv6 address, `INET6_ADDRSTRLEN` without the NUL.
 const IPV6_LEN_MAX: usize = 45;
 
-/// Appends the host of `host[:port][;parameters][?headers]`; checks the port and forgets it.
+/// Appends the host of `host[:port][;parameters][?headers]`; checks and drops the port.
 pub(super) fn append_host(text: &mut Inline<AOR_LEN_MAX>, tail: &[u8]) -> Result<(), AorError> {
     let rest = match tail {
         [b'[', inner @ ..] => {
@@ -50,7 +50,8 @@ fn append_ipv6(text: &mut Inline<AOR_LEN_MAX>, address: &[u8]) -> Result<(), Aor
     write!(text, "[{address}]").map_err(|_| AorError::TooLong)
 }
 
-/// `hostname` or `IPv4address` of RFC 3261 section 25.1. A last label that does not begin with a letter makes it an IPv4 address.
+/// Appends `hostname` or `IPv4address` of RFC 3261 section 25.1. A last label that does not begin
+/// with a letter makes it an IPv4 address.
 fn append_name(text: &mut Inline<AOR_LEN_MAX>, name: &[u8]) -> Result<(), AorError> {
     let labels = name.strip_suffix(b".").unwrap_or(name);
     let top = labels.rsplit(|&b| b == b'.').next().unwrap_or_default();
