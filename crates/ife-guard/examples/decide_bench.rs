@@ -142,8 +142,7 @@ fn prepare(experts: usize) -> Vec<u8> {
     bytes
 }
 
-/// Returns the mean time of one decision by each registry, taken in turns so that a slow machine
-/// slows all alike.
+/// Returns the mean time of one decision by each registry, taken in turns against a noisy machine.
 fn compare(registries: &[(usize, Vec<u8>)], to_expert: bool, signed: bool) -> Vec<(usize, f64)> {
     let mut runs: Vec<_> = registries
         .iter()

@@ -98,8 +98,7 @@ fn note_parties(verdict: &mut Verdict, parties: &Parties<'_>) {
     verdict.max_call_s = parties.expert.quota().max_call_s;
 }
 
-/// A To-tag alone proves nothing: the caller of this function has searched the approved dialogs in
-/// vain.
+/// A To-tag alone proves nothing: the shell has already searched the approved dialogs.
 pub(crate) fn dialog(request: &Request<'_>) -> Result<(), Refusal> {
     if request.to_tag.is_empty() {
         Ok(())

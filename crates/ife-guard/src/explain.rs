@@ -177,8 +177,7 @@ fn signed(
     [signature, freshness]
 }
 
-/// Returns the iat for gate 8: the header's even if its signature is wrong, none for a valid legacy
-/// signature.
+/// Returns the iat for gate 8: the header's even if unverified, none for a valid legacy signature.
 fn freshness_of(
     claims: &Claims,
     proof: Option<&Result<gates::Proof<'_>, Refusal>>,

@@ -1,5 +1,4 @@
-//! The gates that need nothing but the request, the policy and the time, one function each, in the
-//! order of the design.
+//! The gates that need only the request, the policy and the time, in the order of the design.
 //!
 //! Each returns the input of later gates, or a [`Refusal`]. [`crate::decide`] stops at the first
 //! refusal; [`crate::explain`] asks every gate.

@@ -260,8 +260,8 @@ impl<'a> Image<'a> {
         Party::read(self.bytes, at)
     }
 
-    /// Probes linearly from the hash's slot on, until `matches` finds a record or a free slot ends
-    /// the search.
+    /// Probes from the hash's slot on, until `matches` finds a record or a free slot ends the
+    /// search.
     fn probe<T>(&self, table: Table, hash: u64, matches: impl Fn(usize) -> Option<T>) -> Option<T> {
         let tag = layout::tag(hash);
         for step in 0..=u64::from(table.probe_max) {

@@ -1,6 +1,6 @@
-//! Pure call policy: a registry of experts and councils, compiled to a flat image, and the gates
-//! that decide on one INVITE. It never reads a clock, file, socket or random number, never
-//! allocates by the size of a request, and never forwards a call.
+//! Call policy: a registry of experts and councils, its compiled image, and the gates for an INVITE.
+//! It never reads a clock, file, socket or random number, never allocates by the size of a request,
+//! and never forwards a call.
 
 mod decide;
 mod explain;

@@ -1,5 +1,4 @@
-//! State in hash maps: the reference for every [`State`]. For tests, and for decisions without a
-//! proxy.
+//! State in hash maps: the reference for every [`State`], for tests and decisions without a proxy.
 
 use std::collections::HashMap;
 use std::net::IpAddr;

@@ -139,8 +139,7 @@ pub fn canonical(address: IpAddr) -> IpAddr {
     }
 }
 
-/// Returns the address that flood control counts: v4 unchanged, v6 cut to its /64, which one host
-/// usually owns.
+/// Returns the address that flood control counts: v4 unchanged, v6 cut to its /64, often one host.
 #[must_use]
 pub fn flood_source(address: IpAddr) -> IpAddr {
     match canonical(address) {

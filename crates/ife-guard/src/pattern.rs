@@ -44,8 +44,7 @@ pub enum PatternError {
     /// The user part is longer than [`GLOB_LITERAL_LEN_MAX`].
     #[error("a glob with more than 64 characters besides `*`")]
     TooLong,
-    /// The text has a port, parameters, a display name or brackets: no part of an address of
-    /// record.
+    /// The text has a port, parameters, a display name or brackets.
     #[error("more than `sip:user@host`")]
     NotBare,
 }

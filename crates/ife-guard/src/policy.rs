@@ -62,8 +62,7 @@ impl KeyCache {
         }
     }
 
-    /// Returns the key with these bytes; `None` if no such key exists, which a checked registry
-    /// rules out.
+    /// Returns the key with these bytes; `None` for no key, which a checked registry rules out.
     pub(crate) fn key(&mut self, bytes: &[u8; 32]) -> Option<PublicKey> {
         // The bits of a y coordinate are close to random, so any of them serve as an index.
         let slot = self.keys.get_mut(usize::from(bytes[1]) % CACHE_KEYS)?;

@@ -37,7 +37,7 @@ pub mod limits {
     pub const CALLED_HOST_LEN_MAX: usize = 160;
     /// Signers of one party.
     pub const SIGNERS_MAX: usize = 64;
-    /// Signers of one party that may sign in the legacy form, which names no key: each of them is
+    /// Signers of one party that may use the legacy form, which names no key: each of them is
     /// tried.
     pub const LEGACY_SIGNERS_MAX: usize = 4;
     /// Networks of one party.
@@ -54,8 +54,7 @@ pub mod limits {
     pub const CALL_S_MAX: u32 = 604_800;
 }
 
-/// A checked registry: every reference resolves, every id, key id and address is unique, every key
-/// is usable.
+/// A checked registry: every reference resolves, ids and addresses are unique, keys are usable.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Registry {
     /// How far `iat` may be from now, either way, seconds.

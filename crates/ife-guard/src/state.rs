@@ -1,12 +1,11 @@
-//! The gates' state between calls, behind a trait: the shell keeps it in shared memory, tests in
-//! hash maps.
+//! The gates' state between calls, as a trait: in shared memory for servers, in hash maps for
+//! tests.
 
 use std::net::IpAddr;
 
 use sha2::{Digest, Sha256};
 
-/// How long after its first sight the same attempt may be repeated: 64 x T1, timer B of RFC 3261
-/// 17.1.1.2.
+/// How long the same attempt may be repeated: 64 x T1, timer B of RFC 3261 17.1.1.2.
 pub const SAME_ATTEMPT_WINDOW_MS: u64 = 32_000;
 /// How often the same attempt may be repeated after its first sight.
 pub const SAME_ATTEMPT_REPEATS_MAX: u32 = 3;
@@ -18,8 +17,7 @@ pub const SETUP_LEASE_S: u32 = 240;
 pub struct Now {
     /// Wall clock, milliseconds since 1970: for iat, not_before, not_after.
     pub unix_ms: u64,
-    /// Clock that never jumps, milliseconds since any fixed start that all processes share: for
-    /// buckets and leases.
+    /// Milliseconds of a clock that never jumps, with a start that all processes share: for leases.
     pub mono_ms: u64,
 }
 
@@ -33,8 +31,7 @@ impl Now {
 
 /// State of the gates. Every method takes constant time and never blocks.
 pub trait State {
-    /// Takes one token from the bucket of `source`, which gains `rate_per_s` a second up to
-    /// `burst`.
+    /// Takes a token from the bucket of `source`, which gains `rate_per_s` a second up to `burst`.
     fn take_token(&mut self, source: IpAddr, rate_per_s: u32, burst: u32, now: Now) -> Token;
 
     /// Notes a signature's identity, SHA-256 over kid, trace id and iat, as seen by `attempt`.
@@ -52,8 +49,7 @@ pub trait State {
         now: Now,
     ) -> Sight;
 
-    /// Notes a legacy signature, whose record lives for ever (in a file that outlives the host's
-    /// restart).
+    /// Notes a legacy signature, whose record lives for ever (in a file that outlives a restart).
     fn legacy_first_sight(&mut self, key: &[u8; 32], attempt: u64, now: Now) -> Sight;
 
     /// Starts a call of `expert` (see [`expert_number`]), or finds that a call of this key is under
@@ -101,8 +97,7 @@ pub enum Sight {
 /// Limits that [`State::begin_call`] applies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CallLimits {
-    /// Calls that may start within any 60 s; 0 charges nothing (a repetition of an attempt that was
-    /// charged).
+    /// Calls that may start within any 60 s; 0 charges nothing (a repetition of a charged attempt).
     pub per_minute: u32,
     /// Calls that may be under way at once, at least 1.
     pub concurrent: u32,
@@ -130,8 +125,7 @@ pub enum Begin {
     TableFull,
 }
 
-/// Identity of a call: its Call-ID and the tag of its caller, each as the first 16 bytes of
-/// SHA-256.
+/// Identity of a call: Call-ID and tag of its caller, each as the first 16 bytes of SHA-256.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct CallKey {
     /// Half for the Call-ID, so that a table can be searched without the tags.

@@ -2,8 +2,7 @@
 
 use std::fmt;
 
-/// At most `N` bytes of UTF-8. Longer text is cut at a character boundary; control characters are
-/// replaced.
+/// At most `N` bytes of UTF-8, cut at a character boundary, with control characters replaced.
 #[derive(Clone, Copy)]
 pub struct Text<const N: usize> {
     len: u16,
@@ -34,8 +33,7 @@ impl<const N: usize> Text<N> {
     /// Returns the text.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        // Only whole characters are ever copied in, so this cannot fail; an empty text is better
-        // than a panic.
+        // Only whole characters are copied in, so this cannot fail; an empty text beats a panic.
         std::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or_default())
             .unwrap_or_default()
     }
@@ -108,8 +106,7 @@ impl<const N: usize> Text<N> {
     }
 }
 
-/// Returns true for control characters (C0, DEL, C1) and for characters that reorder or hide text
-/// on a terminal.
+/// Returns true for control characters (C0, DEL, C1) and those that reorder or hide text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')

@@ -160,8 +160,8 @@ pub struct Verdict {
     pub hazard: Text<32>,
     /// Trace id of the request, once well-formed.
     pub trace_id: Text<128>,
-    /// Key id that the signature names, once well-formed; for a legacy signature that of the key
-    /// that verified.
+    /// Key id that a well-formed signature names; for a legacy signature that of the key that
+    /// verified.
     pub kid: Text<64>,
     /// Identity of the call; all zero before the quota gate.
     pub call_key: CallKey,

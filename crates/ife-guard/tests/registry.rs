@@ -470,8 +470,7 @@ fn the_check_ends_at_a_thousand_errors() {
 
 #[test]
 fn a_list_is_looked_at_no_further_than_it_may_go() {
-    // Each of the first half crosses each of the second: without a bound, a comparison for every
-    // pair.
+    // Each of the first half crosses each of the second: without a bound, every pair is compared.
     const HALF: usize = 60_000;
     let starts = (0..HALF).map(|n| format!("\"sip:p{n}*@council.example\""));
     let ends = (0..HALF).map(|n| format!("\"sip:*s{n}x@council.example\""));

@@ -1,5 +1,4 @@
-//! Any request gets an answer without a panic, and no bytes in the log on which a terminal or a log
-//! parser would act.
+//! Any request gets an answer without a panic, and a log safe for terminals and log parsers.
 
 mod common;
 

@@ -81,8 +81,7 @@ fn a_resend_over_a_new_connection_is_the_same_attempt() {
     let mut state = MemoryState::new();
     let mut call = Call::to_expert();
     assert!(decide_with(&mut state, &call, NOW).approved);
-    // Another ephemeral port, as for a new TCP connection; the challenge was answered, so the CSeq
-    // differs too.
+    // Another ephemeral port, as for a new TCP connection, and another CSeq after the challenge.
     call.peer = "127.0.0.1:49152";
     call.cseq += 1;
     assert!(decide_with(&mut state, &call, at(1)).approved);

@@ -1,5 +1,4 @@
-//! Addresses of record: `sip:user@host` in one spelling, so that two URIs of the same person are
-//! equal as bytes.
+//! Addresses of record: `sip:user@host` in one spelling, equal as bytes for the same person.
 //!
 //! RFC 3261 section 25.1 gives the grammar and 19.1.4 the equivalence: scheme and host ignore case,
 //! `sips` names the same person as `sip`, an escape of an unreserved character equals the

@@ -35,8 +35,7 @@ pub struct Escalate {
 }
 
 impl Escalate {
-    /// Reads the payload. Accepts both `hazards` and `hazard`, and a lone string in place of an
-    /// array.
+    /// Reads the payload. Accepts `hazards` and `hazard`, and a lone string in place of an array.
     pub fn from_message(message: &IfMessage) -> Result<Escalate, MessageError> {
         if message.performative.as_deref() != Some("escalate") {
             return Err(MessageError::Member {
@@ -68,8 +67,7 @@ impl Escalate {
         })
     }
 
-    /// Returns the call's name in the API: `sip-call-` and the first 16 hex digits of SHA-256 of
-    /// the trace id.
+    /// Returns the call's name in the API, see [`call_id`].
     pub fn call_id(&self) -> String {
         call_id(&self.trace_id)
     }

@@ -19,8 +19,7 @@ pub const NAME_LEN_MAX: usize = 256;
 /// Most citations in one message.
 pub const CITATIONS_MAX: usize = 256;
 
-/// One message. Members unknown to this version are kept in `extra`, since a signature covers them
-/// too.
+/// One message. Unknown members are kept in `extra`, since a signature covers them too.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct IfMessage {
     /// Unique name of the message; intake is idempotent by it.
@@ -152,8 +151,7 @@ impl IfMessage {
         json::canonical(self)
     }
 
-    /// Signs all members but `signature` and sets it. The key's name becomes the kid if it is a
-    /// valid one.
+    /// Signs all members but `signature` and sets it. The key's name becomes the kid if valid.
     pub fn sign(&mut self, key: &PrivateKey) -> Result<(), JsonError> {
         self.signature = None;
         let sig = key.sign(&self.to_canonical()?);
@@ -233,8 +231,7 @@ fn from_object(object: SignatureObject) -> Option<MessageSignature> {
     Some(MessageSignature { kid, sig })
 }
 
-/// Returns true for a `date-time` of RFC 3339 section 5.6, the second 60 included; days are checked
-/// against their month.
+/// Returns true for a valid `date-time` of RFC 3339 section 5.6, the second 60 included.
 pub fn is_rfc3339(text: &str) -> bool {
     let bytes = text.as_bytes();
     let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];

@@ -1,5 +1,4 @@
-//! Short ASCII text stored in place, so that a parsed header can be copied and kept without
-//! allocation.
+//! Short ASCII text stored in place, so that a parsed header is copied without allocation.
 
 use std::fmt;
 

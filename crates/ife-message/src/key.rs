@@ -54,8 +54,7 @@ impl KeyError {
 #[error("the signature does not verify")]
 pub struct BadSignature;
 
-/// A public key, decompressed. Parsing costs about a tenth of a verification, so keep it for
-/// repeated use.
+/// A public key, decompressed. Parsing costs a tenth of a verification, so keep it for reuse.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PublicKey(VerifyingKey);
 

@@ -1,5 +1,4 @@
-//! A message as received: its signature is checked over the bytes sent, not over this library's
-//! encoding.
+//! A message as received: its signature is checked over the bytes sent, not a new encoding.
 
 use serde_json::Value;
 

@@ -81,8 +81,7 @@ pub fn is_call_id(call_id: &[u8]) -> bool {
     (1..=CALL_ID_LEN_MAX).contains(&call_id.len()) && call_id.iter().all(u8::is_ascii_graphic)
 }
 
-/// Replaces the contents of `out` by the signed bytes. `out` may be reused; on an error it is left
-/// empty.
+/// Replaces the contents of `out` by the signed bytes; on an error `out` is left empty.
 pub fn canonical_bytes(fields: &SignedFields<'_>, out: &mut Vec<u8>) -> Result<(), SignError> {
     out.clear();
     if fields.iat > IAT_MAX {

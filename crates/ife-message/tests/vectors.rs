@@ -1,5 +1,4 @@
-//! The published test vectors, made by tests/vectors/generate.py from an independent
-//! implementation.
+//! The published test vectors of the independent implementation tests/vectors/generate.py.
 
 use std::{collections::BTreeMap, path::Path};
 

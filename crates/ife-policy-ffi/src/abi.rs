@@ -1,5 +1,4 @@
-//! The types of `if_policy.h` as bindgen reads them, and checks that both sides agree on their
-//! size.
+//! The types of `if_policy.h` as bindgen reads them, with checks that both sides have one layout.
 #![allow(
     unsafe_code,
     missing_docs,

@@ -103,8 +103,7 @@ pub(crate) fn of_octets(octets: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(octets).to_canonical()
 }
 
-/// The URIs of a header field with name-addr or addr-spec elements, separated by commas: Contact,
-/// Route, Record-Route.
+/// The URIs of a header field of name-addr or addr-spec elements: Contact, Route, Record-Route.
 pub(crate) struct Uris<'a> {
     rest: &'a [u8],
 }

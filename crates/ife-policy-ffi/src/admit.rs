@@ -158,8 +158,7 @@ fn refuse_second(
     rejection(policy, msg, decision, now, unix_ns);
 }
 
-/// Turns the approval of a request within a dialog into the witness gate's refusal, because its
-/// entry found no room.
+/// Refuses an approved request within a dialog because its entry found no room.
 pub(crate) fn refuse_unwitnessed(decision: &mut Decision) {
     decision.in_dialog = false;
     decision.next_hop = None;
@@ -287,8 +286,7 @@ fn turn(policy: &Policy, now: Now) -> Turn {
     }
 }
 
-/// Turns an approval into the witness gate's refusal and undoes the call if this decision started
-/// it.
+/// Turns an approval into the witness gate's refusal and undoes a call that it started.
 fn refuse(
     policy: &mut Policy,
     msg: &Message<'_>,
@@ -327,8 +325,7 @@ fn push(policy: &mut Policy, prepared: Prepared, reserve: u64) -> bool {
     is_queued
 }
 
-/// Drops a decision's entry. With `required` the call is refused, so the log needs no hole as
-/// proof.
+/// Drops a decision's entry. With `required` the call is refused, so the log needs no hole.
 fn drop_entry(policy: &mut Policy) {
     policy.count(Counter::WitnessDropped);
     if !policy.options.witness_required

@@ -105,8 +105,7 @@ fn contact_all_the_same(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>)
 
 /// Returns the refusal after a panic in `check`, and undoes the call.
 pub(crate) fn internal_error(policy: &mut Policy, msg: &Message<'_>) -> Decision {
-    // The call may have been under way before this decision; after a bug refusing it is the safe
-    // side.
+    // The call may be older than this decision; after a bug refusing it is the safe side.
     state::abort_call(
         &policy.shared,
         &CallKey::new(msg.call_id, msg.from_tag),

@@ -20,8 +20,7 @@ use crate::shared::calls::{Call, Dialog, Known, NextHop, Place, Side, Tags};
 /// Longest route set of one side.
 const ROUTES_MAX: usize = 16;
 
-/// Methods permitted in an approved dialog, and whether each refreshes the remote target (RFC 3261
-/// 12.2).
+/// Methods permitted in a dialog, and whether each refreshes the remote target (RFC 3261 12.2).
 const METHODS: [(&[u8], bool); 7] = [
     (b"INVITE", true),
     (b"ACK", false),
@@ -162,8 +161,7 @@ pub(crate) fn learn(
             party.announce(ip);
         }
     }
-    // The transport observed outranks the Contact's: a proxy's Record-Route may change the
-    // transport.
+    // The transport observed outranks the Contact's, which a proxy's Record-Route may change.
     let contact = contact.filter(|contact| is_spoken(contact, transport));
     let named = match lesson {
         Lesson::Source => None,

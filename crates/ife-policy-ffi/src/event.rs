@@ -162,8 +162,7 @@ fn enter(
     Ok(prepared)
 }
 
-/// Parses an event's name. `REJECTED` is for requests that a script refuses before the gate; only
-/// the gate approves.
+/// Parses an event's name. `REJECTED` is for refusals before the gate; only the gate approves.
 fn parse(name: &[u8]) -> Result<Event, Failure> {
     match Event::parse(name) {
         Some(Event::Approved) => Err(Failure::invalid(
@@ -226,8 +225,7 @@ fn update<'a>(
         Event::Reinvite => {
             learn_refresh(policy, msg, place, call, now_s);
             if call.connected && !call.ended {
-                // A refreshed session (RFC 4028) prolongs the lease. A call that ended has no seat
-                // to prolong.
+                // A refreshed session (RFC 4028) prolongs the lease. A call that ended has no seat.
                 change_lease(policy, calls.connect(place, now_s));
             }
             as_is
@@ -269,8 +267,7 @@ fn update<'a>(
     }
 }
 
-/// Learns dialog and callee from a reply to the INVITE that began the call. Returns the stage in
-/// which the dialog was.
+/// Learns dialog and callee from a reply to the call's INVITE. Returns the dialog's previous stage.
 fn learn_answer(
     policy: &Policy,
     msg: &Message<'_>,
@@ -302,8 +299,7 @@ fn learn_answer(
     Some(calls.set_stage(place, dialog, stage))
 }
 
-/// Learns from a reply to a re-INVITE or UPDATE: a 2xx refreshes its sender's remote target (RFC
-/// 3261 12.2.1.2).
+/// Learns from a reply to a re-INVITE or UPDATE: a 2xx sets the remote target (RFC 3261 12.2.1.2).
 fn learn_refresh(policy: &Policy, msg: &Message<'_>, place: Place, call: &Call, now_s: u64) {
     let tags = Tags {
         from: msg.from_tag,

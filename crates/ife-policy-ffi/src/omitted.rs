@@ -1,5 +1,4 @@
-//! Refusals without an entry of their own: the budget, and the one entry that stands for all of
-//! them.
+//! Refusals without an entry of their own: the budget, and the one entry for all of them.
 
 use std::net::{IpAddr, Ipv6Addr};
 

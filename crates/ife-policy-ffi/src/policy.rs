@@ -1,5 +1,4 @@
-//! The policy behind a handle: shared state, registry, and once attached this process's end of the
-//! witness log.
+//! The policy behind a handle: shared state, registry, and this process's end of the witness log.
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -33,8 +32,7 @@ const REMAP_PAUSE_MS: u64 = 1000;
 /// How long opening waits for another process to load the registry.
 const OPEN_WAIT: Duration = Duration::from_secs(5);
 
-/// An open policy, made before the fork. Each process has its own copy of this struct and shares
-/// the mapped files.
+/// An open policy, made before the fork. Each process has a copy of it and shares the mapped files.
 pub(crate) struct Policy {
     pub(crate) options: Options,
     pub(crate) log: Log,
@@ -118,8 +116,7 @@ impl Policy {
             );
             return Err(Failure::invalid(text));
         }
-        // A fork of an attached process drops its copy of the parent's ring, which does not close
-        // the ring.
+        // A fork drops its copy of the parent's ring, which does not close the ring.
         self.worker = None;
         let name = format!("{}-{process_no}", self.options.producer);
         let config = RingConfig {
@@ -315,8 +312,7 @@ impl Policy {
     }
 }
 
-/// Returns the store of legacy signatures that the registry names, if any; keeps `open` if it is
-/// the same.
+/// Returns the store of legacy signatures that the registry names; keeps `open` if unchanged.
 fn open_legacy(view: &View, open: Option<Legacy>) -> Result<Option<Legacy>, Failure> {
     let image = view.image()?;
     let Some(path) = image.legacy_store().map(PathBuf::from) else {

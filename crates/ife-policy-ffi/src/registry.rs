@@ -35,8 +35,8 @@ impl View {
                 "it is not a regular file",
             ));
         }
-        // The group of the witness daemon may write to the directory, so an image must be the
-        // gate's own.
+        // The witness daemon's group may write to the directory, so an image must be the gate's
+        // own.
         let is_ours = [0, sys::user_id()].contains(&metadata.uid()) && metadata.mode() & 0o022 == 0;
         if !is_ours {
             return Err(io::Error::new(

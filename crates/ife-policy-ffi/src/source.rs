@@ -1,5 +1,4 @@
-//! Whether a source address is a party's: used before an address is banned, never to trust a
-//! message.
+//! Whether a source address is a party's: for bans of addresses, never to trust a message.
 
 use std::net::IpAddr;
 

@@ -1,5 +1,4 @@
-//! System calls: files of the state directory, their locks and their mappings, clocks. Everything
-//! else stays safe Rust.
+//! System calls: files of the state directory, locks, mappings, clocks. All else is safe Rust.
 #![allow(unsafe_code)]
 
 use std::fs::{File, OpenOptions};
@@ -27,8 +26,7 @@ unsafe impl Send for Map {}
 unsafe impl Sync for Map {}
 
 impl Map {
-    /// Maps `len` bytes of `file`, shared with every other process that maps it, for reading and
-    /// writing.
+    /// Maps `len` bytes of `file` for reading and writing, shared with every process that maps it.
     pub(crate) fn shared(file: &File, len: usize) -> io::Result<Self> {
         Self::new(file, len, libc::PROT_READ | libc::PROT_WRITE, true)
     }
@@ -97,7 +95,7 @@ impl Map {
     /// Enters all pages into this process's page tables, so that no call pays for a fault. Does
     /// nothing where the kernel cannot.
     pub(crate) fn populate(&self) {
-        const MADV_POPULATE_WRITE: libc::c_int = 23; // since Linux 5.14, the same on all architectures
+        const MADV_POPULATE_WRITE: libc::c_int = 23; // since Linux 5.14, on all architectures
         // SAFETY: reads or writes no contents; this struct owns the mapping.
         unsafe { libc::madvise(self.start.as_ptr().cast(), self.len, MADV_POPULATE_WRITE) };
     }
@@ -152,8 +150,7 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     ))
 }
 
-/// Opens a file or directory to inspect it; never follows a link, never waits for a writer of a
-/// pipe.
+/// Opens a file or directory to inspect it; follows no link, waits for no writer of a pipe.
 pub(crate) fn open_to_inspect(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .read(true)
@@ -323,8 +320,7 @@ fn clock(id: libc::clockid_t) -> (u64, u64) {
     };
     // SAFETY: `time` is a local variable; both clocks exist on every supported kernel.
     unsafe { libc::clock_gettime(id, &raw mut time) };
-    // Neither clock is negative: time before 1970 reads as 1970, at which every signature is in the
-    // future.
+    // Neither clock is negative: before 1970 reads as 1970, when every signature is in the future.
     (
         u64::try_from(time.tv_sec).unwrap_or(0),
         u64::try_from(time.tv_nsec).unwrap_or(0),
@@ -357,8 +353,7 @@ pub(crate) fn process_exists(id: u64) -> bool {
     result == 0 || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
 }
 
-/// Returns the memory that compiling a registry used to the system, before workers are forked and
-/// copy it.
+/// Returns free memory to the system after compiling a registry, before workers are forked.
 pub(crate) fn trim_heap() {
     #[cfg(target_env = "gnu")]
     // SAFETY: only releases free memory of the allocator.

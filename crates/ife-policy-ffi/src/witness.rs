@@ -1,5 +1,4 @@
-//! This process's end of the witness log: builds entries, pushes them into its ring, remembers
-//! hashes.
+//! This process's end of the witness log: builds entries and pushes them into its ring.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -17,8 +16,7 @@ use crate::shared::calls::Call;
 /// Bodies up to this size are kept for comparison with the next; larger ones are hashed every time.
 const REMEMBERED_LEN_MAX: usize = 64 * 1024;
 
-/// Longest text, in bytes, that an entry about a refused request keeps of each of the sender's
-/// fields.
+/// Longest text, in bytes, of each sender's field in an entry about a refused request.
 const REFUSED_TEXT_LEN_MAX: usize = 128;
 
 /// The ring and its buffers, which grow to the largest entry and stay.
@@ -96,8 +94,7 @@ impl Witness {
         prepared
     }
 
-    /// Encodes the entry of an event of a call; facts of the call replace members that the message
-    /// lacks.
+    /// Encodes the entry of an event; facts of the call replace members that the message lacks.
     pub(crate) fn prepare_event(
         &mut self,
         msg: &Message<'_>,
@@ -177,8 +174,7 @@ impl Witness {
         self.producer.log_size()
     }
 
-    /// Pushes like [`Self::push`], if one part in `reserve` of the ring then stays free for other
-    /// entries.
+    /// Pushes like [`Self::push`], if one part in `reserve` of the ring stays free afterwards.
     pub(crate) fn push_above(&mut self, prepared: Prepared, reserve: u64) -> Result<(), PushError> {
         let (used, capacity) = self.producer.usage();
         if used > capacity - capacity / reserve {
@@ -227,8 +223,7 @@ impl Witness {
     }
 }
 
-/// Remembers the SHA-256 of the last bytes. Bytes are compared, not addresses: a server reuses its
-/// buffers.
+/// Remembers the last SHA-256. Bytes are compared, not addresses: a server reuses its buffers.
 #[derive(Default)]
 struct HashMemo {
     bytes: Vec<u8>,

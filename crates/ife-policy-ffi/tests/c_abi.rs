@@ -1,5 +1,4 @@
-//! The C tests of the ABI (`tests/c`), compiled as by a user of the header and run against the
-//! shared library.
+//! The C tests of the ABI (`tests/c`), compiled and run against the shared library.
 //!
 //! `tests/c/run.sh` runs the same programs under valgrind too.
 
@@ -92,8 +91,7 @@ fn run(name: &str) {
         }
         let fixture = dir.0.join("fixture");
         support::write_c_fixture(&fixture);
-        // Cargo's own setting names a directory first that may hold the library of an earlier
-        // build.
+        // Cargo's own setting first names a directory with the library of an earlier build.
         let output = Command::new(&program)
             .env("LD_LIBRARY_PATH", library_dir())
             .arg(&fixture)

@@ -324,8 +324,8 @@ fn a_party_may_move_by_its_contact_or_within_the_registrys_networks() {
         "its Contact announced the address"
     );
     assert_eq!(b.goes(&bye), "sip:192.0.2.44:5099");
-    // 127.0.0.0/8 is in the expert's sources: a re-INVITE may come from there, other methods not
-    // before it.
+    // 127.0.0.0/8 is among the expert's sources: a re-INVITE may come from there, others not
+    // before.
     let mut moved = b.phone_request("INFO", "callee", to_council);
     moved.peer_ip = text("127.0.0.77");
     assert_eq!(b.goes(&moved), "403");

@@ -106,8 +106,7 @@ pub(crate) enum Why {
     CallTableFull,
 }
 
-/// Displays a reason. Only parsed values are named, so no unchecked bytes of the sender reach the
-/// log.
+/// Displays a reason. Only parsed values are named: no unchecked bytes of the sender reach the log.
 pub(crate) struct InWords<'a> {
     why: &'a Why,
     claims: &'a Claims,

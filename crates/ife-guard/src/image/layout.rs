@@ -11,9 +11,9 @@
 //! | 56 | u64 seed of the hashes |
 //! | 64 | u32 each: freshness_s, flood rate, flood burst, default expert (index + 1, 0: none) |
 //! | 80 | u32 each: parties, experts (they come first), hazards |
-//! | 92 | u32 each: offsets of the party offsets, of the hazard offsets, of the legacy store's path |
-//! | 104 | u32 length of the legacy store's path |
-//! | 108 | five tables of u32 offset, u32 slots - 1, u32 longest probe: aors, globs, hosts, ids, hazards |
+//! | 92 | u32 each: offset of the party offsets, offset of the hazard offsets |
+//! | 100 | u32 each: offset and length of the legacy store's path |
+//! | 108 | tables aors, globs, hosts, ids, hazards: u32 offset, u32 slots - 1, u32 longest probe |
 //!
 //! A table's slot is a u64: tag (upper half of the hash, low bit set) in its upper half, offset of
 //! a record in its lower half; 0 is free.
@@ -120,8 +120,7 @@ pub(super) fn tag(hash: u64) -> u32 {
     (hash >> 32) as u32 | 1
 }
 
-/// Returns Break for a free slot, which ends the search; Continue with the record to compare, if
-/// the tags are equal.
+/// Returns Break for a free slot; Continue with the record to compare, if the tags are equal.
 pub(super) fn check_slot(entry: u64, tag: u32) -> ControlFlow<(), Option<usize>> {
     match (entry >> 32) as u32 {
         0 => ControlFlow::Break(()),

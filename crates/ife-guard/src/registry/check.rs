@@ -26,8 +26,7 @@ const QUOTA: Quota = Quota {
     max_call_s: 14_400,
 };
 
-/// Transports by which the proxy can reach a contact. WebSocket is none: there the phone connects
-/// (RFC 7118 5).
+/// Transports to reach a contact. WebSocket is none: there the phone connects (RFC 7118 5).
 const CONTACT_TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
 
 /// The errors found: the first [`ERRORS_MAX`], and their count.

@@ -1,5 +1,4 @@
-//! Finds the block list of experts in a registry's text and cuts it into pieces that are YAML lists
-//! of their own.
+//! Finds the block list of experts in a registry's text and cuts it into YAML lists of their own.
 //!
 //! Only lines and their indentation are read, which suffices: a piece cut within a quoted text or a
 //! flow list does not parse, nor does an alias whose anchor is in another piece, and a block scalar
@@ -7,8 +6,7 @@
 
 use std::ops::Range;
 
-/// Items per piece: few enough for a processor's cache, enough to spread the cost of starting a
-/// parser.
+/// Items per piece: few enough for a processor's cache, enough to spread a parser's start.
 const CHUNK_ITEMS: usize = 64;
 /// Shorter texts are not worth cutting.
 const CUT_LEN_MIN: usize = 64 * 1024;
@@ -37,8 +35,7 @@ impl List {
     }
 }
 
-/// Returns the list under the top-level key `experts`, if it is a block list of a text that is long
-/// enough.
+/// Returns the list under the top-level key `experts`, if it is a block list of a long text.
 pub(super) fn experts(yaml: &str) -> Option<List> {
     if yaml.len() < CUT_LEN_MIN {
         return None;

@@ -46,8 +46,7 @@ pub(super) fn problems(yaml: &str, file: &str, problems: Problems) -> RegistryEr
     errors
 }
 
-/// Returns the paths of the problems and of their parents: an absent member has no position of its
-/// own.
+/// Returns the paths of the problems and of their parents: an absent member has no position.
 fn with_parents(problems: &[Problem]) -> Vec<String> {
     problems
         .iter()

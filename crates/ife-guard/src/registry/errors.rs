@@ -78,8 +78,7 @@ pub(super) struct Problem {
     pub(super) hint: Option<String>,
 }
 
-/// A path in the document, kept as a chain on the stack so that a registry without errors costs
-/// nothing.
+/// A path in the document, a chain on the stack so that a registry without errors costs nothing.
 #[derive(Clone, Copy)]
 pub(super) struct At<'p> {
     parent: Option<&'p At<'p>>,

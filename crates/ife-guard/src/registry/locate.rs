@@ -1,5 +1,4 @@
-//! Walks a faulty registry once more, event by event: finds line and column of given paths, and
-//! faults of shape.
+//! Walks a faulty registry by events: finds line and column of given paths, and faults of shape.
 //!
 //! Used only when there is an error, so a good registry never pays for positions.
 
@@ -32,8 +31,7 @@ pub(super) struct Found {
     pub(super) faults: Vec<Fault>,
 }
 
-/// Finds the positions of `paths` and, given a schema, all faults of shape before the first fault
-/// of syntax.
+/// Finds positions of `paths` and, given a schema, faults of shape before the first of syntax.
 pub(super) fn walk(
     yaml: &str,
     paths: impl IntoIterator<Item = String>,
@@ -62,8 +60,7 @@ pub(super) fn walk(
     walk.found
 }
 
-/// Returns where a document is nested deeper than any registry, or is no YAML, and which of the
-/// two.
+/// Returns where a document is nested deeper than any registry, or is no YAML, and which.
 pub(super) fn too_deep(yaml: &str) -> Option<(Place, String)> {
     let mut depth = 0;
     for event in Parser::new_from_str(yaml) {

@@ -1,5 +1,5 @@
-//! Reads the plain part of YAML, in which long lists of experts are written, about ten times as
-//! fast as a full parser.
+//! Reads the plain part of YAML, in which long lists are written, ten times as fast as a full
+//! parser.
 //!
 //! Block lists and mappings, flow lists and mappings on one line, scalars without escapes, ASCII.
 //! All else of YAML (anchors, tags, text over several lines, comments behind a value, ...) is
@@ -130,8 +130,7 @@ impl<'y> Value<'y> {
             b'{' => self.flow_map(depth),
             quote @ (b'"' | b'\'') => {
                 let (text, rest) = self.rest.get(1..)?.split_once(char::from(*quote))?;
-                // A backslash is an escape; a doubled quote leaves a second text, which fails
-                // afterwards.
+                // A backslash is an escape; a doubled quote leaves a second text, which fails.
                 self.rest = rest;
                 let follows = rest.starts_with([' ', ',', ']', '}']);
                 (!text.contains('\\') && (rest.is_empty() || follows))

@@ -1,5 +1,4 @@
-//! The registry as serde_yaml reads it, with types checked only. The only file that uses
-//! serde_yaml.
+//! The registry as serde_yaml reads it, with types checked. The only file that uses serde_yaml.
 
 use std::borrow::Cow;
 
@@ -151,8 +150,7 @@ pub(super) fn parse<'y>(yaml: &'y str, head: &'y mut String) -> Result<Registry<
     })
 }
 
-/// serde_yaml's time grows with the square of the depth of brackets; up to this many of them it is
-/// negligible.
+/// serde_yaml's time is quadratic in the depth of brackets; up to this many of them it is small.
 const BRACKETS_MAX: usize = 2_000;
 
 fn has_many_brackets(yaml: &str) -> bool {

@@ -1,5 +1,4 @@
-//! Shape of a registry file, used only when serde_yaml has refused one, to list all faults of its
-//! shape.
+//! Shape of a registry file, used to list all faults of one that serde_yaml has refused.
 
 /// The kind of a value.
 #[derive(Clone, Copy)]

@@ -126,8 +126,7 @@ pub struct Call {
 }
 
 impl Call {
-    /// Returns a correct call from the council to the safety expert, signed with `council-1` at
-    /// [`NOW`].
+    /// Returns a correct call from council to safety expert, signed with `council-1` at [`NOW`].
     pub fn to_expert() -> Self {
         let mut call = Self {
             method: b"INVITE".to_vec(),

@@ -1,5 +1,4 @@
-//! The panic boundary: no panic of the library unwinds into C, ends a process or writes to a
-//! terminal.
+//! The panic boundary: no panic unwinds into C, ends a process or writes to a terminal.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

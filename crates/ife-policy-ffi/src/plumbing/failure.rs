@@ -21,8 +21,7 @@ impl Failure {
         }
     }
 
-    /// Returns the failure of a state directory or a file in it; `doing` names the operation and
-    /// path.
+    /// Returns the failure of a state directory or its file; `doing` names operation and path.
     pub(crate) fn state_dir(doing: impl fmt::Display, source: &std::io::Error) -> Self {
         Self::new(abi::IFE_STATE_DIR, format!("{doing}: {source}"))
     }

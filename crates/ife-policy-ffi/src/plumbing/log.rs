@@ -28,8 +28,7 @@ impl Log {
         Self { callback, context }
     }
 
-    /// Writes one line. Line feeds and invisible characters are escaped, so that no input forges a
-    /// line.
+    /// Writes one line. Line feeds and invisible characters are escaped: no input forges a line.
     pub(crate) fn line(&self, level: Level, text: &str) {
         let Some(callback) = self.callback else {
             return;

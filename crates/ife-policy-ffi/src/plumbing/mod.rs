@@ -1,5 +1,4 @@
-//! Parts of the C boundary that exports share: pointers, errors, panics, handles, text buffers and
-//! the log callback.
+//! The C boundary: pointers, errors, panics, handles, text buffers and the log callback.
 
 pub(crate) mod boundary;
 pub(crate) mod failure;

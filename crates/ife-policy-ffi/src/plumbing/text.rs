@@ -4,8 +4,7 @@ use core::ffi::c_char;
 
 use crate::abi;
 
-/// Copies `text` into `buffer`, cut to leave room for the NUL. An embedded NUL becomes `?`, so that
-/// C reads all of it.
+/// Copies `text` into `buffer`, cut to leave room for the NUL. An embedded NUL becomes `?`.
 pub(crate) fn fill<const N: usize>(buffer: &mut [c_char; N], text: &str) {
     let mut len = text.len().min(N - 1);
     while !text.is_char_boundary(len) {

@@ -81,8 +81,7 @@ pub(super) fn charge(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us
     let capacity_us = interval_us * u64::from(burst.max(1));
     let mut before = full_at_us.load(Relaxed);
     for _ in 0..TRIES {
-        // Clamped at both ends: a bucket cannot be emptier than empty, even if the rate was lower
-        // when it was charged.
+        // Clamped at both ends, also if the rate was lower when the bucket was charged.
         let after = before.clamp(now_us, now_us + capacity_us) + interval_us;
         let over_us = after.saturating_sub(now_us + capacity_us);
         if over_us > 0 {

@@ -36,8 +36,7 @@ const TRIES: usize = 64;
 const LOOKS: usize = 256;
 /// Reads of a record whose lease other workers change.
 const RELOADS: usize = 8;
-/// How long an ended call is still matched by late requests of its dialog, seconds: 64 x T1 of RFC
-/// 3261.
+/// How long late requests still match an ended call, seconds: 64 x T1 of RFC 3261.
 const LINGER_S: u64 = 32;
 
 const PENDING: u64 = 1;
@@ -46,8 +45,7 @@ const ENDED: u64 = 3;
 const STATE_MASK: u64 = 7;
 const TAG_MASK: u64 = (1 << 29) - 1;
 
-/// A record as a search found it. Changes through it are refused once the slot belongs to another
-/// call.
+/// A record as a search found it. Changes are refused once the slot belongs to another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Place {
     slot: usize,
@@ -198,8 +196,8 @@ impl<'a> Calls<'a> {
         self.record(place.slot).set_witnessed(level);
     }
 
-    /// Returns the dialog of a message: same Call-ID, one tag the caller's and the other a known
-    /// tag of the callee.
+    /// Returns the dialog of a message: same Call-ID, the caller's tag, and a known tag of the
+    /// callee.
     pub(crate) fn find_dialog(
         &self,
         call_id: &[u8],
@@ -240,8 +238,7 @@ impl<'a> Calls<'a> {
         self.key
     }
 
-    /// Returns the callee's dialog with this tag, made if needed; `None` without a tag, or when too
-    /// many phones ring.
+    /// Returns the callee's dialog with this tag, made if needed; `None` without tag or room.
     pub(crate) fn learn_dialog(&self, place: Place, tag: &[u8], confirmed: bool) -> Option<usize> {
         if tag.is_empty() {
             return None;
@@ -301,8 +298,7 @@ impl<'a> Calls<'a> {
         lease
     }
 
-    /// Ends the lease at `expires_s` at the latest, for a call whose end may not be seen. Returns
-    /// the lease to change.
+    /// Shortens the lease of a call whose end may not be seen. Returns the lease to change.
     pub(crate) fn shorten(&self, place: Place, expires_s: u64) -> Option<Lease> {
         if self::expires_s(place.control) <= expires_s {
             None
@@ -311,7 +307,7 @@ impl<'a> Calls<'a> {
         }
     }
 
-    /// Ends the lease at `expires_s` at the earliest, for a call that rings. Returns the lease to
+    /// Ends the lease of a ringing call at `expires_s` at the earliest. Returns the lease to
     /// change.
     pub(crate) fn prolong(&self, place: Place, expires_s: u64) -> Option<Lease> {
         if self::expires_s(place.control) >= expires_s {
@@ -337,8 +333,7 @@ impl<'a> Calls<'a> {
         })
     }
 
-    /// Ends the call. Its record lingers for late requests of its dialog. Returns the seat to
-    /// release.
+    /// Ends the call. Its record lingers for late requests. Returns the seat to release.
     pub(crate) fn end(&self, place: Place, now_s: u64) -> Option<(Seat, u32)> {
         let record = self.record(place.slot);
         let seat = (record.seat()?, self.seat_tag(&record.key()));
@@ -347,8 +342,8 @@ impl<'a> Calls<'a> {
                 | (place.control & (TAG_MASK << 3))
                 | ENDED;
             step();
-            // Refused when another worker ended the call or the slot changed hands; the tag
-            // protects the seat.
+            // Refused after another worker ended the call or took the slot; the tag protects the
+            // seat.
             let _ =
                 self.control[place.slot].compare_exchange(place.control, control, SeqCst, SeqCst);
         }
@@ -375,8 +370,7 @@ impl<'a> Calls<'a> {
         self.control.iter().filter(active).count() as u64
     }
 
-    /// Visits every call under way with its expert and the end of its lease, to assign seats again.
-    /// For a sole owner.
+    /// Visits every call under way with expert and lease, to assign seats again. For a sole owner.
     pub(crate) fn reseat(
         &self,
         now_s: u64,
@@ -413,8 +407,8 @@ impl<'a> Calls<'a> {
                 }
                 let call = record.read(control & STATE_MASK == ENDED);
                 let now = self.control[slot].load(SeqCst);
-                // The control word did not change, so the data belong to one call. If the lease
-                // moved, read again.
+                // Unchanged control word: the data belong to one call. If the lease moved, read
+                // again.
                 if now == control {
                     if best.as_ref().is_none_or(|(_, b)| b.ended) {
                         best = Some((Place { slot, control }, call));
@@ -482,8 +476,7 @@ impl<'a> Calls<'a> {
         false
     }
 
-    /// Visits every used slot of the name's probe order, up to and including the first that was
-    /// never used.
+    /// Visits used slots of the name's probe order, through the first that was never used.
     fn each(&self, hash: Hash, mut visit: impl FnMut(usize, u64)) {
         for line in Lines::new(hash, self.control.len(), SLOTS_PER_LINE, LINES_MAX) {
             for slot in line..line + SLOTS_PER_LINE {

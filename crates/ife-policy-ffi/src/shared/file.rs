@@ -102,8 +102,7 @@ impl Shared {
     }
 }
 
-/// Locks alone if no other process has the state open, otherwise together with them. Returns true
-/// if alone.
+/// Locks alone if no other process has the state open, else together. Returns true if alone.
 fn take_lock(lock: &File) -> io::Result<bool> {
     let start = Instant::now();
     loop {

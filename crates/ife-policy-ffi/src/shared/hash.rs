@@ -1,5 +1,4 @@
-//! Keyed hashes for the shared tables. The key is random per state file, so that no sender can make
-//! two names collide.
+//! Keyed hashes for the shared tables. The key is random per state file, against forged collisions.
 
 use std::hash::Hasher;
 

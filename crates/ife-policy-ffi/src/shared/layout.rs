@@ -1,5 +1,4 @@
-//! The layout of `shared.bin`. All of it follows from two numbers, so that a file of another size
-//! is recognised at once.
+//! The layout of `shared.bin`. It follows from two numbers, so another file size is recognised.
 
 use super::calls::RECORD_WORDS;
 use super::counters::SLOT_WORDS as COUNTER_WORDS;

@@ -92,14 +92,12 @@ impl Legacy {
             for slot in line..line + SLOTS_PER_LINE {
                 let words = &slots[slot * SLOT_WORDS..(slot + 1) * SLOT_WORDS];
                 step();
-                // A slot is never released, so the loser of a race for it compares its contents and
-                // goes on.
+                // A slot is never released, so the loser of a race for it compares it and goes on.
                 let owner = match words[0].compare_exchange(0, name, SeqCst, SeqCst) {
                     Ok(_) => return self.note(slot, words, hash.high, attempt, now),
                     Err(owner) => owner,
                 };
-                // 0: the rest is being written, or its writer was killed. Then 64 bits must
-                // suffice.
+                // 0: the rest is being written, or its writer was killed. Then 64 bits suffice.
                 let high = words[1].load(SeqCst);
                 if owner == name && (high == hash.high | 1 || high == 0) {
                     return seen_again(words, attempt, now);

@@ -1,5 +1,4 @@
-//! The probe order of a name: cache lines of a table, chosen by double hashing, up to a fixed
-//! number.
+//! The probe order of a name: a limited number of cache lines, chosen by double hashing.
 
 use super::hash::Hash;
 

@@ -30,8 +30,7 @@ const EXPERT_LINES_MAX: usize = 64;
 /// `ordinal in its chain (32) | next block + 1 (32)` and 63 seats.
 pub(super) const BLOCK_WORDS: usize = 64;
 const BLOCK_SEATS: usize = BLOCK_WORDS - 1;
-/// Blocks searched for one seat: bounds the time, and makes a limit up to about 2,000 exact at any
-/// load.
+/// Blocks searched for one seat: bounds the time; limits up to about 2,000 are exact at any load.
 const BLOCKS_PER_CLAIM: usize = 32;
 const TRIES: usize = 64;
 

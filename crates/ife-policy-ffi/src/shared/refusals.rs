@@ -79,8 +79,7 @@ impl Refusals<'_> {
         }
     }
 
-    /// Returns the summary to write, to one caller alone; `at_once` at the end of a process that
-    /// may be the last.
+    /// Returns the summary to write, to one caller alone; `at_once` at the end of a process.
     pub(crate) fn due(&self, now_ms: u64, at_once: bool) -> Option<Omitted> {
         if self.words[COUNT].load(Relaxed) == 0 {
             return None;
@@ -114,8 +113,7 @@ impl Refusals<'_> {
             })
             .map_or(0, |before| before.saturating_sub(omitted.count));
         if left > 0 {
-            // Some were omitted while the summary was written: after its last one, or at that
-            // instant.
+            // Some were omitted while the summary was written, or at its last instant.
             let _ = self.words[FIRST_NS].compare_exchange(
                 omitted.first_unix_ns,
                 omitted.last_unix_ns,

@@ -5,7 +5,8 @@
 //! slot    EMPTY --claim--> CLAIMED --data, commit--> READY --expired, claim--> CLAIMED ...
 //!                             `--withdraw--> WITHDRAWN --expired, claim--> CLAIMED ...
 //! control word: expires_s (32, never-jumping clock) | tag of the key (30) | state (2)
-//! data words:   key high (64) | key low (32), iat (32) | attempt (64) | first sight ms (48), repeats (16)
+//! data words:   key high (64) | key low (32), iat (32) | attempt (64)
+//!               | first sight ms (48), repeats (16)
 //! ```
 //!
 //! Why exactly one of two workers with the same key gets [`Sight::Fresh`]:
@@ -186,8 +187,7 @@ impl Replay<'_> {
     fn claim(&self, wanted: &Wanted, slot: usize, control: u64, table_s: u64) -> Option<Sight> {
         let before = self.data_under(slot, control)?;
         if control & STATE_MASK == READY {
-            // Before the entry is overwritten: a worker killed in between leaves a floor that
-            // covers it.
+            // Before the overwriting, so that a worker killed in between leaves a covering floor.
             step();
             self.iat_floor_s
                 .fetch_max((before[1] & 0xffff_ffff) + 1, SeqCst);

@@ -24,8 +24,7 @@ pub(crate) enum Turn {
     Skip,
 }
 
-/// Two words in shared memory. They change separately: a reader of a mixed pair waits once too
-/// often.
+/// Two words in shared memory. They change separately: a mixed pair costs one wait too many.
 pub(crate) struct Stall<'a> {
     pub(super) next_probe_ms: &'a AtomicU64,
     /// Entries on disk when the writer was found to stall.

@@ -17,8 +17,7 @@ pub(crate) mod testing {
         static HOOK: RefCell<Option<Hook>> = const { RefCell::new(None) };
     }
 
-    /// Runs `body` with `hook` called at every step of this thread. Steps of operations in the hook
-    /// are not reported.
+    /// Runs `body` with `hook` called at every step of this thread, but not of the hook itself.
     pub(crate) fn with_hook<T>(hook: impl FnMut() + 'static, body: impl FnOnce() -> T) -> T {
         HOOK.with(|cell| *cell.borrow_mut() = Some(Box::new(hook)));
         let result = body();

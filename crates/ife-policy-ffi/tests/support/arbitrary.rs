@@ -1,5 +1,4 @@
-//! Arbitrary bytes as the members of messages: all outputs are in bounds, and only a signed call is
-//! approved.
+//! Arbitrary bytes as members of messages: outputs are in bounds, only a signed call is approved.
 //!
 //! Shared by the fuzz target `abi` and the replay of its corpus.
 
@@ -52,8 +51,7 @@ impl Subject {
         }
     }
 
-    /// Checks up to eight messages of one signed call, each with some members replaced by bytes of
-    /// `data`.
+    /// Checks up to eight messages of one signed call, with some members replaced by `data`.
     pub fn check(&mut self, data: &[u8]) {
         self.number += 1;
         let call = SignedCall::new(self.number, EXPERT, 0);

@@ -1,5 +1,4 @@
-//! The C ABI as a C caller uses it, from Rust: one open handle, an attached process, and the
-//! reading end of its ring.
+//! The C ABI as a C caller uses it: an open handle, an attached process, the end of its ring.
 #![allow(unsafe_code)]
 
 use std::ffi::c_char;

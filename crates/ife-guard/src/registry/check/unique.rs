@@ -137,8 +137,8 @@ impl<'r> Seen<'r> {
         }
     }
 
-    /// Finds pairs of globs of different parties that overlap without either being a special case
-    /// of the other.
+    /// Finds globs of different parties that overlap without either being a special case of the
+    /// other.
     ///
     /// Each glob is compared with globs of a shorter prefix of its own prefix, and of those only
     /// with the ones whose suffix extends its own: found by their reversed suffix in order, so that

@@ -106,8 +106,7 @@ impl Party<'_> {
         }
     }
 
-    /// Returns whether `target` is one of the last four remote targets; true for a side that never
-    /// sent a Contact.
+    /// Returns whether `target` is one of the last four; true for a side that never sent a Contact.
     pub(crate) fn has_target(self, target: u64) -> bool {
         let target = target | 1;
         let mut targets = self.targets().iter().map(|word| word.load(SeqCst));

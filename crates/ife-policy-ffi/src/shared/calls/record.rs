@@ -32,7 +32,7 @@ mod word {
     pub(super) const CALLER: usize = 13; // a party
     pub(super) const DIALOGS: usize = CALLER + super::PARTY_WORDS; // tag, state, a party: each
     pub(super) const LENGTHS: usize = DIALOGS + super::DIALOGS * super::DIALOG_WORDS;
-    pub(super) const TEXT: usize = LENGTHS + 1; // trace id, hazard, expert, kid, one after the other
+    pub(super) const TEXT: usize = LENGTHS + 1; // trace id, hazard, expert, kid
 }
 
 /// Dialogs of one call: a call that forks has one for each phone that answers.

@@ -83,8 +83,7 @@ fn copies_of_a_signature_spend_it_once_and_refuse_no_other() {
     const ROUNDS: u64 = 40;
     let dir = Dir::new();
     let shared = fresh(&dir);
-    // Per key the number of Fresh; then the answers forbidden to every copy, and the workers'
-    // progress.
+    // Per key the number of Fresh; then the answers no copy may get, and the workers' progress.
     let map = tally(&dir, KEYS + 2);
     let words = map.words(0, KEYS + 2);
     let (wrong, arrived) = (&words[KEYS], &words[KEYS + 1]);

@@ -120,8 +120,7 @@ fn first_sight(shared: &Shared, key: u8, attempt: u64, now: Now) -> Sight {
         .first_sight(&[key; 32], attempt, iat, iat + 61, now)
 }
 
-/// Puts another key's entry, which expires after `expires_s`, into the first slot of the key's
-/// probe order.
+/// Puts an entry of another key, until `expires_s`, into the first slot of the key's probe order.
 fn expire_first_slot(shared: &Shared, key: u8, expires_s: u64) {
     let replay = shared.replay();
     let hash = replay.key.hash(&[key; 32]);
