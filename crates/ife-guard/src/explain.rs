@@ -84,7 +84,7 @@ pub fn explain(policy: &Policy<'_>, request: &Request<'_>, now: Now) -> Vec<Gate
         Err(_) => return without_parties(headers, unasked(Gate::Registry)),
     };
     let mut reports = vec![headers, registry];
-    reports.extend(who_and_where(policy, request, &claims, &parties, now));
+    reports.extend(parties_and_source(policy, request, &claims, &parties, now));
     reports.extend(signed(policy, request, &claims, &parties, now));
     let quota = parties.expert.quota();
     let quota = format!(
@@ -111,7 +111,7 @@ fn found(parties: &Parties<'_>) -> GateReport {
 }
 
 /// Gates 3 to 6.
-fn who_and_where(
+fn parties_and_source(
     policy: &Policy<'_>,
     request: &Request<'_>,
     claims: &Claims,

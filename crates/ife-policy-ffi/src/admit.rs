@@ -9,7 +9,7 @@ use crate::dialog::{self, Lesson};
 use crate::message::Message;
 use crate::omitted;
 use crate::policy::Policy;
-use crate::shared::calls::{Begun, Call, Place, Side};
+use crate::shared::calls::{Begun, Call, CallRef, Side};
 use crate::shared::counters::Counter;
 use crate::shared::stall::Turn;
 use crate::state;
@@ -65,7 +65,7 @@ pub(crate) fn approval(
         Turn::Skip => false,
     };
     match enter(policy, msg, begun, decision, now, unix_ns) {
-        Ok(place) if may_wait => wait_for_disk(policy, msg, begun.is_some(), place, decision),
+        Ok(call_ref) if may_wait => wait_for_disk(policy, msg, begun.is_some(), call_ref, decision),
         Ok(_) => {}
         Err(why) => refuse(policy, msg, begun.is_some(), decision, why),
     }
@@ -79,7 +79,7 @@ pub(crate) fn rejection(
     now: Now,
     unix_ns: u64,
 ) {
-    if is_anybodys(decision.verdict.gate) && !omitted::may_write(policy, msg, now, unix_ns) {
+    if is_unauthenticated(decision.verdict.gate) && !omitted::may_write(policy, msg, now, unix_ns) {
         return;
     }
     let Some(worker) = &mut policy.worker else {
@@ -96,7 +96,7 @@ pub(crate) fn rejection(
 
 /// Returns true for refusals that an unauthenticated sender can cause: no fresh signature of a
 /// party was seen, or the request belongs to no call.
-fn is_anybodys(gate: Gate) -> bool {
+fn is_unauthenticated(gate: Gate) -> bool {
     match gate {
         Gate::Headers
         | Gate::Registry
@@ -203,7 +203,7 @@ fn enter(
     decision: &mut Decision,
     now: Now,
     unix_ns: u64,
-) -> Result<Option<Place>, &'static str> {
+) -> Result<Option<CallRef>, &'static str> {
     let Some(worker) = &mut policy.worker else {
         return Err(why::NO_ROOM);
     };
@@ -211,7 +211,7 @@ fn enter(
         .witness
         .prepare_decision(msg, &decision.verdict, unix_ns);
     let prepared = prepared.map_err(|_| why::NOT_ENCODED)?;
-    let place = note_call(
+    let call_ref = note_call(
         policy,
         begun,
         &decision.verdict,
@@ -219,29 +219,29 @@ fn enter(
         prepared,
         now.mono_ms / 1000,
     );
-    if begun.is_some() && place.is_none() {
+    if begun.is_some() && call_ref.is_none() {
         return Err(why::RECORD_LOST);
     }
     crate::shared::step();
     if push(policy, prepared, APPROVAL_RESERVE) {
         decision.entered(prepared);
         crate::shared::step();
-        if let Some(place) = place {
-            policy.shared.calls().witnessed(place, 1);
+        if let Some(call_ref) = call_ref {
+            policy.shared.calls().witnessed(call_ref, 1);
         }
     } else if policy.options.witness_required {
         return Err(why::NO_ROOM);
     } else {
         drop_entry(policy);
     }
-    Ok(place)
+    Ok(call_ref)
 }
 
 fn wait_for_disk(
     policy: &mut Policy,
     msg: &Message<'_>,
     started: bool,
-    place: Option<Place>,
+    call_ref: Option<CallRef>,
     decision: &mut Decision,
 ) {
     let timeout = policy.options.witness_wait;
@@ -254,8 +254,8 @@ fn wait_for_disk(
     if worker.witness.wait(decision.seq, timeout) {
         policy.shared.stall().progressed();
         decision.witnessed = 2;
-        if let Some(place) = place {
-            policy.shared.calls().witnessed(place, 2);
+        if let Some(call_ref) = call_ref {
+            policy.shared.calls().witnessed(call_ref, 2);
         }
         return;
     }
@@ -342,7 +342,7 @@ fn note_call(
     msg: &Message<'_>,
     prepared: Prepared,
     now_s: u64,
-) -> Option<Place> {
+) -> Option<CallRef> {
     let call = Call {
         connected: false,
         ended: false,
@@ -357,12 +357,12 @@ fn note_call(
         kid: verdict.kid,
     };
     let calls = policy.shared.calls();
-    let place = match begun {
+    let call_ref = match begun {
         Some(begun) => calls.publish(begun, &call, verdict.max_call_s)?,
         None => {
-            let place = calls.under_way(&verdict.call_key, now_s)?;
-            calls.redecide(place, &call);
-            place
+            let call_ref = calls.under_way(&verdict.call_key, now_s)?;
+            calls.redecide(call_ref, &call);
+            call_ref
         }
     };
     let image = policy.registry.image().ok();
@@ -370,9 +370,9 @@ fn note_call(
         policy,
         image.as_ref(),
         msg,
-        (place, &call),
+        (call_ref, &call),
         Side::Caller,
         Lesson::RouteSet,
     );
-    Some(place)
+    Some(call_ref)
 }

@@ -76,7 +76,7 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     crate::shared::step();
     let mut verdict = verdict;
     if policy.options.shadow && !verdict.approved {
-        verdict.expert_contact = contact_all_the_same(&image, &verdict, msg);
+        verdict.expert_contact = contact_in_shadow_mode(&image, &verdict, msg);
     }
     let mut decision = Decision::of(verdict);
     if decision.verdict.approved {
@@ -90,7 +90,7 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
 }
 
 /// Returns the contact that a call which only shadow mode lets pass would have had if approved.
-fn contact_all_the_same(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>) -> Text<256> {
+fn contact_in_shadow_mode(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>) -> Text<256> {
     if verdict.direction != Direction::ToExpert {
         return Text::new();
     }
@@ -137,19 +137,19 @@ fn in_dialog(policy: &mut Policy, msg: &Message<'_>, now: Now, unix_ns: u64) -> 
         .shared
         .calls()
         .find_dialog(msg.call_id, tags, now_s)?;
-    let (place, call, dialog) = &found;
+    let (call_ref, call, dialog) = &found;
     let mut decision = Decision::of(Verdict::approved());
     note_call(&mut decision, call);
     let routed = {
         let image = policy.registry.image().ok();
-        let routed = dialog::route(policy, image.as_ref(), msg, *place, call, *dialog);
+        let routed = dialog::route(policy, image.as_ref(), msg, *call_ref, call, *dialog);
         if routed.is_ok() {
             let lesson = dialog::lesson_of_request(msg.method);
             dialog::learn(
                 policy,
                 image.as_ref(),
                 msg,
-                (*place, call),
+                (*call_ref, call),
                 dialog.from(),
                 lesson,
             );

@@ -15,7 +15,7 @@ use crate::address::{Address, Uris};
 use crate::message::Message;
 use crate::plumbing::own::Own;
 use crate::policy::Policy;
-use crate::shared::calls::{Call, Dialog, Known, NextHop, Place, Side, Tags};
+use crate::shared::calls::{Call, CallRef, Dialog, Known, NextHop, Side, Tags};
 
 /// Longest route set of one side.
 const ROUTES_MAX: usize = 16;
@@ -82,7 +82,7 @@ pub(crate) fn route(
     policy: &Policy,
     image: Option<&Image<'_>>,
     msg: &Message<'_>,
-    place: Place,
+    call_ref: CallRef,
     call: &Call,
     dialog: Dialog,
 ) -> Result<NextHop, Stop> {
@@ -92,7 +92,7 @@ pub(crate) fn route(
     };
     let peer = msg.peer.ok_or(Stop::Source)?;
     let is_known = calls
-        .party(place, dialog.from())
+        .party(call_ref, dialog.from())
         .knows(canonical(peer.ip()))
         != Known::No;
     let may_move = || {
@@ -107,7 +107,7 @@ pub(crate) fn route(
     if !is_known && !may_move() {
         return Err(Stop::Source);
     }
-    let other = calls.party(place, dialog.to());
+    let other = calls.party(call_ref, dialog.to());
     let (target, routes) = destination(&policy.options.own, msg)?;
     if !other.has_target(target.hash(calls.key())) {
         return Err(Stop::Target);
@@ -134,7 +134,7 @@ pub(crate) fn learn(
     policy: &Policy,
     image: Option<&Image<'_>>,
     msg: &Message<'_>,
-    (place, call): (Place, &Call),
+    (call_ref, call): (CallRef, &Call),
     side: Side,
     lesson: Lesson,
 ) {
@@ -142,7 +142,7 @@ pub(crate) fn learn(
         return;
     };
     let calls = policy.shared.calls();
-    let party = calls.party(place, side);
+    let party = calls.party(call_ref, side);
     let peer = SocketAddr::new(canonical(peer.ip()), peer.port());
     party.hear(peer.ip());
     let heard = NextHop {
@@ -201,10 +201,10 @@ pub(crate) fn may_reply(policy: &Policy, msg: &Message<'_>, via: IpAddr, now_s: 
     let (Some(peer), true) = (msg.peer, is_answer) else {
         return false;
     };
-    let Some((place, _, dialog)) = calls.find_dialog(msg.call_id, tags, now_s) else {
+    let Some((call_ref, _, dialog)) = calls.find_dialog(msg.call_id, tags, now_s) else {
         return false;
     };
-    let heard = |side, ip| calls.party(place, side).knows(canonical(ip)) == Known::Heard;
+    let heard = |side, ip| calls.party(call_ref, side).knows(canonical(ip)) == Known::Heard;
     heard(dialog.to(), peer.ip()) && heard(dialog.from(), via)
 }
 
@@ -223,8 +223,8 @@ pub(crate) fn may_answer(policy: &Policy, msg: &Message<'_>, now_s: u64) -> bool
         let image = image.as_ref();
         image.is_some_and(|image| vouches(image, msg, call, side, peer))
     };
-    if let Some((place, call, dialog)) = calls.find_dialog(msg.call_id, tags, now_s) {
-        let party = calls.party(place, dialog.to());
+    if let Some((call_ref, call, dialog)) = calls.find_dialog(msg.call_id, tags, now_s) {
+        let party = calls.party(call_ref, dialog.to());
         return party.knows(peer) == Known::Heard || is_vouched(&call, dialog.to());
     }
     match calls.find_caller(msg.call_id, msg.from_tag, now_s) {

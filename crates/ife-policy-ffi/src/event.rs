@@ -10,7 +10,7 @@ use crate::message::Message;
 use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
-use crate::shared::calls::{Call, Dialog, Lease, Place, Side, Stage, Tags};
+use crate::shared::calls::{Call, CallRef, Dialog, Lease, Side, Stage, Tags};
 use crate::shared::counters::Counter;
 use crate::sys;
 use crate::witness::{Kind, Prepared, kind_of};
@@ -31,8 +31,8 @@ pub(crate) fn log(
     let now_s = now.mono_ms / 1000;
     let found = find(policy, msg, event, now_s);
     let mut outcome = Outcome::as_is(event, detail);
-    if let Some((place, call)) = &found {
-        outcome = update(policy, msg, event, detail, *place, call, now_s);
+    if let Some((call_ref, call)) = &found {
+        outcome = update(policy, msg, event, detail, *call_ref, call, now_s);
     }
     crate::shared::step();
     omitted::summarise(policy, now, unix_ns);
@@ -60,7 +60,7 @@ pub(crate) fn log(
 pub(crate) fn of_dialog(
     policy: &mut Policy,
     msg: &Message<'_>,
-    (place, call, dialog): &(Place, Call, Dialog),
+    (call_ref, call, dialog): &(CallRef, Call, Dialog),
     now: Now,
     unix_ns: u64,
 ) -> bool {
@@ -72,15 +72,15 @@ pub(crate) fn of_dialog(
     let now_s = now.mono_ms / 1000;
     if event == Event::Bye
         && !call.ended
-        && policy.shared.calls().stage(*place, dialog.number) != Stage::Ended
+        && policy.shared.calls().stage(*call_ref, dialog.number) != Stage::Ended
     {
         let lease = policy
             .shared
             .calls()
-            .shorten(*place, now_s + ENDING_LEASE_S);
+            .shorten(*call_ref, now_s + ENDING_LEASE_S);
         change_lease(policy, lease);
     } else if event == Event::Reinvite && call.connected && !call.ended {
-        change_lease(policy, policy.shared.calls().connect(*place, now_s));
+        change_lease(policy, policy.shared.calls().connect(*call_ref, now_s));
     }
     crate::shared::step();
     enter(policy, msg, event, detail, Some(call), unix_ns).is_ok() || !may_refuse
@@ -118,7 +118,7 @@ pub(crate) fn release(policy: &mut Policy, call_id: &[u8]) -> Result<Prepared, F
     let (now, unix_ns) = sys::now();
     let now_s = now.mono_ms / 1000;
     let found = policy.shared.calls().find_call_id(call_id, now_s);
-    let Some((place, call)) = found.filter(|(_, call)| !call.ended) else {
+    let Some((call_ref, call)) = found.filter(|(_, call)| !call.ended) else {
         return Err(Failure::new(
             abi::IFE_NOT_FOUND,
             "no call under way has this Call-ID",
@@ -126,7 +126,7 @@ pub(crate) fn release(policy: &mut Policy, call_id: &[u8]) -> Result<Prepared, F
     };
     policy
         .shared
-        .release(policy.shared.calls().end(place, now_s));
+        .release(policy.shared.calls().end(call_ref, now_s));
     let msg = Message::of_call(call_id);
     enter(
         policy,
@@ -179,7 +179,7 @@ fn parse(name: &[u8]) -> Result<Event, Failure> {
 /// Returns the call by the caller's tag on either side. A CANCEL is the caller's and names the
 /// INVITE's CSeq (RFC 3261 9.1). A message without a tag of its own, or any other CANCEL, belongs
 /// to no call, even with a call's Call-ID.
-fn find(policy: &Policy, msg: &Message<'_>, event: Event, now_s: u64) -> Option<(Place, Call)> {
+fn find(policy: &Policy, msg: &Message<'_>, event: Event, now_s: u64) -> Option<(CallRef, Call)> {
     let calls = policy.shared.calls();
     if msg.call_id.is_empty() || msg.from_tag.is_empty() {
         return None;
@@ -202,7 +202,7 @@ fn update<'a>(
     msg: &Message<'_>,
     event: Event,
     detail: &'a [u8],
-    place: Place,
+    call_ref: CallRef,
     call: &Call,
     now_s: u64,
 ) -> Outcome<'a> {
@@ -210,40 +210,40 @@ fn update<'a>(
     let as_is = Outcome::as_is(event, detail);
     match event {
         Event::Trying | Event::Ringing | Event::Connected => {
-            let was = learn_answer(policy, msg, event, place, call);
+            let was = learn_answer(policy, msg, event, call_ref, call);
             if event == Event::Connected && was == Some(Stage::Confirmed) {
                 return Outcome::known(event);
             }
             if event == Event::Connected && !call.connected && !call.ended {
-                change_lease(policy, calls.connect(place, now_s));
+                change_lease(policy, calls.connect(call_ref, now_s));
             } else if event != Event::Connected && !call.connected && !call.ended {
                 let until_s = now_s + u64::from(SETUP_LEASE_S);
-                change_lease(policy, calls.prolong(place, until_s));
+                change_lease(policy, calls.prolong(call_ref, until_s));
             }
             as_is
         }
         Event::Reinvite => {
-            learn_refresh(policy, msg, place, call, now_s);
+            learn_refresh(policy, msg, call_ref, call, now_s);
             if call.connected && !call.ended {
                 // A refreshed session (RFC 4028) prolongs the lease. A call that ended has no seat.
-                change_lease(policy, calls.connect(place, now_s));
+                change_lease(policy, calls.connect(call_ref, now_s));
             }
             as_is
         }
         Event::Bye | Event::Cancel => {
             if is_ending(policy, msg, event, call, now_s) {
-                change_lease(policy, calls.shorten(place, now_s + ENDING_LEASE_S));
+                change_lease(policy, calls.shorten(call_ref, now_s + ENDING_LEASE_S));
             }
             as_is
         }
         Event::Failed if call.ended => Outcome::known(event),
         Event::Failed => {
             if !call.connected {
-                policy.shared.release(calls.end(place, now_s));
+                policy.shared.release(calls.end(call_ref, now_s));
             }
             as_is
         }
-        Event::Terminated => terminate(policy, msg, detail, place, call, now_s),
+        Event::Terminated => terminate(policy, msg, detail, call_ref, call, now_s),
         Event::Escalate
         | Event::Invite
         | Event::Approved
@@ -272,7 +272,7 @@ fn learn_answer(
     policy: &Policy,
     msg: &Message<'_>,
     event: Event,
-    place: Place,
+    call_ref: CallRef,
     call: &Call,
 ) -> Option<Stage> {
     if msg.status_code == 0 {
@@ -280,14 +280,14 @@ fn learn_answer(
     }
     let calls = policy.shared.calls();
     let is_answer = event == Event::Connected;
-    let dialog = calls.learn_dialog(place, msg.to_tag, is_answer)?;
+    let dialog = calls.learn_dialog(call_ref, msg.to_tag, is_answer)?;
     let image = policy.registry.image().ok();
     let side = Side::Callee(dialog);
     dialog::learn(
         policy,
         image.as_ref(),
         msg,
-        (place, call),
+        (call_ref, call),
         side,
         Lesson::RouteSet,
     );
@@ -296,11 +296,11 @@ fn learn_answer(
     } else {
         Stage::Early
     };
-    Some(calls.set_stage(place, dialog, stage))
+    Some(calls.set_stage(call_ref, dialog, stage))
 }
 
 /// Learns from a reply to a re-INVITE or UPDATE: a 2xx sets the remote target (RFC 3261 12.2.1.2).
-fn learn_refresh(policy: &Policy, msg: &Message<'_>, place: Place, call: &Call, now_s: u64) {
+fn learn_refresh(policy: &Policy, msg: &Message<'_>, call_ref: CallRef, call: &Call, now_s: u64) {
     let tags = Tags {
         from: msg.from_tag,
         to: msg.to_tag,
@@ -309,7 +309,7 @@ fn learn_refresh(policy: &Policy, msg: &Message<'_>, place: Place, call: &Call, 
     if msg.status_code == 0 {
         return;
     }
-    let Some((_, _, dialog)) = found.filter(|(found, ..)| found.is_same(place)) else {
+    let Some((_, _, dialog)) = found.filter(|(found, ..)| found.is_same(call_ref)) else {
         return;
     };
     let lesson = if (200..300).contains(&msg.status_code) {
@@ -322,7 +322,7 @@ fn learn_refresh(policy: &Policy, msg: &Message<'_>, place: Place, call: &Call, 
         policy,
         image.as_ref(),
         msg,
-        (place, call),
+        (call_ref, call),
         dialog.to(),
         lesson,
     );
@@ -334,7 +334,7 @@ fn terminate<'a>(
     policy: &Policy,
     msg: &Message<'_>,
     detail: &'a [u8],
-    place: Place,
+    call_ref: CallRef,
     call: &Call,
     now_s: u64,
 ) -> Outcome<'a> {
@@ -344,7 +344,7 @@ fn terminate<'a>(
     }
     if !matches!(msg.status_code, 0 | 200..=299 | 408 | 481) {
         if call.connected {
-            change_lease(policy, calls.connect(place, now_s));
+            change_lease(policy, calls.connect(call_ref, now_s));
         }
         return Outcome::as_is(Event::Bye, b"the hang-up was refused, the call goes on");
     }
@@ -354,16 +354,16 @@ fn terminate<'a>(
     };
     let dialog = calls.find_dialog(msg.call_id, tags, now_s);
     if let Some((_, _, dialog)) = dialog {
-        calls.set_stage(place, dialog.number, Stage::Ended);
-        if calls.has_confirmed(place) {
-            change_lease(policy, calls.connect(place, now_s));
+        calls.set_stage(call_ref, dialog.number, Stage::Ended);
+        if calls.has_confirmed(call_ref) {
+            change_lease(policy, calls.connect(call_ref, now_s));
             return Outcome::as_is(
                 Event::Bye,
                 b"one of several answers has ended, the call goes on",
             );
         }
     }
-    policy.shared.release(calls.end(place, now_s));
+    policy.shared.release(calls.end(call_ref, now_s));
     Outcome::as_is(Event::Terminated, detail)
 }
 

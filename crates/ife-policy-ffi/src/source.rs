@@ -30,13 +30,13 @@ struct Answer {
 pub(crate) fn is_known(policy: &mut Policy, ip: IpAddr, now: Now) -> Result<bool, Failure> {
     policy.follow_registry(now);
     let generation = policy.registry.generation();
-    let place = octets(ip).iter().fold(0_usize, |hash, &b| {
+    let slot = octets(ip).iter().fold(0_usize, |hash, &b| {
         hash.wrapping_mul(31).wrapping_add(usize::from(b))
     }) % REMEMBERED;
     let remembered = policy
         .answers
         .0
-        .get(place)
+        .get(slot)
         .copied()
         .flatten()
         .filter(|answer| {
@@ -53,7 +53,7 @@ pub(crate) fn is_known(policy: &mut Policy, ip: IpAddr, now: Now) -> Result<bool
         party.calls_from(ip) || contact.is_some_and(|contact| contact.ip == Some(ip))
     }) || policy.shared.calls().is_heard(ip, now.mono_ms / 1000);
     policy.answers.0.resize(REMEMBERED, None);
-    policy.answers.0[place] = Some(Answer {
+    policy.answers.0[slot] = Some(Answer {
         ip,
         generation,
         until_ms: now.mono_ms + HOLDS_MS,

@@ -174,7 +174,7 @@ impl State for WorkerState<'_> {
 /// Frees the record and the seat of a call that must not go on.
 pub(crate) fn abort_call(shared: &Shared, call: &CallKey, now_s: u64) {
     let calls = shared.calls();
-    if let Some(place) = calls.under_way(call, now_s) {
-        shared.release(calls.abort(place));
+    if let Some(call_ref) = calls.under_way(call, now_s) {
+        shared.release(calls.abort(call_ref));
     }
 }

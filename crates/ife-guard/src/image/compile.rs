@@ -320,10 +320,10 @@ impl<'r> Builder<'r> {
         }
         self.out
             .extend(slots.iter().flat_map(|slot| slot.to_le_bytes()));
-        let place = TABLES_AT + 12 * number;
-        self.patch(place, &at.to_le_bytes());
-        self.patch(place + 4, &small(count - 1)?.to_le_bytes());
-        self.patch(place + 8, &small(probe_max as usize)?.to_le_bytes());
+        let offset = TABLES_AT + 12 * number;
+        self.patch(offset, &at.to_le_bytes());
+        self.patch(offset + 4, &small(count - 1)?.to_le_bytes());
+        self.patch(offset + 8, &small(probe_max as usize)?.to_le_bytes());
         Ok(())
     }
 

@@ -2,7 +2,7 @@
 
 use super::check::Problems;
 use super::errors::{ERRORS_MAX, Problem, RegistryError, RegistryErrors};
-use super::locate::{self, Place};
+use super::locate::{self, Position};
 use super::raw::SyntaxError;
 use super::schema;
 
@@ -13,10 +13,10 @@ pub(super) fn structure(yaml: &str, file: &str, syntax: &SyntaxError) -> Registr
     let mut errors: Vec<_> = found
         .faults
         .into_iter()
-        .map(|fault| error(file, fault.place, fault.path, fault.message, fault.hint))
+        .map(|fault| error(file, fault.position, fault.path, fault.message, fault.hint))
         .collect();
     if errors.is_empty() {
-        let message = without_place(&syntax.message).to_owned();
+        let message = without_position(&syntax.message).to_owned();
         let hint = "check indentation, quotes and brackets near this place".to_owned();
         errors.push(error(
             file,
@@ -37,8 +37,8 @@ pub(super) fn problems(yaml: &str, file: &str, problems: Problems) -> RegistryEr
         .first
         .into_iter()
         .map(|p| {
-            let place = nearest(&p.path, |path| found.places.get(path).copied());
-            error(file, place, p.path, p.message, p.hint)
+            let position = nearest(&p.path, |path| found.positions.get(path).copied());
+            error(file, position, p.path, p.message, p.hint)
         })
         .collect();
     let mut errors = finish(errors);
@@ -55,9 +55,9 @@ fn with_parents(problems: &[Problem]) -> Vec<String> {
         .collect()
 }
 
-fn nearest(path: &str, place: impl Fn(&str) -> Option<Place>) -> Place {
+fn nearest(path: &str, position: impl Fn(&str) -> Option<Position>) -> Position {
     std::iter::successors(Some(path), |path| parent(path))
-        .find_map(place)
+        .find_map(position)
         .unwrap_or((1, 1))
 }
 
@@ -67,7 +67,7 @@ fn parent(path: &str) -> Option<&str> {
 
 fn error(
     file: &str,
-    (line, column): Place,
+    (line, column): Position,
     path: String,
     message: String,
     hint: Option<String>,
@@ -90,7 +90,7 @@ fn finish(mut errors: Vec<RegistryError>) -> RegistryErrors {
 }
 
 /// Removes the end of serde_yaml's messages, " at line 3 column 5", which the error names itself.
-fn without_place(message: &str) -> &str {
+fn without_position(message: &str) -> &str {
     message
         .rfind(" at line ")
         .and_then(|end| message.get(..end))

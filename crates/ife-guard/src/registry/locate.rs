@@ -15,11 +15,11 @@ const DEPTH_MAX: usize = 32;
 const TOO_DEEP: &str = "nested deeper than any registry";
 
 /// Line and column, both from 1, the column in characters.
-pub(super) type Place = (usize, usize);
+pub(super) type Position = (usize, usize);
 
 /// A fault of shape.
 pub(super) struct Fault {
-    pub(super) place: Place,
+    pub(super) position: Position,
     pub(super) path: String,
     pub(super) message: String,
     pub(super) hint: Option<String>,
@@ -27,7 +27,7 @@ pub(super) struct Fault {
 
 /// The results of a walk.
 pub(super) struct Found {
-    pub(super) places: HashMap<String, Place>,
+    pub(super) positions: HashMap<String, Position>,
     pub(super) faults: Vec<Fault>,
 }
 
@@ -40,7 +40,7 @@ pub(super) fn walk(
     let wanted: HashMap<_, _> = paths.into_iter().map(|path| (path, (0, 0))).collect();
     let wanting = wanted.len();
     let found = Found {
-        places: wanted,
+        positions: wanted,
         faults: Vec::new(),
     };
     let mut walk = Walk {
@@ -56,12 +56,12 @@ pub(super) fn walk(
             break;
         }
     }
-    walk.found.places.retain(|_, place| place.0 > 0);
+    walk.found.positions.retain(|_, position| position.0 > 0);
     walk.found
 }
 
 /// Returns where a document is nested deeper than any registry, or is no YAML, and which.
-pub(super) fn too_deep(yaml: &str) -> Option<(Place, String)> {
+pub(super) fn too_deep(yaml: &str) -> Option<(Position, String)> {
     let mut depth = 0;
     for event in Parser::new_from_str(yaml) {
         let event = match event {
@@ -79,7 +79,7 @@ pub(super) fn too_deep(yaml: &str) -> Option<(Place, String)> {
             (Event::SequenceStart(..) | Event::MappingStart(..), span) => {
                 depth += 1;
                 if depth > DEPTH_MAX {
-                    return Some((place_of(span), TOO_DEEP.to_owned()));
+                    return Some((position_of(span), TOO_DEEP.to_owned()));
                 }
             }
             (Event::SequenceEnd | Event::MappingEnd, _) => depth -= 1,
@@ -123,9 +123,9 @@ impl<'y> Walk<'y> {
 
     /// Walks one node and all below it. `None` when the walk cannot go on.
     fn node(&mut self, event: &Event<'y>, span: Span, kind: Option<Kind>) -> Option<()> {
-        if let Some(place) = self.found.places.get_mut(&self.path) {
-            self.wanting -= usize::from(place.0 == 0);
-            *place = place_of(span);
+        if let Some(position) = self.found.positions.get_mut(&self.path) {
+            self.wanting -= usize::from(position.0 == 0);
+            *position = position_of(span);
         }
         let is_done = if self.has_schema {
             self.found.faults.len() >= COUNTED_MAX
@@ -260,7 +260,7 @@ impl<'y> Walk<'y> {
     fn fault(&mut self, span: Span, message: String, hint: Option<String>) {
         let path = self.path.clone();
         self.found.faults.push(Fault {
-            place: place_of(span),
+            position: position_of(span),
             path,
             message,
             hint,
@@ -268,6 +268,6 @@ impl<'y> Walk<'y> {
     }
 }
 
-fn place_of(span: Span) -> Place {
+fn position_of(span: Span) -> Position {
     (span.start.line(), span.start.col() + 1)
 }

@@ -137,10 +137,10 @@ pub(super) fn parse<'y>(yaml: &'y str, head: &'y mut String) -> Result<Registry<
         return Ok(registry);
     }
     if has_many_brackets(yaml)
-        && let Some((place, message)) = locate::too_deep(yaml)
+        && let Some((position, message)) = locate::too_deep(yaml)
     {
         return Err(SyntaxError {
-            location: Some(place),
+            location: Some(position),
             message,
         });
     }

@@ -47,15 +47,15 @@ const TAG_MASK: u64 = (1 << 29) - 1;
 
 /// A record as a search found it. Changes are refused once the slot belongs to another call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct CallRef {
     slot: usize,
     control: u64,
 }
 
-impl Place {
+impl CallRef {
     /// Returns whether both are the same record, whatever its lease.
     pub(crate) fn is_same(self, other: Self) -> bool {
-        let tag = |place: Self| place.control & (TAG_MASK << 3);
+        let tag = |call_ref: Self| call_ref.control & (TAG_MASK << 3);
         self.slot == other.slot && tag(self) == tag(other)
     }
 }
@@ -63,7 +63,7 @@ impl Place {
 /// A record that only this process may write until it is published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Begun {
-    place: Place,
+    call_ref: CallRef,
     /// The tag by which the call holds its seat.
     pub(crate) seat_tag: u32,
 }
@@ -161,39 +161,39 @@ impl<'a> Calls<'a> {
             {
                 continue;
             }
-            let place = Place {
+            let call_ref = CallRef {
                 slot: free.slot,
                 control,
             };
-            self.record(place.slot).set_identity(key, expert, seat);
-            if self.alone(key, hash, place, now_s) {
-                return Begin::Begun(Begun { place, seat_tag });
+            self.record(call_ref.slot).set_identity(key, expert, seat);
+            if self.alone(key, hash, call_ref, now_s) {
+                return Begin::Begun(Begun { call_ref, seat_tag });
             }
-            self.free(place);
+            self.free(call_ref);
             return Begin::Already;
         }
         Begin::Full
     }
 
     /// Returns the call with this key, if it is ACTIVE or PENDING.
-    pub(crate) fn under_way(&self, key: &CallKey, now_s: u64) -> Option<Place> {
+    pub(crate) fn under_way(&self, key: &CallKey, now_s: u64) -> Option<CallRef> {
         self.look(key, self.key.hash(&key.call_id), now_s, None).0
     }
 
     /// Fills and publishes a record, so that searches find it.
-    pub(crate) fn publish(&self, begun: Begun, call: &Call, max_call_s: u32) -> Option<Place> {
-        self.record(begun.place.slot).set_call(call, max_call_s);
-        self.to_state(begun.place, ACTIVE)
+    pub(crate) fn publish(&self, begun: Begun, call: &Call, max_call_s: u32) -> Option<CallRef> {
+        self.record(begun.call_ref.slot).set_call(call, max_call_s);
+        self.to_state(begun.call_ref, ACTIVE)
     }
 
     /// Notes a further decision about an active call: its entry and CSeq.
-    pub(crate) fn redecide(&self, place: Place, call: &Call) {
-        self.record(place.slot).set_decision(call);
+    pub(crate) fn redecide(&self, call_ref: CallRef, call: &Call) {
+        self.record(call_ref.slot).set_decision(call);
     }
 
     /// Notes the progress of the decision's entry: 1 in a ring, 2 on disk.
-    pub(crate) fn witnessed(&self, place: Place, level: u32) {
-        self.record(place.slot).set_witnessed(level);
+    pub(crate) fn witnessed(&self, call_ref: CallRef, level: u32) {
+        self.record(call_ref.slot).set_witnessed(level);
     }
 
     /// Returns the dialog of a message: same Call-ID, the caller's tag, and a known tag of the
@@ -203,7 +203,7 @@ impl<'a> Calls<'a> {
         call_id: &[u8],
         tags: Tags<'_>,
         now_s: u64,
-    ) -> Option<(Place, Call, Dialog)> {
+    ) -> Option<(CallRef, Call, Dialog)> {
         let (from, to) = (self.tag_word(tags.from), self.tag_word(tags.to));
         let (from_key, to_key) = (CallKey::hash(tags.from), CallKey::hash(tags.to));
         let dialog = |record: Record<'_>| {
@@ -223,14 +223,14 @@ impl<'a> Calls<'a> {
                 is_from_caller: false,
             })
         };
-        let (place, call) = self.find(call_id, now_s, |record| dialog(record).is_some())?;
-        let dialog = dialog(self.record(place.slot))?;
-        Some((place, call, dialog))
+        let (call_ref, call) = self.find(call_id, now_s, |record| dialog(record).is_some())?;
+        let dialog = dialog(self.record(call_ref.slot))?;
+        Some((call_ref, call, dialog))
     }
 
     /// Returns one side of the call.
-    pub(crate) fn party(&self, place: Place, side: Side) -> Party<'a> {
-        self.record(place.slot).party(side, self.key)
+    pub(crate) fn party(&self, call_ref: CallRef, side: Side) -> Party<'a> {
+        self.record(call_ref.slot).party(side, self.key)
     }
 
     /// Returns the key of the hashes that parties hold.
@@ -239,27 +239,32 @@ impl<'a> Calls<'a> {
     }
 
     /// Returns the callee's dialog with this tag, made if needed; `None` without tag or room.
-    pub(crate) fn learn_dialog(&self, place: Place, tag: &[u8], confirmed: bool) -> Option<usize> {
+    pub(crate) fn learn_dialog(
+        &self,
+        call_ref: CallRef,
+        tag: &[u8],
+        confirmed: bool,
+    ) -> Option<usize> {
         if tag.is_empty() {
             return None;
         }
         let tag = self.tag_word(tag);
-        self.record(place.slot).dialog_for(tag, confirmed)
+        self.record(call_ref.slot).dialog_for(tag, confirmed)
     }
 
     /// Returns the stage of a dialog.
-    pub(crate) fn stage(&self, place: Place, dialog: usize) -> Stage {
-        self.record(place.slot).stage(dialog)
+    pub(crate) fn stage(&self, call_ref: CallRef, dialog: usize) -> Stage {
+        self.record(call_ref.slot).stage(dialog)
     }
 
     /// Moves a dialog on and returns its previous stage.
-    pub(crate) fn set_stage(&self, place: Place, dialog: usize, stage: Stage) -> Stage {
-        self.record(place.slot).set_stage(dialog, stage)
+    pub(crate) fn set_stage(&self, call_ref: CallRef, dialog: usize, stage: Stage) -> Stage {
+        self.record(call_ref.slot).set_stage(dialog, stage)
     }
 
     /// Returns true while a dialog of the call is confirmed and has not ended.
-    pub(crate) fn has_confirmed(&self, place: Place) -> bool {
-        self.record(place.slot).has_confirmed()
+    pub(crate) fn has_confirmed(&self, call_ref: CallRef) -> bool {
+        self.record(call_ref.slot).has_confirmed()
     }
 
     /// Returns true if a side of a call under way was heard at `ip`. Reads every record.
@@ -279,51 +284,51 @@ impl<'a> Calls<'a> {
         call_id: &[u8],
         caller_tag: &[u8],
         now_s: u64,
-    ) -> Option<(Place, Call)> {
+    ) -> Option<(CallRef, Call)> {
         let tag = CallKey::hash(caller_tag);
         self.find(call_id, now_s, |record| record.has_caller_tag(&tag))
     }
 
     /// Returns the call of a Call-ID, by any caller.
-    pub(crate) fn find_call_id(&self, call_id: &[u8], now_s: u64) -> Option<(Place, Call)> {
+    pub(crate) fn find_call_id(&self, call_id: &[u8], now_s: u64) -> Option<(CallRef, Call)> {
         self.find(call_id, now_s, |_| true)
     }
 
     /// Starts the lease of an answered call: its record, and then its seat, last `max_call_s` from
     /// `now_s`. Returns the lease to change.
-    pub(crate) fn connect(&self, place: Place, now_s: u64) -> Option<Lease> {
-        let record = self.record(place.slot);
-        let lease = self.change_lease(place, now_s + record.max_call_s());
+    pub(crate) fn connect(&self, call_ref: CallRef, now_s: u64) -> Option<Lease> {
+        let record = self.record(call_ref.slot);
+        let lease = self.change_lease(call_ref, now_s + record.max_call_s());
         record.set_connected();
         lease
     }
 
     /// Shortens the lease of a call whose end may not be seen. Returns the lease to change.
-    pub(crate) fn shorten(&self, place: Place, expires_s: u64) -> Option<Lease> {
-        if self::expires_s(place.control) <= expires_s {
+    pub(crate) fn shorten(&self, call_ref: CallRef, expires_s: u64) -> Option<Lease> {
+        if self::expires_s(call_ref.control) <= expires_s {
             None
         } else {
-            self.change_lease(place, expires_s)
+            self.change_lease(call_ref, expires_s)
         }
     }
 
     /// Ends the lease of a ringing call at `expires_s` at the earliest. Returns the lease to
     /// change.
-    pub(crate) fn prolong(&self, place: Place, expires_s: u64) -> Option<Lease> {
-        if self::expires_s(place.control) >= expires_s {
+    pub(crate) fn prolong(&self, call_ref: CallRef, expires_s: u64) -> Option<Lease> {
+        if self::expires_s(call_ref.control) >= expires_s {
             None
         } else {
-            self.change_lease(place, expires_s)
+            self.change_lease(call_ref, expires_s)
         }
     }
 
-    fn change_lease(&self, place: Place, expires_s: u64) -> Option<Lease> {
-        let record = self.record(place.slot);
+    fn change_lease(&self, call_ref: CallRef, expires_s: u64) -> Option<Lease> {
+        let record = self.record(call_ref.slot);
         let expires_s = expires_s.min(u64::from(u32::MAX));
-        let control = expires_s << 32 | (place.control & (TAG_MASK << 3)) | ACTIVE;
+        let control = expires_s << 32 | (call_ref.control & (TAG_MASK << 3)) | ACTIVE;
         step();
-        self.control[place.slot]
-            .compare_exchange(place.control, control, SeqCst, SeqCst)
+        self.control[call_ref.slot]
+            .compare_exchange(call_ref.control, control, SeqCst, SeqCst)
             .ok()?;
         let seat = record.seat()?;
         Some(Lease {
@@ -334,30 +339,34 @@ impl<'a> Calls<'a> {
     }
 
     /// Ends the call. Its record lingers for late requests. Returns the seat to release.
-    pub(crate) fn end(&self, place: Place, now_s: u64) -> Option<(Seat, u32)> {
-        let record = self.record(place.slot);
+    pub(crate) fn end(&self, call_ref: CallRef, now_s: u64) -> Option<(Seat, u32)> {
+        let record = self.record(call_ref.slot);
         let seat = (record.seat()?, self.seat_tag(&record.key()));
-        if place.control & STATE_MASK == ACTIVE {
+        if call_ref.control & STATE_MASK == ACTIVE {
             let control = (now_s + LINGER_S).min(u64::from(u32::MAX)) << 32
-                | (place.control & (TAG_MASK << 3))
+                | (call_ref.control & (TAG_MASK << 3))
                 | ENDED;
             step();
             // Refused after another worker ended the call or took the slot; the tag protects the
             // seat.
-            let _ =
-                self.control[place.slot].compare_exchange(place.control, control, SeqCst, SeqCst);
+            let _ = self.control[call_ref.slot].compare_exchange(
+                call_ref.control,
+                control,
+                SeqCst,
+                SeqCst,
+            );
         }
         Some(seat)
     }
 
     /// Removes the call as if it had never begun. Returns the seat to release.
-    pub(crate) fn abort(&self, place: Place) -> Option<(Seat, u32)> {
-        let record = self.record(place.slot);
+    pub(crate) fn abort(&self, call_ref: CallRef) -> Option<(Seat, u32)> {
+        let record = self.record(call_ref.slot);
         let seat = record
             .seat()
             .map(|seat| (seat, self.seat_tag(&record.key())));
         step();
-        self.free(place);
+        self.free(call_ref);
         seat
     }
 
@@ -392,10 +401,10 @@ impl<'a> Calls<'a> {
         call_id: &[u8],
         now_s: u64,
         matches: impl Fn(Record<'_>) -> bool,
-    ) -> Option<(Place, Call)> {
+    ) -> Option<(CallRef, Call)> {
         let call_id = CallKey::hash(call_id);
         let hash = self.key.hash(&call_id);
-        let mut best: Option<(Place, Call)> = None;
+        let mut best: Option<(CallRef, Call)> = None;
         self.each(hash, |slot, first| {
             let mut control = first;
             for _ in 0..RELOADS {
@@ -411,7 +420,7 @@ impl<'a> Calls<'a> {
                 // again.
                 if now == control {
                     if best.as_ref().is_none_or(|(_, b)| b.ended) {
-                        best = Some((Place { slot, control }, call));
+                        best = Some((CallRef { slot, control }, call));
                     }
                     return;
                 }
@@ -429,25 +438,25 @@ impl<'a> Calls<'a> {
         hash: Hash,
         now_s: u64,
         except: Option<usize>,
-    ) -> (Option<Place>, Option<Place>) {
+    ) -> (Option<CallRef>, Option<CallRef>) {
         let mut own = None;
-        let mut free: Option<Place> = None;
-        let mut lingering: Option<Place> = None;
+        let mut free: Option<CallRef> = None;
+        let mut lingering: Option<CallRef> = None;
         self.each(hash, |slot, control| {
-            let place = Place { slot, control };
+            let call_ref = CallRef { slot, control };
             let is_tagged = (control >> 3) & TAG_MASK == hash.low & TAG_MASK;
             if control == 0 || expires_s(control) < now_s {
-                free = free.or(Some(place));
+                free = free.or(Some(call_ref));
             } else if control & STATE_MASK == ENDED {
                 if lingering.is_none_or(|other| control < other.control) {
-                    lingering = Some(place);
+                    lingering = Some(call_ref);
                 }
             } else if is_tagged
                 && Some(slot) != except
                 && own.is_none()
-                && self.may_hold(key, place)
+                && self.may_hold(key, call_ref)
             {
-                own = Some(place);
+                own = Some(call_ref);
             }
         });
         (own, free.or(lingering))
@@ -455,19 +464,21 @@ impl<'a> Calls<'a> {
 
     /// Returns whether this live record is the call's. A PENDING record may lack its identity; then
     /// the tag decides.
-    fn may_hold(&self, key: &CallKey, place: Place) -> bool {
-        let record = self.record(place.slot);
-        place.control & STATE_MASK == PENDING || record.key() == *key
+    fn may_hold(&self, key: &CallKey, call_ref: CallRef) -> bool {
+        let record = self.record(call_ref.slot);
+        call_ref.control & STATE_MASK == PENDING || record.key() == *key
     }
 
     /// Returns true if no other worker has claimed the same call. The lower slot waits for the
     /// higher one to withdraw.
-    fn alone(&self, key: &CallKey, hash: Hash, place: Place, now_s: u64) -> bool {
+    fn alone(&self, key: &CallKey, hash: Hash, call_ref: CallRef, now_s: u64) -> bool {
         for _ in 0..LOOKS {
             step();
-            match self.look(key, hash, now_s, Some(place.slot)).0 {
+            match self.look(key, hash, now_s, Some(call_ref.slot)).0 {
                 None => return true,
-                Some(other) if other.control & STATE_MASK == PENDING && other.slot > place.slot => {
+                Some(other)
+                    if other.control & STATE_MASK == PENDING && other.slot > call_ref.slot =>
+                {
                     std::thread::yield_now()
                 }
                 Some(_) => return false,
@@ -490,21 +501,22 @@ impl<'a> Calls<'a> {
         }
     }
 
-    fn to_state(&self, place: Place, state: u64) -> Option<Place> {
-        let control = place.control & !STATE_MASK | state;
+    fn to_state(&self, call_ref: CallRef, state: u64) -> Option<CallRef> {
+        let control = call_ref.control & !STATE_MASK | state;
         step();
-        self.control[place.slot]
-            .compare_exchange(place.control, control, SeqCst, SeqCst)
+        self.control[call_ref.slot]
+            .compare_exchange(call_ref.control, control, SeqCst, SeqCst)
             .ok()?;
-        Some(Place {
-            slot: place.slot,
+        Some(CallRef {
+            slot: call_ref.slot,
             control,
         })
     }
 
-    fn free(&self, place: Place) {
-        let control = place.control & (TAG_MASK << 3) | ENDED;
-        let _ = self.control[place.slot].compare_exchange(place.control, control, SeqCst, SeqCst);
+    fn free(&self, call_ref: CallRef) {
+        let control = call_ref.control & (TAG_MASK << 3) | ENDED;
+        let _ =
+            self.control[call_ref.slot].compare_exchange(call_ref.control, control, SeqCst, SeqCst);
     }
 
     fn tag_word(&self, tag: &[u8]) -> u64 {

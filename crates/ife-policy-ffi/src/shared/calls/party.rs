@@ -16,7 +16,7 @@ use crate::shared::step::step;
 /// Words of one party.
 pub(super) const PARTY_WORDS: usize = 12;
 
-const PLACES: usize = 0; // 4 words
+const ADDRESSES: usize = 0; // 4 words
 const TARGETS: usize = 4; // 4 words
 const ROUTES: usize = 8;
 const NEXT_HOP: usize = 9; // 3 words
@@ -57,10 +57,10 @@ pub(crate) struct Party<'a> {
 impl Party<'_> {
     /// Notes that a message of this side came from `ip`.
     pub(crate) fn hear(self, ip: IpAddr) {
-        let place = self.place(ip);
-        for word in self.places() {
+        let word_of_ip = self.address_word(ip);
+        for word in self.addresses() {
             let found = word.load(SeqCst);
-            if found & !HEARD == place {
+            if found & !HEARD == word_of_ip {
                 word.fetch_or(HEARD, SeqCst);
                 return;
             }
@@ -68,24 +68,28 @@ impl Party<'_> {
                 break;
             }
         }
-        self.remember(self.places(), place | HEARD, |word| word & HEARD == 0);
+        self.remember(self.addresses(), word_of_ip | HEARD, |word| {
+            word & HEARD == 0
+        });
     }
 
     /// Notes that a Contact of this side named `ip`.
     pub(crate) fn announce(self, ip: IpAddr) {
         if self.knows(ip) == Known::No {
-            self.remember(self.places(), self.place(ip), |word| word & HEARD == 0);
+            self.remember(self.addresses(), self.address_word(ip), |word| {
+                word & HEARD == 0
+            });
         }
     }
 
     /// Returns how this side knows `ip`.
     pub(crate) fn knows(self, ip: IpAddr) -> Known {
-        let place = self.place(ip);
+        let word_of_ip = self.address_word(ip);
         let found = self
-            .places()
+            .addresses()
             .iter()
             .map(|word| word.load(SeqCst))
-            .find(|word| word & !HEARD == place);
+            .find(|word| word & !HEARD == word_of_ip);
         match found {
             Some(word) if word & HEARD != 0 => Known::Heard,
             Some(_) => Known::Announced,
@@ -165,7 +169,7 @@ impl Party<'_> {
         [word(high), word(low), check << 32 | meta]
     }
 
-    fn place(self, ip: IpAddr) -> u64 {
+    fn address_word(self, ip: IpAddr) -> u64 {
         // Neither 0 nor HEARD by itself.
         self.key.hash(&octets(ip)).low & !HEARD | 2
     }
@@ -187,8 +191,8 @@ impl Party<'_> {
         word.store(value, SeqCst);
     }
 
-    fn places(&self) -> &[AtomicU64] {
-        &self.words[PLACES..PLACES + REMEMBERED]
+    fn addresses(&self) -> &[AtomicU64] {
+        &self.words[ADDRESSES..ADDRESSES + REMEMBERED]
     }
 
     fn targets(&self) -> &[AtomicU64] {

@@ -6,7 +6,7 @@ use ife_guard::{CallKey, Direction, Text, Transport};
 
 use super::{BOOT_S, Dir, fresh};
 use crate::shared::Shared;
-use crate::shared::calls::{Begin, Begun, Call, Known, Lease, NextHop, Place, Side, Stage, Tags};
+use crate::shared::calls::{Begin, Begun, Call, CallRef, Known, Lease, NextHop, Side, Stage, Tags};
 use crate::shared::quota::Seat;
 use crate::shared::step::testing::with_hook;
 
@@ -37,7 +37,7 @@ pub(super) fn call(trace_id: &str) -> Call {
     }
 }
 
-fn published(shared: &Shared, call_id: &str, tag: &str) -> Place {
+fn published(shared: &Shared, call_id: &str, tag: &str) -> CallRef {
     let begun = begin(shared, call_id, tag).expect("begun");
     shared
         .calls()
@@ -99,7 +99,7 @@ fn a_pending_call_is_not_found_and_begins_once() {
 fn a_dialog_needs_the_callers_tag_and_one_that_the_callee_was_seen_with() {
     let dir = Dir::new();
     let shared = fresh(&dir);
-    let place = published(&shared, "id1", "caller");
+    let call_ref = published(&shared, "id1", "caller");
     let calls = shared.calls();
     let find = |from: &str, to: &str| {
         calls
@@ -114,10 +114,10 @@ fn a_dialog_needs_the_callers_tag_and_one_that_the_callee_was_seen_with() {
             .is_some()
     };
     assert!(!find("caller", "callee"));
-    assert_eq!(calls.learn_dialog(place, b"callee", false), Some(0));
-    assert_eq!(calls.learn_dialog(place, b"callee", false), Some(0));
-    assert_eq!(calls.learn_dialog(place, b"", false), None);
-    calls.set_stage(place, 0, Stage::Confirmed);
+    assert_eq!(calls.learn_dialog(call_ref, b"callee", false), Some(0));
+    assert_eq!(calls.learn_dialog(call_ref, b"callee", false), Some(0));
+    assert_eq!(calls.learn_dialog(call_ref, b"", false), None);
+    calls.set_stage(call_ref, 0, Stage::Confirmed);
     assert!(find("caller", "callee"));
     assert!(find("callee", "caller"));
     for (from, to) in [
@@ -130,13 +130,13 @@ fn a_dialog_needs_the_callers_tag_and_one_that_the_callee_was_seen_with() {
         assert!(!find(from, to), "{from} {to}");
     }
     for branch in ["b2", "b3", "b4", "b5"] {
-        calls.learn_dialog(place, branch.as_bytes(), false);
+        calls.learn_dialog(call_ref, branch.as_bytes(), false);
     }
     assert!(
         find("caller", "b4") && !find("caller", "b5"),
         "four branches are remembered"
     );
-    assert!(calls.learn_dialog(place, b"b6", true).is_some());
+    assert!(calls.learn_dialog(call_ref, b"b6", true).is_some());
     assert!(
         find("caller", "b6") && find("caller", "callee"),
         "the branch that answers always is, and takes no place of another that did"
@@ -147,8 +147,8 @@ fn a_dialog_needs_the_callers_tag_and_one_that_the_callee_was_seen_with() {
 fn a_party_is_known_where_it_was_heard_and_where_its_contact_names() {
     let dir = Dir::new();
     let shared = fresh(&dir);
-    let place = published(&shared, "id1", "caller");
-    let caller = shared.calls().party(place, Side::Caller);
+    let call_ref = published(&shared, "id1", "caller");
+    let caller = shared.calls().party(call_ref, Side::Caller);
     let ip = |last: u8| IpAddr::from([192, 0, 2, last]);
     caller.announce(ip(9));
     assert_eq!(caller.knows(ip(9)), Known::Announced);
@@ -168,7 +168,7 @@ fn a_party_is_known_where_it_was_heard_and_where_its_contact_names() {
     assert_eq!(caller.knows(ip(5)), Known::Heard);
     assert!(shared.calls().is_heard(ip(5), NOW_S));
     assert!(!shared.calls().is_heard(ip(9), NOW_S));
-    let other = shared.calls().party(place, Side::Callee(0));
+    let other = shared.calls().party(call_ref, Side::Callee(0));
     assert_eq!(other.knows(ip(1)), Known::No);
 }
 
@@ -176,8 +176,8 @@ fn a_party_is_known_where_it_was_heard_and_where_its_contact_names() {
 fn a_next_hop_is_whole_or_absent() {
     let dir = Dir::new();
     let shared = fresh(&dir);
-    let place = published(&shared, "id1", "caller");
-    let party = shared.calls().party(place, Side::Caller);
+    let call_ref = published(&shared, "id1", "caller");
+    let party = shared.calls().party(call_ref, Side::Caller);
     assert_eq!(party.next_hop(), None);
     for (address, transport) in [
         ("192.0.2.1:5060", Transport::Udp),
@@ -219,17 +219,17 @@ fn a_next_hop_is_whole_or_absent() {
 fn an_answered_call_lasts_and_an_ended_one_lingers() {
     let dir = Dir::new();
     let shared = fresh(&dir);
-    let place = published(&shared, "id1", "tag1");
+    let call_ref = published(&shared, "id1", "tag1");
     let calls = shared.calls();
     assert_eq!(
         calls
-            .connect(place, NOW_S + 100)
+            .connect(call_ref, NOW_S + 100)
             .map(|lease| lease.expires_s),
         Some(NOW_S + 700)
     );
-    let (place, found) = calls.find_call_id(b"id1", NOW_S + 700).expect("found");
+    let (call_ref, found) = calls.find_call_id(b"id1", NOW_S + 700).expect("found");
     assert!(found.connected);
-    assert!(calls.end(place, NOW_S + 200).is_some());
+    assert!(calls.end(call_ref, NOW_S + 200).is_some());
     let (_, found) = calls.find_call_id(b"id1", NOW_S + 232).expect("lingers");
     assert!(found.ended);
     assert!(calls.find_call_id(b"id1", NOW_S + 233).is_none());
@@ -246,12 +246,18 @@ fn a_lease_is_only_moved_the_way_it_should_go() {
     let shared = fresh(&dir);
     let calls = shared.calls();
     published(&shared, "id1", "tag1");
-    let place = || calls.find_call_id(b"id1", NOW_S).expect("found").0;
+    let call_ref = || calls.find_call_id(b"id1", NOW_S).expect("found").0;
     let ends = |lease: Option<Lease>| lease.map(|lease| lease.expires_s);
-    assert_eq!(ends(calls.prolong(place(), NOW_S + 200)), None);
-    assert_eq!(ends(calls.prolong(place(), NOW_S + 300)), Some(NOW_S + 300));
-    assert_eq!(ends(calls.shorten(place(), NOW_S + 400)), None);
-    assert_eq!(ends(calls.shorten(place(), NOW_S + 32)), Some(NOW_S + 32));
+    assert_eq!(ends(calls.prolong(call_ref(), NOW_S + 200)), None);
+    assert_eq!(
+        ends(calls.prolong(call_ref(), NOW_S + 300)),
+        Some(NOW_S + 300)
+    );
+    assert_eq!(ends(calls.shorten(call_ref(), NOW_S + 400)), None);
+    assert_eq!(
+        ends(calls.shorten(call_ref(), NOW_S + 32)),
+        Some(NOW_S + 32)
+    );
     assert!(calls.find_call_id(b"id1", NOW_S + 33).is_none());
 }
 
@@ -260,8 +266,8 @@ fn lingering_records_never_keep_a_new_call_out() {
     let dir = Dir::new();
     let shared = fresh(&dir);
     for n in 0..2000 {
-        let place = published(&shared, &format!("id{n}"), "tag");
-        shared.calls().end(place, NOW_S);
+        let call_ref = published(&shared, &format!("id{n}"), "tag");
+        shared.calls().end(call_ref, NOW_S);
     }
 }
 
@@ -279,8 +285,8 @@ fn a_full_table_says_so() {
 fn an_aborted_call_leaves_nothing() {
     let dir = Dir::new();
     let shared = fresh(&dir);
-    let place = published(&shared, "id1", "tag1");
-    assert!(shared.calls().abort(place).is_some());
+    let call_ref = published(&shared, "id1", "tag1");
+    assert!(shared.calls().abort(call_ref).is_some());
     assert!(shared.calls().find_call_id(b"id1", NOW_S).is_none());
     assert!(begin(&shared, "id1", "tag1").is_some());
 }

@@ -99,13 +99,13 @@ fn a_sole_owner_makes_room_for_experts_and_keeps_the_seats_of_calls() {
     let quota = opened.shared.quota();
     assert!(!quota.runs_low());
     assert_eq!(quota.held(7, Limit::Concurrent, BOOT_S), 1);
-    let (place, _) = opened
+    let (call_ref, _) = opened
         .shared
         .calls()
         .find_call_id(b"id", BOOT_S)
         .expect("kept");
     opened
         .shared
-        .release(opened.shared.calls().end(place, BOOT_S));
+        .release(opened.shared.calls().end(call_ref, BOOT_S));
     assert_eq!(quota.held(7, Limit::Concurrent, BOOT_S), 0);
 }
