@@ -211,7 +211,8 @@ fn cpu_ns() -> f64 {
 
 fn report(name: &str, case: &str, experts: usize, value: f64, unit: &str) {
     println!(
-        "{{\"name\":\"{name}\",\"case\":\"{case}\",\"experts\":{experts},\"value\":{value:.1},\"unit\":\"{unit}\"}}"
+        "{{\"name\":\"{name}\",\"case\":\"{case}\",\"experts\":{experts},\
+         \"value\":{value:.1},\"unit\":\"{unit}\"}}"
     );
 }
 
@@ -224,8 +225,10 @@ fn key(side: &str, number: usize) -> PrivateKey {
 
 fn yaml(experts: usize) -> String {
     let mut text = format!(
-        "version: 1\nhazards: [{{name: safety}}, {{name: alignment}}]\ncouncils:\n  - domain: council.example\n    \
-         aors: [\"sip:council@council.example\"]\n    signers: [{{kid: council-0, public_key: \"{}\", covers: [base, cid]}}]\n    \
+        "version: 1\nhazards: [{{name: safety}}, {{name: alignment}}]\n\
+         councils:\n  - domain: council.example\n    \
+         aors: [\"sip:council@council.example\"]\n    signers: [{{kid: council-0, \
+         public_key: \"{}\", covers: [base, cid]}}]\n    \
          sources: [127.0.0.0/8]\n    transports: [udp]\nexperts:\n",
         key("council", 0).public_key()
     );
@@ -233,9 +236,12 @@ fn yaml(experts: usize) -> String {
         // Writing to a String cannot fail.
         _ = write!(
             text,
-            "  - id: expert-{number}@external.advisor\n    name: Expert {number}\n    aors: [\"sip:expert-{number}@external.advisor\"]\n    \
-             contact: \"sip:expert-{number}@192.0.2.10:5061\"\n    hazards: [safety, alignment]\n    status: active\n    signers:\n      \
-             - kid: expert-{number}\n        public_key: \"{}\"\n        covers: [base, cid]\n    sources: [127.0.0.0/8]\n    \
+            "  - id: expert-{number}@external.advisor\n    name: Expert {number}\n    \
+             aors: [\"sip:expert-{number}@external.advisor\"]\n    \
+             contact: \"sip:expert-{number}@192.0.2.10:5061\"\n    \
+             hazards: [safety, alignment]\n    status: active\n    signers:\n      \
+             - kid: expert-{number}\n        public_key: \"{}\"\n        covers: [base, cid]\n    \
+             sources: [127.0.0.0/8]\n    \
              transports: [udp, tls]\n    quota: {{per_minute: 10, concurrent: 2}}\n",
             key("expert", number).public_key()
         );

@@ -1,4 +1,4 @@
-//! Call policy: a registry of experts and councils, its compiled image, and the gates for an INVITE.
+//! Call policy: a registry of experts and councils, its compiled image, the gates for an INVITE.
 //! It never reads a clock, file, socket or random number, never allocates by the size of a request,
 //! and never forwards a call.
 

@@ -109,7 +109,8 @@ impl<const N: usize> Text<N> {
 /// Returns true for control characters (C0, DEL, C1) and those that reorder or hide text.
 fn is_unsafe(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
+            | '\u{feff}')
 }
 
 impl<const N: usize> Default for Text<N> {

@@ -83,7 +83,8 @@ fn exact_addresses_precede_globs_and_longer_globs_precede_shorter() {
         ("exact", "expert-safety"),
     ] {
         text += &format!(
-            "  - {{id: {id}, aors: [\"sip:{pattern}@h.example\"], hazards: [safety], signers: [{{kid: {id}, public_key: \"{}\"}}], \
+            "  - {{id: {id}, aors: [\"sip:{pattern}@h.example\"], hazards: [safety], \
+             signers: [{{kid: {id}, public_key: \"{}\"}}], \
              sources: [10.0.0.0/8], transports: [tls]}}\n",
             common::public(id)
         );
@@ -222,7 +223,9 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_damaged_image_never_panics(damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40)) {
+    fn a_damaged_image_never_panics(
+        damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+    ) {
         let mut bytes = compile(&yaml());
         for (at, value) in &damage {
             *at.get_mut(&mut bytes) = *value;
@@ -231,7 +234,9 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_header_never_panics(damage in prop::collection::vec((24_usize..168, any::<u8>()), 1..8)) {
+    fn a_damaged_header_never_panics(
+        damage in prop::collection::vec((24_usize..168, any::<u8>()), 1..8),
+    ) {
         let mut bytes = compile(&yaml());
         for (at, value) in damage {
             bytes[at] = value;
@@ -262,11 +267,15 @@ proptest! {
         patterns in prop::collection::btree_set("[ab]{0,3}\\*?[ab]{0,3}@[hk]", 1..12),
         users in prop::collection::vec("[ab]{1,6}@[hk]", 1..20),
     ) {
-        let patterns: Vec<_> = patterns.iter().filter_map(|p| Pattern::parse(&format!("sip:{p}.example")).ok()).collect();
+        let patterns: Vec<_> = patterns
+            .iter()
+            .filter_map(|p| Pattern::parse(&format!("sip:{p}.example")).ok())
+            .collect();
         prop_assume!(!patterns.is_empty());
         let aors: Vec<_> = patterns.iter().map(|p| format!("\"{}\"", p.as_str())).collect();
         let text = yaml().replacen("\"sip:expert-safety@external.advisor\"", &aors.join(", "), 1);
-        let registry = registry::load(&text, "reg.yaml").map_err(|e| TestCaseError::fail(e.to_string()))?;
+        let registry = registry::load(&text, "reg.yaml")
+            .map_err(|e| TestCaseError::fail(e.to_string()))?;
         let bytes = image::compile(&registry).expect("small");
         let image = Image::open(&bytes).expect("whole");
         for user in users {
@@ -282,7 +291,9 @@ proptest! {
     }
 
     #[test]
-    fn loading_a_mutilated_registry_never_panics(cut in any::<prop::sample::Index>(), len in 0_usize..40, junk in "[ -~\n]{0,8}") {
+    fn loading_a_mutilated_registry_never_panics(
+        cut in any::<prop::sample::Index>(), len in 0_usize..40, junk in "[ -~\n]{0,8}",
+    ) {
         let mut text = yaml();
         let start = cut.index(text.len());
         let end = (start + len).min(text.len());

@@ -235,7 +235,8 @@ fn faults_of_meaning() {
         (
             "hazards: [safety, alignment]",
             "hazards: [safety, aligment]",
-            "reg.yaml:22:23: experts[0].hazards[1]: unknown hazard `aligment` (did you mean `alignment`?)",
+            "reg.yaml:22:23: experts[0].hazards[1]: unknown hazard `aligment` \
+             (did you mean `alignment`?)",
         ),
         (
             "hazards: [safety, alignment]",
@@ -280,7 +281,8 @@ fn faults_of_meaning() {
         (
             "\"sip:ethics@external.advisor\"",
             "\"sips:Expert-Safety@external.advisor\", \"sip:expert-%73afety@EXTERNAL.advisor\"",
-            "experts[1].aors[2]: `sip:expert-safety@external.advisor` is there twice (first at experts[0].aors[0])",
+            "experts[1].aors[2]: `sip:expert-safety@external.advisor` is there twice \
+             (first at experts[0].aors[0])",
         ),
         (
             "\"sip:ethics@external.advisor\"",
@@ -295,7 +297,9 @@ fn faults_of_meaning() {
         (
             "\"sip:away@external.advisor\"",
             "\"sip:*-away@external.advisor\"",
-            "`sip:expert-*@external.advisor` and `sip:*-away@external.advisor` both match `expert-*-away` and neither is a special case of the other (narrow this one or experts[2].aors[0])",
+            "`sip:expert-*@external.advisor` and `sip:*-away@external.advisor` both match \
+             `expert-*-away` and neither is a special case of the other \
+             (narrow this one or experts[2].aors[0])",
         ),
         (
             "contact: \"sip:expert-safety@192.0.2.10:5061;transport=tls\"",
@@ -325,7 +329,8 @@ fn faults_of_meaning() {
         (
             "192.0.2.0/24",
             "192.0.2.7/24",
-            "experts[0].sources[0]: `192.0.2.7/24`: bits set behind the prefix: the network is 192.0.2.0/24 (did you mean `192.0.2.0/24`?)",
+            "experts[0].sources[0]: `192.0.2.7/24`: bits set behind the prefix: the network is \
+             192.0.2.0/24 (did you mean `192.0.2.0/24`?)",
         ),
         (
             "192.0.2.0/24",
@@ -441,7 +446,8 @@ fn no_more_than_twenty_errors_are_shown() {
 fn bad_experts(count: usize) -> String {
     let expert = |n: usize| {
         format!(
-            "  - id: bad id {n}\n    aors: [\"sip:x{n}@external.advisor\"]\n    hazards: [safetyy]\n    \
+            "  - id: bad id {n}\n    aors: [\"sip:x{n}@external.advisor\"]\n    \
+             hazards: [safetyy]\n    \
              signers: []\n    sources: [\"127.0.0.0/8\"]\n    transports: [udp]\n"
         )
     };
@@ -458,7 +464,7 @@ fn the_check_ends_at_a_thousand_errors() {
     assert!((980..1_000).contains(&errors.more), "{}", errors.more);
     assert!(errors.errors.iter().all(|e| e.line > 1), "{errors}");
     let text = errors.to_string();
-    assert!(text.ends_with("more; the rest was not looked at"), "{text}");
+    assert!(text.ends_with("more; the rest was not checked"), "{text}");
     // Faults of shape as well.
     let unknown: String = (0..40_000).map(|n| format!("field{n}: 1\n")).collect();
     let errors = load(&format!("{}{unknown}", yaml())).expect_err("refused");
@@ -596,7 +602,8 @@ fn control_characters_of_the_file_do_not_reach_the_terminal() {
 fn a_long_list_of_experts_means_the_same_in_one_piece_and_in_many() {
     let expert = |i: usize, indent: &str| {
         format!(
-            "{indent}- id: e{i}\n{indent}  # a note\n{indent}  aors: [\"sip:e{i}@many.example\"]\n{indent}  hazards: [safety]\n\
+            "{indent}- id: e{i}\n{indent}  # a note\n{indent}  aors: [\"sip:e{i}@many.example\"]\n\
+             {indent}  hazards: [safety]\n\
              {indent}  signers:\n{indent}  - {{kid: k{i}, public_key: \"{}\"}}\n\
              {indent}  sources: [10.0.0.0/8]\n{indent}  transports: [tls]\n",
             public("safety-1")

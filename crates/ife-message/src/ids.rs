@@ -24,7 +24,10 @@ macro_rules! name {
             pub fn parse(body: &[u8]) -> Result<Self, HeaderError> {
                 let value = header::token($what, body, $min, $max, $allowed)?;
                 // The alphabet is ASCII and the length is checked.
-                Inline::from_ascii(value).map($name).ok_or(HeaderError { what: $what, fault: header::Fault::TooLong($max) })
+                Inline::from_ascii(value).map($name).ok_or(HeaderError {
+                    what: $what,
+                    fault: header::Fault::TooLong($max),
+                })
             }
 
             /// Returns the text.
@@ -67,12 +70,14 @@ macro_rules! name {
 
 name! {
     /// Correlates everything about one escalation: 8 to 128 of `[A-Za-z0-9._:-]`, usually a UUID.
-    TraceId, header::TRACE_ID, 8..=128, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-')
+    TraceId, header::TRACE_ID, 8..=128,
+    |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b':' | b'-')
 }
 
 name! {
     /// Name of a hazard: 1 to 32 of `[a-z0-9_-]`. Which hazards exist is data of the registry.
-    Hazard, header::HAZARD, 1..=32, |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-')
+    Hazard, header::HAZARD, 1..=32,
+    |b| b.is_ascii_lowercase() || b.is_ascii_digit() || matches!(b, b'_' | b'-')
 }
 
 name! {

@@ -208,7 +208,12 @@ impl<'de> Deserialize<'de> for MessageSignature {
             object @ Value::Object(_) => serde_json::from_value(object).ok().and_then(from_object),
             Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => None,
         }
-        .ok_or_else(|| de::Error::custom("signature must be {\"alg\":\"ed25519\",\"kid\":...,\"sig\":<base64url>} or \"ed25519:...\""))
+        .ok_or_else(|| {
+            de::Error::custom(
+                "signature must be {\"alg\":\"ed25519\",\"kid\":...,\"sig\":<base64url>} \
+                 or \"ed25519:...\"",
+            )
+        })
     }
 }
 

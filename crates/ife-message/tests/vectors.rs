@@ -91,7 +91,8 @@ fn signature_json(signature: AnySignature) -> Value {
             covered,
             sig,
         }) => json!({
-            "form": "v1", "kid": kid.as_str(), "iat": iat, "covered": covered_json(covered), "sig_hex": hex(&sig)
+            "form": "v1", "kid": kid.as_str(), "iat": iat,
+                "covered": covered_json(covered), "sig_hex": hex(&sig)
         }),
     }
 }

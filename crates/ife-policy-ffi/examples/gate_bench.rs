@@ -50,7 +50,9 @@ fn report(name: &str, mut ns: Vec<u64>) {
     let (median, p99) = (ns[ns.len() / 2], ns[ns.len() * 99 / 100]);
     let mean = ns.iter().sum::<u64>() / ns.len() as u64;
     let samples = ns.len();
-    let line = serde_json::json!({"name": name, "value": median, "unit": "ns", "mean": mean, "p99": p99, "samples": samples});
+    let line = serde_json::json!({
+        "name": name, "value": median, "unit": "ns", "mean": mean, "p99": p99, "samples": samples
+    });
     write_line(&line.to_string());
 }
 

@@ -39,7 +39,7 @@ pub(crate) fn log(
     if outcome.is_known {
         return Err(Failure::new(
             abi::IFE_WITNESS_OMITTED,
-            "the call's record says so already",
+            "the call's record has this event already",
         ));
     }
     // Every event of an approved call is written. Any sender can cause a refusal before the gate,

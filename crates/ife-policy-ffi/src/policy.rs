@@ -207,7 +207,7 @@ impl Policy {
             Some(Err(e)) => {
                 self.remap_after_ms = now.mono_ms + REMAP_PAUSE_MS;
                 let text = format!(
-                    "registry image {} cannot be mapped, the old one serves on: {e}",
+                    "registry image {} cannot be mapped, the old one stays in use: {e}",
                     self.shared.generation()
                 );
                 self.log.line(Level::Warning, &text);
@@ -361,7 +361,7 @@ fn prepare_dir(dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
     let mode = opened.metadata().map_err(failure)?.mode();
     if mode & 0o002 != 0 {
         let text = format!(
-            "every user may write to {} (mode {:04o}), so anyone could put files in the place of the gate's: \
+            "every user may write to {} (mode {:04o}) and could replace the gate's files: \
              chmod 3770 it and give it the group that shares it",
             dir.display(),
             mode & 0o7777
@@ -372,8 +372,8 @@ fn prepare_dir(dir: &Path, owner: Option<(u32, u32)>) -> Result<(), Failure> {
         return Ok(());
     }
     let text = format!(
-        "{} is not on tmpfs: a store to a disk-backed page can stall a call for hundreds of milliseconds. \
-         Choose a state directory under /run, or mount a tmpfs there",
+        "{} is not on tmpfs: a store to a disk-backed page can stall a call for \
+         hundreds of milliseconds. Choose a state directory under /run, or mount a tmpfs there",
         dir.display()
     );
     Err(Failure::new(abi::IFE_STATE_DIR, text))
@@ -384,8 +384,8 @@ fn report_birth(log: &Log, birth: Birth, dir: &Path) {
         Birth::Kept => return,
         Birth::First => "made a new replay table: signatures older than this instant are refused",
         Birth::Replaced => {
-            "the shared state was of another version, size or boot, or damaged, and begins anew: signatures older than this \
-             instant are refused, calls under way are forgotten"
+            "the shared state was of another version, size or boot, or damaged, and begins anew: \
+             signatures older than this instant are refused, calls under way are forgotten"
         }
     };
     let level = if birth == Birth::Replaced {

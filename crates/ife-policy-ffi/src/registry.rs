@@ -177,8 +177,8 @@ fn compile(registry_path: &Path, in_force: Option<&View>, own: &Own) -> Result<V
     let registry = loaded.map_err(|e| invalid(e.to_string()))?;
     if let Some((expert, contact)) = own_contact(&registry, own) {
         return Err(invalid(format!(
-            "{name}: expert {expert}: contact {contact} is this server's own address, and its calls \
-             would come back here; give the address of the phone or of its proxy"
+            "{name}: expert {expert}: contact {contact} is this server's own address, and its \
+             calls would come back here; give the address of the phone or of its proxy"
         )));
     }
     ife_guard::image::compile(&registry).map_err(|e| invalid(format!("{name}: {e}")))

@@ -146,12 +146,15 @@ mod tests {
         let cases: [(&str, &str); 9] = [
             ("v=0\r\ns=-\r\n", "v=0\r\ns=-\r\n"),
             (
-                "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19z|2^20|1:32 KDR=1\r\na=sendrecv\r\n",
+                "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 inline:WVNfX19z|2^20|1:32 KDR=1\r\n\
+                 a=sendrecv\r\n",
                 "v=0\r\na=crypto:1 AES_CM_128_HMAC_SHA1_80 ****\r\na=sendrecv\r\n",
             ),
             (
-                "a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\na=fingerprint:sha-256 AB:CD\r\na=setup:actpass\r\n",
-                "a=ice-ufrag:8hhY\r\na=ice-pwd:****\r\na=fingerprint:sha-256 AB:CD\r\na=setup:actpass\r\n",
+                "a=ice-ufrag:8hhY\r\na=ice-pwd:asd88fgpdd777uzjYhagZg\r\n\
+                 a=fingerprint:sha-256 AB:CD\r\na=setup:actpass\r\n",
+                "a=ice-ufrag:8hhY\r\na=ice-pwd:****\r\na=fingerprint:sha-256 AB:CD\r\n\
+                 a=setup:actpass\r\n",
             ),
             ("k=clear:secret\r\nt=0 0\r\n", "k=****\r\nt=0 0\r\n"),
             ("a=key-mgmt:mikey AQAF\n", "a=key-mgmt:****\n"),
@@ -169,7 +172,8 @@ mod tests {
 
     #[test]
     fn finds_plain_and_multipart_sdp_and_nothing_else() {
-        let multipart = b"--b1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b1\r\ncontent-type : application/SDP; x=1\r\n\r\nv=0\r\ns=-\r\n\r\n--b1--\r\n";
+        let multipart = b"--b1\r\nContent-Type: text/plain\r\n\r\nhi\r\n--b1\r\n\
+            content-type : application/SDP; x=1\r\n\r\nv=0\r\ns=-\r\n\r\n--b1--\r\n";
         type Case<'a> = (&'a [u8], &'a [u8], Option<&'a [u8]>);
         let cases: [Case<'_>; 10] = [
             (b"application/sdp", b"v=0\r\n", Some(b"v=0\r\n")),

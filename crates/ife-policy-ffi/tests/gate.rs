@@ -853,7 +853,7 @@ fn a_registry_image_that_others_could_have_written_is_not_mapped() {
     assert_eq!(
         b.gate.experts().as_array().map(Vec::len),
         Some(2),
-        "the old one serves on"
+        "the old one stays in use"
     );
 }
 

@@ -60,7 +60,7 @@ impl fmt::Display for RegistryErrors {
         match self.more {
             0 => Ok(()),
             more if more + ERRORS_MAX >= COUNTED_MAX => {
-                write!(f, "\nand {more} more; the rest was not looked at")
+                write!(f, "\nand {more} more; the rest was not checked")
             }
             more => write!(f, "\nand {more} more"),
         }

@@ -234,7 +234,9 @@ macro_rules! read_map {
                 $(let mut $may = None;)*
                 for (key, value) in entries {
                     match key {
-                        $(stringify!($must) if $must.is_none() => $must = Some(Read::read(value)?),)*
+                        $(stringify!($must) if $must.is_none() => {
+                            $must = Some(Read::read(value)?);
+                        })*
                         $(stringify!($may) if $may.is_none() => $may = Some(Read::read(value)?),)*
                         _ => return None,
                     }
@@ -246,7 +248,11 @@ macro_rules! read_map {
 }
 
 read_map!(Quota, 'y, [], [per_minute, concurrent, max_call_s]);
-read_map!(Signer<'y>, 'y, [kid, public_key], [status, not_before, not_after, covers, legacy_signature]);
+read_map!(
+    Signer<'y>, 'y,
+    [kid, public_key],
+    [status, not_before, not_after, covers, legacy_signature]
+);
 read_map!(
     Expert<'y>, 'y,
     [id, aors, hazards, signers, sources, transports],
@@ -366,7 +372,14 @@ mod tests {
 
         #[test]
         fn any_change_is_read_the_same_or_declined(
-            changes in prop::collection::vec((any::<prop::sample::Index>(), 0_usize..6, "[ \\n:#,'\"\\[\\]{}&*!|>~?%@`a-z0-9.=-]{0,4}"), 1..4),
+            changes in prop::collection::vec(
+                (
+                    any::<prop::sample::Index>(),
+                    0_usize..6,
+                    "[ \\n:#,'\"\\[\\]{}&*!|>~?%@`a-z0-9.=-]{0,4}",
+                ),
+                1..4,
+            ),
         ) {
             let mut text = ITEM.to_owned();
             for (at, len, new) in changes {
@@ -379,7 +392,8 @@ mod tests {
 
         #[test]
         fn any_scalar_is_read_the_same_or_declined(scalar in "[ -~]{1,8}") {
-            for text in [ITEM.replacen("Expert no 1", &scalar, 1), ITEM.replacen("alignment", &scalar, 1), ITEM.replacen("10", &scalar, 1)] {
+            for word in ["Expert no 1", "alignment", "10"] {
+                let text = ITEM.replacen(word, &scalar, 1);
                 agree(&text)?;
             }
         }

@@ -67,7 +67,8 @@ impl Shared {
                 return Err(Failure::new(
                     abi::IFE_STATE_FORMAT,
                     format!(
-                        "{} is of another version or size and another process uses it: stop that one first",
+                        "{} is of another version or size and another process uses it: stop that \
+                         process first",
                         path.display()
                     ),
                 ));

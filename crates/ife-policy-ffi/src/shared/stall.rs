@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(
             stall.turn(6_501, 70),
             Turn::Skip,
-            "somebody else's turn was it"
+            "it was another worker's turn"
         );
         assert_eq!(stall.turn(6_502, 71), Turn::Wait, "the log has grown");
         assert_eq!(stall.turn(6_503, 71), Turn::Wait, "for everybody");

@@ -40,12 +40,14 @@ pub fn registry_yaml(more: usize) -> String {
     let mut yaml = format!(
         "version: 1\nfreshness_s: 60\nflood: {{rate_per_s: 1000000, burst: 1000000}}\n\
          hazards:\n  - {{name: safety}}\n  - {{name: ethics}}\n\
-         councils:\n  - domain: council.example\n    aors: ['sip:council@council.example']\n    sources: [127.0.0.0/8]\n    transports: [udp, tcp]\n    \
+         councils:\n  - domain: council.example\n    aors: ['sip:council@council.example']\n    \
+         sources: [127.0.0.0/8]\n    transports: [udp, tcp]\n    \
          signers:\n      - {{kid: {COUNCIL_KID}, public_key: '{key}', covers: [base, cid]}}\nexperts:\n"
     );
     let mut expert = |id: &str, hazard: &str, kid: &str, quota: &str| {
         yaml.push_str(&format!(
-            "  - id: {id}\n    aors: ['sip:{id}']\n    contact: 'sip:phone@127.0.0.1:5070'\n    hazards: [{hazard}]\n    sources: [127.0.0.0/8]\n    \
+            "  - id: {id}\n    aors: ['sip:{id}']\n    contact: 'sip:phone@127.0.0.1:5070'\n    \
+             hazards: [{hazard}]\n    sources: [127.0.0.0/8]\n    \
              transports: [udp]\n    quota: {quota}\n    signers: [{{kid: {kid}, public_key: '{expert_key}'}}]\n"
         ));
     };
@@ -123,12 +125,16 @@ impl SignedCall {
 
     /// An INVITE as it would be on the wire.
     pub fn invite(&self) -> String {
-        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 6000 RTP/AVP 0 8 101\r\n\
+        let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+                   m=audio 6000 RTP/AVP 0 8 101\r\n\
                    a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n";
         format!(
-            "INVITE {} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK-{}\r\nMax-Forwards: 70\r\nFrom: <{CALLER}>;tag={}\r\n\
-             To: <{}>\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\nContact: <sip:council@127.0.0.1:5062>\r\nX-IF-Trace-ID: {}\r\n\
-             X-IF-Hazard: {}\r\nX-IF-Signature: {}\r\nContent-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{sdp}",
+            "INVITE {} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK-{}\r\n\
+             Max-Forwards: 70\r\nFrom: <{CALLER}>;tag={}\r\n\
+             To: <{}>\r\nCall-ID: {}\r\nCSeq: 1 INVITE\r\nContact: <sip:council@127.0.0.1:5062>\r\n\
+             X-IF-Trace-ID: {}\r\n\
+             X-IF-Hazard: {}\r\nX-IF-Signature: {}\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {}\r\n\r\n{sdp}",
             self.callee,
             self.from_tag,
             self.from_tag,

@@ -74,7 +74,10 @@ impl<'r> Checker<'_, 'r> {
             self.problems.hint(
                 at,
                 "an address as long as this cannot be called",
-                format!("at most {CALLED_USER_LEN_MAX} bytes before the @ and {CALLED_HOST_LEN_MAX} after it"),
+                format!(
+                    "at most {CALLED_USER_LEN_MAX} bytes before the @ and {CALLED_HOST_LEN_MAX} \
+                     after it"
+                ),
             );
         }
     }

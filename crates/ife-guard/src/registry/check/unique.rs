@@ -173,8 +173,15 @@ impl<'r> Seen<'r> {
                         let both = format!("{}*{}", glob.prefix(), other.suffix());
                         problems.push(super::Problem {
                             path: format!("{owner}.aors[{index}]"),
-                            message: format!("`{}` and `{}` both match `{both}` and neither is a special case of the other", glob.as_str(), other.as_str()),
-                            hint: Some(format!("narrow this one or {other_owner}.aors[{other_index}]")),
+                            message: format!(
+                                "`{}` and `{}` both match `{both}` and neither is a special case \
+                                 of the other",
+                                glob.as_str(),
+                                other.as_str()
+                            ),
+                            hint: Some(format!(
+                                "narrow this one or {other_owner}.aors[{other_index}]"
+                            )),
                         });
                     }
                 }

@@ -47,7 +47,7 @@ fn what_is_omitted_is_summed_up_once_and_with_its_times() {
         (due.count, due.first_unix_ns, due.last_unix_ns),
         (3, 60, 80)
     );
-    assert_eq!(refusals.due(ms(6), false), None, "somebody is at it");
+    assert_eq!(refusals.due(ms(6), false), None, "another worker writes it");
     refusals.omit(at(6), 90);
     refusals.written(&due);
     assert_eq!(refusals.due(ms(9), false), None, "too early");
