@@ -98,7 +98,6 @@ pub(crate) fn octets(ip: IpAddr) -> [u8; 16] {
     }
 }
 
-/// Returns the address of 16 bytes.
 pub(crate) fn of_octets(octets: [u8; 16]) -> IpAddr {
     Ipv6Addr::from(octets).to_canonical()
 }
@@ -228,7 +227,6 @@ fn secure(named: Option<Transport>) -> Transport {
     }
 }
 
-/// Returns host and port of `host[:port]`.
 fn split(host_port: &[u8]) -> Option<(&[u8], Option<u16>)> {
     let host_port = host_port.trim_ascii();
     let host_end = match host_port.first()? {

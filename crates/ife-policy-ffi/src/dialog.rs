@@ -234,7 +234,6 @@ pub(crate) fn may_answer(policy: &Policy, msg: &Message<'_>, now_s: u64) -> bool
     }
 }
 
-/// Returns the first Contact.
 fn contact<'a>(msg: &Message<'a>) -> Option<Address<'a>> {
     Address::of_uri(Uris::of(msg.contact).next()?.ok()?)
 }

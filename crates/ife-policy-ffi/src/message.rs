@@ -48,7 +48,6 @@ impl<'a> Fields<'a> {
         pointer::strings(first, count, abi::IFE_ROUTES_MAX, what).map(Self)
     }
 
-    /// Returns all URIs of all fields.
     pub(crate) fn uris(self) -> impl Iterator<Item = Result<&'a [u8], Malformed>> {
         // `read` checked the pointers.
         let fields = self

@@ -145,7 +145,6 @@ impl Policy {
         Ok(())
     }
 
-    /// Detaches this process.
     pub(crate) fn close(mut self) {
         let (now, unix_ns) = sys::now();
         if self.is_attached() {
@@ -181,7 +180,6 @@ impl Policy {
         self.worker.as_ref().map_or(0, |worker| worker.slot)
     }
 
-    /// Adds one to a counter.
     pub(crate) fn count(&self, counter: Counter) {
         self.shared.counters().add(self.slot(), counter);
     }

@@ -52,7 +52,6 @@ impl View {
         Ok(Self { map, generation })
     }
 
-    /// Returns the number of the image.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
     }

@@ -327,18 +327,15 @@ fn clock(id: libc::clockid_t) -> (u64, u64) {
     )
 }
 
-/// Returns the effective user of this process.
 pub(crate) fn user_id() -> u32 {
     user_and_group().0
 }
 
-/// Returns the effective user and group of this process.
 pub(crate) fn user_and_group() -> (u32, u32) {
     // SAFETY: both always succeed and touch no memory.
     unsafe { (libc::geteuid(), libc::getegid()) }
 }
 
-/// Returns the number of this process.
 pub(crate) fn process_id() -> u64 {
     u64::from(std::process::id())
 }

@@ -97,7 +97,6 @@ impl Answered {
         }
     }
 
-    /// A request of the phone.
     fn phone_request(
         &self,
         method: &'static str,

@@ -36,7 +36,6 @@ pub fn compile(registry: &Registry) -> Result<Vec<u8>, CompileError> {
 
 type Hosts<'r> = BTreeMap<&'r str, Host>;
 
-/// A host of an address.
 #[derive(Default)]
 struct Host {
     ours: bool,

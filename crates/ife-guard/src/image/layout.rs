@@ -145,7 +145,6 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     )
 }
 
-/// Returns the hash of a glob.
 pub(super) fn hash_glob(seed: u64, host_at: usize, prefix: &[u8], suffix: &[u8]) -> u64 {
     hash(hash(seed ^ host_at as u64, prefix), suffix)
 }

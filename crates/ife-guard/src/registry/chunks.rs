@@ -11,7 +11,6 @@ const CHUNK_ITEMS: usize = 64;
 /// Shorter texts are not worth cutting.
 const CUT_LEN_MIN: usize = 64 * 1024;
 
-/// The location of the list.
 pub(super) struct List {
     /// From the `experts:` line to the end of the list.
     whole: Range<usize>,

@@ -62,7 +62,6 @@ pub(crate) fn strings<'a>(
     Ok(strings)
 }
 
-/// Returns the string as UTF-8.
 pub(crate) fn utf8<'a>(text: abi::ife_str, what: &'static str) -> Result<&'a str, Failure> {
     std::str::from_utf8(bytes(text, what)?)
         .map_err(|_| Failure::invalid(format!("{what}: not UTF-8")))

@@ -100,7 +100,6 @@ pub(crate) struct Dialog {
 }
 
 impl Dialog {
-    /// Returns the side whose tag is the From tag.
     pub(crate) fn from(self) -> Side {
         if self.is_from_caller {
             Side::Caller
@@ -109,7 +108,6 @@ impl Dialog {
         }
     }
 
-    /// Returns the side whose tag is the To tag.
     pub(crate) fn to(self) -> Side {
         if self.is_from_caller {
             Side::Callee(self.number)
@@ -119,7 +117,6 @@ impl Dialog {
     }
 }
 
-/// The table in shared memory.
 pub(crate) struct Calls<'a> {
     pub(super) control: &'a [AtomicU64],
     pub(super) data: &'a [AtomicU64],
@@ -228,7 +225,6 @@ impl<'a> Calls<'a> {
         Some((call_ref, call, dialog))
     }
 
-    /// Returns one side of the call.
     pub(crate) fn party(&self, call_ref: CallRef, side: Side) -> Party<'a> {
         self.record(call_ref.slot).party(side, self.key)
     }
@@ -252,7 +248,6 @@ impl<'a> Calls<'a> {
         self.record(call_ref.slot).dialog_for(tag, confirmed)
     }
 
-    /// Returns the stage of a dialog.
     pub(crate) fn stage(&self, call_ref: CallRef, dialog: usize) -> Stage {
         self.record(call_ref.slot).stage(dialog)
     }
@@ -370,7 +365,6 @@ impl<'a> Calls<'a> {
         seat
     }
 
-    /// Returns the number of calls under way.
     pub(crate) fn active(&self, now_s: u64) -> u64 {
         let active = |control: &&AtomicU64| {
             let control = control.load(SeqCst);

@@ -43,7 +43,6 @@ impl Counters<'_> {
         self.words[slot * SLOT_WORDS + Counter::Rejected as usize + gate].fetch_add(1, Relaxed);
     }
 
-    /// Returns the sum over all processes.
     pub(crate) fn sum(&self, counter: Counter) -> u64 {
         self.sum_word(counter as usize)
     }

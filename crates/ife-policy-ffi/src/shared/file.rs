@@ -18,7 +18,6 @@ const LOCK: &str = "shared.lock";
 /// How long opening waits for another process that opens the state.
 const OPEN_WAIT: Duration = Duration::from_secs(2);
 
-/// The origin of the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Birth {
     /// The file existed and is kept.

@@ -8,7 +8,6 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 #[derive(Clone, Copy)]
 pub(crate) struct Key(pub(crate) u64, pub(crate) u64);
 
-/// 128 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Hash {
     pub(crate) low: u64,

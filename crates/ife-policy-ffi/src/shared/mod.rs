@@ -67,7 +67,6 @@ impl Shared {
         &self.map.words(0, 64)[index]
     }
 
-    /// Returns the table of signatures seen.
     pub(crate) fn replay(&self) -> Replay<'_> {
         Replay {
             control: self.part(self.layout.replay_control),
@@ -78,7 +77,6 @@ impl Shared {
         }
     }
 
-    /// Returns the token buckets of sources.
     pub(crate) fn buckets(&self) -> Buckets<'_> {
         Buckets {
             words: self.part(self.layout.buckets),
@@ -86,7 +84,6 @@ impl Shared {
         }
     }
 
-    /// Returns the seats of experts.
     pub(crate) fn quota(&self) -> Quota<'_> {
         Quota {
             experts: self.part(self.layout.experts),
@@ -122,14 +119,12 @@ impl Shared {
         }
     }
 
-    /// Returns the counters of all processes.
     pub(crate) fn counters(&self) -> Counters<'_> {
         Counters {
             words: self.part(self.layout.counters),
         }
     }
 
-    /// Returns the number of slots of the replay table.
     pub(crate) fn replay_slots(&self) -> u64 {
         self.layout.replay_slots as u64
     }
@@ -159,7 +154,6 @@ impl Shared {
         self.word(hot::STARTED_UNIX_S).load(SeqCst)
     }
 
-    /// Sets the counters to 0.
     pub(crate) fn reset_counters(&self, unix_s: u64) {
         self.counters().reset();
         self.word(hot::STARTED_UNIX_S).store(unix_s, SeqCst);

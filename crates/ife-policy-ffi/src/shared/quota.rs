@@ -62,7 +62,6 @@ pub(crate) enum Claim {
     Full,
 }
 
-/// The kind of limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Limit {
     /// Calls that may start within 60 s.
@@ -124,7 +123,6 @@ impl<'a> Quota<'a> {
         None
     }
 
-    /// Returns the expert's slot if it exists.
     fn known_expert(&self, number: u64) -> Option<usize> {
         let hash = self.key.hash(&number.to_le_bytes());
         let name = hash.low | 1;
@@ -290,7 +288,6 @@ impl<'a> Quota<'a> {
         None
     }
 
-    /// Returns head, start and tail.
     fn chain(&self, expert: usize, which: Limit) -> &'a [AtomicU64] {
         let first = expert * EXPERT_WORDS + which.offset();
         &self.experts[first..first + SEATS]

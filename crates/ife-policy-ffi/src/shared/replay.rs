@@ -54,7 +54,6 @@ const WITHDRAWN: u64 = 3;
 const STATE_MASK: u64 = 3;
 const TAG_MASK: u64 = (1 << 30) - 1;
 
-/// The table in shared memory.
 pub(crate) struct Replay<'a> {
     pub(super) control: &'a [AtomicU64],
     pub(super) data: &'a [AtomicU64],

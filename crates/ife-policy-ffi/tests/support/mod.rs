@@ -42,13 +42,15 @@ pub fn registry_yaml(more: usize) -> String {
          hazards:\n  - {{name: safety}}\n  - {{name: ethics}}\n\
          councils:\n  - domain: council.example\n    aors: ['sip:council@council.example']\n    \
          sources: [127.0.0.0/8]\n    transports: [udp, tcp]\n    \
-         signers:\n      - {{kid: {COUNCIL_KID}, public_key: '{key}', covers: [base, cid]}}\nexperts:\n"
+         signers:\n      - {{kid: {COUNCIL_KID}, public_key: '{key}', covers: [base, cid]}}\n\
+         experts:\n"
     );
     let mut expert = |id: &str, hazard: &str, kid: &str, quota: &str| {
         yaml.push_str(&format!(
             "  - id: {id}\n    aors: ['sip:{id}']\n    contact: 'sip:phone@127.0.0.1:5070'\n    \
              hazards: [{hazard}]\n    sources: [127.0.0.0/8]\n    \
-             transports: [udp]\n    quota: {quota}\n    signers: [{{kid: {kid}, public_key: '{expert_key}'}}]\n"
+             transports: [udp]\n    quota: {quota}\n    \
+             signers: [{{kid: {kid}, public_key: '{expert_key}'}}]\n"
         ));
     };
     expert(
@@ -127,7 +129,8 @@ impl SignedCall {
     pub fn invite(&self) -> String {
         let sdp = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
                    m=audio 6000 RTP/AVP 0 8 101\r\n\
-                   a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\na=rtpmap:101 telephone-event/8000\r\n";
+                   a=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
+                   a=rtpmap:101 telephone-event/8000\r\n";
         format!(
             "INVITE {} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:5062;branch=z9hG4bK-{}\r\n\
              Max-Forwards: 70\r\nFrom: <{CALLER}>;tag={}\r\n\

@@ -123,12 +123,10 @@ impl Party<'_> {
         self.words[ROUTES].store(routes, SeqCst);
     }
 
-    /// Returns the hash of the route set towards this side.
     pub(crate) fn routes(self) -> u64 {
         self.words[ROUTES].load(SeqCst)
     }
 
-    /// Sets the next hop of requests to this side.
     pub(crate) fn set_next_hop(self, hop: NextHop) {
         let words = self.to_words(hop);
         for (word, value) in self.words[NEXT_HOP..].iter().zip(words) {

@@ -51,7 +51,6 @@ mod flag {
     pub(super) const CSEQ_SHIFT: u32 = 32; // 32 bits
 }
 
-/// A side of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Side {
     Caller,
@@ -59,7 +58,6 @@ pub(crate) enum Side {
     Callee(usize),
 }
 
-/// The stage of a dialog.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stage {
     Early,
@@ -77,7 +75,6 @@ impl Stage {
     }
 }
 
-/// The facts of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Call {
     pub(crate) connected: bool,
@@ -213,7 +210,6 @@ impl<'r> Record<'r> {
         Some(dialog)
     }
 
-    /// Returns the stage of a dialog.
     pub(super) fn stage(self, dialog: usize) -> Stage {
         Stage::of(self.dialog_words(dialog)[1].load(SeqCst))
     }
@@ -231,7 +227,6 @@ impl<'r> Record<'r> {
         })
     }
 
-    /// Returns one side.
     pub(super) fn party(self, side: Side, key: Key) -> Party<'r> {
         let words = match side {
             Side::Caller => &self.0[word::CALLER..][..PARTY_WORDS],
@@ -240,7 +235,6 @@ impl<'r> Record<'r> {
         Party { words, key }
     }
 
-    /// Returns all sides.
     pub(super) fn sides() -> impl Iterator<Item = Side> {
         std::iter::once(Side::Caller).chain((0..DIALOGS).map(Side::Callee))
     }

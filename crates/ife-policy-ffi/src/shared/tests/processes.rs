@@ -6,10 +6,8 @@ use std::io;
 /// A forked child. Killed and reaped when dropped.
 pub(super) struct Child(libc::pid_t);
 
-/// The outcome of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stepped {
-    /// The child ran one instruction.
     Stopped,
     /// The child has ended, with this status.
     Ended(i32),
@@ -42,7 +40,6 @@ impl Child {
         child
     }
 
-    /// Runs one instruction.
     pub(super) fn step(&self) -> Stepped {
         // SAFETY: the child is this test's and stopped.
         let result = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.0, 0, 0) };
