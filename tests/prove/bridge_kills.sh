@@ -1,9 +1,11 @@
-# Sourced by the part bridge-kills after the cases' libraries: one call per round, one kill in it, and a judgement.
+# Sourced by the part bridge-kills after the cases' libraries: one call per round, one kill in it,
+# and a judgement.
 # shellcheck shell=bash
 
 # Rounds of each process, way and place: 30 of each process and place.
 ROUNDS=${KILL_ROUNDS:-$([ "$SCALE" = short ] && echo 1 || echo 15)}
-# `early` is received, approved and inviting, hit by a delay after the request; the others are hit when the bridge tells that state.
+# `early` is received, approved and inviting, hit by a delay after the request; the others are hit
+# when the bridge tells that state.
 PLACES=(early ringing answered bridging connected ending)
 PROCESSES=(bridge asterisk nats)
 WAYS=(http nats)
@@ -28,7 +30,8 @@ kills_main() {
 	expect_alive
 }
 
-# The short form leaves out what a neighbour shows as well: each process, way and place is there, not each combination.
+# The short form leaves out what a neighbour shows as well: each process, way and place is there,
+# not each combination.
 is_chosen() {
 	[ "$SCALE" = short ] || return 0
 	case $1.$2.$3 in
@@ -120,7 +123,8 @@ start_process() {
 	esac
 }
 
-# The outcome that the agent has: by the message sent again, or by the subject of outcomes. Empty when there is none in time.
+# The outcome that the agent has: by the message sent again, or by the subject of outcomes. Empty
+# when there is none in time.
 outcome_by() {
 	case $1 in
 	http) wait_until 60 has_answer && cat "$STACK/answer" ;;
@@ -161,8 +165,9 @@ judge() {
 	[ "$again" = "$status" ] || untrue=$((untrue + 1))
 }
 
-# is_true PROCESS PLACE STATUS REASON PHONE: a call is connected when the phone has talked, and otherwise the reason is not a phone's that was
-# never asked. Where Asterisk lives, so does the call: a phone that answers is connected.
+# is_true PROCESS PLACE STATUS REASON PHONE: a call is connected when the phone has talked, and
+# otherwise the reason is not a phone's that was never asked. Where Asterisk lives, so does the
+# call: a phone that answers is connected.
 is_true() {
 	local process=$1 place=$2 status=$3 why=${4%% *} calls answered
 	read -r calls answered _ <<<"$5"

@@ -1,28 +1,37 @@
-"""A phone's own account of one escalation: phone.py MESSAGES TRACE, of the file in which sipp keeps what it sent and received.
+"""A phone's own account of one escalation: phone.py MESSAGES TRACE.
 
-Prints how many calls it had, then answered, ringing or none: `answered` when its 200 OK was acknowledged.
+MESSAGES is the file in which sipp keeps what it sent and received. Prints how many calls the phone
+had, then answered, ringing or none: `answered` when its 200 OK was acknowledged.
 """
 import re
 import sys
 
+START = re.compile(r"^(?:[A-Z]+ sip\S+ SIP/2\.0|SIP/2\.0 \d{3} .*)$", flags=re.M)
+
 
 def messages(text):
-    """Each SIP message of the file, by its first line and header lines."""
+    """Each SIP message of the file, by its first line and headers."""
     for block in re.split(r"^-{20,}.*$", text, flags=re.M):
-        start = re.search(r"^(?:[A-Z]+ sip\S+ SIP/2\.0|SIP/2\.0 \d{3} .*)$", block, flags=re.M)
+        start = START.search(block)
         if start:
-            lines = block[start.start() :].split("\n\n", 1)[0].split("\n")
-            yield lines[0], {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
+            first, *lines = block[start.start() :].split("\n\n", 1)[0].split("\n")
+            pairs = (line.partition(":") for line in lines)
+            yield first, {name.lower(): value.strip() for name, _, value in pairs}
 
 
 def main(path, trace):
     with open(path, encoding="utf-8", errors="replace") as file:
-        text = file.read().replace("\r", "")
-    seen = list(messages(text))
-    calls = {headers.get("call-id") for first, headers in seen if first.startswith("INVITE ") and headers.get("x-if-trace-id") == trace}
-    acknowledged = any(first.startswith("ACK ") and headers.get("call-id") in calls for first, headers in seen)
+        seen = list(messages(file.read().replace("\r", "")))
+    calls = {
+        headers.get("call-id")
+        for first, headers in seen
+        if first.startswith("INVITE ") and headers.get("x-if-trace-id") == trace
+    }
+    ours = [(first, headers) for first, headers in seen if headers.get("call-id") in calls]
+    acknowledged = any(first.startswith("ACK ") for first, _ in ours)
     answered = any(
-        first.startswith("SIP/2.0 200") and headers.get("call-id") in calls and headers.get("cseq", "").endswith("INVITE") for first, headers in seen
+        first.startswith("SIP/2.0 200") and headers.get("cseq", "").endswith("INVITE")
+        for first, headers in ours
     )
     word = "answered" if answered and acknowledged else "ringing" if calls else "none"
     print(len(calls), word)

@@ -1,4 +1,5 @@
-//! Which bridge has taken on which message, and what came of it: a key-value bucket of JetStream that all bridges of a consumer share.
+//! Which bridge has taken on which message, and what came of it: a key-value bucket of JetStream
+//! that all bridges of a consumer share.
 
 use std::time::Duration;
 
@@ -13,7 +14,8 @@ use sha2::{Digest, Sha256};
 use super::{decide::Claim, outcome::Outcome, publish::hex};
 use crate::clock;
 
-/// How long a claim is kept: longer than a message's timestamp lets it in, and than a bridge is away.
+/// How long a claim is kept: longer than a message's timestamp lets it in, and than a bridge is
+/// away.
 const AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// Before that age a claim may be gone: the clocks of hosts differ.
@@ -85,7 +87,8 @@ impl Claims {
         self.made_ns
     }
 
-    /// Writes, where no message is claimed: a bucket that is full or forbidden shows itself before a message is taken.
+    /// Writes, where no message is claimed: a bucket that is full or forbidden shows itself before
+    /// a message is taken.
     async fn probe(&self) -> Result<(), String> {
         let put = self.store.put(format!("probe-{}", self.node), "".into());
         put.await.map(|_| ()).map_err(|error| error.to_string())
@@ -106,7 +109,8 @@ impl Claims {
         }
     }
 
-    /// Counts a delivery that another process did not end: it was lost with the message in its hands.
+    /// Counts a delivery that another process did not end: it was lost with the message in its
+    /// hands.
     pub(super) async fn count(&self, key: &str, found: Found) -> Result<Option<Found>, String> {
         if found.claim.process == self.process {
             return Ok(Some(found));
@@ -189,7 +193,8 @@ fn bytes(claim: &Claim) -> Result<Bytes, String> {
     Ok(bytes.into())
 }
 
-/// A key-value bucket is a stream of this form (NATS ADR-8). Made as such, because the client's own way to make one asks for more than server 2.9 can tell.
+/// A key-value bucket is a stream of this form (NATS ADR-8). Made as such, because the client's own
+/// way to make one asks for more than server 2.9 can tell.
 fn config(bucket: &str, replicas: usize) -> stream::Config {
     stream::Config {
         name: Claims::stream(bucket),

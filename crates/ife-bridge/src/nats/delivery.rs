@@ -29,7 +29,8 @@ use crate::{
 
 /// Between two looks at a call that another bridge began, or at a bridge that cannot take it.
 const PAUSE: Duration = Duration::from_secs(1);
-/// A message that cannot be taken at the moment is held so long; after it another bridge may have it.
+/// A message that cannot be taken at the moment is held so long; after it another bridge may have
+/// it.
 const HOLD_MAX: Duration = Duration::from_secs(30);
 /// Before the stream gives back a message that was not taken.
 const BACK_AFTER: Duration = Duration::from_secs(5);
@@ -123,7 +124,8 @@ impl Delivery<'_> {
         self.parts.borrow().clone()
     }
 
-    /// Takes the message on and follows it to its end. What goes back to the stream in good order is no lost delivery.
+    /// Takes the message on and follows it to its end. What goes back to the stream in good order
+    /// is no lost delivery.
     async fn follow(&mut self, asked: &Asked, info: &Info<'_>) -> End {
         let found = match self.claim(asked).await {
             Ok(found) => found,
@@ -272,7 +274,8 @@ impl Delivery<'_> {
         told.map_err(|why| (Part::Outcomes, why))
     }
 
-    /// A stream that is not there any more cannot be told that a message of it is worked off. One that is there gives it again, and its outcome is told again.
+    /// A stream that is not there any more cannot be told that a message of it is worked off. One
+    /// that is there gives it again, and its outcome is told again.
     async fn acknowledge(&self, result: &'static str) -> End {
         match self.message.double_ack().await {
             Ok(()) => End::Done(result),
@@ -320,7 +323,8 @@ impl Delivery<'_> {
         self.bury(poison, Some(&asked.message), info).await
     }
 
-    /// Acknowledged only when JetStream has the dead letter, and the agent who is known to have sent it is told.
+    /// Acknowledged only when JetStream has the dead letter, and the agent who is known to have
+    /// sent it is told.
     async fn bury(&self, poison: &Poison, about: Option<&IfMessage>, info: &Info<'_>) -> End {
         if let Err(why) = self.store_letter(poison, info).await {
             self.begin_fault(Part::DeadLetters, why.clone());

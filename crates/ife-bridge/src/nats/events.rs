@@ -1,4 +1,5 @@
-//! What happens to calls, as messages: each change of a call that a message asked for, and what comes over its evidence channel, told to the agent whose call it is.
+//! What happens to calls, as messages: each change of a call that a message asked for, and what
+//! comes over its evidence channel, told to the agent whose call it is.
 
 use std::sync::{
     Arc,
@@ -56,7 +57,8 @@ impl Teller {
 
     async fn evidence(&self, mut evidence: EvidenceEvent) {
         let (call_id, trace_id) = (evidence.call_id.clone(), evidence.trace_id.clone());
-        // With room for what is around it, and for characters that take more of it when they are written.
+        // With room for what is around it, and for characters that take more of it when they are
+        // written.
         let room = self.client.server_info().max_payload / 2;
         let len = evidence
             .message

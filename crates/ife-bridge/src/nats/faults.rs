@@ -1,5 +1,5 @@
-//! What keeps messages from being worked off: a part of NATS that is missing, full or forbidden. It is told once, and the
-//! bridge is not ready meanwhile.
+//! What keeps messages from being worked off: a part of NATS that is missing, full or forbidden. It
+//! is told once, and the bridge is not ready meanwhile.
 
 use std::{
     collections::BTreeMap,
@@ -10,8 +10,8 @@ use std::{
 use tokio::sync::Notify;
 use tracing::{error, info};
 
-/// A fault that a delivery has met is over when no other delivery meets it for so long: the message may have gone to
-/// another bridge.
+/// A fault that a delivery has met is over when no other delivery meets it for so long: the message
+/// may have gone to another bridge.
 const LAPSE: Duration = Duration::from_secs(15);
 
 /// Where the fault is.

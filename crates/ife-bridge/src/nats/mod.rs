@@ -1,7 +1,9 @@
-//! IF.connect intake: escalations that come as messages of a NATS JetStream stream. All bridges pull from one durable consumer, so they share the work.
+//! IF.connect intake: escalations that come as messages of a NATS JetStream stream. All bridges
+//! pull from one durable consumer, so they share the work.
 //!
-//! A message is acknowledged when its outcome is known, witnessed and told. Until then it is the bridge's that has it, and another one's when that one
-//! is silent: [`decide`] says what then keeps anybody from being called twice.
+//! A message is acknowledged when its outcome is known, witnessed and told. Until then it is the
+//! bridge's that has it, and another one's when that one is silent: [`decide`] says what then keeps
+//! anybody from being called twice.
 
 mod claims;
 mod dead_letter;
@@ -83,7 +85,8 @@ pub fn check(config: &Config) -> Result<(), IntakeError> {
     signing_key(config).map(|_| ())
 }
 
-/// Starts the intake when it is configured. It ends after `stopped`, once the messages that it has are worked off or given back.
+/// Starts the intake when it is configured. It ends after `stopped`, once the messages that it has
+/// are worked off or given back.
 pub fn start(
     config: &Config,
     engine: EngineHandle,

@@ -1,5 +1,6 @@
-//! Orders about calls, as requests: an agent asks for the state of its call, or hangs it up. Each bridge hears every order; the one that has the
-//! call answers at once, the others only when that one had time to.
+//! Orders about calls, as requests: an agent asks for the state of its call, or hangs it up. Each
+//! bridge hears every order; the one that has the call answers at once, the others only when that
+//! one had time to.
 
 use std::{
     collections::{HashSet, VecDeque},
@@ -100,7 +101,8 @@ pub(super) async fn take(shared: Arc<Shared>, client: Client, prefix: String) {
     }
 }
 
-/// Reads an order: signed by a registered agent, of this moment, about the call that its subject names, and not taken before.
+/// Reads an order: signed by a registered agent, of this moment, about the call that its subject
+/// names, and not taken before.
 fn open(
     shared: &Shared,
     prefix: &str,
@@ -139,7 +141,8 @@ fn read(message: IfMessage, subject_call: Option<&str>) -> Result<Asked, Refusal
     })
 }
 
-/// Orders that were taken. One that is older than this memory may have been taken before, and is refused.
+/// Orders that were taken. One that is older than this memory may have been taken before, and is
+/// refused.
 #[derive(Debug)]
 struct Taken {
     since_s: u64,

@@ -1,4 +1,5 @@
-//! What came of an escalation, in the interface contract's words (`handle_escalate`), and the IFMessage that tells it.
+//! What came of an escalation, in the interface contract's words (`handle_escalate`), and the
+//! IFMessage that tells it.
 
 use ife_message::{Escalate, IfMessage, PrivateKey};
 use serde::{Deserialize, Serialize};
@@ -139,7 +140,8 @@ impl Outcome {
         };
         payload.insert("in_reply_to".to_owned(), about.id.clone().into());
         let mut message = IfMessage {
-            // The same outcome told twice is one message; those of two messages are two, also where both name one call.
+            // The same outcome told twice is one message; those of two messages are two, also where
+            // both name one call.
             id: format!(
                 "outcome:{}:{}",
                 claims::short_key(&about.source, &about.id),

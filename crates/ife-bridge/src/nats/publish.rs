@@ -1,4 +1,5 @@
-//! Messages of ours that JetStream stores: each once, and none is taken for stored that is not there.
+//! Messages of ours that JetStream stores: each once, and none is taken for stored that is not
+//! there.
 
 use async_nats::{
     HeaderMap,
@@ -10,8 +11,8 @@ use sha2::{Digest, Sha256};
 /// The header by which JetStream knows a message again.
 const ID: &str = "Nats-Msg-Id";
 
-/// A message that has arrived in a stream. A stream that is made anew begins its sequence again: the time of arrival and the
-/// message's own bytes tell its messages from the earlier ones.
+/// A message that has arrived in a stream. A stream that is made anew begins its sequence again:
+/// the time of arrival and the message's own bytes tell its messages from the earlier ones.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival<'a> {
     pub(super) stream: &'a str,
@@ -49,8 +50,9 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// Stores a message, once for its id. JetStream remembers ids longer than messages: when it answers that it has this one, the message is looked for,
-/// and stored without an id when it is not there or not what `is_same` takes for it.
+/// Stores a message, once for its id. JetStream remembers ids longer than messages: when it answers
+/// that it has this one, the message is looked for, and stored without an id when it is not there
+/// or not what `is_same` takes for it.
 pub(super) async fn store(
     jetstream: &Context,
     subject: &str,
@@ -79,7 +81,8 @@ async fn send(
     ack.await.map_err(|error| error.to_string())
 }
 
-/// Whether the stream holds the message that an acknowledgement names. One that cannot be looked at counts as not there: twice is better than never.
+/// Whether the stream holds the message that an acknowledgement names. One that cannot be looked at
+/// counts as not there: twice is better than never.
 async fn holds(
     jetstream: &Context,
     ack: &PublishAck,

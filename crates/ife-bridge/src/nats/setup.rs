@@ -1,7 +1,7 @@
 //! The connection, and what must be there before messages are taken.
 //!
-//! The operator makes streams, because how long and how safely messages are kept is theirs to say. The bridge makes its durable consumer and the bucket of
-//! claims, which are of use to nobody else.
+//! The operator makes streams, because how long and how safely messages are kept is theirs to say.
+//! The bridge makes its durable consumer and the bucket of claims, which are of use to nobody else.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -63,7 +63,8 @@ pub(super) struct Parts {
     pub(super) jetstream: Context,
     pub(super) consumer: Consumer<pull::Config>,
     pub(super) claims: Claims,
-    /// When the stream was made, Unix nanoseconds: one of the same name that was made later is another one.
+    /// When the stream was made, Unix nanoseconds: one of the same name that was made later is
+    /// another one.
     pub(super) stream_made_ns: i128,
     /// A stream holds the outcomes.
     pub(super) outcomes_stored: bool,
@@ -115,7 +116,8 @@ pub(super) fn address(server: &str) -> Result<ServerAddr, IntakeError> {
     })
 }
 
-/// What to look at when the client says no more than that it could not connect: of TLS it says nothing.
+/// What to look at when the client says no more than that it could not connect: of TLS it says
+/// nothing.
 fn hint(nats: &Nats) -> &'static str {
     if nats.ca.is_some() || nats.servers().any(|server| server.starts_with("tls:")) {
         ": no server there, or its certificate is by an authority that neither nats.ca nor the system names"
@@ -185,8 +187,8 @@ pub(super) async fn prepare(
     let replicas = stream.cached_info().config.num_replicas;
     dead_letters(&jetstream, nats).await?;
     let outcomes_stored = are_outcomes_stored(&jetstream, nats).await?;
-    // A consumer that was deleted goes on where it was; without that knowledge all messages come again, and claims and the
-    // gateway's notes say which are worked off.
+    // A consumer that was deleted goes on where it was; without that knowledge all messages come
+    // again, and claims and the gateway's notes say which are worked off.
     let floor = floor.filter(|floor| floor.stream_made_ns == stream_made_ns);
     let wanted = consumer_config(nats, floor);
     let consumer = stream.get_or_create_consumer(&nats.consumer, wanted).await;
