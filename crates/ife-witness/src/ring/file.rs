@@ -126,8 +126,8 @@ fn open_dir(dir: &Path) -> Result<File, RingError> {
     File::open(dir).map_err(RingError::io("open", dir))
 }
 
-/// Gives the group its part of `mode`, whatever the umask took, where the directory says by its set-group-ID bit that it is
-/// the group's. What another user owns is left as it is: that user's program does the same.
+/// Gives the group its part of `mode` regardless of the umask, if the directory is the group's
+/// (set-group-ID bit). Another user's files are left unchanged: that user's program does the same.
 fn share(path: &Path, open: &File, mode: u32) -> io::Result<()> {
     let now = open.metadata()?.mode();
     if now & mode == mode || !is_the_groups(path.parent())? {
