@@ -1,5 +1,5 @@
-# Sourced by run.sh: a machine with systemd as its process 1, the programs at the paths of the shipped units, and the shipped
-# units, users and configuration.
+# Sourced by run.sh: a machine with systemd as its process 1, the programs at the paths of the shipped
+# units, and the shipped units, users and configuration.
 # shellcheck shell=bash
 
 EXAMPLES=$IFE_ROOT/docs/examples
@@ -24,7 +24,8 @@ machine_tree() {
 	machine_configuration "$etc/if-escalate"
 }
 
-# machine_configuration DIR: the shipped examples. The bridge's key is one of our own making, and this host has no certificate.
+# machine_configuration DIR: the shipped examples. The bridge's key is made here, as docs/bridge.md
+# says, and this host has no certificate.
 machine_configuration() {
 	local public
 	cp "$IFE_ROOT/kamailio.cfg" "$EXAMPLES"/{bridge.yaml,registry.yaml,dispatcher.list} "$1/"

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# root.sh TREE MACHINE: becomes systemd, as process 1 of a small machine, in the namespaces that its caller has made for it.
-# MACHINE/root gets the machine's files: the host's /usr with TREE/usr over it, TREE/etc, and MACHINE/lib as /var/lib.
+# root.sh TREE MACHINE: becomes systemd, as process 1 of a small machine, in the namespaces that its
+# caller has made for it. MACHINE/root gets the machine's files: the host's /usr with TREE/usr over
+# it, TREE/etc, and MACHINE/lib as /var/lib.
 set -euo pipefail
 tree=$1 machine=$2 root=$2/root
 

@@ -90,7 +90,8 @@ expect_published again
 
 expect "complaints of permissions in the journal" "" "$(in_machine journalctl -o cat | grep -iE 'permission denied|not permitted|EACCES|EPERM' | grep -E 'ife|kamailio')"
 
-# systemd's own opinion of the units: errors of syntax, and how open the sandbox is (0 to 10, in tenths).
+# systemd's own opinion of the units: errors of syntax, and how open the sandbox is (0 to 10, in
+# tenths).
 expect "systemd-analyze verify" "" "$(in_machine systemd-analyze verify --man=no "${UNITS[@]/%/.service}" 2>&1)"
 for unit in ife-witnessd ife-bridge; do
 	expect_ok "systemd-analyze security $unit" in_machine systemd-analyze security --offline=true --threshold="${EXPOSURE_MAX[$unit]}" "$unit.service"
@@ -104,7 +105,8 @@ for unit in ife-witnessd ife-bridge; do
 done
 expect_owners "killed"
 
-# Faults of the host end a program with 1, and are tried again until a person has mended them: here a file that root has taken.
+# Faults of the host end a program with 1, and are tried again until a person has mended them: here
+# a file that root has taken.
 in_machine systemctl stop ife-bridge ife-witnessd
 in_machine chown root: "$LOG/private/checkpoint.signed" /etc/if-escalate/bridge-2026a.key
 in_machine systemctl start --no-block ife-bridge ife-witnessd

@@ -7,10 +7,10 @@
 //! | step | fails | fails but persisted |
 //! |---|---|---|
 //! | append or fdatasync | nothing more is accepted until a restart (503) | the record is read at the next start: an accepted call is taken over or ends |
-//! | rewrite before rename | the old file is used on | `calls.log.new` is overwritten next time |
+//! | rewrite before rename | as for an append; the old file is whole | `calls.log.new` is overwritten next time |
 //! | rename or fsync of the directory | as for an append | the new file says the same as the old one |
 //!
-//! A torn last line is what a crash leaves, and is dropped. Any other bad line: the bridge does not start.
+//! At the start each of them ends the bridge. A torn last line is what a crash leaves, and is dropped. Any other bad line: the bridge does not start.
 
 mod ledger;
 mod record;

@@ -218,7 +218,9 @@ fn write_all(
         if let Err(error) = &result
             && !broken
         {
-            error!("the store has failed, no more calls are accepted: {error}");
+            error!(
+                "the store has failed, no more calls are accepted: {error}; mend the disk, then restart ife-bridge"
+            );
             broken = true;
         }
         for token in tokens {
