@@ -219,7 +219,8 @@ fn write_all(
             && !broken
         {
             error!(
-                "the store has failed, no more calls are accepted: {error}; mend the disk, then restart ife-bridge"
+                "the store has failed, no more calls are accepted: {error}; \
+                 mend the disk, then restart ife-bridge"
             );
             broken = true;
         }
