@@ -7,7 +7,7 @@ ROUNDS=${KILL_ROUNDS:-$([ "$SCALE" = short ] && echo 1 || echo 15)}
 # `early` is received, approved and inviting, hit by a delay after the request; the others are hit
 # when the bridge tells that state.
 PLACES=(early ringing answered bridging connected ending)
-PROCESSES=(bridge asterisk nats)
+read -ra PROCESSES <<<"${KILL_ONLY:-bridge asterisk nats}"
 WAYS=(http nats)
 RING_MS=600
 RANDOM=$((SEED % 32768))
