@@ -203,7 +203,7 @@ pub struct Health {
     pub ami: bool,
     /// The witness ring takes entries.
     pub witness: bool,
-    /// NATS is connected; null where it is not configured.
+    /// Messages are taken from NATS, and no part of it is at fault; null where it is not configured.
     pub nats: Option<bool>,
     /// What the witness log shows, checked against its signatures. Calls are taken whatever it is; `mismatch` is an alarm.
     pub log: LogHealth,

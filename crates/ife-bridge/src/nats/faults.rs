@@ -30,7 +30,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// As the metric and the log name it.
+    /// As the log names it.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             Part::Connection => "connection",
