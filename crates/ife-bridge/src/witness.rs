@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use ife_witness::{
-    entry::{Direction, Entry, Event, encode, leaf_hash},
+    entry::{Author, Direction, Entry, Event, encode, leaf_hash},
     ring::{Producer, PushError, RingConfig, RingError, writer_seen},
 };
 use thiserror::Error;
@@ -70,7 +70,7 @@ impl<'a> Fact<'a> {
 /// Leaf hash of an entry, by which it is found in the log.
 pub type Leaf = [u8; 32];
 
-/// A ring's producer: `bridge-<node>` of the engine, `evidence-<node>` of the evidence server.
+/// A ring's producer: the engine or the evidence server.
 pub struct Witness {
     producer: Producer,
     state_dir: PathBuf,
@@ -83,9 +83,9 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Becomes the owner of the ring `<part>-<node>`. Fails when another bridge of this name lives.
-    pub fn attach(config: &Config, part: &str) -> Result<Witness, RingError> {
-        let name = format!("{part}-{}", config.node);
+    /// Becomes the owner of the part's ring on this node. Fails when another bridge of this name lives.
+    pub fn attach(config: &Config, part: Author) -> Result<Witness, RingError> {
+        let name = part.producer(&config.node);
         let producer = attach(&config.state_dir, &name)?;
         Ok(Witness {
             producer,

@@ -2,12 +2,14 @@
 //!
 //! The bytes that [`encode`] writes are final: they are hashed, logged and verified unchanged.
 
+mod author;
 mod event;
 mod json;
 mod time;
 
 use sha2::{Digest, Sha256};
 
+pub use author::Author;
 pub use event::Event;
 
 /// Largest encoded entry in bytes.

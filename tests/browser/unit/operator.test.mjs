@@ -7,7 +7,7 @@ const web = "../../../crates/ife-bridge/web/operator";
 const { LANES, nanoseconds, offset, rows, sentence, title, words } = await import(`${web}/ladder.js`);
 const { shown, unknownSteps } = await import(`${web}/chart.js`);
 const { Parser } = await import(`${web}/sse.js`);
-const { cut, geometry } = await import(`${web}/draw.js`);
+const { cut, geometry, rowOf } = await import(`${web}/geometry.js`);
 const { ago, duration, grouped, reason } = await import(`${web}/words.js`);
 
 const council = "sip:council@council.example";
@@ -16,6 +16,7 @@ const expert = "sip:expert-safety@external.advisor";
 /** An entry as the API tells it. */
 const seen = (index, ms, entry, more) => ({
   index,
+  author: entry.producer.startsWith("kamailio") ? "gate" : entry.producer.split("-")[0],
   included: true,
   leaf_hash: "sha256:00",
   entry: { v: 1, time: `2026-01-01T00:00:00.${String(ms).padStart(3, "0")}000000Z`, trace_id: "t-1", ...entry },
@@ -86,6 +87,22 @@ test("the bridge's way is told from the agent to the council", () => {
   assert.deepEqual(rows(entries).slice(5).map((row) => row.remark), ["guardian g-1", "guardian g-1, cause 16", "expert busy, cause 17"]);
 });
 
+test("evidence is told between expert and bridge", () => {
+  const evidence = (index, event) => seen(index, index, { producer: "evidence-node1", event, call_id: "sip-call-1" });
+  const events = ["EVIDENCE_OFFER", "EVIDENCE_ANSWER", "EVIDENCE_OPEN", "EVIDENCE_SENT", "EVIDENCE_VERIFIED", "EVIDENCE_FAILED", "START"];
+  assert.deepEqual(arrows(events.map((event, index) => evidence(index, event))), [
+    "expert>bridge: evidence: offer",
+    "bridge>expert: evidence: answer",
+    "expert>bridge: evidence: channel open",
+    "bridge>expert: evidence: file sent",
+    "expert>bridge: evidence: receipt",
+    "bridge>bridge: evidence failed",
+    "bridge>bridge: start",
+  ]);
+  const [row] = rows([seen(0, 0, { producer: "evidence-node1", event: "EVIDENCE_SENT", detail: `session=abc file=0 size=23 sha256=${"0123456789abcdef".repeat(4)}` })]);
+  assert.equal(row.remark, "file=0 size=23 sha256=0123456789ab…");
+});
+
 test("rows tell time since the first entry, and whether the entry is what was signed", () => {
   const [first, second] = rows([proxy(0, 0, "APPROVED"), { ...proxy(1, 104, "RINGING"), included: false, problem: "changed" }]);
   assert.deepEqual([first.seconds, offset(first.seconds), first.included, first.problem], [0, "+0.000 s", true, ""]);
@@ -96,8 +113,8 @@ test("rows tell time since the first entry, and whether the entry is what was si
 test("nothing that strangers can log breaks the diagram", () => {
   const lanes = new Set(LANES.map((lane) => lane.id));
   const strange = [null, 7, [], "text", {}, { event: 5 }, { event: "constructor", producer: "bridge-x" }, { event: "__proto__", producer: ["bridge-x"] }, { event: "REJECTED", code: "403", gate: {}, detail: 7 }, { event: "INVITE", time: "never", from: {}, call_id: [] }];
-  const told = rows(strange.map((entry, index) => ({ index, included: false, entry })));
-  assert.ok(told.length >= strange.length);
+  const told = ["gate", "bridge", "evidence", "writer", undefined, 5].flatMap((author) => rows(strange.map((entry, index) => ({ index, author, included: false, entry }))));
+  assert.ok(told.length >= 6 * strange.length);
   for (const row of told) {
     assert.ok(lanes.has(row.from) && lanes.has(row.to), JSON.stringify(row));
     assert.equal(typeof row.label, "string");
@@ -119,16 +136,29 @@ test("nanoseconds are exact", () => {
   for (const none of ["", "1970-01-01", "1970-13-01T00:00:00Z", undefined, 5]) assert.equal(nanoseconds(none), null, `${none}`);
 });
 
-test("a diagram is never narrower than its lanes, and lanes stand in their order", () => {
-  for (const width of [200, 720, 1300, 2000]) {
+test("a diagram is never wider than there is room, and lanes stand in their order", () => {
+  for (const width of [280, 358, 720, 770, 1300, 2000]) {
     const geo = geometry(width);
     const places = LANES.map(({ id }) => geo.at[id]);
     assert.deepEqual(places, [...places].sort((a, b) => a - b));
-    assert.ok(geo.width >= 720 || width < 720);
+    assert.ok(geo.width <= width && places[0] - geo.lane / 2 >= 0 && places.at(-1) + geo.lane / 2 <= width, `${width} px`);
     assert.ok(geo.markAt < geo.width);
+    // Names beside each other have 76 px at least; on a narrow diagram they take turns on two lines.
+    assert.ok(geo.lane >= 76 || geo.names[0] !== geo.names[1], `${width} px`);
   }
-  assert.equal(geometry(700).remark, 0);
+  assert.ok(geometry(358).isNarrow && !geometry(1300).isNarrow);
   assert.ok(geometry(1300).remark > 0);
+});
+
+test("a narrow diagram has the lanes that its rows use, and room for what a row says", () => {
+  const told = rows([proxy(0, 0, "APPROVED"), proxy(1, 1, "RINGING", { code: 180, reason: "Ringing" })]);
+  const geo = geometry(358, told);
+  assert.deepEqual(geo.lanes.map(({ id }) => id), ["gateway", "kamailio", "expert"]);
+  assert.deepEqual(geometry(1300, told).lanes, LANES);
+  assert.ok(rowOf(geo, told[0]).height > rowOf(geo, told[1]).height);
+});
+
+test("texts are cut where they do not fit", () => {
   assert.equal(cut("a longer text", 40), "a lon…");
   assert.equal(cut("short", 400), "short");
 });

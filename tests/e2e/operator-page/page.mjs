@@ -37,16 +37,46 @@ async function story(trace) {
 const cells = (row) => row.locator("th, td").allInnerTexts();
 const tableRows = () => page.locator("table.story tbody tr").all();
 
+const LOOKS = [["light", 1320, 900], ["dark", 1320, 900], ["light", 390, 844], ["dark", 390, 844], ["light", 320, 640]];
+
+/** Every lane of the ladder is in sight with its whole name, before and after scrolling, and nothing of it is scrolled sideways. */
+async function ladderFits(width, height) {
+  const told = await page.evaluate(() => {
+    const drawn = document.querySelector(".drawn");
+    drawn.scrollIntoView({ block: "end", behavior: "instant" });
+    const box = (node) => {
+      const { left, right, top, bottom } = node.getBoundingClientRect();
+      return { name: node.textContent, left, right, top, bottom };
+    };
+    return { names: [...drawn.querySelectorAll(".lane")].map(box), lives: drawn.querySelectorAll(".life").length, hidden: drawn.scrollWidth - drawn.clientWidth, frame: box(drawn) };
+  });
+  await page.evaluate(() => scrollTo(0, 0));
+  assert.equal(told.lives, told.names.length);
+  assert.ok(told.hidden <= 0, `${told.hidden} px of the ladder are out of sight`);
+  const isLong = told.frame.bottom - told.frame.top > height;
+  for (const [place, name] of told.names.entries()) {
+    assert.ok(name.left >= 0 && name.right <= width, `${name.name} is at ${name.left} to ${name.right} of ${width}`);
+    assert.ok(!isLong || name.top >= 0, `${name.name} is scrolled away`);
+    for (const other of told.names.slice(0, place)) {
+      assert.ok(name.left >= other.right || name.top >= other.bottom || other.top >= name.bottom, `${other.name} and ${name.name} lie on each other`);
+    }
+  }
+}
+
 /** The picture and axe-core's findings, light and dark, wide and on a phone. */
 async function look(name) {
-  for (const [scheme, width, height] of [["light", 1320, 900], ["dark", 1320, 900], ["light", 360, 740], ["dark", 360, 740]]) {
+  for (const [scheme, width, height] of LOOKS) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     await page.setViewportSize({ width, height });
     await until("the page has settled", () => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(true))))));
-    const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+    const wide = await page.evaluate(() => {
+      scrollTo(0, 0);
+      return document.documentElement.scrollWidth;
+    });
     await shoot(page, `operator-${name}-${scheme}-${width}`);
     assert.ok(wide <= width, `${name} at ${width} px is ${wide} px wide`);
     assert.deepEqual(await violations(page), [], `${name}, ${scheme}, ${width} px`);
+    if (await page.locator("svg.ladder").count()) await ladderFits(width, height);
   }
   await page.emulateMedia({ colorScheme: "light" });
   await page.setViewportSize({ width: 1320, height: 900 });
@@ -106,6 +136,20 @@ const steps = {
       }
     }],
     ["the overview is accessible and fits", () => look("calls")],
+    ["on a phone rooms come before what is over", async () => {
+      for (const [width, wanted] of [[390, ["Live calls", "Rooms", "Ended lately", "Verdicts by gate", "Lately in the log"]], [1320, ["Live calls", "Ended lately", "Lately in the log", "Rooms", "Verdicts by gate"]]]) {
+        await page.setViewportSize({ width, height: 844 });
+        await until(`the order at ${width} px`, async () => (await page.locator("main h2").allInnerTexts()).join() === wanted.join());
+      }
+    }],
+    ["evidence is told on the lane of the bridge", async () => {
+      await story("trace-page-evidence");
+      const told = (await Promise.all((await tableRows()).map(cells))).map((row) => `${row[2].trim()}: ${row[3].trim()}`);
+      for (const row of ["Expert to Bridge: evidence: offer", "Bridge to Expert: evidence: answer", "Bridge to Expert: evidence: file sent", "Expert to Bridge: evidence: receipt", "Bridge: evidence failed"]) {
+        assert.ok(told.includes(row), `${row} is not in ${told.join(", ")}`);
+      }
+      await look("evidence");
+    }],
     ["the ladder of a connected call is its entries, each in the signed log", async () => {
       await story("trace-page-connected");
       const logged = ofTrace("trace-page-connected");

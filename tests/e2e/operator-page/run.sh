@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../bridge.sh"
+. "$(dirname "$0")/../evidence.sh"
 
 GUARDIANS='{name: guardian-1, peer: mcu-7f3a, alias: guardian-tone}'
 TOKEN=operator-$(printf '%s' "$STACK" | sha256sum | cut -c 1-40)
 printf '%s\n' "$TOKEN" >"$STACK/token"
 LISTEN_MORE=", tcp: {address: \"127.0.0.1:$GATEWAY2_PORT\", token_file: token}"
-BRIDGE_MORE='witness_log: {dir: witness, vkeys: witness.vkey}'
-start_with_bridge
+echo '# What the council saw' >"$STACK/evidence/notes.md"
+start_with_evidence
 stack_expert ethics "$ETHICS_PORT" uas-busy
 MODULES=$("$IFE_ROOT/tests/browser/install.sh" 2>"$STACK/log/browser.log") || die "no browser modules: $(tail -n 3 "$STACK/log/browser.log")"
 [ -d "$MODULES" ] || die "no directory $MODULES"
@@ -31,6 +32,13 @@ raw_request "$STACK/markup.sip" INVITE "$MARKUP" "$(stack_sign council-2026a "$C
 expect "a call with markup in it" 403 "$(final_code "$STACK/markup.sip")"
 expect "a busy expert" failed "$(api POST '/v1/escalations?wait=connected' "$(escalation m-1 trace-page-busy ethics)" | jq -r .sip_call_state)"
 expect "refused at the bridge" hazard "$(api POST /v1/calls "{\"expert_id\":\"$ETHICS\",\"hazard_type\":\"safety\",\"trace_id\":\"trace-page-bridge\"}" | jq -r .gate)"
+evidence=$(api POST '/v1/calls?wait=connected' "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"trace_id\":\"trace-page-evidence\",\"evidence_files\":[\"notes.md\",\"missing.txt\"]}")
+expect "evidence is received" '[true]' "$(peer transfer "$(jq -r .evidence_link <<<"$evidence")" "$STACK/received" | jq -c .verified)"
+expect_evidence "$(jq -r .call_id <<<"$evidence")" verified
+api DELETE "/v1/calls/$(jq -r .call_id <<<"$evidence")" >/dev/null
+expect_call "$(jq -r .call_id <<<"$evidence")" ended
+no_room() { [ "$(api GET /v1/rooms)" = '[]' ]; }
+wait_until 30 no_room
 answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-2 trace-page-connected safety)")
 expect "a connected call" connected "$(jq -r .sip_call_state <<<"$answer")"
 expect_room council 2
@@ -66,7 +74,7 @@ for name in sys.argv[1:]:
     path.write_bytes(path.read_bytes().replace(b'"gate":"freshness"', b'"gate":"signature"', 1))
 PYTHON
 sed -e 's/^node: .*/node: node2/; s/^store_dir: .*/store_dir: store2/; s/dir: witness,/dir: copy,/' \
-	-e "s/unix: bridge.sock/unix: bridge2.sock/; s/:$GATEWAY2_PORT/:$SPARE_PORT/" "$STACK/bridge.yaml" >"$STACK/bridge2.yaml"
+	-e "s/unix: bridge.sock/unix: bridge2.sock/; s/:$GATEWAY2_PORT/:$SPARE_PORT/; /^evidence:/,\$d" "$STACK/bridge.yaml" >"$STACK/bridge2.yaml"
 proc_start bridge2 "$BRIDGE_BIN" run --config "$STACK/bridge2.yaml"
 second() { curl -s --max-time 10 --unix-socket "$STACK/bridge2.sock" "http://bridge$1"; }
 second_alarmed() { [ "$(second /readyz | jq -r .log)" = mismatch ]; }

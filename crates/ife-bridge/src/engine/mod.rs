@@ -33,7 +33,10 @@ use std::{
 
 use ife_ami::{ActionId, Model, value::Uniqueid};
 use ife_call::Input;
-use ife_witness::{entry::Event as Entry, ring::RingError};
+use ife_witness::{
+    entry::{Author, Event as Entry},
+    ring::RingError,
+};
 use thiserror::Error;
 use tokio::{
     sync::{broadcast, mpsc},
@@ -212,7 +215,7 @@ impl Engine {
         let (ami, link) = Ami::new(&config.ami, Instant::now())?;
         let (tell_stored, stored) = mpsc::unbounded_channel();
         let (store, ledger, live) = Store::open(&config.store_dir, tell_stored)?;
-        let witness = Witness::attach(config, "bridge")?;
+        let witness = Witness::attach(config, Author::Bridge)?;
         let (handle, commands, events) = EngineHandle::new();
         let mut engine = Engine {
             limits: Limits::new(config),

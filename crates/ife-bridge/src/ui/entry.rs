@@ -2,21 +2,11 @@
 
 use std::{borrow::Cow, sync::Arc};
 
+use ife_witness::entry::Author;
 use serde::Deserialize;
 
 /// Longest text that is remembered, in bytes; a longer one cannot be searched for.
 pub const TEXT_LEN_MAX: usize = 256;
-
-/// Who wrote an entry.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Author {
-    /// A bridge, `bridge-<node>`.
-    Bridge,
-    /// ife-witnessd itself.
-    Writer,
-    /// A worker of the proxy.
-    Proxy,
-}
 
 /// The members that are indexed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -84,7 +74,7 @@ impl Record {
         mut intern: impl FnMut(&str) -> Arc<str>,
     ) -> Option<Record> {
         let members: Members<'_> = serde_json::from_slice(entry).ok()?;
-        let author = author(members.producer.as_deref().unwrap_or_default());
+        let author = Author::of(members.producer.as_deref().unwrap_or_default());
         let mut kept = |text: Option<&str>| {
             text.filter(|text| !text.is_empty() && text.len() <= TEXT_LEN_MAX)
                 .map(&mut intern)
@@ -125,14 +115,6 @@ pub enum Key {
     Call(Arc<str>),
 }
 
-fn author(producer: &str) -> Author {
-    match producer {
-        "witnessd" => Author::Writer,
-        name if name.starts_with("bridge-") => Author::Bridge,
-        _ => Author::Proxy,
-    }
-}
-
 fn unix_ns(text: &str) -> Option<i64> {
     let time: jiff::Timestamp = text.parse().ok()?;
     i64::try_from(time.as_nanosecond()).ok()
@@ -151,7 +133,7 @@ mod tests {
         let entry = r#"{"call_id":"c1","code":403,"event":"REJECTED","gate":"hazard","producer":"kamailio-1","time":"1970-01-01T00:00:01.5Z","trace_id":"t1","verdict":"rejected"}"#;
         let record = read(entry).expect("an entry");
         assert_eq!(record.time_ns, Some(1_500_000_000));
-        assert_eq!(record.author, Author::Proxy);
+        assert_eq!(record.author, Author::Gate);
         assert_eq!(
             (record.gate.as_deref(), record.code, record.approved),
             (Some("hazard"), Some(403), Some(false))

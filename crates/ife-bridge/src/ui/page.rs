@@ -36,6 +36,7 @@ files! {
     "story.js" from "operator/story.js",
     "ladder.js" from "operator/ladder.js",
     "draw.js" from "operator/draw.js",
+    "geometry.js" from "operator/geometry.js",
     "chart.js" from "operator/chart.js",
 }
 

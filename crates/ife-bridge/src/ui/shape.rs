@@ -1,7 +1,7 @@
 //! Shapes of the witness part of the API.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ife_witness::{checkpoint::SignedCheckpoint, note::Verified};
+use ife_witness::{checkpoint::SignedCheckpoint, entry::Author, note::Verified};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -92,6 +92,8 @@ pub struct StoryEntry {
     /// Why it is not included.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Who wrote it: `gate`, `bridge`, `evidence` or `writer`. The kind of its `producer`.
+    pub author: String,
     /// The entry, see docs/witness.md. Its texts are those of strangers. `null` where it is no JSON.
     #[schema(value_type = Object)]
     pub entry: Value,
@@ -233,12 +235,15 @@ impl SearchedTo {
 impl StoryEntry {
     pub(super) fn new(checked: Checked) -> StoryEntry {
         let hex: String = checked.leaf.iter().map(|b| format!("{b:02x}")).collect();
+        let entry: Value = serde_json::from_slice(&checked.bytes).unwrap_or_default();
+        let producer = entry["producer"].as_str().unwrap_or_default();
         StoryEntry {
             index: checked.index,
             leaf_hash: format!("sha256:{hex}"),
             included: checked.problem.is_none(),
             problem: checked.problem,
-            entry: serde_json::from_slice(&checked.bytes).unwrap_or_default(),
+            author: Author::of(producer).name().to_owned(),
+            entry,
         }
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ife_guard::Gate;
 
-use super::entry::{Author, Record};
+use super::entry::Record;
 
 /// Minutes that are kept.
 pub const MINUTES_MAX: u64 = 24 * 60;
@@ -58,7 +58,7 @@ impl Verdicts {
             (None, Some(false)) => (column(record.gate.as_deref()), 1),
             (None, None) => return,
         };
-        let row = usize::from(record.author == Author::Bridge);
+        let row = usize::from(record.author.is_of_bridge());
         let counts = &mut self.minutes.entry(minute).or_default()[row][column];
         *counts = counts.saturating_add(more);
         // One more than is kept, for the clock that runs ahead.

@@ -13,6 +13,9 @@ import { storyView } from "./story.js";
 const REFRESH_MS = 10_000;
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
+/** One column; page.css knows the same width. */
+const isNarrow = matchMedia("(max-width: 60rem)");
+
 const $ = (id) => document.getElementById(id);
 const known = { calls: new Map(), rooms: [], health: null, log: null, trouble: "", lost: false };
 let view = null;
@@ -21,9 +24,16 @@ let session = null;
 // --- what is shown
 
 function overview(root) {
-  const [calls, rooms, verdicts, recent] = ["calls", "rooms", "verdicts", "recent"].map((name) => h("section", { class: name }));
-  root.replaceChildren(h("h1", { class: "unseen" }, "Calls"), h("div", { class: "overview" }, [h("div", { class: "column" }, [calls, recent]), h("div", { class: "column" }, [rooms, verdicts])]));
-  const parts = { calls: callsView(calls), rooms: roomsView(rooms), verdicts: chartView(verdicts), recent: recentView(recent) };
+  const [calls, rooms, ended, verdicts, recent] = ["calls", "rooms", "ended", "verdicts", "recent"].map((name) => h("section", { class: name }));
+  const columns = h("div", { class: "overview" });
+  const arrange = () => {
+    const told = isNarrow.matches ? [[calls, rooms, ended, verdicts, recent]] : [[calls, ended, recent], [rooms, verdicts]];
+    columns.replaceChildren(...told.map((sections) => h("div", { class: "column" }, sections)));
+  };
+  arrange();
+  isNarrow.addEventListener("change", arrange);
+  root.replaceChildren(h("h1", { class: "unseen" }, "Calls"), columns);
+  const parts = { calls: callsView(calls, ended), rooms: roomsView(rooms), verdicts: chartView(verdicts), recent: recentView(recent) };
   let soon;
   const load = () => {
     parts.verdicts.load();
@@ -45,6 +55,7 @@ function overview(root) {
     },
     close() {
       clearTimeout(soon);
+      isNarrow.removeEventListener("change", arrange);
       parts.calls.close();
     },
   };

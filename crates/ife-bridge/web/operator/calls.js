@@ -12,12 +12,12 @@ const state = ([word, shape, tone]) => h("span", { class: `state ${tone}` }, [ma
 /** Where a trace's ladder is. */
 export const storyLink = (traceId) => `#/trace/${encodeURIComponent(traceId)}`;
 
-/** Draws into `root` whatever `update` is given. */
-export function callsView(root) {
+/** Draws the calls that `update` is given: live ones into `root`, others into `ended`. */
+export function callsView(root, ended) {
   const live = h("div", { class: "cards" });
-  const ended = h("div", {});
-  root.replaceChildren(h("h2", { id: "calls-title" }, "Live calls"), live, ended);
+  root.replaceChildren(h("h2", { id: "calls-title" }, "Live calls"), live);
   root.setAttribute("aria-labelledby", "calls-title");
+  ended.setAttribute("aria-label", "Ended lately");
   const drawn = { calls: [] };
   const tick = setInterval(() => {
     for (const time of root.querySelectorAll("[data-since]")) time.textContent = duration(Date.now() - Number(time.dataset.since));
@@ -28,7 +28,8 @@ export function callsView(root) {
       const now = calls.filter(isLive);
       refill(live, now.length > 0 ? now.map(card) : empty());
       const over = calls.filter((call) => !isLive(call)).slice(0, ENDED_MAX);
-      refill(ended, over.length > 0 ? [h("h3", {}, "Ended lately"), h("ul", { class: "list" }, over.map(endedRow))] : []);
+      ended.hidden = over.length === 0;
+      refill(ended, over.length > 0 ? [h("h2", {}, "Ended lately"), h("ul", { class: "list" }, over.map(endedRow))] : []);
     },
     close: () => clearInterval(tick),
   };

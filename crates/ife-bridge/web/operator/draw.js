@@ -1,61 +1,42 @@
 // Draws the rows of a story: as a ladder of life lines (SVG) for the eye, as a table for everybody.
 
 import { h, mark, s } from "./dom.js";
-import { LANES, offset, sentence } from "./ladder.js";
+import { cut, geometry, rowOf } from "./geometry.js";
+import { offset, sentence } from "./ladder.js";
 import { clock } from "./words.js";
 
-const ROW = 46;
-const HEAD = 44;
-const TIME_WIDTH = 92;
-const MARK_WIDTH = 40;
-const LANE_MIN = 104;
-const REMARK_WIDTH = 236;
+const CHECK = () => [s("circle", { class: "solid", cx: 8, cy: 8, r: 7 }), s("path", { class: "cut", d: "M4.8 8.3l2.2 2.2 4.2-4.6" })];
+const CROSS = () => [s("path", { class: "solid", d: "M5 1h6l4 4v6l-4 4H5l-4-4V5z" }), s("path", { class: "cut", d: "M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2" })];
+const ALARM = () => [s("path", { class: "solid", d: "M8 1.2 15.4 14.4H.6z" }), s("path", { class: "cut", d: "M8 6v4M8 11.8v.6" })];
 
-/** As much of a text as fits `width` px at about 6.6 px a letter. */
-export function cut(text, width) {
-  const room = Math.max(3, Math.floor(width / 6.6));
-  const letters = [...text];
-  return letters.length <= room ? text : `${letters.slice(0, room - 1).join("")}…`;
-}
-
-/** Where things are, for a diagram as wide as `width` allows. */
-export function geometry(width) {
-  const remark = width >= TIME_WIDTH + MARK_WIDTH + REMARK_WIDTH + LANE_MIN * LANES.length ? REMARK_WIDTH : 0;
-  const lane = Math.max(LANE_MIN, Math.floor((width - TIME_WIDTH - MARK_WIDTH - remark) / LANES.length));
-  const at = Object.fromEntries(LANES.map(({ id }, place) => [id, TIME_WIDTH + lane * place + lane / 2]));
-  const remarkAt = TIME_WIDTH + lane * LANES.length + 8;
-  return { lane, at, remark, remarkAt, markAt: remarkAt + remark, width: remarkAt + remark + MARK_WIDTH };
-}
-
-function lines(geo, height) {
-  return LANES.map(({ id, name }) => [
-    s("line", { class: "life", x1: geo.at[id], x2: geo.at[id], y1: HEAD, y2: height - 8 }),
-    s("text", { class: "lane", x: geo.at[id], y: 24, "text-anchor": "middle" }, name),
-  ]);
+/** The names of the lanes. They stay in sight while the rows are scrolled. */
+function heads(geo) {
+  return s("svg", { class: "heads", viewBox: `0 0 ${geo.width} ${geo.head}`, width: geo.width, height: geo.head, "aria-hidden": "true" }, geo.lanes.map(({ id, name }, place) =>
+    s("text", { class: "lane", x: geo.at[id], y: geo.names[place], "text-anchor": "middle" }, name)));
 }
 
 function verdict(row, x, y) {
   if (!row.gate) return null;
   const good = row.gate === "approved";
-  return s("g", { class: good ? "good" : "bad", transform: `translate(${x - 8} ${y - 8})` }, [
-    s("circle", { class: "ground", cx: 8, cy: 8, r: 9 }),
-    ...(good
-      ? [s("circle", { class: "solid", cx: 8, cy: 8, r: 7 }), s("path", { class: "cut", d: "M4.8 8.3l2.2 2.2 4.2-4.6" })]
-      : [s("path", { class: "solid", d: "M5 1h6l4 4v6l-4 4H5l-4-4V5z" }), s("path", { class: "cut", d: "M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2" })]),
-  ]);
+  return s("g", { class: good ? "good" : "bad", transform: `translate(${x - 8} ${y - 8})` }, [s("circle", { class: "ground", cx: 8, cy: 8, r: 9 }), ...(good ? CHECK() : CROSS())]);
 }
 
-function rung(row, geo, y) {
+/** What one party does by itself. */
+function deed(row, geo, y) {
+  const at = geo.at[row.from];
+  if (geo.isNarrow) return row.gate ? [verdict(row, at, y)] : [s("circle", { class: "note", cx: at, cy: y, r: 6 })];
+  const shown = cut(row.label, geo.lane * 1.6);
+  const width = Math.max(34, [...shown].length * 6.9 + (row.gate ? 42 : 20));
+  return [
+    s("rect", { class: "note", x: at - width / 2, y: y - 12, width, height: 24, rx: 12 }),
+    s("text", { class: "label", x: at + (row.gate ? 10 : 0), y: y + 4, "text-anchor": "middle" }, shown),
+    verdict(row, at - width / 2 + 14, y),
+  ];
+}
+
+/** What one party sends to another. */
+function arrow(row, geo, y) {
   const [from, to] = [geo.at[row.from], geo.at[row.to]];
-  if (row.from === row.to) {
-    const shown = cut(row.label, geo.lane * 1.6);
-    const width = Math.max(34, [...shown].length * 6.9 + (row.gate ? 42 : 20));
-    return [
-      s("rect", { class: "note", x: from - width / 2, y: y - 12, width, height: 24, rx: 12 }),
-      s("text", { class: "label", x: from + (row.gate ? 10 : 0), y: y + 4, "text-anchor": "middle" }, shown),
-      verdict(row, from - width / 2 + 14, y),
-    ];
-  }
   const right = to > from;
   const tip = right ? to - 3 : to + 3;
   const back = right ? tip - 8 : tip + 8;
@@ -65,42 +46,63 @@ function rung(row, geo, y) {
     s("path", { class: "tip", d: `M${tip} ${y}L${back} ${y - 4.5}V${y + 4.5}z` }),
     s("circle", { class: "foot", cx: from, cy: y, r: 3 }),
     row.via && !row.gate ? s("circle", { class: "foot", cx: geo.at[row.via], cy: y, r: 3 }) : null,
-    s("text", { class: "label", x: middle, y: y - 7, "text-anchor": "middle" }, cut(row.label, Math.abs(to - from))),
+    geo.isNarrow ? null : s("text", { class: "label", x: middle, y: y - 7, "text-anchor": "middle" }, cut(row.label, Math.abs(to - from))),
     // The gate's word stands where it was spoken.
     row.gate ? verdict(row, geo.at[row.via ?? row.from], y) : null,
   ];
 }
 
-function inLog(row, geo, y) {
-  if (row.isMore) return null;
-  const x = geo.markAt + 10;
-  const word = row.included ? "in the signed log" : "not verified";
-  const shape = row.included
-    ? [s("circle", { class: "solid", cx: 8, cy: 8, r: 7 }), s("path", { class: "cut", d: "M4.8 8.3l2.2 2.2 4.2-4.6" })]
-    : [s("path", { class: "solid", d: "M8 1.2 15.4 14.4H.6z" }), s("path", { class: "cut", d: "M8 6v4M8 11.8v.6" })];
-  return s("g", { class: row.included ? "seal good" : "seal bad", transform: `translate(${x} ${y - 8})` }, [s("title", {}, `entry ${row.index}: ${word}`), ...shape]);
+/** Time, remark, and on a narrow diagram the label. */
+function words(row, geo, top, y) {
+  const time = row.isMore ? "" : offset(row.seconds);
+  const remark = row.included ? row.remark : "NOT WHAT WAS SIGNED";
+  if (!geo.isNarrow) {
+    return [
+      s("text", { class: "time", x: geo.timeAt, y: y + 4, "text-anchor": "end" }, time),
+      geo.remark ? s("text", { class: "remark", x: geo.remarkAt, y: y + 4 }, cut(remark, geo.remark - 8)) : null,
+    ];
+  }
+  return [
+    s("text", { class: "label", x: geo.remarkAt, y: top + 22 }, cut(row.label, geo.timeAt - 90)),
+    s("text", { class: "time", x: geo.timeAt, y: top + 22, "text-anchor": "end" }, time),
+    remark ? s("text", { class: "remark", x: geo.remarkAt, y: top + 40 }, cut(remark, geo.width - 20)) : null,
+  ];
 }
 
-/** The diagram. `pick` is called with the index of an entry that was clicked. */
-export function ladder(rows, width, pick) {
-  const geo = geometry(width);
-  const height = HEAD + rows.length * ROW + 16;
-  const drawn = rows.map((row, place) => {
-    const y = HEAD + place * ROW + ROW / 2 + 8;
-    return s("g", { class: `rung ${row.tone}${row.included ? "" : " forged"}`, "data-index": row.index, onclick: () => pick(row.index) }, [
-      s("rect", { class: "band", x: 0, y: y - ROW / 2 - 4, width: geo.width, height: ROW, rx: 8 }),
-      s("text", { class: "time", x: TIME_WIDTH - 14, y: y + 4, "text-anchor": "end" }, row.isMore ? "" : offset(row.seconds)),
-      ...rung(row, geo, y),
-      geo.remark ? s("text", { class: "remark", x: geo.remarkAt, y: y + 4 }, cut(row.included ? row.remark : "NOT WHAT WAS SIGNED", geo.remark)) : null,
-      inLog(row, geo, y),
-    ]);
-  });
-  // For a screen reader the table tells the same, in words.
-  return s("svg", { class: "ladder", viewBox: `0 0 ${geo.width} ${height}`, width: geo.width, height, "aria-hidden": "true" }, [
-    ...drawn.map((group) => group.firstChild),
-    ...lines(geo, height).flat(),
-    ...drawn,
+function inLog(row, geo, y) {
+  if (row.isMore) return null;
+  const word = row.included ? "in the signed log" : "not verified";
+  return s("g", { class: row.included ? "seal good" : "seal bad", transform: `translate(${geo.markAt} ${y - 8})` }, [s("title", {}, `entry ${row.index}: ${word}`), ...(row.included ? CHECK() : ALARM())]);
+}
+
+function drawn(row, geo, top, pick) {
+  const { height, arrow: down } = rowOf(geo, row);
+  const y = top + down;
+  return s("g", { class: `rung ${row.tone}${row.included ? "" : " forged"}`, "data-index": row.index, onclick: () => pick(row.index) }, [
+    s("rect", { class: "band", x: 0, y: top, width: geo.width, height, rx: 8 }),
+    ...(row.from === row.to ? deed : arrow)(row, geo, y),
+    ...words(row, geo, top, y),
+    inLog(row, geo, geo.isNarrow ? top + 17 : y),
   ]);
+}
+
+/** The diagram, no wider than `width`. `pick` is called with the index of an entry that was clicked. */
+export function ladder(rows, width, pick) {
+  const geo = geometry(width, rows);
+  let top = 0;
+  const rungs = rows.map((row) => {
+    const rung = drawn(row, geo, top, pick);
+    top += rowOf(geo, row).height;
+    return rung;
+  });
+  const height = top + 12;
+  // For a screen reader the table tells the same, in words.
+  const body = s("svg", { class: `ladder${geo.isNarrow ? " narrow" : ""}`, viewBox: `0 0 ${geo.width} ${height}`, width: geo.width, height, "aria-hidden": "true" }, [
+    ...rungs.map((rung) => rung.firstChild),
+    ...geo.lanes.map(({ id }) => s("line", { class: "life", x1: geo.at[id], x2: geo.at[id], y1: 0, y2: height - 8 })),
+    ...rungs,
+  ]);
+  return [heads(geo), body];
 }
 
 /** The same as a table; the button of a row opens its entry. */

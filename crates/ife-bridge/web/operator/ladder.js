@@ -1,6 +1,6 @@
 // From the witness log's entries to the rows of a ladder diagram. Pure: no document, no clock.
 //
-// An entry is one row, a refusal two (the INVITE and its answer). Who sent what to whom follows from the producer and the event, as
+// An entry is one row, a refusal two (the INVITE and its answer). Who sent what to whom follows from the author, which the API names, and the event, as
 // docs/operator-page.md tells. Entries are strangers' text: a member of the wrong kind counts as absent.
 
 /** Life lines from left to right: the way of an escalation. */
@@ -26,13 +26,6 @@ export function words(detail) {
   return found;
 }
 
-/** Who wrote an entry: `bridge`, `writer` or `proxy`. */
-export function author(entry) {
-  const producer = text(entry?.producer);
-  if (producer.startsWith("bridge-")) return "bridge";
-  return producer === "witnessd" ? "writer" : "proxy";
-}
-
 /** Nanoseconds since 1970 as a BigInt; JavaScript's own times stop at milliseconds. `null` without a time. */
 export function nanoseconds(time) {
   const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(text(time));
@@ -47,9 +40,9 @@ const address = (value) => (/sips?:[^\s;>]+/.exec(text(value))?.[0] ?? "").repla
 /** What a call's other entries tell of it: which way it goes, who called. */
 function callsOf(entries) {
   const calls = new Map();
-  for (const { entry } of entries) {
+  for (const { author, entry } of entries) {
     const id = text(entry?.call_id);
-    if (author(entry) !== "proxy" || !id) continue;
+    if (author !== "gate" || !id) continue;
     const call = calls.get(id) ?? { toCouncil: false, caller: "", hasInvite: false };
     if (entry.direction) call.toCouncil = entry.direction === "to_council";
     if (["INVITE", "APPROVED", "REJECTED"].includes(entry.event)) {
@@ -123,12 +116,17 @@ function remarkOf(detail) {
   return parts.filter(Boolean).join(", ") || (Object.keys(found).length === 0 ? text(detail) : "");
 }
 
-/** Rows of an entry of the bridge. */
+/** Of evidence, which file and which hash; a hash by its first digits, as the entry itself has it whole. */
+function evidenceRemark(detail) {
+  const told = text(detail).split(/\s+/).filter((word) => !/^(session|binding)=/.test(word));
+  return told.map((word) => word.replace(/^([a-z0-9_]+=[0-9a-f]{12})[0-9a-f]{52}$/, "$1…")).join(" ");
+}
+
+/** Rows of an entry of the bridge or its evidence server. */
 function ofBridge(entry) {
   const found = words(entry.detail);
   const remark = remarkOf(entry.detail);
-  // Of evidence, all that is said: which file, which hash.
-  const said = text(entry.detail);
+  const said = evidenceRemark(entry.detail);
   const inward = entry.direction === "to_council";
   const peer = found.guardian ? "council" : "expert";
   const rows = {
@@ -160,10 +158,11 @@ function ofBridge(entry) {
 }
 
 /** Rows of one entry, without time and place. */
-function rungs(entry, calls) {
+function rungs({ author, entry }, calls) {
   if (typeof entry?.event !== "string") return [note("kamailio", "not readable", { tone: "bad" })];
-  switch (author(entry)) {
+  switch (author) {
     case "bridge":
+    case "evidence":
       return ofBridge(entry);
     case "writer":
       return [note("kamailio", entry.event === "GAP" ? "entries are missing" : entry.event.toLowerCase(), { tone: entry.event === "GAP" ? "bad" : undefined, remark: text(entry.detail) })];
@@ -183,7 +182,7 @@ export function rows(entries) {
   return entries.flatMap((seen) => {
     const at = nanoseconds(seen.entry?.time);
     const seconds = at === null || first === undefined ? null : Number(at - first) / 1e9;
-    return rungs(seen.entry, calls).map((rung, place) => ({
+    return rungs(seen, calls).map((rung, place) => ({
       tone: "plain",
       remark: "",
       ...rung,
@@ -193,7 +192,7 @@ export function rows(entries) {
       time: text(seen.entry?.time),
       event: text(seen.entry?.event),
       code: number(seen.entry?.code) ?? number(Number.parseInt(words(seen.entry?.detail).code, 10)),
-      gateName: text(seen.entry?.gate) || (author(seen.entry) === "bridge" ? (words(seen.entry?.detail).gate ?? "") : ""),
+      gateName: text(seen.entry?.gate) || (seen.author === "bridge" ? (words(seen.entry?.detail).gate ?? "") : ""),
       included: seen.included === true,
       problem: seen.included === true ? "" : text(seen.problem) || "not checked",
     }));

@@ -124,8 +124,8 @@ function draw(body, state, dialog) {
   const pick = (index) => open(dialog, all.find((seen) => seen.index === index));
   refill(
     body,
-    h("div", { class: "drawn", tabindex: 0, role: "region", "aria-label": "Ladder diagram; the table below tells the same" }, ladder(told, Math.max(720, state.width - 2), pick)),
-    h("details", { class: "as-table", open: state.isTable ?? state.width < 700, ontoggle: (event) => (state.isTable = event.currentTarget.open) }, [h("summary", { "data-key": "table" }, "The same as a table"), table(told, pick)]),
+    h("div", { class: "drawn" }, ladder(told, state.width - 2, pick)),
+    h("details", { class: "as-table", open: state.isTable, ontoggle: (event) => (state.isTable = event.currentTarget.open) }, [h("summary", { "data-key": "table" }, "The same as a table"), table(told, pick)]),
   );
 }
 

@@ -11,6 +11,7 @@
 use std::collections::HashMap;
 
 use ife_message::Aor;
+use ife_witness::entry::Author;
 
 use super::{
     entry::Seen,
@@ -98,10 +99,7 @@ pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
 
 /// Written by a bridge or its evidence server, not by the gate.
 fn of_bridge(entry: &Seen) -> bool {
-    let producer = entry.text("producer");
-    ["bridge-", "evidence-"]
-        .iter()
-        .any(|name| producer.starts_with(name))
+    Author::of(&entry.text("producer")).is_of_bridge()
 }
 
 fn cast(seen: &[Seen]) -> Cast {

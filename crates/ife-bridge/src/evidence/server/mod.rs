@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::{Author, Event as Entry};
 use tokio::{
     sync::{broadcast, broadcast::error::RecvError, mpsc, watch},
     time::sleep_until,
@@ -93,7 +93,7 @@ impl Server {
             .map_err(io)?;
         settings.limits.make_dirs().map_err(io)?;
         let grants = Grant::load_all(&settings.dir).map_err(io)?;
-        let witness = Witness::attach(config, "evidence")?;
+        let witness = Witness::attach(config, Author::Evidence)?;
         let (handle, desk, orders) = EvidenceHandle::new(settings.clone());
         let (tell, done) = mpsc::unbounded_channel();
         let mut server = Server {
