@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """An escalation, or an order about a call, as an agent sends it: one line of JSON, signed over its canonical form.
 
-usage: ifmessage.py KEY_FILE ID TRACE_ID HAZARD [ROOM]
+usage: ifmessage.py KEY_FILE ID TRACE_ID HAZARD[,HAZARD...] [ROOM]
        ifmessage.py KEY_FILE order ID ORDER CALL_ID
 
 SOURCE in the environment names another agent, SENT the seconds from now to its timestamp, EVIDENCE a file.
@@ -29,7 +29,7 @@ def read_key(path):
 
 def escalation(kid, key, message_id, trace_id, hazard, room=None):
     """The message, signed now."""
-    payload = {"hazards": [hazard]}
+    payload = {"hazards": hazard.split(",")}
     if "EVIDENCE" in os.environ:
         payload["evidence_files"] = [os.environ["EVIDENCE"]]
     more = {"traceId": trace_id} | ({"conversation_id": room} if room else {})

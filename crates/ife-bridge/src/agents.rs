@@ -11,7 +11,7 @@ use ife_message::{
 
 use crate::{
     config,
-    refusal::{ErrorName, Refusal},
+    refusal::{ErrorName, Refusal, named_field},
 };
 
 /// Seconds that a message's timestamp may differ from this host's clock; an id is remembered for longer than that.
@@ -115,8 +115,7 @@ fn invalid(error: MessageError) -> Refusal {
         }
         MessageError::Shape(problem) => {
             let words = problem.to_string();
-            // serde names a member that is missing or unknown in the text alone.
-            let field = words.split('`').nth(1).map(str::to_owned);
+            let field = named_field(&words).map(str::to_owned);
             let what = match &field {
                 Some(_) => words,
                 None => "the body must be an IFMessage: a JSON object with its members".to_owned(),

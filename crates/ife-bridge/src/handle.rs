@@ -237,6 +237,11 @@ pub enum RoomCommand {
 /// A reply that the engine owes.
 pub type Reply<T> = oneshot::Sender<Result<T, Refusal>>;
 
+/// Answers a request, whose sender may have gone.
+pub(crate) fn respond<T>(reply: Reply<T>, result: Result<T, Refusal>) {
+    drop(reply.send(result));
+}
+
 /// One request to the engine.
 #[derive(Debug)]
 pub enum Command {

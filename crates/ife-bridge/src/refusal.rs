@@ -5,6 +5,9 @@ use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 use utoipa::ToSchema;
 
+/// After so many seconds another try makes sense.
+pub const RETRY_AFTER_S: u32 = 5;
+
 /// Error names that the wider system knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
@@ -126,14 +129,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// Without field, gate and time.
+    /// Without field and gate. What passes by itself has a time.
     pub fn new(name: ErrorName, detail: impl Into<String>) -> Refusal {
+        let passes = name.status() == 503 && name != ErrorName::WebrtcEvidenceFailed;
         Refusal {
             name,
             detail: detail.into(),
             field: None,
             gate: None,
-            retry_after_s: None,
+            retry_after_s: passes.then_some(RETRY_AFTER_S),
         }
     }
 
@@ -144,6 +148,13 @@ impl Refusal {
             ..Refusal::new(ErrorName::InvalidRequest, detail)
         }
     }
+}
+
+/// The member that serde misses, does not know or saw twice. It names it in the text alone.
+pub fn named_field(words: &str) -> Option<&str> {
+    let kinds = ["missing field `", "unknown field `", "duplicate field `"];
+    let rest = kinds.iter().find_map(|kind| words.strip_prefix(kind))?;
+    rest.split('`').next()
 }
 
 /// A refusal as the store has it. A gate that is not known any more is left out.

@@ -165,7 +165,7 @@ async fn problems_are_told_by_code_and_field() {
             "{\"expert_id\":\"e\"}",
             400,
             "INVALID_REQUEST",
-            None,
+            Some("hazard_type"),
         ),
         (
             "/v1/calls",
@@ -180,6 +180,20 @@ async fn problems_are_told_by_code_and_field() {
             404,
             "EXPERT_NOT_FOUND",
             None,
+        ),
+        (
+            "/v1/calls",
+            "{\"expert_id\":\"e\",\"colour\":1}",
+            400,
+            "INVALID_REQUEST",
+            Some("colour"),
+        ),
+        (
+            "/v1/calls",
+            "{\"evidence_files\":[\"a\",7]}",
+            400,
+            "INVALID_REQUEST",
+            Some("evidence_files[1]"),
         ),
         ("/v1/nothing", "", 404, "NOT_FOUND", None),
         ("/healthz", "", 405, "METHOD_NOT_ALLOWED", None),
@@ -204,6 +218,42 @@ async fn problems_are_told_by_code_and_field() {
         assert_eq!(problem["code"], code, "{path} {body}");
         assert_eq!(problem["field"].as_str(), field, "{path} {body}");
         assert_eq!(problem["status"], status, "{path} {body}");
+    }
+}
+
+#[tokio::test]
+async fn no_problem_names_a_type_of_ours_or_repeats_a_whole_request() {
+    let long = format!("\"{}\"", "x".repeat(100_000));
+    let nested = format!("{{\"{}\":1}}", "y".repeat(100_000));
+    for (method, path) in described() {
+        let path = path.replace(['{', '}'], "");
+        for body in ["\"x\"", "[]", "7", "{", "", &long, &nested] {
+            let (status, _, problem) = send(&method, &path, body).await;
+            let told = problem.to_string();
+            assert!(
+                !told.contains("struct") && (!status.is_client_error() || told.len() < 2_000),
+                "{method} {path}: {told}"
+            );
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_path_that_is_not_utf_8_is_a_problem_too() {
+    for (method, path) in described() {
+        if !path.contains('{') {
+            continue;
+        }
+        let parts = path.split('/');
+        let parts = parts.map(|part| if part.starts_with('{') { "%ff" } else { part });
+        let path = parts.collect::<Vec<_>>().join("/");
+        let (status, kind, problem) = send(&method, &path, "{}").await;
+        assert_eq!(
+            (status, kind.as_str()),
+            (StatusCode::BAD_REQUEST, "application/problem+json"),
+            "{method} {path}"
+        );
+        assert_eq!(problem["code"], "INVALID_REQUEST", "{method} {path}");
     }
 }
 

@@ -25,7 +25,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use problem::Problem;
-pub(crate) use problem::ProblemBody;
+pub(crate) use problem::{ProblemBody, everywhere as problems_everywhere};
 pub(crate) use request::{Asked, Number};
 
 use crate::{

@@ -12,6 +12,10 @@ use utoipa::ToSchema;
 
 use crate::refusal::{ErrorName, Refusal};
 
+/// Longest `detail` and longest `field`, in characters. Both may quote a request of 1 MiB.
+const DETAIL_LEN_MAX: usize = 512;
+const FIELD_LEN_MAX: usize = 256;
+
 /// A refusal as a response.
 #[derive(Debug)]
 pub struct Problem(pub Refusal);
@@ -60,9 +64,9 @@ impl IntoResponse for Problem {
             r#type: format!("urn:if-escalate:error:{}", code.replace('_', "-")),
             title: name.title(),
             status: name.status(),
-            detail,
+            detail: cut(detail, DETAIL_LEN_MAX),
             code: name,
-            field,
+            field: field.map(|field| cut(field, FIELD_LEN_MAX)),
             gate,
         };
         let status =
@@ -80,11 +84,19 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Gives the bare errors of the layers below (a body that is too long, a method that is not there, a time-out) their
-/// problem document. An error that has a body of its own, as JSON, keeps it.
-pub(super) async fn everywhere(request: Request, next: Next) -> Response {
+fn cut(text: String, chars_max: usize) -> String {
+    match text.char_indices().nth(chars_max) {
+        Some((end, _)) => format!("{}...", &text[..end]),
+        None => text,
+    }
+}
+
+/// Gives the bare errors of the layers below (a body that is too long, a method that is not there, a path that is not
+/// UTF-8, a time-out) their problem document. An error that has a body of its own, as JSON, keeps it.
+pub(crate) async fn everywhere(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let name = match response.status() {
+        StatusCode::BAD_REQUEST => ErrorName::InvalidRequest,
         StatusCode::NOT_FOUND => ErrorName::NotFound,
         StatusCode::METHOD_NOT_ALLOWED => ErrorName::MethodNotAllowed,
         StatusCode::PAYLOAD_TOO_LARGE => ErrorName::TooLarge,

@@ -8,7 +8,7 @@ use axum::{
 use serde::de::DeserializeOwned;
 
 use super::Problem;
-use crate::refusal::{ErrorName, Refusal};
+use crate::refusal::{ErrorName, Refusal, named_field};
 
 /// A JSON body of the expected shape.
 pub(super) struct Body<T>(pub(super) T);
@@ -20,16 +20,34 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let Raw(bytes) = Raw::from_request(request, state).await?;
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
-            let path = error.path().to_string();
-            let refusal = Refusal::new(ErrorName::InvalidRequest, error.inner().to_string());
+            let words = error.inner().to_string();
             // For a syntax error there is no path, or none that can be told.
-            let field = (path != "." && path != "?").then_some(path);
-            Refusal { field, ..refusal }
+            let path = Some(error.path().to_string()).filter(|path| path != "." && path != "?");
+            let field = match (path, named_field(&words)) {
+                // The path of a member that is there ends with it.
+                (Some(path), Some(name)) if words.starts_with("missing") => {
+                    Some(format!("{path}.{name}"))
+                }
+                (path, name) => path.or(name.map(str::to_owned)),
+            };
+            Refusal {
+                field,
+                ..Refusal::new(ErrorName::InvalidRequest, without_type(&words))
+            }
         })?;
         json.end()
             .map_err(|error| Refusal::new(ErrorName::InvalidRequest, error.to_string()))?;
         Ok(Body(value))
     }
+}
+
+/// What a client knows of a type is that it is an object.
+fn without_type(words: &str) -> String {
+    let Some((before, after)) = words.split_once("expected struct ") else {
+        return words.to_owned();
+    };
+    let after = after.trim_start_matches(|c: char| c.is_alphanumeric() || c == '_');
+    format!("{before}expected an object{after}")
 }
 
 /// The body's bytes.

@@ -11,7 +11,7 @@ use tracing::{debug, warn};
 
 use super::{CallId, Engine};
 use crate::{
-    handle::{Reply, Whereabouts},
+    handle::{Reply, Whereabouts, respond},
     refusal::{ErrorName, Refusal},
     view::RoomView,
 };
@@ -92,8 +92,7 @@ impl Engine {
                     }
                     Some(why) => Err(Refusal::new(ErrorName::Unavailable, why)),
                 };
-                // Whoever asked may have gone.
-                let _ = reply.send(answer);
+                respond(reply, answer);
             }
             Asked::Move(call) => {
                 if let Some(why) = problem {
@@ -103,8 +102,7 @@ impl Engine {
             Asked::Note(found, message, reply) => {
                 let answer = Self::note_of(&outcome)
                     .map(|note| self.tell_whereabouts(*found, &message, note));
-                // Whoever asked may have gone.
-                let _ = reply.send(answer);
+                respond(reply, answer);
             }
             Asked::Called(call) => self.called_or_not(&call, &outcome),
             Asked::Nothing => {

@@ -12,7 +12,7 @@ use super::{
     legs::{Bridges, hex_of},
 };
 use crate::{
-    handle::{Note, Reply, Whereabouts},
+    handle::{Note, Reply, Whereabouts, respond},
     refusal::{ErrorName, Refusal},
     store::MessageKey,
     witness::Fact,
@@ -29,8 +29,7 @@ impl Engine {
                 let asking = Asked::Note(Box::new(found), message, reply);
                 self.asked.insert(asked, asking);
             }
-            // Whoever asked may have gone.
-            Err(refusal) => drop(reply.send(Err(refusal))),
+            Err(refusal) => respond(reply, Err(refusal)),
         }
     }
 

@@ -5,6 +5,7 @@ use tracing::warn;
 use super::Engine;
 use crate::{
     clock,
+    handle::respond,
     view::{Event, Health, LogHealth},
 };
 
@@ -58,7 +59,7 @@ impl Engine {
             return;
         }
         for reply in self.draining.iter_mut().flat_map(std::mem::take) {
-            drop(reply.send(Ok(())));
+            respond(reply, Ok(()));
         }
     }
 }

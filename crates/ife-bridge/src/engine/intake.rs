@@ -12,8 +12,8 @@ use tracing::debug;
 use super::{Awaiting, CallId, Engine, slot::Slot};
 use crate::{
     clock,
-    handle::{InitiateCall, Reply, Resume, TAKEN_ELSEWHERE},
-    refusal::{ErrorName, Refusal},
+    handle::{InitiateCall, Reply, Resume, TAKEN_ELSEWHERE, respond},
+    refusal::{ErrorName, RETRY_AFTER_S, Refusal},
     store::{Answer, CallRecord, Line, MessageKey, Origin},
     view::CallView,
     witness::Fact,
@@ -140,8 +140,7 @@ impl Engine {
     fn attach(&mut self, result: Result<CallId, Refusal>, caller: Caller) {
         match result {
             Ok(id) => self.callers.entry(id).or_default().push(caller),
-            // The caller may have gone.
-            Err(refusal) => drop(caller.reply.send(Err(refusal))),
+            Err(refusal) => respond(caller.reply, Err(refusal)),
         }
     }
 
@@ -156,8 +155,7 @@ impl Engine {
     ) {
         debug!(call_id, "a message was here before");
         if let Some(answer) = answer {
-            // The caller may have gone.
-            return drop(reply.send(answer.into_result()));
+            return respond(reply, answer.into_result());
         }
         let id: CallId = call_id.as_str().into();
         let is_coming = self.calls.contains_key(&id)
@@ -266,8 +264,7 @@ impl Engine {
                 self.ledger.forget(key);
             }
             for caller in self.callers.remove(&id).unwrap_or_default() {
-                // The caller may have gone.
-                drop(caller.reply.send(Err(store_is_down())));
+                respond(caller.reply, Err(store_is_down()));
             }
             return;
         }
@@ -324,8 +321,7 @@ impl Engine {
     /// answer is not stored, so the same message gets a better one later.
     fn tell_unknown(&mut self, id: &CallId, view: &CallView) {
         for caller in self.take_callers(id, false) {
-            // The caller may have gone.
-            drop(caller.reply.send(Ok(view.clone())));
+            respond(caller.reply, Ok(view.clone()));
         }
     }
 
@@ -338,8 +334,7 @@ impl Engine {
     ) {
         for Caller { message, reply, .. } in callers {
             let Some(message) = message else {
-                // The caller may have gone.
-                drop(reply.send(result.clone()));
+                respond(reply, result.clone());
                 continue;
             };
             let answer = Answer::of(result.clone());
@@ -357,7 +352,7 @@ impl Engine {
                     Awaiting::Reply(reply, Box::new(result.clone())),
                 );
             } else {
-                drop(reply.send(result.clone()));
+                respond(reply, result.clone());
             }
         }
     }
@@ -451,10 +446,7 @@ impl Engine {
         } else {
             return Ok(());
         };
-        Err(Refusal {
-            retry_after_s: Some(5),
-            ..Refusal::new(ErrorName::Unavailable, problem)
-        })
+        Err(Refusal::new(ErrorName::Unavailable, problem))
     }
 
     /// Admission: calls in total, in the room, with the expert.
@@ -543,14 +535,8 @@ fn initiate_of(request: InitiateCall) -> Result<Request, Refusal> {
     })
 }
 
-/// After so many seconds another try makes sense.
-const RETRY_AFTER_S: u32 = 5;
-
 fn capacity(why: &str) -> Refusal {
-    Refusal {
-        retry_after_s: Some(RETRY_AFTER_S),
-        ..Refusal::new(ErrorName::CapacityExceeded, why)
-    }
+    Refusal::new(ErrorName::CapacityExceeded, why)
 }
 
 fn store_is_down() -> Refusal {

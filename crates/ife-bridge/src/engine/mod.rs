@@ -51,7 +51,7 @@ use crate::{
     council::Council,
     evidence::EvidenceDesk,
     gate::{Gate, GateError},
-    handle::{Command, EngineHandle, Reply},
+    handle::{Command, EngineHandle, Reply, respond},
     metrics::Metrics,
     refusal::{ErrorName, Refusal},
     store::{CallRecord, Ledger, Line, Store, StoreError},
@@ -331,7 +331,6 @@ impl Engine {
     }
 
     fn on_command(&mut self, command: Command) {
-        // Of every reply: whoever asked may have gone.
         match command {
             Command::Escalate {
                 message,
@@ -347,18 +346,18 @@ impl Engine {
             Command::Initiate(request, reply) => self.initiate(request, reply),
             Command::Terminate(call_id, reply) => self.terminate(&call_id, reply),
             Command::Bridge(request, reply) => self.bridge(request, reply),
-            Command::Approve(request, reply) => drop(reply.send(self.approve(&request))),
-            Command::Calls(reply) => drop(reply.send(Ok(self.list_calls()))),
-            Command::Call(call_id, reply) => drop(reply.send(self.show_call(&call_id))),
-            Command::Owner(call_id, reply) => drop(reply.send(Ok(self.owner_of(&call_id)))),
+            Command::Approve(request, reply) => respond(reply, self.approve(&request)),
+            Command::Calls(reply) => respond(reply, Ok(self.list_calls())),
+            Command::Call(call_id, reply) => respond(reply, self.show_call(&call_id)),
+            Command::Owner(call_id, reply) => respond(reply, Ok(self.owner_of(&call_id))),
             Command::Room(command, reply) => self.on_room_command(command, reply),
             Command::Admit(request, reply) => {
                 let now_s = i64::try_from(clock::unix_ms() / 1_000).unwrap_or(i64::MAX);
-                drop(reply.send(self.admit(&request, now_s)));
+                respond(reply, self.admit(&request, now_s));
             }
             Command::Health(reply) => {
                 self.look_at_health();
-                drop(reply.send(Ok(self.health.clone())));
+                respond(reply, Ok(self.health.clone()));
             }
             Command::Evidence {
                 call_id,
@@ -384,7 +383,7 @@ impl Engine {
                         "the answer cannot be stored",
                     ))
                 };
-                drop(reply.send(if done { *answer } else { unstored() }));
+                respond(reply, if done { *answer } else { unstored() });
             }
             None => {}
         }

@@ -16,6 +16,7 @@ use crate::{
     gate::Question,
     handle::{
         Approval, ApproveExternalCall, BridgeExternalCall, Bridged, ExpertInfo, Reply, Terminated,
+        respond,
     },
     metrics::Decision,
     refusal::{ErrorName, Refusal},
@@ -65,8 +66,7 @@ impl Engine {
                 call_id: call_id.to_owned(),
                 duration_seconds: 0,
             };
-            // Whoever asked may have gone.
-            return drop(reply.send(Ok(gone)));
+            return respond(reply, Ok(gone));
         };
         let (id, is_live) = (id.clone(), slot.is_live());
         self.waiters
@@ -89,8 +89,7 @@ impl Engine {
                     .push(Waiter::Bridge { room, reply });
                 self.settle_waiters(&id);
             }
-            // Whoever asked may have gone.
-            Err(refusal) => drop(reply.send(Err(refusal))),
+            Err(refusal) => respond(reply, Err(refusal)),
         }
     }
 
@@ -219,8 +218,7 @@ impl Engine {
         for waiter in waiters {
             match waiter {
                 Waiter::Bridge { reply, .. } => {
-                    // Whoever asked may have gone.
-                    drop(reply.send(Err(Refusal::new(ErrorName::H323BridgeFailed, why))));
+                    respond(reply, Err(Refusal::new(ErrorName::H323BridgeFailed, why)));
                 }
                 Waiter::Terminate(_) => kept.push(waiter),
             }
@@ -249,16 +247,18 @@ impl Engine {
         let mut kept = Vec::new();
         for waiter in waiters {
             match (waiter, &joined) {
-                (Waiter::Terminate(reply), _) if !is_live => drop(reply.send(Ok(ended.clone()))),
+                (Waiter::Terminate(reply), _) if !is_live => respond(reply, Ok(ended.clone())),
                 (Waiter::Bridge { room, reply }, Some((in_room, participant)))
                     if room == *in_room =>
                 {
-                    // Whoever asked may have gone.
-                    drop(reply.send(Ok(Bridged {
-                        status: "bridged".to_owned(),
-                        h323_endpoint: self.council.endpoint().to_owned(),
-                        mcu_participant_id: participant.clone(),
-                    })));
+                    respond(
+                        reply,
+                        Ok(Bridged {
+                            status: "bridged".to_owned(),
+                            h323_endpoint: self.council.endpoint().to_owned(),
+                            mcu_participant_id: participant.clone(),
+                        }),
+                    );
                 }
                 (Waiter::Bridge { reply, .. }, _) if !is_live => {
                     let why = match &state {
@@ -273,7 +273,7 @@ impl Engine {
                         | State::Connected
                         | State::Ending => EndReason::Unseen.to_string(),
                     };
-                    drop(reply.send(Err(Refusal::new(ErrorName::H323BridgeFailed, why))));
+                    respond(reply, Err(Refusal::new(ErrorName::H323BridgeFailed, why)));
                 }
                 (waiter, _) => kept.push(waiter),
             }

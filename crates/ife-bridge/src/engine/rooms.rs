@@ -23,7 +23,7 @@ use crate::{
     clock,
     config::Guardian,
     council::context,
-    handle::{Reply, RoomCommand},
+    handle::{Reply, RoomCommand, respond},
     refusal::{ErrorName, Refusal},
     view::{Event, Participant, RoomView},
     witness::Fact,
@@ -69,8 +69,7 @@ impl Engine {
                 Err(refusal) => Err(refusal),
             },
         };
-        // Whoever asked may have gone.
-        drop(reply.send(result));
+        respond(reply, result);
     }
 
     fn create_room(&mut self, room: &str) -> Result<Vec<RoomView>, Refusal> {

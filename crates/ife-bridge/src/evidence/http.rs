@@ -8,6 +8,7 @@ use axum::{
     body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    middleware,
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
@@ -20,6 +21,7 @@ use super::{
     EvidenceHandle,
     desk::{Denied, Description, Order, Pass, Proofs},
 };
+use crate::api::problems_everywhere;
 
 const COOKIE: &str = "ife_evidence";
 /// Longest offer, bytes.
@@ -54,6 +56,7 @@ pub fn router(handle: EvidenceHandle, pages: Router) -> Router {
             REQUEST_TIME_MAX,
         ))
         .layer(RequestBodyLimitLayer::new(OFFER_LEN_MAX))
+        .layer(middleware::from_fn(problems_everywhere))
         .layer(header("content-security-policy", POLICY))
         .layer(header("cache-control", "no-store"))
         .layer(header("referrer-policy", "no-referrer"))
