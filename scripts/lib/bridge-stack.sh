@@ -77,7 +77,7 @@ bridge_config() {
 		  - {id: "$AGENT", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}
 		evidence:
 		  public_url: "http://127.0.0.1:$API_PORT"
-		  udp: "127.0.0.1:$EVIDENCE_PORT"
+		  udp: "${EVIDENCE_IP:-127.0.0.1}:$EVIDENCE_PORT"
 		  roots: [evidence]
 		  signing_key: keys/bridge-2026a.key
 	YAML

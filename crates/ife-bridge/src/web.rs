@@ -27,6 +27,7 @@ static ASSETS: &[Asset] = assets! {
     "expert/icon.svg"
     "expert/main.js"
     "expert/progress.js"
+    "expert/protocol/candidates.js"
     "expert/protocol/crypto.js"
     "expert/protocol/encoding.js"
     "expert/protocol/entry.js"

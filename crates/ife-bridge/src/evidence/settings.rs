@@ -123,6 +123,11 @@ impl Settings {
         self.public_url.starts_with("https://")
     }
 
+    /// Whether browsers on other machines have no address to go to.
+    pub(super) fn is_for_this_machine(&self) -> bool {
+        self.addresses.iter().all(|at| at.ip().is_loopback())
+    }
+
     /// Which of our addresses a datagram was sent to. Behind a NAT the address that it arrived at is none of them.
     pub(super) fn address_for(&self, source: IpAddr, arrived_at: Option<IpAddr>) -> SocketAddr {
         let exact = |address: &&SocketAddr| Some(address.ip()) == arrived_at;

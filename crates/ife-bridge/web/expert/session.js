@@ -26,7 +26,7 @@ const OVER = new Set(["ended", "failed"]);
 
 /**
  * What the view shows. `phase`: opening, live, lost (connecting anew), over (the call has ended), refused (this page may not or must not go
- * on; `refusal` says why). An Event "change" follows every change, "news" carries a sentence for the live region.
+ * on; `refusal` says why). `noWay`: the bridge's addresses while ICE finds no way to them, else null. An Event "change" follows every change, "news" carries a sentence for the live region.
  */
 export class Session extends EventTarget {
   phase = "opening";
@@ -37,6 +37,7 @@ export class Session extends EventTarget {
   store = null;
   rate = new Rate();
   stalled = false;
+  noWay = null;
   receipt = null;
   proofs = null;
   refusedMessages = [];
@@ -137,6 +138,7 @@ export class Session extends EventTarget {
       onOpen: (fingerprints) => this.#enqueue(() => this.#greet(connection, fingerprints)),
       onMessage: (data) => this.#enqueue(() => this.#handle(connection, data)),
       onInterrupted: (isInterrupted) => this.#interrupted(connection, isInterrupted),
+      onStuck: (addresses) => this.#stuck(connection, addresses),
       onClosed: () => this.#lost(connection),
     });
     this.#connection = connection;
@@ -147,6 +149,13 @@ export class Session extends EventTarget {
       if (error instanceof HttpError && !error.isPassing) return this.#refuse(this.#whyNot(error, "forgotten"));
       this.#lost(connection);
     }
+  }
+
+  #stuck(connection, addresses) {
+    if (connection !== this.#connection || this.#isFinal) return;
+    const isNews = !this.noWay;
+    this.noWay = addresses;
+    this.#changed(isNews ? "No way to the bridge is found. What helps is on the page." : undefined);
   }
 
   #lost(connection) {
@@ -284,6 +293,7 @@ export class Session extends EventTarget {
     if (!earlier) await this.#restore(manifest);
     this.call = body.call;
     this.#attempt = 0;
+    this.noWay = null;
     this.phase = "live";
     this.#changed(earlier ? "Connected again." : `Connected. Files offered: ${manifest.files.length}.`);
     await this.#act(this.receiver.requestAgain());

@@ -1,10 +1,13 @@
 // The way to the bridge: HTTP for the link and the offer, one data channel for everything else. Knows nothing of messages.
 
+import { addressesOf } from "./protocol/candidates.js";
 import { fingerprintOf } from "./protocol/envelope.js";
 
 const LABEL = "if-agent-messaging";
 /** An offer that was answered leads to an open channel within this time, or another is made. */
 const OPEN_MS = 15_000;
+/** A way that is there is found in less; until then nothing is said. */
+const STUCK_MS = 4_000;
 /** An answer that takes longer will not come: the network swallowed the question. */
 const ANSWER_MS = 20_000;
 
@@ -62,8 +65,9 @@ export class Http {
 }
 
 /**
- * One peer connection. Callbacks: `onOpen(fingerprints)`, `onMessage(data)`, `onInterrupted(isInterrupted)`, `onClosed()`; the last one
- * comes once, however the connection ended. `connect` throws what the offer met.
+ * One peer connection. Callbacks: `onOpen(fingerprints)`, `onMessage(data)`, `onInterrupted(isInterrupted)`, `onStuck(addresses)`: ICE has found
+ * no way to the bridge's addresses yet, or has failed, `onClosed()`; the last one comes once, however the connection ended. `connect` throws what
+ * the offer met.
  */
 export class Connection {
   #pc;
@@ -71,6 +75,8 @@ export class Connection {
   #callbacks;
   #isOver = false;
   #timer;
+  #stuckTimer;
+  #addresses = [];
 
   constructor(iceServers, callbacks) {
     this.#callbacks = callbacks;
@@ -86,14 +92,16 @@ export class Connection {
     // The bridge is ICE-lite and learns our addresses from our checks: no candidate needs to be waited for.
     const answer = await http.offer(offer);
     const fingerprints = [fingerprintOf(offer), fingerprintOf(answer)];
+    this.#addresses = addressesOf(answer);
     this.#listen(fingerprints);
     await pc.setRemoteDescription({ type: "answer", sdp: answer });
   }
 
   #listen(fingerprints) {
     this.#timer = setTimeout(() => this.#end(), OPEN_MS);
+    this.#stuckTimer = setTimeout(() => this.#stuck(), STUCK_MS);
     this.#channel.onopen = () => {
-      clearTimeout(this.#timer);
+      this.#stopTimers();
       this.#callbacks.onOpen(fingerprints);
     };
     this.#channel.onmessage = ({ data }) => this.#callbacks.onMessage(data);
@@ -103,9 +111,20 @@ export class Connection {
 
   #iceChanged() {
     const state = this.#pc.iceConnectionState;
+    if (state === "failed") this.#stuck();
     if (state === "failed" || state === "closed") this.#end();
     else if (state === "disconnected") this.#callbacks.onInterrupted(true);
     else if (state === "connected" || state === "completed") this.#callbacks.onInterrupted(false);
+  }
+
+  #stuck() {
+    const isFound = ["connected", "completed"].includes(this.#pc.iceConnectionState);
+    if (!this.#isOver && !isFound && this.#channel.readyState === "connecting") this.#callbacks.onStuck(this.#addresses);
+  }
+
+  #stopTimers() {
+    clearTimeout(this.#timer);
+    clearTimeout(this.#stuckTimer);
   }
 
   send(text) {
@@ -121,7 +140,7 @@ export class Connection {
   /** Ends the connection without a word to the callbacks. */
   close() {
     this.#isOver = true;
-    clearTimeout(this.#timer);
+    this.#stopTimers();
     this.#channel.onmessage = null;
     this.#pc.close();
   }

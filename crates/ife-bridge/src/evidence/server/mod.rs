@@ -123,6 +123,12 @@ impl Server {
     pub async fn run(mut self) {
         let settings = &self.world.settings;
         info!(udp = %settings.udp, addresses = ?settings.addresses, "evidence is served");
+        if settings.is_for_this_machine() {
+            warn!(
+                "evidence.udp is on the loopback: only browsers on this machine reach it, and Firefox not at all; \
+                 set evidence.udp or evidence.public_addresses to an address that experts reach"
+            );
+        }
         loop {
             match self.select().await {
                 Action::Stop => break,

@@ -1,5 +1,7 @@
 // Why the page cannot go on, in words for the expert: what happened, and what to do.
 
+import { isLoopback, written } from "../protocol/candidates.js";
+
 const NOTICES = {
   used: [
     "This link was opened in another browser",
@@ -25,6 +27,28 @@ const NOTICES = {
 export function noticeFor(refusal) {
   const [title, text] = NOTICES[refusal] ?? NOTICES.broken;
   return { title, text };
+}
+
+/** {text, helps} for a browser that finds no way to these addresses of the bridge. */
+export function wayOut(addresses) {
+  const at = addresses.map(written).join(", ") || "no address";
+  const trying = "This page goes on trying. Your call is not touched by it.";
+  if (addresses.length > 0 && addresses.every(({ host }) => isLoopback(host))) {
+    return {
+      text: `The bridge offers the evidence at ${at} over UDP alone. Only a browser on the bridge's own machine can reach that, and Firefox never uses such an address. ${trying}`,
+      helps: [
+        "On the bridge's machine: Chrome, Chromium or Edge, with a new link, which the council can have made. A link works in one browser.",
+        "In Firefox, and on any other machine: the bridge's operator sets evidence.udp, or evidence.public_addresses, to an address that you reach.",
+      ],
+    };
+  }
+  return {
+    text: `This browser sends to ${at} over UDP and hears nothing. ${trying}`,
+    helps: [
+      "Another network, for example a phone's: company and guest networks often let no UDP out. Switch off a VPN or an extension that blocks WebRTC.",
+      "Tell the council. The bridge's operator checks that the address is the one that you reach and that its firewall lets UDP in, or sets up a TURN server (evidence.turn).",
+    ],
+  };
 }
 
 /** Whether loading the page again may help. */

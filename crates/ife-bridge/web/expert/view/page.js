@@ -3,7 +3,7 @@
 import { byId, setText } from "./dom.js";
 import { Files } from "./files.js";
 import { capital, fileName } from "./format.js";
-import { mayReload, noticeFor } from "./notices.js";
+import { mayReload, noticeFor, wayOut } from "./notices.js";
 import { openPreview } from "./preview.js";
 import { renderProof, renderReceipt } from "./proof.js";
 
@@ -88,10 +88,12 @@ export class Page {
     document.title = `${capital(hazard)}: evidence for your call`;
   }
 
-  #renderNotice({ refusal, phase }) {
+  #renderNotice({ refusal, phase, noWay }) {
     const notice = byId("notice");
-    byId("opening").hidden = phase !== "opening";
-    byId("lost").hidden = phase !== "lost";
+    const isStuck = noWay !== null && (phase === "opening" || phase === "lost");
+    byId("opening").hidden = phase !== "opening" || isStuck;
+    byId("lost").hidden = phase !== "lost" || isStuck;
+    this.#renderWayOut(isStuck ? noWay : null);
     if (!refusal || !notice.hidden) return;
     const { title, text } = noticeFor(refusal);
     setText(byId("notice-title"), title);
@@ -99,6 +101,16 @@ export class Page {
     byId("reload").hidden = !mayReload(refusal);
     notice.dataset.kind = refusal;
     notice.hidden = false;
+  }
+
+  #renderWayOut(addresses) {
+    const box = byId("no-way");
+    if (addresses && box.hidden) {
+      const { text, helps } = wayOut(addresses);
+      setText(byId("no-way-text"), text);
+      byId("no-way-helps").replaceChildren(...helps.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+    }
+    box.hidden = !addresses;
   }
 
   async #save(id) {
