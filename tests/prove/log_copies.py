@@ -1,4 +1,6 @@
-"""Copies a growing log with the command that docs/operations.md gives; each copy must verify, also one gone on with after a kill."""
+"""Copies a growing log with the command that docs/operations.md gives; each copy must verify, also
+one gone on with after a kill.
+"""
 
 import pathlib
 import re
@@ -66,7 +68,14 @@ def main():
         wrong = [words for words in outcomes if words]
         note = f"the log grew by {grown:,} entries meanwhile"
         note += f"; {len(wrong)} do not verify: {wrong[0]}" if wrong else ""
-        witness.result(f"copies of a growing log, {kind}", len(outcomes), len(wrong), 0, not wrong and grown > 100, note)
+        witness.result(
+            f"copies of a growing log, {kind}",
+            len(outcomes),
+            len(wrong),
+            0,
+            not wrong and grown > 100,
+            note,
+        )
     return 0
 
 

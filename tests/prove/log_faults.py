@@ -1,6 +1,8 @@
-"""Makes each system call of ife-witnessd fail, or kills it there: first start, later start, writing, stopping.
+"""Makes each system call of ife-witnessd fail, or kills it there: first start, later start,
+writing, stopping.
 
-A fault of the host ends the writer with 1, never with 3, which is for evidence and which systemd does not restart. After
+A fault of the host ends the writer with 1, never with 3, which is for evidence and which systemd
+does not restart. After
 each fault a start without one must run, verify whole, and hold once what was acknowledged.
 """
 
@@ -12,7 +14,8 @@ import sys
 
 import witness
 
-# What each call can fail with. EACCES stands for permissions, which are a matter of the host as well.
+# What each call can fail with. EACCES stands for permissions, which are a matter of the host as
+# well.
 ERRORS = {
     "openat": ("EIO", "ENOSPC", "EMFILE", "ENOMEM", "EACCES"),
     "read": ("EIO",),
@@ -37,7 +40,18 @@ ERRORS = {
     "clone3": ("EAGAIN",),
 }
 # At each call of these the process is killed as well: they are what changes files.
-KILLED_AT = ("openat", "write", "pwrite64", "fsync", "fdatasync", "rename", "linkat", "unlink", "mkdir", "fallocate")
+KILLED_AT = (
+    "openat",
+    "write",
+    "pwrite64",
+    "fsync",
+    "fdatasync",
+    "rename",
+    "linkat",
+    "unlink",
+    "mkdir",
+    "fallocate",
+)
 CALLS_MAX = 120
 ENTRIES = 12
 
@@ -47,7 +61,17 @@ Tally = collections.namedtuple("Tally", "rounds codes bad lost doubled")
 
 def traced(call, spec):
     """The command that runs the writer with one fault."""
-    return ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:{spec}"]
+    return [
+        "strace",
+        "-f",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"trace={call}",
+        "-e",
+        f"inject={call}:{spec}",
+    ]
 
 
 def prepare(host, phase):
@@ -100,7 +124,8 @@ def cases_of(phase, counts):
 
 
 def expected(case, code):
-    """Whether a writer may end so. 127: not even the dynamic loader, which dies of SIGSEGV without its own first mapping;
+    """Whether a writer may end so. 127: not even the dynamic loader, which dies of SIGSEGV without
+    its own first mapping;
     SIGABRT: no memory to say more."""
     if case.fault == "SIGKILL":
         return code in (0, 1, -signal.SIGKILL, 128 + signal.SIGKILL)
@@ -122,7 +147,13 @@ def attempt(host, case, before):
     pid = host.running_pid(process)
     if pid is None:
         _, said = process.communicate(timeout=60)
-        return code, f"the next start ends with {process.returncode}: {said.decode(errors='replace').strip()[-200:]}", 0, 0
+        return (
+            code,
+            f"the next start ends with {process.returncode}: "
+            + said.decode(errors="replace").strip()[-200:],
+            0,
+            0,
+        )
     host.note("feed-2", host.feed("feed-2", "--count", "3"))
     end, said = witness.stop(process, pid)
     verified, lost, doubled, words = host.check()
@@ -143,7 +174,9 @@ def main():
             cases = witness.RNG.sample(cases, 24)
         for case in cases:
             code, wrong, lost, doubled = attempt(host, case, before)
-            tally = tallies.setdefault((phase, case.fault), Tally([], collections.Counter(), [], [], []))
+            tally = tallies.setdefault(
+                (phase, case.fault), Tally([], collections.Counter(), [], [], [])
+            )
             tally.rounds.append(case)
             tally.codes[code] += 1
             tally.lost.append(lost)
@@ -155,9 +188,13 @@ def main():
     host.remove()
     for (phase, fault), tally in sorted(tallies.items()):
         codes = ", ".join(f"exit {code}: {count}" for code, count in sorted(tally.codes.items()))
-        note = codes + (f"; {len(tally.bad)} wrong: {'; '.join(tally.bad[:2])}" if tally.bad else "")
+        note = codes + (
+            f"; {len(tally.bad)} wrong: {'; '.join(tally.bad[:2])}" if tally.bad else ""
+        )
         name = f"{fault} at each system call of ife-witnessd, {phase} start"
-        witness.result(name, len(tally.rounds), sum(tally.lost), sum(tally.doubled), not tally.bad, note)
+        witness.result(
+            name, len(tally.rounds), sum(tally.lost), sum(tally.doubled), not tally.bad, note
+        )
     return 0
 
 

@@ -1,4 +1,6 @@
-"""Changes one bit of one file: verification refuses a public file; the writer refuses a private one, or loses nothing by it."""
+"""Changes one bit of one file: verification refuses a public file; the writer refuses a private
+one, or loses nothing by it.
+"""
 
 import sys
 
@@ -22,7 +24,9 @@ def files(*roots):
 
 
 def make(host):
-    """A log whose writer was stopped, published to its end, with entries in a ring that came since; and all of its files."""
+    """A log whose writer was stopped, published to its end, with entries in a ring that came since;
+    and all of its files.
+    """
     process = host.writer()
     pid = host.running_pid(process)
     host.note("feed-0", host.feed("feed-0", "--count", str(ENTRIES)))
@@ -53,7 +57,9 @@ def private(host, rounds):
         host.restore()
         host.acknowledged = acknowledged
         names = ("key", "key.begun", "cosigner", "log/private")
-        path = witness.RNG.choice(files(*(host.disk / name for name in names), host.memory / "rings"))
+        path = witness.RNG.choice(
+            files(*(host.disk / name for name in names), host.memory / "rings")
+        )
         what = flip(path)
         process = host.writer()
         pid = host.running_pid(process)
@@ -75,11 +81,25 @@ def main():
     host = witness.Host("log-flips")
     make(host)
     wrong = public(host, FLIPS)
-    witness.result("one bit of a public file changed", FLIPS, 0, 0, not wrong, "; ".join(wrong[:2]) or "each refused by ifectl")
+    witness.result(
+        "one bit of a public file changed",
+        FLIPS,
+        0,
+        0,
+        not wrong,
+        "; ".join(wrong[:2]) or "each refused by ifectl",
+    )
     wrong, lost, doubled, refused = private(host, FLIPS // 4)
     note = f"{refused} starts refused with 3, the others lost nothing"
     ok = not wrong and not lost and not doubled
-    witness.result("one bit of a private file or a ring changed", FLIPS // 4, lost, doubled, ok, "; ".join(wrong[:2]) or note)
+    witness.result(
+        "one bit of a private file or a ring changed",
+        FLIPS // 4,
+        lost,
+        doubled,
+        ok,
+        "; ".join(wrong[:2]) or note,
+    )
     host.forget_saved()
     host.remove()
     return 0
