@@ -9,6 +9,7 @@ import datetime
 import hashlib
 import json
 import os
+import re
 import struct
 import urllib.error
 import urllib.parse
@@ -25,6 +26,17 @@ PATIENCE_S = int(os.environ.get("PEER_PATIENCE_S", "60"))
 # aioice never offers a loopback address by itself, and a test's machine may have no other.
 if os.environ.get("PEER_ADDRESS"):
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: [os.environ["PEER_ADDRESS"]]
+
+
+def note_secret(what, text):
+    """Writes what crossed the wire and may be kept by nobody to PEER_SECRETS, where that is set."""
+    if os.environ.get("PEER_SECRETS"):
+        with open(os.environ["PEER_SECRETS"], "a", encoding="utf-8") as file:
+            file.write(f"{what}\t{text}\n")
+
+
+def note_password(what, sdp):
+    note_secret(f"{what} ice-pwd", re.search(r"^a=ice-pwd:(\S+)", sdp, re.MULTILINE)[1])
 
 
 def b64url(data):
@@ -82,6 +94,7 @@ class Link:
         cookie = headers["Set-Cookie"]
         assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and f"Path=/e/{self.session}" in cookie, cookie
         self.cookie = cookie.split(";")[0]
+        note_secret("cookie", self.cookie.partition("=")[2])
         return json.loads(body)
 
     def state(self):
@@ -93,6 +106,8 @@ class Link:
     def offer(self, sdp):
         status, headers, body = self.request("POST", "/offer", sdp.encode(), {"Content-Type": "application/sdp"})
         assert status == 201, status
+        note_password("offered", sdp)
+        note_password("answered", body.decode())
         return body.decode(), headers
 
     def status_of(self, method, path="", **more):

@@ -114,3 +114,26 @@ pub enum Line {
     /// A call is over.
     Ended(Box<CallDetail>),
 }
+
+impl Line {
+    /// As the file has it: the token of an evidence link is a secret, and no file keeps it.
+    #[must_use]
+    pub(super) fn without_link(&self) -> Line {
+        let mut kept = self.clone();
+        match &mut kept {
+            Line::Answer {
+                answer: Answer::Call(view),
+                ..
+            } => view.evidence_link = None,
+            Line::Ended(detail) => detail.call.evidence_link = None,
+            Line::Answer {
+                answer: Answer::Refused(_),
+                ..
+            }
+            | Line::Call(_)
+            | Line::Attempt { .. }
+            | Line::Room { .. } => {}
+        }
+        kept
+    }
+}

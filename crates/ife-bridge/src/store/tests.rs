@@ -132,3 +132,33 @@ fn a_disk_that_fails_is_told_and_never_tried_again() {
     assert_eq!(told.try_recv(), Ok((1, false)));
     assert_eq!(told.try_recv(), Ok((2, false)));
 }
+
+#[test]
+fn no_line_has_the_token_of_an_evidence_link() {
+    let call: crate::view::CallView = serde_json::from_value(serde_json::json!({
+        "call_id": "sip-call-0000000000000001", "origin": "escalation", "expert_id": "e", "expert_name": "e",
+        "sip_call_state": "ended", "h323_state": "ended", "evidence_state": "offered", "trace_id": "trace-0001",
+        "hazard": "safety", "council_call_id": "council", "started": "", "h323_segment": "",
+        "evidence_link": "https://bridge.example/e/session#SECRET"
+    }))
+    .expect("a call");
+    let answer = Line::Answer {
+        message: key(1),
+        call_id: call.call_id.clone(),
+        at_ms: 5,
+        answer: Answer::Call(Box::new(call.clone())),
+    };
+    let history = Vec::new();
+    let ended = Line::Ended(Box::new(crate::view::CallDetail { call, history }));
+    let dir = tempfile::tempdir().expect("a directory");
+    let (mut store, ..) = open(dir.path());
+    store.append(&answer, None).expect("there is room");
+    store.append(&ended, None).expect("there is room");
+    store.rewrite(vec![answer, ended]).expect("written");
+    drop(store);
+    for entry in std::fs::read_dir(dir.path()).expect("a directory") {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("a file");
+        let text = String::from_utf8_lossy(&bytes);
+        assert!(!text.contains("SECRET"), "{text}");
+    }
+}

@@ -135,7 +135,7 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StoreError + '_ {
 
 fn text(line: &Line) -> String {
     // Every record has string keys and finite numbers, so it has a JSON form.
-    let json = serde_json::to_string(line).unwrap_or_default();
+    let json = serde_json::to_string(&line.without_link()).unwrap_or_default();
     format!("{:08x} {json}\n", crc32c::crc32c(json.as_bytes()))
 }
 
