@@ -5,7 +5,8 @@ set -uo pipefail
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/stack.sh"
 
 CASE_DIR=$(cd "$(dirname "$0")" && pwd)
-CASE=$(basename "$CASE_DIR")
+# A part of `make prove` may use what is here.
+CASE=${PROVE_PART:-$(basename "$CASE_DIR")}
 WORK=${IFE_E2E_DIR:-$IFE_TARGET/e2e}/$CASE
 FAILURES=0
 # In a network namespace of the case (tests/e2e/run) each party has an address of its own.

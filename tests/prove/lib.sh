@@ -4,6 +4,7 @@ set -uo pipefail
 
 PROVE_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$PROVE_HERE/../../scripts/lib/stack.sh"
+. "$PROVE_HERE/result.sh"
 
 # Everybody has addresses of documentation (RFC 5737), none of them loopback's and none private: what depends on those
 # shows itself. THIRD is where nothing may ever go; names resolve to it.
@@ -136,12 +137,6 @@ supervise_end() {
 	touch "$STACK/stop-supervision"
 	wait "$SUPERVISOR" 2>/dev/null
 	rm -f "$STACK/stop-supervision"
-}
-
-# result FAULT ROUNDS LOST DOUBLED THROUGH OK(true|false) NOTE
-result() {
-	jq -cn --arg fault "$1" --argjson rounds "$2" --argjson lost "$3" --argjson doubled "$4" --argjson through "$5" \
-		--argjson ok "$6" --arg note "$7" '{$fault, $rounds, $lost, $doubled, $through, $ok, $note}' >>"$PROVE_RESULTS"
 }
 
 prove_finish() {
