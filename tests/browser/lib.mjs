@@ -39,7 +39,10 @@ export async function openBrowser(options = {}) {
     ...options,
   });
   context.setDefaultTimeout(WAIT_MS);
-  if (process.env.IFE_WEB) await context.route(/\/e\/(assets\/.*|[A-Za-z0-9_-]{22})$/, fromDisk);
+  if (process.env.IFE_WEB) {
+    await context.route(/\/e\/(assets\/.*|[A-Za-z0-9_-]{22})$/, (route) => fromDisk(route, expertFile));
+    await context.route(/\/ui\/[a-z.]*$/, (route) => fromDisk(route, operatorFile));
+  }
   const page = context.pages()[0] ?? (await context.newPage());
   const said = [];
   page.on("console", (message) => said.push(`${message.type()}: ${message.text()}`));
@@ -51,10 +54,12 @@ export async function openBrowser(options = {}) {
   return { context, page, said, profile, close };
 }
 
-// IFE_WEB=crates/ife-bridge/web: the page as it is on disk, in an older bridge, while it is being written.
-async function fromDisk(route) {
-  const { pathname } = new URL(route.request().url());
-  const file = pathname.includes("/assets/") ? pathname.split("/assets/")[1] : "expert/index.html";
+const expertFile = (pathname) => (pathname.includes("/assets/") ? pathname.split("/assets/")[1] : "expert/index.html");
+const operatorFile = (pathname) => (pathname.endsWith("/theme.css") ? "common/theme.css" : `operator/${pathname.split("/ui/")[1] || "index.html"}`);
+
+// IFE_WEB=crates/ife-bridge/web: the pages as they are on disk, in an older bridge, while they are being written.
+async function fromDisk(route, fileOf) {
+  const file = fileOf(new URL(route.request().url()).pathname);
   await route.fulfill({ response: await route.fetch(), status: 200, body: readFileSync(path.join(process.env.IFE_WEB, file)), contentType: TYPES[path.extname(file)] });
 }
 

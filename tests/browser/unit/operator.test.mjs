@@ -146,6 +146,8 @@ test("a diagram is never wider than there is room, and lanes stand in their orde
     // Names beside each other have 76 px at least; on a narrow diagram they take turns on two lines.
     assert.ok(geo.lane >= 76 || geo.names[0] !== geo.names[1], `${width} px`);
   }
+  // A view that is being left has no width.
+  assert.ok(geometry(-2).lane > 0);
   assert.ok(geometry(358).isNarrow && !geometry(1300).isNarrow);
   assert.ok(geometry(1300).remark > 0);
 });

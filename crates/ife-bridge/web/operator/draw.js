@@ -59,7 +59,7 @@ function words(row, geo, top, y) {
   if (!geo.isNarrow) {
     return [
       s("text", { class: "time", x: geo.timeAt, y: y + 4, "text-anchor": "end" }, time),
-      geo.remark ? s("text", { class: "remark", x: geo.remarkAt, y: y + 4 }, cut(remark, geo.remark - 8)) : null,
+      geo.remark ? s("text", { class: "remark", x: geo.remarkAt, y: y + 4 }, cut(remark, geo.remark - 32)) : null,
     ];
   }
   return [

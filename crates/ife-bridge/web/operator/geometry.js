@@ -7,6 +7,7 @@ const MARK_WIDTH = 40;
 const LANE_MIN = 104;
 const REMARK_WIDTH = 236;
 const WIDE_MIN = TIME_WIDTH + LANE_MIN * LANES.length + 8 + MARK_WIDTH;
+const WIDTH_MIN = 240;
 /** Below this distance of two lanes their names stand on two lines. */
 const NAMES_MIN = 76;
 
@@ -22,7 +23,7 @@ export function cut(text, width) {
  * and what a row says above its arrow.
  */
 export function geometry(width, rows = []) {
-  return width >= WIDE_MIN ? wide(width) : narrow(width, lanesOf(rows));
+  return width >= WIDE_MIN ? wide(width) : narrow(Math.max(WIDTH_MIN, width), lanesOf(rows));
 }
 
 function lanesOf(rows) {

@@ -17,7 +17,8 @@ export function storyView(root, by, id) {
   const entry = h("dialog", { class: "entry", "aria-labelledby": "entry-title" });
   root.replaceChildren(head, body, entry);
   const sized = new ResizeObserver(() => {
-    if (state.story && state.width !== body.clientWidth) draw(body, state, entry);
+    // A view that is left has no width.
+    if (state.story && body.clientWidth > 0 && state.width !== body.clientWidth) draw(body, state, entry);
   });
 
   async function load() {
