@@ -41,6 +41,12 @@ fn main() -> ExitCode {
     if let (false, Ok(quiet)) = (args.log.contains("async_nats"), "async_nats=off".parse()) {
         filter = filter.add_directive(quiet);
     }
+    // Below this level the WebRTC libraries write ICE passwords.
+    for level in ["is=info", "str0m=info"] {
+        if let Ok(directive) = level.parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
