@@ -26,7 +26,7 @@ PACKAGES_TEST+=(iproute2 coturn)
 PACKAGES_TEST+=(systemd)
 # Injected failures of system calls.
 PACKAGES_TEST+=(strace)
-# The pages are tested in Chromium with node; fonts make the screenshots realistic.
+# The pages are tested in Chromium and Firefox with node; fonts make the screenshots realistic.
 PACKAGES_TEST+=(chromium firefox-esr fonts-liberation)
 # A node from another source conflicts with Debian's npm and is sufficient.
 command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
