@@ -76,5 +76,5 @@ for path in "${kept[@]}"; do [ -e "$path" ] || fail "nothing at $path"; done
 while IFS=$'\t' read -r what text; do
 	expect "files with a secret: $what" "" "$(grep -rlF -- "$text" "${kept[@]}" | xargs)"
 done <"$secrets"
-expect "kinds of secrets that were looked for" 18 "$(cut -f 1 "$secrets" | sort -u | wc -l)"
+expect "kinds of secrets that were looked for" 21 "$(cut -f 1 "$secrets" | sort -u | wc -l)"
 expect_alive
