@@ -62,7 +62,7 @@ pub struct Bridged {
 /// `terminate_call`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Terminated {
-    /// `terminated` or `not_found`.
+    /// `terminated` when every leg was seen to end, `hangup_unconfirmed` when one was not, or `not_found`.
     pub status: String,
     /// The call.
     pub call_id: String,

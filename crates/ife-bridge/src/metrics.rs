@@ -40,6 +40,15 @@ pub struct Intake {
     pub result: &'static str,
 }
 
+/// A guardian who could not be had.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct GuardianLabels {
+    /// Name in the configuration.
+    pub guardian: String,
+    /// What the cause says, or why no call was placed.
+    pub reason: &'static str,
+}
+
 /// All of the bridge's metrics. Labels are names of the registry and codes, so their number is bounded.
 #[derive(Debug)]
 pub struct Metrics {
@@ -62,6 +71,12 @@ pub struct Metrics {
     pub ringing_s: Histogram,
     /// 1 while the AMI session is up.
     pub ami_up: Gauge,
+    /// 1 while Asterisk reaches Kamailio, 0 while it does not, -1 while that is not known.
+    pub kamailio_up: Gauge,
+    /// Channels of calls that are over and do not hang up.
+    pub stuck_channels: Gauge,
+    /// Calls whose end could not be confirmed.
+    pub hangups_unconfirmed: Counter,
     /// Messages of the intake, by what became of them.
     pub intake: Family<Intake, Counter>,
     /// Messages that are worked on.
@@ -74,6 +89,8 @@ pub struct Metrics {
     pub witness_dropped: Gauge<u64, AtomicU64>,
     /// Events of AMI dropped because the bridge was too slow; a resync follows.
     pub ami_dropped: Gauge<u64, AtomicU64>,
+    /// Calls to guardians that failed.
+    pub guardian_failures: Family<GuardianLabels, Counter>,
     /// Connections that were closed at once, because there were as many as there may be.
     pub connections_refused: Counter,
 }
@@ -93,12 +110,16 @@ impl Default for Metrics {
             responses: Family::default(),
             ringing_s: Histogram::new([0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
             ami_up: Gauge::default(),
+            kamailio_up: Gauge::default(),
+            stuck_channels: Gauge::default(),
+            hangups_unconfirmed: Counter::default(),
             intake: Family::default(),
             intake_in_flight: Gauge::default(),
             intake_up: Gauge::default(),
             witness_up: Gauge::default(),
             witness_dropped: Gauge::default(),
             ami_dropped: Gauge::default(),
+            guardian_failures: Family::default(),
             connections_refused: Counter::default(),
         };
         metrics.registered()
@@ -146,6 +167,21 @@ impl Metrics {
             self.ami_up.clone(),
         );
         to.register(
+            "ife_bridge_kamailio_up",
+            "1 while Asterisk reaches Kamailio, 0 while it does not, -1 while that is not known",
+            self.kamailio_up.clone(),
+        );
+        to.register(
+            "ife_bridge_stuck_channels",
+            "Channels of calls that are over and do not hang up",
+            self.stuck_channels.clone(),
+        );
+        to.register(
+            "ife_bridge_hangups_unconfirmed",
+            "Calls whose end could not be confirmed",
+            self.hangups_unconfirmed.clone(),
+        );
+        to.register(
             "ife_bridge_nats_messages",
             "Messages of the intake by what became of them",
             self.intake.clone(),
@@ -174,6 +210,11 @@ impl Metrics {
             "ife_bridge_ami_events_dropped",
             "AMI events dropped because the bridge was too slow",
             self.ami_dropped.clone(),
+        );
+        to.register(
+            "ife_bridge_guardian_failures",
+            "Calls to guardians that failed",
+            self.guardian_failures.clone(),
         );
         to.register(
             "ife_bridge_connections_refused",

@@ -55,7 +55,9 @@ pub struct CallView {
     pub expert_name: String,
     /// The call's state.
     pub sip_call_state: CallState,
-    /// State of the H.323 leg, or of the room's membership for the `confbridge` backend.
+    /// State of the H.323 leg to the MCU. With `confbridge`, of the room's H.323 legs, from the expert's answer on: `connected` when a guardian is in the
+    /// room, `inviting`, `ringing` or `bridging` while one is on the way, `failed` when none could be had (they are called again), `ended` when they
+    /// have left or the call is over, `received` when there is none to be called.
     pub h323_state: CallState,
     /// State of the evidence session: `none`, `offered`, `open`, `verified`, `failed`.
     pub evidence_state: String,
@@ -201,6 +203,10 @@ pub enum Event {
 pub struct Health {
     /// AMI session is up.
     pub ami: bool,
+    /// Asterisk reaches Kamailio, by its own probes; null before the first one, and where Asterisk does not probe.
+    pub kamailio: Option<bool>,
+    /// Channels of calls that are over, told to hang up again and again, and there still.
+    pub stuck_channels: u32,
     /// The witness ring takes entries.
     pub witness: bool,
     /// Messages are taken from NATS, and no part of it is at fault; null where it is not configured.

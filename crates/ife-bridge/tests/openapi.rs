@@ -58,6 +58,8 @@ fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
             if let Command::Health(reply) = command {
                 let health = Health {
                     ami: true,
+                    kamailio: Some(true),
+                    stuck_channels: 0,
                     witness: true,
                     nats: Some(true),
                     log: LogHealth::Off,

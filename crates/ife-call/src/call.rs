@@ -159,6 +159,7 @@ impl Call {
                     Seen::There | Seen::Ringing | Seen::Up => true,
                     Seen::Leaving
                     | Seen::Removed
+                    | Seen::Untold
                     | Seen::Lost
                     | Seen::Replied(_)
                     | Seen::Gone(_) => false,

@@ -19,6 +19,8 @@ pub(crate) struct LegFacts {
     pub(crate) removed: bool,
     /// Its far side was there no more.
     pub(crate) lost: bool,
+    /// Its far side may not know of its end.
+    pub(crate) untold: bool,
     pub(crate) joined: bool,
     pub(crate) left: bool,
     /// The far side's final SIP reply.
@@ -65,6 +67,7 @@ impl LegFacts {
             Seen::Up => self.up = true,
             Seen::Leaving => self.leaving = true,
             Seen::Removed => self.removed = true,
+            Seen::Untold => self.untold = true,
             Seen::Lost => self.lost = true,
             Seen::Replied(status) => {
                 self.reply.get_or_insert(status);

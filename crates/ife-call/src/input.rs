@@ -36,6 +36,8 @@ pub enum Seen {
     Removed,
     /// Its far side, which had answered, sent no sound and answered nothing any more.
     Lost,
+    /// Its channel ends, or has ended, while the way to its far side is down: the far side may not know.
+    Untold,
     /// Its far side's final SIP reply, 300 or above. The leg itself is gone a moment later.
     Replied(u16),
     /// Gone, or it never came to be. [`Cause::UNKNOWN`] where no cause was given.

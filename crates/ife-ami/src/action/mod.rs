@@ -76,6 +76,22 @@ pub enum Action {
     },
     /// Lists the rooms. An error if there is none.
     ConfbridgeListRooms,
+    /// Asks for the contacts of a PJSIP AOR, answered like `Getvar`: `<aor>@@<hash>`, with commas
+    /// between them.
+    PjsipAor {
+        /// The AOR's section.
+        aor: DialToken,
+    },
+    /// Asks what the last probe of a PJSIP contact has found, answered like `Getvar`.
+    ///
+    /// The list `PJSIPShowContacts` needs the right `system`, with which an account may stop
+    /// Asterisk.
+    PjsipContact {
+        /// The AOR's section.
+        aor: DialToken,
+        /// What follows `@@` in the contact's name.
+        hash: DialToken,
+    },
     /// Mutes a participant: the first channel whose name **begins** with the given one.
     ConfbridgeMute {
         /// The room.
@@ -148,7 +164,9 @@ impl Action {
             Action::ConfbridgeUnmute { .. } => "ConfbridgeUnmute",
             Action::ConfbridgeKick { .. } => "ConfbridgeKick",
             Action::Setvar { .. } => "Setvar",
-            Action::Getvar { .. } => "Getvar",
+            Action::Getvar { .. } | Action::PjsipAor { .. } | Action::PjsipContact { .. } => {
+                "Getvar"
+            }
             Action::UserEvent { .. } => "UserEvent",
             Action::Events { .. } => "Events",
         }
@@ -176,6 +194,8 @@ impl Action {
             | Action::ConfbridgeKick { .. }
             | Action::Setvar { .. }
             | Action::Getvar { .. }
+            | Action::PjsipAor { .. }
+            | Action::PjsipContact { .. }
             | Action::UserEvent { .. }
             | Action::Events { .. } => false,
         }
@@ -203,6 +223,8 @@ impl Action {
             | Action::ConfbridgeKick { .. }
             | Action::Setvar { .. }
             | Action::Getvar { .. }
+            | Action::PjsipAor { .. }
+            | Action::PjsipContact { .. }
             | Action::UserEvent { .. }
             | Action::Events { .. } => false,
         }
@@ -274,6 +296,11 @@ impl Action {
             Action::Getvar { channel, name } => {
                 write_channel(to, channel.as_ref())?;
                 to.line("Variable", name.as_str())
+            }
+            Action::PjsipAor { aor } => to.line("Variable", format!("PJSIP_AOR({aor},contact)")),
+            Action::PjsipContact { aor, hash } => {
+                let function = format!("PJSIP_CONTACT({aor}@@{hash},status)");
+                to.line("Variable", function)
             }
             Action::UserEvent { name, fields } => {
                 to.line("UserEvent", name.as_str())?;

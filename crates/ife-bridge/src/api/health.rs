@@ -15,13 +15,15 @@ pub(super) async fn live() -> StatusCode {
     StatusCode::OK
 }
 
-/// New calls are taken: AMI and the witness are up and the bridge does not drain. The body says which part is not.
+/// New calls are taken: AMI and the witness are up, Asterisk reaches Kamailio and ends the legs that it is told to, and the bridge does not drain. The
+/// body says which part is not.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(super) async fn ready(
     State(state): State<AppState>,
 ) -> Result<(StatusCode, Json<Health>), Problem> {
     let health = state.engine.ask(Command::Health).await?;
-    let ready = health.ami && health.witness && health.nats != Some(false) && !health.draining;
+    let gateway = health.ami && health.kamailio != Some(false) && health.stuck_channels == 0;
+    let ready = gateway && health.witness && health.nats != Some(false) && !health.draining;
     let status = if ready {
         StatusCode::OK
     } else {

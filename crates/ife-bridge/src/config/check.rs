@@ -9,6 +9,14 @@ use crate::plain_file::{self, KEY_LEN_MAX};
 pub(super) type Problem = (String, String);
 
 impl Config {
+    /// Experts that one conference takes beside the guardians who are called into it.
+    pub fn council_experts_max(&self) -> u32 {
+        let guardians = self.council.guardians.iter();
+        let called = guardians.filter(|guardian| guardian.peer.is_some()).count();
+        let seats = u32::try_from(called).unwrap_or(u32::MAX);
+        self.calls.council_max.saturating_sub(seats)
+    }
+
     /// Reads and checks the file. Relative paths in it are relative to its directory.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text =
@@ -257,15 +265,22 @@ impl Config {
         for (field, value) in limits {
             refuse(!(1..=10_000).contains(&value), field, "must be 1 to 10000")?;
         }
-        Ok(())
+        refuse(
+            self.council_experts_max() == 0,
+            "calls.council_max",
+            "must be more than the guardians who are called: a seat for an expert is needed",
+        )
     }
 
     /// Everything of the configuration that ends up in a dial string or a room's name.
     fn dial_tokens(&self) -> Vec<(String, &str)> {
-        let mut tokens = vec![(
-            "council.default_room".to_owned(),
-            self.council.default_room.as_str(),
-        )];
+        let mut tokens = vec![
+            (
+                "council.default_room".to_owned(),
+                self.council.default_room.as_str(),
+            ),
+            ("ami.sip_aor".to_owned(), self.ami.sip_aor.as_str()),
+        ];
         tokens.extend(
             self.council
                 .mcu_peer

@@ -113,9 +113,16 @@ pub struct Ami {
     /// `md5` or `plain`.
     #[serde(default)]
     pub login: AmiLogin,
+    /// PJSIP AOR of Asterisk whose contact is Kamailio.
+    #[serde(default = "default_sip_aor")]
+    pub sip_aor: String,
     /// TLS to port 5039; without it the address must be a loopback address.
     #[serde(default)]
     pub tls: Option<AmiTls>,
+}
+
+fn default_sip_aor() -> String {
+    "kamailio".to_owned()
 }
 
 /// How the bridge logs in.

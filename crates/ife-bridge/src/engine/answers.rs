@@ -45,6 +45,10 @@ pub(super) enum Asked {
     Move(CallId),
     /// What the gateway noted about a call of a message that was delivered before.
     Note(Box<Whereabouts>, Box<IfMessage>, Reply<Whereabouts>),
+    /// The contact that is Kamailio.
+    Aor,
+    /// What the last probe of it has found.
+    Contact,
     /// Nothing that matters here.
     Nothing,
 }
@@ -65,8 +69,7 @@ impl Engine {
             }
             Asked::Hangup(call, leg) => {
                 if let Outcome::Error(_) = outcome {
-                    self.end_held(&call, leg);
-                    self.feed(&call, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
+                    self.no_such_leg(&call, leg);
                 }
             }
             Asked::Guardian(channel) => {
@@ -104,6 +107,8 @@ impl Engine {
                     .map(|note| self.tell_whereabouts(*found, &message, note));
                 respond(reply, answer);
             }
+            Asked::Aor => self.on_aor(value_of(&outcome).unwrap_or_default()),
+            Asked::Contact => self.on_contact(value_of(&outcome).unwrap_or_default()),
             Asked::Called(call) => self.called_or_not(&call, &outcome),
             Asked::Nothing => {
                 if let Some(why) = problem {

@@ -15,6 +15,8 @@ impl Engine {
         let active = self.calls.values().filter(|slot| slot.is_live()).count();
         let health = Health {
             ami: self.ami.is_up(),
+            kamailio: self.probe.kamailio.filter(|_| self.ami.is_up()),
+            stuck_channels: self.stuck_channels(),
             witness: self.witness.is_healthy(clock::unix_ms()),
             nats: self.intake_up,
             log: self.log,
@@ -24,6 +26,9 @@ impl Engine {
         let metrics = &self.metrics;
         metrics.active.set(i64::from(health.active_calls));
         metrics.ami_up.set(i64::from(health.ami));
+        let kamailio = health.kamailio.map_or(-1, i64::from);
+        metrics.kamailio_up.set(kamailio);
+        metrics.stuck_channels.set(health.stuck_channels.into());
         metrics.witness_up.set(i64::from(health.witness));
         metrics.witness_dropped.set(self.witness.dropped());
         metrics.ami_dropped.set(self.ami.dropped());

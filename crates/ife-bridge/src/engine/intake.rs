@@ -468,8 +468,10 @@ impl Engine {
         let limits = &self.limits;
         if total >= limits.total_max {
             Err(capacity("as many calls as the bridge takes"))
-        } else if in_room >= limits.council_max {
-            Err(capacity("as many calls as the conference takes"))
+        } else if in_room >= limits.council_experts_max {
+            Err(capacity(
+                "as many calls as the conference takes beside its guardians",
+            ))
         } else if with_expert >= limits.expert_max {
             Err(capacity("as many calls as the expert takes"))
         } else if h323 >= limits.h323_legs_max {

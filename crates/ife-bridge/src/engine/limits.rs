@@ -10,6 +10,8 @@ pub(super) struct Limits {
     pub(super) total_max: u32,
     pub(super) council_max: u32,
     pub(super) expert_max: u32,
+    /// Experts in one conference: its seats less those of the guardians who are called.
+    pub(super) council_experts_max: u32,
     pub(super) h323_legs_max: u32,
     pub(super) experts_max: usize,
     pub(super) join_s: u32,
@@ -25,6 +27,7 @@ impl Limits {
             total_max: calls.total_max,
             council_max: calls.council_max,
             expert_max: calls.expert_max,
+            council_experts_max: config.council_experts_max(),
             h323_legs_max: calls.h323_legs_max,
             experts_max: calls.experts_max as usize,
             join_s: calls.join_s,

@@ -11,12 +11,14 @@ mod admission;
 mod answers;
 mod elsewhere;
 mod evidence;
+mod guardians;
 mod health;
 mod intake;
 mod legs;
 mod limits;
 mod observe;
 mod orders;
+mod probe;
 mod requests;
 mod rooms;
 mod slot;
@@ -59,11 +61,12 @@ use crate::{
     witness::{Fact, Witness},
 };
 use answers::Asked;
+use guardians::Room;
 use intake::{Accepted, Caller};
 use legs::{Legs, Names};
 use limits::Limits;
+use probe::Probe;
 use requests::Waiter;
-use rooms::Room;
 use slot::Slot;
 use timers::{Due, Timers};
 
@@ -163,6 +166,7 @@ pub struct Engine {
     /// Bandwidth of guardians who were admitted, bit/s, by room and name.
     admitted: BTreeMap<String, BTreeMap<String, u64>>,
     muted: HashSet<Uniqueid>,
+    probe: Probe,
     /// Asterisk was in sight when it was last heard of.
     in_sight: bool,
     /// The changes at hand are those of a comparison.
@@ -237,6 +241,7 @@ impl Engine {
             rooms: BTreeMap::new(),
             admitted: BTreeMap::new(),
             muted: HashSet::new(),
+            probe: Probe::new(&config.ami.sip_aor)?,
             in_sight: true,
             comparing: false,
             restarted: false,
@@ -251,6 +256,8 @@ impl Engine {
             draining: None,
             health: Health {
                 ami: false,
+                kamailio: None,
+                stuck_channels: 0,
                 witness: false,
                 nats: config.nats.as_ref().map(|_| false),
                 log: LogHealth::Off,
@@ -269,6 +276,7 @@ impl Engine {
             },
         };
         engine.note(Entry::Start, "the bridge has started");
+        engine.reopen_rooms();
         engine.adopt_stored(live);
         engine.look_at_health();
         Ok((engine, handle))
@@ -324,7 +332,10 @@ impl Engine {
             // Handled by the loop, which ends.
             Action::Signal(Signal::Stop) => {}
             Action::Time => self.on_time(),
-            Action::Tick => self.look_at_health(),
+            Action::Tick => {
+                self.ask_contact();
+                self.look_at_health();
+            }
         }
         self.on_ami();
         self.tidy_store();
@@ -400,6 +411,7 @@ impl Engine {
                 Due::LegEnd(id, leg) => self.end_held(&id, leg),
                 Due::Forget(id) => self.forget(&id),
                 Due::Moved(id) => self.move_failed(&id, "not joined in time"),
+                Due::Guardian { room, name } => self.call_again(&room, &name),
             }
         }
     }

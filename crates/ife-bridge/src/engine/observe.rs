@@ -17,6 +17,10 @@ use crate::{council::context, view::CallState};
 const EXPERT_IN: &[u8] = b"IfeExpertIn";
 /// Name of the dialplan's event that the council put an expert's leg out of the room.
 const REMOVED: &[u8] = b"IfeRemoved";
+/// Name of the dialplan's event that the room has no seat for an expert's leg.
+const FULL: &[u8] = b"IfeFull";
+/// Q.850: no circuit available. What a full room is to a call.
+const NO_SEAT: u8 = 34;
 /// So long a leg's end waits for that of the phone's own channel.
 const PHONE_END_MAX: Duration = Duration::from_secs(1);
 
@@ -78,6 +82,11 @@ impl Engine {
                 channel: Some(channel),
                 ..
             } if name.as_bytes() == REMOVED => self.seen(&channel.uniqueid, Seen::Removed),
+            Event::UserEvent {
+                name,
+                channel: Some(channel),
+                ..
+            } if name.as_bytes() == FULL => self.no_seat(&channel.uniqueid),
             Event::ConfbridgeMute {
                 channel,
                 muted,
@@ -112,6 +121,13 @@ impl Engine {
         }
     }
 
+    fn no_seat(&mut self, channel: &Uniqueid) {
+        if let Some(place) = self.legs.place(channel) {
+            let call = place.call.clone();
+            self.feed(&call, Input::JoinRefused(Cause::seen(NO_SEAT)));
+        }
+    }
+
     pub(super) fn note_mute(&mut self, channel: &Uniqueid, muted: bool) {
         if muted {
             self.muted.insert(channel.clone());
@@ -131,7 +147,10 @@ impl Engine {
     fn on_change(&mut self, change: Change) {
         match change {
             Change::Appeared(channel) => self.appeared(&channel),
-            Change::Ringing(id) => self.seen(&id, Seen::Ringing),
+            Change::Ringing(id) => {
+                self.guardian_rings(&id);
+                self.seen(&id, Seen::Ringing);
+            }
             Change::Up(id) => {
                 self.guardian_up(&id);
                 self.seen(&id, Seen::Up);
@@ -232,13 +251,13 @@ impl Engine {
         let Some(slot) = self.calls.get_mut(call) else {
             return;
         };
-        slot.mcu_state = match seen {
+        slot.h323 = match seen {
             Seen::There => CallState::Inviting,
             Seen::Ringing => CallState::Ringing,
             Seen::Up => CallState::Connected,
             Seen::Leaving | Seen::Removed | Seen::Lost => CallState::Ending,
             Seen::Gone(_) => CallState::Ended,
-            Seen::Replied(_) => return,
+            Seen::Replied(_) | Seen::Untold => return,
         };
         if seen == Seen::Up {
             self.name_participant(call);
@@ -288,6 +307,7 @@ impl Engine {
     fn leg_ended(&mut self, call: &CallId, leg: Leg, cause: Cause) {
         let cause = self.better_cause(call, leg, cause);
         self.look_if_lost(call, leg, cause);
+        self.look_if_told(call, leg);
         self.note_mcu(call, leg, Seen::Gone(cause));
         self.feed(call, Input::Leg(leg, Seen::Gone(cause)));
     }
@@ -305,13 +325,12 @@ impl Engine {
     }
 
     /// Whether the phone of a leg has still to tell its end: with it come its cause and its reply, and whether it vanished.
-    fn is_phone_there(&self, call: &CallId, leg: Leg) -> bool {
+    pub(super) fn is_phone_there(&self, call: &CallId, leg: Leg) -> bool {
         let Some((Leg::Expert(attempt), slot)) = Some(leg).zip(self.calls.get(call)) else {
             return false;
         };
-        let sip = slot.legs.get(usize::from(attempt));
-        let sip = sip.and_then(|leg| leg.sip.as_ref());
-        sip.is_some_and(|sip| self.model.channel(sip).is_some())
+        let phone = slot.phone(Leg::Expert(attempt));
+        phone.is_some_and(|phone| self.model.channel(phone).is_some())
     }
 
     /// Keeps back the end of a Local channel. Asterisk ends the two channels in no fixed order.

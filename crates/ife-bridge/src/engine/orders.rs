@@ -256,6 +256,8 @@ impl Engine {
             // For the H.323 leg to an MCU; its far side sees it as `CHANNEL(caller_h323id)`.
             Variable::channel("_CALLER_H323ID", trace_id.as_str())?,
         ];
+        let seats = self.limits.council_experts_max.to_string();
+        variables.push(Variable::channel("IFE_EXPERTS_MAX", seats)?);
         if let Some(link) = evidence {
             variables.push(Variable::channel("_IFE_EVIDENCE", link)?);
         }
@@ -286,14 +288,16 @@ impl Engine {
     }
 
     fn hang_up(&mut self, id: &CallId, leg: Leg, cause: Cause) {
-        let channel = self
-            .calls
-            .get(id)
-            .and_then(|slot| slot.channel(leg))
-            .cloned();
-        let Some(channel) = channel else {
+        let slot = self.calls.get(id);
+        let Some(channel) = slot.and_then(|slot| slot.channel(leg)).cloned() else {
             return self.input(id, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
         };
+        // A phone whose Local channel is gone has nothing in front of it that could end it: its own name does.
+        let phone = slot.and_then(|slot| slot.phone(leg)).cloned();
+        let phone = phone.filter(|phone| {
+            self.model.channel(&channel).is_none() && self.model.channel(phone).is_some()
+        });
+        let channel = phone.unwrap_or(channel);
         let cause = cause.value();
         // A gateway out of sight takes no order: the machine asks again, and a snapshot tells whether the leg still lives.
         if let Ok(asked) = self.ami.submit(&Action::Hangup { channel, cause }) {

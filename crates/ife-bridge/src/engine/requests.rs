@@ -6,7 +6,7 @@ use ife_ami::{
     Action,
     value::{DialToken, RoomName, VarName, VarValue},
 };
-use ife_call::{Backend, EndReason, Input, State};
+use ife_call::{Backend, EndReason, FailReason, Input, State};
 use ife_guard::Gate as Number;
 use ife_message::{Hazard, TraceId};
 
@@ -235,7 +235,7 @@ impl Engine {
         };
         let (state, is_live) = (slot.call.state().clone(), slot.is_live());
         let ended = Terminated {
-            status: "terminated".to_owned(),
+            status: end_of(&state).to_owned(),
             call_id: id.to_string(),
             duration_seconds: slot.duration_ms() / 1_000,
         };
@@ -341,6 +341,26 @@ impl Engine {
             hazards: self.gate.hazards_of(id),
             status: expert.status.as_str().to_owned(),
         })
+    }
+}
+
+/// What is told who wanted the call's end: `terminated` only when all legs were seen to end.
+fn end_of(state: &State) -> &'static str {
+    match state {
+        State::Failed(
+            FailReason::HangupUnconfirmed | FailReason::GatewayLost | FailReason::GatewayDown,
+        ) => "hangup_unconfirmed",
+        State::Ended(EndReason::Unseen) => "hangup_unconfirmed",
+        State::Ended(_)
+        | State::Failed(_)
+        | State::Received
+        | State::Approved
+        | State::Inviting
+        | State::Ringing
+        | State::Answered
+        | State::Bridging
+        | State::Connected
+        | State::Ending => "terminated",
     }
 }
 

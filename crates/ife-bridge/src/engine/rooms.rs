@@ -1,51 +1,29 @@
-//! Council rooms of the `confbridge` backend, and the guardians who are called into them.
+//! Council rooms of the `confbridge` backend.
 //!
 //! A room that was asked for stays until it is ended. A room that a call opened ends with its last call: nobody hangs up for a guardian's terminal.
 
-use std::collections::BTreeMap;
-
 use ife_ami::{
     Action, ActionId,
-    action::{DialString, Originate},
-    model::Known,
-    value::{ChannelName, DialToken, RoomName, Uniqueid, ValueError, Variable},
+    value::{ChannelName, RoomName, Uniqueid},
 };
 use ife_call::{Backend, Cause, Input, Leg};
-use ife_witness::entry::Event as Entry;
-use tracing::warn;
 
 use super::{
     CallId, Engine,
     answers::{Asked, Muting},
+    guardians::Room,
     legs::{Bridges, Ours, Part},
 };
 use crate::{
-    clock,
-    config::Guardian,
     council::context,
     handle::{Reply, RoomCommand, respond},
     refusal::{ErrorName, Refusal},
+    store::Line,
     view::{Event, Participant, RoomView},
-    witness::Fact,
 };
 
-/// A room that the bridge opened.
-#[derive(Debug, Default)]
-pub(super) struct Room {
-    /// Asked for through the API; otherwise it ends with its last call.
-    asked_for: bool,
-    /// Of the call that opened it.
-    trace_id: Option<String>,
-    /// Channels of guardians who were called, by name.
-    called: BTreeMap<String, GuardianLeg>,
-}
-
-#[derive(Debug)]
-struct GuardianLeg {
-    channel: Uniqueid,
-    /// Seen by Asterisk; until then a comparison proves nothing.
-    there: bool,
-}
+/// So many rooms may be asked for and not ended.
+const ROOMS_ASKED_MAX: usize = 1_000;
 
 impl Engine {
     pub(super) fn on_room_command(&mut self, command: RoomCommand, reply: Reply<Vec<RoomView>>) {
@@ -79,220 +57,75 @@ impl Engine {
                 "must be 1 to 64 of [0-9A-Za-z_.-]",
             ));
         }
-        self.open_room(room, None);
-        if let Some(open) = self.rooms.get_mut(room) {
-            open.asked_for = true;
+        if self.ledger.rooms_asked().len() >= ROOMS_ASKED_MAX {
+            return Err(Refusal::new(
+                ErrorName::CapacityExceeded,
+                "as many rooms as may be asked for are open; end one of them",
+            ));
         }
+        if self.ledger.ask_room(room, true) {
+            let room = room.to_owned();
+            self.remember(&Line::RoomAsked { room });
+        }
+        self.open_room(room, None);
         Ok(vec![self.room_view(room)])
+    }
+
+    /// Rooms that were asked for in the time of an earlier process. Guardians who are there are found by the first comparison.
+    pub(super) fn reopen_rooms(&mut self) {
+        for room in self.ledger.rooms_asked() {
+            let asked_for = true;
+            let open = Room {
+                asked_for,
+                ..Room::default()
+            };
+            self.rooms.insert(room.clone(), open);
+        }
     }
 
     /// Opens a room and calls its guardians; does nothing when it is open.
     pub(super) fn open_room(&mut self, room: &str, trace_id: Option<&str>) {
-        if self.rooms.contains_key(room) {
+        if let Some(open) = self.rooms.get_mut(room) {
+            open.asked_for = self.ledger.is_room_asked(room);
             return;
         }
         let new = Room {
+            asked_for: self.ledger.is_room_asked(room),
             trace_id: trace_id.map(str::to_owned),
             ..Room::default()
         };
         self.rooms.insert(room.to_owned(), new);
-        if self.council.proof() == Backend::Room {
-            for guardian in self.guardians.clone() {
-                self.call_guardian(room, &guardian);
-            }
-        }
+        self.call_guardians(room);
         self.tell_room(room);
-    }
-
-    fn call_guardian(&mut self, room: &str, guardian: &Guardian) {
-        let Some(peer) = &guardian.peer else {
-            return;
-        };
-        // Another bridge at this gateway may have called them.
-        let calls_them = |known: &Known| {
-            let id = &known.channel.uniqueid;
-            let is_here = known.room.as_ref().is_none_or(|at| at.as_str() == room);
-            is_here
-                && self.names.parse(id).is_none()
-                && Bridges::parse(id) == Some(Bridges::Guardian(&guardian.name))
-        };
-        if self.model.channels().any(calls_them) {
-            return;
-        }
-        if self.guardian_legs() >= self.limits.h323_legs_max {
-            warn!(guardian = %guardian.name, "not called: as many H.323 legs as the gateway takes");
-            return;
-        }
-        let trace_id = self.rooms.get(room).and_then(|room| room.trace_id.clone());
-        self.tokens += 1;
-        let number = clock::unix_ms() * 1_000 + self.tokens % 1_000;
-        let order = self.guardian_order(room, guardian, peer, trace_id.as_deref(), number);
-        let Ok(order) = order else {
-            warn!(guardian = %guardian.name, "not called: a name cannot be dialled");
-            return;
-        };
-        let channel = Uniqueid::from(&order.channel_id);
-        match self.ami.submit(&Action::Originate(Box::new(order))) {
-            Ok(asked) => {
-                self.asked.insert(asked, Asked::Guardian(channel.clone()));
-                let there = false;
-                let leg = GuardianLeg { channel, there };
-                if let Some(open) = self.rooms.get_mut(room) {
-                    open.called.insert(guardian.name.clone(), leg);
-                }
-                self.witness_guardian(Entry::H323Setup, &guardian.name, room, None);
-            }
-            Err(error) => warn!(guardian = %guardian.name, "not called: {error}"),
-        }
-    }
-
-    fn guardian_order(
-        &self,
-        room: &str,
-        guardian: &Guardian,
-        peer: &str,
-        trace_id: Option<&str>,
-        number: u64,
-    ) -> Result<Originate, ValueError> {
-        let exten = guardian.alias.as_deref().unwrap_or(&guardian.name);
-        let mut variables = vec![Variable::channel("IFE_ROOM", room)?];
-        if let Some(trace_id) = trace_id {
-            variables.push(Variable::channel("CALLER_H323ID", trace_id)?);
-        }
-        Ok(Originate {
-            channel: DialString::Ooh323 {
-                exten: DialToken::parse(exten)?,
-                peer: DialToken::parse(peer)?,
-            },
-            channel_id: self.names.guardian(&guardian.name, number)?,
-            other_channel_id: None,
-            destination: Self::place(context::GUARDIAN, "join")?,
-            ring_timeout: self.limits.policy.ring_max,
-            caller: None,
-            variables,
-        })
-    }
-
-    /// H.323 legs of guardians who were called.
-    pub(super) fn guardian_legs(&self) -> u32 {
-        let legs: usize = self.rooms.values().map(|room| room.called.len()).sum();
-        u32::try_from(legs).unwrap_or(u32::MAX)
-    }
-
-    fn room_of_guardian(&self, channel: &Uniqueid) -> Option<(String, String)> {
-        self.rooms.iter().find_map(|(room, open)| {
-            let mut called = open.called.iter();
-            let (name, _) = called.find(|(_, leg)| leg.channel == *channel)?;
-            Some((room.clone(), name.clone()))
-        })
-    }
-
-    pub(super) fn guardian_appeared(&mut self, channel: &Uniqueid) {
-        if let Some((room, name)) = self.room_of_guardian(channel)
-            && let Some(leg) = self
-                .rooms
-                .get_mut(&room)
-                .and_then(|open| open.called.get_mut(&name))
-        {
-            leg.there = true;
-        }
-    }
-
-    pub(super) fn guardian_up(&mut self, channel: &Uniqueid) {
-        if let Some((room, name)) = self.room_of_guardian(channel) {
-            self.witness_guardian(Entry::H323Connected, &name, &room, None);
-        }
-    }
-
-    pub(super) fn guardian_joined(&mut self, channel: &Uniqueid, room: &str) {
-        let Some(Ours::Guardian { name }) = self.names.parse(channel) else {
-            return;
-        };
-        let of_a_call = self.is_in_use(room);
-        // Called by an earlier process: the room was asked for there, unless its call lives on.
-        let open = self.rooms.entry(room.to_owned()).or_insert_with(|| Room {
-            asked_for: !of_a_call,
-            ..Room::default()
-        });
-        let channel = channel.clone();
-        open.called.insert(
-            name.clone(),
-            GuardianLeg {
-                channel,
-                there: true,
-            },
-        );
-        self.witness_guardian(Entry::CouncilJoin, &name, room, None);
-    }
-
-    pub(super) fn guardian_left(&mut self, channel: &Uniqueid, room: &str) {
-        if let Some(Ours::Guardian { name }) = self.names.parse(channel) {
-            self.witness_guardian(Entry::CouncilLeave, &name, room, None);
-        }
-    }
-
-    pub(super) fn guardian_gone(&mut self, channel: &Uniqueid, cause: Option<u8>) {
-        let Some((room, name)) = self.room_of_guardian(channel) else {
-            return;
-        };
-        if let Some(open) = self.rooms.get_mut(&room) {
-            open.called.remove(&name);
-        }
-        self.witness_guardian(Entry::H323Released, &name, &room, cause);
-        self.tell_room(&room);
-    }
-
-    /// Guardians whose channel a comparison does not find are gone.
-    pub(super) fn guardians_in_step(&mut self) {
-        let called = self.rooms.values().flat_map(|room| room.called.values());
-        let gone: Vec<Uniqueid> = called
-            .filter(|leg| leg.there && self.model.channel(&leg.channel).is_none())
-            .map(|leg| leg.channel.clone())
-            .collect();
-        gone.iter()
-            .for_each(|channel| self.guardian_gone(channel, None));
-        let rooms: Vec<String> = self.rooms.keys().cloned().collect();
-        rooms.iter().for_each(|room| self.close_if_over(room));
-    }
-
-    fn witness_guardian(&mut self, event: Entry, name: &str, room: &str, cause: Option<u8>) {
-        let trace_id = self.rooms.get(room).and_then(|room| room.trace_id.clone());
-        let cause = cause
-            .map(|cause| format!(" cause={cause}"))
-            .unwrap_or_default();
-        let detail = format!("guardian={name} room={room}{cause}");
-        let fact = Fact {
-            trace_id: trace_id.as_deref(),
-            ..Fact::new(event, &detail)
-        };
-        // No call depends on it, and what is dropped is counted.
-        let _ = self.witness.record(&fact, false);
     }
 
     /// A room that a call opened ends with its last call.
     pub(super) fn close_if_over(&mut self, room: &str) {
-        let Some(open) = self.rooms.get(room) else {
-            return;
-        };
-        if open.asked_for || self.is_in_use(room) {
+        if self.is_wanted(room) {
             return;
         }
-        let legs: Vec<Uniqueid> = open
-            .called
-            .values()
-            .map(|leg| leg.channel.clone())
-            .collect();
-        let has_legs = !legs.is_empty();
-        legs.into_iter()
-            .for_each(|channel| self.hang_up_channel(channel));
-        if !has_legs {
+        let Some(open) = self.rooms.get_mut(room) else {
+            return;
+        };
+        let timers = open.drop_retries();
+        let legs = open.legs();
+        timers.into_iter().for_each(|key| self.timers.remove(key));
+        if legs.is_empty() {
             self.rooms.remove(room);
             self.tell_room(room);
         }
+        legs.into_iter()
+            .for_each(|channel| self.hang_up_channel(channel));
     }
 
-    /// A call of this bridge goes there, or an expert whom any bridge called is there.
-    fn is_in_use(&self, room: &str) -> bool {
+    /// Guardians belong there: the room was asked for, or a call goes there.
+    pub(super) fn is_wanted(&self, room: &str) -> bool {
+        let asked_for = self.rooms.get(room).is_some_and(|open| open.asked_for);
+        asked_for || self.is_in_use(room)
+    }
+
+    /// A call of this bridge goes there, or an expert is there: whom any bridge called, or who called in.
+    pub(super) fn is_in_use(&self, room: &str) -> bool {
         let mut calls = self.calls.values();
         let mut channels = self.model.channels();
         calls.any(|slot| slot.is_live() && slot.record.room == room)
@@ -300,7 +133,10 @@ impl Engine {
                 known.room.as_ref().is_some_and(|at| at.as_str() == room)
                     && match Bridges::parse(&known.channel.uniqueid) {
                         Some(Bridges::Expert(_)) => true,
-                        Some(Bridges::Guardian(_)) | None => false,
+                        Some(Bridges::Guardian(_)) => false,
+                        None => {
+                            known.channel.context.as_bytes() == context::FROM_KAMAILIO.as_bytes()
+                        }
                     }
             })
     }
@@ -315,6 +151,10 @@ impl Engine {
         self.known_room(room)?;
         if let Some(open) = self.rooms.get_mut(room) {
             open.asked_for = false;
+        }
+        if self.ledger.ask_room(room, false) {
+            let room = room.to_owned();
+            self.remember(&Line::RoomOver { room });
         }
         let live = self
             .calls
@@ -380,7 +220,7 @@ impl Engine {
         Ok((asked, muting))
     }
 
-    fn hang_up_channel(&mut self, channel: Uniqueid) {
+    pub(super) fn hang_up_channel(&mut self, channel: Uniqueid) {
         let cause = Cause::NORMAL.value();
         if let Ok(asked) = self.ami.submit(&Action::Hangup { channel, cause }) {
             self.asked.insert(asked, Asked::Nothing);
@@ -388,7 +228,7 @@ impl Engine {
     }
 
     /// Channels in a room.
-    fn members(&self, room: &str) -> Vec<Uniqueid> {
+    pub(super) fn members(&self, room: &str) -> Vec<Uniqueid> {
         match self.council.proof() {
             Backend::Room => {
                 let room = RoomName::parse(room).ok();
@@ -492,7 +332,8 @@ impl Engine {
         self.members(room).len()
     }
 
-    pub(super) fn tell_room(&self, room: &str) {
+    pub(super) fn tell_room(&mut self, room: &str) {
+        self.note_h323(room);
         // Nobody may be listening.
         let _ = self.events.send(Event::Room(self.room_view(room)));
     }

@@ -50,7 +50,8 @@ pub(super) struct Slot {
     pub(super) legs: Vec<ExpertLeg>,
     /// The H.323 leg to an MCU.
     pub(super) mcu: Option<Uniqueid>,
-    pub(super) mcu_state: CallState,
+    /// State of the H.323 leg, or of the H.323 legs of the room's guardians, as last measured.
+    pub(super) h323: CallState,
     pub(super) history: Vec<Step>,
     pub(super) answered_ms: Option<u64>,
     pub(super) ended_ms: Option<u64>,
@@ -79,7 +80,7 @@ impl Slot {
             expert_name,
             legs: Vec::new(),
             mcu: None,
-            mcu_state: CallState::Received,
+            h323: CallState::Received,
             history: Vec::new(),
             answered_ms: None,
             ended_ms: None,
@@ -115,6 +116,14 @@ impl Slot {
         }
     }
 
+    /// The phone's own channel of a leg.
+    pub(super) fn phone(&self, leg: Leg) -> Option<&Uniqueid> {
+        match leg {
+            Leg::Expert(attempt) => self.legs.get(usize::from(attempt))?.sip.as_ref(),
+            Leg::Council => None,
+        }
+    }
+
     /// The channel of the expert who is being called or talked to.
     pub(super) fn expert_channel(&self) -> Option<&Uniqueid> {
         self.channel(Leg::Expert(self.call.attempt()))
@@ -146,7 +155,9 @@ impl Slot {
     pub(super) fn leg_views(&self, model: &Model) -> Vec<LegView> {
         let attempts = (0..=u8::MAX).zip(&self.legs);
         let experts = attempts.filter_map(|(attempt, leg)| {
-            let known = model.channel(leg.channel.as_ref()?)?;
+            let of = |id: &Option<Uniqueid>| id.as_ref().and_then(|id| model.channel(id));
+            // A phone that is there without its Local channel has to be ended still.
+            let known = of(&leg.channel).or_else(|| of(&leg.sip))?;
             let id = &known.channel.uniqueid;
             let sip_rings = leg.sip.as_ref().is_some_and(|sip| model.is_ringing(sip));
             Some(LegView {
@@ -174,29 +185,45 @@ impl Slot {
     }
 
     fn h323_state(&self) -> CallState {
-        match self.call.plan().backend {
-            Backend::Mcu => match self.call.reported() {
-                Reported::Unknown(_) => CallState::Unknown,
-                Reported::Known(_) => self.mcu_state,
-            },
-            Backend::Room => {
-                let state = state_of(&self.call.reported());
-                // Before the answer nothing of the council is asked for.
-                match state {
-                    CallState::Received
-                    | CallState::Approved
-                    | CallState::Inviting
-                    | CallState::Ringing
-                    | CallState::Answered => CallState::Received,
-                    CallState::Ending if self.participant.is_none() => CallState::Received,
-                    CallState::Bridging
-                    | CallState::Connected
-                    | CallState::Ending
-                    | CallState::Ended
-                    | CallState::Failed
-                    | CallState::Unknown => state,
-                }
+        match state_of(&self.call.reported()) {
+            CallState::Unknown => CallState::Unknown,
+            // Before the answer nothing of the council is asked for.
+            CallState::Received
+            | CallState::Approved
+            | CallState::Inviting
+            | CallState::Ringing
+            | CallState::Answered
+                if self.call.plan().backend == Backend::Room =>
+            {
+                CallState::Received
             }
+            CallState::Received
+            | CallState::Approved
+            | CallState::Inviting
+            | CallState::Ringing
+            | CallState::Answered
+            | CallState::Bridging
+            | CallState::Connected
+            | CallState::Ending
+            | CallState::Ended
+            | CallState::Failed => self.h323,
+        }
+    }
+
+    /// The call is over, and with it what it had of the room's H.323 legs. A failure and what was never asked for stay so.
+    pub(super) fn settle_h323(&mut self) {
+        if self.call.plan().backend == Backend::Room {
+            self.h323 = match self.h323 {
+                state @ (CallState::Received | CallState::Failed | CallState::Ended) => state,
+                CallState::Approved
+                | CallState::Inviting
+                | CallState::Ringing
+                | CallState::Answered
+                | CallState::Bridging
+                | CallState::Connected
+                | CallState::Ending
+                | CallState::Unknown => CallState::Ended,
+            };
         }
     }
 

@@ -23,6 +23,13 @@ pub(super) enum Due {
     Forget(CallId),
     /// A call should be in another room by now.
     Moved(CallId),
+    /// A guardian who could not be had is called again.
+    Guardian {
+        /// Into which room.
+        room: String,
+        /// Their name in the configuration.
+        name: String,
+    },
 }
 
 #[derive(Debug, Default)]

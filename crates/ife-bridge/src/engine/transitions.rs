@@ -40,7 +40,7 @@ impl Engine {
         self.settle_waiters(id);
     }
 
-    fn tell_call(&self, id: &CallId) {
+    pub(super) fn tell_call(&self, id: &CallId) {
         if let Some(slot) = self.calls.get(id) {
             let view = Box::new(slot.view(&self.council));
             // Nobody may be listening.
@@ -79,6 +79,7 @@ impl Engine {
         if let Some(slot) = self.calls.get(id) {
             let (room, trace_id) = (slot.record.room.clone(), slot.record.trace_id.clone());
             self.open_room(&room, Some(&trace_id));
+            self.note_h323(&room);
         }
     }
 
@@ -86,10 +87,15 @@ impl Engine {
         if let State::Failed(why) = state {
             self.count_failure(why);
         }
+        self.note_stuck(id);
+        if *state == State::Failed(FailReason::HangupUnconfirmed) {
+            self.metrics.hangups_unconfirmed.inc();
+        }
         let Some(slot) = self.calls.get_mut(id) else {
             return;
         };
         slot.ended_ms = Some(clock::unix_ms());
+        slot.settle_h323();
         let timers = slot.timers.iter_mut().filter_map(Option::take);
         let moving = slot.moving.take().map(|moving| moving.timer);
         timers.chain(moving).for_each(|key| self.timers.remove(key));

@@ -166,6 +166,7 @@ impl EvidenceDesk {
             about,
             link: Link::new(kept, expires),
             peers: 0,
+            state: super::grant::offered(),
         };
         if self.orders.try_send(Order::Open(Box::new(grant))).is_err() {
             warn!("the evidence server takes no orders: the expert gets no link");

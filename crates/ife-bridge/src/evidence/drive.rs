@@ -13,7 +13,7 @@ use ife_evidence::{
 use ife_witness::entry::Event as Entry;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
 use super::{
     Settings, blocks,
@@ -313,12 +313,18 @@ impl Case {
     }
 
     pub(super) fn tell_engine(
-        &self,
+        &mut self,
         state: Option<&str>,
         detail: &str,
         errors: Vec<EvidenceError>,
         world: &World,
     ) {
+        if let Some(state) = state.filter(|state| *state != self.grant.state) {
+            self.grant.state = state.to_owned();
+            if let Err(error) = self.grant.save(&world.settings.dir) {
+                warn!("after a restart an older evidence_state is told: {error}");
+            }
+        }
         world.engine.tell(Command::Evidence {
             call_id: self.grant.about.call_id.clone(),
             state: state.map(str::to_owned),

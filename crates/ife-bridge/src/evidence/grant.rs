@@ -23,6 +23,13 @@ pub(super) struct Grant {
     pub(super) link: Link,
     /// Connections so far: their numbers are never used again.
     pub(super) peers: u64,
+    /// What was told of the session last: `evidence_state` of the call.
+    #[serde(default = "offered")]
+    pub(super) state: String,
+}
+
+pub(super) fn offered() -> String {
+    "offered".to_owned()
 }
 
 impl Grant {
@@ -79,6 +86,7 @@ mod tests {
             about: About::default(),
             link: Link::new(token, 5),
             peers: 3,
+            state: offered(),
         }
     }
 

@@ -1,5 +1,5 @@
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
@@ -49,6 +49,7 @@ pub struct Ledger {
     messages: HashMap<Arc<MessageKey>, Remembered>,
     order: VecDeque<Arc<MessageKey>>,
     ended: VecDeque<CallDetail>,
+    rooms_asked: BTreeSet<String>,
 }
 
 impl Ledger {
@@ -131,6 +132,25 @@ impl Ledger {
         self.ended.iter().rev()
     }
 
+    /// Notes whether a room is asked for. True when that is new.
+    pub fn ask_room(&mut self, room: &str, asked: bool) -> bool {
+        if asked {
+            self.rooms_asked.insert(room.to_owned())
+        } else {
+            self.rooms_asked.remove(room)
+        }
+    }
+
+    /// Whether a room was asked for and not ended.
+    pub fn is_room_asked(&self, room: &str) -> bool {
+        self.rooms_asked.contains(room)
+    }
+
+    /// Rooms that were asked for and not ended.
+    pub fn rooms_asked(&self) -> impl ExactSizeIterator<Item = &String> {
+        self.rooms_asked.iter()
+    }
+
     /// Takes in a line that was read at the start. `live` gathers the calls that have not ended.
     pub(super) fn replay(&mut self, line: Line, live: &mut Vec<CallRecord>) {
         let find = |live: &mut Vec<CallRecord>, call_id: &str| {
@@ -162,6 +182,12 @@ impl Ledger {
                 self.accept(message.clone(), call_id, at_ms);
                 self.answer(&message, &answer);
             }
+            Line::RoomAsked { room } => {
+                self.ask_room(&room, true);
+            }
+            Line::RoomOver { room } => {
+                self.ask_room(&room, false);
+            }
             Line::Ended(detail) => {
                 if let Some(at) = find(live, &detail.call.call_id) {
                     live.remove(at);
@@ -181,6 +207,8 @@ impl Ledger {
             .map(Line::Ended)
             .collect();
         lines.extend(live.cloned().map(Line::Call));
+        let rooms = self.rooms_asked.iter().cloned();
+        lines.extend(rooms.map(|room| Line::RoomAsked { room }));
         for key in &self.order {
             let Some(remembered) = self.messages.get(key) else {
                 continue;

@@ -111,6 +111,16 @@ pub enum Line {
         /// With what.
         answer: Answer,
     },
+    /// A room was asked for: it stays until it is ended.
+    RoomAsked {
+        /// The conference.
+        room: String,
+    },
+    /// A room that was asked for is ended.
+    RoomOver {
+        /// The conference.
+        room: String,
+    },
     /// A call is over.
     Ended(Box<CallDetail>),
 }

@@ -33,6 +33,14 @@ pub(crate) struct World {
     pub(crate) uptime_s: u64,
     /// Rooms that nobody gets into.
     pub(crate) locked: Vec<String>,
+    /// What the probes of Kamailio find, once there are probes.
+    pub(crate) kamailio: Option<bool>,
+    /// Channels are told to end, and do not.
+    pub(crate) wedged: bool,
+    /// Rooms that have no seat for an expert.
+    pub(crate) full: Vec<String>,
+    /// Terminals of guardians that release every call, with this cause.
+    pub(crate) guardians_release: Option<u8>,
     /// What the dialplan noted about calls, by the hex digits of their names.
     pub(crate) notes: BTreeMap<String, String>,
     /// Orders to call are taken and not carried out.
@@ -182,6 +190,7 @@ impl Asterisk {
                 format!("{success}\r\nEvent: FullyBooted\r\nUptime: {uptime_s}\r\n\r\n")
             }
             "CoreShowChannels" => self.list(id, "CoreShowChannel", |_| true),
+            "Hangup" if self.world().wedged => format!("{success}\r\n"),
             "ConfbridgeListRooms" => self.rooms(id),
             "ConfbridgeList" => {
                 let room = first(action, "Conference");
@@ -199,6 +208,21 @@ impl Asterisk {
                     format!("Response: Error\r\nActionID: {id}\r\nMessage: No such channel\r\n\r\n")
                 }
             },
+            "Getvar" if first(action, "Variable") == "PJSIP_AOR(kamailio,contact)" => {
+                format!("{success}Value: kamailio@@0123abcd\r\n\r\n")
+            }
+            "Getvar" if first(action, "Variable").starts_with("PJSIP_CONTACT(") => {
+                assert_eq!(
+                    first(action, "Variable"),
+                    "PJSIP_CONTACT(kamailio@@0123abcd,status)"
+                );
+                let status = match self.world().kamailio {
+                    Some(true) => "Reachable",
+                    Some(false) => "Unreachable",
+                    None => "NonQualified",
+                };
+                format!("{success}Value: {status}\r\n\r\n")
+            }
             "Getvar" => {
                 let value = self.get(first(action, "Channel"), first(action, "Variable"));
                 format!("{success}Value: {value}\r\n\r\n")
@@ -299,6 +323,11 @@ impl Asterisk {
         };
         self.appear(&uniqueid, channel);
         if first(action, "Channel").starts_with("OOH323/") {
+            let released = self.world().guardians_release;
+            if let Some(cause) = released {
+                self.hang_up(&uniqueid, &cause.to_string());
+                return;
+            }
             self.state(&uniqueid, 6);
             return self.join(&uniqueid);
         }
@@ -355,7 +384,7 @@ impl Asterisk {
     /// Into the room that the channel's variables name.
     pub(crate) fn join(&self, uniqueid: &str) {
         let mut world = self.world();
-        let locked = world.locked.clone();
+        let (locked, full) = (world.locked.clone(), world.full.clone());
         let Some(channel) = world.channels.get_mut(uniqueid) else {
             return;
         };
@@ -364,6 +393,14 @@ impl Asterisk {
             .get("IFE_ROOM")
             .cloned()
             .unwrap_or_default();
+        let is_expert = channel.variables.contains_key("IFE_CALL");
+        if is_expert && full.contains(&room) {
+            self.tell("UserEvent", uniqueid, channel, "UserEvent: IfeFull\r\n");
+            drop(world);
+            self.hang_up(&format!("{uniqueid}-sip"), "34");
+            self.hang_up(uniqueid, "34");
+            return;
+        }
         if let Some(old) = channel.room.take() {
             self.tell(
                 "ConfbridgeLeave",

@@ -8,7 +8,7 @@ use ife_bridge::{
     handle::{Command, EngineHandle, InitiateCall, RoomCommand, Terminated},
     metrics::Metrics,
     refusal::Refusal,
-    view::{CallDetail, CallState, CallView, Event, RoomView},
+    view::{CallDetail, CallState, CallView, Event, Health, RoomView},
 };
 use ife_message::{IfMessage, PrivateKey};
 use ife_witness::ring::Consumer;
@@ -66,13 +66,40 @@ impl Bed {
 
     /// Kills the bridge and starts another one on the same files.
     pub(crate) async fn restart(&mut self, keep_store: bool) {
-        self.engine.abort();
-        // It was told to end, and this is how that is seen.
-        let _ = (&mut self.engine).await;
+        if !self.engine.is_finished() {
+            self.stop().await;
+        }
         if !keep_store {
             fs::remove_dir_all(self.dir.path().join("store")).expect("it is there");
         }
         (self.engine, self.handle, self.metrics, self.tell) = start(&self.dir, &self.settings);
+    }
+
+    /// Kills the bridge.
+    pub(crate) async fn stop(&mut self) {
+        self.engine.abort();
+        // It was told to end, and this is how that is seen.
+        let _ = (&mut self.engine).await;
+    }
+
+    /// Waits until the parts are so.
+    pub(crate) async fn until_health(&self, is_so: impl Fn(&Health) -> bool) {
+        let wait = async {
+            while !is_so(&self.handle.ask(Command::Health).await.expect("it answers")) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("the parts become so");
+    }
+
+    /// Waits until Asterisk has so many channels.
+    pub(crate) async fn until_channels(&self, count: usize) {
+        let wait = async {
+            while self.asterisk.world().channels.len() != count {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("channels end");
     }
 
     pub(crate) async fn in_sight(&self) {
@@ -146,11 +173,22 @@ impl Bed {
 
     /// Waits until the call is in that state.
     pub(crate) async fn until(&self, call_id: &str, state: CallState) -> CallView {
+        let is_there = |view: &CallView| view.sip_call_state == state;
+        self.until_view(call_id, is_there).await
+    }
+
+    /// Waits until the call's H.323 leg is in that state.
+    pub(crate) async fn until_h323(&self, call_id: &str, state: CallState) -> CallView {
+        self.until_view(call_id, |view| view.h323_state == state)
+            .await
+    }
+
+    async fn until_view(&self, call_id: &str, is_there: impl Fn(&CallView) -> bool) -> CallView {
         let mut events = self.handle.subscribe();
         let wait = async {
             loop {
                 if let Ok(detail) = self.show(call_id).await
-                    && detail.call.sip_call_state == state
+                    && is_there(&detail.call)
                 {
                     return detail.call;
                 }
@@ -161,10 +199,7 @@ impl Bed {
         let waited = timeout(PATIENCE, wait).await;
         match waited {
             Ok(view) => view,
-            Err(_) => panic!(
-                "{call_id} never became {state:?}: {:#?}",
-                self.show(call_id).await
-            ),
+            Err(_) => panic!("{call_id} never became so: {:#?}", self.show(call_id).await),
         }
     }
 

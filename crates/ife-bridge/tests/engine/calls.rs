@@ -40,7 +40,7 @@ async fn an_escalation_calls_the_expert_and_joins_them_to_the_council() {
         .await
         .expect("the expert joins");
     assert_eq!(view.sip_call_state, CallState::Connected);
-    assert_eq!(view.h323_state, CallState::Connected);
+    bed.until_h323(&view.call_id, CallState::Connected).await;
     assert_eq!(
         (view.expert_id.as_str(), view.expert_name.as_str()),
         ("a@external.advisor", "Expert a")

@@ -3,6 +3,7 @@
 mod asterisk;
 mod bed;
 mod calls;
+mod probe;
 mod restarts;
 mod resume;
 mod rooms;

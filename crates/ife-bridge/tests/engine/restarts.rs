@@ -1,4 +1,8 @@
-use ife_bridge::{handle::Command, refusal::ErrorName, view::CallState};
+use ife_bridge::{
+    handle::{Command, RoomCommand},
+    refusal::ErrorName,
+    view::CallState,
+};
 
 use crate::{
     asterisk::Channel,
@@ -269,4 +273,44 @@ async fn a_gateway_that_falls_silent_keeps_nobody_waiting_and_no_reason_is_made_
     let again = bed.escalate(message("m-1", "security"), false).await;
     let again = again.expect("the answer that was still due");
     assert_eq!(again.sip_call_state, CallState::Failed);
+}
+
+#[tokio::test]
+async fn a_guardian_in_a_room_without_experts_is_swept_by_the_next_bridge() {
+    let mut bed = Bed::new("", "").await;
+    let view = bed
+        .escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call");
+    bed.room_of("council", 2).await;
+    bed.stop().await;
+    let hex = view.call_id.strip_prefix("sip-call-").expect("a call id");
+    bed.asterisk.leaves(&format!("ife.node1.{hex}.e0"));
+    bed.asterisk.leaves(&format!("ife.node1.{hex}.e0-sip"));
+    assert_eq!(bed.asterisk.world().channels.len(), 1, "the guardian");
+    bed.restart(false).await;
+    bed.in_sight().await;
+    bed.until_channels(0).await;
+}
+
+#[tokio::test]
+async fn a_room_that_was_asked_for_outlives_the_bridge() {
+    let mut bed = Bed::new("", "").await;
+    bed.room(RoomCommand::Create("hearing-1".to_owned()))
+        .await
+        .expect("it opens");
+    bed.room_of("hearing-1", 1).await;
+    bed.restart(true).await;
+    bed.in_sight().await;
+    bed.room_of("hearing-1", 1).await;
+    let rooms = bed.room(RoomCommand::List).await.expect("a list");
+    assert_eq!(rooms.len(), 1);
+    bed.room(RoomCommand::End("hearing-1".to_owned()))
+        .await
+        .expect("it ends");
+    bed.until_channels(0).await;
+    bed.restart(true).await;
+    bed.in_sight().await;
+    let rooms = bed.room(RoomCommand::List).await.expect("a list");
+    assert!(rooms.is_empty(), "{rooms:?}");
 }

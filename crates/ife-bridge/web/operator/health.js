@@ -26,6 +26,8 @@ export function showHealth(root, health, log) {
   refill(
     root,
     part("Asterisk", up(health.ami, "connected", "out of sight")),
+    health.kamailio === null ? null : part("Kamailio", up(health.kamailio, "reached by Asterisk", "not reached by Asterisk")),
+    health.stuck_channels > 0 ? part("Hang-ups", [`${health.stuck_channels} unconfirmed`, "cross", "bad"]) : null,
     part("Witness", up(health.witness, "takes entries", "takes no entries")),
     health.nats === null ? null : part("NATS", up(health.nats, "connected", "disconnected")),
     part("Log", LOG[health.log] ?? LOG.off, size),
@@ -42,5 +44,7 @@ export function alarmText(health, log) {
   }
   if (health && !health.witness) return "The witness takes no entries: new calls are refused where it is required. Is ife-witnessd running?";
   if (health && !health.ami) return "Asterisk is out of sight: calls go on there, but nothing can be told or done about them until it is back.";
+  if (health?.kamailio === false) return "Asterisk does not reach Kamailio: no expert can be called, and a hang-up may not reach the phone. Is Kamailio running?";
+  if (health?.stuck_channels > 0) return "Channels of calls that are over do not hang up: look at `core show channels` at Asterisk. It may have to be restarted.";
   return "";
 }

@@ -63,9 +63,16 @@ fn order(call: &mut Call) {
     call.start_timer(TimerKind::Hangup, call.plan.policy.hangup_retry);
 }
 
+/// Whether the expert was to be told of the end and may not know it.
+fn is_untold(call: &Call) -> bool {
+    let expert = call.expert_facts();
+    expert.untold && !expert.leaving && !expert.lost
+}
+
 /// The goal, with the reason corrected where it was seen late whose leaving it was.
 fn reached(call: &Call) -> State {
     match call.goal {
+        State::Ended(_) if is_untold(call) => State::Failed(FailReason::HangupUnconfirmed),
         State::Ended(
             reason @ (EndReason::ExpertLeft | EndReason::ExpertLost | EndReason::CouncilLeft),
         ) => State::Ended(who_left(call, reason)),

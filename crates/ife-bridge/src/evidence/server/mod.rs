@@ -405,12 +405,20 @@ impl Server {
 
     /// After a restart: sessions of calls that have ended meanwhile end too.
     fn keep(&mut self, call_ids: &[String]) {
-        let gone: Vec<Name> = self
-            .by_call
-            .iter()
-            .filter(|(call_id, _)| !call_ids.contains(call_id))
-            .map(|(_, name)| name.clone())
-            .collect();
+        let sessions = self.by_call.iter();
+        let (kept, gone): (Vec<_>, Vec<_>) =
+            sessions.partition(|(call_id, _)| call_ids.contains(call_id));
+        let names = |sessions: Vec<(_, &Name)>| -> Vec<Name> {
+            sessions.into_iter().map(|(_, name)| name.clone()).collect()
+        };
+        let (kept, gone) = (names(kept), names(gone));
+        for name in kept {
+            self.with(&name, |case, world| {
+                let state = case.grant.state.clone();
+                let detail = "session of an earlier process";
+                case.tell_engine(Some(&state), detail, Vec::new(), world);
+            });
+        }
         for name in gone {
             self.with(&name, |case, world| {
                 case.grant.forget(&world.settings.dir);

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+. "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/../bridge.sh"
+
+GUARDIANS='{name: guardian-1, peer: mcu-7f3a, alias: guardian-silent}'
+start_with_bridge
+
+h323_is() { [ "$(api GET "/v1/calls/$call" | jq -r .h323_state)" = "$1" ]; }
+expect_h323() {
+	wait_until "${2:-30}" h323_is "$1"
+	expect "h323_state" "$1" "$(api GET "/v1/calls/$call" | jq -r .h323_state)"
+}
+history_says() { api GET "/v1/calls/$call" | jq -r '.history[].detail' | grep -q "$1"; }
+
+testbed_kill council
+answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-1 trace-guardians-1 safety)")
+call=$(jq -r .call_id <<<"$answer")
+expect "state" connected "$(jq -r .sip_call_state <<<"$answer")"
+expect_h323 failed
+expect_ok "the failure is in the history" history_says '^guardian guardian-1 could not be had: .*; called again in 2 s$'
+expect_ok "the failure is in the log" grep -q 'the guardian could not be had' "$STACK/log/bridge.log"
+expect_ok "the failure is counted" wait_until 5 eval 'api GET /metrics | grep -q "^ife_bridge_guardian_failures_total{guardian=\"guardian-1\""'
+expect_room council 1
+
+testbed start >>"$STACK/log/testbed.log" 2>&1
+# The longest wait between two calls is a minute.
+expect_h323 connected 90
+expect_room council 2
+expect_ok "the guardian is in the history" history_says '^guardian guardian-1 is in the room$'
+
+expect "terminate_call" terminated "$(api DELETE "/v1/calls/$call" | jq -r .status)"
+expect_h323 ended
+expect_channels gateway 0
+expect_channels council 0
+wait_log 1 '.event == "TERMINATED" and .producer == "bridge-node1"'
+failed=$(log_entries | jq -r 'select(.trace_id == "trace-guardians-1" and .event == "H323_RELEASED") | .detail' | grep -c 'guardian=guardian-1 room=council cause=[0-9]* failed=')
+expect_ok "failures are witnessed" [ "$failed" -ge 1 ]
+expect_alive
