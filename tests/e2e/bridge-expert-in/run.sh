@@ -24,6 +24,23 @@ expect_calls first "$STACK/first.csv"
 expect_call "$(jq -r .call_id <<<"$call")" ended
 expect "who ended it" expert_left "$(api GET "/v1/calls/$(jq -r .call_id <<<"$call")" | jq -r .reason)"
 
+# The caller's address as phones write it: with a display name, and as a phone's number.
+# called_as NAME FROM: an expert who calls with that From, seen by the bridge and in the room.
+called_as() {
+	sed "s|^From: <sip:\[field0\]>|From: $2|" "$SIPP_DIR/uac.xml" >"$STACK/sipp/uac-$1.xml"
+	signed_csv "$STACK/$1.csv" 200 safety-2026a "$SAFETY" "$COUNCIL" safety
+	load_begin "$1" "$STACK/sipp/uac-$1.xml" "$STACK/$1.csv" -d 4000
+	wait_until 20 only_call_is connected
+	expect "the expert of $2" "connected expert $SAFETY" "$(only_call | jq -r '.sip_call_state + " " + .origin + " " + .expert_id')"
+	expect "the trace id of $2" "$(cut -d ';' -f 3 <<<"$(tail -n 1 "$STACK/$1.csv")")" "$(only_call | jq -r .trace_id)"
+	expect "who is in the room as $2" "expert $SAFETY" "$(api GET /v1/rooms/council | jq -r '.participants[] | .role + " " + .name')"
+	load_end
+	expect "INVITEs with $2" 1 "$(sed -n "/^INVITE /,/^\r*\$/p" "$STACK/captures/$1.msg" | grep -acF "From: ${2/\[field0\]/$SAFETY}")"
+	expect_channels gateway 0
+}
+called_as display '"Duty Desk" <sip:[field0]>'
+called_as number '<sip:[field0];user=phone>'
+
 # Without the bridge.
 proc_stop bridge
 in_background second 8000

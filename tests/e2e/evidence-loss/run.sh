@@ -42,6 +42,7 @@ restart() {
 	proc_kill bridge
 	bridge_start
 	expect_call "$call" connected
+	expect_evidence "$call" open
 	touch "$STACK/received/second-over"
 }
 rm "$STACK/received"/*

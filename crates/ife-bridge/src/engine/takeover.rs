@@ -265,7 +265,10 @@ fn caller_of(word: &str) -> Option<Aor> {
         rest = tail;
     }
     bytes.extend_from_slice(rest.as_bytes());
-    Aor::parse(&bytes).ok()
+    // Asterisk writes the quotes of a display name with backslashes, which no parser takes for
+    // quotes. A URI has no `<`, so the last one begins the address.
+    let address = bytes.iter().rposition(|byte| *byte == b'<').unwrap_or(0);
+    Aor::parse(&bytes[address..]).ok()
 }
 
 #[cfg(test)]
@@ -286,6 +289,10 @@ mod tests {
             ),
             (
                 "%22%3Csip%3Aevil%40x%3E%22%20%3Csip%3Aa%40external.advisor%3E",
+                Some("sip:a@external.advisor"),
+            ),
+            (
+                "%5C%22Duty%20Desk%5C%22%20%3Csip%3Aa%40external.advisor%3E",
                 Some("sip:a@external.advisor"),
             ),
             ("%3Csip%3Aa%40b", None),
