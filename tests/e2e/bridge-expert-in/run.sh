@@ -52,5 +52,5 @@ expect "terminate_call" terminated "$(api DELETE "/v1/calls/$(only_call | jq -r 
 expect_channels gateway 0
 kill "$LOAD_PID" 2>/dev/null
 wait "$LOAD_PID" 2>/dev/null
-expect_log 2 '.event == "COUNCIL_JOIN"'
+expect_log 4 '.event == "COUNCIL_JOIN"'
 expect_alive
