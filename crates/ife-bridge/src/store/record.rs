@@ -142,7 +142,9 @@ impl Line {
             }
             | Line::Call(_)
             | Line::Attempt { .. }
-            | Line::Room { .. } => {}
+            | Line::Room { .. }
+            | Line::RoomAsked { .. }
+            | Line::RoomOver { .. } => {}
         }
         kept
     }
