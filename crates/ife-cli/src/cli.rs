@@ -68,6 +68,8 @@ pub enum Command {
     Hangup(HangupArgs),
     /// Sign an order about a call and print it: for NATS, where the agent whose message asked for the call gives it.
     Order(OrderArgs),
+    /// Evidence of a call: the expert's side, without a browser.
+    Evidence(EvidenceArgs),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -78,6 +80,38 @@ pub enum Command {
         /// Made if absent.
         directory: PathBuf,
     },
+}
+
+/// `evidence` and its subcommands.
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    /// What to do with it.
+    #[command(subcommand)]
+    pub command: EvidenceCommand,
+}
+
+/// Subcommands of `evidence`.
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Open an evidence link, receive its files, and send a signed receipt.
+    ///
+    /// Each block is verified against the signed list of files before it is written. A link opens
+    /// once: after this command it is used up.
+    Receive(ReceiveArgs),
+}
+
+/// Options of `evidence receive`.
+#[derive(Debug, Args)]
+pub struct ReceiveArgs {
+    /// The link, in quotes; - reads it from stdin, where no list of processes shows it.
+    pub link: String,
+    /// Directory for the files; made if absent. Default: evidence-SESSION. No file is overwritten.
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// PEM file with the authority that signed the bridge's certificate. Default: those that the
+    /// system trusts.
+    #[arg(long, value_name = "FILE", env = "IFE_BRIDGE_CA")]
+    pub ca: Option<PathBuf>,
 }
 
 /// Options of `keygen`.

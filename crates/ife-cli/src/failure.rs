@@ -77,6 +77,14 @@ impl Failure {
         }
     }
 
+    /// Whether the same may succeed later: something could not be reached.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self.exit {
+            Exit::Io => true,
+            Exit::Ok | Exit::No | Exit::Usage => false,
+        }
+    }
+
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Failure {
         self.hint = Some(hint.into());
         self

@@ -63,12 +63,34 @@ impl No {
     }
 }
 
+/// A client that trusts the authorities of a file, or those that the system trusts.
+pub(crate) fn trusting(ca: Option<&Path>) -> Result<Client, Failure> {
+    builder(ca)?.build().map_err(|error| Failure {
+        exit: Exit::Io,
+        ..Failure::no(format!("cannot set up TLS: {}", root(&error)))
+    })
+}
+
+fn builder(ca: Option<&Path>) -> Result<ClientBuilder, Failure> {
+    let builder = ClientBuilder::new()
+        .no_proxy()
+        .redirect(reqwest::redirect::Policy::none())
+        .connect_timeout(CONNECT_TIME_MAX);
+    let Some(file) = ca else {
+        return Ok(builder);
+    };
+    let pem = read_bytes(file, FILE_LEN_MAX)?;
+    let certificates = Certificate::from_pem_bundle(&pem)
+        .map_err(|error| bad_file(file, "not certificates in PEM", &error))?;
+    if certificates.is_empty() {
+        return Err(holds_no(file, "certificate in PEM"));
+    }
+    Ok(builder.tls_certs_only(certificates))
+}
+
 impl Bridge {
     pub(super) fn new(args: &BridgeArgs) -> Result<Bridge, Failure> {
-        let mut builder = ClientBuilder::new()
-            .no_proxy()
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIME_MAX);
+        let mut builder = builder(args.ca.as_deref())?;
         let base = match &args.bridge {
             Place::Unix(path) => {
                 builder = builder.unix_socket(path.as_path());
@@ -77,15 +99,6 @@ impl Bridge {
             }
             Place::Tcp(url) => url.clone(),
         };
-        if let Some(file) = &args.ca {
-            let pem = read_bytes(file, FILE_LEN_MAX)?;
-            let certificates = Certificate::from_pem_bundle(&pem)
-                .map_err(|error| bad_file(file, "not certificates in PEM", &error))?;
-            if certificates.is_empty() {
-                return Err(holds_no(file, "certificate in PEM"));
-            }
-            builder = builder.tls_certs_only(certificates);
-        }
         if let Some(file) = &args.cert {
             builder = builder.identity(identity(file, args.cert_key.as_deref())?);
         }

@@ -25,6 +25,7 @@ use crate::{
     output::Output,
 };
 
+pub(crate) use client::trusting;
 pub(crate) use place::Place;
 
 pub(crate) fn escalate(args: &EscalateArgs, out: &mut Output) -> Result<Outcome, Failure> {
@@ -52,7 +53,7 @@ pub(crate) fn order(args: &OrderArgs, out: &mut Output) -> Result<Outcome, Failu
 }
 
 /// Runs to the end on this thread.
-fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+pub(crate) fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
