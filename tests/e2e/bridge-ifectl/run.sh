@@ -36,6 +36,9 @@ for name in "$call" "${call#sip-call-}" trace-ifectl-1; do
 	says "call $name" 0 '^ +[0-9.]+  connected ' ifectl call "$name"
 done
 expect "call --json" "connected trace-ifectl-1" "$(ifectl call "$call" --json | jq -r '.sip_call_state + " " + .trace_id')"
+# The H.323 side is connected when a guardian is seen in the room.
+council_is_there() { ifectl calls | grep -qE "^$call .* connected +connected "; }
+wait_until 30 council_is_there
 says "the table" 0 "^$call +expert-safety@external.advisor +safety +connected +connected " ifectl calls
 expect "calls --json" "$call" "$(ifectl calls --json | jq -r '.[0].call_id')"
 on_a_terminal() { timeout 30 script -qec "stty cols 200 rows 24; timeout -s INT 3 $IFE_BIN/ifectl calls" /dev/null </dev/null | tr -d '\r'; }
