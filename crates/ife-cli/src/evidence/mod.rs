@@ -44,6 +44,7 @@ enum End {
 
 /// The receipt's entry in the witness log.
 struct Receipt {
+    /// Its leaf hash, as `ifectl witness prove --witness-hash` takes it.
     entry: String,
     index: Option<u64>,
 }
@@ -122,6 +123,7 @@ async fn transfer(
             AgentOutput::Finished { file, verified } => folder.finish(file, verified)?,
             AgentOutput::Message(Body::ReceiptOk { entry, index }) => {
                 bar.finish_and_clear();
+                let entry = format!("sha256:{entry}");
                 return Ok(End::Received(Some(Receipt { entry, index })));
             }
             AgentOutput::Message(body) => message(&body, out),
