@@ -4,7 +4,8 @@
 #   scripts/testbed.sh suite                 the same, and prints the suite
 #   scripts/testbed.sh start [SUITE] [DIR]   starts both, files in DIR (default target/testbed/run)
 #   scripts/testbed.sh stop  [SUITE] [DIR]   stops both
-# Environment: `settings` has variables and defaults; RTP_TIMEOUT_S replaces rtp_timeout.
+# Environment: `settings` has variables and defaults; RTP_TIMEOUT_S replaces rtp_timeout, GATEKEEPER
+# is the gateway's gatekeeper (an address).
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
 bed=$top/target/testbed
@@ -98,6 +99,8 @@ write_instance() {
 		chmod 600 "$RUN/etc/manager.conf"
 		[ -z "${RTP_TIMEOUT_S:-}" ] ||
 			sed -i "s|^rtp_timeout=.*|rtp_timeout=$RTP_TIMEOUT_S|" "$RUN/etc/pjsip-if-escalate.conf"
+		[ -z "${GATEKEEPER:-}" ] ||
+			sed -i "s|^gatekeeper=.*|gatekeeper=$GATEKEEPER|" "$RUN/etc/ooh323.conf"
 	else
 		sed -i "s|^\[globals\]|[globals]\nTESTBED_RECORDINGS=$TESTBED_RECORDINGS|" \
 			"$RUN/etc/extensions.conf"
@@ -216,5 +219,5 @@ start | stop)
 	[ -n "$suite" ] || die "no root directory; run scripts/testbed.sh root"
 	"$command" "$suite" "${3:-$bed/run}"
 	;;
-*) sed -n '2,7s/^# \{0,1\}//p' "$0"; exit 2 ;;
+*) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 2 ;;
 esac
