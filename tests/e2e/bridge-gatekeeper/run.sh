@@ -24,7 +24,7 @@ call_through() {
 	expect_channels gateway 0
 }
 
-# refused REASON TOLD: a call that the gatekeeper does not admit: the phone gets its BYE.
+# refused REASON TOLD: the gatekeeper does not admit a call; the phone gets its BYE, and no leg stays.
 refused() {
 	local call
 	gatekeeper "--reject=4711=$1"
@@ -32,10 +32,10 @@ refused() {
 	proc_stop safety 2>/dev/null
 	stack_expert safety "$EXPERT_PORT" uas
 	call=$(api POST /v1/escalations "$(escalation "m-$1" "trace-gk-$1" safety)" | jq -r .call_id)
-	expect_call "$call" failed
+	expect_call "$call" failed 45
 	expect "what the API tells of $1" "$2" "$(api GET "/v1/calls/$call" | jq -r .reason)"
 	expect_ok "a BYE for $1" wait_until 10 requests_are safety BYE 1
-	expect_channels gateway 0
+	expect_ok "channels after $1" wait_until 40 channels_are gateway 0
 	expect "readiness after $1" 200 "$(api_status GET /readyz)"
 }
 
@@ -48,6 +48,7 @@ expect "admissions" 3 "$(ras '^ARQ [0-9]+ alias=4711 .*ACF$')"
 expect "disengaged" 3 "$(ras '^DRQ .*DCF$')"
 refused calledPartyNotRegistered "council_unreachable cause=0"
 refused resourceUnavailable "council_unreachable cause=0"
+refused silence council_timeout
 gatekeeper --alias 4711=127.0.0.3:1720
 call_through 4
 expect_alive
