@@ -19,12 +19,13 @@ call_through() {
 	local answer call
 	answer=$(api POST '/v1/escalations?wait=connected' "$(escalation "m-$1" "trace-gk-$1" safety)")
 	call=$(jq -r .call_id <<<"$answer")
-	expect "call $1" "connected connected" "$(jq -r '.sip_call_state + " " + .h323_state' <<<"$answer")"
+	expect "call $1" "connected connected" \
+		"$(jq -r '.sip_call_state + " " + .h323_state' <<<"$answer")"
 	expect "terminate_call $1" terminated "$(api DELETE "/v1/calls/$call" | jq -r .status)"
 	expect_channels gateway 0
 }
 
-# refused REASON TOLD: the gatekeeper does not admit a call; the phone gets its BYE, and no leg stays.
+# refused REASON TOLD: a call that is not admitted; the phone gets its BYE, and no leg stays.
 refused() {
 	local call
 	gatekeeper "--reject=4711=$1"
@@ -45,7 +46,7 @@ start_with_bridge
 expect_ok "registration" wait_until 10 ras_has '^RRQ .*RCF$' 1
 for number in 1 2 3; do call_through "$number"; done
 expect "admissions" 3 "$(ras '^ARQ [0-9]+ alias=4711 .*ACF$')"
-expect "disengaged" 3 "$(ras '^DRQ .*DCF$')"
+expect_ok "disengaged" wait_until 10 ras_has '^DRQ .*DCF$' 3
 refused calledPartyNotRegistered "council_unreachable cause=0"
 refused resourceUnavailable "council_unreachable cause=0"
 refused silence council_timeout
