@@ -6,7 +6,7 @@ BACKEND=external_mcu
 # Columns: the cause that the MCU releases with, the status that the expert's phone gets.
 TO_SIP="1:404 3:404 17:486 19:480 20:404 21:403 28:484 34:503 41:503 42:503 47:503 58:488 88:488 102:503 111:503"
 # The status of the expert's phone, the reason and the cause that the API tells.
-FROM_SIP="403:forbidden:21 404:not_found:1 480:no_answer:19 484:bad_address:28 486:busy:17 488:incompatible:58 500:unreachable:38 503:congested:34 600:busy:17 603:declined:21"
+FROM_SIP="401:forbidden:21 403:forbidden:21 404:not_found:1 410:not_found:22 415:incompatible:127 480:no_answer:19 484:bad_address:28 486:busy:17 488:incompatible:58 500:unreachable:38 503:congested:34 600:busy:17 603:declined:21 607:declined:127 608:forbidden:127"
 # The cause that the MCU releases an answered expert's call with, and what the API tells.
 AFTER_ANSWER="17:busy 21:declined 34:congested 58:incompatible"
 
