@@ -182,6 +182,12 @@ impl Server {
     }
 }
 
+/// Copies the bytes. A slice keeps the read buffer that it came in: a body that comes a byte at a
+/// time would keep one for each byte.
+fn detached(data: Bytes) -> Bytes {
+    Bytes::copy_from_slice(&data)
+}
+
 /// A request's body that has to be whole in time.
 struct Timed {
     body: Body,
@@ -210,7 +216,7 @@ impl HttpBody for Timed {
             let late = io::Error::new(io::ErrorKind::TimedOut, "the body did not come in time");
             return Poll::Ready(Some(Err(axum::Error::new(late))));
         }
-        frame
+        frame.map(|frame| frame.map(|frame| frame.map(|frame| frame.map_data(detached))))
     }
 
     fn is_end_stream(&self) -> bool {
