@@ -123,6 +123,10 @@ class Operator(threading.Thread):
         self.join()
 
 
+# All places of all listeners, each with what one connection may hold: 200 KiB are plenty.
+MEMORY_MB_MAX = 400
+
+
 def descriptors(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
@@ -149,6 +153,8 @@ def attack(what, crowds, api, pid, hold_s):
     for crowd in crowds:
         crowd.comes_again, crowd.drip = False, b""
     problems = operator.wrong[:3]
+    if peak > MEMORY_MB_MAX:
+        problems.append(f"{peak} MB of memory, {MEMORY_MB_MAX} at most")
     with contextlib.ExitStack() as stack:
         for crowd in crowds:
             stack.callback(crowd.end)
