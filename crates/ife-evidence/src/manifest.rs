@@ -250,7 +250,7 @@ pub(crate) fn digest_of(block: &str) -> Option<[u8; 32]> {
 }
 
 /// Lower-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
+pub fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes
         .iter()

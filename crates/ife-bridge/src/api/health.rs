@@ -15,8 +15,8 @@ pub(super) async fn live() -> StatusCode {
     StatusCode::OK
 }
 
-/// New calls are taken: AMI and the witness are up, Asterisk reaches Kamailio and ends the legs that it is told to, and the bridge does not drain. The
-/// body says which part is not.
+/// Readiness for new calls: AMI and the witness are up, Asterisk reaches Kamailio and ends the legs
+/// that the bridge hangs up, and the bridge does not drain. The body names each part's state.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(super) async fn ready(
     State(state): State<AppState>,

@@ -91,8 +91,8 @@ fn cut(text: String, chars_max: usize) -> String {
     }
 }
 
-/// Gives the bare errors of the layers below (a body that is too long, a method that is not there, a path that is not
-/// UTF-8, a time-out) their problem document. An error that has a body of its own, as JSON, keeps it.
+/// Adds a problem document to an error of the layers below: a body over the limit, an unknown
+/// method, a path that is not UTF-8, a time-out. An error with a JSON body keeps it.
 pub(crate) async fn everywhere(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     let name = match response.status() {

@@ -105,7 +105,7 @@ impl Room {
         legs.map(|leg| leg.channel.clone()).collect()
     }
 
-    /// Nobody is called again; the timers are to be removed.
+    /// Cancels all further attempts and returns their timers for removal.
     pub(super) fn drop_retries(&mut self) -> Vec<timers::Key> {
         let called = self.called.values_mut();
         called.filter_map(|called| called.retry.take()).collect()

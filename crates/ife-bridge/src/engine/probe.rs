@@ -1,6 +1,8 @@
-//! Whether what is told of calls can be true: the way from Asterisk to Kamailio, and legs that will not go.
+//! Measures two parts of readiness: the path from Asterisk to Kamailio, and channels that stay
+//! after their hang-up.
 //!
-//! Asterisk probes the contact of its AOR for Kamailio (`qualify_frequency`); the bridge asks for what the last probe has found.
+//! Asterisk probes the contact of its AOR for Kamailio (`qualify_frequency`); the bridge reads the
+//! result of the last probe.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +18,7 @@ use super::{CallId, Engine, answers::Asked};
 /// Between two questions to Asterisk.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
-/// The way to Kamailio, and legs that will not go.
+/// Results of both measurements.
 #[derive(Debug)]
 pub(super) struct Probe {
     aor: DialToken,

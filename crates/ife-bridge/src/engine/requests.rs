@@ -344,7 +344,7 @@ impl Engine {
     }
 }
 
-/// What is told who wanted the call's end: `terminated` only when all legs were seen to end.
+/// Returns the `status` of `terminate_call`: `terminated` only when all legs were seen to end.
 fn end_of(state: &State) -> &'static str {
     match state {
         State::Failed(

@@ -8,6 +8,7 @@ use std::{
 
 use ife_evidence::{
     Body, SessionOutput,
+    manifest::hex,
     message::{ErrorCode, ReceiptEntry, Refused},
 };
 use ife_witness::entry::Event as Entry;
@@ -394,8 +395,4 @@ fn code_of(code: ErrorCode) -> &'static str {
         ErrorCode::Unavailable => "unavailable",
         ErrorCode::TooFast => "too_fast",
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -9,9 +9,10 @@ use async_nats::jetstream::{
     stream::{self, DiscardPolicy, StorageType},
 };
 use axum::body::Bytes;
+use ife_evidence::manifest::hex;
 use sha2::{Digest, Sha256};
 
-use super::{decide::Claim, outcome::Outcome, publish::hex};
+use super::{decide::Claim, outcome::Outcome};
 use crate::clock;
 
 /// How long a claim is kept: longer than a message's timestamp lets it in, and than a bridge is

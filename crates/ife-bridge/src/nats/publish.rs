@@ -6,6 +6,7 @@ use async_nats::{
     jetstream::{Context, message::Info, publish::PublishAck},
 };
 use axum::body::Bytes;
+use ife_evidence::manifest::hex;
 use sha2::{Digest, Sha256};
 
 /// The header by which JetStream knows a message again.
@@ -43,11 +44,6 @@ impl<'a> Arrival<'a> {
         hash.update(self.body);
         format!("ife-{kind}-{}", hex(&hash.finalize()))
     }
-}
-
-/// Lower-case hex.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Stores a message, once for its id. JetStream remembers ids longer than messages: when it answers
