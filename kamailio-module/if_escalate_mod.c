@@ -47,8 +47,7 @@ static int child_init(int rank);
 static void mod_destroy(void);
 
 static int w_check_policy(sip_msg_t *msg, char *p1, char *p2);
-static int w_check_policy_values(
-		sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
+static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
 static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2);
 static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail);
 static int w_check_message(sip_msg_t *msg, char *p1, char *p2);
@@ -354,8 +353,7 @@ static int param_text(sip_msg_t *msg, char *param, str *out, const char *name)
 	return 0;
 }
 
-static int w_check_policy_values(
-		sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature)
+static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature)
 {
 	str hazard = STR_NULL;
 	str trace_id = STR_NULL;

@@ -50,33 +50,35 @@ extern "C" {
 
 typedef uint32_t ife_result;
 #define IFE_OK 7000u
-#define IFE_NULL_PARAMETER 7001u     /* a required pointer was NULL */
-#define IFE_INVALID_PARAMETER 7002u  /* a value is out of range, too long or not UTF-8 */
-#define IFE_ABI_MISMATCH 7003u       /* caller and library were built from different headers */
-#define IFE_NOT_ATTACHED 7004u       /* no ife_policy_attach in this process since its fork */
+#define IFE_NULL_PARAMETER 7001u    /* a required pointer was NULL */
+#define IFE_INVALID_PARAMETER 7002u /* a value is out of range, too long or not UTF-8 */
+#define IFE_ABI_MISMATCH 7003u      /* caller and library were built from different headers */
+#define IFE_NOT_ATTACHED 7004u      /* no ife_policy_attach in this process since its fork */
 #define IFE_ALREADY_ATTACHED 7005u
 #define IFE_CLOSED 7006u
-#define IFE_CONCURRENT_USE 7007u     /* another thread, or the log callback, uses this handle */
-#define IFE_REGISTRY_INVALID 7010u   /* err has file, line, column and the remedy */
-#define IFE_REGISTRY_BUSY 7011u      /* another process is reloading */
-#define IFE_STATE_DIR 7012u          /* state directory unusable: err has the reason */
-#define IFE_STATE_FORMAT 7013u       /* shared state of another version or damaged */
-#define IFE_WITNESS_FULL 7020u       /* the ring is full: the entry was not accepted */
-#define IFE_WITNESS_TIMEOUT 7021u    /* the entry is in the ring but not yet on disk */
+#define IFE_CONCURRENT_USE 7007u   /* another thread, or the log callback, uses this handle */
+#define IFE_REGISTRY_INVALID 7010u /* err has file, line, column and the remedy */
+#define IFE_REGISTRY_BUSY 7011u    /* another process is reloading */
+#define IFE_STATE_DIR 7012u        /* state directory unusable: err has the reason */
+#define IFE_STATE_FORMAT 7013u     /* shared state of another version or damaged */
+#define IFE_WITNESS_FULL 7020u     /* the ring is full: the entry was not accepted */
+#define IFE_WITNESS_TIMEOUT 7021u  /* the entry is in the ring but not yet on disk */
 #define IFE_WITNESS_TOO_LARGE 7022u
 #define IFE_WITNESS_UNAVAILABLE 7023u
-#define IFE_WITNESS_OMITTED 7024u    /* a refusal that the log's next summary counts */
+#define IFE_WITNESS_OMITTED 7024u /* a refusal that the log's next summary counts */
 #define IFE_NOT_FOUND 7030u
-#define IFE_BUFFER_TOO_SMALL 7031u   /* err has the number of bytes needed */
-#define IFE_PANIC 7099u              /* a bug in the library, contained; treat as refused */
+#define IFE_BUFFER_TOO_SMALL 7031u /* err has the number of bytes needed */
+#define IFE_PANIC 7099u            /* a bug in the library, contained; treat as refused */
 
-typedef struct ife_str {
+typedef struct ife_str
+{
 	const char *ptr;
 	size_t len;
 } ife_str;
 
 /* Text for a person: NUL-terminated UTF-8 without control characters except LF. */
-typedef struct ife_error {
+typedef struct ife_error
+{
 	char text[IFE_ERROR_SIZE];
 } ife_error;
 
@@ -90,78 +92,106 @@ typedef void (*ife_log_callback)(void *ctx, int32_t level, const char *text, siz
  */
 typedef int32_t (*ife_is_own_callback)(void *ctx, ife_str host, uint32_t port, uint32_t transport);
 
-typedef enum ife_mode { IFE_MODE_ENFORCE = 0, IFE_MODE_SHADOW = 1 } ife_mode;
-typedef enum ife_witness_mode {
-	IFE_WITNESS_REQUIRED = 0, IFE_WITNESS_BEST_EFFORT = 1
+typedef enum ife_mode
+{
+	IFE_MODE_ENFORCE = 0,
+	IFE_MODE_SHADOW = 1
+} ife_mode;
+typedef enum ife_witness_mode
+{
+	IFE_WITNESS_REQUIRED = 0,
+	IFE_WITNESS_BEST_EFFORT = 1
 } ife_witness_mode;
-typedef enum ife_transport {
-	IFE_TRANSPORT_UDP = 1, IFE_TRANSPORT_TCP = 2, IFE_TRANSPORT_TLS = 3,
-	IFE_TRANSPORT_SCTP = 4, IFE_TRANSPORT_WS = 5, IFE_TRANSPORT_WSS = 6
+typedef enum ife_transport
+{
+	IFE_TRANSPORT_UDP = 1,
+	IFE_TRANSPORT_TCP = 2,
+	IFE_TRANSPORT_TLS = 3,
+	IFE_TRANSPORT_SCTP = 4,
+	IFE_TRANSPORT_WS = 5,
+	IFE_TRANSPORT_WSS = 6
 } ife_transport;
-typedef enum ife_direction {
-	IFE_DIRECTION_UNKNOWN = 0, IFE_DIRECTION_TO_EXPERT = 1, IFE_DIRECTION_TO_COUNCIL = 2
+typedef enum ife_direction
+{
+	IFE_DIRECTION_UNKNOWN = 0,
+	IFE_DIRECTION_TO_EXPERT = 1,
+	IFE_DIRECTION_TO_COUNCIL = 2
 } ife_direction;
-typedef enum ife_gate {
-	IFE_GATE_NONE = 0, IFE_GATE_HEADERS = 1, IFE_GATE_REGISTRY = 2, IFE_GATE_STANDING = 3,
-	IFE_GATE_HAZARD = 4, IFE_GATE_SOURCE = 5, IFE_GATE_FLOOD = 6, IFE_GATE_SIGNATURE = 7,
-	IFE_GATE_FRESHNESS = 8, IFE_GATE_REPLAY = 9, IFE_GATE_QUOTA = 10, IFE_GATE_WITNESS = 11,
-	IFE_GATE_INTERNAL = 12, IFE_GATE_DIALOG = 13
+typedef enum ife_gate
+{
+	IFE_GATE_NONE = 0,
+	IFE_GATE_HEADERS = 1,
+	IFE_GATE_REGISTRY = 2,
+	IFE_GATE_STANDING = 3,
+	IFE_GATE_HAZARD = 4,
+	IFE_GATE_SOURCE = 5,
+	IFE_GATE_FLOOD = 6,
+	IFE_GATE_SIGNATURE = 7,
+	IFE_GATE_FRESHNESS = 8,
+	IFE_GATE_REPLAY = 9,
+	IFE_GATE_QUOTA = 10,
+	IFE_GATE_WITNESS = 11,
+	IFE_GATE_INTERNAL = 12,
+	IFE_GATE_DIALOG = 13
 } ife_gate;
 #define IFE_GATE_COUNT 14
 
 typedef struct ife_policy ife_policy;
 
-typedef struct ife_options {
-	uint32_t abi_version;        /* IFE_ABI_VERSION */
-	uint32_t struct_size;        /* sizeof(ife_options) */
+typedef struct ife_options
+{
+	uint32_t abi_version; /* IFE_ABI_VERSION */
+	uint32_t struct_size; /* sizeof(ife_options) */
 	ife_str registry_path;
-	ife_str state_dir;           /* on tmpfs; made if absent */
-	ife_str node;                /* name of this host in the log, 1..64 of [A-Za-z0-9._-] */
-	ife_str producer;            /* prefix of the ring names, e.g. "kamailio" */
-	uint32_t mode;               /* ife_mode */
-	uint32_t witness_mode;       /* ife_witness_mode */
-	uint32_t witness_wait_ms;    /* 0: do not wait for the disk; at most 10000 */
-	uint32_t freshness_s;        /* 0: the registry's freshness_s */
-	uint32_t replay_slots;       /* 0: default 262144; rounded up to a power of two */
-	uint32_t max_processes;      /* upper bound of process_no + 1 */
-	uint32_t owner_uid;          /* owner of the files if root changes user later; 0: unchanged */
-	uint32_t owner_gid;          /* their group, likewise */
-	uint32_t refusals_per_s;     /* entries about refused requests, from all sources; 0: no bound */
-	ife_log_callback log;        /* may be NULL */
+	ife_str state_dir;        /* on tmpfs; made if absent */
+	ife_str node;             /* name of this host in the log, 1..64 of [A-Za-z0-9._-] */
+	ife_str producer;         /* prefix of the ring names, e.g. "kamailio" */
+	uint32_t mode;            /* ife_mode */
+	uint32_t witness_mode;    /* ife_witness_mode */
+	uint32_t witness_wait_ms; /* 0: do not wait for the disk; at most 10000 */
+	uint32_t freshness_s;     /* 0: the registry's freshness_s */
+	uint32_t replay_slots;    /* 0: default 262144; rounded up to a power of two */
+	uint32_t max_processes;   /* upper bound of process_no + 1 */
+	uint32_t owner_uid;       /* owner of the files if root changes user later; 0: unchanged */
+	uint32_t owner_gid;       /* their group, likewise */
+	uint32_t refusals_per_s;  /* entries about refused requests, from all sources; 0: no bound */
+	ife_log_callback log;     /* may be NULL */
 	void *log_ctx;
-	ife_is_own_callback is_own;  /* may be NULL: no address is this server's */
+	ife_is_own_callback is_own; /* may be NULL: no address is this server's */
 	void *is_own_ctx;
 } ife_options;
 
 /* One raw header field: number of occurrences and body of the first one, folding included. */
-typedef struct ife_header {
+typedef struct ife_header
+{
 	ife_str value;
 	uint32_t count;
 } ife_header;
 
 /* A SIP request or reply as received: untrusted bytes, read only during the call. */
-typedef struct ife_message {
-	uint32_t struct_size;        /* sizeof(ife_message) */
-	uint32_t transport;          /* ife_transport */
-	ife_str peer_ip;             /* text form, no brackets */
+typedef struct ife_message
+{
+	uint32_t struct_size; /* sizeof(ife_message) */
+	uint32_t transport;   /* ife_transport */
+	ife_str peer_ip;      /* text form, no brackets */
 	uint32_t peer_port;
-	uint32_t status_code;        /* 0 for a request */
+	uint32_t status_code; /* 0 for a request */
 	ife_str reason_phrase;
-	ife_str method;              /* of the request; for a reply that of CSeq */
+	ife_str method; /* of the request; for a reply that of CSeq */
 	ife_str ruri;
 	ife_str from_uri;
 	ife_str from_tag;
 	ife_str to_uri;
 	ife_str to_tag;
 	ife_str call_id;
-	ife_str contact;             /* body of the first Contact header field */
+	ife_str contact; /* body of the first Contact header field */
 	uint32_t cseq;
-	ife_header trace_id;         /* X-IF-Trace-ID */
-	ife_header hazard;           /* X-IF-Hazard */
-	ife_header signature;        /* X-IF-Signature */
+	ife_header trace_id;  /* X-IF-Trace-ID */
+	ife_header hazard;    /* X-IF-Hazard */
+	ife_header signature; /* X-IF-Signature */
 	ife_str content_type;
 	ife_str body;
-	ife_str raw;                 /* the whole message as received, for its SHA-256 */
+	ife_str raw;                  /* the whole message as received, for its SHA-256 */
 	const ife_str *routes;        /* bodies of the Route header fields, top to bottom; NULL: none */
 	const ife_str *record_routes; /* of the Record-Route header fields */
 	uint32_t route_count;         /* at most IFE_ROUTES_MAX */
@@ -169,17 +199,18 @@ typedef struct ife_message {
 } ife_message;
 
 /* Verdict of the gate. Strings are NUL-terminated; empty when not known. */
-typedef struct ife_verdict {
-	uint32_t approved;           /* 1 or 0; in shadow mode the verdict of enforce */
-	uint32_t gate;               /* ife_gate that rejected; approved: NONE, in a dialog DIALOG */
-	uint32_t code;               /* SIP status: 200 when approved */
-	uint32_t retry_after_s;      /* 0: no Retry-After */
-	uint32_t direction;          /* ife_direction */
-	uint32_t witnessed;          /* 1: the decision's entry is in the ring; 2: and on disk */
-	uint64_t seq;                /* sequence number of the decision's entry */
+typedef struct ife_verdict
+{
+	uint32_t approved;      /* 1 or 0; in shadow mode the verdict of enforce */
+	uint32_t gate;          /* ife_gate that rejected; approved: NONE, in a dialog DIALOG */
+	uint32_t code;          /* SIP status: 200 when approved */
+	uint32_t retry_after_s; /* 0: no Retry-After */
+	uint32_t direction;     /* ife_direction */
+	uint32_t witnessed;     /* 1: the decision's entry is in the ring; 2: and on disk */
+	uint64_t seq;           /* sequence number of the decision's entry */
 	uint8_t leaf_hash[IFE_HASH_SIZE];
-	char reason[IFE_REASON_SIZE];    /* public: a SIP reason phrase */
-	char detail[IFE_DETAIL_SIZE];    /* private, for the log */
+	char reason[IFE_REASON_SIZE]; /* public: a SIP reason phrase */
+	char detail[IFE_DETAIL_SIZE]; /* private, for the log */
 	char expert[IFE_EXPERT_SIZE];
 	char expert_contact[IFE_CONTACT_SIZE];
 	char hazard[IFE_HAZARD_SIZE];
@@ -190,7 +221,8 @@ typedef struct ife_verdict {
 } ife_verdict;
 
 /* The record of an approved call in the shared state. */
-typedef struct ife_call {
+typedef struct ife_call
+{
 	uint32_t direction;
 	uint32_t connected;
 	uint8_t leaf_hash[IFE_HASH_SIZE];
@@ -200,29 +232,31 @@ typedef struct ife_call {
 	char kid[IFE_KID_SIZE];
 } ife_call;
 
-typedef struct ife_receipt {
+typedef struct ife_receipt
+{
 	uint64_t seq;
-	uint32_t on_disk;            /* 1: on disk */
+	uint32_t on_disk; /* 1: on disk */
 	uint8_t leaf_hash[IFE_HASH_SIZE];
 } ife_receipt;
 
 /* Counters over all processes since the shared state was made or last reset. */
-typedef struct ife_stats {
-	uint64_t approved;           /* INVITEs outside a dialog */
+typedef struct ife_stats
+{
+	uint64_t approved; /* INVITEs outside a dialog */
 	uint64_t rejected[IFE_GATE_COUNT];
-	uint64_t errors;             /* bugs of the library that were contained */
+	uint64_t errors; /* bugs of the library that were contained */
 	uint64_t witness_queued;
 	uint64_t witness_dropped;
 	uint64_t witness_waits;
 	uint64_t reloads;
 	uint64_t reload_failures;
 	uint64_t active_calls;
-	uint64_t replay_used;        /* entries of the replay table that have not expired */
+	uint64_t replay_used; /* entries of the replay table that have not expired */
 	uint64_t replay_slots;
-	uint64_t replay_full;        /* signatures refused with 503: table or legacy store full */
-	uint64_t calls_full;         /* calls refused with 503: table of calls or of experts full */
-	uint64_t buckets_full;       /* requests refused with 503: table of source addresses full */
-	uint64_t refusals_omitted;   /* refusals without their own entry: refusals_per_s was spent */
+	uint64_t replay_full;      /* signatures refused with 503: table or legacy store full */
+	uint64_t calls_full;       /* calls refused with 503: table of calls or of experts full */
+	uint64_t buckets_full;     /* requests refused with 503: table of source addresses full */
+	uint64_t refusals_omitted; /* refusals without their own entry: refusals_per_s was spent */
 	uint64_t registry_generation;
 	uint64_t registry_experts;
 	uint64_t registry_loaded_unix_s;
@@ -334,8 +368,8 @@ void ife_policy_close(ife_policy *policy);
  * by gates 1 to 9 or IFE_GATE_DIALOG beyond the budget has no entry (verdict->witnessed is 0) but
  * is counted in a summary, see docs/shared-state.md.
  */
-ife_result ife_policy_check(ife_policy *policy, const ife_message *msg, ife_verdict *verdict,
-	ife_error *err);
+ife_result ife_policy_check(
+		ife_policy *policy, const ife_message *msg, ife_verdict *verdict, ife_error *err);
 
 /*
  * Writes each gate's answer about msg as a JSON array of {gate, number, outcome, detail} and, where
@@ -347,7 +381,7 @@ ife_result ife_policy_check(ife_policy *policy, const ife_message *msg, ife_verd
  * Returns   as ife_policy_check, and IFE_BUFFER_TOO_SMALL.
  */
 ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, char *buf,
-	size_t buf_len, size_t *out_len, ife_error *err);
+		size_t buf_len, size_t *out_len, ife_error *err);
 
 /*
  * Writes one witness entry about msg and updates its call, even if the ring has no room for the
@@ -384,7 +418,7 @@ ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, 
  * Blocks    never.
  */
 ife_result ife_witness_log(ife_policy *policy, const ife_message *msg, ife_str event,
-	ife_str detail, ife_receipt *receipt, ife_error *err);
+		ife_str detail, ife_receipt *receipt, ife_error *err);
 
 /*
  * Finds the approved call with this Call-ID: under way, or ended within the last 32 s.
@@ -404,8 +438,8 @@ ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *ca
  *
  * Process: any that has the handle, attached or not. Never blocks.
  */
-ife_result ife_reply_check(const ife_policy *policy, const ife_message *msg, ife_str via_ip,
-	ife_error *err);
+ife_result ife_reply_check(
+		const ife_policy *policy, const ife_message *msg, ife_str via_ip, ife_error *err);
 
 /*
  * Returns IFE_OK if the source address is that of a party of the registry or of a call under way,
@@ -461,7 +495,7 @@ ife_result ife_policy_stats_reset(ife_policy *policy);
  * Returns   as ife_policy_explain.
  */
 ife_result ife_policy_experts(const ife_policy *policy, uint32_t offset, uint32_t limit, char *buf,
-	size_t buf_len, size_t *out_len, ife_error *err);
+		size_t buf_len, size_t *out_len, ife_error *err);
 
 /*
  * Writes the contact URIs of experts number offset to offset + limit - 1 of the registry, one a
@@ -474,7 +508,7 @@ ife_result ife_policy_experts(const ife_policy *policy, uint32_t offset, uint32_
  * Returns   as ife_policy_experts.
  */
 ife_result ife_policy_contacts(const ife_policy *policy, uint32_t offset, uint32_t limit, char *buf,
-	size_t buf_len, size_t *out_len, ife_error *err);
+		size_t buf_len, size_t *out_len, ife_error *err);
 
 #ifdef __cplusplus
 }

@@ -144,8 +144,9 @@ static ife_dns_result_t add_addresses(ife_answer_t *answer, const char *host)
 /* Writes the SRV name that Kamailio looks up: _sip._udp.host, _sip._tcp.host, _sips._tcp.host. */
 static void srv_name(char *out, int proto, const char *host)
 {
-	const char *prefix = proto == PROTO_TLS ? "_sips._tcp."
-						 : proto == PROTO_TCP ? "_sip._tcp." : "_sip._udp.";
+	const char *prefix = proto == PROTO_TLS   ? "_sips._tcp."
+						 : proto == PROTO_TCP ? "_sip._tcp."
+											  : "_sip._udp.";
 
 	snprintf(out, IFE_DNS_NAME_SIZE, "%s%.*s", prefix, IFE_DNS_NAME_SIZE - 12, host);
 }

@@ -72,8 +72,8 @@ static void replace_header(ife_header *header, const str *value)
 }
 
 /* Returns 1 if the request has a To tag. */
-static int decide(sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *trace_id,
-		const str *signature)
+static int decide(
+		sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *trace_id, const str *signature)
 {
 	ife_msg_room_t room;
 	ife_message in;

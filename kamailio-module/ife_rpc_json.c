@@ -23,8 +23,8 @@ static void add_list(rpc_t *rpc, void *th, const srjson_t *list)
 	for(item = list->child; item != NULL; item = item->next) {
 		if((item->type & 0xff) != srjson_String || item->valuestring == NULL)
 			continue;
-		n = snprintf(text + used, sizeof(text) - used, "%s%s", used > 0 ? ", " : "",
-				item->valuestring);
+		n = snprintf(
+				text + used, sizeof(text) - used, "%s%s", used > 0 ? ", " : "", item->valuestring);
 		if(n < 0 || (size_t)n >= sizeof(text) - used)
 			break;
 		used += (size_t)n;
@@ -50,8 +50,8 @@ static void add_field(rpc_t *rpc, void *th, const srjson_t *field)
 				rpc->struct_printf(th, field->string, "%.0f", field->valuedouble);
 			break;
 		case srjson_String:
-			rpc->struct_add(th, "s", field->string,
-					field->valuestring == NULL ? "" : field->valuestring);
+			rpc->struct_add(
+					th, "s", field->string, field->valuestring == NULL ? "" : field->valuestring);
 			break;
 		case srjson_Array:
 			add_list(rpc, th, field);

@@ -23,10 +23,9 @@ typedef struct ife_stat
 	const char *doc;
 } ife_stat_t;
 
-#define IFE_STAT(field, doc)                         \
-	{                                            \
-		#field, offsetof(ife_stats, field), doc \
-	}
+/* clang-format off */
+#define IFE_STAT(field, doc) {#field, offsetof(ife_stats, field), doc}
+/* clang-format on */
 
 static const ife_stat_t stats[] = {
 		IFE_STAT(approved, "INVITEs that passed every gate"),

@@ -199,7 +199,7 @@ static int close_too_many(size_t count, int old_id)
 		if(is_over(source)) {
 			source->over = 1;
 		} else if(source->party
-				   || (strangers < tcp_max_connections / 2 && streams[i].id > old_id)) {
+				  || (strangers < tcp_max_connections / 2 && streams[i].id > old_id)) {
 			source->count++;
 			strangers += !source->party;
 			continue;

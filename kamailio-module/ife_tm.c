@@ -104,7 +104,7 @@ int ife_tm_final(ife_tm_final_t *final)
 		return 1;
 	}
 	final->code = (uint32_t)t->uac[branch].last_received;
-	final->reason = of_text(error_text((int)final->code));
+	final->reason = of_text(error_text(t->uac[branch].last_received));
 	return 1;
 }
 
@@ -141,7 +141,7 @@ static void on_reply(ife_watch_t *watch, sip_msg_t *reply)
 		else if(code < 300)
 			ife_gate_log(reply, "CONNECTED", NULL);
 	} else if(code >= 200 && code < 300 && !watch->is_answered
-			&& (is_method(watch, "INVITE") || is_method(watch, "UPDATE"))) {
+			  && (is_method(watch, "INVITE") || is_method(watch, "UPDATE"))) {
 		watch->is_answered = 1;
 		ife_gate_log(reply, "REINVITE", "answered");
 	}

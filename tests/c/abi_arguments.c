@@ -21,8 +21,10 @@ static void null_pointers(ife_policy *policy)
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_check(policy, NULL, &verdict, &err), &err);
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_check(policy, &msg, NULL, &err), &err);
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_check(NULL, &msg, &verdict, &err), &err);
-	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_explain(policy, NULL, buf, sizeof(buf), NULL, &err), &err);
-	CHECK_RESULT(IFE_NULL_PARAMETER, ife_witness_log(policy, NULL, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_explain(policy, NULL, buf, sizeof(buf), NULL, &err),
+			&err);
+	CHECK_RESULT(IFE_NULL_PARAMETER,
+			ife_witness_log(policy, NULL, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 	CHECK(ife_call_find(policy, str_of("x"), NULL) == IFE_NULL_PARAMETER);
 	CHECK(ife_policy_stats(policy, NULL) == IFE_NULL_PARAMETER);
 	CHECK(ife_policy_stats(NULL, NULL) == IFE_NULL_PARAMETER);
@@ -43,7 +45,8 @@ static void null_strings_with_a_length(ife_policy *policy)
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_check(policy, &msg, &verdict, &err), &err);
 	CHECK(strstr(err.text, "call_id") != NULL);
 	msg = invite_of(&calls[0]);
-	CHECK_RESULT(IFE_NULL_PARAMETER, ife_witness_log(policy, &msg, bad, str_of(NULL), NULL, &err), &err);
+	CHECK_RESULT(
+			IFE_NULL_PARAMETER, ife_witness_log(policy, &msg, bad, str_of(NULL), NULL, &err), &err);
 	msg.raw.ptr = calls[0].raw;
 	msg.raw.len = (size_t)-1;
 	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_policy_check(policy, &msg, &verdict, &err), &err);
@@ -68,16 +71,17 @@ static void structs_of_another_header(ife_policy *policy)
 
 static void options_out_of_range(void)
 {
-	static const char long_name[] = "nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
+	static const char long_name[] =
+			"nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn";
 	ife_options options;
 	ife_policy *policy = NULL;
 	ife_error err;
-#define REFUSED(field, value, result)                                                 \
-	do {                                                                              \
-		options = good_options();                                                     \
-		options.field = value;                                                        \
-		CHECK_RESULT(result, ife_policy_open(&options, &policy, &err), &err);         \
-		CHECK(policy == NULL && err.text[0] != '\0');                                 \
+#define REFUSED(field, value, result)                                         \
+	do {                                                                      \
+		options = good_options();                                             \
+		options.field = value;                                                \
+		CHECK_RESULT(result, ife_policy_open(&options, &policy, &err), &err); \
+		CHECK(policy == NULL && err.text[0] != '\0');                         \
 	} while(0)
 	REFUSED(mode, 2, IFE_INVALID_PARAMETER);
 	REFUSED(witness_mode, 2, IFE_INVALID_PARAMETER);
@@ -103,7 +107,8 @@ static void options_out_of_range(void)
 static void bytes_of_every_kind(ife_policy *policy)
 {
 	static char large[70000];
-	static const char *const odd[] = {"", "\xff\xfe\x80", "a\r\nVia: x", "\t \t", "%00%0d%0a", "<sip:", "sip:@", "\"", "\x01\x7f"};
+	static const char *const odd[] = {"", "\xff\xfe\x80", "a\r\nVia: x", "\t \t", "%00%0d%0a",
+			"<sip:", "sip:@", "\"", "\x01\x7f"};
 	ife_message msg;
 	ife_verdict verdict;
 	ife_receipt receipt;
@@ -127,8 +132,10 @@ static void bytes_of_every_kind(ife_policy *policy)
 		msg.to_tag = value;
 		CHECK_RESULT(IFE_OK, ife_policy_check(policy, &msg, &verdict, &err), &err);
 		CHECK(verdict.approved == 0);
-		CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("INVITE"), value, &receipt, &err), &err);
-		CHECK_RESULT(IFE_INVALID_PARAMETER, ife_witness_log(policy, &msg, value, value, &receipt, &err), &err);
+		CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("INVITE"), value, &receipt, &err),
+				&err);
+		CHECK_RESULT(IFE_INVALID_PARAMETER,
+				ife_witness_log(policy, &msg, value, value, &receipt, &err), &err);
 	}
 	msg = invite_of(&calls[0]);
 	msg.trace_id.count = UINT32_MAX;
@@ -171,7 +178,8 @@ static void outputs_are_written_on_success_only(ife_policy *policy)
 	msg.peer_ip = str_of("nowhere");
 	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_policy_check(policy, &msg, &verdict, &err), &err);
 	CHECK(memcmp(&before, &verdict, sizeof(before)) == 0);
-	CHECK_RESULT(IFE_BUFFER_TOO_SMALL, ife_policy_experts(policy, 0, 9, buf, sizeof(buf), &len, &err), &err);
+	CHECK_RESULT(IFE_BUFFER_TOO_SMALL,
+			ife_policy_experts(policy, 0, 9, buf, sizeof(buf), &len, &err), &err);
 	CHECK(len == 77 && strcmp(buf, "abc") == 0 && strstr(err.text, "bytes are needed") != NULL);
 	strcpy(err.text, "untouched");
 	CHECK_RESULT(IFE_OK, ife_policy_experts(policy, 99, 9, buf, sizeof(buf), &len, &err), &err);
@@ -189,7 +197,8 @@ static void before_attach_and_after_close(void)
 	ife_error err;
 	uint64_t generation;
 	CHECK_RESULT(IFE_NOT_ATTACHED, ife_policy_check(policy, &msg, &verdict, &err), &err);
-	CHECK_RESULT(IFE_NOT_ATTACHED, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+	CHECK_RESULT(IFE_NOT_ATTACHED,
+			ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 	CHECK(ife_policy_stats(policy, &stats) == IFE_OK);
 	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_policy_attach(policy, 16, &err), &err);
 	CHECK_RESULT(IFE_OK, ife_policy_attach(policy, 15, &err), &err);
@@ -198,7 +207,8 @@ static void before_attach_and_after_close(void)
 	ife_policy_close(policy);
 	CHECK_RESULT(IFE_CLOSED, ife_policy_attach(policy, 15, &err), &err);
 	CHECK_RESULT(IFE_CLOSED, ife_policy_check(policy, &msg, &verdict, &err), &err);
-	CHECK_RESULT(IFE_CLOSED, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+	CHECK_RESULT(IFE_CLOSED,
+			ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 	CHECK_RESULT(IFE_CLOSED, ife_policy_reload(policy, &generation, &err), &err);
 	CHECK(ife_policy_stats(policy, &stats) == IFE_CLOSED);
 	ife_policy_close(policy);
@@ -217,7 +227,8 @@ static void handles_that_were_never_given(void)
 	made_up[1] = (void *)(uintptr_t)1;
 	made_up[2] = (void *)UINTPTR_MAX;
 	for(i = 0; i < 3; i++) {
-		CHECK_RESULT(IFE_INVALID_PARAMETER, ife_policy_check(made_up[i], &msg, &verdict, &err), &err);
+		CHECK_RESULT(
+				IFE_INVALID_PARAMETER, ife_policy_check(made_up[i], &msg, &verdict, &err), &err);
 		ife_policy_close(made_up[i]);
 	}
 }

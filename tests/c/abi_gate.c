@@ -17,7 +17,8 @@ static void log_event(ife_policy *policy, const ife_message *msg, const char *ev
 {
 	ife_receipt receipt;
 	ife_error err;
-	CHECK_RESULT(IFE_OK, ife_witness_log(policy, msg, str_of(event), str_of(NULL), &receipt, &err), &err);
+	CHECK_RESULT(IFE_OK, ife_witness_log(policy, msg, str_of(event), str_of(NULL), &receipt, &err),
+			&err);
 	CHECK(memcmp(receipt.leaf_hash, zero_hash, IFE_HASH_SIZE) != 0 && receipt.on_disk == 0);
 }
 
@@ -36,13 +37,17 @@ static void a_call_from_invite_to_bye(ife_policy *policy)
 	ife_verdict verdict = check(policy, &msg);
 	ife_call call;
 	ife_stats stats;
-	CHECK(verdict.approved == 1 && verdict.gate == IFE_GATE_NONE && verdict.code == 200 && verdict.witnessed == 1);
+	CHECK(verdict.approved == 1 && verdict.gate == IFE_GATE_NONE && verdict.code == 200
+			&& verdict.witnessed == 1);
 	CHECK(verdict.direction == IFE_DIRECTION_TO_EXPERT && verdict.retry_after_s == 0);
-	CHECK(strcmp(verdict.trace_id, calls[0].trace_id) == 0 && strcmp(verdict.hazard, "safety") == 0);
-	CHECK(strcmp(verdict.expert_contact, "sip:phone@127.0.0.1:5070") == 0 && strcmp(verdict.kid, "council-test") == 0);
+	CHECK(strcmp(verdict.trace_id, calls[0].trace_id) == 0
+			&& strcmp(verdict.hazard, "safety") == 0);
+	CHECK(strcmp(verdict.expert_contact, "sip:phone@127.0.0.1:5070") == 0
+			&& strcmp(verdict.kid, "council-test") == 0);
 	CHECK(ife_call_find(policy, str_of(calls[0].call_id), &call) == IFE_OK);
 	CHECK(call.connected == 0 && memcmp(call.leaf_hash, verdict.leaf_hash, IFE_HASH_SIZE) == 0);
-	CHECK(strcmp(call.trace_id, calls[0].trace_id) == 0 && strcmp(call.expert, verdict.expert) == 0);
+	CHECK(strcmp(call.trace_id, calls[0].trace_id) == 0
+			&& strcmp(call.expert, verdict.expert) == 0);
 
 	/* A request within the dialog is known once the callee's tag was seen. */
 	msg.method = str_of("BYE");
@@ -57,7 +62,8 @@ static void a_call_from_invite_to_bye(ife_policy *policy)
 	msg = invite_of(&calls[0]);
 	msg.to_tag = str_of("callee");
 	verdict = check(policy, &msg);
-	CHECK(verdict.approved == 1 && verdict.gate == IFE_GATE_DIALOG && strcmp(verdict.trace_id, calls[0].trace_id) == 0);
+	CHECK(verdict.approved == 1 && verdict.gate == IFE_GATE_DIALOG
+			&& strcmp(verdict.trace_id, calls[0].trace_id) == 0);
 	msg.from_tag = str_of("callee");
 	msg.to_tag = str_of(calls[0].from_tag);
 	CHECK(check(policy, &msg).approved == 1);
@@ -120,7 +126,8 @@ static void the_expert_is_busy(ife_policy *policy)
 	log_event(policy, &msg, "FAILED");
 	msg = invite_of(&narrow[4]);
 	verdict = check(policy, &msg);
-	CHECK(verdict.gate == IFE_GATE_QUOTA && verdict.code == 503 && verdict.retry_after_s > 0 && verdict.retry_after_s <= 61);
+	CHECK(verdict.gate == IFE_GATE_QUOTA && verdict.code == 503 && verdict.retry_after_s > 0
+			&& verdict.retry_after_s <= 61);
 }
 
 static void refusals_and_their_numbers(ife_policy *policy)
@@ -148,7 +155,8 @@ static void refusals_and_their_numbers(ife_policy *policy)
 	CHECK(after.approved == before.approved && after.errors == 0);
 	CHECK(after.registry_experts == 2 && after.replay_slots == 4096 && after.replay_used > 0);
 	CHECK(ife_policy_stats_reset(policy) == IFE_OK);
-	CHECK(ife_policy_stats(policy, &after) == IFE_OK && after.rejected[IFE_GATE_SOURCE] == 0 && after.replay_used > 0);
+	CHECK(ife_policy_stats(policy, &after) == IFE_OK && after.rejected[IFE_GATE_SOURCE] == 0
+			&& after.replay_used > 0);
 }
 
 static void explain_touches_nothing(ife_policy *policy)
@@ -159,7 +167,8 @@ static void explain_touches_nothing(ife_policy *policy)
 	ife_message msg = invite_of(&calls[3]);
 	int i;
 	for(i = 0; i < 9; i++) {
-		CHECK_RESULT(IFE_OK, ife_policy_explain(policy, &msg, buf, sizeof(buf) - 1, &len, &err), &err);
+		CHECK_RESULT(
+				IFE_OK, ife_policy_explain(policy, &msg, buf, sizeof(buf) - 1, &len, &err), &err);
 		CHECK(len < sizeof(buf));
 		buf[len] = '\0';
 		CHECK(strstr(buf, "\"gate\":\"signature\"") != NULL && strstr(buf, "refuse") == NULL);
@@ -172,11 +181,18 @@ static void decisions_are_the_gates_alone(ife_policy *policy)
 	ife_message msg = invite_of(&calls[4]);
 	ife_receipt receipt;
 	ife_error err;
-	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_witness_log(policy, &msg, str_of("APPROVED"), str_of(NULL), &receipt, &err), &err);
-	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_witness_log(policy, &msg, str_of("GAP"), str_of(NULL), &receipt, &err), &err);
-	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_witness_log(policy, &msg, str_of("invite"), str_of(NULL), &receipt, &err), &err);
-	CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("REJECTED"), str_of("too many hops"), &receipt, &err), &err);
-	CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+	CHECK_RESULT(IFE_INVALID_PARAMETER,
+			ife_witness_log(policy, &msg, str_of("APPROVED"), str_of(NULL), &receipt, &err), &err);
+	CHECK_RESULT(IFE_INVALID_PARAMETER,
+			ife_witness_log(policy, &msg, str_of("GAP"), str_of(NULL), &receipt, &err), &err);
+	CHECK_RESULT(IFE_INVALID_PARAMETER,
+			ife_witness_log(policy, &msg, str_of("invite"), str_of(NULL), &receipt, &err), &err);
+	CHECK_RESULT(IFE_OK,
+			ife_witness_log(
+					policy, &msg, str_of("REJECTED"), str_of("too many hops"), &receipt, &err),
+			&err);
+	CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err),
+			&err);
 }
 
 static void a_bad_registry_keeps_the_old_one(ife_policy *policy)
@@ -203,8 +219,10 @@ static void a_bad_registry_keeps_the_old_one(ife_policy *policy)
 	CHECK(next == generation + 1);
 	CHECK_RESULT(IFE_OK, ife_policy_experts(policy, 0, 10, buf, sizeof(buf) - 1, &len, &err), &err);
 	buf[len] = '\0';
-	CHECK(strstr(buf, "\"id\":\"expert-ethics@external.advisor\"") != NULL && strstr(buf, "\"active_calls\":") != NULL);
-	CHECK_RESULT(IFE_OK, ife_policy_contacts(policy, 0, 10, buf, sizeof(buf) - 1, &len, &err), &err);
+	CHECK(strstr(buf, "\"id\":\"expert-ethics@external.advisor\"") != NULL
+			&& strstr(buf, "\"active_calls\":") != NULL);
+	CHECK_RESULT(
+			IFE_OK, ife_policy_contacts(policy, 0, 10, buf, sizeof(buf) - 1, &len, &err), &err);
 	buf[len] = '\0';
 	CHECK(strncmp(buf, "sip:", 4) == 0 && buf[len - 1] == '\n');
 }

@@ -20,16 +20,19 @@ static void a_fork_of_a_worker_is_refused(ife_policy *policy)
 	int pid = fork();
 	if(pid == 0) {
 		CHECK_RESULT(IFE_NOT_ATTACHED, ife_policy_check(policy, &msg, &verdict, &err), &err);
-		CHECK_RESULT(IFE_NOT_ATTACHED, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+		CHECK_RESULT(IFE_NOT_ATTACHED,
+				ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 		/* The parent's ring is the parent's. */
 		CHECK_RESULT(IFE_WITNESS_UNAVAILABLE, ife_policy_attach(policy, 0, &err), &err);
 		CHECK_RESULT(IFE_OK, ife_policy_attach(policy, 1, &err), &err);
-		CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+		CHECK_RESULT(IFE_OK,
+				ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 		ife_policy_close(policy);
 		_exit(0);
 	}
 	wait_for_child(pid);
-	CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+	CHECK_RESULT(IFE_OK, ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err),
+			&err);
 }
 
 /* Every worker brings every call from a port of its own, so that only the first is let in. */
@@ -57,7 +60,8 @@ static void each_call_is_let_in_once(void)
 {
 	ife_policy *policy = open_policy(-1);
 	const size_t size = CALLS * sizeof(unsigned);
-	unsigned *approved = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned *approved =
+			mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int pids[WORKERS];
 	ife_stats stats;
 	ife_error err;

@@ -93,7 +93,9 @@ size_t read_calls(const char *file, signed_call *calls, size_t max)
 		next_field(&rest, call->callee, sizeof(call->callee));
 		next_field(&rest, call->hazard, sizeof(call->hazard));
 		next_field(&rest, call->signature, sizeof(call->signature));
-		snprintf(call->raw, sizeof(call->raw), "INVITE %s SIP/2.0\r\nCall-ID: %s\r\nX-IF-Trace-ID: %s\r\nX-IF-Signature: %s\r\n\r\n",
+		snprintf(call->raw, sizeof(call->raw),
+				"INVITE %s SIP/2.0\r\nCall-ID: %s\r\nX-IF-Trace-ID: %s\r\nX-IF-Signature: "
+				"%s\r\n\r\n",
 				call->callee, call->call_id, call->trace_id, call->signature);
 	}
 	fclose(in);

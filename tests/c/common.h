@@ -17,18 +17,19 @@
 	} while(0)
 
 /* The result that is wanted, or the library's own words. */
-#define CHECK_RESULT(wanted, call, err)                                                                      \
-	do {                                                                                                     \
-		ife_result result_ = (call);                                                                         \
-		if(result_ != (wanted)) {                                                                            \
-			fprintf(stderr, "%s:%d: %s gave %u (%s): %s\n", __FILE__, __LINE__, #call, (unsigned)result_,    \
-					ife_result_text(result_), (err)->text);                                                  \
-			exit(1);                                                                                         \
-		}                                                                                                    \
+#define CHECK_RESULT(wanted, call, err)                                                \
+	do {                                                                               \
+		ife_result result_ = (call);                                                   \
+		if(result_ != (wanted)) {                                                      \
+			fprintf(stderr, "%s:%d: %s gave %u (%s): %s\n", __FILE__, __LINE__, #call, \
+					(unsigned)result_, ife_result_text(result_), (err)->text);         \
+			exit(1);                                                                   \
+		}                                                                              \
 	} while(0)
 
 /* One signed call, as the fixture program wrote it. */
-typedef struct signed_call {
+typedef struct signed_call
+{
 	char call_id[128];
 	char from_tag[64];
 	char trace_id[129];
