@@ -1,13 +1,15 @@
 //! Replays the fuzzers' corpora of this crate; tests/fuzz holds the checks and the inputs.
 #![cfg(feature = "daemon")]
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 #[path = "../../../tests/fuzz/checks/checkpoint.rs"]
 mod checkpoint;
 mod common;
 #[path = "../../../tests/fuzz/checks/proof.rs"]
 mod proof;
+#[path = "../../../tests/fuzz/checks/replay.rs"]
+mod replay;
 #[path = "../../../tests/fuzz/checks/ring.rs"]
 mod ring;
 #[path = "../../../tests/fuzz/checks/tiles.rs"]
@@ -16,17 +18,7 @@ mod tiles;
 mod wal;
 
 use common::TempDir;
-
-/// Runs `check` on each file of a corpus; there must be some.
-fn replay(target: &str, check: impl Fn(&[u8])) {
-    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/fuzz/corpus");
-    let mut files = 0;
-    for entry in fs::read_dir(corpus.join(target)).expect("a corpus") {
-        check(&fs::read(entry.expect("readable").path()).expect("readable"));
-        files += 1;
-    }
-    assert!(files > 0);
-}
+use replay::replay;
 
 /// As [`replay`], with a directory on tmpfs.
 fn replay_in(target: &str, check: impl Fn(&[u8], &Path)) {
