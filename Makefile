@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup build bridge testbed testbed-down demo up down fresh clean
+.PHONY: help setup setup-rust setup-lint setup-repo build bridge testbed testbed-down demo up down fresh clean
 .PHONY: test test-rust test-c test-vectors test-repo test-e2e lint check-fmt
 .PHONY: bench-gate bench-bridge bench-evidence bench prove
 
@@ -14,6 +14,10 @@ help: ## this list
 
 setup: ## install the Debian 12 packages that are missing (root or sudo)
 	@scripts/setup.sh
+
+# The packages of one part of the tests alone.
+setup-rust setup-lint setup-repo: setup-%:
+	@scripts/setup.sh $*
 
 build: setup ## release binaries, bridge, policy library, Kamailio module
 	@scripts/build.sh
@@ -39,7 +43,7 @@ down: ## stop what `make up` started
 test: build ## everything: lint, Rust, C, vectors, module, end to end
 	@scripts/test.sh
 
-test-rust: setup ## Rust tests
+test-rust: setup-rust ## Rust tests
 	@scripts/test.sh rust
 
 test-c: build ## C tests of the ABI
@@ -48,16 +52,16 @@ test-c: build ## C tests of the ABI
 test-vectors: build ## the Python implementation and verifiers against ours
 	@scripts/test.sh vectors
 
-test-repo: setup ## checks of the repository itself
+test-repo: setup-repo ## checks of the repository itself
 	@scripts/test.sh repo
 
 test-e2e: build ## end-to-end cases; CASE="name ..." picks some
 	@tests/e2e/run $(CASE)
 
-lint: setup ## formatting, clippy, shellcheck
+lint: setup-lint ## formatting, clippy, shellcheck, licences of the dependencies
 	@scripts/test.sh lint
 
-check-fmt: setup ## formatting alone
+check-fmt: ## formatting alone
 	@cargo fmt --all --check
 
 bench-gate: build ## the gate's figures, into target/bench/gate.json

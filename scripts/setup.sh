@@ -1,18 +1,22 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages for building, running and testing, if any is missing.
+# Installs the Debian 12 packages that are missing.
+#
+# usage: scripts/setup.sh [all | rust | lint | repo]      default: all
+#   rust, lint, repo: for that part of scripts/test.sh alone
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
 # Kamailio with the modules of kamailio.cfg, and sipp for callers and experts.
 PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
-# gcc, flex and bison configure Kamailio's source tree; bindgen needs libclang; dpkg-dev unpacks
-# source packages.
-PACKAGES_BUILD=(gcc g++ libc6-dev make flex bison pkg-config dpkg-dev)
-PACKAGES_BUILD+=(libclang1-14 libclang-common-14-dev ca-certificates git)
+# bindgen needs libclang, tests signal processes.
+PACKAGES_RUST=(gcc libc6-dev libclang1-14 libclang-common-14-dev ca-certificates git procps)
+PACKAGES_LINT=(shellcheck clang-format-14)
+PACKAGES_REPO=(git python3 libxml2-utils)
+# flex and bison configure Kamailio's source tree; dpkg-dev unpacks source packages.
+PACKAGES_MODULE=(g++ make flex bison pkg-config dpkg-dev)
 # The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C
 # tests; Debian's sipp has no TLS, so socat adds it.
-PACKAGES_TEST=(python3 python3-cryptography python3-yaml python3-venv jq valgrind libc6-dbg)
-PACKAGES_TEST+=(socat procps shellcheck)
+PACKAGES_TEST=(python3-cryptography python3-yaml python3-venv jq valgrind libc6-dbg socat)
 # The bridge's cases run Asterisk in its own root directory, and call the API.
 PACKAGES_TEST+=(mmdebstrap curl)
 # A SIP phone that plays, records and sends keys; packet capture, and dissectors for H.225 and
@@ -32,16 +36,21 @@ PACKAGES_TEST+=(chromium firefox-esr fonts-liberation)
 command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
 # Modules that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
-PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_BUILD[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
 
-STAMP=$IFE_TARGET/.setup-stamp
+case ${1:-all} in
+rust) PACKAGES=("${PACKAGES_RUST[@]}") ;;
+lint) PACKAGES=("${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}") ;;
+repo) PACKAGES=("${PACKAGES_REPO[@]}") ;;
+all)
+	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}"
+		"${PACKAGES_REPO[@]}" "${PACKAGES_MODULE[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
+	;;
+*) die "usage: scripts/setup.sh [all | rust | lint | repo]" ;;
+esac
 
 main() {
 	check_system
-	if ! stamp_holds; then
-		install_packages
-		write_stamp
-	fi
+	install_packages
 	check_rust
 }
 
@@ -51,22 +60,11 @@ check_system() {
 		die "apt-get was not found; install the packages of setup.sh and Kamailio 5.6 or later"
 }
 
-# The stamp holds the installed list; packages may have been removed since, so dpkg is asked as
-# well.
-stamp_holds() {
-	[ -f "$STAMP" ] && [ "$(cat "$STAMP")" = "${PACKAGES[*]}" ] && [ -z "$(missing_packages)" ]
-}
-
-write_stamp() {
-	mkdir -p "$IFE_TARGET"
-	printf '%s\n' "${PACKAGES[*]}" >"$STAMP"
-}
-
 missing_packages() {
-	local package
+	local installed package
+	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null) || true
 	for package in "${PACKAGES[@]}"; do
-		[ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null)" = installed ] ||
-			printf '%s ' "$package"
+		grep -qxF "installed $package" <<<"$installed" || printf '%s ' "$package"
 	done
 }
 

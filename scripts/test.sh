@@ -7,6 +7,7 @@ set -uo pipefail
 . "$(dirname "$0")/env.sh"
 
 PARTS=(lint repo rust c vectors pages e2e)
+CARGO_DENY=0.20.2
 PASSED=0 FAILED=0
 
 main() {
@@ -55,9 +56,27 @@ add_counts() {
 
 part_lint() {
 	one "cargo fmt" cargo fmt --all --check
+	mapfile -t sources < <(git ls-files -- 'kamailio-module/*.[ch]' 'tests/c/*.[ch]')
+	one "clang-format" clang-format-14 --dry-run -Werror "${sources[@]}"
 	one "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
 	mapfile -t scripts < <(git ls-files -- '*.sh' .ci/run tests/e2e/run tests/e2e/repeat)
 	one "shellcheck" shellcheck -x -S warning "${scripts[@]}"
+	lint_dependencies
+}
+
+# deny.toml says what is accepted. Advisories need a database that not every network reaches.
+lint_dependencies() {
+	local tools=$IFE_TARGET/tools
+	local deny=$tools/bin/cargo-deny
+	[ "$("$deny" --version 2>/dev/null)" = "cargo-deny $CARGO_DENY" ] ||
+		run_quietly "cargo install cargo-deny" cargo install --quiet --locked --debug \
+			--root "$tools" --version "$CARGO_DENY" cargo-deny
+	one "cargo deny" "$deny" --locked check bans licenses sources
+	if timeout 60 "$deny" fetch db >/dev/null 2>&1; then
+		one "cargo deny, advisories" "$deny" --locked check advisories
+	else
+		note "  advisories are not checked: their database cannot be fetched"
+	fi
 }
 
 part_repo() { counted "repository" tests/repo/check.py; }
