@@ -25,20 +25,21 @@ MAY_USE = {
     "ife-ami": set(),
     "ife-call": {"ife-message"},
     "ife-evidence": {"ife-message"},
-    "ife-bridge": ALL,
+    "ife-engine": {"ife-message", "ife-guard", "ife-witness", "ife-ami", "ife-call"},
+    "ife-bridge": ALL | {"ife-engine"},
     "ife-cli": ALL,
 }
 # A package to the workspace crates whose shipped dependencies may contain it. The policy library lives inside Kamailio:
 # no runtime, no OpenSSL (tls.so owns libcrypto), no allocator of its own (static TLS breaks dlopen).
 ONLY_IN = {
     "tokio": SHELLS,
-    "serde_yaml": {"ife-guard", "ife-policy-ffi"} | SHELLS,
+    "serde_yaml": {"ife-guard", "ife-policy-ffi", "ife-engine"} | SHELLS,
     "openssl-sys": set(),
     "tikv-jemalloc-sys": set(),
     "mimalloc": set(),
 }
 # Crates that compute and never touch the world: now, bytes and randomness are arguments.
-PURE = ["ife-message", "ife-guard", "ife-ami", "ife-call", "ife-evidence"]
+PURE = ["ife-message", "ife-guard", "ife-ami", "ife-call", "ife-engine", "ife-evidence"]
 IMPURE = re.compile(
     r"\b(SystemTime::now|Instant::now|std::fs\b|fs::(read|write|File)|UdpSocket|TcpStream|TcpListener|getrandom::|thread::spawn|env::var)"
 )

@@ -5,17 +5,14 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
 };
 
-use ife_message::{
-    Escalate, IfMessage, MessageError, PublicKey, Received, ifmessage::MESSAGE_LEN_MAX, json,
-};
+pub use ife_engine::command::TIMESTAMP_WINDOW_S;
+use ife_message::{IfMessage, MessageError, PublicKey, Received, ifmessage::MESSAGE_LEN_MAX, json};
 
 use crate::{
     config,
+    handle::Escalation,
     refusal::{ErrorName, Refusal, named_field},
 };
-
-/// Seconds that a message's timestamp may differ from this host's clock; an id is remembered for longer than that.
-pub const TIMESTAMP_WINDOW_S: i64 = 300;
 
 type Keys = BTreeMap<String, Vec<(Option<String>, PublicKey)>>;
 
@@ -95,9 +92,9 @@ impl Agents {
     }
 }
 
-/// What the message asks for, or which member keeps it from being an escalation.
-pub fn escalation(message: &IfMessage) -> Result<Escalate, Refusal> {
-    Escalate::from_message(message).map_err(invalid)
+/// Reads an escalation. An error names the member that keeps the message from being one.
+pub fn escalation(message: &IfMessage) -> Result<Escalation, Refusal> {
+    Escalation::of(message).map_err(invalid)
 }
 
 fn refused_signature(why: &str) -> Refusal {
@@ -185,7 +182,11 @@ mod tests {
             .open(&signed(message(|_| {}), 1), NOW)
             .expect("it is good");
         assert_eq!(
-            escalation(&message).expect("an escalation").hazards.len(),
+            escalation(&message)
+                .expect("an escalation")
+                .request
+                .hazards
+                .len(),
             1
         );
     }

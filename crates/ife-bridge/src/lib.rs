@@ -16,10 +16,10 @@ pub mod metrics;
 pub mod nats;
 mod plain_file;
 pub mod proof;
-pub mod refusal;
 pub mod run;
 pub mod store;
 pub mod ui;
-pub mod view;
 pub mod web;
 pub mod witness;
+
+pub use ife_engine::{refusal, view};

@@ -66,10 +66,10 @@ fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
                     active_calls: 0,
                     draining: true,
                 };
-                let _ = reply.send(Ok(health));
+                reply.respond(Ok(health));
             } else if let Command::Initiate(request, reply) = command {
                 let detail = format!("no expert {}", request.expert_id);
-                let _ = reply.send(Err(Refusal::new(ErrorName::ExpertNotFound, detail)));
+                reply.respond(Err(Refusal::new(ErrorName::ExpertNotFound, detail)));
             }
             // Any other reply is dropped, as by an engine that has stopped.
         }

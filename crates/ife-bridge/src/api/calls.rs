@@ -77,12 +77,12 @@ pub(super) async fn escalate(
     let message = state
         .agents
         .open(&body, jiff::Timestamp::now().as_second())?;
-    agents::escalation(&message)?;
+    let escalation = Box::new(agents::escalation(&message)?);
     let wait = wait.wait == Some(WaitFor::Connected);
     let view = state
         .engine
         .ask(|reply| Command::Escalate {
-            message: Box::new(message),
+            escalation,
             wait,
             resume: None,
             reply,

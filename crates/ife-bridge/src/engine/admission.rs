@@ -9,8 +9,7 @@ use ife_message::{PublicKey, json};
 
 use super::Engine;
 use crate::{
-    agents::TIMESTAMP_WINDOW_S,
-    handle::{Admission, GuardianAdmission},
+    handle::{Admission, GuardianAdmission, TIMESTAMP_WINDOW_S},
     refusal::Refusal,
 };
 

@@ -6,12 +6,11 @@ use ife_ami::{
     value::{Uniqueid, VarName},
 };
 use ife_call::{Cause, Input, Leg, Seen};
-use ife_message::IfMessage;
 use tracing::{debug, warn};
 
 use super::{CallId, Engine};
 use crate::{
-    handle::{Reply, Whereabouts, respond},
+    handle::{Escalation, Reply, Whereabouts, respond},
     refusal::{ErrorName, Refusal},
     view::RoomView,
 };
@@ -44,7 +43,7 @@ pub(super) enum Asked {
     /// To move a call to another room.
     Move(CallId),
     /// What the gateway noted about a call of a message that was delivered before.
-    Note(Box<Whereabouts>, Box<IfMessage>, Reply<Whereabouts>),
+    Note(Box<Whereabouts>, Box<Escalation>, Reply<Whereabouts>),
     /// The contact that is Kamailio.
     Aor,
     /// What the last probe of it has found.

@@ -2,7 +2,6 @@
 
 use ife_ami::{Action, model::Known, session::Outcome, value::DialToken};
 use ife_call::Backend;
-use ife_message::IfMessage;
 use ife_witness::entry::{Direction, Event as Entry};
 use tracing::info;
 
@@ -12,9 +11,8 @@ use super::{
     legs::{Bridges, hex_of},
 };
 use crate::{
-    handle::{Note, Reply, Whereabouts, respond},
+    handle::{Escalation, Note, Reply, Whereabouts, respond},
     refusal::{ErrorName, Refusal},
-    store::MessageKey,
     witness::Fact,
 };
 
@@ -23,7 +21,7 @@ const NOTES: &str = "ife-call";
 
 impl Engine {
     /// Looks for the call's channels, and asks the gateway for its note.
-    pub(super) fn whereabouts(&mut self, message: Box<IfMessage>, reply: Reply<Whereabouts>) {
+    pub(super) fn whereabouts(&mut self, message: Box<Escalation>, reply: Reply<Whereabouts>) {
         match self.ask_note(&message) {
             Ok((asked, found)) => {
                 let asking = Asked::Note(Box::new(found), message, reply);
@@ -35,16 +33,13 @@ impl Engine {
 
     fn ask_note(
         &mut self,
-        message: &IfMessage,
+        message: &Escalation,
     ) -> Result<(ife_ami::ActionId, Whereabouts), Refusal> {
-        let call_id = crate::agents::escalation(message)?.call_id();
+        let call_id = message.request.call_id();
         let asked = self.ask_note_of(&call_id)?;
-        let key = MessageKey {
-            source: message.source.clone(),
-            id: message.id.clone(),
-        };
         let found = Whereabouts {
-            is_known: self.ledger.message(&key).is_some() || self.is_call_known(&call_id),
+            is_known: self.ledger.message(&message.message).is_some()
+                || self.is_call_known(&call_id),
             call_id,
             is_live: false,
             participant: None,
@@ -85,7 +80,7 @@ impl Engine {
     pub(super) fn tell_whereabouts(
         &mut self,
         mut found: Whereabouts,
-        message: &IfMessage,
+        message: &Escalation,
         note: Option<Note>,
     ) -> Whereabouts {
         found.note = note;
@@ -105,7 +100,7 @@ impl Engine {
         if let Some((room, participant)) = place {
             found.participant = Some(participant);
             if self.council.proof() == Backend::Room {
-                self.open_room(&room, message.trace_id.as_deref());
+                self.open_room(&room, Some(message.request.trace_id.as_str()));
             }
         }
         found
@@ -117,8 +112,8 @@ impl Engine {
         channels.find(|known| Bridges::parse(&known.channel.uniqueid) == Some(wanted))
     }
 
-    fn expert_called(&self, message: &IfMessage, note: Option<&Note>) -> Option<(String, String)> {
-        let escalate = crate::agents::escalation(message).ok()?;
+    fn expert_called(&self, message: &Escalation, note: Option<&Note>) -> Option<(String, String)> {
+        let escalate = &message.request;
         let hazard = escalate.hazards.first()?;
         let experts = self.experts_named(escalate.expert_id.as_deref(), hazard);
         let last = usize::from(note?.tried).checked_sub(1)?;
@@ -126,7 +121,7 @@ impl Engine {
         Some((id.clone(), self.expert_name(id)))
     }
 
-    fn witness_elsewhere(&mut self, found: &Whereabouts, message: &IfMessage, in_room: bool) {
+    fn witness_elsewhere(&mut self, found: &Whereabouts, message: &Escalation, in_room: bool) {
         let node = found.note.as_ref().map_or("another", |note| &note.node);
         let seen = if in_room {
             "in the room"
@@ -142,7 +137,7 @@ impl Engine {
         };
         let expert = found.expert.as_ref().map(|(id, _)| id.as_str());
         let fact = Fact {
-            trace_id: message.trace_id.as_deref(),
+            trace_id: Some(message.request.trace_id.as_str()),
             call_id: Some(&found.call_id),
             direction: Some(Direction::ToExpert),
             expert,

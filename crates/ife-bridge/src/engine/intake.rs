@@ -5,14 +5,14 @@ use std::time::Instant;
 use ife_ami::value::RoomName;
 use ife_call::{Call, FailReason, Reported, State};
 use ife_guard::Gate as Number;
-use ife_message::{Escalate, Hazard, IfMessage, TraceId, escalate};
+use ife_message::{Escalate, Hazard, TraceId, escalate};
 use ife_witness::entry::Event;
 use tracing::debug;
 
 use super::{Awaiting, CallId, Engine, slot::Slot};
 use crate::{
     clock,
-    handle::{InitiateCall, Reply, Resume, TAKEN_ELSEWHERE, respond},
+    handle::{Escalation, InitiateCall, Reply, Resume, TAKEN_ELSEWHERE, respond},
     refusal::{ErrorName, RETRY_AFTER_S, Refusal},
     store::{Answer, CallRecord, Line, MessageKey, Origin},
     view::CallView,
@@ -64,15 +64,13 @@ struct Fields {
 impl Engine {
     pub(super) fn escalate(
         &mut self,
-        message: &IfMessage,
+        escalation: Escalation,
         wait: bool,
         resume: Option<Resume>,
         reply: Reply<CallView>,
     ) {
-        let key = MessageKey {
-            source: message.source.clone(),
-            id: message.id.clone(),
-        };
+        let Escalation { message, request } = escalation;
+        let key = message;
         if let Some(known) = self.ledger.message(&key).cloned() {
             let answer = known.answer();
             let anew = resume
@@ -83,12 +81,10 @@ impl Engine {
             }
             self.unlearn(&key, &known.call_id);
         }
-        let request = crate::agents::escalation(message)
-            .and_then(|escalate| request_of(escalate, key.clone()))
-            .map(|request| Request {
-                resume: resume.unwrap_or_default(),
-                ..request
-            });
+        let request = request_of(request, key.clone()).map(|request| Request {
+            resume: resume.unwrap_or_default(),
+            ..request
+        });
         let result = request.and_then(|request| self.accept(request));
         let message = Some(key);
         self.attach(

@@ -344,12 +344,12 @@ impl Engine {
     fn on_command(&mut self, command: Command) {
         match command {
             Command::Escalate {
-                message,
+                escalation,
                 wait,
                 resume,
                 reply,
-            } => self.escalate(&message, wait, resume, reply),
-            Command::Whereabouts(message, reply) => self.whereabouts(message, reply),
+            } => self.escalate(*escalation, wait, resume, reply),
+            Command::Whereabouts(escalation, reply) => self.whereabouts(escalation, reply),
             Command::IntakeUp(up) => {
                 self.intake_up = Some(up);
                 self.look_at_health();

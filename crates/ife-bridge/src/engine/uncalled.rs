@@ -9,9 +9,8 @@ use tracing::info;
 
 use super::{CallId, Engine, answers::Asked};
 use crate::{
-    agents::TIMESTAMP_WINDOW_S,
     clock,
-    handle::Note,
+    handle::{Note, TIMESTAMP_WINDOW_S},
     store::{Line, Origin},
 };
 

@@ -6,7 +6,7 @@ use async_nats::{
     HeaderMap,
     jetstream::{AckKind, Message, message::Info},
 };
-use ife_message::{IfMessage, escalate::Escalate};
+use ife_message::IfMessage;
 use tokio::{select, sync::watch, time::sleep};
 use tracing::{debug, info, warn};
 
@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     agents, clock,
-    handle::{Command, Resume},
+    handle::{Command, Escalation, Resume},
     metrics::Intake,
     refusal::Refusal,
 };
@@ -55,7 +55,7 @@ pub(super) struct Delivery<'a> {
 /// What the message asks for.
 struct Asked {
     message: IfMessage,
-    escalate: Escalate,
+    escalation: Escalation,
     key: String,
 }
 
@@ -104,11 +104,11 @@ impl Delivery<'_> {
         let arrived = info.published.unix_timestamp();
         let checked = agents::check_time(&message.timestamp, arrived);
         match checked.and_then(|()| agents::escalation(&message)) {
-            Ok(escalate) => {
+            Ok(escalation) => {
                 let key = claims::key(&message.source, &message.id);
                 let asked = Asked {
                     message,
-                    escalate,
+                    escalation,
                     key,
                 };
                 self.follow(&asked, &info).await
@@ -212,33 +212,36 @@ impl Delivery<'_> {
     }
 
     async fn escalate(&self, asked: &Asked, resume: Option<Resume>) -> Next {
-        let message = Box::new(asked.message.clone());
+        let escalation = Box::new(asked.escalation.clone());
         let result = self
             .shared
             .engine
             .ask(|reply| Command::Escalate {
-                message,
+                escalation,
                 wait: true,
                 resume,
                 reply,
             })
             .await;
-        let (call_id, escalate) = (asked.escalate.call_id(), &asked.escalate);
-        let trace_id = escalate.trace_id.as_str();
-        decide::answered(&result, &call_id, trace_id, escalate.expert_id.as_deref())
+        let (call_id, request) = (
+            asked.escalation.request.call_id(),
+            &asked.escalation.request,
+        );
+        let trace_id = request.trace_id.as_str();
+        decide::answered(&result, &call_id, trace_id, request.expert_id.as_deref())
     }
 
     async fn look_around(&self, asked: &Asked) -> Next {
-        let message = Box::new(asked.message.clone());
+        let escalation = Box::new(asked.escalation.clone());
         let found = self
             .shared
             .engine
-            .ask(|reply| Command::Whereabouts(message, reply))
+            .ask(|reply| Command::Whereabouts(escalation, reply))
             .await;
         match found {
             Ok(found) => {
                 debug!("looked around: {found:?}");
-                let trace_id = asked.escalate.trace_id.as_str();
+                let trace_id = asked.escalation.request.trace_id.as_str();
                 decide::found(&found, &self.shared.node, trace_id)
             }
             Err(Refusal { detail, .. }) => Next::Hold(detail),

@@ -12,10 +12,10 @@
 //!
 //! At the start each of them ends the bridge. A torn last line is what a crash leaves, and is dropped. Any other bad line: the bridge does not start.
 
-mod ledger;
-mod record;
 mod writer;
 
-pub use ledger::{Ledger, MessageKey, Remembered};
-pub use record::{Answer, CallRecord, Line, Origin};
+pub use ife_engine::{
+    ledger::{Ledger, Remembered},
+    record::{Answer, CallRecord, Line, MessageKey, Origin},
+};
 pub use writer::{Store, StoreError};

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use ife_bridge::{
     config::Config,
     engine::{Engine, Signal},
-    handle::{Command, EngineHandle, InitiateCall, RoomCommand, Terminated},
+    handle::{Command, EngineHandle, Escalation, InitiateCall, RoomCommand, Terminated},
     metrics::Metrics,
     refusal::Refusal,
     view::{CallDetail, CallState, CallView, Event, Health, RoomView},
@@ -131,9 +131,9 @@ impl Bed {
         message: IfMessage,
         wait: bool,
     ) -> Result<CallView, Refusal> {
-        let message = Box::new(message);
+        let escalation = Escalation::of(&message).expect("an escalation");
         let asked = self.handle.ask(|reply| Command::Escalate {
-            message,
+            escalation: Box::new(escalation),
             wait,
             resume: None,
             reply,
@@ -303,4 +303,8 @@ pub(crate) fn message(id: &str, hazard: &str) -> IfMessage {
         "payload": {"hazards": [hazard]}
     });
     serde_json::from_value(value).expect("it is a message")
+}
+
+pub(crate) fn escalation(id: &str, hazard: &str) -> Escalation {
+    Escalation::of(&message(id, hazard)).expect("it is an escalation")
 }

@@ -1,12 +1,12 @@
 use ife_bridge::{
-    handle::{Command, RoomCommand},
+    handle::{Command, Reply, RoomCommand},
     refusal::ErrorName,
     view::CallState,
 };
 
 use crate::{
     asterisk::Channel,
-    bed::{Bed, message},
+    bed::{Bed, escalation, message},
 };
 
 fn calls_in(trace_id: &str) -> Channel {
@@ -186,10 +186,10 @@ async fn an_expert_who_called_in_while_nobody_listened_is_found() {
 
 /// A call of a message whose sender does not wait, as soon as the bridge has it.
 async fn accepted(bed: &Bed, hazard: &str) -> String {
-    let message = Box::new(message("m-1", hazard));
-    let (reply, _) = tokio::sync::oneshot::channel();
+    let escalation = Box::new(escalation("m-1", hazard));
+    let reply = Reply::new(drop);
     bed.handle.tell(Command::Escalate {
-        message,
+        escalation,
         wait: false,
         resume: None,
         reply,

@@ -1,17 +1,17 @@
 //! Messages that come to a bridge a second time, because the one that had them was lost.
 
 use ife_bridge::{
-    handle::{Command, Resume},
+    handle::{Command, Reply, Resume},
     refusal::{ErrorName, Refusal},
     view::{CallState, CallView},
 };
 
-use crate::bed::{Bed, message};
+use crate::bed::{Bed, escalation, message};
 
 async fn resume(bed: &Bed, hazard: &str, resume: Resume) -> Result<CallView, Refusal> {
-    let message = Box::new(message("m-1", hazard));
+    let escalation = Box::new(escalation("m-1", hazard));
     let asked = bed.handle.ask(|reply| Command::Escalate {
-        message,
+        escalation,
         wait: false,
         resume: Some(resume),
         reply,
@@ -55,10 +55,10 @@ async fn a_call_that_is_under_way_is_waited_for_and_not_begun_again() {
 async fn a_call_that_the_lost_process_never_placed_is_placed() {
     let mut bed = Bed::new("", "").await;
     // Nobody is told an answer: the process is lost before there is one.
-    let message = Box::new(message("m-1", "security"));
-    let (reply, answer) = tokio::sync::oneshot::channel();
+    let escalation = Box::new(escalation("m-1", "security"));
+    let reply = Reply::new(drop);
     bed.handle.tell(Command::Escalate {
-        message,
+        escalation,
         wait: true,
         resume: None,
         reply,
@@ -71,7 +71,6 @@ async fn a_call_that_the_lost_process_never_placed_is_placed() {
         tokio::task::yield_now().await;
     };
     bed.until(&call, CallState::Ringing).await;
-    drop(answer);
     bed.asterisk.vanish();
     bed.restart(true).await;
     // As if it had never heard of the call.

@@ -1,28 +1,22 @@
+//! Everything that outlives a call and a restart: messages, calls that ended, rooms.
+
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
 };
 
-use serde::{Deserialize, Serialize};
-
-use super::{Answer, CallRecord, Line};
-use crate::view::CallDetail;
+use crate::{
+    record::{Answer, CallRecord, Line, MessageKey},
+    view::CallDetail,
+};
 
 /// Messages that are remembered.
 const MESSAGES_MAX: usize = 8_192;
-/// A message is never forgotten before that: its own timestamp lets it in so long, see [`crate::agents::TIMESTAMP_WINDOW_S`].
+/// The least time that a message is remembered. Its own timestamp admits it for as long, see
+/// [`crate::command::TIMESTAMP_WINDOW_S`].
 const MESSAGE_AGE_MS_MIN: u64 = 600_000;
 /// Calls that are over and can still be asked about.
 const ENDED_MAX: usize = 500;
-
-/// A message's name: ids are the sender's own.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct MessageKey {
-    /// `source` of the message.
-    pub source: String,
-    /// `id` of the message.
-    pub id: String,
-}
 
 /// What came of a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +146,7 @@ impl Ledger {
     }
 
     /// Takes in a line that was read at the start. `live` gathers the calls that have not ended.
-    pub(super) fn replay(&mut self, line: Line, live: &mut Vec<CallRecord>) {
+    pub fn replay(&mut self, line: Line, live: &mut Vec<CallRecord>) {
         let find = |live: &mut Vec<CallRecord>, call_id: &str| {
             live.iter().position(|call| call.call_id == call_id)
         };

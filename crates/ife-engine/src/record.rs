@@ -1,10 +1,20 @@
+//! The store's records.
+
 use serde::{Deserialize, Serialize};
 
-use super::MessageKey;
 use crate::{
     refusal::Refusal,
     view::{CallDetail, CallView},
 };
+
+/// A message's name: ids are the sender's own.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct MessageKey {
+    /// `source` of the message.
+    pub source: String,
+    /// `id` of the message.
+    pub id: String,
+}
 
 /// Who began a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -128,7 +138,7 @@ pub enum Line {
 impl Line {
     /// As the file has it: the token of an evidence link is a secret, and no file keeps it.
     #[must_use]
-    pub(super) fn without_link(&self) -> Line {
+    pub fn without_link(&self) -> Line {
         let mut kept = self.clone();
         match &mut kept {
             Line::Answer {
