@@ -7,6 +7,7 @@ use std::{
 
 pub use ife_engine::command::TIMESTAMP_WINDOW_S;
 use ife_message::{IfMessage, MessageError, PublicKey, Received, ifmessage::MESSAGE_LEN_MAX, json};
+use ife_words::time;
 
 use crate::{
     config,
@@ -57,7 +58,7 @@ impl Agents {
     }
 
     /// Reads an IFMessage and lets it through when a registered agent has signed it and it is fresh.
-    pub fn open(&self, body: &[u8], now_unix_s: i64) -> Result<IfMessage, Refusal> {
+    pub fn open(&self, body: &[u8], now_unix_s: u64) -> Result<IfMessage, Refusal> {
         let message = self.authenticate(body)?;
         check_time(&message.timestamp, now_unix_s)?;
         Ok(message)
@@ -127,11 +128,10 @@ fn invalid(error: MessageError) -> Refusal {
 }
 
 /// Whether a message's timestamp is near that time.
-pub fn check_time(timestamp: &str, now_unix_s: i64) -> Result<(), Refusal> {
-    let time: jiff::Timestamp = timestamp
-        .parse()
-        .map_err(|_| Refusal::field("timestamp", "must be an RFC 3339 date and time"))?;
-    if (time.as_second() - now_unix_s).abs() > TIMESTAMP_WINDOW_S {
+pub fn check_time(timestamp: &str, now_unix_s: u64) -> Result<(), Refusal> {
+    let sent_s = time::parse_s(timestamp)
+        .ok_or_else(|| Refusal::field("timestamp", "must be an RFC 3339 date and time"))?;
+    if sent_s.abs_diff(now_unix_s) > TIMESTAMP_WINDOW_S {
         return Err(Refusal::field(
             "timestamp",
             format!("is more than {TIMESTAMP_WINDOW_S} s away from this host's clock"),
@@ -146,7 +146,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: i64 = 1_790_000_000;
+    const NOW: u64 = 1_790_000_000;
 
     fn key(seed: u8) -> PrivateKey {
         PrivateKey::from_seed("guard-1", &[seed; 32]).expect("the name is a name")

@@ -11,6 +11,7 @@ use ife_guard::{
     Registry, RegistryErrors,
     registry::{self, Status, Validity, limits::FILE_LEN_MAX},
 };
+use ife_words::time;
 use serde_json::{Value, json};
 
 use crate::{
@@ -189,11 +190,11 @@ fn warnings(registry: &Registry, now: u64) -> Vec<String> {
 
 fn out_of_time(validity: Validity, now: u64) -> Option<String> {
     if now > validity.not_after {
-        Some(format!("expired {}", text::rfc3339(validity.not_after)))
+        Some(format!("expired {}", time::of_s(validity.not_after)))
     } else if now < validity.not_before {
         Some(format!(
             "is not valid before {}",
-            text::rfc3339(validity.not_before)
+            time::of_s(validity.not_before)
         ))
     } else {
         None

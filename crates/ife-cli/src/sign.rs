@@ -6,6 +6,7 @@ use ife_message::{
     Covered, Part, PrivateKey, SignatureHeader, TraceId, header,
     sign::{self, CallFields},
 };
+use ife_words::hex;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -162,7 +163,7 @@ fn print_legacy(
         args,
         trace_id,
         None,
-        &format!("ed25519:{}", text::hex(&key.sign(&bytes))),
+        &format!("ed25519:{}", hex::text(&key.sign(&bytes))),
         out,
     )
 }
@@ -204,7 +205,7 @@ pub(crate) fn random_uuid() -> Result<String, Failure> {
     getrandom::fill(&mut bytes).map_err(|error| no_randomness(&error))?;
     bytes[6] = bytes[6] & 0x0f | 0x40;
     bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = text::hex(&bytes);
+    let hex = hex::text(&bytes);
     Ok([
         &hex[..8],
         &hex[8..12],

@@ -17,7 +17,7 @@ use crate::{
 pub const TAKEN_ELSEWHERE: u16 = 81;
 /// Seconds that a message's timestamp may differ from this host's clock; an id is remembered for
 /// longer than that.
-pub const TIMESTAMP_WINDOW_S: i64 = 300;
+pub const TIMESTAMP_WINDOW_S: u64 = 300;
 
 /// `initiate_call`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

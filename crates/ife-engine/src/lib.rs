@@ -5,5 +5,4 @@ pub mod command;
 pub mod ledger;
 pub mod record;
 pub mod refusal;
-pub mod time;
 pub mod view;

@@ -2,6 +2,7 @@
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ife_message::json;
+use ife_words::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -120,7 +121,7 @@ impl FileHasher {
             name: name.to_owned(),
             media_type: media_type.to_owned(),
             size: self.size,
-            sha256: hex(&self.whole.finalize()),
+            sha256: hex::text(&self.whole.finalize()),
             block_size: self.block_size,
             blocks: self.blocks,
         }
@@ -158,7 +159,7 @@ impl Manifest {
         }
         let canonical =
             json::canonical(&files).map_err(|_| ManifestError::Limit("a size is over 2^53 - 1"))?;
-        let sha256 = hex(&Sha256::digest(canonical));
+        let sha256 = hex::text(&Sha256::digest(canonical));
         Ok(Manifest { files, sha256 })
     }
 
@@ -247,18 +248,6 @@ fn is_media_type(text: &str) -> bool {
 /// The digest of a block, from its text.
 pub(crate) fn digest_of(block: &str) -> Option<[u8; 32]> {
     URL_SAFE_NO_PAD.decode(block).ok()?.try_into().ok()
-}
-
-/// Lower-case hex.
-pub fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes
-        .iter()
-        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{byte:02x}");
-            text
-        })
 }
 
 #[cfg(test)]

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use ife_message::{IfMessage, PrivateKey, PublicKey, Received};
+use ife_words::hex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-use crate::{
-    MESSAGE_LEN_MAX,
-    manifest::{FileEntry, hex},
-};
+use crate::{MESSAGE_LEN_MAX, manifest::FileEntry};
 
 /// What a message says. Members that this version does not know are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -162,7 +160,7 @@ impl Binding {
         Binding {
             session: session.to_owned(),
             trace_id: trace_id.to_owned(),
-            hash: hex(&hasher.finalize()),
+            hash: hex::text(&hasher.finalize()),
         }
     }
 

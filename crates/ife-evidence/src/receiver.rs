@@ -2,11 +2,12 @@
 
 use std::collections::VecDeque;
 
+use ife_words::hex;
 use sha2::{Digest, Sha256};
 
 use crate::{
     frame::Frame,
-    manifest::{FileEntry, Manifest, digest_of, hex},
+    manifest::{FileEntry, Manifest, digest_of},
     message::{Body, ErrorCode, ReceiptEntry, Refused},
 };
 
@@ -154,7 +155,7 @@ impl Receiver {
             Some(ReceiptEntry {
                 file: file.id,
                 size: incoming.verified,
-                sha256: hex(&incoming.whole.clone().finalize()),
+                sha256: hex::text(&incoming.whole.clone().finalize()),
                 verified: incoming.outcome?,
             })
         };
@@ -223,7 +224,7 @@ impl Receiver {
         if incoming.outcome.is_some() {
             return;
         }
-        let verified = hex(&incoming.whole.clone().finalize()) == entry.sha256;
+        let verified = hex::text(&incoming.whole.clone().finalize()) == entry.sha256;
         incoming.outcome = Some(verified);
         let file = entry.id;
         self.outputs

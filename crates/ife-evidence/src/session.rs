@@ -8,13 +8,13 @@ use std::{
 };
 
 use ife_message::{PrivateKey, json};
-use jiff::Timestamp;
+use ife_words::{hex, time};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
 use crate::{
     frame::{CHUNK_LEN, Frame, HEADER_LEN},
-    manifest::{Manifest, hex},
+    manifest::Manifest,
     message::{Binding, Body, CallFacts, ErrorCode, Inbox, Outbox, ReceiptEntry, Refused},
     peer::{Peer, PeerError, PeerOutput},
     sender::{Sender, SenderOutput},
@@ -370,7 +370,7 @@ impl Session {
                 ));
             }
         }
-        let sha256 = hex(&Sha256::digest(text));
+        let sha256 = hex::text(&Sha256::digest(text));
         self.outputs
             .push_back(SessionOutput::Receipt { files, sha256 });
     }
@@ -411,8 +411,6 @@ fn check_fits(config: &SessionConfig, message_len_max: usize) -> Result<(), Peer
 /// RFC 3339 of a start and what has passed since.
 pub(crate) fn utc(start_unix_ms: i64, elapsed: Duration) -> String {
     let elapsed_ms = i64::try_from(elapsed.as_millis()).unwrap_or(i64::MAX);
-    // A clock beyond year 9999 is no clock; the epoch is as good as any answer then.
-    Timestamp::from_millisecond(start_unix_ms.saturating_add(elapsed_ms))
-        .unwrap_or(Timestamp::UNIX_EPOCH)
-        .to_string()
+    let unix_ms = start_unix_ms.saturating_add(elapsed_ms);
+    time::of_ms(u64::try_from(unix_ms).unwrap_or(0))
 }

@@ -9,7 +9,9 @@ mod host;
 
 use std::{fmt, str::FromStr};
 
-use crate::{header::trim, hex, inline::Inline};
+use ife_words::hex;
+
+use crate::{header::trim, inline::Inline};
 
 /// Longest address of record, in bytes.
 pub const AOR_LEN_MAX: usize = 256;
@@ -247,7 +249,7 @@ fn append_user(text: &mut Inline<AOR_LEN_MAX>, user: &[u8]) -> Result<(), AorErr
 }
 
 fn escape_digits(text: &[u8]) -> Option<(u8, u8)> {
-    Some((hex::digit(*text.first()?)?, hex::digit(*text.get(1)?)?))
+    Some((hex::value(*text.first()?)?, hex::value(*text.get(1)?)?))
 }
 
 fn append(text: &mut Inline<AOR_LEN_MAX>, bytes: &[u8]) -> Result<(), AorError> {

@@ -1,7 +1,6 @@
 //! The escalation in an IFMessage.
 
-use std::fmt::Write;
-
+use ife_words::hex;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -76,14 +75,7 @@ impl Escalate {
 /// Returns `sip-call-` and the first 16 hex digits of SHA-256 of the trace id.
 pub fn call_id(trace_id: &TraceId) -> String {
     let digest = Sha256::digest(trace_id.as_bytes());
-    digest
-        .iter()
-        .take(8)
-        .fold(String::from("sip-call-"), |mut id, byte| {
-            // Writing to a String cannot fail.
-            _ = write!(id, "{byte:02x}");
-            id
-        })
+    format!("sip-call-{}", hex::text(&digest[..8]))
 }
 
 fn hazards(payload: &Map<String, Value>) -> Result<Vec<Hazard>, MessageError> {

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::hex;
+use ife_words::hex;
 
 /// Correlates everything about one escalation; parsed by [`crate::TraceId`].
 pub const TRACE_ID: &str = "X-IF-Trace-ID";
@@ -140,7 +140,7 @@ impl WitnessHash {
 
 impl fmt::Display for WitnessHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let digits = hex::encode32(&self.0);
+        let digits = hex::digits_of_32(&self.0);
         write!(
             f,
             "sha256:{}",

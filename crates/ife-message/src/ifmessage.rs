@@ -2,6 +2,7 @@
 //! `docs/schema/ifmessage.schema.json`.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use ife_words::time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use serde_json::{Map, Value};
 
@@ -130,7 +131,7 @@ impl IfMessage {
                 why: "must be 1 or more",
             });
         }
-        if !is_rfc3339(&self.timestamp) {
+        if self.timestamp.len() > 40 || !time::is_rfc3339(&self.timestamp) {
             return Err(MessageError::Member {
                 member: "timestamp",
                 why: "must be an RFC 3339 date and time",
@@ -234,71 +235,4 @@ fn from_object(object: SignatureObject) -> Option<MessageSignature> {
         .ok()?;
     let sig = URL_SAFE_NO_PAD.decode(&object.sig).ok()?.try_into().ok()?;
     Some(MessageSignature { kid, sig })
-}
-
-/// Returns true for a valid `date-time` of RFC 3339 section 5.6, the second 60 included.
-pub fn is_rfc3339(text: &str) -> bool {
-    let bytes = text.as_bytes();
-    let separators = [(4, b'-'), (7, b'-'), (13, b':'), (16, b':')];
-    if bytes.len() < 20
-        || bytes.len() > 40
-        || separators.iter().any(|&(at, b)| bytes[at] != b)
-        || !matches!(bytes[10], b'T' | b't')
-    {
-        return false;
-    }
-    let number = |range: std::ops::Range<usize>| {
-        let digits = &bytes[range];
-        digits.iter().all(u8::is_ascii_digit).then(|| {
-            digits
-                .iter()
-                .fold(0u32, |n, d| n * 10 + u32::from(d - b'0'))
-        })
-    };
-    let (Some(year), Some(month), Some(day)) = (number(0..4), number(5..7), number(8..10)) else {
-        return false;
-    };
-    let (Some(hour), Some(minute), Some(second)) = (number(11..13), number(14..16), number(17..19))
-    else {
-        return false;
-    };
-    let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    let days = match month {
-        4 | 6 | 9 | 11 => 30,
-        2 if leap => 29,
-        2 => 28,
-        1..=12 => 31,
-        _ => 0,
-    };
-    (1..=days).contains(&day)
-        && hour < 24
-        && minute < 60
-        && second <= 60
-        && is_fraction_and_offset(&bytes[19..])
-}
-
-/// Returns true for `[.digits](Z|+hh:mm|-hh:mm)`.
-fn is_fraction_and_offset(tail: &[u8]) -> bool {
-    let offset = match tail {
-        [b'.', rest @ ..] => {
-            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
-            if digits == 0 {
-                return false;
-            }
-            &rest[digits..]
-        }
-        [..] => tail,
-    };
-    match offset {
-        [b'Z' | b'z'] => true,
-        [
-            b'+' | b'-',
-            h1 @ b'0'..=b'2',
-            h2 @ b'0'..=b'9',
-            b':',
-            b'0'..=b'5',
-            b'0'..=b'9',
-        ] => *h1 < b'2' || *h2 < b'4',
-        [..] => false,
-    }
 }

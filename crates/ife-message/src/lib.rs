@@ -16,7 +16,6 @@ pub mod printable;
 pub mod sign;
 pub mod signature;
 
-mod hex;
 mod inline;
 mod received;
 

@@ -2,9 +2,10 @@
 
 use std::io::Write;
 
+use ife_words::hex;
+
 use crate::{
     aor::Aor,
-    hex,
     ids::{Hazard, Kid, TraceId},
     key::{BadSignature, PrivateKey, PublicKey},
     signature::{Covered, Part, SignatureHeader},
@@ -104,7 +105,10 @@ pub fn canonical_bytes(fields: &SignedFields<'_>, out: &mut Vec<u8>) -> Result<(
     for part in fields.covered.parts() {
         match part {
             Part::CallId => line(out, fields.call_id),
-            Part::Sdp => line(out, &hex::encode32(&fields.body_sha256.unwrap_or_default())),
+            Part::Sdp => line(
+                out,
+                &hex::digits_of_32(&fields.body_sha256.unwrap_or_default()),
+            ),
         }
     }
     Ok(())

@@ -11,10 +11,10 @@ use base64::{
     Engine,
     engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD},
 };
+use ife_words::hex;
 
 use crate::{
     header::{self, Fault, HeaderError, SIGNATURE},
-    hex,
     ids::Kid,
 };
 

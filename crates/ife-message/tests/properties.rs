@@ -3,7 +3,7 @@
 
 use ife_message::{
     AnySignature, Aor, Covered, Hazard, Kid, LegacySignature, PrivateKey, PublicKey, Received,
-    SignatureHeader, SignedFields, TraceId, WitnessHash, ifmessage::is_rfc3339, json, sign,
+    SignatureHeader, SignedFields, TraceId, WitnessHash, json, sign,
 };
 use proptest::{collection::vec, prelude::*, sample::select};
 
@@ -87,7 +87,7 @@ proptest! {
         let _ = sign::is_call_id(&bytes);
         let text = String::from_utf8_lossy(&bytes);
         let _ = text.parse::<PublicKey>();
-        let _ = is_rfc3339(&text);
+        let _ = ife_words::time::is_rfc3339(&text);
     }
 
     #[test]

@@ -5,8 +5,8 @@
 mod author;
 mod event;
 mod json;
-mod time;
 
+use ife_words::{hex, time};
 use sha2::{Digest, Sha256};
 
 pub use author::Author;
@@ -395,7 +395,7 @@ impl Object<'_> {
         let Some(hash) = hash else { return };
         self.key(key);
         self.out.push(b'"');
-        json::hex_into(&hash, self.out);
+        self.out.extend_from_slice(&hex::digits_of_32(&hash));
         self.out.push(b'"');
     }
 
@@ -406,7 +406,7 @@ impl Object<'_> {
 
     fn time(&mut self, unix_ns: u64) {
         self.out.push(b'"');
-        time::rfc3339(unix_ns, self.out);
+        time::append_ns(unix_ns, self.out);
         self.out.push(b'"');
     }
 

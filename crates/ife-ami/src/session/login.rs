@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use ife_words::hex;
 use md5::{Digest, Md5};
 
 use super::output::{DownReason, Outcome, Output, Up};
@@ -148,5 +149,5 @@ fn response_key(challenge: &[u8], secret: &str) -> String {
         .chain_update(challenge)
         .chain_update(secret.as_bytes())
         .finalize();
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex::text(&digest)
 }

@@ -14,7 +14,7 @@ use super::{
     request::{Asked, Body, Raw},
 };
 use crate::{
-    agents,
+    agents, clock,
     handle::{BridgeExternalCall, Bridged, Command, InitiateCall, Terminated},
     view::{CallDetail, CallView},
 };
@@ -74,9 +74,7 @@ pub(super) async fn escalate(
     Asked(wait): Asked<Wait>,
     Raw(body): Raw,
 ) -> Result<(StatusCode, Json<Escalated>), Problem> {
-    let message = state
-        .agents
-        .open(&body, jiff::Timestamp::now().as_second())?;
+    let message = state.agents.open(&body, clock::unix_ms() / 1_000)?;
     let escalation = Box::new(agents::escalation(&message)?);
     let wait = wait.wait == Some(WaitFor::Connected);
     let view = state

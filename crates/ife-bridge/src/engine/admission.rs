@@ -6,6 +6,7 @@ use base64::{
 };
 use ife_ami::value::RoomName;
 use ife_message::{PublicKey, json};
+use ife_words::time;
 
 use super::Engine;
 use crate::{
@@ -46,7 +47,7 @@ impl Reject {
 /// What an admission depends on besides the request.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Circumstances<'a> {
-    pub(super) now_unix_s: i64,
+    pub(super) now_unix_s: u64,
     /// The configured key of the terminal; `None` when there is no such terminal, or it has no key.
     pub(super) public_key: Option<&'a str>,
     /// Bandwidth that others in the room were granted.
@@ -61,7 +62,7 @@ impl Engine {
     pub(super) fn admit(
         &mut self,
         request: &GuardianAdmission,
-        now_unix_s: i64,
+        now_unix_s: u64,
     ) -> Result<Admission, Refusal> {
         if request.call_id.len() > 64 || RoomName::parse(&request.call_id).is_err() {
             return Err(Refusal::field(
@@ -112,9 +113,8 @@ impl Engine {
 /// Whether the terminal may join.
 pub(super) fn judge(request: &GuardianAdmission, now: &Circumstances<'_>) -> Result<(), Reject> {
     verify(request).ok_or(Reject::InvalidSignature)?;
-    let time: Option<jiff::Timestamp> = request.timestamp.parse().ok();
-    let is_fresh =
-        time.is_some_and(|time| (time.as_second() - now.now_unix_s).abs() <= TIMESTAMP_WINDOW_S);
+    let is_fresh = time::parse_s(&request.timestamp)
+        .is_some_and(|sent_s| sent_s.abs_diff(now.now_unix_s) <= TIMESTAMP_WINDOW_S);
     if !is_fresh {
         return Err(Reject::InvalidSignature);
     }
@@ -161,7 +161,7 @@ mod tests {
 
     use super::*;
 
-    const NOW: i64 = 1_790_000_000;
+    const NOW: u64 = 1_790_000_000;
 
     fn key(seed: u8) -> PrivateKey {
         PrivateKey::from_seed("guardian", &[seed; 32]).expect("a name")

@@ -39,6 +39,7 @@ use ife_witness::{
     entry::{Author, Event as Entry},
     ring::RingError,
 };
+use ife_words::hex;
 use thiserror::Error;
 use tokio::{
     sync::{broadcast, mpsc},
@@ -363,7 +364,7 @@ impl Engine {
             Command::Owner(call_id, reply) => respond(reply, Ok(self.owner_of(&call_id))),
             Command::Room(command, reply) => self.on_room_command(command, reply),
             Command::Admit(request, reply) => {
-                let now_s = i64::try_from(clock::unix_ms() / 1_000).unwrap_or(i64::MAX);
+                let now_s = clock::unix_ms() / 1_000;
                 respond(reply, self.admit(&request, now_s));
             }
             Command::Health(reply) => {
@@ -481,6 +482,5 @@ fn new_trace_id() -> String {
         // Without a source of randomness the time has to do; a trace id is no secret.
         bytes = u128::from(clock::unix_ns()).to_be_bytes();
     }
-    let hex = bytes.iter().map(|byte| format!("{byte:02x}"));
-    hex.collect()
+    hex::text(&bytes)
 }

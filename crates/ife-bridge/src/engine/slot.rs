@@ -5,6 +5,7 @@ use std::time::Instant;
 use ife_ami::{Model, event::ChannelState, value::Uniqueid};
 use ife_call::{Backend, Call, Cause, FailReason, Leg, LegView, Reported, State, TimerKind};
 use ife_guard::CallKey;
+use ife_words::time;
 
 use super::timers;
 use crate::{
@@ -145,7 +146,7 @@ impl Slot {
             self.history.remove(HISTORY_MAX / 2);
         }
         self.history.push(Step {
-            time: clock::rfc3339(clock::unix_ms()),
+            time: time::of_ms(clock::unix_ms()),
             state: state_of(&self.call.reported()),
             detail,
         });
@@ -229,7 +230,7 @@ impl Slot {
 
     pub(super) fn view(&self, council: &Council) -> CallView {
         let (reason, cause) = reason_of(self.call.state());
-        let time = |ms: u64| clock::rfc3339(ms);
+        let time = |ms: u64| time::of_ms(ms);
         CallView {
             call_id: self.record.call_id.clone(),
             origin: match self.record.origin {

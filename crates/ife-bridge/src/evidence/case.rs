@@ -7,6 +7,7 @@ use std::{
 };
 
 use ife_evidence::{Body, Session};
+use ife_words::time;
 
 use super::{blocks::Blocks, grant::Grant, source::Prepared};
 use crate::{clock, view::EvidencePeer, witness::Leaf};
@@ -140,7 +141,7 @@ impl Case {
             trace_id: about.trace_id.clone(),
             expert_id: about.expert_id.clone(),
             public_key,
-            connected: clock::rfc3339(clock::unix_ms()),
+            connected: time::of_ms(clock::unix_ms()),
         }
     }
 }

@@ -8,10 +8,10 @@ use std::{
 
 use ife_evidence::{
     Body, SessionOutput,
-    manifest::hex,
     message::{ErrorCode, ReceiptEntry, Refused},
 };
 use ife_witness::entry::Event as Entry;
+use ife_words::hex;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -218,7 +218,7 @@ impl Case {
             Vec::new(),
             world,
         );
-        let entry = leaf.map_or_else(String::new, |leaf| hex(&leaf));
+        let entry = leaf.map_or_else(String::new, |leaf| hex::text(&leaf));
         self.say(&Body::ReceiptOk { entry, index: None });
     }
 

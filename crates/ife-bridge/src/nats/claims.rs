@@ -9,7 +9,7 @@ use async_nats::jetstream::{
     stream::{self, DiscardPolicy, StorageType},
 };
 use axum::body::Bytes;
-use ife_evidence::manifest::hex;
+use ife_words::hex;
 use sha2::{Digest, Sha256};
 
 use super::{decide::Claim, outcome::Outcome};
@@ -219,7 +219,7 @@ pub(super) fn key(source: &str, id: &str) -> String {
     hash.update(source);
     hash.update([0]);
     hash.update(id);
-    hex(&hash.finalize())
+    hex::text(&hash.finalize())
 }
 
 /// The first half of it, where a name is enough.

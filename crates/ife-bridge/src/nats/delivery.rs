@@ -7,6 +7,7 @@ use async_nats::{
     jetstream::{AckKind, Message, message::Info},
 };
 use ife_message::IfMessage;
+use ife_words::time;
 use tokio::{select, sync::watch, time::sleep};
 use tracing::{debug, info, warn};
 
@@ -101,7 +102,7 @@ impl Delivery<'_> {
             Err(refusal) => return self.bury(&decide::poison(&refusal), None, &info).await,
         };
         // A message may have waited in the stream: its time is that of its arrival there.
-        let arrived = info.published.unix_timestamp();
+        let arrived = info.published.unix_timestamp().unsigned_abs();
         let checked = agents::check_time(&message.timestamp, arrived);
         match checked.and_then(|()| agents::escalation(&message)) {
             Ok(escalation) => {
@@ -295,7 +296,7 @@ impl Delivery<'_> {
         let Some(subject) = &self.shared.nats.outcome_subject else {
             return Ok(());
         };
-        let now = clock::rfc3339(clock::unix_ms());
+        let now = time::of_ms(clock::unix_ms());
         let (source, key) = (&self.shared.source, &self.shared.key);
         let body = outcome
             .message(about, source, &now, key)

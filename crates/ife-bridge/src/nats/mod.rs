@@ -24,6 +24,7 @@ use std::{
 use async_nats::jetstream::Message;
 use futures_util::StreamExt;
 use ife_message::{IfMessage, PrivateKey};
+use ife_words::time;
 use serde_json::{Map, Value};
 use tokio::{
     select,
@@ -293,7 +294,7 @@ impl Shared {
     ) -> Option<Vec<u8>> {
         let mut message = IfMessage {
             id,
-            timestamp: clock::rfc3339(clock::unix_ms()),
+            timestamp: time::of_ms(clock::unix_ms()),
             level: 1,
             source: self.source.clone(),
             destination: to.to_owned(),

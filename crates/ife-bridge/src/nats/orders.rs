@@ -11,6 +11,7 @@ use std::{
 use async_nats::{Client, Message};
 use futures_util::StreamExt;
 use ife_message::IfMessage;
+use ife_words::time;
 use serde_json::{Map, Value, json};
 use tokio::{
     sync::Semaphore,
@@ -110,8 +111,7 @@ fn open(
     taken: &mut Taken,
     now_s: u64,
 ) -> Result<Asked, Refusal> {
-    let now = i64::try_from(now_s).unwrap_or(i64::MAX);
-    let message = shared.agents.open(&order.payload, now)?;
+    let message = shared.agents.open(&order.payload, now_s)?;
     let asked = read(message, called(prefix, &order.subject))?;
     taken.take(&asked.message, now_s)?;
     Ok(asked)
@@ -160,14 +160,12 @@ impl Taken {
     }
 
     fn take(&mut self, message: &IfMessage, now_s: u64) -> Result<(), Refusal> {
-        let sent: Option<jiff::Timestamp> = message.timestamp.parse().ok();
-        let sent_s = sent.and_then(|sent| u64::try_from(sent.as_second()).ok());
-        if sent_s.is_none_or(|sent_s| sent_s < self.since_s) {
+        if time::parse_s(&message.timestamp).is_none_or(|sent_s| sent_s < self.since_s) {
             let why = "is of before this bridge's start: sign the order anew";
             return Err(Refusal::field("timestamp", why));
         }
         // A timestamp may be ahead by the window, and stays good for another one.
-        let kept_s = 2 * TIMESTAMP_WINDOW_S.unsigned_abs();
+        let kept_s = 2 * TIMESTAMP_WINDOW_S;
         while self
             .order
             .front()

@@ -6,7 +6,7 @@ use async_nats::{
     jetstream::{Context, message::Info, publish::PublishAck},
 };
 use axum::body::Bytes;
-use ife_evidence::manifest::hex;
+use ife_words::hex;
 use sha2::{Digest, Sha256};
 
 /// The header by which JetStream knows a message again.
@@ -42,7 +42,7 @@ impl<'a> Arrival<'a> {
         hash.update(self.sequence.to_be_bytes());
         hash.update(self.at_ns.to_be_bytes());
         hash.update(self.body);
-        format!("ife-{kind}-{}", hex(&hash.finalize()))
+        format!("ife-{kind}-{}", hex::text(&hash.finalize()))
     }
 }
 

@@ -11,6 +11,7 @@ use ife_witness::{
     proof::ProofError,
     reader::{LogError, ProveError},
 };
+use ife_words::time;
 use serde::Deserialize;
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking, time::timeout};
 use utoipa::{IntoParams, ToSchema};
@@ -137,7 +138,7 @@ pub(crate) async fn verdicts(
     let lines = known.verdicts.lines(until, step, steps);
     let first = (until + 1).saturating_sub(step * steps);
     Ok(Json(VerdictsView {
-        from: clock::rfc3339(first * 60_000),
+        from: time::of_ms(first * 60_000),
         step_s: step * 60,
         counted_from: known.verdicts.since_ns().map(rfc3339),
         lines: lines

@@ -3,6 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use ife_witness::entry::Author;
+use ife_words::time;
 use serde::Deserialize;
 
 /// Longest text that is remembered, in bytes; a longer one cannot be searched for.
@@ -115,9 +116,8 @@ pub enum Key {
     Call(Arc<str>),
 }
 
-fn unix_ns(text: &str) -> Option<i64> {
-    let time: jiff::Timestamp = text.parse().ok()?;
-    i64::try_from(time.as_nanosecond()).ok()
+pub(super) fn unix_ns(text: &str) -> Option<i64> {
+    i64::try_from(time::parse_ns(text)?).ok()
 }
 
 #[cfg(test)]

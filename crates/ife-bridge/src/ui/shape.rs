@@ -2,16 +2,17 @@
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ife_witness::{checkpoint::SignedCheckpoint, entry::Author, note::Verified};
+use ife_words::{hex, time};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::{
     bundle::Checked,
-    entry::{Key, Record},
+    entry::{Key, Record, unix_ns},
     log::{Alarm, State},
 };
-use crate::{clock, view::LogHealth};
+use crate::view::LogHealth;
 
 /// The log as it is, as `GET /v1/witness/checkpoint` tells it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -184,7 +185,7 @@ impl LogView {
             state: health,
             checkpoint: state.head.as_ref().map(CheckpointView::new),
             problem: state.problem.clone(),
-            read: clock::rfc3339(state.read_ms),
+            read: time::of_ms(state.read_ms),
             indexed_from: state.index.from(),
             alarms: state.alarms.iter().map(AlarmView::new).collect(),
         }
@@ -208,7 +209,7 @@ impl SignatureView {
             name: signature.name.clone(),
             time: signature
                 .time_s
-                .map(|at| clock::rfc3339(at.saturating_mul(1_000))),
+                .map(|at| time::of_ms(at.saturating_mul(1_000))),
         }
     }
 }
@@ -216,7 +217,7 @@ impl SignatureView {
 impl AlarmView {
     fn new(alarm: &Alarm) -> AlarmView {
         AlarmView {
-            seen: clock::rfc3339(alarm.seen_ms),
+            seen: time::of_ms(alarm.seen_ms),
             index: alarm.index,
             what: alarm.what.clone(),
         }
@@ -234,12 +235,11 @@ impl SearchedTo {
 
 impl StoryEntry {
     pub(super) fn new(checked: Checked) -> StoryEntry {
-        let hex: String = checked.leaf.iter().map(|b| format!("{b:02x}")).collect();
         let entry: Value = serde_json::from_slice(&checked.bytes).unwrap_or_default();
         let producer = entry["producer"].as_str().unwrap_or_default();
         StoryEntry {
             index: checked.index,
-            leaf_hash: format!("sha256:{hex}"),
+            leaf_hash: format!("sha256:{}", hex::text(&checked.leaf)),
             included: checked.problem.is_none(),
             problem: checked.problem,
             author: Author::of(producer).name().to_owned(),
@@ -249,10 +249,7 @@ impl StoryEntry {
 
     /// By which stories are ordered: rings are drained in batches, so the log's order is not quite that of time.
     pub(super) fn order(&self) -> (Option<i64>, u64) {
-        let time = self.entry["time"].as_str();
-        let time = time.and_then(|time| time.parse::<jiff::Timestamp>().ok());
-        let ns = time.and_then(|time| i64::try_from(time.as_nanosecond()).ok());
-        (ns, self.index)
+        (self.entry["time"].as_str().and_then(unix_ns), self.index)
     }
 }
 
@@ -315,7 +312,7 @@ fn outcome(records: &[&Record]) -> &'static str {
 
 /// RFC 3339, UTC, milliseconds; 1970 for a time that cannot be told.
 pub(super) fn rfc3339(unix_ns: i64) -> String {
-    clock::rfc3339(u64::try_from(unix_ns / 1_000_000).unwrap_or(0))
+    time::of_ms(u64::try_from(unix_ns / 1_000_000).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -119,6 +119,8 @@ fn name(column: usize) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
+    use ife_words::time;
+
     use super::*;
 
     const NOW_MIN: i64 = 1_000_000;
@@ -130,8 +132,8 @@ mod tests {
             "APPROVED"
         };
         let verdict = event.to_lowercase();
-        let time = jiff::Timestamp::from_second(minute * 60 + 5).expect("a time");
-        let mut entry = serde_json::json!({"event": event, "producer": author, "verdict": verdict, "time": time.to_string()});
+        let time = time::of_s(minute.unsigned_abs() * 60 + 5);
+        let mut entry = serde_json::json!({"event": event, "producer": author, "verdict": verdict, "time": time});
         if let Some(gate) = gate {
             entry["gate"] = gate.into();
         }

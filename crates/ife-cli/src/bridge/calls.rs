@@ -3,6 +3,7 @@
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use console::Term;
+use ife_words::time;
 use serde_json::Value;
 
 use super::{
@@ -77,7 +78,7 @@ async fn follow(bridge: &Bridge, out: &mut Output) -> Result<Outcome, Failure> {
             News::Call(_, raw) if out.json() => out.value(&raw)?,
             News::Call(call, _) => out.line(format!(
                 "{}  {}",
-                text::rfc3339(text::unix_now()),
+                time::of_s(text::unix_now()),
                 paint::call_line(&call)
             ))?,
             News::Missed => out.remark("events were missed: this reader is too slow"),

@@ -5,6 +5,7 @@ use std::time::Instant;
 use ife_message::{
     Escalate, IfMessage, MessageError, ifmessage::MESSAGE_LEN_MAX, json as ife_json,
 };
+use ife_words::time;
 use serde_json::{Map, Value, json};
 
 use super::{
@@ -90,7 +91,7 @@ fn filled(
     args: &EscalateArgs,
 ) -> Result<Map<String, Value>, Failure> {
     members.remove("signature");
-    members.insert("timestamp".into(), json!(text::rfc3339(text::unix_now())));
+    members.insert("timestamp".into(), json!(time::of_s(text::unix_now())));
     let mut over = |name: &str, given: Option<&str>, otherwise: Option<String>| {
         if let Some(given) = given {
             members.insert(name.into(), json!(given));

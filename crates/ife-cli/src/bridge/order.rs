@@ -1,6 +1,7 @@
 //! `ifectl order`: a signed order about a call, for those who reach the bridge over NATS.
 
 use ife_message::{IfMessage, MessageError};
+use ife_words::time;
 use serde_json::json;
 
 use super::named_call;
@@ -23,7 +24,7 @@ pub(super) fn run(args: &OrderArgs, out: &mut Output) -> Result<Outcome, Failure
     let wrong = |error: MessageError| Failure::usage(error.to_string());
     let mut message: IfMessage = serde_json::from_value(json!({
         "id": id,
-        "timestamp": text::rfc3339(text::unix_now()),
+        "timestamp": time::of_s(text::unix_now()),
         "level": 1,
         "source": source,
         "destination": "if://service/bridge",

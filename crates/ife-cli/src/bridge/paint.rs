@@ -1,9 +1,10 @@
 //! What people see: states in colour and word, tables, lists of facts, refusals. Pure; everything that comes from outside is made harmless here.
 
 use console::{Color, measure_text_width, style, truncate_str};
+use ife_words::time;
 
 use super::shape::{Call, CallDetail, Health, Problem, Room, Step};
-use crate::text::{counted, harmless, unix_ns};
+use crate::text::{counted, harmless};
 
 /// Blanks between columns.
 const GAP: usize = 2;
@@ -190,7 +191,10 @@ pub(super) fn detail(detail: &CallDetail) -> Vec<String> {
         return lines;
     }
     lines.push(String::new());
-    let first = detail.history.first().and_then(|step| unix_ns(&step.time));
+    let first = detail
+        .history
+        .first()
+        .and_then(|step| time::parse_ns(&step.time));
     let told = |step| step_line(step, &detail.call.expert_id, first.unwrap_or(0));
     lines.extend(detail.history.iter().map(told));
     lines
@@ -205,7 +209,7 @@ fn step_line(step: &Step, expert_id: &str, first_ns: u64) -> String {
     };
     let words = step.detail.split(' ').filter(|word| !known(word));
     let detail = words.collect::<Vec<_>>().join(" ");
-    let since = unix_ns(&step.time)
+    let since = time::parse_ns(&step.time)
         .unwrap_or(first_ns)
         .saturating_sub(first_ns);
     progress(since as f64 / 1e9, &step.state, &harmless(&detail))
@@ -282,7 +286,7 @@ pub(super) fn health(live: usize, health: Option<&Health>) -> String {
 
 /// `12:34:56` of an RFC 3339 time.
 fn clock_time(time: &str) -> String {
-    match (unix_ns(time), time.get(11..19)) {
+    match (time::parse_ns(time), time.get(11..19)) {
         (Some(_), Some(clock)) => clock.to_owned(),
         _ => "-".to_owned(),
     }
@@ -290,7 +294,7 @@ fn clock_time(time: &str) -> String {
 
 /// How long they have talked: from the answer to the end, or to now. A live call without a clock has no length yet.
 fn talk(call: &Call, now_ns: u64) -> String {
-    let time = |time: &Option<String>| time.as_deref().and_then(unix_ns);
+    let time = |time: &Option<String>| time.as_deref().and_then(time::parse_ns);
     let end = time(&call.ended).or((now_ns > 0).then_some(now_ns));
     match (time(&call.answered), end) {
         (Some(answered), Some(end)) => span(end.saturating_sub(answered) / 1_000_000_000),
@@ -337,7 +341,7 @@ mod tests {
             "call_id": "sip-call-fedcba9876543210", "sip_call_state": "failed", "h323_state": "received", "answered": null,
             "ended": "2026-01-01T00:00:45.000Z", "reason": "no_answer cause=19", "cause": 19
         }));
-        let now = unix_ns("2026-01-01T00:01:06.700Z").expect("a time");
+        let now = time::parse_ns("2026-01-01T00:01:06.700Z").expect("a time");
         let expected = "\
 CALL                       EXPERT                          HAZARD  SIP        H.323      EVIDENCE  BEGAN     TALK        ROOM
 sip-call-0123456789abcdef  expert-safety@external.advisor  safety  connected  connected  none      00:00:00  1 min 05 s  council

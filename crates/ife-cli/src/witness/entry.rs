@@ -1,9 +1,10 @@
 //! A witness entry as read from the log, with what the subcommands print of it.
 
 use ife_witness::{merkle::leaf_hash, reader::Indexed};
+use ife_words::{hex, time};
 use serde_json::{Value, json};
 
-use crate::text::{harmless, hex, unix_ns};
+use crate::text::harmless;
 
 /// An entry, its place and its members.
 pub(super) struct Seen {
@@ -41,7 +42,10 @@ impl Seen {
 
     /// Nanoseconds since 1970; 0 when there is no time.
     pub(super) fn time_ns(&self) -> u64 {
-        self.members["time"].as_str().and_then(unix_ns).unwrap_or(0)
+        self.members["time"]
+            .as_str()
+            .and_then(time::parse_ns)
+            .unwrap_or(0)
     }
 
     /// `180 Ringing`, or what there is of it.
@@ -58,7 +62,7 @@ impl Seen {
     }
 
     pub(super) fn json(&self) -> Value {
-        json!({"index": self.index, "leaf_hash": format!("sha256:{}", hex(&self.leaf_hash())), "entry": self.members})
+        json!({"index": self.index, "leaf_hash": format!("sha256:{}", hex::text(&self.leaf_hash())), "entry": self.members})
     }
 
     /// The entry on one line, for `tail`.

@@ -10,6 +10,7 @@ use ife_witness::{
     reader::{LogDir, ProveError},
     tile,
 };
+use ife_words::time;
 use serde_json::json;
 
 use super::{PUBLIC_FILE, keys, log_failure, needed_keys, verify::signature_json};
@@ -117,7 +118,7 @@ pub(super) fn check(args: &CheckProofArgs, out: &mut Output) -> Result<Outcome, 
     }
     let time = signed
         .time_s()
-        .map(|at| format!(", as it was at {}", text::rfc3339(at)))
+        .map(|at| format!(", as it was at {}", time::of_s(at)))
         .unwrap_or_default();
     out.line(format!(
         "proved: {} is entry {} of the log {} of {} entries{time}",

@@ -12,6 +12,7 @@ use ife_witness::{
     proof::verify_inclusion,
     reader::{self, Indexed, LogDir, Query, find},
 };
+use ife_words::time;
 use serde_json::{Value, json};
 
 use super::{entry::Seen, given_keys, log_failure, story};
@@ -156,7 +157,7 @@ fn is_told(args: &ShowArgs, seen: &[Seen]) -> bool {
 }
 
 fn freshness(signed_s: u64, now_s: u64) -> String {
-    let time = text::rfc3339(signed_s);
+    let time = time::of_s(signed_s);
     match now_s.checked_sub(signed_s) {
         Some(age) => format!(
             "as of {time}, {} s ago; what happened since is not in it",
@@ -246,7 +247,7 @@ fn as_json(found: &Found, keys: &[VerifierKey]) -> Value {
     let mut log =
         json!({"origin": head.origin, "size": head.size, "root": STANDARD.encode(head.root)});
     if let Some(signed_s) = found.signed_s {
-        log["time"] = json!(text::rfc3339(signed_s));
+        log["time"] = json!(time::of_s(signed_s));
     }
     json!({"log": log, "verified": !keys.is_empty(), "entries": entries.into_iter().map(Seen::json).collect::<Vec<_>>()})
 }

@@ -10,6 +10,7 @@ use ife_witness::{
     reader::LogDir,
     verify::{Options, Report, verify_log},
 };
+use ife_words::time;
 use serde_json::{Value, json};
 
 use super::{PUBLIC_FILE, log_failure, needed_keys};
@@ -144,7 +145,7 @@ fn print(report: &Report, seconds: f64, since: usize, out: &mut Output) -> Resul
 pub(super) fn describe(signature: &Verified) -> String {
     let time = signature
         .time_s
-        .map(|at| format!(", at {}", text::rfc3339(at)))
+        .map(|at| format!(", at {}", time::of_s(at)))
         .unwrap_or_default();
     format!("{}{time}", text::harmless(&signature.name))
 }
@@ -153,7 +154,7 @@ pub(super) fn signature_json(signature: &Verified) -> Value {
     let mut value = json!({"name": signature.name});
     if let Some(at) = signature.time_s {
         value["time_s"] = json!(at);
-        value["time"] = json!(text::rfc3339(at));
+        value["time"] = json!(time::of_s(at));
     }
     value
 }

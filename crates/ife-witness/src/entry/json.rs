@@ -1,5 +1,7 @@
 //! Canonical JSON (RFC 8785) for the types that entries use, appended to a byte vector.
 
+use ife_words::hex;
+
 /// For each byte: 0 to copy, 1 if not ASCII, else the letter after the backslash (`u`: `\u00xx`).
 const CLASS: [u8; 256] = {
     let mut class = [0u8; 256];
@@ -52,7 +54,14 @@ pub(super) fn escape_within(text: &[u8], budget: usize, out: &mut Vec<u8>) -> bo
                 (bytes.len(), taken)
             }
             b'u' => {
-                unit = [b'\\', b'u', b'0', b'0', hex(byte >> 4), hex(byte & 15)];
+                unit = [
+                    b'\\',
+                    b'u',
+                    b'0',
+                    b'0',
+                    hex::digit(byte >> 4),
+                    hex::digit(byte),
+                ];
                 (6, 1)
             }
             letter => {
@@ -110,19 +119,6 @@ fn scalar(rest: &[u8]) -> (&[u8], usize) {
     }
     // No error length: the text ends inside a character, which is one invalid part if it ends here.
     (REPLACEMENT, error_len.unwrap_or(head.len()))
-}
-
-/// Appends a hash as lower-case hex.
-pub(super) fn hex_into(bytes: &[u8; 32], out: &mut Vec<u8>) {
-    let mut digits = [0u8; 64];
-    for (pair, &byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
-        *pair = [hex(byte >> 4), hex(byte & 15)];
-    }
-    out.extend_from_slice(&digits);
-}
-
-const fn hex(nibble: u8) -> u8 {
-    b"0123456789abcdef"[nibble as usize & 15]
 }
 
 /// Appends `number` in decimal.
