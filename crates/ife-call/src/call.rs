@@ -1,11 +1,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use ife_words::{Direction, Event};
+
 use crate::cause::{Cause, Stage};
 use crate::facts::{Facts, LegFacts};
 use crate::input::{Input, Leg, Seen, Verdict};
-use crate::output::{Output, Timer, TimerKind, WitnessEvent};
-use crate::plan::{Backend, Direction, ExpertId, Plan};
+use crate::output::{Output, Timer, TimerKind};
+use crate::plan::{Backend, ExpertId, Plan};
 use crate::reason::FailReason;
 use crate::state::{Reported, State};
 
@@ -47,7 +49,7 @@ impl Call {
     /// A new call whose plan's first `attempt` experts are not called: an earlier process has called them.
     pub fn begin(plan: Plan, attempt: u8) -> Self {
         let mut call = Call::blank(plan, attempt);
-        if call.plan.direction == Direction::In {
+        if call.plan.direction == Direction::ToCouncil {
             call.facts.experts[0].there = true;
         }
         call.enter(State::Received);
@@ -65,7 +67,7 @@ impl Call {
         call.facts.link_down = true;
         call.facts.verdict = Some(Verdict::Approved);
         let leg = &mut call.facts.experts[usize::from(attempt)];
-        leg.ordered = call.plan.direction == Direction::Out;
+        leg.ordered = call.plan.direction == Direction::ToExpert;
         leg.there = true;
         call.start_timer(TimerKind::Link, call.plan.policy.link_lost_max);
         call.report();
@@ -249,7 +251,7 @@ impl Call {
         self.outputs.push_back(output);
     }
 
-    pub(crate) fn witness(&mut self, event: WitnessEvent, mut detail: String) {
+    pub(crate) fn witness(&mut self, event: Event, mut detail: String) {
         if self.adopted {
             detail.push_str(" adopted=true");
         }
@@ -286,10 +288,9 @@ impl Call {
     /// must answer first.
     pub(crate) fn called_leg(&self) -> Leg {
         match (self.plan.direction, self.plan.backend) {
-            (Direction::In, Backend::Mcu) => Leg::Council,
-            (Direction::In, Backend::Room) | (Direction::Out, Backend::Room | Backend::Mcu) => {
-                self.expert_leg()
-            }
+            (Direction::ToCouncil, Backend::Mcu) => Leg::Council,
+            (Direction::ToCouncil, Backend::Room)
+            | (Direction::ToExpert, Backend::Room | Backend::Mcu) => self.expert_leg(),
         }
     }
 

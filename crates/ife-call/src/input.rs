@@ -1,5 +1,7 @@
 use std::fmt;
 
+use ife_words::Gate;
+
 use crate::cause::Cause;
 use crate::output::Timer;
 
@@ -51,8 +53,8 @@ pub enum Verdict {
     Approved,
     /// It may not.
     Refused {
-        /// Number of the gate, 1 to 13. Gate 10, quota, counts as busy.
-        gate: u8,
+        /// The gate that refused. [`Gate::Quota`] counts as busy.
+        gate: Gate,
         /// SIP status code of the refusal.
         code: u16,
         /// Public reason.

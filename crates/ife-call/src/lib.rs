@@ -9,7 +9,7 @@
 //! use ife_call::{Backend, Call, Direction, Input, Leg, Output, Plan, Policy, Seen, State, Verdict};
 //!
 //! let plan = Plan {
-//!     direction: Direction::Out,
+//!     direction: Direction::ToExpert,
 //!     backend: Backend::Room,
 //!     experts: vec!["expert-safety@external.advisor".into()],
 //!     policy: Policy::default(),
@@ -38,8 +38,9 @@ mod state;
 
 pub use call::Call;
 pub use cause::Cause;
+pub use ife_words::{Direction, Event, Gate};
 pub use input::{Input, Leg, LegView, Seen, Verdict};
-pub use output::{Output, Timer, TimerKind, WitnessEvent};
-pub use plan::{Backend, Direction, ExpertId, Plan, Policy, RetryOn};
+pub use output::{Output, Timer, TimerKind};
+pub use plan::{Backend, ExpertId, Plan, Policy, RetryOn};
 pub use reason::{EndReason, FailReason};
 pub use state::{Reported, State};

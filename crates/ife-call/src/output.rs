@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use ife_words::Event;
+
 use crate::cause::Cause;
 use crate::input::Leg;
 use crate::plan::ExpertId;
@@ -55,7 +57,7 @@ pub enum Output {
     /// Record this in the witness log.
     Witness {
         /// The event.
-        event: WitnessEvent,
+        event: Event,
         /// `key=value` words that say more.
         detail: String,
     },
@@ -92,67 +94,6 @@ pub enum TimerKind {
     Link,
 }
 
-/// An event of the witness log, under the names of the log's format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum WitnessEvent {
-    /// An escalation was received.
-    Escalate,
-    /// A leg is being invited, or an expert's call was received.
-    Invite,
-    /// The gate approved.
-    Approved,
-    /// The gate refused.
-    Rejected,
-    /// Work in progress that has no event of its own.
-    Trying,
-    /// The called side rings.
-    Ringing,
-    /// The called side answered.
-    Connected,
-    /// The MCU is being dialled.
-    H323Setup,
-    /// The MCU answered.
-    H323Connected,
-    /// The MCU's leg is gone.
-    H323Released,
-    /// The expert is in the council.
-    CouncilJoin,
-    /// The expert is no longer in the council.
-    CouncilLeave,
-    /// The call is ended before it was answered.
-    Cancel,
-    /// The call is ended after it was answered.
-    Bye,
-    /// The call failed.
-    Failed,
-    /// The call has ended in good order.
-    Terminated,
-}
-
 impl TimerKind {
     pub(crate) const COUNT: usize = 7;
-}
-
-impl WitnessEvent {
-    /// The name in the log.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            WitnessEvent::Escalate => "ESCALATE",
-            WitnessEvent::Invite => "INVITE",
-            WitnessEvent::Approved => "APPROVED",
-            WitnessEvent::Rejected => "REJECTED",
-            WitnessEvent::Trying => "TRYING",
-            WitnessEvent::Ringing => "RINGING",
-            WitnessEvent::Connected => "CONNECTED",
-            WitnessEvent::H323Setup => "H323_SETUP",
-            WitnessEvent::H323Connected => "H323_CONNECTED",
-            WitnessEvent::H323Released => "H323_RELEASED",
-            WitnessEvent::CouncilJoin => "COUNCIL_JOIN",
-            WitnessEvent::CouncilLeave => "COUNCIL_LEAVE",
-            WitnessEvent::Cancel => "CANCEL",
-            WitnessEvent::Bye => "BYE",
-            WitnessEvent::Failed => "FAILED",
-            WitnessEvent::Terminated => "TERMINATED",
-        }
-    }
 }

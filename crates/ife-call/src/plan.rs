@@ -1,10 +1,12 @@
 use std::fmt;
 use std::time::Duration;
 
+use ife_words::Direction;
+
 /// What a call is to achieve, fixed when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    /// Who calls whom.
+    /// Who calls whom. Of a call to the council, leg `Expert(0)` is there from the start.
     pub direction: Direction,
     /// How the council is joined.
     pub backend: Backend,
@@ -12,15 +14,6 @@ pub struct Plan {
     pub experts: Vec<ExpertId>,
     /// Waits, and when the next expert is tried.
     pub policy: Policy,
-}
-
-/// Who calls whom.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Direction {
-    /// The council escalates: an expert is called.
-    Out,
-    /// An expert calls the council. Leg `Expert(0)` is there from the start.
-    In,
 }
 
 /// How the council is joined, and what proves it.

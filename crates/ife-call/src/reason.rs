@@ -1,9 +1,8 @@
 use std::fmt;
 
-use crate::cause::{Cause, Class};
+use ife_words::Gate;
 
-/// Number of the gate that checks signatures.
-const SIGNATURE_GATE: u8 = 7;
+use crate::cause::{Cause, Class};
 
 /// Why a call ended in good order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -29,8 +28,8 @@ pub enum FailReason {
     NoExpert,
     /// Refused by the gate.
     Refused {
-        /// Number of the gate.
-        gate: u8,
+        /// The gate that refused.
+        gate: Gate,
         /// SIP status code.
         code: u16,
         /// Public reason.
@@ -85,29 +84,6 @@ impl EndReason {
 }
 
 impl FailReason {
-    /// The error name that the wider system gives it: `POLICY_REJECTED`, `INVALID_SIGNATURE`, `EXPERT_NOT_FOUND` or
-    /// `H323_BRIDGE_FAILED`. It has none for an expert who was called
-    /// and could not be had.
-    pub fn contract_name(&self) -> Option<&'static str> {
-        match self {
-            FailReason::Refused {
-                gate: SIGNATURE_GATE,
-                ..
-            } => Some("INVALID_SIGNATURE"),
-            FailReason::Refused { .. } | FailReason::GateTimeout => Some("POLICY_REJECTED"),
-            FailReason::NoExpert => Some("EXPERT_NOT_FOUND"),
-            // The registry has the expert, and the phone was called: how that went is an outcome.
-            FailReason::Expert { .. } => None,
-            FailReason::ExpertLeftEarly | FailReason::Unseen => None,
-            FailReason::Council { .. }
-            | FailReason::CouncilTimeout
-            | FailReason::GatewayDown
-            | FailReason::GatewayLost
-            | FailReason::GatewayRestarted
-            | FailReason::HangupUnconfirmed => Some("H323_BRIDGE_FAILED"),
-        }
-    }
-
     /// The SIP status that says the same.
     pub fn sip(&self) -> u16 {
         match self {
@@ -174,7 +150,9 @@ impl fmt::Display for EndReason {
 impl fmt::Display for FailReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            FailReason::Refused { gate, code, .. } => write!(f, "refused gate={gate} code={code}"),
+            FailReason::Refused { gate, code, .. } => {
+                write!(f, "refused gate={} code={code}", gate.number())
+            }
             FailReason::Expert {
                 class,
                 cause,

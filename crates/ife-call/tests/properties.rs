@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use ife_call::{
-    Backend, Call, Cause, Direction, Input, Leg, LegView, Output, Plan, Policy, Seen, State, Timer,
-    TimerKind, Verdict,
+    Backend, Call, Cause, Direction, Gate, Input, Leg, LegView, Output, Plan, Policy, Seen, State,
+    Timer, TimerKind, Verdict,
 };
 use proptest::prelude::*;
 
@@ -44,7 +44,7 @@ fn kind() -> impl Strategy<Value = TimerKind> {
 fn verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         3 => Just(Verdict::Approved),
-        1 => (1u8..14, 400u16..700).prop_map(|(gate, code)| Verdict::Refused { gate, code, reason: "no".to_owned() }),
+        1 => (1usize..14, 400u16..700).prop_map(|(gate, code)| Verdict::Refused { gate: Gate::ALL[gate], code, reason: "no".to_owned() }),
     ]
 }
 
@@ -65,7 +65,11 @@ fn input() -> impl Strategy<Value = Input> {
 
 fn plan() -> impl Strategy<Value = Plan> {
     (any::<bool>(), any::<bool>(), 0usize..4).prop_map(|(out, room, experts)| Plan {
-        direction: if out { Direction::Out } else { Direction::In },
+        direction: if out {
+            Direction::ToExpert
+        } else {
+            Direction::ToCouncil
+        },
         backend: if room { Backend::Room } else { Backend::Mcu },
         experts: (0..experts)
             .map(|at| format!("expert-{at}").as_str().into())
@@ -167,7 +171,7 @@ proptest! {
         ]).prop_shuffle(), any::<bool>())
     ) {
         let mut call = Call::new(Plan {
-            direction: if direction_out { Direction::Out } else { Direction::In },
+            direction: if direction_out { Direction::ToExpert } else { Direction::ToCouncil },
             backend: Backend::Mcu,
             experts: vec!["expert".into()],
             policy: Policy::default(),

@@ -92,7 +92,7 @@ fn note_claims(verdict: &mut Verdict, claims: &Claims) {
 }
 
 fn note_parties(verdict: &mut Verdict, parties: &Parties<'_>) {
-    verdict.direction = parties.direction;
+    verdict.direction = Some(parties.direction);
     verdict.expert = Text::of(parties.expert.id());
     verdict.expert_number = parties.expert.number();
     verdict.max_call_s = parties.expert.quota().max_call_s;

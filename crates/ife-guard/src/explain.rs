@@ -105,7 +105,7 @@ fn found(parties: &Parties<'_>) -> GateReport {
         Gate::Registry,
         format!(
             "{}: expert {expert}, caller {caller}",
-            parties.direction.as_str()
+            parties.direction.name()
         ),
     )
 }

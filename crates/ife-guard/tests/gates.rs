@@ -23,7 +23,7 @@ fn approves_the_council_calling_an_expert() {
         (verdict.gate, verdict.code, verdict.reason),
         (Gate::None, 200, "OK")
     );
-    assert_eq!(verdict.direction, Direction::ToExpert);
+    assert_eq!(verdict.direction, Some(Direction::ToExpert));
     assert_eq!(verdict.expert.as_str(), "expert-safety@external.advisor");
     assert_eq!(
         verdict.expert_contact.as_str(),
@@ -53,7 +53,7 @@ fn approves_the_council_calling_an_expert() {
 fn approves_an_expert_calling_the_council() {
     let verdict = decide_fresh(&Call::to_council());
     assert!(verdict.approved, "{verdict:?}");
-    assert_eq!(verdict.direction, Direction::ToCouncil);
+    assert_eq!(verdict.direction, Some(Direction::ToCouncil));
     assert_eq!(verdict.expert.as_str(), "expert-safety@external.advisor");
     assert_eq!(verdict.expert_contact.as_str(), "");
 }

@@ -91,7 +91,7 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
 
 /// Returns the contact that a call which only shadow mode lets pass would have had if approved.
 fn contact_in_shadow_mode(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>) -> Text<256> {
-    if verdict.direction != Direction::ToExpert {
+    if verdict.direction != Some(Direction::ToExpert) {
         return Text::new();
     }
     let contact = image

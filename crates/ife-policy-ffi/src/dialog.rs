@@ -323,10 +323,9 @@ fn registry_party<'i>(
     call: &Call,
     side: Side,
 ) -> Option<RegistryParty<'i>> {
-    let is_expert = match call.direction {
+    let is_expert = match call.direction? {
         Direction::ToExpert => side != Side::Caller,
         Direction::ToCouncil => side == Side::Caller,
-        Direction::Unknown => return None,
     };
     if is_expert {
         return image.expert(&call.expert);

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::Duration;
 
-use ife_guard::{Direction, HeaderValue, Text, Verdict};
+use ife_guard::{HeaderValue, Text, Verdict};
 use ife_message::{Hazard, TraceId};
 use ife_witness::entry::{self, Entry, Event, Omitted};
 use ife_witness::ring::{Producer, PushError};
@@ -83,7 +83,7 @@ impl Witness {
         entry.hazard = some(&verdict.hazard);
         entry.kid = some(&verdict.kid);
         entry.expert = some(&verdict.expert);
-        entry.direction = direction(verdict.direction);
+        entry.direction = verdict.direction;
         entry.approved = Some(verdict.approved);
         entry.gate = (!verdict.approved).then(|| verdict.gate.as_str());
         entry.code = Some(u32::from(verdict.code));
@@ -132,7 +132,7 @@ impl Witness {
             entry.hazard = some(&call.hazard);
             entry.kid = some(&call.kid);
             entry.expert = some(&call.expert);
-            entry.direction = direction(call.direction);
+            entry.direction = call.direction;
         }
         entry.approved = (event == Event::Rejected).then_some(false);
         if msg.status_code != 0 {
@@ -310,14 +310,6 @@ pub(crate) fn kind_of(event: Event) -> Kind {
         | Event::Start
         | Event::Stop
         | Event::Gap => Kind::Other,
-    }
-}
-
-fn direction(direction: Direction) -> Option<entry::Direction> {
-    match direction {
-        Direction::Unknown => None,
-        Direction::ToExpert => Some(entry::Direction::ToExpert),
-        Direction::ToCouncil => Some(entry::Direction::ToCouncil),
     }
 }
 

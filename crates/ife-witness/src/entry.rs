@@ -3,14 +3,13 @@
 //! The bytes that [`encode`] writes are final: they are hashed, logged and verified unchanged.
 
 mod author;
-mod event;
 mod json;
 
 use ife_words::{hex, time};
 use sha2::{Digest, Sha256};
 
 pub use author::Author;
-pub use event::Event;
+pub use ife_words::{Direction, Event};
 
 /// Largest encoded entry in bytes.
 pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
@@ -23,26 +22,6 @@ const TEXT_KEPT: usize = 768;
 
 /// Version of the entry format, field `v`.
 const FORMAT_VERSION: u64 = 1;
-
-/// The direction of a call.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Direction {
-    /// From the council to an expert.
-    ToExpert,
-    /// From an expert to the council.
-    ToCouncil,
-}
-
-impl Direction {
-    /// Returns the name in the log.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ToExpert => "to_expert",
-            Self::ToCouncil => "to_council",
-        }
-    }
-}
 
 /// Holes in a producer's sequence numbers, reported by the writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

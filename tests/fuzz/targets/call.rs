@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 
 use ife_call::{
-    Backend, Call, Cause, Direction, Input, Leg, LegView, Output, Plan, Policy, Seen, Timer,
+    Backend, Call, Cause, Direction, Gate, Input, Leg, LegView, Output, Plan, Policy, Seen, Timer,
     TimerKind, Verdict,
 };
 use libfuzzer_sys::fuzz_target;
@@ -36,7 +36,7 @@ fn input(kind: u8, value: u8, timers: &HashMap<TimerKind, Timer>) -> Option<Inpu
         },
         10 => {
             let verdict = Verdict::Refused {
-                gate: value & 15,
+                gate: Gate::ALL[usize::from(value & 15) % Gate::ALL.len()],
                 code: 403,
                 reason: "no".to_owned(),
             };
@@ -86,9 +86,9 @@ fuzz_target!(|data: &[u8]| {
     };
     let mut call = Call::new(Plan {
         direction: if shape & 1 == 0 {
-            Direction::Out
+            Direction::ToExpert
         } else {
-            Direction::In
+            Direction::ToCouncil
         },
         backend: if shape & 2 == 0 {
             Backend::Room

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use ife_ami::value::RoomName;
 use ife_call::{Call, FailReason, Reported, State};
-use ife_guard::Gate as Number;
+use ife_guard::Gate;
 use ife_message::{Escalate, Hazard, TraceId, escalate};
 use ife_witness::entry::Event;
 use tracing::debug;
@@ -372,7 +372,7 @@ impl Engine {
         };
         self.witness_refusal(request);
         Err(Refusal {
-            gate: Some(Number::Hazard.as_str()),
+            gate: Some(Gate::Hazard.as_str()),
             field: Some(format!("payload.hazards[{place}]")),
             ..Refusal::new(
                 ErrorName::PolicyRejected,
@@ -410,7 +410,7 @@ impl Engine {
         }
         self.witness_refusal(request);
         Err(Refusal {
-            gate: Some(Number::Hazard.as_str()),
+            gate: Some(Gate::Hazard.as_str()),
             ..Refusal::new(
                 ErrorName::PolicyRejected,
                 format!("unknown hazard {hazard}"),
@@ -424,7 +424,7 @@ impl Engine {
             trace_id: Some(request.trace_id.as_str()),
             hazard: Some(request.hazard.as_str()),
             approved: Some(false),
-            gate: Some(Number::Hazard.as_str()),
+            gate: Some(Gate::Hazard.as_str()),
             code: Some(403),
             ..Fact::new(Event::Rejected, "unknown hazard")
         };
@@ -541,43 +541,74 @@ fn store_is_down() -> Refusal {
     Refusal::new(ErrorName::Unavailable, "the call cannot be stored")
 }
 
-/// A failure as a refusal, where the interface contract has a name for it. An expert who is busy or declines is an outcome, not an error.
+/// A failure as a refusal, where the interface contract has a name for it. An expert who was called
+/// and could not be had is an outcome, not an error.
 pub(super) fn refusal_of(reason: &FailReason) -> Option<Refusal> {
-    let gate = |number: u8| Number::ALL.into_iter().find(|gate| gate.number() == number);
-    if let FailReason::Refused {
-        gate: number,
-        reason,
-        ..
-    } = reason
-        && let Some(gate) = gate(*number)
-    {
-        let name = match gate {
-            Number::Witness | Number::Internal => ErrorName::Unavailable,
-            Number::Signature => ErrorName::InvalidSignature,
-            Number::None
-            | Number::Headers
-            | Number::Registry
-            | Number::Standing
-            | Number::Hazard
-            | Number::Source
-            | Number::Flood
-            | Number::Freshness
-            | Number::Replay
-            | Number::Quota
-            | Number::Dialog => ErrorName::PolicyRejected,
-        };
-        return Some(Refusal {
-            gate: Some(gate.as_str()),
-            // Seats and tokens come back by themselves; no other gate changes its mind.
-            retry_after_s: (gate == Number::Quota).then_some(RETRY_AFTER_S),
-            ..Refusal::new(name, reason.clone())
-        });
-    }
-    let name = match reason.contract_name()? {
-        "EXPERT_NOT_FOUND" => ErrorName::ExpertNotFound,
-        "INVALID_SIGNATURE" => ErrorName::InvalidSignature,
-        "POLICY_REJECTED" => ErrorName::PolicyRejected,
-        _ => ErrorName::H323BridgeFailed,
+    let name = match reason {
+        FailReason::Refused { gate, reason, .. } => {
+            return Some(Refusal {
+                gate: Some(gate.as_str()),
+                // Seats and tokens come back by themselves; no other gate changes its mind.
+                retry_after_s: (*gate == Gate::Quota).then_some(RETRY_AFTER_S),
+                ..Refusal::new(error_of(*gate), reason.clone())
+            });
+        }
+        FailReason::GateTimeout => ErrorName::PolicyRejected,
+        FailReason::NoExpert => ErrorName::ExpertNotFound,
+        FailReason::Expert { .. } | FailReason::ExpertLeftEarly | FailReason::Unseen => {
+            return None;
+        }
+        FailReason::Council { .. }
+        | FailReason::CouncilTimeout
+        | FailReason::GatewayDown
+        | FailReason::GatewayLost
+        | FailReason::GatewayRestarted
+        | FailReason::HangupUnconfirmed => ErrorName::H323BridgeFailed,
     };
     Some(Refusal::new(name, reason.to_string()))
+}
+
+fn error_of(gate: Gate) -> ErrorName {
+    match gate {
+        Gate::Witness | Gate::Internal => ErrorName::Unavailable,
+        Gate::Signature => ErrorName::InvalidSignature,
+        Gate::None
+        | Gate::Headers
+        | Gate::Registry
+        | Gate::Standing
+        | Gate::Hazard
+        | Gate::Source
+        | Gate::Flood
+        | Gate::Freshness
+        | Gate::Replay
+        | Gate::Quota
+        | Gate::Dialog => ErrorName::PolicyRejected,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_has_the_name_that_the_contract_gives_it() {
+        let refused = |gate| FailReason::Refused {
+            gate,
+            code: 403,
+            reason: "Forbidden".to_owned(),
+        };
+        for (reason, name) in [
+            (refused(Gate::Hazard), Some(ErrorName::PolicyRejected)),
+            (refused(Gate::Signature), Some(ErrorName::InvalidSignature)),
+            (refused(Gate::Witness), Some(ErrorName::Unavailable)),
+            (FailReason::NoExpert, Some(ErrorName::ExpertNotFound)),
+            (
+                FailReason::CouncilTimeout,
+                Some(ErrorName::H323BridgeFailed),
+            ),
+            (FailReason::ExpertLeftEarly, None),
+        ] {
+            assert_eq!(refusal_of(&reason).map(|refusal| refusal.name), name);
+        }
+    }
 }

@@ -8,11 +8,10 @@ use ife_ami::{
     value::{DialToken, RoomName, SipHost, SipUser, Uniqueid, ValueError, Variable},
 };
 use ife_call::{
-    Cause, Direction, ExpertId, FailReason, Input, Leg, Output, Seen, Timer, Verdict, WitnessEvent,
+    Cause, Direction, Event, ExpertId, FailReason, Input, Leg, Output, Seen, Timer, Verdict,
 };
-use ife_guard::{CallKey, Gate as Number};
+use ife_guard::{CallKey, Gate};
 use ife_message::{Hazard, TraceId};
-use ife_witness::entry;
 use tracing::warn;
 
 use super::{
@@ -91,7 +90,7 @@ impl Engine {
             }
             Output::Witness { event, detail } => {
                 self.witness(id, event, &detail);
-                if event == WitnessEvent::Connected {
+                if event == Event::Connected {
                     self.open_room_of(id);
                 }
             }
@@ -132,7 +131,7 @@ impl Engine {
                     ));
                 }
                 Verdict::Refused {
-                    gate: refused.gate.number(),
+                    gate: refused.gate,
                     code: refused.code,
                     reason: refused.reason,
                 }
@@ -146,7 +145,7 @@ impl Engine {
         };
         if slot.unwitnessed {
             return Err(Refused {
-                gate: Number::Witness,
+                gate: Gate::Witness,
                 code: 503,
                 reason: "Witness Unavailable".to_owned(),
                 detail: "the request could not be witnessed".to_owned(),
@@ -155,13 +154,13 @@ impl Engine {
         let direction = slot.call.plan().direction;
         let Some((hazard, trace_id)) = names_of(&slot.record.hazard, &slot.record.trace_id) else {
             return Err(Refused {
-                gate: Number::Headers,
+                gate: Gate::Headers,
                 code: 400,
                 reason: "Bad Header".to_owned(),
                 detail: "trace id or hazard is malformed".to_owned(),
             });
         };
-        if direction == Direction::In {
+        if direction == Direction::ToCouncil {
             return self.gate.ask_incoming(expert.as_str(), &hazard);
         }
         let pass = self.gate.ask(&Question {
@@ -338,34 +337,16 @@ impl Engine {
         });
     }
 
-    fn witness(&mut self, id: &CallId, event: WitnessEvent, detail: &str) {
+    fn witness(&mut self, id: &CallId, event: Event, detail: &str) {
         let Some(slot) = self.calls.get_mut(id) else {
             return;
         };
-        slot.step(format!("{} {detail}", event.as_str()));
-        let direction = match slot.call.plan().direction {
-            Direction::Out => entry::Direction::ToExpert,
-            Direction::In => entry::Direction::ToCouncil,
-        };
-        let approved = match event {
-            WitnessEvent::Approved => Some(true),
-            WitnessEvent::Rejected => Some(false),
-            WitnessEvent::Escalate
-            | WitnessEvent::Invite
-            | WitnessEvent::Trying
-            | WitnessEvent::Ringing
-            | WitnessEvent::Connected
-            | WitnessEvent::H323Setup
-            | WitnessEvent::H323Connected
-            | WitnessEvent::H323Released
-            | WitnessEvent::CouncilJoin
-            | WitnessEvent::CouncilLeave
-            | WitnessEvent::Cancel
-            | WitnessEvent::Bye
-            | WitnessEvent::Failed
-            | WitnessEvent::Terminated => None,
-        };
-        let (gate, code) = if event == WitnessEvent::Rejected {
+        slot.step(format!("{event} {detail}"));
+        let direction = slot.call.plan().direction;
+        let verdicts = [(Event::Approved, true), (Event::Rejected, false)];
+        let verdict = verdicts.into_iter().find(|(of, _)| *of == event);
+        let approved = verdict.map(|(_, approved)| approved);
+        let (gate, code) = if event == Event::Rejected {
             refusal_of(detail)
         } else {
             (None, None)
@@ -381,10 +362,10 @@ impl Engine {
             approved,
             gate,
             code,
-            ..crate::witness::Fact::new(event_of(event), &room)
+            ..crate::witness::Fact::new(event, &room)
         };
         // Only what comes before a call can still keep it from being placed.
-        let decision = event == WitnessEvent::Escalate;
+        let decision = event == Event::Escalate;
         if self.witness.record(&fact, decision).is_err() {
             slot.unwitnessed = true;
         }
@@ -413,34 +394,13 @@ fn refusal_of(detail: &str) -> (Option<&'static str>, Option<u16>) {
         let mut words = detail.split(' ');
         words.find_map(|word| word.strip_prefix(key)?.parse::<u16>().ok())
     };
-    let gate = number("gate=").and_then(|number| Number::ALL.get(usize::from(number)));
+    let gate = number("gate=").and_then(|number| Gate::ALL.get(usize::from(number)));
     (gate.map(|gate| gate.as_str()), number("code="))
 }
 
 fn names_of(hazard: &str, trace_id: &str) -> Option<(Hazard, TraceId)> {
     let hazard = Hazard::parse(hazard.as_bytes()).ok()?;
     Some((hazard, TraceId::parse(trace_id.as_bytes()).ok()?))
-}
-
-fn event_of(event: WitnessEvent) -> entry::Event {
-    match event {
-        WitnessEvent::Escalate => entry::Event::Escalate,
-        WitnessEvent::Invite => entry::Event::Invite,
-        WitnessEvent::Approved => entry::Event::Approved,
-        WitnessEvent::Rejected => entry::Event::Rejected,
-        WitnessEvent::Trying => entry::Event::Trying,
-        WitnessEvent::Ringing => entry::Event::Ringing,
-        WitnessEvent::Connected => entry::Event::Connected,
-        WitnessEvent::H323Setup => entry::Event::H323Setup,
-        WitnessEvent::H323Connected => entry::Event::H323Connected,
-        WitnessEvent::H323Released => entry::Event::H323Released,
-        WitnessEvent::CouncilJoin => entry::Event::CouncilJoin,
-        WitnessEvent::CouncilLeave => entry::Event::CouncilLeave,
-        WitnessEvent::Cancel => entry::Event::Cancel,
-        WitnessEvent::Bye => entry::Event::Bye,
-        WitnessEvent::Failed => entry::Event::Failed,
-        WitnessEvent::Terminated => entry::Event::Terminated,
-    }
 }
 
 #[cfg(test)]
@@ -452,30 +412,5 @@ mod tests {
         let words = "state=received attempt=0 expert=e gate=4 code=403";
         assert_eq!(refusal_of(words), (Some("hazard"), Some(403)));
         assert_eq!(refusal_of("gate=99 code=x"), (None, None));
-    }
-
-    #[test]
-    fn events_have_one_name_in_the_machine_and_in_the_log() {
-        let events = [
-            WitnessEvent::Escalate,
-            WitnessEvent::Invite,
-            WitnessEvent::Approved,
-            WitnessEvent::Rejected,
-            WitnessEvent::Trying,
-            WitnessEvent::Ringing,
-            WitnessEvent::Connected,
-            WitnessEvent::H323Setup,
-            WitnessEvent::H323Connected,
-            WitnessEvent::H323Released,
-            WitnessEvent::CouncilJoin,
-            WitnessEvent::CouncilLeave,
-            WitnessEvent::Cancel,
-            WitnessEvent::Bye,
-            WitnessEvent::Failed,
-            WitnessEvent::Terminated,
-        ];
-        for event in events {
-            assert_eq!(event.as_str(), event_of(event).name());
-        }
     }
 }

@@ -7,7 +7,7 @@ use ife_ami::{
     value::{DialToken, RoomName, VarName, VarValue},
 };
 use ife_call::{Backend, EndReason, FailReason, Input, State};
-use ife_guard::Gate as Number;
+use ife_guard::Gate;
 use ife_message::{Hazard, TraceId};
 
 use super::{CallId, Engine, answers::Asked, slot::Moving, timers::Due};
@@ -304,7 +304,7 @@ impl Engine {
             signature: request.signature.as_deref(),
         });
         let expert_info = self.expert_info(&request.expert_id);
-        let no = |gate: Number, reason: String| Approval {
+        let no = |gate: Gate, reason: String| Approval {
             approved: false,
             reason,
             gate: Some(gate.as_str().to_owned()),
@@ -313,7 +313,7 @@ impl Engine {
         let approval = match result {
             Err(refused) => no(refused.gate, refused.reason),
             Ok(_) if !self.gate.has_room(&request.expert_id) => {
-                no(Number::Quota, "Expert Quota Exceeded".to_owned())
+                no(Gate::Quota, "Expert Quota Exceeded".to_owned())
             }
             Ok(_) => Approval {
                 approved: true,

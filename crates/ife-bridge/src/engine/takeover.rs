@@ -64,8 +64,8 @@ impl Engine {
         let experts = record.experts.iter().take(experts_max);
         Plan {
             direction: match record.origin {
-                Origin::Escalation => Direction::Out,
-                Origin::Expert => Direction::In,
+                Origin::Escalation => Direction::ToExpert,
+                Origin::Expert => Direction::ToCouncil,
             },
             backend: self.council.proof(),
             experts: experts

@@ -1,18 +1,19 @@
 //! The called leg has answered. Left as soon as the order to join the council can be given.
 
+use ife_words::{Direction, Event};
+
 use super::{State, asked_to_end, detail};
 use crate::call::Call;
-use crate::output::{TimerKind, WitnessEvent};
-use crate::plan::{Backend, Direction};
+use crate::output::TimerKind;
+use crate::plan::Backend;
 
 pub(super) fn entered(call: &mut Call) {
     call.stop_timer(TimerKind::Setup);
     call.stop_timer(TimerKind::Ring);
     let event = match (call.plan.direction, call.plan.backend) {
-        (Direction::In, Backend::Mcu) => WitnessEvent::H323Connected,
-        (Direction::Out, Backend::Room | Backend::Mcu) | (Direction::In, Backend::Room) => {
-            WitnessEvent::Connected
-        }
+        (Direction::ToCouncil, Backend::Mcu) => Event::H323Connected,
+        (Direction::ToExpert, Backend::Room | Backend::Mcu)
+        | (Direction::ToCouncil, Backend::Room) => Event::Connected,
     };
     call.witness(event, detail(call));
 }

@@ -1,14 +1,16 @@
 //! The gate has approved, and the order to call is out.
 
+use ife_words::{Direction, Event};
+
 use super::{State, calling, detail, fail};
 use crate::call::Call;
-use crate::output::{Output, TimerKind, WitnessEvent};
-use crate::plan::{Backend, Direction};
+use crate::output::{Output, TimerKind};
+use crate::plan::Backend;
 use crate::reason::FailReason;
 
 pub(super) fn entered(call: &mut Call) {
     call.stop_timer(TimerKind::Gate);
-    call.witness(WitnessEvent::Approved, detail(call));
+    call.witness(Event::Approved, detail(call));
     call.invited = !call.facts.link_down;
     if !call.invited {
         return;
@@ -16,13 +18,13 @@ pub(super) fn entered(call: &mut Call) {
     call.start_timer(TimerKind::Setup, call.plan.policy.setup_max);
     let leg = call.expert_leg();
     match (call.plan.direction, call.plan.backend) {
-        (Direction::Out, Backend::Room | Backend::Mcu) => call.originate(),
-        (Direction::In, Backend::Room) => {
+        (Direction::ToExpert, Backend::Room | Backend::Mcu) => call.originate(),
+        (Direction::ToCouncil, Backend::Room) => {
             if !call.expert_facts().up {
                 call.output(Output::Answer(leg));
             }
         }
-        (Direction::In, Backend::Mcu) => {
+        (Direction::ToCouncil, Backend::Mcu) => {
             if !call.facts.council.there {
                 call.output(Output::JoinCouncil(leg));
             }

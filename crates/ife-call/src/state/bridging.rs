@@ -1,17 +1,18 @@
 //! The expert's leg is on its way to the council.
 
+use ife_words::{Direction, Event};
+
 use super::{State, asked_to_end, detail, end, expert_left_first, fail};
 use crate::call::Call;
-use crate::output::{Output, TimerKind, WitnessEvent};
-use crate::plan::{Backend, Direction};
+use crate::output::{Output, TimerKind};
+use crate::plan::Backend;
 use crate::reason::{EndReason, FailReason};
 
 pub(super) fn entered(call: &mut Call) {
     let event = match (call.plan.direction, call.plan.backend) {
-        (Direction::Out, Backend::Mcu) => WitnessEvent::H323Setup,
-        (Direction::In, Backend::Mcu) | (Direction::Out | Direction::In, Backend::Room) => {
-            WitnessEvent::Trying
-        }
+        (Direction::ToExpert, Backend::Mcu) => Event::H323Setup,
+        (Direction::ToCouncil, Backend::Mcu)
+        | (Direction::ToExpert | Direction::ToCouncil, Backend::Room) => Event::Trying,
     };
     call.witness(event, detail(call));
     if call.is_joined() || call.expert_facts().gone.is_some() {
@@ -21,9 +22,10 @@ pub(super) fn entered(call: &mut Call) {
     let leg = call.expert_leg();
     match (call.plan.direction, call.plan.backend) {
         // The MCU was dialled from this leg and has answered; now the leg itself is.
-        (Direction::In, Backend::Mcu) => call.output(Output::Answer(leg)),
-        (Direction::Out, Backend::Mcu) if call.facts.council.there => {}
-        (Direction::Out, Backend::Room | Backend::Mcu) | (Direction::In, Backend::Room) => {
+        (Direction::ToCouncil, Backend::Mcu) => call.output(Output::Answer(leg)),
+        (Direction::ToExpert, Backend::Mcu) if call.facts.council.there => {}
+        (Direction::ToExpert, Backend::Room | Backend::Mcu)
+        | (Direction::ToCouncil, Backend::Room) => {
             call.output(Output::JoinCouncil(leg));
         }
     }
@@ -40,10 +42,10 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     if expert_left_first(call) {
         let unseen = expert.gone.is_some_and(|gone| gone.unseen);
         return Some(match (call.plan.direction, unseen) {
-            (Direction::Out, false) => fail(call, FailReason::ExpertLeftEarly),
-            (Direction::Out, true) => fail(call, FailReason::Unseen),
-            (Direction::In, false) => end(call, EndReason::ExpertLeft),
-            (Direction::In, true) => end(call, EndReason::Unseen),
+            (Direction::ToExpert, false) => fail(call, FailReason::ExpertLeftEarly),
+            (Direction::ToExpert, true) => fail(call, FailReason::Unseen),
+            (Direction::ToCouncil, false) => end(call, EndReason::ExpertLeft),
+            (Direction::ToCouncil, true) => end(call, EndReason::Unseen),
         });
     }
     if let Some(gone) = council.gone {

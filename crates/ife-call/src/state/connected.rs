@@ -1,19 +1,21 @@
 //! The expert is in the council.
 
+use ife_words::{Direction, Event};
+
 use super::{State, asked_to_end, detail, end};
 use crate::call::Call;
 use crate::facts::Gone;
-use crate::output::{TimerKind, WitnessEvent};
-use crate::plan::{Backend, Direction};
+use crate::output::TimerKind;
+use crate::plan::Backend;
 use crate::reason::EndReason;
 
 pub(super) fn entered(call: &mut Call) {
     call.stop_timer(TimerKind::Join);
     call.start_timer(TimerKind::Call, call.plan.policy.call_max);
-    if (call.plan.direction, call.plan.backend) == (Direction::Out, Backend::Mcu) {
-        call.witness(WitnessEvent::H323Connected, detail(call));
+    if (call.plan.direction, call.plan.backend) == (Direction::ToExpert, Backend::Mcu) {
+        call.witness(Event::H323Connected, detail(call));
     }
-    call.witness(WitnessEvent::CouncilJoin, detail(call));
+    call.witness(Event::CouncilJoin, detail(call));
 }
 
 pub(super) fn next(call: &mut Call) -> Option<State> {

@@ -1,9 +1,11 @@
 //! Legs are being ended: each open one is ordered to hang up until it is seen to be gone. One that has left the room gets a moment to do so
 //! by itself.
 
+use ife_words::Event;
+
 use super::{State, connected::who_left, detail};
 use crate::call::Call;
-use crate::output::{TimerKind, WitnessEvent};
+use crate::output::TimerKind;
 use crate::reason::{EndReason, FailReason};
 
 pub(super) fn entered(call: &mut Call) {
@@ -17,9 +19,9 @@ pub(super) fn entered(call: &mut Call) {
         call.stop_timer(kind);
     }
     let event = if call.expert_facts().up {
-        WitnessEvent::Bye
+        Event::Bye
     } else {
-        WitnessEvent::Cancel
+        Event::Cancel
     };
     call.witness(event, detail(call));
     call.hangup_rounds = 0;

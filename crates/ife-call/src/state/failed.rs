@@ -1,14 +1,15 @@
 //! Over, not in good order.
 
+use ife_words::Event;
+
 use super::ended::leave_council;
 use super::{State, detail};
 use crate::call::Call;
-use crate::output::WitnessEvent;
 
 pub(super) fn entered(call: &mut Call) {
     leave_council(call);
     if let State::Failed(reason) = &call.state {
         let words = format!("{} reason={reason}", detail(call));
-        call.witness(WitnessEvent::Failed, words);
+        call.witness(Event::Failed, words);
     }
 }

@@ -1,15 +1,16 @@
 //! The called leg is there.
 
+use ife_words::{Direction, Event};
+
 use super::{State, calling, detail};
 use crate::call::Call;
-use crate::output::WitnessEvent;
-use crate::plan::{Backend, Direction};
+use crate::plan::Backend;
 
 pub(super) fn entered(call: &mut Call) {
     let event = match (call.plan.direction, call.plan.backend) {
-        (Direction::Out, Backend::Room | Backend::Mcu) => WitnessEvent::Invite,
-        (Direction::In, Backend::Room) => WitnessEvent::Trying,
-        (Direction::In, Backend::Mcu) => WitnessEvent::H323Setup,
+        (Direction::ToExpert, Backend::Room | Backend::Mcu) => Event::Invite,
+        (Direction::ToCouncil, Backend::Room) => Event::Trying,
+        (Direction::ToCouncil, Backend::Mcu) => Event::H323Setup,
     };
     call.witness(event, detail(call));
 }

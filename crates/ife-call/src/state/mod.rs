@@ -12,10 +12,11 @@ mod inviting;
 mod received;
 mod ringing;
 
+use ife_words::{Direction, Event, Gate};
+
 use crate::call::Call;
 use crate::cause::{Cause, Class};
-use crate::output::{Output, TimerKind, WitnessEvent};
-use crate::plan::Direction;
+use crate::output::{Output, TimerKind};
 use crate::reason::{EndReason, FailReason};
 
 /// How far a call is.
@@ -200,7 +201,7 @@ fn asked_to_end(call: &mut Call) -> Option<State> {
 
 /// An expert who called us and is gone has given up.
 fn caller_gone(call: &mut Call) -> Option<State> {
-    let gone = call.plan.direction == Direction::In && expert_left_first(call);
+    let gone = call.plan.direction == Direction::ToCouncil && expert_left_first(call);
     gone.then(|| end(call, EndReason::ExpertLeft))
 }
 
@@ -248,8 +249,8 @@ fn calling(call: &mut Call) -> Option<State> {
 fn not_had(call: &mut Call, class: Class, cause: Cause) -> State {
     let reply = call.expert_facts().reply;
     match call.plan.direction {
-        Direction::In => fail(call, FailReason::Council { class, cause }),
-        Direction::Out => attempt_failed(
+        Direction::ToCouncil => fail(call, FailReason::Council { class, cause }),
+        Direction::ToExpert => attempt_failed(
             call,
             FailReason::Expert {
                 class,
@@ -263,8 +264,8 @@ fn not_had(call: &mut Call, class: Class, cause: Cause) -> State {
 /// The called leg ended while the bridge was not connected to Asterisk.
 fn vanished(call: &mut Call) -> State {
     match call.plan.direction {
-        Direction::In => fail(call, FailReason::Unseen),
-        Direction::Out => attempt_failed(call, FailReason::Unseen),
+        Direction::ToCouncil => fail(call, FailReason::Unseen),
+        Direction::ToExpert => attempt_failed(call, FailReason::Unseen),
     }
 }
 
@@ -286,7 +287,7 @@ fn attempt_failed(call: &mut Call, why: FailReason) -> State {
         call.hang_up(leg, why.cause());
     }
     let words = format!("{} reason={why} next={next_expert}", detail(call));
-    call.witness(WitnessEvent::Failed, words);
+    call.witness(Event::Failed, words);
     call.output(Output::TryNextExpert {
         failed,
         next: next_expert,
@@ -304,10 +305,9 @@ fn attempt_failed(call: &mut Call, why: FailReason) -> State {
 }
 
 fn leads_on(call: &Call, why: &FailReason) -> bool {
-    const QUOTA_GATE: u8 = 10;
     let retry = call.plan.policy.retry;
     match why {
-        FailReason::Refused { gate, .. } => retry.refused || (retry.busy && *gate == QUOTA_GATE),
+        FailReason::Refused { gate, .. } => retry.refused || (retry.busy && *gate == Gate::Quota),
         FailReason::Expert { class, .. } => match class {
             Class::Busy => retry.busy,
             Class::NoAnswer => retry.no_answer,

@@ -1,16 +1,17 @@
 //! Asked for; the gate has not said anything.
 
+use ife_words::{Direction, Event};
+
 use super::{State, asked_to_end, attempt_failed, caller_gone, detail, fail};
 use crate::call::Call;
 use crate::input::Verdict;
-use crate::output::{Output, TimerKind, WitnessEvent};
-use crate::plan::Direction;
+use crate::output::{Output, TimerKind};
 use crate::reason::FailReason;
 
 pub(super) fn entered(call: &mut Call) {
     let event = match call.plan.direction {
-        Direction::Out => WitnessEvent::Escalate,
-        Direction::In => WitnessEvent::Invite,
+        Direction::ToExpert => Event::Escalate,
+        Direction::ToCouncil => Event::Invite,
     };
     call.witness(event, detail(call));
     if let Some(expert) = call.expert().cloned() {
@@ -32,12 +33,12 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     match call.facts.verdict.clone() {
         Some(Verdict::Approved) => Some(State::Approved),
         Some(Verdict::Refused { gate, code, reason }) => {
-            let words = format!("{} gate={gate} code={code}", detail(call));
-            call.witness(WitnessEvent::Rejected, words);
+            let words = format!("{} gate={} code={code}", detail(call), gate.number());
+            call.witness(Event::Rejected, words);
             let why = FailReason::Refused { gate, code, reason };
             Some(match call.plan.direction {
-                Direction::Out => attempt_failed(call, why),
-                Direction::In => fail(call, why),
+                Direction::ToExpert => attempt_failed(call, why),
+                Direction::ToCouncil => fail(call, why),
             })
         }
         None if call.facts.has_expired(TimerKind::Gate) => {

@@ -1,13 +1,15 @@
 //! The called leg rings.
 
+use ife_words::Event;
+
 use super::{State, calling, detail};
 use crate::call::Call;
-use crate::output::{TimerKind, WitnessEvent};
+use crate::output::TimerKind;
 
 pub(super) fn entered(call: &mut Call) {
     call.stop_timer(TimerKind::Setup);
     call.start_timer(TimerKind::Ring, call.plan.policy.ring_max);
-    call.witness(WitnessEvent::Ringing, detail(call));
+    call.witness(Event::Ringing, detail(call));
 }
 
 pub(super) fn next(call: &mut Call) -> Option<State> {

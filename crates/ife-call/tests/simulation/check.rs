@@ -123,7 +123,7 @@ impl Checks {
     fn supported(&mut self, attempt: u8, state: &State) {
         let expert = *self.ever(Leg::Expert(attempt));
         let council = *self.ever(Leg::Council);
-        let council_first = (self.direction, self.backend) == (Direction::In, Backend::Mcu);
+        let council_first = (self.direction, self.backend) == (Direction::ToCouncil, Backend::Mcu);
         let called = if council_first { council } else { expert };
         let approved = self.approved.contains(&attempt);
         let is_true = match state {

@@ -58,7 +58,7 @@ fn worlds_reach_every_end() {
         let checks = run(seed);
         *ends.entry(checks.end).or_default() += 1;
         kinds.insert((
-            checks.direction == Direction::Out,
+            checks.direction == Direction::ToExpert,
             checks.backend == Backend::Room,
         ));
     }

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use ife_call::{
-    Backend, Call, Cause, Direction, Input, Leg, LegView, Output, Plan, Policy, Seen, State, Timer,
-    TimerKind, Verdict,
+    Backend, Call, Cause, Direction, Gate, Input, Leg, LegView, Output, Plan, Policy, Seen, State,
+    Timer, TimerKind, Verdict,
 };
 
 use crate::check::Checks;
@@ -56,9 +56,13 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(mut random: Random) -> Self {
-        let direction = random.pick(&[Direction::Out, Direction::Out, Direction::In]);
+        let direction = random.pick(&[
+            Direction::ToExpert,
+            Direction::ToExpert,
+            Direction::ToCouncil,
+        ]);
         let backend = random.pick(&[Backend::Room, Backend::Mcu]);
-        let experts = if direction == Direction::In {
+        let experts = if direction == Direction::ToCouncil {
             1
         } else {
             1 + random.below(4)
@@ -90,7 +94,7 @@ impl World {
             link_up: true,
             restarted: false,
         };
-        if direction == Direction::In {
+        if direction == Direction::ToCouncil {
             world.channel_made(Leg::Expert(0));
         }
         world.plan_storm();
@@ -282,12 +286,12 @@ impl World {
                 let verdict = match self.random.below(20) {
                     0 => return,
                     1 => Verdict::Refused {
-                        gate: 4,
+                        gate: Gate::Hazard,
                         code: 403,
                         reason: "hazard".to_owned(),
                     },
                     2 => Verdict::Refused {
-                        gate: 10,
+                        gate: Gate::Quota,
                         code: 486,
                         reason: "quota".to_owned(),
                     },
@@ -343,7 +347,7 @@ impl World {
         self.channels.insert(leg, Channel::default());
         self.checks.ever(leg).there = true;
         self.observe(Input::Leg(leg, Seen::There));
-        let incoming = self.checks.direction == Direction::In && leg != Leg::Council;
+        let incoming = self.checks.direction == Direction::ToCouncil && leg != Leg::Council;
         let early = self.random.below(3_000);
         let late = early + self.random.below(45_000);
         if incoming {

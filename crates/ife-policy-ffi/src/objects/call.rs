@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use ife_guard::network::canonical;
+use ife_guard::{Direction, network::canonical};
 
 use super::on_policy;
 use crate::abi;
@@ -33,7 +33,7 @@ pub unsafe extern "C" fn ife_call_find(
         let (_, found) = found
             .ok_or_else(|| Failure::new(abi::IFE_NOT_FOUND, "no approved call has this Call-ID"))?;
         let mut out = abi::ife_call {
-            direction: found.direction as u32,
+            direction: Direction::number(found.direction).into(),
             connected: u32::from(found.connected),
             leaf_hash: found.leaf_hash,
             ..Default::default()

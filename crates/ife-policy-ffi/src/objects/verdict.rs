@@ -1,7 +1,7 @@
 //! `ife_verdict`: the gate.
 #![allow(unsafe_code)]
 
-use ife_guard::{GateReport, Outcome, Policy as Rules, explain};
+use ife_guard::{Direction, GateReport, Outcome, Policy as Rules, explain};
 use serde_json::json;
 
 use super::{on_policy, on_policy_or};
@@ -99,7 +99,7 @@ fn to_c(decision: &Decision) -> abi::ife_verdict {
         },
         code: u32::from(verdict.code),
         retry_after_s: verdict.retry_after_s,
-        direction: verdict.direction as u32,
+        direction: Direction::number(verdict.direction).into(),
         witnessed: decision.witnessed,
         seq: decision.seq,
         leaf_hash: decision.leaf_hash,

@@ -81,7 +81,7 @@ pub(crate) struct Call {
     pub(crate) ended: bool,
     /// 0 no entry, 1 in a ring, 2 on disk.
     pub(crate) witnessed: u32,
-    pub(crate) direction: Direction,
+    pub(crate) direction: Option<Direction>,
     /// CSeq of the INVITE that was approved last.
     pub(crate) cseq: u32,
     pub(crate) seq: u64,
@@ -133,7 +133,7 @@ impl<'r> Record<'r> {
         self.0[word::SEQ].store(call.seq, Relaxed);
         let connected = self.0[word::FLAGS].load(SeqCst) & flag::CONNECTED;
         let flags = u64::from(call.cseq) << flag::CSEQ_SHIFT
-            | (call.direction as u64) << flag::DIRECTION_SHIFT
+            | u64::from(Direction::number(call.direction)) << flag::DIRECTION_SHIFT
             | connected;
         self.0[word::FLAGS].store(flags, SeqCst);
     }
@@ -256,7 +256,7 @@ impl<'r> Record<'r> {
             ended,
             witnessed: u32::from(flags & flag::WITNESSED != 0)
                 + u32::from(flags & flag::ON_DISK != 0),
-            direction: direction(flags >> flag::DIRECTION_SHIFT),
+            direction: Direction::of_number(flags >> flag::DIRECTION_SHIFT & 3),
             cseq: (flags >> flag::CSEQ_SHIFT) as u32,
             seq: self.0[word::SEQ].load(SeqCst),
             leaf_hash: load_bytes(&self.0[word::LEAF_HASH..]),
@@ -273,14 +273,6 @@ impl<'r> Record<'r> {
 
     fn dialog_words(&self, dialog: usize) -> &'r [AtomicU64] {
         &self.0[word::DIALOGS + dialog * DIALOG_WORDS..][..DIALOG_WORDS]
-    }
-}
-
-fn direction(bits: u64) -> Direction {
-    match bits & 3 {
-        1 => Direction::ToExpert,
-        2 => Direction::ToCouncil,
-        _ => Direction::Unknown,
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn call(trace_id: &str) -> Call {
         connected: false,
         ended: false,
         witnessed: 0,
-        direction: Direction::ToExpert,
+        direction: Some(Direction::ToExpert),
         cseq: 7,
         seq: 99,
         leaf_hash: [5; 32],

@@ -5,7 +5,7 @@ use std::fmt;
 /// The event that an entry reports. [`Event::name`] is its spelling in the log.
 ///
 /// ```
-/// use ife_witness::entry::Event;
+/// use ife_words::Event;
 /// assert_eq!(Event::parse(b"RINGING"), Some(Event::Ringing));
 /// assert_eq!(Event::Ringing.name(), "RINGING");
 /// ```
