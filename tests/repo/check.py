@@ -224,7 +224,7 @@ ASKED_ALONE = {
     "ife-cli": {
         "Problem::Read": "a checkpoint that cannot be read at all is no answer about the log",
     },
-    "ife-bridge": {
+    "ife-engine": {
         "Output::Snapshot": "what follows from a snapshot is a comparison, what follows from anything else is an event",
         "Outcome::Error": "a refusal in Asterisk's words; any other outcome proves nothing",
         "FailReason::Expert": "only the expert's own phone answers with a SIP status to count",

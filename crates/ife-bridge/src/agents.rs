@@ -41,7 +41,8 @@ impl Agents {
         })
     }
 
-    /// Replaces all agents by those of another configuration. Later messages are checked against them.
+    /// Replaces all agents by those of another configuration. Later messages are checked against
+    /// them.
     pub fn replace(&self, by: Agents) {
         let new = by.keys.into_inner().unwrap_or_else(PoisonError::into_inner);
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = new;
@@ -57,7 +58,8 @@ impl Agents {
         keys.clone()
     }
 
-    /// Reads an IFMessage and lets it through when a registered agent has signed it and it is fresh.
+    /// Reads an IFMessage and lets it through when a registered agent has signed it and it is
+    /// fresh.
     pub fn open(&self, body: &[u8], now_unix_s: u64) -> Result<IfMessage, Refusal> {
         let message = self.authenticate(body)?;
         check_time(&message.timestamp, now_unix_s)?;

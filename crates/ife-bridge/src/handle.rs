@@ -17,11 +17,6 @@ pub const COMMANDS_MAX: usize = 256;
 /// Events that a slow subscriber may be behind before it misses some.
 pub const EVENTS_MAX: usize = 1_024;
 
-/// Answers a request.
-pub(crate) fn respond<T>(reply: Reply<T>, result: Result<T, Refusal>) {
-    reply.respond(result);
-}
-
 /// A cheap handle to the engine.
 #[derive(Debug, Clone)]
 pub struct EngineHandle {
@@ -45,7 +40,8 @@ impl EngineHandle {
         (handle, receiver, events)
     }
 
-    /// Asks, and waits for the answer. The engine bounds every wait; a full queue is refused at once.
+    /// Asks, and waits for the answer. The engine bounds every wait; a full queue is refused at
+    /// once.
     pub async fn ask<T: Send + 'static>(
         &self,
         command: impl FnOnce(Reply<T>) -> Command,

@@ -6,7 +6,6 @@ pub mod ami;
 pub mod api;
 pub mod clock;
 pub mod config;
-pub mod council;
 pub mod engine;
 pub mod evidence;
 pub mod gate;

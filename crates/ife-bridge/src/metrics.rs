@@ -49,7 +49,8 @@ pub struct GuardianLabels {
     pub reason: &'static str,
 }
 
-/// All of the bridge's metrics. Labels are names of the registry and codes, so their number is bounded.
+/// All of the bridge's metrics. Labels are names of the registry and codes, so their number is
+/// bounded.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,

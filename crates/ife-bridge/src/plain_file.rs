@@ -15,8 +15,8 @@ pub(crate) const O_NONBLOCK: i32 = 0o4000;
 /// Reads a plain file of at most `len_max` bytes.
 ///
 /// # Errors
-/// The system's, or `InvalidInput` for anything but a plain file (a FIFO would never end, `/dev/zero` neither) and for one
-/// that is longer.
+/// The system's, or `InvalidInput` for anything but a plain file (a FIFO would never end,
+/// `/dev/zero` neither) and for one that is longer.
 pub(crate) fn read(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new()
         .read(true)

@@ -18,7 +18,7 @@ use crate::{
     config::{Config, ConfigError},
     engine::{Engine, EngineError, Signal},
     evidence::{self, EvidenceError, Server, Settings},
-    gate::{Gate, GateError},
+    gate::{self, GateError},
     handle::{Command, EngineHandle},
     listen::{self, ListenError},
     metrics::Metrics,
@@ -80,12 +80,12 @@ pub enum RunError {
 pub fn check(path: &Path) -> Result<(), RunError> {
     let config = Config::load(path)?;
     Agents::new(&config.agents).map_err(RunError::Agents)?;
-    Gate::load(
+    gate::load(
         &config.registry,
         &config.council.aor,
         &config.council.signing_key,
     )?;
-    Ami::new(&config.ami, std::time::Instant::now())?;
+    Ami::new(&config.ami)?;
     listen::check(&config.listen)?;
     Settings::load(&config)?;
     let evidence = config.evidence.as_ref();
@@ -181,7 +181,8 @@ async fn serve(path: &Path, config: Config) -> Result<(), RunError> {
     Ok(())
 }
 
-/// Passes signals on until the bridge is to end. The first SIGTERM or SIGINT drains, a second one ends at once.
+/// Passes signals on until the bridge is to end. The first SIGTERM or SIGINT drains, a second one
+/// ends at once.
 async fn signalled(
     handle: &EngineHandle,
     tell: &mpsc::Sender<Signal>,
@@ -216,8 +217,8 @@ async fn signalled(
     Ok(())
 }
 
-/// Reads the configuration's `agents` again; nothing else of it can change in a running bridge. False when the old ones stay
-/// in force.
+/// Reads the configuration's `agents` again; nothing else of it can change in a running bridge.
+/// False when the old ones stay in force.
 fn reload_agents(path: &Path, agents: &Agents) -> bool {
     let read = || {
         let config = Config::load(path)?;

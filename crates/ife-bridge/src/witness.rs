@@ -1,9 +1,11 @@
-//! The bridge's own ring: every transition of a call is an entry, under the trace id of its escalation.
+//! The bridge's own ring: every transition of a call is an entry, under the trace id of its
+//! escalation.
 
 use std::path::{Path, PathBuf};
 
+pub use ife_engine::shell::Fact;
 use ife_witness::{
-    entry::{Author, Direction, Entry, Event, encode, leaf_hash},
+    entry::{Author, Entry, encode, leaf_hash},
     ring::{Producer, PushError, RingConfig, RingError, writer_seen},
 };
 use thiserror::Error;
@@ -13,59 +15,14 @@ use crate::{
     config::{Config, WitnessMode},
 };
 
-/// A writer that has not gone round its loop for this long is not there. It does at least every second.
+/// A writer that has not gone round its loop for this long is not there. It does at least every
+/// second.
 const WRITER_SILENT_MS_MAX: u64 = 5_000;
 
 /// An entry could not be witnessed although it must be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
 #[error("the witness takes no entries: {0}")]
 pub struct Unwitnessed(PushError);
-
-/// One entry, without what the ring adds.
-#[derive(Debug, Clone, Copy)]
-pub struct Fact<'a> {
-    /// What happened.
-    pub event: Event,
-    /// Correlates everything about one escalation.
-    pub trace_id: Option<&'a str>,
-    /// The bridge's name of the call.
-    pub call_id: Option<&'a str>,
-    /// Which way the call goes.
-    pub direction: Option<Direction>,
-    /// Hazard name.
-    pub hazard: Option<&'a str>,
-    /// Expert id.
-    pub expert: Option<&'a str>,
-    /// A gate's verdict.
-    pub approved: Option<bool>,
-    /// The gate that decided.
-    pub gate: Option<&'a str>,
-    /// SIP status.
-    pub code: Option<u16>,
-    /// Key id of the signature that the call goes out with.
-    pub kid: Option<&'a str>,
-    /// For a person.
-    pub detail: &'a str,
-}
-
-impl<'a> Fact<'a> {
-    /// With nothing but a detail.
-    pub fn new(event: Event, detail: &'a str) -> Fact<'a> {
-        Fact {
-            event,
-            trace_id: None,
-            call_id: None,
-            direction: None,
-            hazard: None,
-            expert: None,
-            approved: None,
-            gate: None,
-            code: None,
-            kid: None,
-            detail,
-        }
-    }
-}
 
 /// Leaf hash of an entry, by which it is found in the log.
 pub type Leaf = [u8; 32];
@@ -83,7 +40,8 @@ pub struct Witness {
 }
 
 impl Witness {
-    /// Becomes the owner of the part's ring on this node. Fails when another bridge of this name lives.
+    /// Becomes the owner of the part's ring on this node. Fails when another bridge of this name
+    /// lives.
     pub fn attach(config: &Config, part: Author) -> Result<Witness, RingError> {
         let name = part.producer(&config.node);
         let producer = attach(&config.state_dir, &name)?;
@@ -99,8 +57,9 @@ impl Witness {
         })
     }
 
-    /// Hands an entry to the writer. Without room, a `decision` is an error in mode `required`; anything else is dropped, its sequence number used
-    /// up so that the hole can be proved. Gives the entry's leaf hash, unless it was dropped.
+    /// Hands an entry to the writer. Without room, a `decision` is an error in mode `required`;
+    /// anything else is dropped, its sequence number used up so that the hole can be proved. Gives
+    /// the entry's leaf hash, unless it was dropped.
     pub fn record(&mut self, fact: &Fact<'_>, decision: bool) -> Result<Option<Leaf>, Unwitnessed> {
         match self.push(fact) {
             Ok(leaf) => {
@@ -165,11 +124,6 @@ impl Witness {
     pub fn is_healthy(&self, now_unix_ms: u64) -> bool {
         let seen = writer_seen(&self.state_dir).map_or(0, |seen| seen.unix_ms);
         self.taking && now_unix_ms.saturating_sub(seen) < WRITER_SILENT_MS_MAX
-    }
-
-    /// Whether calls must not be placed without it.
-    pub fn is_required(&self) -> bool {
-        self.mode == WitnessMode::Required
     }
 
     /// Entries that were dropped.

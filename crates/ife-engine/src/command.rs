@@ -64,7 +64,8 @@ pub struct Bridged {
 /// `terminate_call`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Terminated {
-    /// `terminated` when every leg was seen to end, `hangup_unconfirmed` when one was not, or `not_found`.
+    /// `terminated` when every leg was seen to end, `hangup_unconfirmed` when one was not, or
+    /// `not_found`.
     pub status: String,
     /// The call.
     pub call_id: String,
@@ -143,7 +144,8 @@ pub struct GuardianAdmission {
 pub struct Admission {
     /// Whether the terminal may join.
     pub confirmed: bool,
-    /// INVALID_SIGNATURE, NOT_REGISTERED, PII_POLICY_VIOLATION, BANDWIDTH_EXCEEDED, CAPACITY_EXCEEDED or GATEKEEPER_ERROR.
+    /// INVALID_SIGNATURE, NOT_REGISTERED, PII_POLICY_VIOLATION, BANDWIDTH_EXCEEDED,
+    /// CAPACITY_EXCEEDED or GATEKEEPER_ERROR.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_reason: Option<String>,
 }
@@ -153,7 +155,8 @@ pub struct Admission {
 pub struct Resume {
     /// The first so many experts were called already.
     pub tried: u8,
-    /// What the gateway says of the call that is gone on with. It lets nobody call whose word is out of date.
+    /// What the gateway says of the call that is gone on with. It lets nobody call whose word is
+    /// out of date.
     pub takes: Option<String>,
 }
 
@@ -174,7 +177,8 @@ pub struct Whereabouts {
     pub expert: Option<(String, String)>,
 }
 
-/// The gateway's note about a call, written by the dialplan when an expert is called: `<node>:<experts called>`, then `:answered`.
+/// The gateway's note about a call, written by the dialplan when an expert is called:
+/// `<node>:<experts called>`, then `:answered`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// As it was read.
@@ -333,6 +337,7 @@ pub enum Command {
     },
     /// The task that reads the witness log tells how it is.
     WitnessLog(LogHealth),
-    /// No new calls; the reply comes when none is being set up any more. Connected ones live on in Asterisk, for the next process to take over.
+    /// No new calls; the reply comes when none is being set up any more. Connected ones live on in
+    /// Asterisk, for the next process to take over.
     Drain(Reply<()>),
 }

@@ -5,6 +5,8 @@ use std::{
     sync::Arc,
 };
 
+use ife_ami::value::RoomName;
+
 use crate::{
     record::{Answer, CallRecord, Line, MessageKey},
     view::CallDetail,
@@ -23,7 +25,8 @@ const ENDED_MAX: usize = 500;
 pub struct Remembered {
     /// Its call.
     pub call_id: String,
-    /// The first answer, once given, as JSON: a third of the size that it has otherwise, and there are thousands.
+    /// The first answer, once given, as JSON: a third of the size that it has otherwise, and there
+    /// are thousands.
     answer: Option<Box<str>>,
     at_ms: u64,
 }
@@ -43,7 +46,7 @@ pub struct Ledger {
     messages: HashMap<Arc<MessageKey>, Remembered>,
     order: VecDeque<Arc<MessageKey>>,
     ended: VecDeque<CallDetail>,
-    rooms_asked: BTreeSet<String>,
+    rooms_asked: BTreeSet<RoomName>,
 }
 
 impl Ledger {
@@ -127,21 +130,21 @@ impl Ledger {
     }
 
     /// Notes whether a room is asked for. True when that is new.
-    pub fn ask_room(&mut self, room: &str, asked: bool) -> bool {
+    pub fn ask_room(&mut self, room: &RoomName, asked: bool) -> bool {
         if asked {
-            self.rooms_asked.insert(room.to_owned())
+            self.rooms_asked.insert(room.clone())
         } else {
             self.rooms_asked.remove(room)
         }
     }
 
     /// Whether a room was asked for and not ended.
-    pub fn is_room_asked(&self, room: &str) -> bool {
+    pub fn is_room_asked(&self, room: &RoomName) -> bool {
         self.rooms_asked.contains(room)
     }
 
     /// Rooms that were asked for and not ended.
-    pub fn rooms_asked(&self) -> impl ExactSizeIterator<Item = &String> {
+    pub fn rooms_asked(&self) -> impl ExactSizeIterator<Item = &RoomName> {
         self.rooms_asked.iter()
     }
 
@@ -155,7 +158,7 @@ impl Ledger {
                 if let Some(key) = call.message.clone() {
                     self.accept(key, call.call_id.clone(), call.started_ms);
                 }
-                live.push(call);
+                live.push(*call);
             }
             Line::Attempt { call_id, attempt } => {
                 if let Some(at) = find(live, &call_id) {
@@ -200,7 +203,7 @@ impl Ledger {
             .map(Box::new)
             .map(Line::Ended)
             .collect();
-        lines.extend(live.cloned().map(Line::Call));
+        lines.extend(live.cloned().map(Box::new).map(Line::Call));
         let rooms = self.rooms_asked.iter().cloned();
         lines.extend(rooms.map(|room| Line::RoomAsked { room }));
         for key in &self.order {

@@ -1,6 +1,8 @@
 //! The store's records.
 
-use serde::{Deserialize, Serialize};
+use ife_ami::value::{RoomName, Uniqueid};
+use ife_message::{Hazard, TraceId};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     refusal::Refusal,
@@ -34,23 +36,31 @@ pub struct CallRecord {
     /// Who began it.
     pub origin: Origin,
     /// Correlates everything about one escalation.
-    pub trace_id: String,
-    /// Hazard name.
-    pub hazard: String,
+    #[serde(with = "text")]
+    pub trace_id: TraceId,
+    /// What the call is about.
+    #[serde(with = "text")]
+    pub hazard: Hazard,
     /// Ids of the experts to try, in order.
     pub experts: Vec<String>,
     /// Which of them was tried last.
     pub attempt: u8,
     /// Council conference.
-    pub room: String,
+    #[serde(with = "text")]
+    pub room: RoomName,
     /// When it was accepted, Unix milliseconds.
     pub started_ms: u64,
     /// Paths or URIs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence_files: Vec<String>,
     /// Unique id of an expert's incoming channel.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub channel: Option<String>,
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        deserialize_with = "channel",
+        serialize_with = "channel_text"
+    )]
+    pub channel: Option<Uniqueid>,
     /// The message that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageKey>,
@@ -95,7 +105,7 @@ impl Answer {
 #[serde(tag = "is", rename_all = "snake_case")]
 pub enum Line {
     /// A call was accepted.
-    Call(CallRecord),
+    Call(Box<CallRecord>),
     /// Another expert is tried.
     Attempt {
         /// The call.
@@ -108,7 +118,8 @@ pub enum Line {
         /// The call.
         call_id: String,
         /// The conference.
-        room: String,
+        #[serde(with = "text")]
+        room: RoomName,
     },
     /// A message was answered.
     Answer {
@@ -124,12 +135,14 @@ pub enum Line {
     /// A room was asked for: it stays until it is ended.
     RoomAsked {
         /// The conference.
-        room: String,
+        #[serde(with = "text")]
+        room: RoomName,
     },
     /// A room that was asked for is ended.
     RoomOver {
         /// The conference.
-        room: String,
+        #[serde(with = "text")]
+        room: RoomName,
     },
     /// A call is over.
     Ended(Box<CallDetail>),
@@ -158,4 +171,40 @@ impl Line {
         }
         kept
     }
+}
+
+/// Values that are stored as their text.
+mod text {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &T,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(value)
+    }
+
+    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    where
+        T: FromStr<Err: Display>,
+        D: Deserializer<'de>,
+    {
+        let text = String::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+fn channel_text<S: Serializer>(
+    channel: &Option<Uniqueid>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    channel.as_ref().map(Uniqueid::as_str).serialize(serializer)
+}
+
+/// A channel whose name cannot be read is left out: the call is then found by its trace id.
+fn channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uniqueid>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.and_then(|text| Uniqueid::parse(text).ok()))
 }

@@ -1,4 +1,5 @@
-//! Why a request was not done, in the words of RFC 9457 (problem details) and of the interface contract.
+//! Why a request was not done, in the words of RFC 9457 (problem details) and of the interface
+//! contract.
 
 use ife_guard::Gate;
 use serde::{Deserialize, Deserializer, Serialize};

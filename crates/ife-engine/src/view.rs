@@ -1,4 +1,5 @@
-//! What the outside sees of calls, rooms and health: the shapes of the HTTP API, of events and of `ifectl`.
+//! What the outside sees of calls, rooms and health: the shapes of the HTTP API, of events and of
+//! `ifectl`.
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -55,9 +56,10 @@ pub struct CallView {
     pub expert_name: String,
     /// The call's state.
     pub sip_call_state: CallState,
-    /// State of the H.323 leg to the MCU. With `confbridge`, of the room's H.323 legs, from the expert's answer on: `connected` when a guardian is in the
-    /// room, `inviting`, `ringing` or `bridging` while one is on the way, `failed` when none could be had (they are called again), `ended` when they
-    /// have left or the call is over, `received` when there is none to be called.
+    /// State of the H.323 leg to the MCU. With `confbridge`, of the room's H.323 legs, from the
+    /// expert's answer on: `connected` when a guardian is in the room, `inviting`, `ringing` or
+    /// `bridging` while one is on the way, `failed` when none could be had (they are called again),
+    /// `ended` when they have left or the call is over, `received` when there is none to be called.
     pub h323_state: CallState,
     /// State of the evidence session: `none`, `offered`, `open`, `verified`, `failed`.
     pub evidence_state: String,
@@ -99,15 +101,17 @@ pub struct CallView {
 pub struct EvidenceError {
     /// Its name, without a path.
     pub name: String,
-    /// `not_found`, `not_allowed`, `not_a_file`, `bad_name`, `too_large`, `too_many`, `type_not_allowed`, `unreachable`, `http_status`, `timeout`,
-    /// `no_space`, `changed`, `unreadable` or `unavailable`.
+    /// `not_found`, `not_allowed`, `not_a_file`, `bad_name`, `too_large`, `too_many`,
+    /// `type_not_allowed`, `unreachable`, `http_status`, `timeout`, `no_space`, `changed`,
+    /// `unreadable` or `unavailable`.
     pub code: String,
 }
 
 /// Something that happened on an expert's evidence channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceEvent {
-    /// `webrtc_answer_created`, `datachannel_open`, `ifmessage_sent`, `ifmessage_received` or `peer_disconnected`.
+    /// `webrtc_answer_created`, `datachannel_open`, `ifmessage_sent`, `ifmessage_received` or
+    /// `peer_disconnected`.
     pub event: String,
     /// The call.
     pub call_id: String,
@@ -115,7 +119,8 @@ pub struct EvidenceEvent {
     pub trace_id: String,
     /// The expert.
     pub expert_id: String,
-    /// The message of `ifmessage_sent` and `ifmessage_received`; signature, order and binding were checked.
+    /// The message of `ifmessage_sent` and `ifmessage_received`; signature, order and binding were
+    /// checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<serde_json::Value>,
 }
@@ -203,15 +208,18 @@ pub enum Event {
 pub struct Health {
     /// AMI session is up.
     pub ami: bool,
-    /// Asterisk reaches Kamailio, by its own probes; null before the first one, and where Asterisk does not probe.
+    /// Asterisk reaches Kamailio, by its own probes; null before the first one, and where Asterisk
+    /// does not probe.
     pub kamailio: Option<bool>,
     /// Channels of calls that are over, told to hang up again and again, and there still.
     pub stuck_channels: u32,
     /// The witness ring takes entries.
     pub witness: bool,
-    /// Messages are taken from NATS, and no part of it is at fault; null where it is not configured.
+    /// Messages are taken from NATS, and no part of it is at fault; null where it is not
+    /// configured.
     pub nats: Option<bool>,
-    /// What the witness log shows, checked against its signatures. Calls are taken whatever it is; `mismatch` is an alarm.
+    /// What the witness log shows, checked against its signatures. Calls are taken whatever it is;
+    /// `mismatch` is an alarm.
     pub log: LogHealth,
     /// Calls that have not ended.
     pub active_calls: u32,

@@ -1,7 +1,9 @@
-//! One connection. Its reader does nothing but read into a bounded queue: Asterisk drops a manager who is about 3,000 events behind.
+//! One connection. Its reader does nothing but read into a bounded queue: Asterisk drops a manager
+//! who is about 3,000 events behind.
 
 use std::{net::SocketAddr, time::Duration};
 
+use ife_engine::FromLink;
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     net::TcpStream,
@@ -20,19 +22,6 @@ const PIECE_LEN: usize = 16 * 1024;
 const WRITES_MAX: usize = 1_024;
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// What a connection says.
-#[derive(Debug)]
-pub enum FromLink {
-    /// It is open.
-    Opened,
-    /// Input.
-    Bytes(Box<[u8]>),
-    /// Input was read and could not be kept.
-    LostBytes,
-    /// It is closed, or could not be opened, and why where the system or TLS says so.
-    Closed(Option<std::io::Error>),
-}
-
 /// Where to connect to.
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
@@ -50,12 +39,15 @@ pub(super) struct Link {
 type Inbox = mpsc::Sender<(u64, FromLink)>;
 
 impl Link {
-    pub(super) fn open(settings: Settings, generation: u64, inbox: Inbox) -> Link {
+    pub(super) fn open(settings: Settings, number: u64, inbox: Inbox) -> Link {
         let (writes, queue) = mpsc::channel(WRITES_MAX);
         let task = tokio::spawn(async move {
-            let error = run(&settings, generation, &inbox, queue).await.err();
+            let result = run(&settings, number, &inbox, queue).await;
+            let error = result
+                .err()
+                .map(|error| format!("{}: {error}", settings.address));
             // An engine that is gone needs no word of it.
-            let _ = inbox.send((generation, FromLink::Closed(error))).await;
+            let _ = inbox.send((number, FromLink::Closed(error))).await;
         });
         Link { writes, task }
     }
@@ -74,20 +66,21 @@ impl Drop for Link {
 
 async fn run(
     settings: &Settings,
-    generation: u64,
+    number: u64,
     inbox: &Inbox,
     queue: mpsc::Receiver<Vec<u8>>,
 ) -> std::io::Result<()> {
     let connect = TcpStream::connect(settings.address);
     let socket = timeout(CONNECT_TIME_MAX, connect).await??;
     socket.set_nodelay(true)?;
-    // What Asterisk has not taken when the connection is given up shall not reach it later: it was told to be lost.
+    // Bytes that Asterisk has not taken when the connection is given up must not reach it later:
+    // the session has answered them as lost.
     socket.set_zero_linger()?;
     match &settings.tls {
-        None => exchange(socket, generation, inbox, queue).await,
+        None => exchange(socket, number, inbox, queue).await,
         Some(tls) => {
             let stream = timeout(CONNECT_TIME_MAX, tls.connect(socket)).await??;
-            exchange(stream, generation, inbox, queue).await
+            exchange(stream, number, inbox, queue).await
         }
     }
 }
@@ -95,12 +88,12 @@ async fn run(
 /// Until either side is done.
 async fn exchange(
     stream: impl AsyncRead + AsyncWrite,
-    generation: u64,
+    number: u64,
     inbox: &Inbox,
     mut queue: mpsc::Receiver<Vec<u8>>,
 ) -> std::io::Result<()> {
     let (input, mut output) = split(stream);
-    if inbox.send((generation, FromLink::Opened)).await.is_err() {
+    if inbox.send((number, FromLink::Opened)).await.is_err() {
         return Ok(());
     }
     let write = async {
@@ -111,14 +104,14 @@ async fn exchange(
         Ok(())
     };
     tokio::select! {
-        result = read(input, generation, inbox) => result,
+        result = read(input, number, inbox) => result,
         result = write => result,
     }
 }
 
 async fn read(
     mut input: impl AsyncRead + Unpin,
-    generation: u64,
+    number: u64,
     inbox: &Inbox,
 ) -> std::io::Result<()> {
     let mut buffer = vec![0; PIECE_LEN];
@@ -128,11 +121,11 @@ async fn read(
         if len == 0 {
             return Ok(());
         }
-        if lost && inbox.try_send((generation, FromLink::LostBytes)).is_err() {
+        if lost && inbox.try_send((number, FromLink::LostBytes)).is_err() {
             continue;
         }
         let piece = FromLink::Bytes(buffer[..len].into());
-        lost = match inbox.try_send((generation, piece)) {
+        lost = match inbox.try_send((number, piece)) {
             Ok(()) => false,
             Err(mpsc::error::TrySendError::Full(_)) => true,
             Err(mpsc::error::TrySendError::Closed(_)) => return Ok(()),

@@ -23,7 +23,8 @@ use crate::{
 #[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wait {
-    /// `connected`: answer when the expert is in the council's conference, or when that failed. Otherwise as soon as the INVITE is on its way.
+    /// `connected`: answer when the expert is in the council's conference, or when that failed.
+    /// Otherwise as soon as the INVITE is on its way.
     #[serde(default)]
     wait: Option<WaitFor>,
 }
@@ -64,7 +65,8 @@ impl From<CallView> for Escalated {
     }
 }
 
-/// Escalates: an IFMessage with performative `escalate`, signed by a registered agent. The same message id gets the same answer.
+/// Escalates: an IFMessage with performative `escalate`, signed by a registered agent. The same
+/// message id gets the same answer.
 #[utoipa::path(post, path = "/v1/escalations", tag = "calls", params(Wait),
     request_body(content = serde_json::Value, description = "IFMessage, see docs/schema/ifmessage.schema.json"),
     responses((status = 201, body = Escalated), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
@@ -124,7 +126,8 @@ pub(super) async fn show(
     ))
 }
 
-/// `terminate_call`: hangs up. Answers `not_found` for a call that is not there, which is what the caller wanted.
+/// `terminate_call`: hangs up. Answers `not_found` for a call that is not there, which is what the
+/// caller wanted.
 #[utoipa::path(delete, path = "/v1/calls/{call_id}", tag = "calls", params(("call_id" = String, Path)), responses((status = 200, body = Terminated)))]
 pub(super) async fn terminate(
     State(state): State<AppState>,
@@ -138,7 +141,8 @@ pub(super) async fn terminate(
     ))
 }
 
-/// `bridge_external_call`: joins an answered call to a conference, and answers only after the join was seen. Idempotent.
+/// `bridge_external_call`: joins an answered call to a conference, and answers only after the join
+/// was seen. Idempotent.
 #[utoipa::path(post, path = "/v1/bridges", tag = "calls", request_body = BridgeExternalCall,
     responses((status = 200, body = Bridged), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 502, body = ProblemBody)))]
 pub(super) async fn bridge(

@@ -11,8 +11,8 @@ use tokio_stream::{Stream, StreamExt, wrappers::BroadcastStream};
 use super::AppState;
 use crate::view::Event;
 
-/// `text/event-stream` of calls, rooms and health as they change. A reader that is too slow gets an event `missed` with the number of events
-/// that it did not get, and should ask for the lists anew.
+/// `text/event-stream` of calls, rooms and health as they change. A reader that is too slow gets an
+/// event `missed` with the number of events that it did not get, and should ask for the lists anew.
 #[utoipa::path(get, path = "/v1/events", tag = "events", responses((status = 200, body = Event, content_type = "text/event-stream")))]
 pub(super) async fn stream(
     State(state): State<AppState>,

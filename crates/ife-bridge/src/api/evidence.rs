@@ -18,7 +18,8 @@ use crate::{
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgentMessage {
-    /// Any object of at most 64 KiB; the expert's page or agent gets it as `agent.message`, signed by the bridge.
+    /// Any object of at most 64 KiB; the expert's page or agent gets it as `agent.message`, signed
+    /// by the bridge.
     #[schema(value_type = Object)]
     message: serde_json::Map<String, serde_json::Value>,
 }
@@ -41,7 +42,8 @@ pub(super) async fn peers(
     Ok(Json(handle(&state)?.peers().await?))
 }
 
-/// Sends a message to the expert of one call (`sendIFMessage`). What experts send comes as events `evidence` of `GET /v1/events`.
+/// Sends a message to the expert of one call (`sendIFMessage`). What experts send comes as events
+/// `evidence` of `GET /v1/events`.
 #[utoipa::path(post, path = "/v1/evidence/peers/{call_id}/messages", tag = "evidence", params(("call_id" = String, Path)), request_body = AgentMessage,
     responses((status = 200, body = Delivered), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
 pub(super) async fn send(

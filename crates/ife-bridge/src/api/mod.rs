@@ -1,4 +1,5 @@
-//! The HTTP API: routes and their OpenAPI description come from the same annotations, so neither can be without the other.
+//! The HTTP API: routes and their OpenAPI description come from the same annotations, so neither
+//! can be without the other.
 
 mod calls;
 mod events;

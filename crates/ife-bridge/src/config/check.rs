@@ -328,7 +328,8 @@ impl Tcp {
     }
 }
 
-/// Scheme and authority alone, in an alphabet that neither the dialplan nor a SIP header gives a meaning to.
+/// Scheme and authority alone, in an alphabet that neither the dialplan nor a SIP header gives a
+/// meaning to.
 fn is_base_url(url: &str) -> bool {
     let (authority, is_secure) = match (url.strip_prefix("https://"), url.strip_prefix("http://")) {
         (Some(authority), _) => (authority, true),

@@ -1,4 +1,5 @@
-//! The bridge's configuration: one YAML file (docs/examples/bridge.yaml), read once and checked before anything starts.
+//! The bridge's configuration: one YAML file (docs/examples/bridge.yaml), read once and checked
+//! before anything starts.
 
 mod check;
 mod nats;
@@ -8,6 +9,7 @@ use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
 use serde::Deserialize;
 use thiserror::Error;
 
+pub use ife_engine::settings::Guardian;
 pub use nats::Nats;
 
 /// What is wrong with the configuration; the text names file, line and field.
@@ -80,7 +82,8 @@ pub struct Config {
     pub evidence: Option<Evidence>,
 }
 
-/// `required` refuses calls that cannot be witnessed, `best_effort` places them and leaves a provable hole.
+/// `required` refuses calls that cannot be witnessed, `best_effort` places them and leaves a
+/// provable hole.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the type says it")]
@@ -183,23 +186,6 @@ pub enum Backend {
     Confbridge,
     /// Asterisk dials an H.323 alias at the council's own MCU.
     ExternalMcu,
-}
-
-/// A guardian's terminal.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Guardian {
-    /// Name, as `terminal_id` in an admission.
-    pub name: String,
-    /// ooh323 section that reaches it; absent: never dialled, joins by itself.
-    #[serde(default)]
-    pub peer: Option<String>,
-    /// Alias dialled there.
-    #[serde(default)]
-    pub alias: Option<String>,
-    /// `ed25519:<base64>`, for admissions.
-    #[serde(default)]
-    pub public_key: Option<String>,
 }
 
 /// Limits; what is over them is refused with 503.
@@ -345,7 +331,8 @@ pub struct Evidence {
     /// Seconds that a link is good before it is used.
     #[serde(default = "default_link_s")]
     pub link_s: u64,
-    /// Seconds that a connection may be without ICE connectivity before the session waits for a new offer.
+    /// Seconds that a connection may be without ICE connectivity before the session waits for a new
+    /// offer.
     #[serde(default = "default_grace_s")]
     pub grace_s: u64,
     /// Private key file that signs manifests and messages.

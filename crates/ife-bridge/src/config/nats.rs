@@ -29,7 +29,8 @@ pub struct Nats {
     /// Where the outcome of each escalation is told.
     #[serde(default)]
     pub outcome_subject: Option<String>,
-    /// What the subjects of calls begin with: `<this>.<call id>.events` and `<this>.<call id>.orders`.
+    /// What the subjects of calls begin with: `<this>.<call id>.events` and `<this>.<call
+    /// id>.orders`.
     #[serde(default)]
     pub call_subject: Option<String>,
     /// Bridges that may be lost with a message in their hands before it is given up.

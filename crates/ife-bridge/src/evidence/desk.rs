@@ -1,10 +1,12 @@
-//! The two ways to the evidence server: the engine's desk, where links are made, and the handle of everybody else.
+//! The two ways to the evidence server: the engine's desk, where links are made, and the handle of
+//! everybody else.
 
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+pub use ife_engine::shell::About;
 use ife_evidence::{Link, Token};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
 use tracing::warn;
@@ -19,25 +21,6 @@ use crate::{
 
 /// Orders that may wait; more are refused.
 const ORDERS_MAX: usize = 1_024;
-
-/// What an expert is called about.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct About {
-    /// The bridge's name of the call.
-    pub call_id: String,
-    /// Correlates everything about one escalation.
-    pub trace_id: String,
-    /// Hazard name.
-    pub hazard: String,
-    /// Id of the expert in the registry.
-    pub expert_id: String,
-    /// Who escalated.
-    pub caller: String,
-    /// The council's AOR.
-    pub council: String,
-    /// Paths below the roots, or URIs, as the escalation named them.
-    pub files: Vec<String>,
-}
 
 /// The session description (docs/evidence.md, 1).
 #[derive(Debug, Clone, Serialize)]
@@ -238,7 +221,8 @@ impl EvidenceHandle {
         self.tell(Order::Peers).await
     }
 
-    /// Sends an `agent.message` to the expert of one call, or to all of them (sendIFMessage, broadcastIFMessage). Answers who it went to.
+    /// Sends an `agent.message` to the expert of one call, or to all of them (sendIFMessage,
+    /// broadcastIFMessage). Answers who it went to.
     pub async fn say(
         &self,
         call_id: Option<String>,

@@ -19,7 +19,8 @@ pub(super) struct Origin<'a> {
     pub(super) delivered: i64,
 }
 
-/// Headers and body. The sender's own headers are left behind; a body too large to be sent again stays in the stream, where its sequence number finds it.
+/// Headers and body. The sender's own headers are left behind; a body too large to be sent again
+/// stays in the stream, where its sequence number finds it.
 pub(super) fn letter(
     poison: &Poison,
     origin: Origin<'_>,

@@ -10,11 +10,11 @@ fn record(number: u32) -> CallRecord {
     CallRecord {
         call_id: format!("sip-call-{number:016x}"),
         origin: Origin::Escalation,
-        trace_id: format!("trace-{number:04}"),
-        hazard: "safety".into(),
+        trace_id: format!("trace-{number:04}").parse().expect("a trace id"),
+        hazard: "safety".parse().expect("a hazard"),
         experts: vec!["expert-safety@external.advisor".into()],
         attempt: 0,
-        room: "council".into(),
+        room: "council".parse().expect("a room"),
         started_ms: u64::from(number),
         evidence_files: Vec::new(),
         channel: None,
@@ -48,7 +48,7 @@ fn what_was_stored_is_there_after_a_restart() {
     let (tell, mut told) = unbounded_channel();
     let (mut store, ..) = Store::open(dir.path(), tell).expect("it opens");
     store
-        .append(&Line::Call(record(1)), Some(7))
+        .append(&Line::Call(Box::new(record(1))), Some(7))
         .expect("there is room");
     assert_eq!(told.blocking_recv(), Some((7, true)));
     let attempt = Line::Attempt {
@@ -81,7 +81,7 @@ fn what_was_stored_is_there_after_a_restart() {
 fn a_torn_last_line_is_dropped_and_any_other_damage_is_told() {
     let dir = tempfile::tempdir().expect("a directory");
     let path = dir.path().join(FILE);
-    let good = text(&Line::Call(record(1)));
+    let good = text(&Line::Call(Box::new(record(1))));
     fs::write(&path, format!("{good}{}", &good[..40])).expect("there is room");
     assert_eq!(open(dir.path()).2.len(), 1);
 
@@ -114,7 +114,7 @@ fn a_disk_that_fails_is_told_and_never_tried_again() {
     let (tell, mut told) = unbounded_channel();
     let (jobs, queue) = sync_channel(8);
     for token in [1, 2] {
-        let line = text(&Line::Call(record(1)));
+        let line = text(&Line::Call(Box::new(record(1))));
         jobs.try_send(Job::Append {
             line,
             token: Some(token),

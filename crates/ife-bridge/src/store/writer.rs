@@ -57,8 +57,8 @@ pub struct Store {
 }
 
 impl Store {
-    /// Reads what was stored, writes the file anew and starts the writer. Tokens of appended records come back on `stored` once they are on disk,
-    /// with `false` if they never will be.
+    /// Reads what was stored, writes the file anew and starts the writer. Tokens of appended
+    /// records come back on `stored` once they are on disk, with `false` if they never will be.
     pub fn open(
         dir: &Path,
         stored: UnboundedSender<(u64, bool)>,
@@ -120,7 +120,8 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // The thread ends once it has written what was waiting. A panic in it was told by the panic hook.
+            // The thread ends once it has written what was waiting. A panic in it was told by the
+            // panic hook.
             let _ = thread.join();
         }
     }
@@ -187,7 +188,8 @@ fn rewrite(dir: &Path, lines: &[Line]) -> Result<(File, u64), StoreError> {
     Ok((file.map_err(at(&path))?, content.len() as u64))
 }
 
-/// Writes until the engine is gone or a write fails. After a failed write nothing is tried again: what is on disk is not known.
+/// Writes until the engine is gone or a write fails. After a failed write nothing is tried again:
+/// what is on disk is not known.
 fn write_all(
     dir: &Path,
     mut file: File,

@@ -1,60 +1,61 @@
-//! What is due when. One queue for all calls; a timer that is replaced or not needed any more leaves it at once.
+//! Deadlines of all calls in one queue. A timer that is replaced or not needed leaves it at once.
 
 use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
 
+use ife_ami::value::RoomName;
 use ife_call::{Leg, Timer};
 
-use super::CallId;
+use crate::calls::CallId;
 
 /// Where a timer stands in the queue.
-pub(super) type Key = (Instant, u64);
+pub(crate) type Key = (Instant, u64);
 
-/// What is due.
+/// The event of a deadline.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Due {
+pub(crate) enum Due {
     /// A timer of a call's machine.
     Call(CallId, Timer),
-    /// A leg's end that waits for the phone's own channel has waited long enough.
+    /// The end of a leg has waited long enough for that of the phone's own channel.
     LegEnd(CallId, Leg),
-    /// Nothing of a call that is over can show itself any more.
+    /// No leg of a call that ended can show itself any more.
     Forget(CallId),
-    /// A call should be in another room by now.
+    /// A call has not joined another room in time.
     Moved(CallId),
-    /// A guardian who could not be had is called again.
+    /// A guardian is called again.
     Guardian {
-        /// Into which room.
-        room: String,
-        /// Their name in the configuration.
+        /// The room.
+        room: RoomName,
+        /// Name in the configuration.
         name: String,
     },
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Timers {
+pub(crate) struct Timers {
     queue: BTreeMap<Key, Due>,
     serial: u64,
 }
 
 impl Timers {
-    pub(super) fn add(&mut self, now: Instant, after: Duration, due: Due) -> Key {
+    pub(crate) fn add(&mut self, now: Instant, after: Duration, due: Due) -> Key {
         self.serial += 1;
         let key = (now + after, self.serial);
         self.queue.insert(key, due);
         key
     }
 
-    pub(super) fn remove(&mut self, key: Key) {
+    pub(crate) fn remove(&mut self, key: Key) {
         self.queue.remove(&key);
     }
 
-    pub(super) fn next_due(&self) -> Option<Instant> {
+    pub(crate) fn next_due(&self) -> Option<Instant> {
         self.queue.keys().next().map(|(at, _)| *at)
     }
 
-    pub(super) fn pop_due(&mut self, now: Instant) -> Option<Due> {
+    pub(crate) fn pop_due(&mut self, now: Instant) -> Option<Due> {
         let entry = self.queue.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())
     }
@@ -65,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_due_comes_in_order_and_what_is_removed_never() {
+    fn timers_come_in_order_and_a_removed_one_never() {
         let (mut timers, now) = (Timers::default(), Instant::now());
         let due = |name: &str| Due::Forget(name.into());
         timers.add(now, Duration::from_secs(2), due("later"));

@@ -1,4 +1,5 @@
-//! Which channel is which leg of which call. Our own channels are named by us, so that they are known again after a restart:
+//! Names of channels, and the legs that they are. The bridge names its own channels, so that they
+//! are known again after a restart:
 //!
 //! ```text
 //! ife.<node>.<16 hex of the call id>.e<attempt>      near half of the Local channel that calls an expert
@@ -14,61 +15,61 @@ use ife_call::Leg;
 use super::CallId;
 
 /// What call ids begin with.
-pub(super) const CALL_ID_PREFIX: &str = "sip-call-";
+pub(crate) const CALL_ID_PREFIX: &str = "sip-call-";
 
 /// The names of this bridge's channels.
 #[derive(Debug, Clone)]
-pub(super) struct Names {
+pub(crate) struct Names {
     node: String,
     prefix: String,
 }
 
 /// A channel that this bridge made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Ours {
+pub(crate) enum Ours {
     /// Near half of an expert's leg.
     Expert {
         /// The call.
         call_id: String,
-        /// Which expert.
+        /// The expert, from 0.
         attempt: u8,
     },
     /// Far half of it.
     Far,
     /// A guardian.
     Guardian {
-        /// Their name in the configuration.
+        /// Name in the configuration.
         name: String,
     },
 }
 
 impl Names {
-    pub(super) fn new(node: &str) -> Names {
+    pub(crate) fn new(node: &str) -> Names {
         Names {
             node: node.to_owned(),
             prefix: format!("ife.{node}."),
         }
     }
 
-    pub(super) fn node(&self) -> &str {
+    pub(crate) fn node(&self) -> &str {
         &self.node
     }
 
-    pub(super) fn expert(&self, call_id: &str, attempt: u8) -> Result<ChannelId, ValueError> {
+    pub(crate) fn expert(&self, call_id: &str, attempt: u8) -> Result<ChannelId, ValueError> {
         let hex = hex_of(call_id);
         ChannelId::parse(format!("{}{hex}.e{attempt}", self.prefix))
     }
 
-    pub(super) fn far(&self, near: &ChannelId) -> Result<ChannelId, ValueError> {
+    pub(crate) fn far(&self, near: &ChannelId) -> Result<ChannelId, ValueError> {
         ChannelId::parse(format!("{near}.b"))
     }
 
-    pub(super) fn guardian(&self, name: &str, number: u64) -> Result<ChannelId, ValueError> {
+    pub(crate) fn guardian(&self, name: &str, number: u64) -> Result<ChannelId, ValueError> {
         ChannelId::parse(format!("{}g.{name}.{number}", self.prefix))
     }
 
-    /// Whose channel that is; `None` when this bridge did not make it.
-    pub(super) fn parse(&self, id: &Uniqueid) -> Option<Ours> {
+    /// Reads a channel's name; `None` for one that this bridge did not make.
+    pub(crate) fn parse(&self, id: &Uniqueid) -> Option<Ours> {
         let rest = id.as_str().strip_prefix(&self.prefix)?;
         if let Some(guardian) = rest.strip_prefix("g.") {
             let (name, _) = guardian.rsplit_once('.')?;
@@ -89,7 +90,7 @@ impl Names {
 
 /// A channel that any of the bridges at this gateway made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Bridges<'a> {
+pub(crate) enum Bridges<'a> {
     /// Near half of an expert's leg, with the hex digits of its call.
     Expert(&'a str),
     /// A guardian, by name.
@@ -97,7 +98,7 @@ pub(super) enum Bridges<'a> {
 }
 
 impl Bridges<'_> {
-    pub(super) fn parse(id: &Uniqueid) -> Option<Bridges<'_>> {
+    pub(crate) fn parse(id: &Uniqueid) -> Option<Bridges<'_>> {
         let (_node, rest) = id.as_str().strip_prefix("ife.")?.split_once('.')?;
         if let Some(guardian) = rest.strip_prefix("g.") {
             return guardian
@@ -110,43 +111,43 @@ impl Bridges<'_> {
 }
 
 /// The hex digits of a call's name.
-pub(super) fn hex_of(call_id: &str) -> &str {
+pub(crate) fn hex_of(call_id: &str) -> &str {
     call_id.strip_prefix(CALL_ID_PREFIX).unwrap_or(call_id)
 }
 
-/// What a channel is to its leg.
+/// The part that a channel has in its leg.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Part {
-    /// The leg itself: what is hung up and what joins.
+pub(crate) enum Part {
+    /// The leg itself, which is hung up and joins.
     Primary,
     /// The SIP channel behind a Local one: it rings first and knows the cause.
     Sip,
 }
 
-/// Where a channel belongs.
+/// The leg that a channel belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) call: CallId,
-    pub(super) leg: Leg,
-    pub(super) part: Part,
+pub(crate) struct Place {
+    pub(crate) call: CallId,
+    pub(crate) leg: Leg,
+    pub(crate) part: Part,
 }
 
 /// All channels that belong to a call.
 #[derive(Debug, Default)]
-pub(super) struct Legs {
+pub(crate) struct Legs {
     places: HashMap<Uniqueid, Place>,
 }
 
 impl Legs {
-    pub(super) fn place(&self, id: &Uniqueid) -> Option<&Place> {
+    pub(crate) fn place(&self, id: &Uniqueid) -> Option<&Place> {
         self.places.get(id)
     }
 
-    pub(super) fn add(&mut self, id: Uniqueid, call: CallId, leg: Leg, part: Part) {
-        self.places.insert(id, Place { call, leg, part });
+    pub(crate) fn add(&mut self, id: Uniqueid, place: Place) {
+        self.places.insert(id, place);
     }
 
-    pub(super) fn remove(&mut self, id: &Uniqueid) {
+    pub(crate) fn remove(&mut self, id: &Uniqueid) {
         self.places.remove(id);
     }
 }

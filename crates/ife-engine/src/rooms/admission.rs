@@ -1,5 +1,7 @@
 //! Guardians who ask to join a room.
 
+use std::collections::BTreeMap;
+
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
@@ -8,21 +10,27 @@ use ife_ami::value::RoomName;
 use ife_message::{PublicKey, json};
 use ife_words::time;
 
-use super::Engine;
+use super::{Rooms, room_name};
 use crate::{
-    handle::{Admission, GuardianAdmission, TIMESTAMP_WINDOW_S},
+    calls::Calls,
+    command::{Admission, GuardianAdmission, TIMESTAMP_WINDOW_S},
+    context::Context,
     refusal::Refusal,
 };
 
-/// What a terminal may ask for, in bit/s.
+/// Most bandwidth that a terminal may ask for, bit/s.
 const BANDWIDTH_BPS_MAX: u64 = 10_000_000;
 
 /// Rooms that admissions are noted for until they end.
 const ROOMS_MAX: usize = 1_000;
 
-/// Why a guardian may not join, in the words of the interface contract.
+/// Bandwidth of guardians who were admitted, bit/s, by room and name.
+#[derive(Debug, Default)]
+pub(super) struct Admissions(BTreeMap<RoomName, BTreeMap<String, u64>>);
+
+/// The reason that a guardian may not join, in the words of the interface contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reject {
+enum Reject {
     InvalidSignature,
     NotRegistered,
     PiiPolicyViolation,
@@ -32,7 +40,7 @@ pub(super) enum Reject {
 }
 
 impl Reject {
-    pub(super) fn as_str(self) -> &'static str {
+    fn as_str(self) -> &'static str {
         match self {
             Reject::InvalidSignature => "INVALID_SIGNATURE",
             Reject::NotRegistered => "NOT_REGISTERED",
@@ -44,56 +52,69 @@ impl Reject {
     }
 }
 
-/// What an admission depends on besides the request.
+/// Circumstances of an admission besides the request.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Circumstances<'a> {
-    pub(super) now_unix_s: u64,
+struct Circumstances<'a> {
+    now_unix_s: u64,
     /// The configured key of the terminal; `None` when there is no such terminal, or it has no key.
-    pub(super) public_key: Option<&'a str>,
-    /// Bandwidth that others in the room were granted.
-    pub(super) granted_bps: u64,
-    pub(super) room_bps_max: u64,
-    pub(super) participants: usize,
-    pub(super) participants_max: usize,
-    pub(super) gateway_up: bool,
+    public_key: Option<&'a str>,
+    /// Bandwidth granted to others in the room.
+    granted_bps: u64,
+    room_bps_max: u64,
+    participants: usize,
+    participants_max: usize,
+    gateway_up: bool,
 }
 
-impl Engine {
-    pub(super) fn admit(
+impl Admissions {
+    /// Bandwidth granted to others in a room.
+    fn granted_bps(&self, room: &RoomName, terminal: &str) -> u64 {
+        let granted = self.0.get(room).into_iter().flatten();
+        let others = granted.filter(|(name, _)| *name != terminal);
+        others.map(|(_, bps)| bps).sum()
+    }
+
+    fn is_full(&self) -> bool {
+        self.0.len() >= ROOMS_MAX
+    }
+
+    fn grant(&mut self, room: RoomName, terminal: String, bps: u64) {
+        self.0.entry(room).or_default().insert(terminal, bps);
+    }
+
+    pub(super) fn forget(&mut self, room: &RoomName) {
+        self.0.remove(room);
+    }
+}
+
+impl Rooms {
+    pub(crate) fn admit(
         &mut self,
+        cx: &Context,
+        calls: &Calls,
         request: &GuardianAdmission,
-        now_unix_s: u64,
     ) -> Result<Admission, Refusal> {
-        if request.call_id.len() > 64 || RoomName::parse(&request.call_id).is_err() {
-            return Err(Refusal::field(
-                "call_id",
-                "must be 1 to 64 of [0-9A-Za-z_.-]",
-            ));
-        }
+        let room = room_name("call_id", &request.call_id)?;
         if !["ROUTINE", "ESCALATE", "EMERGENCY"].contains(&request.call_type.as_str()) {
             return Err(Refusal::field(
                 "call_type",
                 "must be ROUTINE, ESCALATE or EMERGENCY",
             ));
         }
-        let granted = self.admitted.get(&request.call_id).into_iter().flatten();
-        let others = granted.filter(|(name, _)| **name != request.terminal_id);
-        let guardian = self
-            .guardians
-            .iter()
-            .find(|guardian| guardian.name == request.terminal_id);
+        let mut guardians = cx.settings.guardians.iter();
+        let guardian = guardians.find(|guardian| guardian.name == request.terminal_id);
         let circumstances = Circumstances {
-            now_unix_s,
+            now_unix_s: cx.now.unix_s(),
             public_key: guardian.and_then(|guardian| guardian.public_key.as_deref()),
-            granted_bps: others.map(|(_, bps)| bps).sum(),
-            room_bps_max: self.bandwidth_bps_max,
-            participants: if self.admitted.len() >= ROOMS_MAX {
+            granted_bps: self.admissions.granted_bps(&room, &request.terminal_id),
+            room_bps_max: cx.settings.bandwidth_bps_max,
+            participants: if self.admissions.is_full() {
                 usize::MAX
             } else {
-                self.head_count(&request.call_id)
+                self.members(cx, calls, &room).len()
             },
-            participants_max: usize::try_from(self.limits.council_max).unwrap_or(usize::MAX),
-            gateway_up: self.ami.is_up(),
+            participants_max: usize::try_from(cx.settings.limits.council_max).unwrap_or(usize::MAX),
+            gateway_up: cx.is_connected(),
         };
         if let Err(reject) = judge(request, &circumstances) {
             return Ok(Admission {
@@ -101,8 +122,8 @@ impl Engine {
                 reject_reason: Some(reject.as_str().to_owned()),
             });
         }
-        let room = self.admitted.entry(request.call_id.clone()).or_default();
-        room.insert(request.terminal_id.clone(), request.bandwidth_bps);
+        let terminal = request.terminal_id.clone();
+        self.admissions.grant(room, terminal, request.bandwidth_bps);
         Ok(Admission {
             confirmed: true,
             reject_reason: None,
@@ -111,7 +132,7 @@ impl Engine {
 }
 
 /// Whether the terminal may join.
-pub(super) fn judge(request: &GuardianAdmission, now: &Circumstances<'_>) -> Result<(), Reject> {
+fn judge(request: &GuardianAdmission, now: &Circumstances<'_>) -> Result<(), Reject> {
     verify(request).ok_or(Reject::InvalidSignature)?;
     let is_fresh = time::parse_s(&request.timestamp)
         .is_some_and(|sent_s| sent_s.abs_diff(now.now_unix_s) <= TIMESTAMP_WINDOW_S);

@@ -1,0 +1,98 @@
+//! The order to Asterisk that calls an expert.
+
+use std::time::Duration;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use ife_ami::{
+    action::{Destination, DialString, Originate},
+    value::{DialToken, SipHost, SipUser, ValueError, Variable},
+};
+
+use super::{Slot, hex_of};
+use crate::{context::Context, council::context, gate::Pass, record::CallRecord};
+
+/// Channel variable with the call's record, for a process whose store does not have it.
+pub(crate) const RECORD: &str = "IFE_RECORD";
+
+impl Slot {
+    pub(super) fn dial_order(
+        &self,
+        cx: &Context,
+        pass: &Pass,
+        ring_max: Duration,
+    ) -> Result<Originate, ValueError> {
+        let (record, attempt) = (&self.record, self.attempt());
+        // User and host become part of a dial string, so only its alphabet is let through. The gate
+        // refuses a registry with an address that is refused here.
+        let user = SipUser::parse(pass.callee.user())?;
+        let host = SipHost::parse(pass.callee.host())?;
+        let caller = SipUser::parse(cx.gate.caller().user())?;
+        let trace_id = record.trace_id.as_str();
+        let seats = cx.settings.limits.council_experts_max.to_string();
+        // One underscore: inherited once, by the SIP channel whose INVITE carries the headers.
+        let mut variables = vec![
+            Variable::channel("IFE_USER", user.as_str())?,
+            Variable::channel("IFE_HOST", host.as_str())?,
+            Variable::channel("IFE_CALLER", caller.as_str())?,
+            Variable::channel("IFE_RING_S", ring_max.as_secs().to_string())?,
+            Variable::channel("_IFE_TRACE", trace_id)?,
+            Variable::channel("_IFE_HAZARD", record.hazard.as_str())?,
+            Variable::channel("_IFE_SIGNATURE", &pass.signature)?,
+            // By these the dialplan keeps an expert from being called twice about one call.
+            Variable::channel("IFE_CALL", hex_of(self.id()))?,
+            Variable::channel("IFE_NODE", cx.names.node())?,
+            // For the H.323 leg to an MCU; its far side sees it as `CHANNEL(caller_h323id)`.
+            Variable::channel("_CALLER_H323ID", trace_id)?,
+            Variable::channel("IFE_EXPERTS_MAX", seats)?,
+        ];
+        if let Some(link) = &self.evidence_link {
+            variables.push(Variable::channel("_IFE_EVIDENCE", link)?);
+        }
+        variables.extend(cx.settings.council.variables(&record.room)?);
+        if let Some(takes) = &record.takes {
+            variables.push(Variable::channel("IFE_TAKES", takes)?);
+        }
+        variables.extend(takeover_variable(record, attempt));
+        let channel_id = cx.names.expert(self.id(), attempt)?;
+        Ok(Originate {
+            channel: DialString::Local {
+                exten: DialToken::parse("call")?,
+                context: DialToken::parse(context::EXPERT)?,
+            },
+            other_channel_id: Some(cx.names.far(&channel_id)?),
+            channel_id,
+            destination: cx.settings.council.destination()?,
+            ring_timeout: ring_max,
+            caller: None,
+            variables,
+        })
+    }
+}
+
+/// A context and extension of the dialplan.
+pub(crate) fn place(context: &str, exten: &str) -> Result<Destination, ValueError> {
+    Ok(Destination {
+        context: DialToken::parse(context)?,
+        exten: DialToken::parse(exten)?,
+    })
+}
+
+/// The record that a call takes along. Left out when it does not fit.
+fn takeover_variable(record: &CallRecord, attempt: u8) -> Option<Variable> {
+    let kept = CallRecord {
+        attempt,
+        evidence_files: Vec::new(),
+        message: None,
+        takes: None,
+        signature: None,
+        ..record.clone()
+    };
+    let json = serde_json::to_vec(&kept).ok()?;
+    Variable::channel(RECORD, URL_SAFE_NO_PAD.encode(json)).ok()
+}
+
+/// Reads the record of [`RECORD`].
+pub(crate) fn record_of(value: &[u8]) -> Option<CallRecord> {
+    let json = URL_SAFE_NO_PAD.decode(value).ok()?;
+    serde_json::from_slice(&json).ok()
+}

@@ -1,0 +1,514 @@
+//! The gate before a call: asks what Kamailio will ask, so that no call that it would refuse rings
+//! a phone.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use ife_ami::value::{SipHost, SipUser, ValueError};
+use ife_guard::{
+    Begin, CallKey, CallLimits, Gate as Number, GateReport, HeaderValue, Image, MemoryState,
+    Outcome, Policy, Registry, Request, State, Transport, expert_number, explain, image,
+    registry::{self, Expert, Status},
+};
+use ife_message::{
+    Aor, Covered, Hazard, PrivateKey, SignatureHeader, TraceId,
+    sign::{CallFields, sign},
+};
+use thiserror::Error;
+
+use crate::time::Now;
+
+/// Gates that can be asked before there is an INVITE. Source and flood depend on the gateway's
+/// address, replay on the proxy's memory.
+const ASKED: [Number; 6] = [
+    Number::Headers,
+    Number::Registry,
+    Number::Standing,
+    Number::Hazard,
+    Number::Signature,
+    Number::Freshness,
+];
+/// A slot that was not given back is free again after this; longer than any call may take to be
+/// answered.
+const SETUP_S: u32 = 300;
+
+/// Why a registry, or a key with it, cannot be used. Each text is for the person who has to mend
+/// it.
+#[derive(Debug, Error)]
+pub enum GateError {
+    /// A file cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The registry is not valid.
+    #[error("{0}")]
+    Registry(#[from] ife_guard::RegistryErrors),
+    /// The registry is too large.
+    #[error("{path}: the registry cannot be compiled")]
+    Compile {
+        /// Which.
+        path: PathBuf,
+    },
+    /// The key file is not one.
+    #[error("{path}: {source}")]
+    Key {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: ife_message::KeyError,
+    },
+    /// `council.aor` is not an address.
+    #[error("council.aor: {0}")]
+    Aor(#[from] ife_message::AorError),
+    /// The registry does not let this bridge call.
+    #[error("{path}: {why}")]
+    NotOurs {
+        /// The registry.
+        path: PathBuf,
+        /// What it lacks.
+        why: String,
+    },
+}
+
+/// A refusal of a gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// Which gate.
+    pub gate: Number,
+    /// SIP status.
+    pub code: u16,
+    /// Public reason.
+    pub reason: String,
+    /// Private detail, for the witness and the log.
+    pub detail: String,
+}
+
+/// What a call goes out with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pass {
+    /// Address to call.
+    pub callee: Aor,
+    /// Value of X-IF-Signature.
+    pub signature: String,
+    /// Its key.
+    pub kid: String,
+    /// When it was made, Unix seconds.
+    pub iat: u64,
+    /// Longest call that the registry allows, seconds.
+    pub max_call_s: u32,
+}
+
+/// What is asked about.
+#[derive(Debug, Clone, Copy)]
+pub struct Question<'a> {
+    /// Id in the registry.
+    pub expert: &'a str,
+    /// Hazard name.
+    pub hazard: &'a Hazard,
+    /// Of the escalation.
+    pub trace_id: &'a TraceId,
+    /// Signatures of one trace id must differ in time, or the proxy takes the second for a replay
+    /// of the first.
+    pub iat_min: u64,
+    /// A signature by the council that came with the escalation, in place of ours.
+    pub signature: Option<&'a str>,
+}
+
+/// The registry in force, with the key that the bridge signs by.
+pub struct Gate {
+    path: PathBuf,
+    loaded: Loaded,
+    caller: Aor,
+    key: PrivateKey,
+    quota: MemoryState,
+    born: Instant,
+}
+
+struct Loaded {
+    registry: Registry,
+    image: Vec<u8>,
+}
+
+impl Gate {
+    /// Reads a registry and a key file, and checks that the one knows the other. `path` names the
+    /// registry in errors.
+    ///
+    /// # Errors
+    /// The registry is not valid, or does not let this bridge call.
+    pub fn new(
+        path: PathBuf,
+        registry: &str,
+        aor: &str,
+        key: PrivateKey,
+        now: Instant,
+    ) -> Result<Gate, GateError> {
+        let caller = Aor::parse(aor.as_bytes())?;
+        let loaded = Loaded::read(&path, registry, &caller, &key)?;
+        Ok(Gate {
+            path,
+            loaded,
+            caller,
+            key,
+            quota: MemoryState::with_capacity(65_536),
+            born: now,
+        })
+    }
+
+    /// Takes another registry. On an error the old one stays in force. Quotas in use are kept.
+    ///
+    /// # Errors
+    /// As for [`Gate::new`].
+    pub fn reload(&mut self, registry: &str) -> Result<(), GateError> {
+        self.loaded = Loaded::read(&self.path, registry, &self.caller, &self.key)?;
+        Ok(())
+    }
+
+    /// Address that calls come from.
+    pub fn caller(&self) -> &Aor {
+        &self.caller
+    }
+
+    /// An expert of the registry.
+    pub fn expert(&self, id: &str) -> Option<&Expert> {
+        self.loaded.registry.expert(id)
+    }
+
+    /// Names of the hazards that an expert takes, with those that fall to the default expert.
+    pub fn hazards_of(&self, id: &str) -> Vec<String> {
+        let Ok(image) = self.image() else {
+            return Vec::new();
+        };
+        let party = image.expert(id);
+        let names = image.hazards().enumerate();
+        names
+            .filter(|(index, _)| {
+                let index = u8::try_from(*index).unwrap_or(u8::MAX);
+                party.is_some_and(|party| party.takes_hazard(index))
+            })
+            .map(|(_, name)| name.to_owned())
+            .collect()
+    }
+
+    /// Whether the registry knows the hazard.
+    pub fn knows_hazard(&self, hazard: &str) -> bool {
+        let mut hazards = self.loaded.registry.hazards.iter();
+        hazards.any(|known| known.name == hazard)
+    }
+
+    /// Experts to call about a hazard: the active ones in registry order, the default expert if
+    /// none lists it. At most `max`.
+    pub fn experts_for(&self, hazard: &str, max: usize) -> Vec<String> {
+        let registry = &self.loaded.registry;
+        let lists = |expert: &&Expert| registry.hazard_names(expert).any(|name| name == hazard);
+        if !registry.experts.iter().any(|expert| lists(&expert)) {
+            let default = registry.expert_for_hazard(hazard);
+            return default
+                .map(|expert| expert.id.clone())
+                .into_iter()
+                .collect();
+        }
+        let active = registry.experts.iter().filter(lists);
+        active
+            .filter(|expert| expert.status == Status::Active)
+            .map(|expert| expert.id.clone())
+            .take(max)
+            .collect()
+    }
+
+    /// The expert behind an address, as Kamailio would find it.
+    pub fn expert_at(&self, aor: &Aor) -> Option<String> {
+        let image = self.image().ok()?;
+        let party = image.party_of(aor)?;
+        (party.kind() == image::PartyKind::Expert).then(|| party.id().to_owned())
+    }
+
+    /// Asks the gates about a call to an expert; nothing is charged.
+    pub fn ask(&self, question: &Question<'_>, now: Now) -> Result<Pass, Refused> {
+        let Some(expert) = self.expert(question.expert) else {
+            return Err(refused(
+                Number::Registry,
+                403,
+                "Unknown Expert",
+                format!("no expert {}", question.expert),
+            ));
+        };
+        let callee = self.loaded.address_of(expert).ok_or_else(|| {
+            let detail = format!("expert {} has no address that can be called", expert.id);
+            refused(Number::Registry, 404, "No Address", detail)
+        })?;
+        let pass = self.sign(question, callee, expert.quota.max_call_s, now)?;
+        let reports = self.reports(question, &pass, now);
+        match reports.into_iter().find_map(|report| refusal_in(&report)) {
+            Some(refused) => Err(refused),
+            None => Ok(pass),
+        }
+    }
+
+    /// Asks about an expert who has called, and whom Kamailio has let in: standing and hazard
+    /// alone.
+    pub fn ask_incoming(&self, expert: &str, hazard: &Hazard, now: Now) -> Result<(), Refused> {
+        let Some(known) = self.expert(expert) else {
+            let detail = format!("no expert {expert}");
+            return Err(refused(Number::Registry, 403, "Unknown Expert", detail));
+        };
+        let validity = known.validity.not_before..=known.validity.not_after;
+        let in_time = validity.contains(&now.unix_s());
+        if known.status != Status::Active || !in_time {
+            let detail = format!("expert {expert} does not take part");
+            return Err(refused(Number::Standing, 403, "Expert Not Active", detail));
+        }
+        if !self
+            .hazards_of(expert)
+            .iter()
+            .any(|name| name == hazard.as_str())
+        {
+            let detail = format!("expert {expert} does not take {hazard}");
+            return Err(refused(Number::Hazard, 403, "Hazard Not Allowed", detail));
+        }
+        Ok(())
+    }
+
+    /// Charges the expert's quota for an attempt; [`Gate::release`] gives the slot back.
+    pub fn charge(&mut self, expert: &str, key: &CallKey, now: Now) -> Result<(), Refused> {
+        let Some(quota) = self.expert(expert).map(|expert| expert.quota) else {
+            return Ok(());
+        };
+        let limits = CallLimits {
+            per_minute: quota.per_minute,
+            concurrent: quota.concurrent,
+            lease_s: quota.max_call_s.max(SETUP_S),
+            max_call_s: quota.max_call_s,
+        };
+        let now = self.at(now);
+        let spent = |detail: &str| {
+            Err(refused(
+                Number::Quota,
+                486,
+                "Expert Quota Exceeded",
+                detail.to_owned(),
+            ))
+        };
+        match self
+            .quota
+            .begin_call(expert_number(expert), key, limits, now)
+        {
+            Begin::Started | Begin::Already => Ok(()),
+            Begin::TooManyPerMinute { .. } => spent("calls per minute are spent"),
+            Begin::TooManyConcurrent | Begin::TableFull => spent("concurrent calls are spent"),
+        }
+    }
+
+    /// Whether another call to the expert would be within the quota; charges nothing.
+    pub fn has_room(&self, expert: &str, now: Now) -> bool {
+        let active = self.quota.active_calls(expert_number(expert), self.at(now));
+        self.expert(expert)
+            .is_some_and(|expert| active < expert.quota.concurrent as usize)
+    }
+
+    /// The attempt is over.
+    pub fn release(&mut self, key: &CallKey) {
+        self.quota.end_call(key);
+    }
+
+    fn at(&self, now: Now) -> ife_guard::Now {
+        let age = now.at.saturating_duration_since(self.born);
+        ife_guard::Now {
+            unix_ms: now.unix_ms,
+            mono_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    fn image(&self) -> Result<Image<'_>, image::ImageError> {
+        self.loaded.image()
+    }
+
+    fn sign(
+        &self,
+        question: &Question<'_>,
+        callee: Aor,
+        max_call_s: u32,
+        now: Now,
+    ) -> Result<Pass, Refused> {
+        let iat = now.unix_s().max(question.iat_min);
+        if let Some(given) = question.signature {
+            let parsed = SignatureHeader::parse(given.as_bytes()).map_err(|error| {
+                refused(
+                    Number::Headers,
+                    400,
+                    "Bad Signature Header",
+                    error.to_string(),
+                )
+            })?;
+            return Ok(Pass {
+                callee,
+                signature: given.to_owned(),
+                kid: parsed.kid.to_string(),
+                iat: parsed.iat,
+                max_call_s,
+            });
+        }
+        let header = sign(
+            &self.key,
+            &CallFields {
+                iat,
+                trace_id: question.trace_id,
+                hazard: question.hazard,
+                caller: &self.caller,
+                callee: &callee,
+                covered: Covered::BASE,
+                call_id: b"",
+                body_sha256: None,
+            },
+        )
+        .map_err(|error| refused(Number::Internal, 500, "Cannot Sign", error.to_string()))?;
+        Ok(Pass {
+            callee,
+            signature: header.to_string(),
+            kid: header.kid.to_string(),
+            iat,
+            max_call_s,
+        })
+    }
+
+    fn reports(&self, question: &Question<'_>, pass: &Pass, now: Now) -> Vec<GateReport> {
+        let Ok(image) = self.image() else {
+            return Vec::new();
+        };
+        let request = Request {
+            method: b"INVITE",
+            transport: Transport::Udp,
+            peer: SocketAddr::from((Ipv4Addr::LOCALHOST, 5060)),
+            ruri: pass.callee.as_bytes(),
+            from: self.caller.as_bytes(),
+            from_tag: b"bridge",
+            to_tag: b"",
+            call_id: b"bridge",
+            cseq: 1,
+            trace_id: HeaderValue::One(question.trace_id.as_bytes()),
+            hazard: HeaderValue::One(question.hazard.as_bytes()),
+            signature: HeaderValue::One(pass.signature.as_bytes()),
+            body: b"",
+        };
+        explain(&Policy::new(&image), &request, self.at(now))
+    }
+}
+
+impl std::fmt::Debug for Gate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Gate")
+            .field("path", &self.path)
+            .field("caller", &self.caller)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Loaded {
+    fn read(path: &Path, yaml: &str, caller: &Aor, key: &PrivateKey) -> Result<Loaded, GateError> {
+        let registry = registry::load(yaml, &path.to_string_lossy())?;
+        let image = image::compile(&registry).map_err(|_| GateError::Compile {
+            path: path.to_owned(),
+        })?;
+        let loaded = Loaded { registry, image };
+        loaded
+            .check(caller, key)
+            .map_err(|why| GateError::NotOurs {
+                path: path.to_owned(),
+                why,
+            })?;
+        Ok(loaded)
+    }
+
+    fn image(&self) -> Result<Image<'_>, image::ImageError> {
+        Image::open_trusted(&self.image)
+    }
+
+    /// The first address that is exact, or else the id where it is an address of this expert.
+    fn address_of(&self, expert: &Expert) -> Option<Aor> {
+        let exact = expert.party.aors.iter().find(|aor| !aor.is_glob());
+        let uri = exact.map_or_else(
+            || format!("sip:{}", expert.id),
+            |aor| aor.as_str().to_owned(),
+        );
+        let aor = Aor::parse(uri.as_bytes()).ok()?;
+        let party = self.image().ok()?.party_of(&aor)?.id().to_owned();
+        (party == expert.id).then_some(aor)
+    }
+
+    /// Checks every address that the gateway is to dial, and the one that calls come from, so that
+    /// none fails with the first call only.
+    fn check_dialled(&self, caller: &Aor) -> Result<(), String> {
+        let told = |whose: &str, aor: &Aor| {
+            check_dialled(aor).map_err(|why| {
+                format!(
+                    "{whose} {aor} cannot be dialled: {why}; \
+                     write its user part with A-Z, a-z, 0-9 and .-_+ alone"
+                )
+            })
+        };
+        told("council.aor", caller)?;
+        self.registry.experts.iter().try_for_each(|expert| {
+            let whose = format!("expert {}: the address", expert.id);
+            self.address_of(expert)
+                .map_or(Ok(()), |aor| told(&whose, &aor))
+        })
+    }
+
+    /// Checks that the bridge is a council's, signs by one of its keys, and can sign all that this
+    /// key must cover.
+    fn check(&self, caller: &Aor, key: &PrivateKey) -> Result<(), String> {
+        let image = Image::open(&self.image).map_err(|error| error.to_string())?;
+        let party = image
+            .party_of(caller)
+            .filter(|party| party.kind() == image::PartyKind::Council)
+            .ok_or_else(|| format!("{caller} (council.aor) is no council address"))?;
+        let signer = party
+            .signer(key.name())
+            .filter(|signer| signer.public_key() == key.public_key().to_bytes())
+            .ok_or_else(|| {
+                format!(
+                    "council {} has no signer {} with the public key of council.signing_key",
+                    party.id(),
+                    key.name()
+                )
+            })?;
+        if !Covered::BASE.includes(signer.covers()) {
+            return Err(format!(
+                "signer {} must have covers: [base]: \
+                 Asterisk makes Call-ID and SDP after the bridge has signed",
+                key.name()
+            ));
+        }
+        self.check_dialled(caller)
+    }
+}
+
+fn check_dialled(aor: &Aor) -> Result<(), ValueError> {
+    SipUser::parse(aor.user())?;
+    SipHost::parse(aor.host())?;
+    Ok(())
+}
+
+fn refused(gate: Number, code: u16, reason: &str, detail: String) -> Refused {
+    Refused {
+        gate,
+        code,
+        reason: reason.to_owned(),
+        detail,
+    }
+}
+
+fn refusal_in(report: &GateReport) -> Option<Refused> {
+    let Outcome::Refuse { code, reason } = report.outcome else {
+        return None;
+    };
+    ASKED
+        .contains(&report.gate)
+        .then(|| refused(report.gate, code, reason, report.detail.clone()))
+}

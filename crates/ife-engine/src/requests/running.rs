@@ -1,0 +1,169 @@
+//! Requests about calls that are there.
+
+use std::time::Duration;
+
+use ife_ami::{
+    Action,
+    value::{RoomName, VarName, VarValue},
+};
+use ife_call::{Backend, Input};
+
+use super::{Waiter, bridge_failed};
+use crate::{
+    Engine,
+    calls::{CallId, place},
+    command::{BridgeExternalCall, Bridged, Reply, Terminated},
+    context::{Asked, Context},
+    council::context,
+    refusal::{ErrorName, Refusal},
+    rooms::room_name,
+    timers::Due,
+    view::{CallDetail, CallView},
+};
+
+impl Engine {
+    pub(crate) fn list_calls(&self) -> Vec<CallView> {
+        let mut views: Vec<CallView> = self.calls.all().map(|slot| slot.view(&self.cx)).collect();
+        let ended = self.cx.ledger.all_ended().map(|detail| &detail.call);
+        views.extend(
+            ended
+                .filter(|call| !self.calls.contains(&call.call_id))
+                .cloned(),
+        );
+        views.sort_by(|a, b| b.started.cmp(&a.started));
+        views
+    }
+
+    pub(crate) fn show_call(&self, call_id: &str) -> Result<CallDetail, Refusal> {
+        if let Some(slot) = self.calls.get(call_id) {
+            return Ok(slot.detail(&self.cx));
+        }
+        let ended = self.cx.ledger.ended(call_id).cloned();
+        ended.ok_or_else(no_such_call)
+    }
+
+    /// The agent whose message asked for the call.
+    pub(crate) fn owner_of(&self, call_id: &str) -> Option<String> {
+        match self.calls.get(call_id) {
+            Some(slot) => slot.record().message.as_ref().map(|key| key.source.clone()),
+            None => self.cx.ledger.source_of(call_id).map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn terminate(&mut self, call_id: &str, reply: Reply<Terminated>) {
+        let Some(slot) = self.calls.get_mut(call_id) else {
+            return reply.respond(Ok(Terminated {
+                status: "not_found".to_owned(),
+                call_id: call_id.to_owned(),
+                duration_seconds: 0,
+            }));
+        };
+        let id = slot.id().clone();
+        if slot.is_live() {
+            slot.handle(Input::UserHangup);
+        }
+        self.await_end(&id, Waiter::Terminate(reply));
+    }
+
+    pub(crate) fn bridge(&mut self, request: BridgeExternalCall, reply: Reply<Bridged>) {
+        match self.start_bridge(&request) {
+            Ok(id) => {
+                let room = request.council_call_id;
+                self.await_end(&id, Waiter::Bridge { room, reply });
+            }
+            Err(refusal) => reply.respond(Err(refusal)),
+        }
+    }
+
+    /// Lets a request wait for the call, which has orders to carry out.
+    fn await_end(&mut self, id: &CallId, waiter: Waiter) {
+        let waiters = self.requests.waiters.entry(id.clone()).or_default();
+        waiters.push(waiter);
+        self.work(id);
+        if let Some(slot) = self.calls.get(id) {
+            self.requests.settle_waiters(&self.cx, slot);
+        }
+    }
+
+    /// Checks the request, and moves the call unless it is in that room or on its way there.
+    fn start_bridge(&mut self, request: &BridgeExternalCall) -> Result<CallId, Refusal> {
+        let slot = self.calls.get_mut(&request.sip_call_id);
+        let slot = slot
+            .filter(|slot| slot.is_live())
+            .ok_or_else(no_such_call)?;
+        let room = room_name("council_call_id", &request.council_call_id)?;
+        if slot.expert_id() != request.external_expert_id {
+            return Err(Refusal::field(
+                "external_expert_id",
+                "is not the expert of that call",
+            ));
+        }
+        if !slot.is_answered() {
+            return Err(conflict("the expert has not answered"));
+        }
+        let id = slot.id().clone();
+        if *slot.headed_for() == room {
+            return Ok(id);
+        }
+        let cx = &mut self.cx;
+        match cx.settings.council.backend {
+            Backend::Room => {}
+            Backend::Mcu => {
+                return Err(conflict("the MCU's conference cannot be changed in a call"));
+            }
+        }
+        order_move(cx, &id, slot.expert_channel(), &room)?;
+        let join_s = Duration::from_secs(cx.settings.limits.join_s.into());
+        let timer = cx.after(join_s, Due::Moved(id.clone()));
+        slot.set_moving(cx, room, timer);
+        Ok(id)
+    }
+
+    /// Ends a move that failed. The call is in its old room or in none; the next comparison shows
+    /// which.
+    pub(crate) fn move_failed(&mut self, id: &CallId, why: &str) {
+        let slot = self.calls.get_mut(id);
+        if slot.is_some_and(|slot| slot.move_failed(&mut self.cx, why)) {
+            self.requests.refuse_bridges(id, why);
+        }
+    }
+}
+
+fn order_move(
+    cx: &mut Context,
+    id: &CallId,
+    channel: Option<&ife_ami::value::Uniqueid>,
+    room: &RoomName,
+) -> Result<(), Refusal> {
+    let channel = channel.ok_or_else(|| bridge_failed("the expert has no channel"))?;
+    let values = (
+        VarName::parse("IFE_ROOM"),
+        VarValue::parse(room.as_str()),
+        place(context::JOIN, "confbridge"),
+    );
+    let (Ok(name), Ok(value), Ok(destination)) = values else {
+        return Err(bridge_failed("the room's name cannot be passed on"));
+    };
+    let set = Action::Setvar {
+        channel: Some(channel.clone()),
+        name,
+        value,
+    };
+    let redirect = Action::Redirect {
+        channel: channel.clone(),
+        destination,
+    };
+    for action in [set, redirect] {
+        cx.ask(&action, Asked::Move(id.clone()))
+            .map_err(|error| bridge_failed(&error.to_string()))?;
+    }
+    Ok(())
+}
+
+fn conflict(why: &str) -> Refusal {
+    Refusal::new(ErrorName::Conflict, why)
+}
+
+fn no_such_call() -> Refusal {
+    Refusal::new(ErrorName::NotFound, "no such call")
+}

@@ -1,0 +1,68 @@
+//! Settings of the engine, all checked before it starts.
+
+use ife_ami::value::{DialToken, RoomName};
+use ife_call::Policy;
+use serde::Deserialize;
+
+use crate::council::Council;
+
+/// Settings of the engine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Name of this bridge, a part of its channels' names.
+    pub node: String,
+    /// Where experts meet the council.
+    pub council: Council,
+    /// Conference of escalations that name none.
+    pub default_room: RoomName,
+    /// Guardians who are dialled when a room starts, and who may ask to join.
+    pub guardians: Vec<Guardian>,
+    /// Bandwidth of all guardians of a room together, bit/s.
+    pub bandwidth_bps_max: u64,
+    /// Limits of calls.
+    pub limits: Limits,
+    /// PJSIP AOR of Asterisk whose contact is Kamailio.
+    pub sip_aor: DialToken,
+    /// Whether calls must not be placed without the witness.
+    pub witness_required: bool,
+    /// Whether messages are taken from a stream.
+    pub has_intake: bool,
+}
+
+/// A guardian's terminal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Guardian {
+    /// Name, as `terminal_id` in an admission.
+    pub name: String,
+    /// ooh323 section that reaches it; absent: never dialled, joins by itself.
+    #[serde(default)]
+    pub peer: Option<String>,
+    /// Alias dialled there.
+    #[serde(default)]
+    pub alias: Option<String>,
+    /// `ed25519:<base64>`, for admissions.
+    #[serde(default)]
+    pub public_key: Option<String>,
+}
+
+/// Limits and waits of calls.
+#[derive(Debug, Clone, Copy)]
+pub struct Limits {
+    /// Calls at once.
+    pub total_max: u32,
+    /// Participants of one conference.
+    pub council_max: u32,
+    /// Calls at once with one expert.
+    pub expert_max: u32,
+    /// Experts in one conference: its seats less those of the guardians who are called.
+    pub council_experts_max: u32,
+    /// H.323 legs at once.
+    pub h323_legs_max: u32,
+    /// Experts tried for one escalation.
+    pub experts_max: usize,
+    /// Seconds that joining the council may take.
+    pub join_s: u32,
+    /// Waits of one call, and the failures that lead to the next expert.
+    pub policy: Policy,
+}

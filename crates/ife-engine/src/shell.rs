@@ -1,0 +1,172 @@
+//! The engine's orders to the process around it.
+
+use std::{fmt, time::Duration};
+
+use ife_witness::entry::{Direction, Event as Entry};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    record::Line,
+    view::{Event, Health},
+};
+
+/// The process around the engine: connection, store, witness, evidence, subscribers and metrics.
+/// No method waits.
+pub trait Shell: fmt::Debug + Send {
+    /// Opens a connection to Asterisk; its input comes under this number. The connection before it
+    /// is closed.
+    fn connect(&mut self, number: u64);
+
+    /// Closes the connection to Asterisk, without a word of it.
+    fn disconnect(&mut self);
+
+    /// Writes to Asterisk. False when the connection is gone, or its peer has stopped reading.
+    fn write(&mut self, bytes: Vec<u8>) -> bool;
+
+    /// Stores a record. With a token, [`crate::Action::Stored`] follows.
+    ///
+    /// # Errors
+    /// The store takes no records.
+    fn store(&mut self, line: &Line, token: Option<u64>) -> Result<(), Refused>;
+
+    /// Whether the store wants to be written anew.
+    fn wants_rewrite(&self) -> bool;
+
+    /// Writes the store anew.
+    fn rewrite(&mut self, lines: Vec<Line>);
+
+    /// Witnesses a fact.
+    ///
+    /// # Errors
+    /// A `decision` that must be witnessed is not.
+    fn witness(&mut self, fact: &Fact<'_>, decision: bool) -> Result<(), Refused>;
+
+    /// Whether facts are taken and a writer is there to log them.
+    fn is_witness_healthy(&self) -> bool;
+
+    /// Makes a single-use link to a call's evidence; `None` without evidence.
+    fn offer_evidence(&mut self, about: About) -> Option<String>;
+
+    /// Publishes an event to all subscribers.
+    fn publish(&mut self, event: Event);
+
+    /// Counts, or observes a duration.
+    fn measure(&mut self, measure: Measure<'_>);
+
+    /// Fills a buffer with random bytes. False without a source of randomness.
+    fn random(&mut self, bytes: &mut [u8]) -> bool;
+}
+
+/// A part of the shell does not take an order; it logs the reason.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Refused;
+
+/// One entry of the witness log, without the members that the ring adds.
+#[derive(Debug, Clone, Copy)]
+pub struct Fact<'a> {
+    /// What happened.
+    pub event: Entry,
+    /// Correlates everything about one escalation.
+    pub trace_id: Option<&'a str>,
+    /// The bridge's name of the call.
+    pub call_id: Option<&'a str>,
+    /// Which way the call goes.
+    pub direction: Option<Direction>,
+    /// Hazard name.
+    pub hazard: Option<&'a str>,
+    /// Expert id.
+    pub expert: Option<&'a str>,
+    /// A gate's verdict.
+    pub approved: Option<bool>,
+    /// The gate that decided.
+    pub gate: Option<&'a str>,
+    /// SIP status.
+    pub code: Option<u16>,
+    /// Key id of the signature that the call goes out with.
+    pub kid: Option<&'a str>,
+    /// For a person.
+    pub detail: &'a str,
+}
+
+impl<'a> Fact<'a> {
+    /// With nothing but a detail.
+    pub fn new(event: Entry, detail: &'a str) -> Fact<'a> {
+        Fact {
+            event,
+            trace_id: None,
+            call_id: None,
+            direction: None,
+            hazard: None,
+            expert: None,
+            approved: None,
+            gate: None,
+            code: None,
+            kid: None,
+            detail,
+        }
+    }
+}
+
+/// What an expert is called about.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The bridge's name of the call.
+    pub call_id: String,
+    /// Correlates everything about one escalation.
+    pub trace_id: String,
+    /// Hazard name.
+    pub hazard: String,
+    /// Id of the expert in the registry.
+    pub expert_id: String,
+    /// Who escalated.
+    pub caller: String,
+    /// The council's AOR.
+    pub council: String,
+    /// Paths below the roots, or URIs, as the escalation named them.
+    pub files: Vec<String>,
+}
+
+/// Something to count, or a duration to observe.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Measure<'a> {
+    /// The gate is asked about a call; [`Measure::Decision`] follows.
+    GateAsked,
+    /// The gate's answer.
+    Decision {
+        /// Whether it approved.
+        approved: bool,
+    },
+    /// From the request to the expert's phone ringing.
+    Ringing(Duration),
+    /// An expert's reply, provisional or final, by SIP status.
+    Response(u16),
+    /// A call or an attempt failed, by SIP status.
+    Failure(u16),
+    /// A call ended.
+    Over {
+        /// Expert of the registry, or `unknown`.
+        expert: &'a str,
+        /// Hazard of the registry, or `unknown`.
+        hazard: &'a str,
+        /// `ended` or the reason of the failure.
+        result: &'static str,
+        /// From answer to end, if answered.
+        talked: Option<Duration>,
+    },
+    /// A call ended without proof that its legs have.
+    HangupUnconfirmed,
+    /// A call to a guardian failed.
+    GuardianFailed {
+        /// Name in the configuration.
+        guardian: &'a str,
+        /// The word for the cause, or the reason that no call was placed.
+        reason: &'static str,
+    },
+    /// The state of all parts.
+    Health {
+        /// The parts.
+        health: &'a Health,
+        /// Events of Asterisk that were dropped so far.
+        events_dropped: u64,
+    },
+}
