@@ -3,7 +3,7 @@
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  *
- * Shared by all files of this module: the policy handle and the settings.
+ * Shared by all files of this module: the policy handle, the settings, log lines.
  */
 #ifndef IFE_CORE_H
 #define IFE_CORE_H
@@ -34,6 +34,13 @@ typedef struct ife_settings
 
 extern ife_settings_t ife_settings;
 extern ife_policy *ife_handle;
+
+/* Checks the module's parameters. 0, or -1 with the reason logged. */
+int ife_check_settings(void);
+
+/* Opens the policy, before Kamailio forks. 0, or -1 with the reason logged. */
+int ife_open(void);
+void ife_close(void);
 
 /* Maps this process's ring if that has not been done. 0, or -1 with the reason logged. */
 int ife_attach(void);
