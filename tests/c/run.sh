@@ -1,16 +1,17 @@
 #!/bin/bash
 # Builds the C tests of the ABI with all warnings as errors and runs them plain, under ASAN and UBSAN, and under valgrind.
-# Usage: tests/c/run.sh [PROFILE-DIR]   where libife_policy.so and the fixture program are; default: built here in the dev profile.
+# Usage: tests/c/run.sh [PROFILE-DIR]   where libife_policy.so is; default: built here in the dev profile.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 if [ $# -ge 1 ]; then
 	built=$1
 else
-	cargo build --quiet -p ife-policy-ffi --lib --example c_fixture
+	cargo build --quiet --locked -p ife-policy-ffi --lib
 	built=${CARGO_TARGET_DIR:-target}/debug
 fi
 built=$(cd "$built" && pwd)
+fixture=$(tests/tools/build c_fixture)
 work=$(mktemp -d /dev/shm/ife-c-tests.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
@@ -24,7 +25,7 @@ run() { # label, then the command up to the fixture's directory
 	local label=$1
 	shift
 	rm -rf "$work/fixture"
-	"$built/examples/c_fixture" "$work/fixture"
+	"$fixture" "$work/fixture"
 	if "$@" "$work/fixture" >"$work/out" 2>&1; then
 		echo "ok   $label"
 	else

@@ -42,8 +42,7 @@ evidence_agent() {
 		printf '%s\n' "$IFE_EVIDENCE_AGENT"
 		return
 	fi
-	(cd "$IFE_ROOT" && cargo build --quiet --release --locked -p ife-bridge --example evidence_agent) >&2 || return
-	printf '%s\n' "$IFE_CARGO_TARGET/release/examples/evidence_agent"
+	"$IFE_ROOT/tests/tools/build" evidence_agent --release
 }
 
 # call_about FILE...: calls the safety expert with evidence; the answer. ROOM names another conference.

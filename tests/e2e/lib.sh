@@ -108,7 +108,7 @@ verify_by_all() {
 
 stack_verify_quietly() { expect_ok "log verified by ifectl" stack_verify; }
 
-foreign_rust() { cargo run --quiet --locked --manifest-path "$IFE_ROOT/Cargo.toml" -p ife-witness --example oracle_verify -- "$@"; }
+foreign_rust() { "$("$IFE_ROOT/tests/tools/build" oracle_verify)" "$@"; }
 foreign_python() { "$IFE_ROOT/tests/python/run.sh" "$@"; }
 
 # mixed_csv FILE: 1,000 calls of every kind that one scenario can send, shuffled the same way each time; replays come last.

@@ -26,10 +26,7 @@ browser_steps() {
 }
 
 # The bridge that lies, built like the other tests' programs; its path on stdout.
-faulty_bridge() {
-	(cd "$IFE_ROOT" && cargo build --quiet --locked --workspace --example faulty_bridge) >&2 || return
-	printf '%s\n' "$IFE_CARGO_TARGET/debug/examples/faulty_bridge"
-}
+faulty_bridge() { "$IFE_ROOT/tests/tools/build" faulty_bridge; }
 
 # Chromium makes no WebRTC connection where loopback is the only network, as in a namespace: it gets another one there.
 page_network() {

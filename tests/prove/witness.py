@@ -98,7 +98,7 @@ class Host:
 
     def feed(self, producer, *more, wait_ms=5000, out=subprocess.PIPE):
         """A producer's process."""
-        feed = [BIN / "examples/witness_feed", "--state-dir", self.memory, "--producer", producer]
+        feed = [BIN / "witness_feed", "--state-dir", self.memory, "--producer", producer]
         command = [*feed, "--wait-ms", str(wait_ms), *more]
         return subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, text=True)
 

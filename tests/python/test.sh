@@ -5,8 +5,7 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 cd "$root"
-cargo build --quiet --package ife-witness --example synth_log
-synth=${CARGO_TARGET_DIR:-target}/debug/examples/synth_log
+synth=$(tests/tools/build synth_log)
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 passed=0

@@ -1,7 +1,7 @@
 //! Events per second of one core for a recording of a real Asterisk: bytes to messages, to typed
 //! events of a session, to changes of a model. Prints one JSON list.
 //!
-//! `cargo run --release -p ife-ami --example bench_decode [-- FILE [SECONDS]]`
+//! `cargo bench -p ife-ami --bench decode [-- FILE [SECONDS]]`
 
 #![allow(clippy::print_stdout)] // The result goes to standard output.
 
@@ -19,7 +19,8 @@ const TARGET_PER_SECOND: f64 = 200_000.0;
 const PIECE_BYTES: usize = 16 * 1024;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let mut args = std::env::args().skip(1);
+    // Cargo itself adds --bench.
+    let mut args = std::env::args().skip(1).filter(|arg| arg != "--bench");
     let default = concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/tests/data/asterisk-22.10.1.ami"

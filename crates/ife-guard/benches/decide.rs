@@ -1,8 +1,8 @@
 //! Prints, as JSON lines, the cost of loading and deciding with few and with many experts.
 //!
-//! `cargo run --release -p ife-guard --example decide_bench [EXPERTS...]` (10 and 100000 by
-//! default). Times are processor time, the best of several rounds; experts are drawn at random, so
-//! that with many of them the processor's caches do not help. One line per measurement:
+//! `cargo bench -p ife-guard --bench decide [-- EXPERTS...]` (10 and 100000 by default). Times are
+//! processor time, the best of several rounds; experts are drawn at random, so that with many of
+//! them the processor's caches do not help. One line per measurement:
 //! `{"name":"decide","case":"approved_to_expert","experts":10,"value":41000.0,"unit":"ns"}`.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 

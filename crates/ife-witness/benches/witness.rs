@@ -2,12 +2,11 @@
 //! log's size. Measures the disk's own fdatasync too, for comparison.
 //!
 //! ```text
-//! cargo run --release -p ife-witness --example witness_bench -- \
+//! cargo bench -p ife-witness --bench witness -- \
 //!     --dir DIR_ON_DISK [--seconds 5] [--big-log 10000000]
 //! ```
 //!
-//! Prints one JSON object on each line: name, value, unit, target, pass, compared_with. Needs
-//! `ife-witnessd` of the same profile.
+//! Prints one JSON object on each line: name, value, unit, target, pass, compared_with.
 
 use std::error::Error;
 use std::fs;
@@ -55,9 +54,12 @@ struct Args {
     /// Entries in the log at the start of the second round.
     #[arg(long, default_value_t = 10_000_000)]
     big_log: u64,
-    /// Path of the writer; by default beside this example.
-    #[arg(long)]
-    witnessd: Option<PathBuf>,
+    /// Path of the writer.
+    #[arg(long, default_value = env!("CARGO_BIN_EXE_ife-witnessd"))]
+    witnessd: PathBuf,
+    /// Given by `cargo bench`.
+    #[arg(long, hide = true)]
+    bench: bool,
 }
 
 fn main() -> Result<()> {
@@ -92,26 +94,10 @@ impl Bench {
         let (disk, memory) = (args.dir.join(&name), args.memory.join(&name));
         fs::create_dir_all(&disk)?;
         fs::create_dir_all(&memory)?;
-        let beside = || {
-            Some(
-                std::env::current_exe()
-                    .ok()?
-                    .parent()?
-                    .parent()?
-                    .join("ife-witnessd"),
-            )
-        };
-        let witnessd = args
-            .witnessd
-            .clone()
-            .or_else(beside)
-            .filter(|path| path.exists());
-        let witnessd = witnessd
-            .ok_or("no ife-witnessd found: build it with the same profile, or give --witnessd")?;
         Ok(Self {
             disk,
             memory,
-            witnessd,
+            witnessd: args.witnessd.clone(),
             load_for: Duration::from_secs(args.seconds),
         })
     }

@@ -1,7 +1,7 @@
 //! The log against other implementations of the same specifications.
 
 mod logs;
-#[path = "../examples/oracle_verify.rs"]
+#[path = "../../../tests/tools/src/oracle_verify.rs"]
 mod oracle_verify;
 
 use std::fs;

@@ -177,7 +177,7 @@ def usage(pid):
 
 
 def bench_decode(_, rows, options):
-    command = ["cargo", "run", "--quiet", "--release", "--locked", "-p", "ife-ami", "--example", "bench_decode"]
+    command = ["cargo", "bench", "--quiet", "--locked", "-p", "ife-ami", "--bench", "decode"]
     done = subprocess.run(command, stdout=subprocess.PIPE, cwd=ROOT, check=True, timeout=1200)
     names = {"ami_decode": "AMI decoding, one core", "ami_session": "AMI session, one core", "ami_session_and_model": "AMI session and model, one core",
              "ami_lost_events": "AMI events lost in the session"}

@@ -120,7 +120,7 @@ def verify_beside_load_us(setup, calls):
     with stack.Kamailio("none", setup.work, setup.cfg_values()) as kamailio:
         load = threading.Thread(target=load_whatever_comes, args=(kamailio, fields, calls))
         load.start()
-        lines = programs.run(setup, "ife-policy-ffi", "gate_bench", "--verify-paced", max(1, calls // RATE - 1))
+        lines = programs.bench(setup, "ife-policy-ffi", "gate", "--verify-paced", max(1, calls // RATE - 1))
         load.join()
     return programs.pick(lines, name="verify_strict paced")["value"] / 1000
 

@@ -64,7 +64,7 @@ def bench_peers(setup):
     with peers.Witness(ROOT / "target/release/ife-witnessd", setup.work, setup.state_dir):
         cpu, rounds = peers.measure(setup, setup.calls)
     floor = cpu["none"]
-    verify = programs.pick(programs.run(setup, "ife-policy-ffi", "gate_bench"), name="verify_strict alone")["value"] / 1000
+    verify = programs.pick(programs.bench(setup, "ife-policy-ffi", "gate"), name="verify_strict alone")["value"] / 1000
     for name, value in cpu.items():
         spread = f"median of {len(rounds[name])} rounds, {min(rounds[name]):.1f} to {max(rounds[name]):.1f}"
         setup.row(f"worker CPU per INVITE: {name}", value, "us", compared_with=spread)
@@ -82,11 +82,11 @@ def bench_peers(setup):
 
 
 def bench_in_process(setup):
-    lines = programs.run(setup, "ife-policy-ffi", "gate_bench")
+    lines = programs.bench(setup, "ife-policy-ffi", "gate")
     for case in ("check, approved", "check and one witness_log, approved", "check, refused by registry", "check, refused by hazard"):
         empty, full = (programs.pick(lines, name=f"{case}, replay table {fill} % full")["value"] for fill in (0, 90))
         setup.row(f"{case}: replay table 90 % full / empty", full / empty, "x", 1.1, f"{full} ns / {empty} ns")
-    lines = programs.run(setup, "ife-guard", "decide_bench", 10, large.EXPERTS)
+    lines = programs.bench(setup, "ife-guard", "decide", 10, large.EXPERTS)
     for case in sorted({line["case"] for line in lines if line["name"] == "decide"}):
         few, many = (programs.pick(lines, name="decide", case=case, experts=count)["value"] for count in (10, large.EXPERTS))
         setup.row(f"decide(), {case.replace('_', ' ')}: 100,000 experts / 10", many / few, "x", 1.2, f"{many:.0f} ns / {few:.0f} ns")
@@ -121,20 +121,17 @@ RATES = {"witness_durable_per_cpu_s", "witness_durable_per_cpu_s_big"}
 
 def bench_witness(setup):
     directory = setup.work / "log"
-    subprocess.run(["cargo", "build", "--quiet", "--release", "--locked", "-p", "ife-witness"], cwd=ROOT, check=True)
-    for line in programs.run(setup, "ife-witness", "witness_bench", "--dir", setup.work, "--big-log", setup.big_log):
+    for line in programs.bench(setup, "ife-witness", "witness", "--dir", setup.work, "--big-log", setup.big_log):
         setup.rows.append({**line, "target_is": "at least" if line["name"] in RATES else "at most"})
-    lines = programs.run(setup, "ife-witness", "synth_log", directory, 1_000_000, "--verify", 1)
+    lines = programs.lines_of(setup, [programs.tool(setup, "synth_log"), directory, 1_000_000, "--verify", 1])
     rate = next(line["entries_per_cpu_s"] for line in lines if "entries_per_cpu_s" in line)
     setup.row("ifectl witness verify, one core", rate, "entries/s", 500_000, "1,000,000 entries of 500 bytes, per CPU second", at_least=True)
     shutil.rmtree(directory, ignore_errors=True)
 
 
 def bench_waiter(setup):
-    build = ["cargo", "build", "--quiet", "--release", "--locked", "-p", "ife-witness", "--bin", "ife-witnessd", "--example", "witness_feed"]
-    subprocess.run(build, cwd=ROOT, check=True)
     with peers.Witness(ROOT / "target/release/ife-witnessd", setup.work, setup.state_dir):
-        rates, rounds = waiter.measure(setup)
+        rates, rounds = waiter.measure(setup, programs.tool(setup, "witness_feed"))
     for name, rate in rates.items():
         spread = f"median of {len(rounds[name])} rounds, {min(rounds[name]):.0f} to {max(rounds[name]):.0f}"
         setup.row(f"one waiting producer: {name}", rate, "entries/s", compared_with=spread)

@@ -1,5 +1,6 @@
 """One producer that waits for each entry to be on disk, beside a JSONL file with fdatasync per line and SQLite that syncs each commit."""
 
+import functools
 import json
 import os
 import sqlite3
@@ -13,8 +14,7 @@ ROUNDS = 5
 LINE = json.dumps({"v": 1, "event": "INVITE", "detail": "x" * 300})
 
 
-def witness(setup, number):
-    feed = setup.root / "target/release/examples/witness_feed"
+def witness(setup, number, feed):
     command = [feed, "--state-dir", setup.state_dir, "--producer", f"waiter-{number}", "--count", str(ENTRIES), "--bytes", "300", "--each"]
     begun = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("\n")
@@ -43,9 +43,9 @@ def sqlite(setup, number):
     return rate
 
 
-def measure(setup):
+def measure(setup, feed):
     """Entries/s of each: {name: [one value per round]}."""
-    ways = {"witness": witness, "JSONL": jsonl, "SQLite": sqlite}
+    ways = {"witness": functools.partial(witness, feed=feed), "JSONL": jsonl, "SQLite": sqlite}
     rounds = {name: [] for name in ways}
     for number in range(ROUNDS):
         for name, way in ways.items():

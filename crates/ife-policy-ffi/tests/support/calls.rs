@@ -1,14 +1,4 @@
 //! A registry, signed calls and a state directory for tests, benches and the C tests.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    missing_docs,
-    clippy::unwrap_used,
-    reason = "each user needs a part of it"
-)]
-
-pub mod arbitrary;
-pub mod gate;
 
 use std::fs;
 use std::path::{Path, PathBuf};
