@@ -11,7 +11,7 @@ PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
 # bindgen needs libclang, tests signal processes.
 PACKAGES_RUST=(gcc libc6-dev libclang1-14 libclang-common-14-dev ca-certificates git procps)
 PACKAGES_LINT=(shellcheck clang-format-14)
-PACKAGES_REPO=(git python3 libxml2-utils)
+PACKAGES_REPO=(git python3)
 # flex and bison configure Kamailio's source tree; dpkg-dev unpacks source packages.
 PACKAGES_MODULE=(g++ make flex bison pkg-config dpkg-dev)
 # The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C

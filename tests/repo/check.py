@@ -11,6 +11,7 @@ import pathlib
 import re
 import subprocess
 import sys
+from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -317,6 +318,37 @@ def check_module_licence():
         if name_of(path).startswith("kamailio-module/") and path.suffix in {".c", ".h"}:
             if "GPL-2.0-or-later" not in text_of(path)[:1000]:
                 yield f"{name_of(path)}: no SPDX line with GPL-2.0-or-later in its head"
+
+
+# What the module exports: a kind of section in its documentation, the file, and the names in it.
+EXPORTS = [
+    ("f", "if_escalate_mod.c", re.compile(r'\{"(\w+)", \(cmd_function\)')),
+    ("p", "if_escalate_mod.c", re.compile(r'\{"(\w+)", +PARAM_')),
+    ("v", "ife_pv.c", re.compile(r'(?<=[{\s])"(\w+)"(?=,|\};)')),
+    ("r", "ife_rpc.c", re.compile(r'\{"(ife\.\w+)"')),
+    ("e", "ife_reload.c", re.compile(r'#define IFE_EVENT_\w+ "([\w:]+)"')),
+]
+DOCBOOK = ROOT / "kamailio-module/doc"
+
+
+def check_module_documentation():
+    admin = ElementTree.parse(DOCBOOK / "if_escalate_admin.xml").getroot()
+    sections = {section.get("id"): section for section in admin.iter("section") if section.get("id")}
+    exported = {
+        f"if_escalate.{kind}.{name.replace(':', '_')}"
+        for kind, file, names in EXPORTS
+        for name in names.findall(text_of(ROOT / "kamailio-module" / file))
+    }
+    yield from (f"{name}: exported, and has no section in the module's documentation" for name in exported - set(sections))
+    yield from (f"{name}: a section about what the module does not export" for name in set(sections) - exported)
+    yield from (f"{name}: no example" for name, section in sections.items() if section.find("example") is None)
+    told = "".join(admin.itertext())
+    for statistic in re.findall(r"IFE_STAT\((\w+), \"", text_of(ROOT / "kamailio-module/ife_stats.c")):
+        if not re.search(rf"\b{statistic}\b", told):
+            yield f"{statistic}: a statistic that the module's documentation does not name"
+    made = subprocess.run([sys.executable, DOCBOOK / "readme.py"], capture_output=True, check=True).stdout.decode()
+    if made != text_of(ROOT / "kamailio-module/README"):
+        yield "kamailio-module/README: make it again by kamailio-module/doc/readme.py"
 
 
 def main():
