@@ -10,6 +10,7 @@ mod compile;
 mod layout;
 mod party;
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use ife_message::Aor;
@@ -130,6 +131,15 @@ impl<'a> Image<'a> {
     pub fn parties(&self) -> impl Iterator<Item = Party<'a>> + use<'a> {
         let image = *self;
         (0..self.head.party_count).map_while(move |index| image.party_at(index))
+    }
+
+    /// Returns the public keys of all parties.
+    #[must_use]
+    pub fn public_keys(&self) -> HashSet<[u8; 32]> {
+        self.parties()
+            .flat_map(|party| party.signers())
+            .map(|signer| signer.public_key())
+            .collect()
     }
 
     /// Returns the expert with this id.

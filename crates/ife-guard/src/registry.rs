@@ -13,7 +13,6 @@ use std::collections::HashSet;
 
 use ife_message::Covered;
 
-use crate::image::Image;
 use crate::network::Network;
 use crate::pattern::Pattern;
 
@@ -242,24 +241,12 @@ impl Registry {
 /// `file_name` is for the errors only: `file:line:column: path: what (hint)`, as many as are found
 /// at once, at most [`ERRORS_MAX`].
 pub fn load(yaml: &str, file_name: &str) -> Result<Registry, RegistryErrors> {
-    load_knowing(yaml, file_name, &HashSet::new())
+    reload(yaml, file_name, &HashSet::new())
 }
 
-/// Loads like [`load`], to replace a registry in force. Keys of that one are not checked again,
-/// which halves the time for a long list of experts.
+/// Loads like [`load`], to replace a registry in force, whose image has `known_keys`. These are not
+/// checked again, which halves the time for a long list of experts.
 pub fn reload(
-    yaml: &str,
-    file_name: &str,
-    in_force: &Image<'_>,
-) -> Result<Registry, RegistryErrors> {
-    let keys = in_force
-        .parties()
-        .flat_map(|party| party.signers())
-        .map(|signer| signer.public_key());
-    load_knowing(yaml, file_name, &keys.collect())
-}
-
-fn load_knowing(
     yaml: &str,
     file_name: &str,
     known_keys: &HashSet<[u8; 32]>,

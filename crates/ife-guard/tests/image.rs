@@ -125,14 +125,15 @@ fn reloading_is_loading_and_checks_new_keys() {
     let image = Image::open(&bytes).expect("whole");
     assert_eq!(image.parties().count(), 5);
     assert_eq!(
-        registry::reload(&yaml(), "reg.yaml", &image),
+        registry::reload(&yaml(), "reg.yaml", &image.public_keys()),
         registry::load(&yaml(), "reg.yaml")
     );
     let key = common::public("safety-1");
     let weak = "ed25519:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     for bad in [weak, &key[..key.len() - 1], &key["ed25519:".len()..]] {
         let text = yaml().replacen(&key, bad, 1);
-        let errors = registry::reload(&text, "reg.yaml", &image).expect_err("refused");
+        let errors =
+            registry::reload(&text, "reg.yaml", &image.public_keys()).expect_err("refused");
         assert_eq!(Err(errors), registry::load(&text, "reg.yaml"));
     }
 }

@@ -4,10 +4,9 @@ use std::time::{Duration, Instant};
 
 use ife_guard::{Gate, Now, Verdict};
 
-use crate::check::Decision;
+use crate::decision::Decision;
 use crate::dialog::{self, Lesson};
 use crate::message::Message;
-use crate::omitted;
 use crate::policy::Policy;
 use crate::shared::calls::{Begun, Call, CallRef, Side};
 use crate::shared::counters::Counter;
@@ -79,7 +78,7 @@ pub(crate) fn rejection(
     now: Now,
     unix_ns: u64,
 ) {
-    if is_unauthenticated(decision.verdict.gate) && !omitted::may_write(policy, msg, now, unix_ns) {
+    if is_unauthenticated(decision.verdict.gate) && !policy.may_write_refusal(msg, now, unix_ns) {
         return;
     }
     let Some(worker) = &mut policy.worker else {

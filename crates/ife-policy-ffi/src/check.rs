@@ -4,50 +4,16 @@ use ife_guard::{CallKey, Direction, Gate, Image, Now, Policy as Rules, Text, Ver
 use ife_message::Aor;
 
 use crate::admit;
+use crate::decision::Decision;
 use crate::dialog;
 use crate::event;
 use crate::message::Message;
-use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
-use crate::shared::calls::{Call, NextHop, Tags};
+use crate::shared::calls::{Call, Tags};
 use crate::shared::counters::Counter;
 use crate::state::{self, WorkerState};
 use crate::sys;
-use crate::witness::Prepared;
-
-/// A verdict and the state of its entry.
-pub(crate) struct Decision {
-    pub(crate) verdict: Verdict,
-    /// Approved as part of an approved call.
-    pub(crate) in_dialog: bool,
-    /// 0 no entry, 1 in the ring, 2 on disk.
-    pub(crate) witnessed: u32,
-    pub(crate) seq: u64,
-    pub(crate) leaf_hash: [u8; 32],
-    /// The next hop of a request in a dialog.
-    pub(crate) next_hop: Option<NextHop>,
-}
-
-impl Decision {
-    fn of(verdict: Verdict) -> Self {
-        Self {
-            verdict,
-            in_dialog: false,
-            witnessed: 0,
-            seq: 0,
-            leaf_hash: [0; 32],
-            next_hop: None,
-        }
-    }
-
-    /// Notes that the entry is in the ring.
-    pub(crate) fn entered(&mut self, prepared: Prepared) {
-        self.witnessed = 1;
-        self.seq = prepared.seq;
-        self.leaf_hash = prepared.leaf_hash;
-    }
-}
 
 /// Decides on a request and enters the decision into the shared state and the witness log.
 pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, Failure> {
@@ -85,7 +51,7 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
         admit::rejection(policy, msg, &mut decision, now, unix_ns);
     }
     count(policy, &decision.verdict);
-    omitted::summarise(policy, now, unix_ns);
+    policy.summarise_refusals(now, unix_ns);
     Ok(decision)
 }
 

@@ -7,7 +7,6 @@ use ife_witness::ring::PushError;
 use crate::abi;
 use crate::dialog::{self, Lesson};
 use crate::message::Message;
-use crate::omitted;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
 use crate::shared::calls::{Call, CallRef, Dialog, Lease, Side, Stage, Tags};
@@ -35,7 +34,7 @@ pub(crate) fn log(
         outcome = update(policy, msg, event, detail, *call_ref, call, now_s);
     }
     crate::shared::step();
-    omitted::summarise(policy, now, unix_ns);
+    policy.summarise_refusals(now, unix_ns);
     if outcome.is_known {
         return Err(Failure::new(
             abi::IFE_WITNESS_OMITTED,
@@ -45,7 +44,7 @@ pub(crate) fn log(
     // Every event of an approved call is written. Any sender can cause a refusal before the gate,
     // or a CANCEL of no call.
     let is_unauthenticated = found.is_none() && kind_of(event) == Kind::Stray;
-    if is_unauthenticated && !omitted::may_write(policy, msg, now, unix_ns) {
+    if is_unauthenticated && !policy.may_write_refusal(msg, now, unix_ns) {
         return Err(Failure::new(
             abi::IFE_WITNESS_OMITTED,
             "counted, not written: too many refusals",

@@ -1,5 +1,7 @@
 //! The policy behind a handle: shared state, registry, and this process's end of the witness log.
 
+mod omitted;
+
 use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
@@ -11,7 +13,6 @@ use ife_witness::entry::{Event, Omitted};
 use ife_witness::ring::{Producer, RingConfig, RingError};
 
 use crate::abi;
-use crate::omitted;
 use crate::options::Options;
 use crate::ownership;
 use crate::plumbing::failure::Failure;
@@ -148,7 +149,7 @@ impl Policy {
     pub(crate) fn close(mut self) {
         let (now, unix_ns) = sys::now();
         if self.is_attached() {
-            omitted::summarise_at_once(&mut self, now, unix_ns);
+            self.write_summary(now, unix_ns, true);
             self.witness_own(Event::Stop, "", None, unix_ns);
             if let Some(worker) = &self.worker {
                 self.shared.counters().set_mapped(worker.slot, 0, 0);
@@ -280,7 +281,7 @@ impl Policy {
     pub(crate) fn tend(&mut self) -> Result<(), Failure> {
         self.check_attached()?;
         let (now, unix_ns) = sys::now();
-        omitted::summarise(self, now, unix_ns);
+        self.summarise_refusals(now, unix_ns);
         Ok(())
     }
 

@@ -170,7 +170,7 @@ fn compile(registry_path: &Path, in_force: Option<&View>, own: &Own) -> Result<V
     }
     let loaded = match in_force {
         // Keys in force were checked when they were loaded.
-        Some(view) => ife_guard::registry::reload(&yaml, &name, &view.image()?),
+        Some(view) => ife_guard::registry::reload(&yaml, &name, &view.image()?.public_keys()),
         None => ife_guard::registry::load(&yaml, &name),
     };
     let registry = loaded.map_err(|e| invalid(e.to_string()))?;

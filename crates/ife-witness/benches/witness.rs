@@ -27,8 +27,7 @@ use ife_witness::recovery::log_id;
 use ife_witness::ring::{Producer, PushError, RingConfig, RingSet};
 use ife_witness::store::{RealDisk, Store};
 use ife_witness::tile::TreeBuilder;
-use ife_witness::wal::{Spare, Wal};
-use ife_witness::writer::Producers;
+use ife_witness::wal::{Producers, Spare, Wal};
 use serde_json::{Value, json};
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;

@@ -12,8 +12,8 @@ use crate::checkpoint::{self, Checkpoint, CheckpointError};
 use crate::ring::{RingError, RingSet};
 use crate::store::{Store, StoreError, read_if_exists};
 use crate::tile::{ResumeError, TreeBuilder};
-use crate::wal::{Closed, Scan, Segment, Spare, Wal, WalError, scan::Known, segments};
-use crate::writer::{Keys, Producers, PublishError, Publisher};
+use crate::wal::{Closed, Producers, Scan, Segment, Spare, Wal, WalError, scan::Known, segments};
+use crate::writer::{Keys, PublishError, Publisher};
 
 /// The input of recovery.
 pub struct Start {

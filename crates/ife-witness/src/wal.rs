@@ -5,6 +5,7 @@
 //! fdatasync is one write and one flush, and never waits for the file system's journal.
 
 pub(crate) mod frame;
+mod producers;
 pub(crate) mod scan;
 
 use std::fs::File;
@@ -12,9 +13,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::store::{Store, StoreError};
-use crate::writer::Producers;
 use frame::{Kind, Origin};
 
+pub use producers::{Producers, State};
 pub use scan::{Scan, Segment, WalError, segments};
 
 /// Size of one write of zeros.

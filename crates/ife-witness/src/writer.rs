@@ -10,17 +10,15 @@
 //! once, because the WAL holds the next number expected from every ring.
 
 mod batch;
-mod producers;
 mod publisher;
 
 use crate::entry::{Event, Gap};
 use crate::ring::{Consumer, Damage, Mark, RingError, RingSet, WRITER_PRODUCER};
 use crate::store::{Store, StoreError};
-use crate::wal::{Closed, Spare, Wal};
+use crate::wal::{Closed, Producers, Spare, Wal};
 use batch::{Batch, Identity};
 
 pub use batch::Counts;
-pub use producers::{Producers, State};
 pub use publisher::{Keys, PublishError, Publisher};
 
 /// Larger gaps in a damaged ring's own count are ignored.

@@ -6,7 +6,8 @@ use serde_json::json;
 
 use super::{on_policy, on_policy_or};
 use crate::abi;
-use crate::check::{self, Decision};
+use crate::check;
+use crate::decision::Decision;
 use crate::message::Message;
 use crate::plumbing::{pointer, text};
 use crate::sys;

@@ -3,9 +3,9 @@
 use std::fs;
 use std::path::PathBuf;
 
+use super::Producers;
 use super::frame::{self, Frame, Kind};
 use crate::store::{Store, StoreError};
-use crate::writer::Producers;
 
 /// A segment file.
 #[derive(Clone, Debug, PartialEq, Eq)]

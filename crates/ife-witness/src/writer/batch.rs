@@ -2,9 +2,8 @@
 
 use crate::entry::{self, Entry, Event, Gap};
 use crate::ring::{Consumer, Damage, WRITER_PRODUCER};
+use crate::wal::Producers;
 use crate::wal::frame::{self, Kind, Origin};
-
-use super::Producers;
 
 /// Frames under construction.
 pub(super) struct Batch {
