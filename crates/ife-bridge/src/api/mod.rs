@@ -9,6 +9,7 @@ mod policy;
 mod problem;
 mod request;
 mod rooms;
+mod witness;
 
 use std::{sync::Arc, time::Duration};
 
@@ -35,7 +36,7 @@ use crate::{
     handle::EngineHandle,
     metrics::Metrics,
     refusal::{ErrorName, Refusal},
-    ui::{api as witness, log::WitnessView, page},
+    ui::{log::WitnessView, page},
 };
 
 /// Longest request body, in bytes: an IFMessage.

@@ -154,7 +154,7 @@ impl WitnessView {
     }
 
     /// Who has one may read the log: so requests cannot take all threads and all of the disk.
-    pub(super) fn turns(&self) -> Arc<Semaphore> {
+    pub(crate) fn turns(&self) -> Arc<Semaphore> {
         self.turns.clone()
     }
 
@@ -165,7 +165,7 @@ impl WitnessView {
     }
 
     /// The same, for the reader task.
-    pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+    pub(crate) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -199,7 +199,7 @@ impl WitnessView {
     }
 
     /// Raises the alarm for entries that are not what was signed.
-    pub(super) fn report(&self, checked: &[Checked], now_ms: u64) {
+    pub(crate) fn report(&self, checked: &[Checked], now_ms: u64) {
         if checked.iter().all(|entry| entry.problem.is_none()) {
             return;
         }

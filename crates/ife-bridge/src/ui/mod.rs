@@ -1,8 +1,8 @@
-//! The operator's page (`/ui`) and the part of the API that it reads the witness log by. docs/operator-page.md is for its readers.
+//! The operator's page (`/ui`) and what it shows of the witness log, for `api/witness.rs`.
+//! docs/operator-page.md is for its readers.
 //!
 //! The page holds no data and no secret; everything it shows comes from `/v1/...`, where every request is checked like any other.
 
-pub(crate) mod api;
 pub mod bundle;
 pub mod entry;
 pub mod follow;

@@ -180,7 +180,7 @@ pub struct VerdictLine {
 }
 
 impl LogView {
-    pub(super) fn new(state: &State, health: LogHealth) -> LogView {
+    pub(crate) fn new(state: &State, health: LogHealth) -> LogView {
         LogView {
             state: health,
             checkpoint: state.head.as_ref().map(CheckpointView::new),
@@ -193,7 +193,7 @@ impl LogView {
 }
 
 impl CheckpointView {
-    pub(super) fn new(signed: &SignedCheckpoint) -> CheckpointView {
+    pub(crate) fn new(signed: &SignedCheckpoint) -> CheckpointView {
         CheckpointView {
             origin: signed.checkpoint.origin.clone(),
             size: signed.checkpoint.size,
@@ -225,7 +225,7 @@ impl AlarmView {
 }
 
 impl SearchedTo {
-    pub(super) fn new(index: u64, time_ns: Option<i64>) -> SearchedTo {
+    pub(crate) fn new(index: u64, time_ns: Option<i64>) -> SearchedTo {
         SearchedTo {
             index,
             time: time_ns.map(rfc3339),
@@ -234,7 +234,7 @@ impl SearchedTo {
 }
 
 impl StoryEntry {
-    pub(super) fn new(checked: Checked) -> StoryEntry {
+    pub(crate) fn new(checked: Checked) -> StoryEntry {
         let entry: Value = serde_json::from_slice(&checked.bytes).unwrap_or_default();
         let producer = entry["producer"].as_str().unwrap_or_default();
         StoryEntry {
@@ -248,14 +248,14 @@ impl StoryEntry {
     }
 
     /// By which stories are ordered: rings are drained in batches, so the log's order is not quite that of time.
-    pub(super) fn order(&self) -> (Option<i64>, u64) {
+    pub(crate) fn order(&self) -> (Option<i64>, u64) {
         (self.entry["time"].as_str().and_then(unix_ns), self.index)
     }
 }
 
 impl TraceView {
     /// Of a trace's entries, in the order of the log; there is at least one.
-    pub(super) fn new(key: &Key, records: &[&Record]) -> TraceView {
+    pub(crate) fn new(key: &Key, records: &[&Record]) -> TraceView {
         let last = |member: fn(&Record) -> Option<String>| {
             records.iter().rev().find_map(|record| member(record))
         };
@@ -311,7 +311,7 @@ fn outcome(records: &[&Record]) -> &'static str {
 }
 
 /// RFC 3339, UTC, milliseconds; 1970 for a time that cannot be told.
-pub(super) fn rfc3339(unix_ns: i64) -> String {
+pub(crate) fn rfc3339(unix_ns: i64) -> String {
     time::of_ms(u64::try_from(unix_ns / 1_000_000).unwrap_or(0))
 }
 

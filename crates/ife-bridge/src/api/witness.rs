@@ -16,21 +16,21 @@ use serde::Deserialize;
 use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking, time::timeout};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{
-    entry::{Key, Record},
-    follow,
-    index::{Member, Wanted, traces},
-    log::{STORY_MAX, Scan, WitnessView, exactly},
-    shape::{
-        CheckpointView, Found, LogView, SearchedTo, Story, StoryEntry, TraceView, VerdictLine,
-        VerdictsView, rfc3339,
-    },
-    verdicts::{MINUTES_MAX, minute_of},
-};
+use super::{AppState, Asked, Number, Problem, ProblemBody};
 use crate::{
-    api::{AppState, Asked, Number, Problem, ProblemBody},
     clock,
     refusal::{ErrorName, Refusal},
+    ui::{
+        entry::{Key, Record},
+        follow,
+        index::{Member, Wanted, traces},
+        log::{STORY_MAX, Scan, WitnessView, exactly},
+        shape::{
+            CheckpointView, Found, LogView, SearchedTo, Story, StoryEntry, TraceView, VerdictLine,
+            VerdictsView, rfc3339,
+        },
+        verdicts::{MINUTES_MAX, minute_of},
+    },
 };
 
 /// Longest text that is searched for, in bytes.
