@@ -18,7 +18,7 @@ FEEDERS = 3
 def recipe(log, vkey, to):
     """The documented command, with these paths."""
     page = pathlib.Path(witness.os.environ["IFE_ROOT"], "docs/operations.md").read_text()
-    words = re.search(r"^ {4}ifectl (witness copy .*)$", page, re.M)[1].split()
+    words = re.search(r"^ifectl (witness copy .*)$", page, re.M)[1].split()
     for option, path in (("--log", log), ("--vkey", vkey), ("--to", to)):
         words[words.index(option) + 1] = str(path)
     return [str(witness.BIN / "ifectl"), *words]

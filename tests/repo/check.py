@@ -14,6 +14,9 @@ import sys
 from xml.etree import ElementTree
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/docs"))
+sys.dont_write_bytecode = True
+import blocks as snippets  # noqa: E402
 
 # Crate to the workspace crates that it may use outside of its tests. Nothing depends on the two shells.
 SHELLS = {"ife-bridge", "ife-cli"}
@@ -171,6 +174,27 @@ def anchors_of(path):
         plain = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower()
         found.add(re.sub(r"[^\w\- ]", "", plain).replace(" ", "-"))
     return found
+
+
+def check_snippets():
+    """Code of the documentation is run, or says why it is not (tests/docs/blocks.py)."""
+    used = set()
+    for path in tracked():
+        if path.suffix != ".md" or "/vendor/" in name_of(path):
+            continue
+        for block in snippets.blocks(path):
+            place, kind = f"{name_of(path)}:{block.line}", (name_of(path), block.language)
+            if not block.language:
+                yield f"{place}: a block without a language"
+            elif kind in snippets.RUN and block.reason is None:
+                used.add(kind)
+            elif block.language in snippets.LANGUAGES and block.reason is None:
+                yield f"{place}: no test runs this block, and no comment says why: <!-- not run: reason -->"
+        for line in snippets.unfenced(path):
+            yield f"{name_of(path)}:{line}: code without a fence, so without a language"
+    for kind, test in snippets.RUN.items():
+        if kind not in used or not (ROOT / test).exists():
+            yield f"tests/docs/blocks.py: {kind} has no block, or {test} does not exist"
 
 
 def check_links():

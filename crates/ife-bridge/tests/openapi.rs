@@ -1,20 +1,12 @@
 //! The OpenAPI document and the router are one: every operation that it describes is there, and no route is without a description.
 
-use std::sync::Arc;
+mod common;
 
 use axum::{
     body::Body,
     http::{Method, Request, StatusCode},
 };
 use http_body_util::BodyExt;
-use ife_bridge::{
-    agents::Agents,
-    api::{AppState, router},
-    handle::{Command, EngineHandle},
-    metrics::Metrics,
-    refusal::{ErrorName, Refusal},
-    view::{Health, LogHealth},
-};
 use serde_json::Value;
 use tower::ServiceExt;
 
@@ -50,46 +42,13 @@ const PROMISED: [(&str, &str); 28] = [
     ("get", "/v1/openapi.json"),
 ];
 
-/// An engine that knows nothing, and that drains for ever.
-fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
-    let (engine, mut commands, _events) = EngineHandle::new();
-    tokio::spawn(async move {
-        while let Some(command) = commands.recv().await {
-            if let Command::Health(reply) = command {
-                let health = Health {
-                    ami: true,
-                    kamailio: Some(true),
-                    stuck_channels: 0,
-                    witness: true,
-                    nats: Some(true),
-                    log: LogHealth::Off,
-                    active_calls: 0,
-                    draining: true,
-                };
-                reply.respond(Ok(health));
-            } else if let Command::Initiate(request, reply) = command {
-                let detail = format!("no expert {}", request.expert_id);
-                reply.respond(Err(Refusal::new(ErrorName::ExpertNotFound, detail)));
-            }
-            // Any other reply is dropped, as by an engine that has stopped.
-        }
-    });
-    router(AppState {
-        engine,
-        agents: Arc::new(Agents::default()),
-        metrics: Arc::new(Metrics::default()),
-        evidence: None,
-        log: None,
-    })
-}
-
 async fn send(method: &str, path: &str, body: &str) -> (StatusCode, String, Value) {
     let request = Request::builder()
         .method(Method::from_bytes(method.to_uppercase().as_bytes()).expect("a method"))
         .uri(path)
         .body(Body::from(body.to_owned()))
         .expect("a request");
-    let response = api().0.oneshot(request).await.expect("a response");
+    let response = common::api().0.oneshot(request).await.expect("a response");
     let kind = response
         .headers()
         .get("content-type")
@@ -112,7 +71,7 @@ async fn send(method: &str, path: &str, body: &str) -> (StatusCode, String, Valu
 }
 
 fn described() -> Vec<(String, String)> {
-    let document = serde_json::to_value(api().1).expect("JSON");
+    let document = serde_json::to_value(common::api().1).expect("JSON");
     let paths = document["paths"].as_object().expect("paths").clone();
     let operations = paths.into_iter().flat_map(|(path, item)| {
         let methods: Vec<String> = item.as_object().expect("an item").keys().cloned().collect();
@@ -155,7 +114,7 @@ async fn every_described_operation_is_routed_and_no_other() {
 async fn the_document_is_served_as_it_is() {
     let (status, _, served) = send("get", "/v1/openapi.json", "").await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(served, serde_json::to_value(api().1).expect("JSON"));
+    assert_eq!(served, serde_json::to_value(common::api().1).expect("JSON"));
 }
 
 #[tokio::test]

@@ -30,26 +30,44 @@ for command in "${commands[@]}"; do
 	esac
 done
 
-# The tutorial's part about the bridge, as it is written there; where it shows a no, a no is wanted.
-export PATH=$IFE_BIN:$PATH IFE_WITNESS_LOG=$IFE_UP_DIR/witness IFE_WITNESS_VKEY=$IFE_UP_DIR/witness.vkey
-tutorial() { sed -n '/^## 11/,/^## 12/p' docs/tutorial.md; }
-commands=()
-[ "$(id -u)" != 0 ] || mapfile -t commands < <(tutorial | sed -n 's/^    \$ //p; s/^    \(export .*\)/\1/p' | sed "s|target/up|${IFE_UP_DIR#"$IFE_ROOT/"}|g")
-[ "$(id -u)" != 0 ] || expect "commands of the tutorial" 8 "${#commands[@]}"
-for command in "${commands[@]}"; do
-	wanted=0 rc=0
-	case $command in *'hazard ethics'*) wanted=1 ;; esac
-	case $command in *'witness show'*) wait_until 10 tells_release "$command" ;; esac
-	eval "$command" >"$WORK/said" 2>&1 </dev/null || rc=$?
-	expect "exit code of $command" "$wanted" "$rc"
-	case $command in
-	*--print*) expect "what the tutorial shows" 1 "$(tutorial | grep -cF "$(cat "$WORK/said")")" ;;
-	*--expert*) expect "what the tutorial shows" "$(tutorial | grep -A 3 'not done' | sed 's/^    //')" "$(cat "$WORK/said")" ;;
-	*rooms*) grep -qE 'guardian +guardian-1' "$WORK/said" || wait_until 10 room_has_guardian || fail "no guardian: $(cat "$WORK/said")" ;;
-	esac
-done
-
 expect_fails "a second make up" 'already running' scripts/up.sh
+
+# The pages that a reader follows with `make up`, from the first command to the last. A page that
+# shows a refusal wants one. Both pages need the bridge.
+[ "$(id -u)" = 0 ] || exit 0
+SAID=$WORK/said STEPS=0
+up=${IFE_UP_DIR#"$IFE_ROOT/"}
+make() { expect "the target of make" down "$1" && scripts/down.sh; }
+# step PLACE done|refused OUTPUT COMMAND: the command, in this shell, as tests/docs/blocks.py lists it.
+step() {
+	local place=$1 wanted=$2 text=$4
+	# The reader's paths and ports are those that `make up` prints.
+	text=${text//target\/up/$up} text=${text//\/dev\/shm\/if-escalate.pH6FaX/$STATE_DIR}
+	text=${text//5060/$SIP} text=${text//rpc 5062/rpc $RPC}
+	[ "$text" != $'make up\n' ] || return 0
+	STEPS=$((STEPS + 1))
+	printf '%s\n' "${3//target\/up/$up}" >"$WORK/shown"
+	case $text in
+	'ifectl witness'* | 'ifectl rooms'*) wait_until 20 as_shown "$wanted" "$text" ;;
+	*) as_shown "$wanted" "$text" ;;
+	esac || fail "$place: $text: $STATUS, wanted $wanted; missing: $(cat "$WORK/missing"); printed: $(cat "$SAID")"
+}
+as_shown() {
+	STATUS=done
+	: >"$WORK/missing"
+	eval "$2" >"$WORK/saying" 2>&1 </dev/null || STATUS=refused
+	cp "$WORK/saying" "$SAID"
+	[ "$STATUS" = "$1" ] && /usr/bin/python3 -B tests/docs/said.py "$WORK/shown" "$SAID" >"$WORK/missing"
+}
+printed() { sed -n "s/^  $1 *//p" "$WORK/printed"; }
+STATE_DIR=$(printed 'state (tmpfs)') SIP=$(printed 'SIP (UDP and TCP)') RPC=$(printed 'JSON-RPC (UDP)')
+SIP=${SIP##*:} RPC=${RPC##*:}
+for page in SIP-ESCALATE-INTEGRATION tutorial; do
+	/usr/bin/python3 -B tests/docs/blocks.py steps "docs/$page.md" >"$WORK/steps-$page"
+	. "$WORK/steps-$page"
+done
+[ "$STEPS" -ge 40 ] || fail "only $STEPS commands of the documentation were run"
+
 expect_ok "make down" scripts/down.sh
 expect "what is still mounted" 0 "$(grep -c "$WORK" /proc/mounts)"
 expect "what still runs" 0 "$(ps -e -o args= | grep -F "$WORK" | grep -vcE 'grep|tests/e2e')"
