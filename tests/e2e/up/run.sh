@@ -53,7 +53,7 @@ step() {
 	esac || fail "$place: $text: $STATUS, wanted $wanted; missing: $(cat "$WORK/missing"); printed: $(cat "$SAID")"
 }
 as_shown() {
-	STATUS=done
+	STATUS='done'
 	: >"$WORK/missing"
 	eval "$2" >"$WORK/saying" 2>&1 </dev/null || STATUS=refused
 	cp "$WORK/saying" "$SAID"
