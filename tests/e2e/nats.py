@@ -90,7 +90,8 @@ def headers_of(text):
 
 def messages(nats, stream):
     state = nats.api(f"STREAM.INFO.{stream}")["state"]
-    for seq in range(state["first_seq"], state["last_seq"] + 1):
+    # A stream that has never held a message says that its first and last are number 0.
+    for seq in range(state["first_seq"] or 1, state["last_seq"] + 1):
         message = nats.api(f"STREAM.MSG.GET.{stream}", {"seq": seq})["message"]
         body = base64.b64decode(message.get("data", "")).decode("utf-8", "replace")
         print(json.dumps({"seq": seq, "subject": message["subject"], "headers": headers_of(message.get("hdrs")), "body": body}))

@@ -1,8 +1,9 @@
 """Makes each system call of ife-bridge on its store fail, or kills it there.
 
-What was acknowledged to an agent (its HTTP answer) must be there after a start without a fault: the
-same answer, one call, and one INVITE at the expert's phone. What was refused may be sent again, and
-is then one call as well.
+What was acknowledged to an agent must be there after a start without a fault: the same answer, one
+call, and one INVITE at the expert's phone. Over HTTP the answer is the acknowledgement, and what was
+refused may be sent again, and is then one call as well. Over NATS (NATS_PORT) JetStream has the
+message from the beginning: whatever fails, it gets one outcome and is one call.
 """
 
 import collections
@@ -20,7 +21,7 @@ import sys
 import time
 
 ROOT = pathlib.Path(os.environ["IFE_ROOT"])
-STACK = pathlib.Path(os.environ["STACK"])
+STACK = pathlib.Path(os.environ["STACK"]).resolve()
 sys.path.insert(0, str(ROOT / "tests/e2e"))
 import ifmessage  # noqa: E402
 
@@ -39,7 +40,11 @@ ERRORS = {
     "rename": ("EIO", "ENOSPC"),
 }
 KILLED_AT = ("mkdir", "openat", "write", "fsync", "fdatasync", "rename")
-START_S, CALLS, SHORT_CASES = 60, 2, 6
+START_S, CALLS = 60, 2
+# JetStream delivers a message again after 30 s without an acknowledgement.
+OUTCOME_S, NATS_PORT = 90, os.environ.get("NATS_PORT")
+SHORT_CASES = 2 if NATS_PORT else 6
+NATS_FAULTS = [(call, fault) for call in ("write", "fdatasync") for fault in ("EIO", "SIGKILL")]
 
 Case = collections.namedtuple("Case", "phase call number fault")
 Tally = collections.namedtuple("Tally", "codes bad lost doubled")
@@ -136,13 +141,57 @@ class Message:
         return answer if status in (200, 201, 202) else None
 
 
+def nats(*words, body=b""):
+    command = [sys.executable, str(ROOT / "tests/e2e/nats.py"), NATS_PORT, *words]
+    return subprocess.run(command, input=body, stdout=subprocess.PIPE, check=True).stdout.decode()
+
+
+class Posted(Message):
+    """An escalation that JetStream has taken."""
+
+    def __init__(self):
+        super().__init__()
+        self.is_published = False
+
+    def send(self):
+        """Its outcomes, or None while it has none; a bridge that is gone gives none."""
+        if not self.is_published:
+            nats("publish", "if.connect.escalate", body=json.dumps(self.body).encode())
+            self.is_published = True
+        end = time.monotonic() + OUTCOME_S
+        while time.monotonic() < end:
+            found = self.outcomes()
+            if found or not ask("GET", "/healthz")[0] or is_broken():
+                return found or None
+            time.sleep(0.2)
+        return None
+
+    def outcomes(self):
+        bodies = [json.loads(line)["body"] for line in nats("messages", "OUTCOME").splitlines()]
+        payloads = [json.loads(body)["payload"] for body in bodies]
+        return [known for known in payloads if known["in_reply_to"] == self.body["id"]]
+
+
+def is_broken():
+    """Whether the bridge says that its store has failed: it takes no messages until it restarts."""
+    health = ask("GET", "/readyz")[1]
+    return health is not None and not health["store"]
+
+
+def new_message():
+    return Posted() if NATS_PORT else Message()
+
+
 def lives(wrapper, messages):
-    """One life of the bridge: start, calls, SIGTERM. (exit code, what it said)"""
-    bridge = Bridge(wrapper)
+    """One life of the bridge: start, calls, SIGTERM. (exit code, what it said, what is untrue)"""
+    bridge, untrue = Bridge(wrapper), ""
     if bridge.is_ready():
         for message in messages:
             message.answer = message.send()
-    return bridge.stop()
+        refused = not all(message.answer for message in messages)
+        if refused and bridge.process.poll() is None and ask("GET", "/readyz")[0] == 200:
+            untrue = "ready, and the store has failed"
+    return *bridge.stop(), untrue
 
 
 def strace(*more):
@@ -175,6 +224,9 @@ def check(messages):
             wrong = f"acknowledged {message.answer}, then {again}"
         if not message.answer and not again:
             wrong = "a message that was refused is refused for ever"
+        if NATS_PORT and again and len(again) > 1:
+            doubled += 1
+            wrong = f"{len(again)} outcomes: {again}"
     _, listed = ask("GET", "/v1/calls")
     for message in messages:
         calls = [call for call in (listed or []) if call["trace_id"] == message.trace]
@@ -198,14 +250,14 @@ def says_what_to_do(said):
 def attempt(case, saved):
     """(exit code, what is wrong, lost, doubled)"""
     restore(saved)
-    messages = [Message() for _ in range(CALLS)]
+    messages = [new_message() for _ in range(CALLS)]
     spec = "signal=KILL" if case.fault == "SIGKILL" else f"error={case.fault}"
     inject = f"inject={case.call}:{spec}:when={case.number}"
     faulty = strace("-o", "/dev/null", "-e", f"trace={case.call}", "-e", inject)
-    code, said = lives(faulty, messages)
+    code, said, untrue = lives(faulty, messages)
     killed = case.fault == "SIGKILL"
     may_be = (-signal.SIGKILL, 128 + signal.SIGKILL, 0) if killed else (0, 1)
-    wrong = "" if code in may_be else f"exit {code}: {said.strip()[-200:]}"
+    wrong = untrue if code in may_be else f"exit {code}: {said.strip()[-200:]}"
     if code == 1 and not says_what_to_do(said):
         wrong = f"no reason is told: {said.strip()[-200:]}"
     found, lost, doubled = check(messages)
@@ -223,7 +275,7 @@ def prepare(phase):
     restore(None)
     if phase == "first":
         return None
-    messages = [Message() for _ in range(3)]
+    messages = [new_message() for _ in range(3)]
     lives((), messages)
     wrong, lost, doubled = check(messages)
     if wrong or lost or doubled:
@@ -239,8 +291,10 @@ def prepare(phase):
 def cases_of(phase, saved):
     """Each system call of a life without faults, with each of its errors."""
     restore(saved)
-    trace, messages = STACK / "store.trace", [Message() for _ in range(CALLS)]
-    lives(strace("-o", str(trace), "-e", f"trace={','.join(ERRORS)}"), messages)
+    trace, messages = STACK / "store.trace", [new_message() for _ in range(CALLS)]
+    code, said, _ = lives(strace("-o", str(trace), "-e", f"trace={','.join(ERRORS)}"), messages)
+    if code != 0 or not all(message.answer for message in messages):
+        sys.exit(f"without a fault: exit {code}: {said[-300:]}")
     per_thread = collections.Counter(re.findall(r"^(\d+) +(\w+)\(", trace.read_text(), re.M))
     check(messages)
     counts = collections.Counter()
@@ -268,6 +322,8 @@ def main():
     for phase in ("first", "later"):
         saved = prepare(phase)
         cases = list(cases_of(phase, saved))
+        if NATS_PORT:
+            cases = [case for case in cases if (case.call, case.fault) in NATS_FAULTS]
         print(phase, len(cases), "cases", flush=True)
         if SHORT:
             cases = RNG.sample(cases, min(SHORT_CASES, len(cases)))
@@ -283,6 +339,8 @@ def main():
                 tally.bad.append(f"{case.call} {case.number}: {wrong}")
     for (phase, fault), tally in sorted(tallies.items()):
         name = f"{fault} at each system call of ife-bridge on its store, {phase} start"
+        if NATS_PORT:
+            name = f"{fault} at each write and sync of the store, escalations over NATS, {phase} start"
         note(name, len(tally.lost), tally)
     return 0
 

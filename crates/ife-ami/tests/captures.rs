@@ -43,7 +43,7 @@ fn leg_changes(stream: &[u8], decoder: &mut Decoder, leg: &str) -> Vec<String> {
         Change::Appeared(channel) if channel.uniqueid == leg => Some("appeared".to_owned()),
         Change::Ringing(id) if *id == leg => Some("ringing".to_owned()),
         Change::Up(id) if *id == leg => Some("up".to_owned()),
-        Change::Leaving(id) if *id == leg => Some("leaving".to_owned()),
+        Change::Leaving { uniqueid, .. } if *uniqueid == leg => Some("leaving".to_owned()),
         Change::Joined { uniqueid, .. } if *uniqueid == leg => Some("joined".to_owned()),
         Change::Left { uniqueid, .. } if *uniqueid == leg => Some("left".to_owned()),
         Change::Gone { channel, cause, .. } if channel.uniqueid == leg => {

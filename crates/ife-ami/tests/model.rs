@@ -105,7 +105,7 @@ impl Bench {
             Change::Appeared(channel) => format!("appeared {}", channel.uniqueid),
             Change::Ringing(id) => format!("ringing {id}"),
             Change::Up(id) => format!("up {id}"),
-            Change::Leaving(id) => format!("leaving {id}"),
+            Change::Leaving { uniqueid, .. } => format!("leaving {uniqueid}"),
             Change::Gone { channel, cause, .. } => format!("gone {} {cause:?}", channel.uniqueid),
             Change::NoChannel(id) => format!("none {id}"),
             Change::Joined { uniqueid, room } => format!("joined {uniqueid} {room}"),

@@ -76,6 +76,8 @@ pub struct Metrics {
     pub kamailio_up: Gauge,
     /// Channels of calls that are over and do not hang up.
     pub stuck_channels: Gauge,
+    /// 1 while calls can be stored.
+    pub store_up: Gauge,
     /// Calls whose end could not be confirmed.
     pub hangups_unconfirmed: Counter,
     /// Messages of the intake, by what became of them.
@@ -113,6 +115,7 @@ impl Default for Metrics {
             ami_up: Gauge::default(),
             kamailio_up: Gauge::default(),
             stuck_channels: Gauge::default(),
+            store_up: Gauge::default(),
             hangups_unconfirmed: Counter::default(),
             intake: Family::default(),
             intake_in_flight: Gauge::default(),
@@ -176,6 +179,11 @@ impl Metrics {
             "ife_bridge_stuck_channels",
             "Channels of calls that are over and do not hang up",
             self.stuck_channels.clone(),
+        );
+        to.register(
+            "ife_bridge_store_up",
+            "1 while calls can be stored",
+            self.store_up.clone(),
         );
         to.register(
             "ife_bridge_hangups_unconfirmed",

@@ -724,6 +724,46 @@ fn the_reply_says_more_than_the_cause() {
 }
 
 #[test]
+fn an_answer_without_a_usable_session_is_no_hang_up() {
+    for (reply, wanted) in [
+        (
+            Some(406),
+            FailReason::Expert {
+                class: Class::Incompatible,
+                cause: Cause::NORMAL,
+                reply: Some(406),
+            },
+        ),
+        (Some(408), FailReason::ExpertLeftEarly),
+        (None, FailReason::ExpertLeftEarly),
+    ] {
+        let mut bench = Bench::new(Direction::ToExpert, Backend::Room, 1);
+        bench.approve().see(EXPERT, Seen::Up);
+        if let Some(status) = reply {
+            bench.see(EXPERT, Seen::Replied(status));
+        }
+        bench.gone(EXPERT, 16);
+        assert_eq!(bench.state(), State::Failed(wanted));
+    }
+    // The MCU answered before the gateway looked at the phone's SDP.
+    let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
+    bench
+        .approve()
+        .see(EXPERT, Seen::Up)
+        .see(Leg::Council, Seen::Up)
+        .see(EXPERT, Seen::Replied(406))
+        .see(EXPERT, Seen::Leaving)
+        .gone(Leg::Council, 16)
+        .gone(EXPERT, 16);
+    let wanted = FailReason::Expert {
+        class: Class::Incompatible,
+        cause: Cause::NORMAL,
+        reply: Some(406),
+    };
+    assert_eq!(bench.state(), State::Failed(wanted));
+}
+
+#[test]
 fn only_a_persons_refusal_keeps_the_next_expert_from_being_called() {
     let policy = Policy {
         retry: RetryOn {

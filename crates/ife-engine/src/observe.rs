@@ -161,7 +161,13 @@ impl Engine {
                 rooms.guardian_up(cx, calls, &id);
                 self.seen(&id, Seen::Up);
             }
-            Change::Leaving(id) => self.seen(&id, Seen::Leaving),
+            Change::Leaving {
+                uniqueid,
+                tech_cause,
+            } => {
+                self.replied(&uniqueid, tech_cause);
+                self.seen(&uniqueid, Seen::Leaving);
+            }
             Change::Gone {
                 channel,
                 cause,

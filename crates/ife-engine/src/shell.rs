@@ -44,6 +44,9 @@ pub trait Shell: fmt::Debug + Send {
     /// Whether facts are taken and a writer is there to log them.
     fn is_witness_healthy(&self) -> bool;
 
+    /// Whether records are stored; after a failed write none is until the next start.
+    fn is_store_healthy(&self) -> bool;
+
     /// Makes a single-use link to a call's evidence; `None` without evidence.
     fn offer_evidence(&mut self, about: About) -> Option<String>;
 

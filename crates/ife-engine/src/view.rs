@@ -215,6 +215,8 @@ pub struct Health {
     pub stuck_channels: u32,
     /// The witness ring takes entries.
     pub witness: bool,
+    /// Calls can be stored. After a failed write the bridge takes no calls until it restarts.
+    pub store: bool,
     /// Messages are taken from NATS, and no part of it is at fault; null where it is not
     /// configured.
     pub nats: Option<bool>,

@@ -6,7 +6,7 @@ BACKEND=external_mcu
 # Columns: the cause that the MCU releases with, the status that the expert's phone gets.
 TO_SIP="1:404 3:404 17:486 19:480 20:404 21:403 28:484 34:503 41:503 42:503 47:503 58:488 88:488 102:503 111:503"
 # The status of the expert's phone, the reason and the cause that the API tells.
-FROM_SIP="401:forbidden:21 403:forbidden:21 404:not_found:1 410:not_found:22 415:incompatible:127 480:no_answer:19 484:bad_address:28 486:busy:17 488:incompatible:58 500:unreachable:38 503:congested:34 600:busy:17 603:declined:21 607:declined:127 608:forbidden:127"
+FROM_SIP="302:redirected:23 401:forbidden:21 403:forbidden:21 404:not_found:1 410:not_found:22 415:incompatible:127 480:no_answer:19 484:bad_address:28 486:busy:17 488:incompatible:58 500:unreachable:38 503:congested:34 600:busy:17 603:declined:21 607:declined:127 608:forbidden:127"
 # The cause that the MCU releases an answered expert's call with, and what the API tells.
 AFTER_ANSWER="17:busy 21:declined 34:congested 58:incompatible"
 
@@ -53,6 +53,17 @@ from_sip_to_api() {
 	proc_stop safety
 }
 
+# A phone that answers without SDP has no session, and Asterisk hangs up with 406.
+answered_without_sdp() {
+	local call reason="incompatible cause=16 sip=406"
+	stack_expert safety "$EXPERT_PORT" uas-no-sdp
+	call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\"}" | jq -r .call_id)
+	expect_call "$call" failed
+	[ "$TESTBED_SUITE" != bullseye ] || reason=left_early
+	expect "what the API tells of an answer without SDP" "expert_$reason" "$(api GET "/v1/calls/$call" | jq -r .reason)"
+	proc_stop safety
+}
+
 # The room's name is the alias that is dialled, where the configuration has none.
 after_the_answer() {
 	local row call
@@ -69,6 +80,15 @@ after_the_answer() {
 		expect_ok "a BYE for the MCU's ${row%:*}" wait_until 10 requests_are safety BYE 1
 		expect "Reasons of the BYE for ${row%:*}" 1 "$(sed -n '/^BYE /,/^\r*$/p' "$STACK/captures/safety.msg" | grep -acE "^Reason: *Q\.850 *;cause=(16|${row%:*})")"
 	done
+	# Nobody listens at the MCU's port: chan_ooh323 gives no cause.
+	sed -i 's/mcu_peer: .*/mcu_peer: mcu-dead/' "$STACK/bridge.yaml"
+	proc_stop bridge
+	bridge_start
+	proc_stop safety
+	stack_expert safety "$EXPERT_PORT" uas
+	call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"conversation_id\":\"cause-dead\"}" | jq -r .call_id)
+	expect_call "$call" failed
+	expect "what the API tells of an MCU that refuses connections" "council_unreachable cause=0" "$(api GET "/v1/calls/$call" | jq -r .reason)"
 	expect_channels gateway 0
 	expect_channels council 0
 }
@@ -76,5 +96,6 @@ after_the_answer() {
 NO_EXPERT=1 start_with_bridge
 from_h323_to_sip
 from_sip_to_api
+answered_without_sdp
 after_the_answer
 expect_alive

@@ -67,6 +67,8 @@ pub enum Event {
         channel: Channel,
         /// Q.850 cause, if any.
         cause: Option<u8>,
+        /// The channel driver's code, as in `Hangup`.
+        tech_cause: Option<u64>,
     },
     /// Asterisk or an action requested the channel's end.
     SoftHangupRequest {

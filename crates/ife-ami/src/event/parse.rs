@@ -20,10 +20,8 @@ impl Event {
             }
             b"OriginateResponse" => origination(message).map(Event::OriginateResponse),
             b"Hangup" => hangup(message),
-            b"HangupRequest" => hangup_request(message)
-                .map(|(channel, cause)| Event::HangupRequest { channel, cause }),
-            b"SoftHangupRequest" => hangup_request(message)
-                .map(|(channel, cause)| Event::SoftHangupRequest { channel, cause }),
+            b"HangupRequest" => hangup_request(message),
+            b"SoftHangupRequest" => soft_hangup_request(message),
             b"BridgeEnter" => {
                 bridge(message).map(|(channel, bridge)| Event::BridgeEnter { channel, bridge })
             }
@@ -191,12 +189,27 @@ fn hangup(message: MessageRef<'_>) -> Parsed<Event> {
     Ok(Event::Hangup {
         channel: channel(message, &PLAIN)?,
         cause: cause(message)?.unwrap_or(0),
-        tech_cause: message.unique("TechCause")?.and_then(parse_u64),
+        tech_cause: tech_cause(message)?,
     })
 }
 
-fn hangup_request(message: MessageRef<'_>) -> Parsed<(Channel, Option<u8>)> {
-    Ok((channel(message, &PLAIN)?, cause(message)?))
+fn hangup_request(message: MessageRef<'_>) -> Parsed<Event> {
+    Ok(Event::HangupRequest {
+        channel: channel(message, &PLAIN)?,
+        cause: cause(message)?,
+        tech_cause: tech_cause(message)?,
+    })
+}
+
+fn soft_hangup_request(message: MessageRef<'_>) -> Parsed<Event> {
+    Ok(Event::SoftHangupRequest {
+        channel: channel(message, &PLAIN)?,
+        cause: cause(message)?,
+    })
+}
+
+fn tech_cause(message: MessageRef<'_>) -> Parsed<Option<u64>> {
+    Ok(message.unique("TechCause")?.and_then(parse_u64))
 }
 
 fn bridge(message: MessageRef<'_>) -> Parsed<(Channel, Text)> {

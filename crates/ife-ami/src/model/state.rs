@@ -47,7 +47,12 @@ pub enum Change {
     /// A channel was answered.
     Up(Uniqueid),
     /// The far side requested the channel's end. It may leave its room before `Gone`.
-    Leaving(Uniqueid),
+    Leaving {
+        /// The channel.
+        uniqueid: Uniqueid,
+        /// The channel driver's code, for PJSIP the SIP status; `None` if not reported.
+        tech_cause: Option<u64>,
+    },
     /// A channel ended.
     Gone {
         /// The channel.
@@ -135,10 +140,17 @@ impl Model {
             | Event::BridgeEnter { channel, .. }
             | Event::BridgeLeave { channel, .. }
             | Event::SoftHangupRequest { channel, .. } => self.update_known(channel, changes),
-            Event::HangupRequest { channel, .. } => {
+            Event::HangupRequest {
+                channel,
+                tech_cause,
+                ..
+            } => {
                 self.update_known(channel, changes);
                 if self.channels.contains_key(&channel.uniqueid) {
-                    changes.push(Change::Leaving(channel.uniqueid.clone()));
+                    changes.push(Change::Leaving {
+                        uniqueid: channel.uniqueid.clone(),
+                        tech_cause: *tech_cause,
+                    });
                 }
             }
             Event::DialBegin { from, to } | Event::DialEnd { from, to, .. } => {

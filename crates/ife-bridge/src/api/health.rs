@@ -15,7 +15,7 @@ pub(super) async fn live() -> StatusCode {
     StatusCode::OK
 }
 
-/// Readiness for new calls: AMI and the witness are up, Asterisk reaches Kamailio and ends the legs
+/// Readiness for new calls: AMI, the witness and the store are up, Asterisk reaches Kamailio and ends the legs
 /// that the bridge hangs up, and the bridge does not drain. The body names each part's state.
 #[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(super) async fn ready(
@@ -23,7 +23,8 @@ pub(super) async fn ready(
 ) -> Result<(StatusCode, Json<Health>), Problem> {
     let health = state.engine.ask(Command::Health).await?;
     let gateway = health.ami && health.kamailio != Some(false) && health.stuck_channels == 0;
-    let ready = gateway && health.witness && health.nats != Some(false) && !health.draining;
+    let kept = health.witness && health.store;
+    let ready = gateway && kept && health.nats != Some(false) && !health.draining;
     let status = if ready {
         StatusCode::OK
     } else {

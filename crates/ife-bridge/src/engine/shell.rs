@@ -58,6 +58,7 @@ impl Shell {
         let kamailio = health.kamailio.map_or(-1, i64::from);
         metrics.kamailio_up.set(kamailio);
         metrics.stuck_channels.set(health.stuck_channels.into());
+        metrics.store_up.set(i64::from(health.store));
         metrics.witness_up.set(i64::from(health.witness));
         metrics.witness_dropped.set(self.witness.dropped());
         metrics.ami_dropped.set(events_dropped);
@@ -98,6 +99,10 @@ impl Orders for Shell {
 
     fn is_witness_healthy(&self) -> bool {
         self.witness.is_healthy(clock::unix_ms())
+    }
+
+    fn is_store_healthy(&self) -> bool {
+        self.store.is_healthy()
     }
 
     fn offer_evidence(&mut self, about: About) -> Option<String> {

@@ -128,9 +128,25 @@ fn a_disk_that_fails_is_told_and_never_tried_again() {
     }
     drop(jobs);
     let file = File::open("/dev/null").expect("it is there");
-    write_all(&dir.path().join("gone"), file, &queue, &tell);
+    let has_failed = AtomicBool::new(false);
+    write_all(&dir.path().join("gone"), file, &queue, &tell, &has_failed);
+    assert!(has_failed.into_inner());
     assert_eq!(told.try_recv(), Ok((1, false)));
     assert_eq!(told.try_recv(), Ok((2, false)));
+}
+
+#[test]
+fn a_store_that_failed_is_not_healthy() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (tell, mut told) = unbounded_channel();
+    let (mut store, ..) = Store::open(dir.path(), tell).expect("a store");
+    assert!(store.is_healthy());
+    std::fs::remove_dir_all(dir.path()).expect("it is there");
+    store.rewrite(Vec::new()).expect("it is queued");
+    let line = Line::Call(Box::new(record(1)));
+    store.append(&line, Some(1)).expect("it is queued");
+    assert_eq!(told.blocking_recv(), Some((1, false)));
+    assert!(!store.is_healthy());
 }
 
 #[test]

@@ -2,6 +2,8 @@ use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
+    sync::atomic::{AtomicBool, Ordering},
     sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
     thread::JoinHandle,
 };
@@ -51,6 +53,7 @@ enum Job {
 #[derive(Debug)]
 pub struct Store {
     jobs: Option<SyncSender<Job>>,
+    has_failed: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
     len: u64,
     rewritten_len: u64,
@@ -69,12 +72,15 @@ impl Store {
         let (file, len) = rewrite(dir, &ledger.lines(live.iter()))?;
         let (jobs, queue) = sync_channel(JOBS_MAX);
         let dir = dir.to_owned();
+        let has_failed = Arc::new(AtomicBool::new(false));
+        let failed = Arc::clone(&has_failed);
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || write_all(&dir, file, &queue, &stored))
+            .spawn(move || write_all(&dir, file, &queue, &stored, &failed))
             .map_err(at(Path::new(FILE)))?;
         let store = Store {
             jobs: Some(jobs),
+            has_failed,
             thread: Some(thread),
             len,
             rewritten_len: len,
@@ -87,6 +93,12 @@ impl Store {
         let line = text(line);
         self.len += line.len() as u64;
         self.send(Job::Append { line, token })
+    }
+
+    /// Returns whether every write so far has succeeded. After a failed one the store takes no
+    /// records until the process restarts.
+    pub fn is_healthy(&self) -> bool {
+        self.jobs.is_some() && !self.has_failed.load(Ordering::Relaxed)
     }
 
     /// Whether the file should be written anew.
@@ -195,8 +207,8 @@ fn write_all(
     mut file: File,
     queue: &Receiver<Job>,
     stored: &UnboundedSender<(u64, bool)>,
+    has_failed: &AtomicBool,
 ) {
-    let mut broken = false;
     while let Ok(first) = queue.recv() {
         let (mut batch, mut tokens, mut lines) = (String::new(), Vec::new(), None);
         for job in std::iter::once(first).chain(queue.try_iter().take(255)) {
@@ -212,6 +224,7 @@ fn write_all(
                 }
             }
         }
+        let broken = has_failed.load(Ordering::Relaxed);
         let result = if broken {
             Err(StoreError::Closed)
         } else {
@@ -224,7 +237,7 @@ fn write_all(
                 "the store has failed, no more calls are accepted: {error}; \
                  mend the disk, then restart ife-bridge"
             );
-            broken = true;
+            has_failed.store(true, Ordering::Relaxed);
         }
         for token in tokens {
             // An engine that is gone waits for nothing.

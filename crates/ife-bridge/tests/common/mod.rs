@@ -22,6 +22,7 @@ pub(crate) fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
                     kamailio: Some(true),
                     stuck_channels: 0,
                     witness: true,
+                    store: true,
                     nats: Some(true),
                     log: LogHealth::Off,
                     active_calls: 0,

@@ -86,9 +86,10 @@ pub const REPLIES: &[Reply] = &[
 ];
 
 impl Class {
-    /// What a final SIP reply of 300 or above says, of a side that rang before it or did not.
+    /// Returns the meaning of a final SIP reply of 300 or above, from a side that rang before it
+    /// or did not.
     ///
-    /// 408 and 480 are what a phone or its server gives up ringing with, and what they say of a phone that is off.
+    /// Phones and servers give up ringing with 408 and 480, and answer so for a phone that is off.
     pub fn of_reply(status: u16, rang: bool) -> Class {
         let found = REPLIES.iter().find(|reply| reply.status == status);
         let class = found.map_or(Unknown, |reply| reply.class);

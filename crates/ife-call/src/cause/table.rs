@@ -56,7 +56,7 @@ pub const CAUSES: &[Row] = &[
     row(20, "subscriber absent", 480, 480, 3, NotFound),
     row(21, "call rejected", 403, 403, 21, Declined),
     row(22, "number changed", 410, 410, 22, NotFound),
-    row(23, "redirection to new destination", 410, 0, 22, NotFound),
+    row(23, "redirection to new destination", 410, 0, 22, Redirected),
     row(25, "exchange routing error", 0, 0, 42, Unreachable),
     row(26, "non-selected user clearing", 404, 0, 3, NotFound),
     row(27, "destination out of order", 502, 502, 27, Unreachable),

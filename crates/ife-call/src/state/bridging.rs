@@ -2,7 +2,7 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, asked_to_end, detail, end, expert_left_first, fail};
+use super::{State, asked_to_end, detail, end, expert_left_first, fail, without_session};
 use crate::call::Call;
 use crate::output::{Output, TimerKind};
 use crate::plan::Backend;
@@ -42,7 +42,10 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     if expert_left_first(call) {
         let unseen = expert.gone.is_some_and(|gone| gone.unseen);
         return Some(match (call.plan.direction, unseen) {
-            (Direction::ToExpert, false) => fail(call, FailReason::ExpertLeftEarly),
+            (Direction::ToExpert, false) => match without_session(expert) {
+                Some(why) => fail(call, why),
+                None => fail(call, FailReason::ExpertLeftEarly),
+            },
             (Direction::ToExpert, true) => fail(call, FailReason::Unseen),
             (Direction::ToCouncil, false) => end(call, EndReason::ExpertLeft),
             (Direction::ToCouncil, true) => end(call, EndReason::Unseen),

@@ -2,7 +2,7 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, asked_to_end, detail, end};
+use super::{State, asked_to_end, detail, end, fail, without_session};
 use crate::call::Call;
 use crate::facts::Gone;
 use crate::output::TimerKind;
@@ -23,6 +23,10 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
         return Some(state);
     }
     let expert = call.expert_facts();
+    // The way to the council may be up before the gateway looks at the answer's SDP.
+    if let Some(why) = without_session(expert) {
+        return Some(fail(call, why));
+    }
     if let Some(gone) = expert.gone {
         let reason = who_left(call, EndReason::ExpertLeft);
         return Some(end(call, reason_of(gone, reason)));

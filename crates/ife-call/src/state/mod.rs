@@ -16,6 +16,7 @@ use ife_words::{Direction, Event, Gate};
 
 use crate::call::Call;
 use crate::cause::{Cause, Class};
+use crate::facts::LegFacts;
 use crate::output::{Output, TimerKind};
 use crate::reason::{EndReason, FailReason};
 
@@ -243,6 +244,17 @@ fn calling(call: &mut Call) -> Option<State> {
         return Some(not_had(call, Class::Unreachable, Cause::CONGESTION));
     }
     None
+}
+
+/// Why the call of an answered expert has no session, if so: the gateway hangs up with 406 when the
+/// answer has no SDP, or none with a common codec (RFC 3261 13.2.2.4).
+fn without_session(expert: LegFacts) -> Option<FailReason> {
+    const NOT_ACCEPTABLE: u16 = 406;
+    (expert.reply == Some(NOT_ACCEPTABLE)).then_some(FailReason::Expert {
+        class: Class::Incompatible,
+        cause: expert.gone.map_or(Cause::NORMAL, |gone| gone.cause),
+        reply: expert.reply,
+    })
 }
 
 /// The called side could not be had: the next expert where there is one and policy allows, else the end.
