@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 # Rounds of each process, way and place: 30 of each process and place.
-ROUNDS=${KILL_ROUNDS:-$([ "$SCALE" = short ] && echo 1 || echo 15)}
+ROUNDS=${KILL_ROUNDS:-$([ "$SCALE" = short ] && echo 1 || echo 5)}
 # `early` is received, approved and inviting, hit by a delay after the request; the others are hit
 # when the bridge tells that state.
 PLACES=(early ringing answered bridging connected ending)
