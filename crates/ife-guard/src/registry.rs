@@ -5,7 +5,6 @@ mod chunks;
 mod describe;
 mod errors;
 mod locate;
-mod quick;
 mod raw;
 mod schema;
 
