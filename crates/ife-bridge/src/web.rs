@@ -4,7 +4,7 @@ use axum::{
     Router,
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::{self, Next},
+    middleware::Next,
     response::{IntoResponse, Response},
     routing::{MethodRouter, get},
 };
@@ -60,16 +60,24 @@ static ASSETS: &[Asset] = assets! {
     "vendor/pdfjs/pdf.worker.min.mjs"
 };
 
-/// Scripts and styles of this origin alone, none inline; pictures and sound only from verified bytes (`blob:`); nobody frames the page, and it
-/// frames nobody. Strings become scripts nowhere: the two policies are the sanitizer's and the one for the PDF worker.
-const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; \
-     font-src blob: data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+/// Scripts and styles of this origin alone, none inline; pictures and sound only from verified bytes
+/// (`blob:`); no page frames this one, and it frames none. Strings become scripts nowhere: the two
+/// policies are the sanitizer's and the one for the PDF worker.
+const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
+     style-src 'self'; img-src 'self' blob:; media-src blob:; font-src blob: data:; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types dompurify ife-worker";
 
-const HEADERS: [(&str, &str); 7] = [
-    ("content-security-policy", POLICY),
+/// Headers of every answer that has none of that name. Pages have a policy of their own.
+const HEADERS: [(&str, &str); 9] = [
+    ("cache-control", "no-store"),
+    (
+        "content-security-policy",
+        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
     ("referrer-policy", "no-referrer"),
     ("x-content-type-options", "nosniff"),
+    ("x-frame-options", "DENY"),
     ("cross-origin-opener-policy", "same-origin"),
     ("cross-origin-embedder-policy", "require-corp"),
     ("cross-origin-resource-policy", "same-origin"),
@@ -85,7 +93,7 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     for &(path, bytes) in ASSETS {
         router = router.route(&format!("/e/assets/{path}"), served(path, bytes));
     }
-    router.layer(middleware::from_fn(secured))
+    router
 }
 
 /// One file. Browsers ask each time and are told when theirs is still good, so that page and modules are of one version.
@@ -98,6 +106,7 @@ fn served<S: Clone + Send + Sync + 'static>(
         let head = [
             (header::CONTENT_TYPE, media_type(path).to_owned()),
             (header::CACHE_CONTROL, "no-cache".to_owned()),
+            (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
             (header::ETAG, tag.clone()),
         ];
         let same = asked
@@ -111,7 +120,7 @@ fn served<S: Clone + Send + Sync + 'static>(
     })
 }
 
-fn media_type(path: &str) -> &'static str {
+pub(crate) fn media_type(path: &str) -> &'static str {
     match path.rsplit_once('.') {
         Some((_, "js" | "mjs")) => "text/javascript; charset=utf-8",
         Some((_, "css")) => "text/css; charset=utf-8",
@@ -120,13 +129,14 @@ fn media_type(path: &str) -> &'static str {
     }
 }
 
-async fn secured(request: Request, next: Next) -> Response {
+/// Adds the headers that keep browsers from framing, sniffing, storing and sharing an answer.
+pub async fn secured(request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     for (name, value) in HEADERS {
-        response.headers_mut().insert(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        );
+        let headers = response.headers_mut();
+        headers
+            .entry(HeaderName::from_static(name))
+            .or_insert(HeaderValue::from_static(value));
     }
     response
 }
@@ -147,7 +157,8 @@ mod tests {
             request = request.header(header::IF_NONE_MATCH, tag);
         }
         let request = request.body(Body::empty()).expect("a request");
-        router::<()>().oneshot(request).await.expect("infallible")
+        let router = router::<()>().layer(axum::middleware::from_fn(secured));
+        router.oneshot(request).await.expect("infallible")
     }
 
     /// Files below a folder that a browser loads.

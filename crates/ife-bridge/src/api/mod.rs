@@ -16,13 +16,11 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Router,
     body::Bytes,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     middleware,
     routing::get,
 };
-use tower_http::{
-    limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
-};
+use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -37,6 +35,7 @@ use crate::{
     metrics::Metrics,
     refusal::{ErrorName, Refusal},
     ui::{log::WitnessView, page},
+    web::secured,
 };
 
 /// Longest request body, in bytes: an IFMessage.
@@ -108,13 +107,6 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
         ))
         .layer(RequestBodyLimitLayer::new(BODY_LEN_MAX))
         .layer(middleware::from_fn(problem::everywhere))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            header::CACHE_CONTROL,
-            HeaderValue::from_static("no-store"),
-        ))
-        .layer(SetResponseHeaderLayer::if_not_present(
-            HeaderName::from_static("x-content-type-options"),
-            HeaderValue::from_static("nosniff"),
-        ));
+        .layer(middleware::from_fn(secured));
     (router, document)
 }

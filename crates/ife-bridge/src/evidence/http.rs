@@ -7,21 +7,19 @@ use axum::{
     Json, Router,
     body::Bytes,
     extract::{Path, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware,
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
 use serde_json::json;
-use tower_http::{
-    limit::RequestBodyLimitLayer, set_header::SetResponseHeaderLayer, timeout::TimeoutLayer,
-};
+use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 use super::{
     EvidenceHandle,
     desk::{Denied, Description, Order, Pass, Proofs},
 };
-use crate::api::problems_everywhere;
+use crate::{api::problems_everywhere, web::secured};
 
 const COOKIE: &str = "ife_evidence";
 /// Longest offer, bytes.
@@ -31,18 +29,8 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 const PREPARING_TIME_MAX: Duration = Duration::from_secs(10);
 const PREPARING_STEP: Duration = Duration::from_millis(100);
 
-/// What the pages may do: run our own scripts and styles, show what they have verified, and nothing else.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; media-src blob:; frame-src blob:; \
-    font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
-
 /// The routes, and around them the headers that pages of experts get. `pages` are the routes of the page itself.
 pub fn router(handle: EvidenceHandle, pages: Router) -> Router {
-    let header = |name: &'static str, value: &'static str| {
-        SetResponseHeaderLayer::if_not_present(
-            HeaderName::from_static(name),
-            HeaderValue::from_static(value),
-        )
-    };
     Router::new()
         .route("/e/{session}/redeem", post(redeem))
         .route("/e/{session}/state", get(describe))
@@ -57,17 +45,7 @@ pub fn router(handle: EvidenceHandle, pages: Router) -> Router {
         ))
         .layer(RequestBodyLimitLayer::new(OFFER_LEN_MAX))
         .layer(middleware::from_fn(problems_everywhere))
-        .layer(header("content-security-policy", POLICY))
-        .layer(header("cache-control", "no-store"))
-        .layer(header("referrer-policy", "no-referrer"))
-        .layer(header("x-content-type-options", "nosniff"))
-        .layer(header("x-frame-options", "DENY"))
-        .layer(header("cross-origin-opener-policy", "same-origin"))
-        .layer(header("cross-origin-resource-policy", "same-origin"))
-        .layer(header(
-            "permissions-policy",
-            "camera=(), microphone=(), geolocation=()",
-        ))
+        .layer(middleware::from_fn(secured))
 }
 
 async fn redeem(

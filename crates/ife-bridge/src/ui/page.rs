@@ -1,16 +1,21 @@
-//! The page itself: plain files, part of the program, the same for everybody. What it shows comes from the API.
+//! The page itself: plain files, part of the program, the same for all. What it shows comes from the
+//! API.
 
 use axum::{
     Router,
     extract::Path,
-    http::{HeaderName, HeaderValue, StatusCode, header},
+    http::{StatusCode, header},
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
 
-/// Nothing but the page's own files and the API it came from; no inline script or style, and no way to make markup from text.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; base-uri 'none'; \
-     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'";
+use crate::web::media_type;
+
+/// Nothing but the page's own files and the API it came from; no inline script or style, and no way
+/// to make markup from text.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+     connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types 'none'";
 
 macro_rules! files {
     ($($name:literal from $path:literal),* $(,)?) => {
@@ -61,32 +66,10 @@ fn file(name: &str) -> Response {
     let Some((name, bytes)) = FILES.iter().find(|(known, _)| *known == name) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let kind = match name.rsplit_once('.').map(|(_, ending)| ending) {
-        Some("html") => "text/html; charset=utf-8",
-        Some("css") => "text/css; charset=utf-8",
-        Some("js") => "text/javascript; charset=utf-8",
-        Some("svg") => "image/svg+xml",
-        Some(_) | None => "application/octet-stream",
-    };
     let headers = [
-        (header::CONTENT_TYPE, kind),
+        (header::CONTENT_TYPE, media_type(name)),
         (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::REFERRER_POLICY, "no-referrer"),
-        (header::X_FRAME_OPTIONS, "DENY"),
-        (
-            HeaderName::from_static("cross-origin-opener-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("cross-origin-resource-policy"),
-            "same-origin",
-        ),
-        (
-            HeaderName::from_static("permissions-policy"),
-            "camera=(), microphone=(), geolocation=()",
-        ),
     ];
-    let headers = headers.map(|(name, value)| (name, HeaderValue::from_static(value)));
     (headers, *bytes).into_response()
 }
 
