@@ -6,7 +6,7 @@ use ife_words::{Direction, Event};
 use crate::cause::{Cause, Stage};
 use crate::facts::{Facts, LegFacts};
 use crate::input::{Input, Leg, Seen, Verdict};
-use crate::output::{Output, Timer, TimerKind};
+use crate::output::{Output, Timer, TimerKind, Witnessed};
 use crate::plan::{Backend, ExpertId, Plan};
 use crate::reason::FailReason;
 use crate::state::{Reported, State};
@@ -251,11 +251,25 @@ impl Call {
         self.outputs.push_back(output);
     }
 
-    pub(crate) fn witness(&mut self, event: Event, mut detail: String) {
-        if self.adopted {
-            detail.push_str(" adopted=true");
+    pub(crate) fn witness(&mut self, event: Event) {
+        let entry = self.entry(event);
+        self.output(Output::Witness(entry));
+    }
+
+    /// An entry about the call as it is, without a reason.
+    pub(crate) fn entry(&self, event: Event) -> Witnessed {
+        Witnessed {
+            event,
+            state: self.state.as_str(),
+            attempt: self.attempt,
+            expert: self.expert().cloned(),
+            reason: None,
+            refused: None,
+            cause: None,
+            reply: None,
+            next: None,
+            adopted: self.adopted,
         }
-        self.output(Output::Witness { event, detail });
     }
 
     pub(crate) fn start_timer(&mut self, kind: TimerKind, after: Duration) {

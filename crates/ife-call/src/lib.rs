@@ -40,7 +40,7 @@ pub use call::Call;
 pub use cause::Cause;
 pub use ife_words::{Direction, Event, Gate};
 pub use input::{Input, Leg, LegView, Seen, Verdict};
-pub use output::{Output, Timer, TimerKind};
+pub use output::{Output, Timer, TimerKind, Witnessed};
 pub use plan::{Backend, ExpertId, Plan, Policy, RetryOn};
 pub use reason::{EndReason, FailReason};
 pub use state::{Reported, State};

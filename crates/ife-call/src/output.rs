@@ -1,6 +1,6 @@
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
-use ife_words::Event;
+use ife_words::{Event, Gate};
 
 use crate::cause::Cause;
 use crate::input::Leg;
@@ -55,12 +55,7 @@ pub enum Output {
         why: FailReason,
     },
     /// Record this in the witness log.
-    Witness {
-        /// The event.
-        event: Event,
-        /// `key=value` words that say more.
-        detail: String,
-    },
+    Witness(Witnessed),
     /// The state is another one now. When it is final, no timer is needed any more, but inputs about legs still are:
     /// keep the call until no leg of it can show itself, so that it can be hung up.
     StateChanged(Reported),
@@ -96,4 +91,69 @@ pub enum TimerKind {
 
 impl TimerKind {
     pub(crate) const COUNT: usize = 7;
+}
+
+/// What an entry of the witness log tells of a call. Displayed, it is a line of the call's history.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Witnessed {
+    /// The event.
+    pub event: Event,
+    /// Name of the call's state.
+    pub state: &'static str,
+    /// The attempt, from 0.
+    pub attempt: u8,
+    /// The expert of that attempt.
+    pub expert: Option<ExpertId>,
+    /// Why the attempt or the call is over, in one word.
+    pub reason: Option<String>,
+    /// The gate that refused, and its status.
+    pub refused: Option<(Gate, u16)>,
+    /// Why a leg was released.
+    pub cause: Option<Cause>,
+    /// The final SIP reply.
+    pub reply: Option<u16>,
+    /// The expert who is called next.
+    pub next: Option<ExpertId>,
+    /// Whether the call is one of an earlier process.
+    pub adopted: bool,
+}
+
+impl Witnessed {
+    pub(crate) fn because(mut self, why: &FailReason) -> Self {
+        self.reason = Some(why.word());
+        if let FailReason::Refused { gate, code, .. } = why {
+            self.refused = Some((*gate, *code));
+        }
+        if let FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } = why {
+            self.cause = Some(*cause);
+        }
+        if let FailReason::Expert { reply, .. } = why {
+            self.reply = *reply;
+        }
+        self
+    }
+}
+
+impl fmt::Display for Witnessed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let expert = self.expert.as_ref().map_or("-", ExpertId::as_str);
+        let (event, state, attempt) = (self.event, self.state, self.attempt);
+        write!(f, "{event} state={state} attempt={attempt} expert={expert}")?;
+        if let Some(reason) = &self.reason {
+            write!(f, " reason={reason}")?;
+        }
+        if let Some((gate, code)) = self.refused {
+            write!(f, " gate={} code={code}", gate.number())?;
+        }
+        if let Some(cause) = self.cause {
+            write!(f, " cause={cause}")?;
+        }
+        if let Some(status) = self.reply {
+            write!(f, " sip={status}")?;
+        }
+        if let Some(next) = &self.next {
+            write!(f, " next={next}")?;
+        }
+        f.write_str(if self.adopted { " adopted=true" } else { "" })
+    }
 }

@@ -147,32 +147,35 @@ impl fmt::Display for EndReason {
     }
 }
 
+impl FailReason {
+    /// One word, with the way in which a party could not be had.
+    pub(crate) fn word(&self) -> String {
+        if let FailReason::Expert { class, .. } = self {
+            return format!("expert_{}", class.as_str());
+        }
+        if let FailReason::Council { class, .. } = self {
+            return format!("council_{}", class.as_str());
+        }
+        self.as_str().to_owned()
+    }
+}
+
 impl fmt::Display for FailReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            FailReason::Refused { gate, code, .. } => {
-                write!(f, "refused gate={} code={code}", gate.number())
-            }
-            FailReason::Expert {
-                class,
-                cause,
-                reply,
-            } => {
-                write!(f, "expert_{} cause={cause}", class.as_str())?;
-                reply.map_or(Ok(()), |status| write!(f, " sip={status}"))
-            }
-            FailReason::Council { class, cause } => {
-                write!(f, "council_{} cause={cause}", class.as_str())
-            }
-            FailReason::NoExpert
-            | FailReason::GateTimeout
-            | FailReason::ExpertLeftEarly
-            | FailReason::CouncilTimeout
-            | FailReason::Unseen
-            | FailReason::GatewayDown
-            | FailReason::GatewayLost
-            | FailReason::GatewayRestarted
-            | FailReason::HangupUnconfirmed => f.write_str(self.as_str()),
+        f.write_str(&self.word())?;
+        if let FailReason::Refused { gate, code, .. } = self {
+            write!(f, " gate={} code={code}", gate.number())?;
         }
+        if let FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } = self {
+            write!(f, " cause={cause}")?;
+        }
+        if let FailReason::Expert {
+            reply: Some(status),
+            ..
+        } = self
+        {
+            write!(f, " sip={status}")?;
+        }
+        Ok(())
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{fmt, time::Duration};
 
+use ife_call::Cause;
 use ife_witness::entry::{Direction, Event as Entry};
 use serde::{Deserialize, Serialize};
 
@@ -87,7 +88,19 @@ pub struct Fact<'a> {
     pub code: Option<u16>,
     /// Key id of the signature that the call goes out with.
     pub kid: Option<&'a str>,
-    /// For a person.
+    /// One word: why a call, an attempt or a leg is over.
+    pub reason: Option<&'a str>,
+    /// Q.850 cause of a release.
+    pub cause: Option<Cause>,
+    /// Number of the attempt to reach an expert.
+    pub attempt: Option<u8>,
+    /// State of the call.
+    pub state: Option<&'static str>,
+    /// The council's room.
+    pub room: Option<&'a str>,
+    /// Name of a guardian.
+    pub guardian: Option<&'a str>,
+    /// For a person; may be empty.
     pub detail: &'a str,
 }
 
@@ -105,6 +118,12 @@ impl<'a> Fact<'a> {
             gate: None,
             code: None,
             kid: None,
+            reason: None,
+            cause: None,
+            attempt: None,
+            state: None,
+            room: None,
+            guardian: None,
             detail,
         }
     }

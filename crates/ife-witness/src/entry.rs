@@ -98,6 +98,16 @@ pub struct Entry<'a> {
     pub sdp_sha256: Option<[u8; 32]>,
     /// SHA-256 of the whole message.
     pub message_sha256: Option<[u8; 32]>,
+    /// Q.850 cause of a release.
+    pub cause: Option<u32>,
+    /// Number of the attempt to reach an expert, from 0.
+    pub attempt: Option<u32>,
+    /// State of the bridge's call.
+    pub state: Option<&'static str>,
+    /// The council's room.
+    pub room: Option<&'a [u8]>,
+    /// Name of a guardian, a member of the council.
+    pub guardian: Option<&'a [u8]>,
     /// Further facts, for a person.
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
@@ -142,6 +152,11 @@ impl<'a> Entry<'a> {
             sdp: None,
             sdp_sha256: None,
             message_sha256: None,
+            cause: None,
+            attempt: None,
+            state: None,
+            room: None,
+            guardian: None,
             detail: None,
             gap: None,
             omitted: None,
@@ -191,7 +206,7 @@ pub fn encode(entry: &Entry<'_>, out: &mut Vec<u8>) -> Result<Encoded, EntryErro
     if out.len() > ENTRY_SIZE_MAX {
         let without_sdp = out.len() - written.sdp_len + r#","sdp_truncated":true"#.len();
         if without_sdp > ENTRY_SIZE_MAX {
-            // 16 texts of this length stay well below the limit, so at least one is cut.
+            // 19 texts of this length stay well below the limit, so at least one is cut.
             limits = Limits {
                 text: TEXT_KEPT,
                 sdp: TEXT_KEPT,
@@ -272,7 +287,9 @@ fn write(
     };
     // `fields_truncated` comes before "from" and most of the texts, so the flag is set beforehand.
     let text_cut = limits.text != usize::MAX;
+    object.number("attempt", entry.attempt.map(u64::from));
     object.text("call_id", entry.call_id);
+    object.number("cause", entry.cause.map(u64::from));
     object.number("code", entry.code.map(u64::from));
     object.number("cseq", entry.cseq.map(u64::from));
     object.text("detail", entry.detail);
@@ -289,6 +306,7 @@ fn write(
         object.gap(gap);
     }
     object.text("gate", entry.gate.map(str::as_bytes));
+    object.text("guardian", entry.guardian);
     object.text("hazard", entry.hazard);
     object.text("kid", entry.kid);
     object.hash("message_sha256", entry.message_sha256);
@@ -299,6 +317,7 @@ fn write(
     object.text("peer", entry.peer);
     object.text("producer", Some(entry.producer.as_bytes()));
     object.text("reason", entry.reason);
+    object.text("room", entry.room);
     object.text("ruri", entry.ruri);
     if let Some(sdp) = entry.sdp {
         object.key("sdp");
@@ -309,6 +328,7 @@ fn write(
         object.flag("sdp_truncated");
     }
     object.number("seq", Some(entry.seq));
+    object.name("state", entry.state);
     object.key("time");
     object.time(entry.time_unix_ns);
     object.text("to", entry.to);

@@ -27,6 +27,11 @@ fn full<'a>(text: &'a [u8], sdp: &'a [u8]) -> Entry<'a> {
         sdp: Some(sdp),
         message_sha256: Some([0xab; 32]),
         detail: Some(text),
+        cause: Some(17),
+        attempt: Some(1),
+        state: Some("connected"),
+        room: Some(text),
+        guardian: Some(text),
         gap: Some(Gap {
             producer: "kamailio-3",
             epoch: 4,
@@ -103,7 +108,7 @@ fn absent_fields_are_absent_and_present_ones_have_their_names() {
     );
     assert_eq!(value["sdp_sha256"], hex(&Sha256::digest(b"v=0")));
     assert_eq!(value["message_sha256"], "ab".repeat(32));
-    assert_eq!(value.as_object().map(serde_json::Map::len), Some(28));
+    assert_eq!(value.as_object().map(serde_json::Map::len), Some(33));
 }
 
 #[test]

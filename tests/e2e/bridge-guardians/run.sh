@@ -33,6 +33,6 @@ expect_h323 ended
 expect_channels gateway 0
 expect_channels council 0
 wait_log 1 '.event == "TERMINATED" and .producer == "bridge-node1"'
-failed=$(log_entries | jq -r 'select(.trace_id == "trace-guardians-1" and .event == "H323_RELEASED") | .detail' | grep -c 'guardian=guardian-1 room=council cause=[0-9]* failed=')
+failed=$(log_entries | jq -r 'select(.trace_id == "trace-guardians-1" and .event == "H323_RELEASED") | select(.guardian == "guardian-1" and .room == "council" and .cause and .reason) | .seq' | grep -c .)
 expect_ok "failures are witnessed" [ "$failed" -ge 1 ]
 expect_alive

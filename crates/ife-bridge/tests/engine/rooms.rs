@@ -117,8 +117,11 @@ async fn a_guardian_who_cannot_be_had_is_told_and_called_again() {
         "ife_bridge_guardian_failures_total{guardian=\"guardian-1\",reason=\"not_found\"} 1";
     assert!(bed.metrics.text().contains(metric));
     let witnessed = bed.witnessed();
-    let failed = "guardian=guardian-1 room=council cause=3 failed=not_found";
-    assert!(witnessed.iter().any(|entry| entry["detail"] == failed));
+    let failed = |entry: &serde_json::Value| {
+        let is_guardian = entry["guardian"] == "guardian-1" && entry["room"] == "council";
+        is_guardian && entry["cause"] == 3 && entry["reason"] == "not_found"
+    };
+    assert!(witnessed.iter().any(failed));
 
     bed.asterisk.world().guardians_release = None;
     bed.until_h323(&view.call_id, CallState::Connected).await;

@@ -16,16 +16,6 @@ export const LANES = [
 const text = (value) => (typeof value === "string" ? value : "");
 const number = (value) => (Number.isInteger(value) ? value : undefined);
 
-/** `key=value` words of a detail. */
-export function words(detail) {
-  const found = {};
-  for (const word of text(detail).split(/\s+/)) {
-    const at = word.indexOf("=");
-    if (at > 0 && !Object.hasOwn(found, word.slice(0, at))) found[word.slice(0, at)] = word.slice(at + 1);
-  }
-  return found;
-}
-
 /** Nanoseconds since 1970 as a BigInt; JavaScript's own times stop at milliseconds. `null` without a time. */
 export function nanoseconds(time) {
   const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(text(time));
@@ -100,20 +90,19 @@ function ofProxy(entry, call = { toCouncil: entry.direction === "to_council", ca
   }
 }
 
-/** What of a bridge's detail is worth a remark. */
-function remarkOf(detail) {
-  const found = words(detail);
+/** What of a bridge's entry is worth a remark. */
+function remarkOf(entry) {
+  const [gate, attempt, code, cause] = [text(entry.gate), number(entry.attempt), number(entry.code), number(entry.cause)];
   const parts = [
-    found.guardian && `guardian ${found.guardian}`,
-    found.reason && found.reason.replaceAll("_", " "),
-    found.gate && `gate ${found.gate}`,
-    found.code && `code ${found.code}`,
-    found.cause && `cause ${found.cause}`,
-    found.attempt > 0 && `attempt ${Number(found.attempt) + 1}`,
-    found.adopted && "taken over after a restart",
+    text(entry.guardian) && `guardian ${text(entry.guardian)}`,
+    text(entry.reason).replaceAll("_", " "),
+    gate && `gate ${gate}`,
+    code !== undefined && `code ${code}`,
+    cause !== undefined && `cause ${cause}`,
+    attempt > 0 && `attempt ${attempt + 1}`,
+    text(entry.detail),
   ];
-  // A sentence is told as it is.
-  return parts.filter(Boolean).join(", ") || (Object.keys(found).length === 0 ? text(detail) : "");
+  return parts.filter(Boolean).join(", ");
 }
 
 /** Of evidence, which file and which hash; a hash by its first digits, as the entry itself has it whole. */
@@ -124,15 +113,14 @@ function evidenceRemark(detail) {
 
 /** Rows of an entry of the bridge or its evidence server. */
 function ofBridge(entry) {
-  const found = words(entry.detail);
-  const remark = remarkOf(entry.detail);
+  const remark = remarkOf(entry);
   const said = evidenceRemark(entry.detail);
   const inward = entry.direction === "to_council";
-  const peer = found.guardian ? "council" : "expert";
+  const peer = text(entry.guardian) ? "council" : "expert";
   const rows = {
     ESCALATE: () => arrow("agent", "bridge", "escalate", { remark }),
     APPROVED: () => note("bridge", "gate asked", { gate: "approved", tone: "good", remark: remark || "approved" }),
-    REJECTED: () => arrow("bridge", "agent", "refused", { gate: "rejected", tone: "bad", remark: `rejected at gate ${text(entry.gate) || found.gate || "?"}` }),
+    REJECTED: () => arrow("bridge", "agent", "refused", { gate: "rejected", tone: "bad", remark: `rejected at gate ${text(entry.gate) || "?"}` }),
     INVITE: () => (inward ? note("bridge", "expert's call seen", { remark }) : arrow("bridge", "gateway", "call the expert", { remark })),
     TRYING: () => arrow("bridge", "gateway", inward ? "take to the room" : "join the council", { remark }),
     RINGING: () => arrow("gateway", "bridge", "rings", { remark }),
@@ -191,8 +179,8 @@ export function rows(entries) {
       seconds,
       time: text(seen.entry?.time),
       event: text(seen.entry?.event),
-      code: number(seen.entry?.code) ?? number(Number.parseInt(words(seen.entry?.detail).code, 10)),
-      gateName: text(seen.entry?.gate) || (seen.author === "bridge" ? (words(seen.entry?.detail).gate ?? "") : ""),
+      code: number(seen.entry?.code),
+      gateName: text(seen.entry?.gate),
       included: seen.included === true,
       problem: seen.included === true ? "" : text(seen.problem) || "not checked",
     }));

@@ -2,7 +2,7 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, asked_to_end, detail};
+use super::{State, asked_to_end};
 use crate::call::Call;
 use crate::output::TimerKind;
 use crate::plan::Backend;
@@ -15,7 +15,7 @@ pub(super) fn entered(call: &mut Call) {
         (Direction::ToExpert, Backend::Room | Backend::Mcu)
         | (Direction::ToCouncil, Backend::Room) => Event::Connected,
     };
-    call.witness(event, detail(call));
+    call.witness(event);
 }
 
 pub(super) fn next(call: &mut Call) -> Option<State> {

@@ -2,7 +2,7 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, calling, detail, fail};
+use super::{State, calling, fail};
 use crate::call::Call;
 use crate::output::{Output, TimerKind};
 use crate::plan::Backend;
@@ -10,7 +10,7 @@ use crate::reason::FailReason;
 
 pub(super) fn entered(call: &mut Call) {
     call.stop_timer(TimerKind::Gate);
-    call.witness(Event::Approved, detail(call));
+    call.witness(Event::Approved);
     call.invited = !call.facts.link_down;
     if !call.invited {
         return;

@@ -2,7 +2,7 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, asked_to_end, detail, end, expert_left_first, fail, without_session};
+use super::{State, asked_to_end, end, expert_left_first, fail, without_session};
 use crate::call::Call;
 use crate::output::{Output, TimerKind};
 use crate::plan::Backend;
@@ -14,7 +14,7 @@ pub(super) fn entered(call: &mut Call) {
         (Direction::ToCouncil, Backend::Mcu)
         | (Direction::ToExpert | Direction::ToCouncil, Backend::Room) => Event::Trying,
     };
-    call.witness(event, detail(call));
+    call.witness(event);
     if call.is_joined() || call.expert_facts().gone.is_some() {
         return;
     }

@@ -2,7 +2,7 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, asked_to_end, detail, end, fail, without_session};
+use super::{State, asked_to_end, end, fail, without_session};
 use crate::call::Call;
 use crate::facts::Gone;
 use crate::output::TimerKind;
@@ -13,9 +13,9 @@ pub(super) fn entered(call: &mut Call) {
     call.stop_timer(TimerKind::Join);
     call.start_timer(TimerKind::Call, call.plan.policy.call_max);
     if (call.plan.direction, call.plan.backend) == (Direction::ToExpert, Backend::Mcu) {
-        call.witness(Event::H323Connected, detail(call));
+        call.witness(Event::H323Connected);
     }
-    call.witness(Event::CouncilJoin, detail(call));
+    call.witness(Event::CouncilJoin);
 }
 
 pub(super) fn next(call: &mut Call) -> Option<State> {

@@ -3,7 +3,7 @@
 
 use ife_words::Event;
 
-use super::{State, connected::who_left, detail};
+use super::{State, connected::who_left};
 use crate::call::Call;
 use crate::output::TimerKind;
 use crate::reason::{EndReason, FailReason};
@@ -23,7 +23,7 @@ pub(super) fn entered(call: &mut Call) {
     } else {
         Event::Cancel
     };
-    call.witness(event, detail(call));
+    call.witness(event);
     call.hangup_rounds = 0;
     if call.expert_facts().left && !call.facts.user_hangup {
         // It ends by itself. To be hung up now would keep its dialplan from saying that it was removed.

@@ -2,7 +2,7 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, calling, detail};
+use super::{State, calling};
 use crate::call::Call;
 use crate::plan::Backend;
 
@@ -12,7 +12,7 @@ pub(super) fn entered(call: &mut Call) {
         (Direction::ToCouncil, Backend::Room) => Event::Trying,
         (Direction::ToCouncil, Backend::Mcu) => Event::H323Setup,
     };
-    call.witness(event, detail(call));
+    call.witness(event);
 }
 
 pub(super) fn next(call: &mut Call) -> Option<State> {

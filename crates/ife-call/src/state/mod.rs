@@ -17,7 +17,7 @@ use ife_words::{Direction, Event, Gate};
 use crate::call::Call;
 use crate::cause::{Cause, Class};
 use crate::facts::LegFacts;
-use crate::output::{Output, TimerKind};
+use crate::output::{Output, TimerKind, Witnessed};
 use crate::reason::{EndReason, FailReason};
 
 /// How far a call is.
@@ -298,8 +298,10 @@ fn attempt_failed(call: &mut Call, why: FailReason) -> State {
     if call.facts.leg(leg).is_open() {
         call.hang_up(leg, why.cause());
     }
-    let words = format!("{} reason={why} next={next_expert}", detail(call));
-    call.witness(Event::Failed, words);
+    call.output(Output::Witness(Witnessed {
+        next: Some(next_expert.clone()),
+        ..call.entry(Event::Failed).because(&why)
+    }));
     call.output(Output::TryNextExpert {
         failed,
         next: next_expert,
@@ -344,14 +346,4 @@ fn leads_on(call: &Call, why: &FailReason) -> bool {
         | FailReason::GatewayRestarted
         | FailReason::HangupUnconfirmed => false,
     }
-}
-
-/// The words that every witness entry of a call begins with.
-fn detail(call: &Call) -> String {
-    let expert = call.expert().map_or("-", |expert| expert.as_str());
-    format!(
-        "state={} attempt={} expert={expert}",
-        call.state.as_str(),
-        call.attempt
-    )
 }

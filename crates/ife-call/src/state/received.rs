@@ -2,10 +2,10 @@
 
 use ife_words::{Direction, Event};
 
-use super::{State, asked_to_end, attempt_failed, caller_gone, detail, fail};
+use super::{State, asked_to_end, attempt_failed, caller_gone, fail};
 use crate::call::Call;
 use crate::input::Verdict;
-use crate::output::{Output, TimerKind};
+use crate::output::{Output, TimerKind, Witnessed};
 use crate::reason::FailReason;
 
 pub(super) fn entered(call: &mut Call) {
@@ -13,7 +13,7 @@ pub(super) fn entered(call: &mut Call) {
         Direction::ToExpert => Event::Escalate,
         Direction::ToCouncil => Event::Invite,
     };
-    call.witness(event, detail(call));
+    call.witness(event);
     if let Some(expert) = call.expert().cloned() {
         call.start_timer(TimerKind::Gate, call.plan.policy.gate_max);
         call.output(Output::AskGate {
@@ -33,8 +33,10 @@ pub(super) fn next(call: &mut Call) -> Option<State> {
     match call.facts.verdict.clone() {
         Some(Verdict::Approved) => Some(State::Approved),
         Some(Verdict::Refused { gate, code, reason }) => {
-            let words = format!("{} gate={} code={code}", detail(call), gate.number());
-            call.witness(Event::Rejected, words);
+            call.output(Output::Witness(Witnessed {
+                refused: Some((gate, code)),
+                ..call.entry(Event::Rejected)
+            }));
             let why = FailReason::Refused { gate, code, reason };
             Some(match call.plan.direction {
                 Direction::ToExpert => attempt_failed(call, why),

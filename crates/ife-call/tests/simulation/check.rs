@@ -78,7 +78,7 @@ impl Checks {
                     "a cause that becomes a global failure",
                 );
             }
-            Output::Witness { .. } => self.unwitnessed = None,
+            Output::Witness(_) => self.unwitnessed = None,
             Output::StateChanged(reported) => self.reported(attempt, reported),
             Output::AskGate { .. } | Output::Answer(_) | Output::StartTimer { .. } => {}
             Output::TryNextExpert { .. } => self.attempt += 1,

@@ -311,7 +311,7 @@ impl World {
                     self.after(wait, Event::Order(output));
                 }
             }
-            Output::Witness { .. } | Output::StateChanged(_) | Output::TryNextExpert { .. } => {}
+            Output::Witness(_) | Output::StateChanged(_) | Output::TryNextExpert { .. } => {}
         }
     }
 
@@ -329,7 +329,7 @@ impl World {
             }
             Output::AskGate { .. }
             | Output::StartTimer { .. }
-            | Output::Witness { .. }
+            | Output::Witness(_)
             | Output::StateChanged(_)
             | Output::TryNextExpert { .. } => {}
         }

@@ -119,15 +119,8 @@ fn cast(seen: &[Seen]) -> Cast {
 fn seen_room(seen: &[Seen]) -> Option<String> {
     seen.iter()
         .filter(|entry| of_bridge(entry))
-        .find_map(|entry| word(&entry.text("detail"), "room"))
-}
-
-/// The value of `name=value` among words.
-fn word(detail: &str, name: &str) -> Option<String> {
-    let mut words = detail.split(' ').filter_map(|word| word.split_once('='));
-    words
-        .find(|(key, _)| *key == name)
-        .map(|(_, value)| value.to_owned())
+        .map(|entry| entry.text("room"))
+        .find(|room| !room.is_empty())
 }
 
 /// What is the same for the whole story, taken from the first entry that has it.
@@ -274,15 +267,18 @@ fn bridge_rung(entry: &Seen, cast: Cast, room: &Option<String>) -> (String, Stri
         council,
     } = cast;
     let event = entry.event();
-    let detail = entry.text("detail");
-    let guardian = word(&detail, "guardian");
-    let who = guardian.clone().unwrap_or_else(|| "the expert".to_owned());
-    let rest = rest(&detail, room);
+    let guardian = entry.text("guardian");
+    let of_guardian = !guardian.is_empty();
+    let who = if of_guardian {
+        guardian
+    } else {
+        "the expert".to_owned()
+    };
     let rung = match event.as_str() {
         "H323_SETUP" => ladder.arrow(bridge, council, "H.323 Setup"),
         "H323_CONNECTED" => ladder.arrow(council, bridge, "H.323 Connect"),
         "H323_RELEASED" => ladder.arrow(bridge, council, "H.323 Release"),
-        "COUNCIL_JOIN" | "COUNCIL_LEAVE" if guardian.is_some() => ladder.mark(council),
+        "COUNCIL_JOIN" | "COUNCIL_LEAVE" if of_guardian => ladder.mark(council),
         "COUNCIL_JOIN" => ladder.arrow(expert, council, "joins"),
         "COUNCIL_LEAVE" => ladder.arrow(expert, council, "leaves"),
         "EVIDENCE_OFFER" => ladder.arrow(expert, bridge, "WebRTC offer"),
@@ -298,22 +294,33 @@ fn bridge_rung(entry: &Seen, cast: Cast, room: &Option<String>) -> (String, Stri
         }
         "REJECTED" => format!("REJECTED at gate {}", entry.text("gate")),
         // The bridge's states have names of their own where the event's is that of a SIP message.
-        "TRYING" | "CONNECTED" | "BYE" => word(&detail, "state").unwrap_or(event),
+        "TRYING" | "CONNECTED" | "BYE" if !entry.text("state").is_empty() => entry.text("state"),
         _ => event,
     };
-    (rung, join([said, entry.status(), rest]))
+    (rung, join([said, entry.status(), rest(entry, room)]))
 }
 
-/// What a detail tells beyond what the title and the event say; hashes by their first digits, as `--entries` has them whole.
-fn rest(detail: &str, room: &Option<String>) -> String {
-    let known = |word: &str| match word.split_once('=') {
-        Some(("state" | "expert" | "guardian" | "session" | "binding", _))
-        | Some(("attempt", "0")) => true,
-        Some(("room", name)) => room.as_deref() == Some(name),
-        Some(_) | None => false,
-    };
-    let words = detail.split(' ').filter(|word| !known(word));
-    words.map(short_hash).collect::<Vec<_>>().join(" ")
+/// What an entry tells beyond what the title, the event and the status say; hashes by their first
+/// digits, as `--entries` has them whole.
+fn rest(entry: &Seen, room: &Option<String>) -> String {
+    let number = |name| entry.number(name).map(|number| format!("{name}={number}"));
+    let elsewhere =
+        Some(entry.text("room")).filter(|other| !other.is_empty() && Some(other) != room.as_ref());
+    let detail = entry.text("detail");
+    let is_known = |word: &str| word.starts_with("session=") || word.starts_with("binding=");
+    let words = detail
+        .split(' ')
+        .filter(|word| !is_known(word))
+        .map(short_hash);
+    number("attempt")
+        .filter(|attempt| attempt != "attempt=0")
+        .into_iter()
+        .chain(number("cause"))
+        .chain(elsewhere.map(|other| format!("room={other}")))
+        .chain(words)
+        .filter(|word| !word.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `name=0123456789ab...` of a word that ends in a SHA-256.
@@ -391,33 +398,27 @@ began     2026-01-01T00:00:00.000000000Z
 
     #[test]
     fn a_bridged_call_is_told_with_expert_and_council() {
-        let bridge = |index, ms, event: &str, detail: &str| {
-            let more = json!({"producer": "bridge-node1", "call_id": "sip-call-1", "direction": "to_expert", "detail": detail, "from": null});
-            seen(index, ms, event, more)
+        let bridge = |index, ms, event: &str, more: serde_json::Value| {
+            let mut entry = json!({"producer": "bridge-node1", "call_id": "sip-call-1",
+                "direction": "to_expert", "expert": "e@x", "room": "council", "from": null});
+            for (key, value) in more.as_object().expect("an object") {
+                entry[key] = value.clone();
+            }
+            seen(index, ms, event, entry)
         };
         let story = tell(&[
-            bridge(
-                1,
-                0,
-                "ESCALATE",
-                "state=received attempt=0 expert=e@x room=council",
-            ),
+            bridge(1, 0, "ESCALATE", json!({"state": "received", "attempt": 0})),
             seen(2, 5, "APPROVED", json!({"kid": "k", "expert": "e@x"})),
             seen(3, 9, "RINGING", json!({"code": 180, "reason": "Ringing"})),
-            bridge(
-                4,
-                20,
-                "TRYING",
-                "state=bridging attempt=0 expert=e@x room=council",
-            ),
-            bridge(5, 21, "H323_SETUP", "guardian=guardian-1 room=council"),
+            bridge(4, 20, "TRYING", json!({"state": "bridging", "attempt": 0})),
+            bridge(5, 21, "H323_SETUP", json!({"guardian": "guardian-1"})),
             bridge(
                 6,
                 30,
                 "COUNCIL_JOIN",
-                "state=connected attempt=0 expert=e@x room=council",
+                json!({"state": "connected", "attempt": 0}),
             ),
-            bridge(7, 40, "COUNCIL_JOIN", "guardian=guardian-1 room=council"),
+            bridge(7, 40, "COUNCIL_JOIN", json!({"guardian": "guardian-1"})),
             seen(
                 9,
                 45,
@@ -429,7 +430,7 @@ began     2026-01-01T00:00:00.000000000Z
                 8,
                 50,
                 "TERMINATED",
-                "state=ended attempt=1 expert=e@x reason=user_hangup room=council",
+                json!({"state": "ended", "attempt": 1, "reason": "user_hangup"}),
             ),
         ]);
         let expected = "\
@@ -450,7 +451,7 @@ began     2026-01-01T00:00:00.000000000Z
   0.030000  #6       |                   |                   |------ joins ----->|   COUNCIL_JOIN the expert
   0.040000  #7       |                   |                   |                   *   COUNCIL_JOIN guardian-1
   0.045000  #9       |-------------- evidence -------------->|                   |   EVIDENCE_SENT, file=0 sha256=0123456789ab...
-  0.050000  #8       *                   |                   |                   |   TERMINATED, attempt=1 reason=user_hangup";
+  0.050000  #8       *                   |                   |                   |   TERMINATED, user_hangup, attempt=1";
         assert_eq!(story.join("\n"), expected);
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use ife_ami::{Action, value::Uniqueid};
 use ife_call::{
     Cause, Direction, Event, ExpertId, FailReason, Gate, Input, Leg, Output, Reported, Seen, State,
-    Timer, Verdict,
+    Timer, Verdict, Witnessed,
 };
 use ife_guard::CallKey;
 use tracing::{info, warn};
@@ -71,9 +71,9 @@ impl Slot {
             Output::TryNextExpert { failed, next, why } => {
                 self.next_expert(cx, &failed, &next, &why);
             }
-            Output::Witness { event, detail } => {
-                self.witness(cx, event, &detail);
-                if event == Event::Connected {
+            Output::Witness(entry) => {
+                self.witness(cx, &entry);
+                if entry.event == Event::Connected {
                     return Some(Consequence::Answered);
                 }
             }
@@ -95,13 +95,11 @@ impl Slot {
             cx.now,
             format!("gate {}: {}", gate.as_str(), refused.detail),
         );
-        let verdict = Verdict::Refused {
+        Verdict::Refused {
             gate,
             code: refused.code,
-            reason: refused.reason.clone(),
-        };
-        self.refused = Some(refused);
-        verdict
+            reason: refused.reason,
+        }
     }
 
     fn decide(&mut self, cx: &mut Context, attempt: u8, expert: &ExpertId) -> Result<(), Refused> {
@@ -242,25 +240,33 @@ impl Slot {
         });
     }
 
-    fn witness(&mut self, cx: &mut Context, event: Event, detail: &str) {
-        self.step(cx.now, format!("{event} {detail}"));
+    fn witness(&mut self, cx: &mut Context, entry: &Witnessed) {
+        self.step(cx.now, entry.to_string());
         let verdicts = [(Event::Approved, true), (Event::Rejected, false)];
-        let verdict = verdicts.into_iter().find(|(of, _)| *of == event);
-        let refused = self.refused.take_if(|_| event == Event::Rejected);
-        let detail = format!("{detail} room={}", self.record.room);
+        let verdict = verdicts.into_iter().find(|(of, _)| *of == entry.event);
+        let detail = match (&entry.next, entry.adopted) {
+            (Some(next), _) => format!("the next expert is {next}"),
+            (None, true) => "taken over after a restart".to_owned(),
+            (None, false) => String::new(),
+        };
         let fact = Fact {
             trace_id: Some(self.record.trace_id.as_str()),
             call_id: Some(&self.record.call_id),
             direction: Some(self.direction()),
             hazard: Some(self.record.hazard.as_str()),
-            expert: self.call.expert().map(ExpertId::as_str),
+            expert: entry.expert.as_ref().map(ExpertId::as_str),
             approved: verdict.map(|(_, approved)| approved),
-            gate: refused.as_ref().map(|refused| refused.gate.as_str()),
-            code: refused.as_ref().map(|refused| refused.code),
-            ..Fact::new(event, &detail)
+            gate: entry.refused.map(|(gate, _)| gate.as_str()),
+            code: entry.refused.map(|(_, code)| code).or(entry.reply),
+            reason: entry.reason.as_deref(),
+            cause: entry.cause,
+            attempt: Some(entry.attempt),
+            state: Some(entry.state),
+            room: Some(self.record.room.as_str()),
+            ..Fact::new(entry.event, &detail)
         };
         // Only an entry before a call can still keep it from being placed.
-        let decision = event == Event::Escalate;
+        let decision = entry.event == Event::Escalate;
         if cx.shell.witness(&fact, decision).is_err() {
             self.unwitnessed = true;
         }

@@ -16,7 +16,7 @@ use ife_words::time::of_ms;
 use super::{CallId, Part};
 use crate::{
     context::Context,
-    gate::{Pass, Refused},
+    gate::Pass,
     record::{CallRecord, Line, Origin},
     time::Now,
     timers,
@@ -72,8 +72,6 @@ pub(crate) struct Slot {
     pub(super) evidence_errors: Vec<EvidenceError>,
     /// The decision could not be witnessed, so there must be no call.
     pub(super) unwitnessed: bool,
-    /// The gate's last refusal.
-    pub(super) refused: Option<Refused>,
     /// Time of the last signature, Unix seconds.
     pub(super) last_iat: u64,
     pub(super) timers: [Option<timers::Key>; TIMER_KINDS],
@@ -103,7 +101,6 @@ impl Slot {
             evidence_link: None,
             evidence_errors: Vec::new(),
             unwitnessed: false,
-            refused: None,
             last_iat: 0,
             timers: [None; TIMER_KINDS],
             moving: None,

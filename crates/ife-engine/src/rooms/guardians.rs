@@ -22,7 +22,7 @@ use crate::{
     context::{Asked, Context},
     council::context,
     settings::Guardian,
-    shell::Measure,
+    shell::{Fact, Measure},
     timers::{self, Due},
     view::CallState,
 };
@@ -166,7 +166,7 @@ impl Rooms {
                 with_calls: !open.asked_for,
             });
         }
-        self.witness(cx, Entry::H323Setup, name, room, "");
+        self.witness(cx, room, of_guardian(Entry::H323Setup, name));
     }
 
     /// Whether this bridge has a leg of the guardian, or another bridge at this gateway has called
@@ -258,7 +258,7 @@ impl Rooms {
 
     pub(crate) fn guardian_up(&self, cx: &mut Context, calls: &mut Calls, channel: &Uniqueid) {
         if let Some((room, name)) = self.guardian_at(channel) {
-            self.witness(cx, Entry::H323Connected, &name, &room, "");
+            self.witness(cx, &room, of_guardian(Entry::H323Connected, &name));
             self.note_h323(cx, calls, &room);
         }
     }
@@ -285,13 +285,13 @@ impl Rooms {
             joined: true,
             with_calls,
         });
-        self.witness(cx, Entry::CouncilJoin, &name, room, "");
+        self.witness(cx, room, of_guardian(Entry::CouncilJoin, &name));
         step(cx, calls, room, &format!("guardian {name} is in the room"));
     }
 
     pub(crate) fn guardian_left(&self, cx: &mut Context, channel: &Uniqueid, room: &RoomName) {
         if let Some(Ours::Guardian { name }) = cx.names.parse(channel) {
-            self.witness(cx, Entry::CouncilLeave, &name, room, "");
+            self.witness(cx, room, of_guardian(Entry::CouncilLeave, &name));
         }
     }
 
@@ -314,7 +314,11 @@ impl Rooms {
         if hung_up || !self.is_wanted(cx, calls, &room) {
             let words = cause.map(|cause| format!(" cause={cause}"));
             let words = words.unwrap_or_default();
-            self.witness(cx, Entry::H323Released, &name, &room, &words);
+            let fact = Fact {
+                cause,
+                ..of_guardian(Entry::H323Released, &name)
+            };
+            self.witness(cx, &room, fact);
             step(
                 cx,
                 calls,
@@ -354,18 +358,23 @@ impl Rooms {
             }
         }
         let reason = why.as_str();
-        let cause = match why {
-            Why::Ended(cause) => format!(" cause={}", cause.unwrap_or(Cause::UNKNOWN)),
-            Why::NoLeg | Why::NoOrder => String::new(),
+        let seen = match why {
+            Why::Ended(cause) => Some(cause.unwrap_or(Cause::UNKNOWN)),
+            Why::NoLeg | Why::NoOrder => None,
         };
+        let cause = seen.map_or_else(String::new, |cause| format!(" cause={cause}"));
         let next = again.map_or("not called again".to_owned(), |wait| {
             format!("called again in {} s", wait.as_secs())
         });
         warn!(guardian = %name, %room, "the guardian could not be had: {reason}{cause}; {next}");
         let words = format!("guardian {name} could not be had: {reason}{cause}; {next}");
         step(cx, calls, room, &words);
-        let words = format!("{cause} failed={}", reason.replace(' ', "_"));
-        self.witness(cx, Entry::H323Released, name, room, &words);
+        let fact = Fact {
+            cause: seen,
+            reason: Some(reason),
+            ..of_guardian(Entry::H323Released, name)
+        };
+        self.witness(cx, room, fact);
         let guardian = name;
         cx.shell
             .measure(Measure::GuardianFailed { guardian, reason });
@@ -457,6 +466,13 @@ fn rank(state: CallState) -> u8 {
         CallState::Failed => 2,
         CallState::Ended | CallState::Ending => 1,
         CallState::Received | CallState::Unknown => 0,
+    }
+}
+
+fn of_guardian(event: Entry, name: &str) -> Fact<'_> {
+    Fact {
+        guardian: Some(name),
+        ..Fact::new(event, "")
     }
 }
 

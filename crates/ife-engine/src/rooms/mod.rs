@@ -14,7 +14,6 @@ use ife_ami::{
     value::{RoomName, Uniqueid},
 };
 use ife_call::{Backend, Leg};
-use ife_witness::entry::Event as Entry;
 
 use crate::{
     calls::{Calls, Ours, Part},
@@ -236,12 +235,12 @@ impl Rooms {
         cx.shell.publish(Event::Room(view));
     }
 
-    fn witness(&self, cx: &mut Context, event: Entry, name: &str, room: &RoomName, more: &str) {
+    fn witness(&self, cx: &mut Context, room: &RoomName, fact: Fact<'_>) {
         let open = self.open.get(room);
-        let detail = format!("guardian={name} room={room}{more}");
         cx.witness(&Fact {
             trace_id: open.and_then(|room| room.trace_id.as_deref()),
-            ..Fact::new(event, &detail)
+            room: Some(room.as_str()),
+            ..fact
         });
     }
 }
