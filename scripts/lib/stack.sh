@@ -192,13 +192,18 @@ network_of() {
 }
 
 stack_start_witnessd() {
+	stack_run_witnessd "$@"
+	wait_until 15 witnessd_ready_or_gone
+	witnessd_ready || stack_fail witnessd "ife-witnessd did not get ready"
+}
+
+# The process alone, ready or not.
+stack_run_witnessd() {
 	proc_start witnessd "$IFE_BIN/ife-witnessd" --init \
 		--log-dir "${LOG_DIR:-$STACK/witness}" --state-dir "$STATE" \
 		--origin "${ORIGIN:-witness.example/escalate}" --node node1 \
 		--key "$STACK/keys/witness.key" --cosigner-key "$STACK/keys/cosigner.key" \
 		--vkey-out "$STACK/witness.vkey" "$@"
-	wait_until 15 witnessd_ready_or_gone
-	witnessd_ready || stack_fail witnessd "ife-witnessd did not get ready"
 }
 
 witnessd_ready_or_gone() { proc_gone witnessd || witnessd_ready; }

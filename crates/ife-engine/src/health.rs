@@ -76,10 +76,6 @@ impl HealthWatch {
         &self.shown
     }
 
-    pub(crate) fn is_witness_healthy(&self) -> bool {
-        self.shown.witness
-    }
-
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.is_some()
     }

@@ -229,6 +229,25 @@ pub struct Health {
     pub draining: bool,
 }
 
+impl Health {
+    /// Returns why no call can be placed, if so.
+    pub fn obstacle(&self, witness_required: bool) -> Option<&'static str> {
+        if self.draining {
+            Some("the bridge is about to stop")
+        } else if !self.ami {
+            Some("Asterisk is out of sight")
+        } else if self.kamailio == Some(false) {
+            Some("Asterisk does not reach Kamailio")
+        } else if !self.store {
+            Some("calls cannot be stored")
+        } else if witness_required && !self.witness {
+            Some("the witness is down")
+        } else {
+            None
+        }
+    }
+}
+
 /// How the witness log is, as the bridge reads it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]

@@ -298,7 +298,9 @@ impl Daemon {
 
     /// Runs once a second.
     fn maintain(&mut self, found: &Found) -> Result<(), DaemonError> {
-        if !self.started && self.writer.has_space()? {
+        if let Some(free) = self.writer.lack_of_space()?.filter(|_| !self.started) {
+            self.take(Step::Stalled { free })?;
+        } else if !self.started {
             let boot =
                 std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
             let detail = format!(

@@ -209,9 +209,10 @@ impl Writer {
         std::mem::take(&mut self.notices)
     }
 
-    /// Returns whether there is enough free disk space to read entries.
-    pub fn has_space(&self) -> Result<bool, WriterError> {
-        Ok(self.store.free_bytes()? >= self.config.free_bytes_min)
+    /// Returns the free bytes of the disk if they are too few to write.
+    pub fn lack_of_space(&self) -> Result<Option<u64>, WriterError> {
+        let free = self.store.free_bytes()?;
+        Ok((free < self.config.free_bytes_min).then_some(free))
     }
 
     /// Returns the bytes of unread records in all rings.

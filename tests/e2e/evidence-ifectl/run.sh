@@ -47,6 +47,15 @@ link=$(ROOM=second link_about report.txt)
 refused "a file that exists" 1 'exists already' --to first "$link"
 expect "what was there" 3 "$(find first -type f | wc -l)"
 
+# A redemption that cannot be stored uses no link up.
+link=$(ROOM=unstored link_about report.txt)
+redeem() { curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer ${link#*#}" "${link%%#*}/redeem"; }
+mv "$STACK/store/evidence" "$STACK/store/evidence.away"
+expect "status of a redemption that cannot be stored" 503 "$(redeem)"
+mv "$STACK/store/evidence.away" "$STACK/store/evidence"
+expect "status of the next redemption" 200 "$(redeem)"
+expect "status of one more" 409 "$(redeem)"
+
 # A file that the bridge cannot offer is named, and the answer is no.
 link=$(ROOM=third link_about report.txt missing.txt)
 refused "a file that cannot be had" 1 'cannot offer missing.txt: not_found' --to third "$link"

@@ -51,6 +51,16 @@ stack_start_witnessd
 place after 20
 expect_calls after "$STACK/after.csv"
 
+# A start on a full disk logs the reason and goes on by itself.
+proc_stop witnessd
+fill_disk
+mv "$STACK/log/witnessd.log" "$STACK/log/witnessd-1.log"
+stack_run_witnessd
+expect_ok "ife-witnessd is stalled" wait_until 15 witnessd_says stalled
+expect_ok "the log names the full disk" grep -q 'the disk is nearly full' "$STACK/log/witnessd.log"
+rm "$disk/filler"
+expect_ok "ife-witnessd goes on" wait_until 15 witnessd_ready
+
 expect_ledger before reserve again none-left after
 expect_alive
 verify_by_all

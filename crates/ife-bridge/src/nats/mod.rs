@@ -346,6 +346,6 @@ impl Shared {
 
     async fn is_ready(&self) -> bool {
         let health = self.engine.ask(Command::Health).await;
-        health.is_ok_and(|health| health.ami && health.witness && !health.draining)
+        health.is_ok_and(|health| health.obstacle(true).is_none())
     }
 }

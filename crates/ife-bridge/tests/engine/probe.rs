@@ -1,4 +1,4 @@
-use ife_bridge::view::CallState;
+use ife_bridge::{refusal::ErrorName, view::CallState};
 
 use crate::bed::{Bed, message};
 
@@ -12,6 +12,24 @@ async fn what_asterisk_finds_of_kamailio_is_told() {
         let line = format!("ife_bridge_kamailio_up {}", u8::from(up));
         assert!(bed.metrics.text().contains(&line));
     }
+}
+
+#[tokio::test]
+async fn without_kamailio_no_call_is_accepted() {
+    let bed = Bed::new("", "").await;
+    bed.asterisk.world().kamailio = Some(false);
+    bed.until_health(|health| health.kamailio == Some(false))
+        .await;
+    let refused = bed.escalate(message("m-1", "privacy"), true).await;
+    let refusal = refused.expect_err("no way to the expert");
+    assert_eq!(refusal.name, ErrorName::Unavailable);
+    // The same message is accepted later.
+    bed.asterisk.world().kamailio = Some(true);
+    bed.until_health(|health| health.kamailio == Some(true))
+        .await;
+    bed.escalate(message("m-1", "privacy"), true)
+        .await
+        .expect("a call");
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ export function showHealth(root, health, log) {
     health.kamailio === null ? null : part("Kamailio", up(health.kamailio, "reached by Asterisk", "not reached by Asterisk")),
     health.stuck_channels > 0 ? part("Hang-ups", [`${health.stuck_channels} unconfirmed`, "cross", "bad"]) : null,
     part("Witness", up(health.witness, "takes entries", "takes no entries")),
+    health.store ? null : part("Store", ["takes no calls", "cross", "bad"]),
     health.nats === null ? null : part("NATS", up(health.nats, "connected", "disconnected")),
     part("Log", LOG[health.log] ?? LOG.off, size),
     health.draining ? part("Bridge", ["drains: no new calls", "half", "warn"]) : null,
@@ -43,6 +44,7 @@ export function alarmText(health, log) {
     return `The witness log is not what was signed${which}. Keep its directory as it is, and find out who could write to it.`;
   }
   if (health && !health.witness) return "The witness takes no entries: new calls are refused where it is required. Is ife-witnessd running?";
+  if (health && !health.store) return "Calls cannot be stored: new ones are refused until ife-bridge restarts. Is the disk full?";
   if (health && !health.ami) return "Asterisk is out of sight: calls go on there, but nothing can be told or done about them until it is back.";
   if (health?.kamailio === false) return "Asterisk does not reach Kamailio: no expert can be called, and a hang-up may not reach the phone. Is Kamailio running?";
   if (health?.stuck_channels > 0) return "Channels of calls that are over do not hang up: look at `core show channels` at Asterisk. It may have to be restarted.";

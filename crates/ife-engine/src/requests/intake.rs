@@ -16,7 +16,7 @@ use crate::{
     refusal::{ErrorName, Refusal},
     rooms::room_name,
     shell::Fact,
-    view::CallView,
+    view::{CallView, Health},
 };
 
 struct Request {
@@ -188,17 +188,15 @@ impl Engine {
     }
 
     fn check_open(&self) -> Result<(), Refusal> {
-        let is_witnessed = self.health.is_witness_healthy();
-        let problem = if self.health.is_draining() {
-            "the bridge is about to stop"
-        } else if !self.cx.is_connected() {
-            "Asterisk is out of sight"
-        } else if self.cx.settings.witness_required && !is_witnessed {
-            "the witness is down"
-        } else {
-            return Ok(());
+        let required = self.cx.settings.witness_required;
+        let health = Health {
+            ami: self.cx.is_connected(),
+            ..self.health.shown().clone()
         };
-        Err(Refusal::new(ErrorName::Unavailable, problem))
+        match health.obstacle(required) {
+            Some(why) => Err(Refusal::new(ErrorName::Unavailable, why)),
+            None => Ok(()),
+        }
     }
 
     /// Admission: calls in total, in the room, with the expert.

@@ -51,6 +51,7 @@ impl Server {
         let name: Name = session.into();
         let redeemed = self.with(&name, |case, world| {
             let link = &mut case.grant.link;
+            let before = link.clone();
             if case.over && link.knows(token) {
                 return Err(Denied::Over);
             }
@@ -63,6 +64,8 @@ impl Server {
                         Ok(()) => Ok(cookie),
                         Err(error) => {
                             warn!("a redeemed link cannot be stored: {error}");
+                            // No cookie went out: the expert may try again.
+                            case.grant.link = before;
                             Err(Denied::Busy)
                         }
                     }
