@@ -124,8 +124,8 @@ impl Gateway {
 
     fn transmit(&mut self, now: Instant, shell: &mut dyn Shell) {
         if let Some(bytes) = self.session.poll_transmit()
-            && !(self.is_linked && shell.write(bytes))
             && self.is_linked
+            && !shell.write(bytes)
         {
             // Asterisk does not read: the session answers all that was asked as lost.
             self.drop_link(now, shell);

@@ -47,7 +47,7 @@ impl Engine {
                     }
                 }
                 // The store was written before the last expert was called.
-                Some(slot) if attempt > slot.attempt() => {
+                Some(slot) if attempt > slot.attempt() && slot.is_live() => {
                     slot.raise_attempt(&self.cx, attempt);
                     let id = slot.id().clone();
                     self.work(&id);

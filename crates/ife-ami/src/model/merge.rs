@@ -1,4 +1,4 @@
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use super::state::{Change, Model, Touched};
 use super::{Room, Snapshot};
@@ -40,12 +40,12 @@ impl Model {
     }
 
     fn end_vanished(&mut self, snapshot: &Snapshot, touched: &Touched, changes: &mut Vec<Change>) {
-        let mut present: HashSet<&Uniqueid> = snapshot
+        let mut present: BTreeSet<&Uniqueid> = snapshot
             .channels
             .iter()
             .map(|channel| &channel.uniqueid)
             .collect();
-        let mut memberships: HashSet<(&RoomName, &Uniqueid)> = HashSet::new();
+        let mut memberships: BTreeSet<(&RoomName, &Uniqueid)> = BTreeSet::new();
         for room in &snapshot.rooms {
             // A channel created between two lists is only in the later one.
             present.extend(room.members.iter().map(|member| &member.channel.uniqueid));
@@ -76,7 +76,7 @@ impl Model {
         for (room, id) in left.collect::<Vec<_>>() {
             self.leave(&room, &id, changes);
         }
-        let listed: HashSet<&RoomName> = snapshot.rooms.iter().map(|room| &room.name).collect();
+        let listed: BTreeSet<&RoomName> = snapshot.rooms.iter().map(|room| &room.name).collect();
         let ended = self
             .rooms
             .keys()

@@ -1,4 +1,4 @@
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::event::{Channel, ChannelState, DialStatus, Event};
 use crate::session::Output;
@@ -9,8 +9,8 @@ use crate::value::{ChannelName, RoomName, Uniqueid};
 /// Events and resyncs produce the same [`Change`]s. Asterisk's channels bound the memory.
 #[derive(Debug, Default)]
 pub struct Model {
-    pub(super) channels: HashMap<Uniqueid, Entry>,
-    pub(super) rooms: HashMap<RoomName, HashSet<Uniqueid>>,
+    pub(super) channels: BTreeMap<Uniqueid, Entry>,
+    pub(super) rooms: BTreeMap<RoomName, BTreeSet<Uniqueid>>,
     /// Objects with events since the current resync began, whose lists may be older.
     pub(super) touched: Option<Touched>,
 }
@@ -32,9 +32,9 @@ pub struct Known {
 
 #[derive(Debug, Default)]
 pub(super) struct Touched {
-    pub(super) channels: HashSet<Uniqueid>,
-    pub(super) rooms: HashSet<RoomName>,
-    pub(super) members: HashSet<Uniqueid>,
+    pub(super) channels: BTreeSet<Uniqueid>,
+    pub(super) rooms: BTreeSet<RoomName>,
+    pub(super) members: BTreeSet<Uniqueid>,
 }
 
 /// A change of the model.
@@ -292,7 +292,7 @@ impl Model {
     pub(super) fn start_room(&mut self, room: &RoomName, changes: &mut Vec<Change>) {
         self.touch_room(room);
         if !self.rooms.contains_key(room) {
-            self.rooms.insert(room.clone(), HashSet::new());
+            self.rooms.insert(room.clone(), BTreeSet::new());
             changes.push(Change::RoomStarted(room.clone()));
         }
     }

@@ -7,7 +7,7 @@ mod shown;
 mod slot;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, VecDeque},
     sync::Arc,
     time::Duration,
 };
@@ -39,7 +39,7 @@ const LINGERING_MAX: usize = 256;
 /// Owner of all calls.
 #[derive(Debug, Default)]
 pub(crate) struct Calls {
-    slots: HashMap<CallId, Slot>,
+    slots: BTreeMap<CallId, Slot>,
     legs: Legs,
     /// Calls that ended and are kept, in the order of their ends.
     lingering: VecDeque<CallId>,

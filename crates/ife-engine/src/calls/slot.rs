@@ -182,8 +182,9 @@ impl Slot {
         !self.call.is_final()
     }
 
+    /// Whether it was taken over, has not ended, and was not compared with Asterisk's channels.
     pub(crate) fn is_unseen(&self) -> bool {
-        self.unseen
+        self.unseen && self.is_live()
     }
 
     pub(crate) fn is_answered(&self) -> bool {

@@ -8,7 +8,7 @@ mod running;
 pub(crate) use approve::approve;
 pub(crate) use intake::experts_named;
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use ife_call::{EndReason, FailReason, Gate, Reported, State};
 
@@ -54,9 +54,9 @@ enum Waiter {
 /// Owner of all requests whose answer is due.
 #[derive(Debug, Default)]
 pub(crate) struct Requests {
-    callers: HashMap<CallId, Vec<Caller>>,
-    waiters: HashMap<CallId, Vec<Waiter>>,
-    awaiting: HashMap<u64, Awaiting>,
+    callers: BTreeMap<CallId, Vec<Caller>>,
+    waiters: BTreeMap<CallId, Vec<Waiter>>,
+    awaiting: BTreeMap<u64, Awaiting>,
 }
 
 impl Requests {

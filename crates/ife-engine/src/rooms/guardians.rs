@@ -277,6 +277,13 @@ impl Rooms {
         // comparison that follows ends this leg unless a call goes there.
         let open = self.open.entry(room.clone()).or_default();
         let called = open.called.entry(name.clone()).or_default();
+        let other = called.leg.as_ref().map(|leg| &leg.channel);
+        let other = other.filter(|other| *other != channel);
+        if other.is_some_and(|other| cx.model.channel(other).is_some()) {
+            // The other leg was called by a process that was killed meanwhile. The comparison
+            // ends this one.
+            return;
+        }
         called.failures = 0;
         let with_calls = called.leg.as_ref().is_some_and(|leg| leg.with_calls);
         called.leg = Some(GuardianLeg {
@@ -380,7 +387,8 @@ impl Rooms {
             .measure(Measure::GuardianFailed { guardian, reason });
     }
 
-    /// Ends the legs of guardians whose channel a comparison does not find.
+    /// Follows a comparison: legs whose channel is not there are gone, and those that belong to no
+    /// room end.
     pub(crate) fn in_step(&mut self, cx: &mut Context, calls: &mut Calls) {
         let called = self.open.values().flat_map(|room| room.called.values());
         let legs = called.filter_map(|called| called.leg.as_ref());
@@ -390,10 +398,27 @@ impl Rooms {
             .collect();
         gone.iter()
             .for_each(|channel| self.guardian_gone(cx, calls, channel, None));
+        for channel in self.strays(cx) {
+            cx.end_channel(channel);
+        }
         let rooms: Vec<RoomName> = self.open.keys().cloned().collect();
         rooms
             .iter()
             .for_each(|room| self.close_if_over(cx, calls, room));
+    }
+
+    /// Legs that this bridge called and that are in a room without belonging to it: second ones of
+    /// a guardian.
+    fn strays(&self, cx: &Context) -> Vec<Uniqueid> {
+        let is_guardian = |id: &Uniqueid| match cx.names.parse(id) {
+            Some(Ours::Guardian { .. }) => true,
+            Some(Ours::Expert { .. } | Ours::Far) | None => false,
+        };
+        let in_rooms = cx.model.channels().filter(|known| known.room.is_some());
+        let ids = in_rooms.map(|known| &known.channel.uniqueid);
+        ids.filter(|id| is_guardian(id) && self.guardian_at(id).is_none())
+            .cloned()
+            .collect()
     }
 
     /// Measures the H.323 legs of a room, for every call that goes there.

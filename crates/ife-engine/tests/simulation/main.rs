@@ -1,0 +1,189 @@
+//! Random histories by seed: requests, phones, a gateway that falls silent, goes away or starts
+//! anew, a store that fails, and bridges that are killed. After each history Asterisk comes back,
+//! time goes on, and nothing may be left: no call, no channel, no room, no seat, no request.
+//!
+//! `SEED=7 cargo test -p ife-engine --test simulation` runs one history.
+
+mod asterisk;
+mod world;
+
+use ife_engine::{
+    command::{
+        ApproveExternalCall, BridgeExternalCall, Command, Escalation, InitiateCall, RoomCommand,
+    },
+    view::CallView,
+};
+use world::World;
+
+const SEEDS: u64 = 300;
+const STEPS: u32 = 150;
+/// Longer than a call may last, with every wait before and after it.
+const END_S: u64 = 700;
+
+#[test]
+fn nothing_is_left_of_any_history() {
+    let seed = std::env::var("SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
+    let seeds = seed.map_or(0..SEEDS, |seed| seed..seed + 1);
+    let (mut calls, mut connected) = (0, 0);
+    for seed in seeds {
+        let mut world = World::new(seed);
+        for _ in 0..STEPS {
+            step(&mut world);
+        }
+        let views = settle(&mut world);
+        calls += views.len();
+        connected += views.iter().filter(|view| view.answered.is_some()).count();
+    }
+    // A simulation in which nothing happens proves nothing.
+    assert!(
+        seed.is_some() || (calls > 1_000 && connected > 100),
+        "{calls} {connected}"
+    );
+}
+
+fn step(world: &mut World) {
+    match world.below(40) {
+        0..10 => {
+            let ms = world.below(3_000);
+            world.pass(ms);
+        }
+        10..20 => world.phones(),
+        20..25 => escalate(world),
+        25 | 26 => initiate(world),
+        27 => {
+            let call = world.any_call();
+            world.ask(|reply| Command::Terminate(call, reply));
+        }
+        28 => {
+            let request = BridgeExternalCall {
+                sip_call_id: world.any_call(),
+                council_call_id: world.any_of(&["council", "hearing", "a b"]).to_owned(),
+                external_expert_id: world.any_expert(),
+            };
+            world.ask(|reply| Command::Bridge(request, reply));
+        }
+        29 | 30 => room(world),
+        31 => world.incoming(),
+        32 => world.silence(),
+        33 => world.cut(false),
+        34 => {
+            let crashes = world.below(4) == 0;
+            world.cut(crashes);
+        }
+        35 => {
+            if world.below(4) == 0 {
+                world.kill();
+            }
+        }
+        36 => world.wedge(),
+        37 => world.disk(),
+        38 => world.ask(Command::Calls),
+        _ => world.tick(),
+    }
+    world.deliver();
+}
+
+fn escalate(world: &mut World) {
+    // Some messages come twice.
+    let number = world.below(60);
+    let hazard = world.any_of(&["safety", "safety", "ethics", "unheard"]);
+    let value = serde_json::json!({
+        "id": format!("message-{number:04}"), "timestamp": "2026-09-21T14:13:20Z", "level": 1,
+        "source": "if://agent/guard", "destination": "if://service/bridge",
+        "performative": "escalate", "payload": {"hazards": [hazard]}
+    });
+    let message = serde_json::from_value(value).expect("a message");
+    let escalation = Box::new(Escalation::of(&message).expect("an escalation"));
+    let wait = world.below(2) == 0;
+    world.ask(|reply| Command::Escalate {
+        escalation,
+        wait,
+        resume: None,
+        reply,
+    });
+}
+
+fn initiate(world: &mut World) {
+    let request = InitiateCall {
+        expert_id: world.any_expert(),
+        hazard_type: "safety".to_owned(),
+        evidence_files: Vec::new(),
+        conversation_id: None,
+        trace_id: None,
+    };
+    world.ask(|reply| Command::Initiate(request, reply));
+}
+
+fn room(world: &mut World) {
+    let room = world.any_of(&["council", "hearing"]).to_owned();
+    let participant = world.any_participant(&room);
+    let command = match world.below(5) {
+        0 => RoomCommand::Create(room),
+        1 => RoomCommand::End(room),
+        2 => RoomCommand::List,
+        3 => RoomCommand::Remove { room, participant },
+        _ => {
+            let muted = world.below(2) == 0;
+            RoomCommand::Mute {
+                room,
+                participant,
+                muted,
+            }
+        }
+    };
+    world.ask(|reply| Command::Room(command, reply));
+}
+
+/// Lets everything come to its end, and checks that nothing is left.
+fn settle(world: &mut World) -> Vec<CallView> {
+    world.recover();
+    for room in ["council", "hearing"] {
+        world.ask(|reply| Command::Room(RoomCommand::End(room.to_owned()), reply));
+    }
+    for _ in 0..END_S {
+        world.deliver();
+        world.pass(1_000);
+        world.tick();
+    }
+    world.deliver();
+    let seed = world.seed;
+    assert_eq!(
+        world.engine.live_calls(),
+        Vec::<String>::new(),
+        "seed {seed}: calls"
+    );
+    assert_eq!(
+        world.channels(),
+        Vec::<String>::new(),
+        "seed {seed}: channels"
+    );
+    assert_eq!(
+        world.unanswered(),
+        Vec::<u64>::new(),
+        "seed {seed}: requests"
+    );
+    let rooms = world.answer(|reply| Command::Room(RoomCommand::List, reply));
+    assert_eq!(rooms, Ok(Vec::new()), "seed {seed}: rooms");
+    for expert in world::EXPERTS {
+        let request = ApproveExternalCall {
+            expert_id: expert.to_owned(),
+            hazard: "safety".to_owned(),
+            trace_id: None,
+            signature: None,
+        };
+        let approval = world.answer(|reply| Command::Approve(request, reply));
+        assert_eq!(
+            approval.expect("an answer").reason,
+            "OK",
+            "seed {seed}: seats"
+        );
+    }
+    let views = world.answer(Command::Calls).expect("an answer");
+    for view in &views {
+        let is_over = view.sip_call_state.is_over() && view.ended.is_some();
+        assert!(is_over, "seed {seed}: {view:?}");
+    }
+    views
+}
