@@ -14,9 +14,8 @@ const { verify, makeKey } = await ed25519();
 const page = readFileSync(new URL("../../../docs/formats.md", import.meta.url), "utf8");
 const example = page.slice(page.indexOf("### Example"));
 const block = (start) => {
-  const lines = example.slice(example.indexOf(`    ${start}`)).split("\n");
-  const end = lines.findIndex((line) => line !== "" && !line.startsWith("    "));
-  return lines.slice(0, end === -1 ? undefined : end).map((line) => line.slice(4)).join("\n").trimEnd() + "\n";
+  const rest = example.slice(example.indexOf(`\n${start}`) + 1);
+  return rest.slice(0, rest.indexOf("```"));
 };
 const vkeys = block("log.example/witness+").trim().split("\n");
 const entries = block('{"call_id"').trim().split("\n").filter(Boolean);
