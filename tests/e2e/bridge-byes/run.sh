@@ -24,7 +24,7 @@ expect_over() {
 	expect_channels gateway 0
 	expect_channels council 0
 	wait_log 1 ".event == \"TERMINATED\" and .trace_id == \"trace-byes-$1\" and .producer == \"bridge-node1\""
-	expect "$1: entries of the end" 1 "$(log_count ".event == \"TERMINATED\" and .trace_id == \"trace-byes-$1\" and .producer == \"bridge-node1\"")"
+	expect_log 1 ".event == \"TERMINATED\" and .trace_id == \"trace-byes-$1\" and .producer == \"bridge-node1\""
 }
 expect_one_bye() {
 	expect_ok "$1: a BYE reaches the phone" wait_until 10 requests_are safety BYE 1
