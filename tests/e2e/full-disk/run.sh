@@ -51,14 +51,17 @@ stack_start_witnessd
 place after 20
 expect_calls after "$STACK/after.csv"
 
-# A start on a full disk logs the reason and goes on by itself.
+# A start on a full disk logs the reason and waits. A publication that finds no room ends it with 1,
+# and systemd starts it again.
 proc_stop witnessd
 fill_disk
 mv "$STACK/log/witnessd.log" "$STACK/log/witnessd-1.log"
 stack_run_witnessd
 expect_ok "ife-witnessd is stalled" wait_until 15 witnessd_says stalled
 expect_ok "the log names the full disk" grep -q 'the disk is nearly full' "$STACK/log/witnessd.log"
+wait_until 3 proc_gone witnessd
 rm "$disk/filler"
+proc_alive witnessd || stack_run_witnessd
 expect_ok "ife-witnessd goes on" wait_until 15 witnessd_ready
 
 expect_ledger before reserve again none-left after
