@@ -48,7 +48,9 @@ def main():
     host = witness.Host("log-copies")
     process = host.writer()
     pid = host.running_pid(process)
-    feeders = [host.feed(f"feed-{n}", "--each", "--bytes", "100") for n in range(FEEDERS)]
+    # A pipe that is not read fills up, and the log would stop growing.
+    more = ("--each", "--bytes", "100")
+    feeders = [host.feed(f"feed-{n}", *more, out=subprocess.DEVNULL) for n in range(FEEDERS)]
     time.sleep(1)
     begun = size_of(host.log)
     kinds = {"fresh": [], "resumed": [], "after a kill": []}
