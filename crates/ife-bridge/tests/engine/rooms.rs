@@ -132,6 +132,23 @@ async fn a_guardian_who_cannot_be_had_is_told_and_called_again() {
 }
 
 #[tokio::test]
+async fn each_call_brings_its_guardians_however_soon_it_comes() {
+    let bed = Bed::new("", "").await;
+    for number in 0..4 {
+        let view = bed
+            .escalate(message(&format!("m-{number}"), "privacy"), true)
+            .await
+            .expect("a call");
+        bed.room_of("council", 2).await;
+        bed.terminate(&view.call_id).await;
+        // Two calls come when the channels are gone, two while they may be there.
+        if number < 2 {
+            bed.until_channels(0).await;
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_guardian_is_not_called_again_for_a_call_that_is_over() {
     let bed = Bed::new("", "").await;
     bed.asterisk.world().guardians_release = Some(3);

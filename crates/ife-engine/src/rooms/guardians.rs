@@ -51,6 +51,8 @@ struct GuardianLeg {
     joined: bool,
     /// The dialplan ends it with the room's last expert.
     with_calls: bool,
+    /// Ordered to end because no call went to the room.
+    dismissed: bool,
 }
 
 /// The reason that a guardian could not be had.
@@ -91,6 +93,15 @@ impl Room {
             .values()
             .filter_map(|called| called.leg.as_ref());
         legs.map(|leg| leg.channel.clone()).collect()
+    }
+
+    /// Marks all legs as ended by this bridge, and returns their channels.
+    pub(super) fn dismiss(&mut self) -> Vec<Uniqueid> {
+        let called = self.called.values_mut();
+        for leg in called.filter_map(|called| called.leg.as_mut()) {
+            leg.dismissed = true;
+        }
+        self.legs()
     }
 
     /// Cancels all further attempts and returns their timers for removal.
@@ -164,6 +175,7 @@ impl Rooms {
                 there: false,
                 joined: false,
                 with_calls: !open.asked_for,
+                dismissed: false,
             });
         }
         self.witness(cx, room, of_guardian(Entry::H323Setup, name));
@@ -291,6 +303,7 @@ impl Rooms {
             there: true,
             joined: true,
             with_calls,
+            dismissed: false,
         });
         self.witness(cx, room, of_guardian(Entry::CouncilJoin, &name));
         step(cx, calls, room, &format!("guardian {name} is in the room"));
@@ -316,9 +329,11 @@ impl Rooms {
         let leg = called.and_then(|called| called.leg.take());
         let cause = cause.map(Cause::seen);
         let with_calls = leg.as_ref().is_some_and(|leg| leg.with_calls);
+        let dismissed = leg.as_ref().is_some_and(|leg| leg.dismissed);
         let hung_up = leg.is_some_and(|leg| leg.joined) && cause == Some(Cause::NORMAL);
         let stays = self.open.get(&room).is_some_and(|open| open.asked_for);
-        if hung_up || !self.is_wanted(cx, calls, &room) {
+        let is_wanted = self.is_wanted(cx, calls, &room);
+        if hung_up || dismissed || !is_wanted {
             let words = cause.map(|cause| format!(" cause={cause}"));
             let words = words.unwrap_or_default();
             let fact = Fact {
@@ -336,11 +351,13 @@ impl Rooms {
             self.guardian_failed(cx, calls, &room, &name, Why::Ended(cause));
         }
         // The room was asked for after a call had opened it, and that call took its guardians
-        // along.
-        if hung_up && with_calls && stays {
+        // along; or a call came while they were going.
+        if (hung_up && with_calls && stays) || (dismissed && is_wanted) {
             self.call_again(cx, calls, &room, &name);
         }
         self.publish(cx, calls, &room);
+        // A call that comes next opens the room anew, with its guardians.
+        self.close_if_over(cx, calls, &room);
     }
 
     fn guardian_failed(

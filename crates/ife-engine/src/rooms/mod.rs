@@ -98,7 +98,7 @@ impl Rooms {
         let Some(open) = self.open.get_mut(room) else {
             return;
         };
-        let (retries, legs) = (open.take_retries(), open.legs());
+        let (retries, legs) = (open.take_retries(), open.dismiss());
         retries.into_iter().for_each(|key| cx.timers.remove(key));
         if legs.is_empty() {
             self.open.remove(room);
