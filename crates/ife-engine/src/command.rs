@@ -153,10 +153,9 @@ pub struct Admission {
 /// A message that was delivered before, in this process or in another one, is gone on with.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Resume {
-    /// The first so many experts were called already.
+    /// Number of experts, from the first, who were called already.
     pub tried: u8,
-    /// What the gateway says of the call that is gone on with. It lets nobody call whose word is
-    /// out of date.
+    /// The gateway's note about the call to continue. The gateway refuses an outdated note.
     pub takes: Option<String>,
 }
 

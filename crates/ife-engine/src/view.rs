@@ -220,8 +220,8 @@ pub struct Health {
     /// Messages are taken from NATS, and no part of it is at fault; null where it is not
     /// configured.
     pub nats: Option<bool>,
-    /// What the witness log shows, checked against its signatures. Calls are taken whatever it is;
-    /// `mismatch` is an alarm.
+    /// Result of checking the witness log against its signatures. It refuses no call; `mismatch` is
+    /// an alarm.
     pub log: LogHealth,
     /// Calls that have not ended.
     pub active_calls: u32,

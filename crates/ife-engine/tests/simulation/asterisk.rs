@@ -25,7 +25,7 @@ pub(crate) struct Asterisk {
     pub(crate) is_up: bool,
     /// It neither hears nor speaks.
     pub(crate) is_silent: bool,
-    /// Channels that are told to end do not.
+    /// Channels ignore orders to hang up.
     pub(crate) is_wedged: bool,
     input: String,
     booted_ms: u64,
