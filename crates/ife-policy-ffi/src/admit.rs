@@ -8,7 +8,7 @@ use crate::decision::Decision;
 use crate::dialog::{self, Lesson};
 use crate::message::Message;
 use crate::policy::Policy;
-use crate::shared::calls::{Begun, Call, CallRef, Side};
+use crate::shared::calls::{Begun, Call, CallRef, RingEntry, Side};
 use crate::shared::counters::Counter;
 use crate::shared::stall::Turn;
 use crate::state;
@@ -180,8 +180,8 @@ fn repeat(policy: &mut Policy, msg: &Message<'_>, call: &Call, decision: &mut De
     let mut witnessed = call.witnessed;
     let start = Instant::now();
     let must_wait = policy.options.witness_required;
-    // The process that decided first waits for the disk. If it was killed meanwhile, the entry's
-    // fate is unknown and the call is refused.
+    // The process that decided first waits for the disk. If it was killed meanwhile, the next
+    // start has settled the record; an entry that is not on disk by now is late.
     while must_wait && witnessed == 1 && start.elapsed() < policy.options.witness_wait {
         std::thread::sleep(POLL);
         witnessed = same_invite(policy, msg, now).map_or(0, |call| call.witnessed);
@@ -231,6 +231,9 @@ fn enter(
     } else if policy.options.witness_required {
         return Err(why::NO_ROOM);
     } else {
+        if let Some(call_ref) = call_ref {
+            policy.shared.calls().forget_entry(call_ref);
+        }
         drop_entry(policy);
     }
     Ok(call_ref)
@@ -345,6 +348,12 @@ fn note_call(
     let call = Call {
         connected: false,
         ended: false,
+        is_end_logged: false,
+        // A call that was under way before this decision stays without its entry.
+        entry: begun.map(|_| RingEntry {
+            worker: policy.slot() as u16, // below PROCESSES_MAX
+            end: prepared.end,
+        }),
         witnessed: 0,
         direction: verdict.direction,
         cseq: msg.cseq,

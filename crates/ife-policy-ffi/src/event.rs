@@ -51,7 +51,12 @@ pub(crate) fn log(
         ));
     }
     let call = found.as_ref().map(|(_, call)| call);
-    enter(policy, msg, outcome.event, outcome.detail, call, unix_ns)
+    let prepared = enter(policy, msg, outcome.event, outcome.detail, call, unix_ns)?;
+    crate::shared::step();
+    if let Some((call_ref, _)) = found {
+        outcome.note_logged(policy, call_ref);
+    }
+    Ok(prepared)
 }
 
 /// Logs a request that the gate approved in a dialog. Returns false if the entry found no room and
@@ -85,12 +90,22 @@ pub(crate) fn of_dialog(
     enter(policy, msg, event, detail, Some(call), unix_ns).is_ok() || !may_refuse
 }
 
+/// An event that the record notes once its entry is in the ring. Until then a repetition of the
+/// message has an entry as well: a worker may be killed before the entry.
+#[derive(Clone, Copy)]
+enum Once {
+    /// The answer of the dialog with this number.
+    Answer(usize),
+    End,
+}
+
 /// The entry of an event, with the call's record.
 struct Outcome<'a> {
     event: Event,
     detail: &'a [u8],
     /// The event has its entry already.
     is_known: bool,
+    once: Option<Once>,
 }
 
 impl<'a> Outcome<'a> {
@@ -99,14 +114,29 @@ impl<'a> Outcome<'a> {
             event,
             detail,
             is_known: false,
+            once: None,
+        }
+    }
+
+    fn once(event: Event, detail: &'a [u8], once: Once) -> Self {
+        Self {
+            once: Some(once),
+            ..Self::as_is(event, detail)
         }
     }
 
     fn known(event: Event) -> Self {
         Self {
-            event,
-            detail: &[],
             is_known: true,
+            ..Self::as_is(event, &[])
+        }
+    }
+
+    fn note_logged(&self, policy: &Policy, call_ref: CallRef) {
+        match self.once {
+            Some(Once::Answer(dialog)) => policy.shared.calls().set_logged(call_ref, Some(dialog)),
+            Some(Once::End) => policy.shared.calls().set_logged(call_ref, None),
+            None => {}
         }
     }
 }
@@ -127,14 +157,11 @@ pub(crate) fn release(policy: &mut Policy, call_id: &[u8]) -> Result<Prepared, F
         .shared
         .release(policy.shared.calls().end(call_ref, now_s));
     let msg = Message::of_call(call_id);
-    enter(
-        policy,
-        &msg,
-        Event::Terminated,
-        b"released by an operator",
-        Some(&call),
-        unix_ns,
-    )
+    let outcome = Outcome::once(Event::Terminated, b"released by an operator", Once::End);
+    let (event, detail) = (outcome.event, outcome.detail);
+    let prepared = enter(policy, &msg, event, detail, Some(&call), unix_ns)?;
+    outcome.note_logged(policy, call_ref);
+    Ok(prepared)
 }
 
 fn enter(
@@ -209,8 +236,9 @@ fn update<'a>(
     let as_is = Outcome::as_is(event, detail);
     match event {
         Event::Trying | Event::Ringing | Event::Connected => {
-            let was = learn_answer(policy, msg, event, call_ref, call);
-            if event == Event::Connected && was == Some(Stage::Confirmed) {
+            let dialog = learn_answer(policy, msg, event, call_ref, call);
+            let answered = dialog.filter(|_| event == Event::Connected);
+            if answered.is_some_and(|dialog| calls.is_answer_logged(call_ref, dialog)) {
                 return Outcome::known(event);
             }
             if event == Event::Connected && !call.connected && !call.ended {
@@ -219,7 +247,9 @@ fn update<'a>(
                 let until_s = now_s + u64::from(SETUP_LEASE_S);
                 change_lease(policy, calls.prolong(call_ref, until_s));
             }
-            as_is
+            answered.map_or(as_is, |dialog| {
+                Outcome::once(event, detail, Once::Answer(dialog))
+            })
         }
         Event::Reinvite => {
             learn_refresh(policy, msg, call_ref, call, now_s);
@@ -235,12 +265,11 @@ fn update<'a>(
             }
             as_is
         }
-        Event::Failed if call.ended => Outcome::known(event),
+        Event::Failed if call.is_end_logged => Outcome::known(event),
+        Event::Failed if call.connected => as_is,
         Event::Failed => {
-            if !call.connected {
-                policy.shared.release(calls.end(call_ref, now_s));
-            }
-            as_is
+            policy.shared.release(calls.end(call_ref, now_s));
+            Outcome::once(event, detail, Once::End)
         }
         Event::Terminated => terminate(policy, msg, detail, call_ref, call, now_s),
         Event::Escalate
@@ -266,14 +295,14 @@ fn update<'a>(
     }
 }
 
-/// Learns dialog and callee from a reply to the call's INVITE. Returns the dialog's previous stage.
+/// Learns dialog and callee from a reply to the call's INVITE. Returns the dialog's number.
 fn learn_answer(
     policy: &Policy,
     msg: &Message<'_>,
     event: Event,
     call_ref: CallRef,
     call: &Call,
-) -> Option<Stage> {
+) -> Option<usize> {
     if msg.status_code == 0 {
         return None;
     }
@@ -295,7 +324,8 @@ fn learn_answer(
     } else {
         Stage::Early
     };
-    Some(calls.set_stage(call_ref, dialog, stage))
+    calls.set_stage(call_ref, dialog, stage);
+    Some(dialog)
 }
 
 /// Learns from a reply to a re-INVITE or UPDATE: a 2xx sets the remote target (RFC 3261 12.2.1.2).
@@ -338,7 +368,7 @@ fn terminate<'a>(
     now_s: u64,
 ) -> Outcome<'a> {
     let calls = policy.shared.calls();
-    if call.ended {
+    if call.is_end_logged {
         return Outcome::known(Event::Terminated);
     }
     if !matches!(msg.status_code, 0 | 200..=299 | 408 | 481) {
@@ -363,7 +393,7 @@ fn terminate<'a>(
         }
     }
     policy.shared.release(calls.end(call_ref, now_s));
-    Outcome::as_is(Event::Terminated, detail)
+    Outcome::once(Event::Terminated, detail, Once::End)
 }
 
 /// Returns whether `msg` asks to end the call: the caller's CANCEL, or a BYE with both tags of the

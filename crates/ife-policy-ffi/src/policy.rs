@@ -1,6 +1,7 @@
 //! The policy behind a handle: shared state, registry, and this process's end of the witness log.
 
 mod omitted;
+mod recovery;
 
 use std::fs::{self, DirBuilder, File};
 use std::io;
@@ -56,13 +57,21 @@ pub(crate) struct Worker {
     mark: ForkMark,
 }
 
+/// Returns the name of a process's ring.
+fn ring_name(options: &Options, process_no: usize) -> String {
+    format!("{}-{process_no}", options.producer)
+}
+
 impl Policy {
     /// Loads the registry and makes or opens the shared state.
     pub(crate) fn open(options: Options, log: Log) -> Result<Self, Failure> {
         let (now, _) = sys::now();
         prepare_dir(&options.state_dir, options.owner)?;
         let layout = Layout::new(options.replay_slots, options.max_processes);
-        let opened = Shared::open(&options.state_dir, layout, now.unix_s(), now.mono_ms / 1000)?;
+        let now_s = now.mono_ms / 1000;
+        let opened = Shared::open(&options.state_dir, layout, now.unix_s(), now_s, |shared| {
+            recovery::settle(shared, &options, now_s)
+        })?;
         let Opened {
             shared,
             birth,
@@ -119,7 +128,7 @@ impl Policy {
         }
         // A fork drops its copy of the parent's ring, which does not close the ring.
         self.worker = None;
-        let name = format!("{}-{process_no}", self.options.producer);
+        let name = ring_name(&self.options, slot);
         let config = RingConfig {
             state_dir: &self.options.state_dir,
             producer: &name,

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use crate::abi::{IFE_GATE_INTERNAL, IFE_OK, IFE_PANIC};
 use crate::shared::testing::with_hook;
 
+mod killed;
 #[path = "../tests/support/mod.rs"]
 mod support;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use ife_guard::{HeaderValue, Text, Verdict};
 use ife_message::{Hazard, TraceId};
 use ife_witness::entry::{self, Entry, Event, Omitted};
-use ife_witness::ring::{Producer, PushError};
+use ife_witness::ring::{Producer, PushError, RecordEnd};
 use sha2::{Digest, Sha256};
 
 use crate::message::Message;
@@ -34,6 +34,7 @@ pub(crate) struct Witness {
 pub(crate) struct Prepared {
     pub(crate) seq: u64,
     pub(crate) leaf_hash: [u8; 32],
+    pub(crate) end: RecordEnd,
 }
 
 impl Witness {
@@ -89,7 +90,7 @@ impl Witness {
         entry.code = Some(u32::from(verdict.code));
         entry.reason = Some(verdict.reason.as_bytes());
         entry.detail = some(&verdict.detail);
-        let prepared = finish(&entry, &mut buffer);
+        let prepared = self.finish(&entry, &mut buffer);
         self.buffer = buffer;
         prepared
     }
@@ -140,7 +141,7 @@ impl Witness {
             entry.reason = present(msg.reason_phrase);
         }
         entry.detail = present(detail);
-        let prepared = finish(&entry, &mut buffer);
+        let prepared = self.finish(&entry, &mut buffer);
         self.buffer = buffer;
         prepared
     }
@@ -158,7 +159,7 @@ impl Witness {
         entry.detail = present(detail.as_bytes());
         entry.omitted = omitted;
         entry.approved = (event == Event::Rejected).then_some(false);
-        let prepared = finish(&entry, &mut buffer);
+        let prepared = self.finish(&entry, &mut buffer);
         self.buffer = buffer;
         prepared
     }
@@ -192,6 +193,19 @@ impl Witness {
     /// Returns true once the entry is on disk; waits at most `timeout`.
     pub(crate) fn wait(&self, seq: u64, timeout: Duration) -> bool {
         self.producer.wait_durable(seq, timeout).is_ok()
+    }
+
+    fn finish(
+        &self,
+        entry: &Entry<'_>,
+        buffer: &mut Vec<u8>,
+    ) -> Result<Prepared, entry::EntryError> {
+        entry::encode(entry, buffer)?;
+        Ok(Prepared {
+            seq: entry.seq,
+            leaf_hash: entry::leaf_hash(buffer),
+            end: self.producer.record_end(buffer.len()),
+        })
     }
 
     fn blank(&self, event: Event, unix_ns: u64) -> Entry<'_> {
@@ -247,14 +261,6 @@ impl HashMemo {
         }
         Some(hash)
     }
-}
-
-fn finish(entry: &Entry<'_>, buffer: &mut Vec<u8>) -> Result<Prepared, entry::EntryError> {
-    entry::encode(entry, buffer)?;
-    Ok(Prepared {
-        seq: entry.seq,
-        leaf_hash: entry::leaf_hash(buffer),
-    })
 }
 
 /// Cuts a stranger's texts: any sender can be refused, so they take little room in the log. The

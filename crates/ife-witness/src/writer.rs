@@ -24,6 +24,10 @@ pub use publisher::{Keys, PublishError, Publisher};
 /// Larger gaps in a damaged ring's own count are ignored.
 const GAP_COUNT_MAX: u64 = 1 << 32;
 
+/// Time for which the ring of a dead owner stays. A producer that is started again finds out which
+/// entries its predecessor pushed; a SIP request is repeated for 32 s (RFC 3261 17.1.1.2).
+const RING_KEPT_NS: u64 = 60_000_000_000;
+
 /// Configuration of the writer.
 #[derive(Clone, Debug)]
 pub struct WriterConfig {
@@ -392,6 +396,9 @@ impl Writer {
                 now_ns,
             );
             self.read.push(at);
+            return false;
+        }
+        if orphan.age_ns(now_ns) < RING_KEPT_NS {
             return false;
         }
         match orphan.remove() {

@@ -481,3 +481,31 @@ fn set_mode(path: &Path, mode: u32) {
 fn mode(path: &Path) -> u32 {
     std::fs::metadata(path).expect("there").mode() & 0o1777
 }
+
+#[test]
+fn the_remains_of_a_dead_owner_show_the_fate_of_its_records() {
+    use ife_witness::ring::{Fate, Remains};
+    let dir = TempDir::memory();
+    let mut producer = attach(&dir);
+    let first = producer.record_end(5);
+    producer.push(b"first").expect("room");
+    let mut set = open(&dir);
+    drain(&mut set);
+    set.rings[0].acknowledge(1);
+    let second = producer.record_end(6);
+    producer.push(b"second").expect("room");
+    let third = producer.record_end(5);
+    drop(producer);
+    let remains = Remains::read(dir.path(), "kamailio-3").expect("a ring");
+    let fates = [first, second, third].map(|end| remains.fate(end));
+    let expected = [Fate::OnDisk, Fate::InRing, Fate::NotPushed].map(Some);
+    assert_eq!(fates, expected);
+    // The next owner's records are not the dead one's.
+    let mut next = attach(&dir);
+    next.push(b"third").expect("room");
+    let remains = Remains::read(dir.path(), "kamailio-3").expect("a ring");
+    assert_eq!(remains.fate(third), None);
+    for name in ["kamailio-4", "../kamailio-3", ""] {
+        assert!(Remains::read(dir.path(), name).is_err(), "{name}");
+    }
+}

@@ -117,8 +117,13 @@ fn the_ring_of_a_dead_producer_goes_when_drained_and_its_last_holes_are_reported
         ["doorbell", "kamailio-0.ring"]
     );
     engine.maintain().expect("reports the hole");
-    engine.maintain().expect("removes the ring");
-    assert_eq!(names(&host.state.path().join("rings")), ["doorbell"]);
+    let rings = || names(&host.state.path().join("rings"));
+    for after_s in [1, 60] {
+        engine.maintain_after(after_s).expect("leaves the ring");
+        assert_eq!(rings(), ["doorbell", "kamailio-0.ring"], "{after_s} s");
+    }
+    engine.maintain_after(61).expect("removes the ring");
+    assert_eq!(rings(), ["doorbell"]);
     // The next process of this name creates a new ring, with a greater epoch even in the same ms.
     let mut client = host.attach("kamailio-0");
     assert_eq!(client.ring.next_seq(), 0);

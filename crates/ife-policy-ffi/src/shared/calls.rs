@@ -9,12 +9,13 @@
 //!
 //! Tables are searched by Call-ID alone. Two workers that begin the same call at the same instant
 //! may claim two slots: each then searches for the other; the higher slot withdraws, the lower one
-//! waits for that. A worker killed in between leaves a PENDING record, which no search finds and
-//! which expires. Only the owner writes a PENDING record; its flags, seat, dialogs and parties
+//! waits for that. A worker killed in between leaves a PENDING record, which no search finds; the
+//! next sole owner of the state frees it, see `recovery`. Only the owner writes a PENDING record; its flags, seat, dialogs and parties
 //! change later, word by word.
 
 mod party;
 mod record;
+mod recovery;
 
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
@@ -28,7 +29,7 @@ use super::step::step;
 pub(crate) use party::{Known, NextHop, Party};
 pub(super) use record::RECORD_WORDS;
 use record::Record;
-pub(crate) use record::{Call, Side, Stage};
+pub(crate) use record::{Call, RingEntry, Side, Stage};
 
 const SLOTS_PER_LINE: usize = 8;
 const LINES_MAX: usize = 16;
@@ -191,6 +192,20 @@ impl<'a> Calls<'a> {
     /// Notes the progress of the decision's entry: 1 in a ring, 2 on disk.
     pub(crate) fn witnessed(&self, call_ref: CallRef, level: u32) {
         self.record(call_ref.slot).set_witnessed(level);
+    }
+
+    /// Notes that the decision has no entry: the ring had no room.
+    pub(crate) fn forget_entry(&self, call_ref: CallRef) {
+        self.record(call_ref.slot).forget_entry();
+    }
+
+    /// Notes that the answer of a dialog, or the call's end (`None`), has an entry.
+    pub(crate) fn set_logged(&self, call_ref: CallRef, dialog: Option<usize>) {
+        self.record(call_ref.slot).set_logged(dialog);
+    }
+
+    pub(crate) fn is_answer_logged(&self, call_ref: CallRef, dialog: usize) -> bool {
+        self.record(call_ref.slot).is_answer_logged(dialog)
     }
 
     /// Returns the dialog of a message: same Call-ID, the caller's tag, and a known tag of the
@@ -371,23 +386,6 @@ impl<'a> Calls<'a> {
             control & STATE_MASK == ACTIVE && expires_s(control) >= now_s
         };
         self.control.iter().filter(active).count() as u64
-    }
-
-    /// Visits every call under way with expert and lease, to assign seats again. For a sole owner.
-    pub(crate) fn reseat(
-        &self,
-        now_s: u64,
-        mut seat_for: impl FnMut(u64, u32, u64) -> Option<Seat>,
-    ) {
-        for (slot, control) in self.control.iter().enumerate() {
-            let control = control.load(SeqCst);
-            let record = self.record(slot);
-            if control & STATE_MASK == ACTIVE && expires_s(control) >= now_s {
-                let tag = self.seat_tag(&record.key());
-                let seat = seat_for(record.expert(), tag, expires_s(control));
-                record.set_seat(seat);
-            }
-        }
     }
 
     fn find(

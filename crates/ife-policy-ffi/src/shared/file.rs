@@ -40,12 +40,13 @@ impl Shared {
     /// Opens the state in `dir`, a directory on tmpfs, or makes it. `unix_s`, `mono_s`: now.
     ///
     /// A state of another layout is replaced if no other process has it open; a new one refuses
-    /// every older iat.
+    /// every older iat. `settle` runs if no other process has the state open, before one can.
     pub(crate) fn open(
         dir: &Path,
         layout: Layout,
         unix_s: u64,
         mono_s: u64,
+        settle: impl FnOnce(&Self),
     ) -> Result<Opened, Failure> {
         let lock_path = dir.join(LOCK);
         let lock_failure =
@@ -92,6 +93,7 @@ impl Shared {
         };
         if alone {
             shared.rebuild_quotas(mono_s);
+            settle(&shared);
             sys::try_lock(&lock, Lock::Shared).map_err(lock_failure)?;
         }
         Ok(Opened {

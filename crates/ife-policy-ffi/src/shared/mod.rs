@@ -18,7 +18,7 @@ mod replay;
 pub(crate) mod stall;
 mod step;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
 

@@ -2,7 +2,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::c_char;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::ptr;
 use std::time::Instant;
 
@@ -320,8 +320,7 @@ impl Gate {
 
     /// Opens the reading end of this process's ring.
     pub fn ring(&self, process_no: u32) -> Ring {
-        let producer = format!("test-{process_no}");
-        Ring(Consumer::open(&self.state_dir.join("rings"), &producer).expect("the ring exists"))
+        Ring::open(&self.state_dir, process_no)
     }
 }
 
@@ -336,6 +335,7 @@ impl Drop for Gate {
 pub struct Ring(Consumer);
 
 /// One entry, as logged and parsed.
+#[derive(Debug)]
 pub struct Logged {
     pub seq: u64,
     pub bytes: Vec<u8>,
@@ -353,6 +353,12 @@ impl Logged {
 }
 
 impl Ring {
+    /// Opens the reading end of a process's ring.
+    pub fn open(state_dir: &Path, process_no: u32) -> Self {
+        let producer = format!("test-{process_no}");
+        Self(Consumer::open(&state_dir.join("rings"), &producer).expect("the ring exists"))
+    }
+
     /// Returns all new entries and acknowledges them as on disk.
     pub fn drain(&mut self) -> Vec<Logged> {
         let mut entries = Vec::new();

@@ -1,5 +1,6 @@
 //! The writer's half of one ring.
 
+use std::cell::Cell;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -39,6 +40,8 @@ pub struct Consumer {
     map: RingMap,
     /// Position of the next record; at or after the head.
     position: u64,
+    /// When the ring was first found without an owner.
+    orphaned_ns: Cell<Option<u64>>,
 }
 
 impl Consumer {
@@ -63,6 +66,7 @@ impl Consumer {
             file,
             map,
             position,
+            orphaned_ns: Cell::new(None),
         })
     }
 
@@ -220,6 +224,7 @@ impl Consumer {
     /// The lock cannot be queried or taken.
     pub fn orphan(&self) -> io::Result<Option<Orphan<'_>>> {
         if sys::is_locked(&self.file)? || !sys::try_lock(&self.file)? {
+            self.orphaned_ns.set(None);
             return Ok(None);
         }
         Ok(Some(Orphan { ring: self }))
@@ -242,6 +247,14 @@ impl Orphan<'_> {
     #[must_use]
     pub fn is_drained(&self) -> bool {
         !self.ring.has_unread() && self.ring.is_acknowledged()
+    }
+
+    /// Returns the time, in ns, since the first call for this owner's death. `now_ns`: now.
+    #[must_use]
+    pub fn age_ns(&self, now_ns: u64) -> u64 {
+        let since_ns = self.ring.orphaned_ns.get().unwrap_or(now_ns);
+        self.ring.orphaned_ns.set(Some(since_ns));
+        now_ns.saturating_sub(since_ns)
     }
 
     /// Deletes the file. The next attachment creates a new ring.

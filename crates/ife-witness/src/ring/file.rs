@@ -12,6 +12,8 @@ use super::map::RingMap;
 use super::{RingError, WRITER_PRODUCER, sys};
 use crate::entry::NUMBER_MAX;
 
+/// The directory of all rings, in the state directory.
+pub(super) const RINGS_DIR: &str = "rings";
 const RING_SUFFIX: &str = ".ring";
 const NEW_SUFFIX: &str = ".new";
 
@@ -28,7 +30,7 @@ pub(super) fn rings_dir(state_dir: &Path) -> Result<PathBuf, RingError> {
         .mode(0o1770)
         .create(state_dir)
         .map_err(RingError::io("create", state_dir))?;
-    let dir = state_dir.join("rings");
+    let dir = state_dir.join(RINGS_DIR);
     DirBuilder::new()
         .recursive(true)
         .mode(0o770)

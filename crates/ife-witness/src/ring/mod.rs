@@ -23,6 +23,7 @@ mod file;
 mod layout;
 mod map;
 mod producer;
+mod remains;
 mod set;
 pub(crate) mod sys;
 
@@ -30,6 +31,7 @@ pub use consumer::{Consumer, Damage, Orphan, Record};
 pub use doorbell::{Mark, WriterSeen, writer_seen};
 pub use error::{PushError, RingError, WaitError};
 pub use producer::{CAPACITY_DEFAULT, Producer, RingConfig, Waiter};
+pub use remains::{Fate, RecordEnd, Remains};
 pub use set::RingSet;
 
 /// The producer of the writer's own entries; not allowed as a ring's name.

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant, SystemTime};
 use super::doorbell::Doorbell;
 use super::layout::{CAPACITY_MIN, Header, RECORD_HEADER, RecordHead, record_crc, record_size};
 use super::map::{ForkGuard, RingMap};
-use super::{PushError, RingError, WaitError, file, sys};
+use super::{PushError, RecordEnd, RingError, WaitError, file, sys};
 use crate::entry::{ENTRY_SIZE_MAX, NUMBER_MAX};
 
 /// Default size of a ring's data area: about 7,000 entries of 500 bytes.
@@ -127,6 +127,15 @@ impl Producer {
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.next_seq
+    }
+
+    /// Returns the end of the record that a push of `len` bytes would write next.
+    #[must_use]
+    pub fn record_end(&self, len: usize) -> RecordEnd {
+        RecordEnd {
+            epoch: self.epoch,
+            position: self.tail.wrapping_add(record_size(len) as u64),
+        }
     }
 
     /// Appends an entry; returns its sequence number. No system call unless the writer sleeps.

@@ -243,7 +243,11 @@ impl Engine {
     }
 
     pub(crate) fn maintain(&mut self) -> Result<(), Failure> {
-        let step = self.writer.maintain(NOW_NS)?;
+        self.maintain_after(0)
+    }
+
+    pub(crate) fn maintain_after(&mut self, after_s: u64) -> Result<(), Failure> {
+        let step = self.writer.maintain(NOW_NS + after_s * 1_000_000_000)?;
         self.take(step).map(drop)
     }
 

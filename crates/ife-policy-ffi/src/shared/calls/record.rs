@@ -10,9 +10,11 @@ use std::sync::atomic::{
 };
 
 use ife_guard::{CallKey, Direction, Text};
+use ife_witness::ring::RecordEnd;
 
 use super::party::{PARTY_WORDS, Party};
 use crate::shared::hash::Key;
+use crate::shared::layout::PROCESSES_MAX;
 use crate::shared::quota::Seat;
 use crate::shared::step::step;
 
@@ -29,7 +31,9 @@ mod word {
     pub(super) const MAX_CALL_S: usize = 7;
     pub(super) const SEQ: usize = 8;
     pub(super) const LEAF_HASH: usize = 9; // 4 words
-    pub(super) const CALLER: usize = 13; // a party
+    pub(super) const ENTRY_EPOCH: usize = 13; // 0: the decision is not to have an entry
+    pub(super) const ENTRY_END: usize = 14;
+    pub(super) const CALLER: usize = 15; // a party
     pub(super) const DIALOGS: usize = CALLER + super::PARTY_WORDS; // tag, state, a party: each
     pub(super) const LENGTHS: usize = DIALOGS + super::DIALOGS * super::DIALOG_WORDS;
     pub(super) const TEXT: usize = LENGTHS + 1; // trace id, hazard, expert, kid
@@ -47,8 +51,31 @@ mod flag {
     pub(super) const WITNESSED: u64 = 2;
     /// The decision's entry is on disk.
     pub(super) const ON_DISK: u64 = 4;
+    /// The answer of the dialog with number n has an entry: bit 3 + n.
+    pub(super) const ANSWER_LOGGED_SHIFT: usize = 3; // 4 bits
+    /// The end of the call has an entry.
+    pub(super) const END_LOGGED: u64 = 1 << 7;
     pub(super) const DIRECTION_SHIFT: u32 = 8; // 2 bits
+    pub(super) const WORKER_SHIFT: u32 = 16; // 16 bits
     pub(super) const CSEQ_SHIFT: u32 = 32; // 32 bits
+
+    pub(super) const fn answer_logged(dialog: usize) -> u64 {
+        1 << (ANSWER_LOGGED_SHIFT + dialog)
+    }
+
+    /// The flags that a further decision about the call leaves.
+    pub(super) const OF_CALL: u64 =
+        CONNECTED | END_LOGGED | (((1 << super::DIALOGS) - 1) << ANSWER_LOGGED_SHIFT);
+}
+
+const _: () = assert!(PROCESSES_MAX <= 1 << 16 && DIALOGS <= 4);
+
+/// The entry of a decision, as its worker knows it before the push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RingEntry {
+    /// Number of the process that has the ring.
+    pub(crate) worker: u16,
+    pub(crate) end: RecordEnd,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +106,10 @@ impl Stage {
 pub(crate) struct Call {
     pub(crate) connected: bool,
     pub(crate) ended: bool,
+    /// The call's end has an entry.
+    pub(crate) is_end_logged: bool,
+    /// The decision's entry, pushed or about to be.
+    pub(crate) entry: Option<RingEntry>,
     /// 0 no entry, 1 in a ring, 2 on disk.
     pub(crate) witnessed: u32,
     pub(crate) direction: Option<Direction>,
@@ -131,10 +162,14 @@ impl<'r> Record<'r> {
     pub(super) fn set_decision(self, call: &Call) {
         store_bytes(&self.0[word::LEAF_HASH..], &call.leaf_hash);
         self.0[word::SEQ].store(call.seq, Relaxed);
-        let connected = self.0[word::FLAGS].load(SeqCst) & flag::CONNECTED;
+        let (epoch, end) = call.entry.map_or((0, 0), |e| (e.end.epoch, e.end.position));
+        self.0[word::ENTRY_EPOCH].store(epoch, Relaxed);
+        self.0[word::ENTRY_END].store(end, Relaxed);
+        let worker = call.entry.map_or(0, |entry| entry.worker);
         let flags = u64::from(call.cseq) << flag::CSEQ_SHIFT
+            | u64::from(worker) << flag::WORKER_SHIFT
             | u64::from(Direction::number(call.direction)) << flag::DIRECTION_SHIFT
-            | connected;
+            | self.0[word::FLAGS].load(SeqCst) & flag::OF_CALL;
         self.0[word::FLAGS].store(flags, SeqCst);
     }
 
@@ -142,6 +177,36 @@ impl<'r> Record<'r> {
     pub(super) fn set_witnessed(self, level: u32) {
         let on_disk = if level >= 2 { flag::ON_DISK } else { 0 };
         self.0[word::FLAGS].fetch_or(flag::WITNESSED | on_disk, SeqCst);
+    }
+
+    /// Notes that the decision has no entry: the ring had no room.
+    pub(super) fn forget_entry(self) {
+        self.0[word::ENTRY_EPOCH].store(0, SeqCst);
+    }
+
+    pub(super) fn entry(self) -> Option<RingEntry> {
+        let end = RecordEnd {
+            epoch: self.0[word::ENTRY_EPOCH].load(SeqCst),
+            position: self.0[word::ENTRY_END].load(SeqCst),
+        };
+        let worker = (self.0[word::FLAGS].load(SeqCst) >> flag::WORKER_SHIFT) as u16;
+        (end.epoch != 0).then_some(RingEntry { worker, end })
+    }
+
+    /// Notes that the answer of a dialog, or the call's end (`None`), has an entry.
+    pub(super) fn set_logged(self, dialog: Option<usize>) {
+        let bit = dialog.map_or(flag::END_LOGGED, flag::answer_logged);
+        self.0[word::FLAGS].fetch_or(bit, SeqCst);
+    }
+
+    pub(super) fn is_answer_logged(self, dialog: usize) -> bool {
+        self.0[word::FLAGS].load(SeqCst) & flag::answer_logged(dialog) != 0
+    }
+
+    /// Returns the progress of the decision's entry, see [`Call::witnessed`].
+    pub(super) fn witnessed(self) -> u32 {
+        let flags = self.0[word::FLAGS].load(SeqCst);
+        u32::from(flags & flag::WITNESSED != 0) + u32::from(flags & flag::ON_DISK != 0)
     }
 
     pub(super) fn set_connected(self) {
@@ -202,6 +267,7 @@ impl<'r> Record<'r> {
         let dialog = (0..DIALOGS)
             .rev()
             .find(|&dialog| self.stage(dialog) != Stage::Confirmed)?;
+        self.0[word::FLAGS].fetch_and(!flag::answer_logged(dialog), SeqCst);
         for word in self.dialog_words(dialog) {
             step();
             word.store(0, SeqCst);
@@ -254,8 +320,9 @@ impl<'r> Record<'r> {
         Call {
             connected: flags & flag::CONNECTED != 0,
             ended,
-            witnessed: u32::from(flags & flag::WITNESSED != 0)
-                + u32::from(flags & flag::ON_DISK != 0),
+            is_end_logged: flags & flag::END_LOGGED != 0,
+            entry: self.entry(),
+            witnessed: self.witnessed(),
             direction: Direction::of_number(flags >> flag::DIRECTION_SHIFT & 3),
             cseq: (flags >> flag::CSEQ_SHIFT) as u32,
             seq: self.0[word::SEQ].load(SeqCst),

@@ -25,6 +25,8 @@ pub(super) fn call(trace_id: &str) -> Call {
     Call {
         connected: false,
         ended: false,
+        is_end_logged: false,
+        entry: None,
         witnessed: 0,
         direction: Some(Direction::ToExpert),
         cseq: 7,

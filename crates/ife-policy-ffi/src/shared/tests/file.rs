@@ -9,8 +9,14 @@ use crate::shared::quota::{Claim, Limit};
 use crate::shared::{Birth, Opened, Shared};
 
 fn open(dir: &Dir, replay_slots: usize, unix_s: u64) -> Result<Opened, u32> {
-    Shared::open(&dir.0, Layout::new(replay_slots, 16), unix_s, BOOT_S)
-        .map_err(|failure| failure.code)
+    Shared::open(
+        &dir.0,
+        Layout::new(replay_slots, 16),
+        unix_s,
+        BOOT_S,
+        |_| {},
+    )
+    .map_err(|failure| failure.code)
 }
 
 fn see(shared: &Shared, iat: u64) -> Sight {

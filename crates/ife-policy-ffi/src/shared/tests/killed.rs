@@ -46,8 +46,8 @@ fn killed_everywhere(
             changes += 1;
             fs::copy(dir.0.join("shared.bin"), copy_dir.0.join("shared.bin")).expect("room");
             let layout = Layout::new(REPLAY_SLOTS_MIN, 16);
-            let copy =
-                Shared::open(&copy_dir.0, layout, BIRTH_S, BOOT_S).expect("a copy of a state");
+            let copy = Shared::open(&copy_dir.0, layout, BIRTH_S, BOOT_S, |_| {})
+                .expect("a copy of a state");
             survivors(&copy.shared, end);
             last.clone_from(&bytes);
         }

@@ -6,7 +6,7 @@ mod hammer;
 mod interleaving;
 mod killed;
 mod legacy;
-mod processes;
+pub(crate) mod processes;
 mod quota;
 mod refusals;
 mod replay;
@@ -58,7 +58,7 @@ fn at(seconds: u64) -> Now {
 /// Makes a state of the smallest size.
 fn fresh(dir: &Dir) -> Shared {
     let layout = Layout::new(REPLAY_SLOTS_MIN, 16);
-    let opened = Shared::open(&dir.0, layout, BIRTH_S, BOOT_S).expect("a fresh directory");
+    let opened = Shared::open(&dir.0, layout, BIRTH_S, BOOT_S, |_| {}).expect("a fresh directory");
     opened.shared
 }
 

@@ -4,10 +4,10 @@
 use std::io;
 
 /// A forked child. Killed and reaped when dropped.
-pub(super) struct Child(libc::pid_t);
+pub(crate) struct Child(libc::pid_t);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stepped {
+pub(crate) enum Stepped {
     Stopped,
     /// The child has ended, with this status.
     Ended(i32),
@@ -15,8 +15,8 @@ pub(super) enum Stepped {
 
 impl Child {
     /// Forks a child that runs `body` and ends with its result as status. The body must not
-    /// allocate, lock or panic.
-    pub(super) fn run(body: impl FnOnce() -> i32) -> Self {
+    /// panic or take a lock of this process.
+    pub(crate) fn run(body: impl FnOnce() -> i32) -> Self {
         // SAFETY: the child only touches shared memory and leaves by _exit.
         match unsafe { libc::fork() } {
             -1 => panic!("fork: {}", io::Error::last_os_error()),
@@ -27,7 +27,7 @@ impl Child {
     }
 
     /// Forks like [`Self::run`], but stops before the first instruction of `body`.
-    pub(super) fn stopped(body: impl FnOnce() -> i32) -> Self {
+    pub(crate) fn stopped(body: impl FnOnce() -> i32) -> Self {
         let child = Self::run(|| {
             // SAFETY: asks to be traced by the parent and stops.
             unsafe {
@@ -40,7 +40,7 @@ impl Child {
         child
     }
 
-    pub(super) fn step(&self) -> Stepped {
+    pub(crate) fn step(&self) -> Stepped {
         // SAFETY: the child is this test's and stopped.
         let result = unsafe { libc::ptrace(libc::PTRACE_SINGLESTEP, self.0, 0, 0) };
         assert_eq!(result, 0, "ptrace: {}", io::Error::last_os_error());
@@ -48,7 +48,7 @@ impl Child {
     }
 
     /// Waits for the next stop or the end.
-    pub(super) fn wait(&self) -> Stepped {
+    pub(crate) fn wait(&self) -> Stepped {
         let mut status = 0;
         // SAFETY: `status` is a local variable.
         let result = unsafe { libc::waitpid(self.0, &raw mut status, 0) };
@@ -63,7 +63,7 @@ impl Child {
     }
 
     /// Kills the child between two instructions.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         // SAFETY: the child is this test's.
         unsafe { libc::kill(self.0, libc::SIGKILL) };
     }
