@@ -31,7 +31,7 @@ fn killed_at(n: usize, setup: &Setup, operation: impl FnOnce(&Gate)) -> bool {
     match child.wait() {
         Stepped::Ended(0) => false,
         Stepped::Ended(-1) => true,
-        other => panic!("step {n}: {other:?}"),
+        end @ (Stepped::Ended(_) | Stepped::Stopped) => panic!("step {n}: {end:?}"),
     }
 }
 
