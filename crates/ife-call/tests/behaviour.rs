@@ -131,7 +131,7 @@ impl Bench {
         self.outputs
             .iter()
             .filter_map(|output| match output {
-                Output::Witness(entry) => Some(entry.event.name()),
+                Output::Witness(entry) => Some(entry.event.as_str()),
                 _ => None,
             })
             .collect()

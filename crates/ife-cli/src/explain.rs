@@ -114,7 +114,7 @@ fn transport(args: &ExplainArgs, message: &SipRequest) -> Result<Transport, Fail
     }
     match message.via_transport().filter(|name| !name.is_empty()) {
         None => Ok(Transport::Udp),
-        Some(name) => Transport::from_name(&name).ok_or_else(|| {
+        Some(name) => Transport::of(&name).ok_or_else(|| {
             let file = args.message.as_deref().unwrap_or(Path::new("-"));
             Failure::no(format!(
                 "{}: unknown transport in Via: {}",

@@ -9,42 +9,44 @@ use utoipa::ToSchema;
 /// After so many seconds another try makes sense.
 pub const RETRY_AFTER_S: u32 = 5;
 
-/// Error names that the wider system knows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum ErrorName {
-    /// A field is missing, malformed or too long: 400.
-    InvalidRequest,
-    /// The sender is not registered: 401.
-    UnknownAgent,
-    /// The signature does not verify: 403.
-    InvalidSignature,
-    /// A gate said no: 403.
-    PolicyRejected,
-    /// No such expert, or none for this hazard: 404.
-    ExpertNotFound,
-    /// No such call, room or participant: 404.
-    NotFound,
-    /// The same name is in use for something else: 409.
-    Conflict,
-    /// A limit of the bridge is reached: 503 with Retry-After.
-    CapacityExceeded,
-    /// The council's side could not be reached: 502.
-    H323BridgeFailed,
-    /// Evidence could not be offered; the call goes on.
-    WebrtcEvidenceFailed,
-    /// AMI, witness or another part is down: 503.
-    Unavailable,
-    /// No token, or a wrong one: 401.
-    Unauthenticated,
-    /// The listener does not take it from there: 403.
-    Forbidden,
-    /// The resource does not have that method: 405.
-    MethodNotAllowed,
-    /// The body is longer than 1 MiB: 413.
-    TooLarge,
-    /// The answer took too long: 504.
-    Timeout,
+ife_words::words! {
+    /// Error names that the wider system knows.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+    #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+    pub enum ErrorName {
+        /// A field is missing, malformed or too long: 400.
+        InvalidRequest = "INVALID_REQUEST",
+        /// The sender is not registered: 401.
+        UnknownAgent = "UNKNOWN_AGENT",
+        /// The signature does not verify: 403.
+        InvalidSignature = "INVALID_SIGNATURE",
+        /// A gate said no: 403.
+        PolicyRejected = "POLICY_REJECTED",
+        /// No such expert, or none for this hazard: 404.
+        ExpertNotFound = "EXPERT_NOT_FOUND",
+        /// No such call, room or participant: 404.
+        NotFound = "NOT_FOUND",
+        /// The same name is in use for something else: 409.
+        Conflict = "CONFLICT",
+        /// A limit of the bridge is reached: 503 with Retry-After.
+        CapacityExceeded = "CAPACITY_EXCEEDED",
+        /// The council's side could not be reached: 502.
+        H323BridgeFailed = "H323_BRIDGE_FAILED",
+        /// Evidence could not be offered; the call goes on.
+        WebrtcEvidenceFailed = "WEBRTC_EVIDENCE_FAILED",
+        /// AMI, witness or another part is down: 503.
+        Unavailable = "UNAVAILABLE",
+        /// No token, or a wrong one: 401.
+        Unauthenticated = "UNAUTHENTICATED",
+        /// The listener does not take it from there: 403.
+        Forbidden = "FORBIDDEN",
+        /// The resource does not have that method: 405.
+        MethodNotAllowed = "METHOD_NOT_ALLOWED",
+        /// The body is longer than 1 MiB: 413.
+        TooLarge = "TOO_LARGE",
+        /// The answer took too long: 504.
+        Timeout = "TIMEOUT",
+    }
 }
 
 impl ErrorName {
@@ -65,28 +67,6 @@ impl ErrorName {
             ErrorName::CapacityExceeded
             | ErrorName::WebrtcEvidenceFailed
             | ErrorName::Unavailable => 503,
-        }
-    }
-
-    /// As the contract writes it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ErrorName::InvalidRequest => "INVALID_REQUEST",
-            ErrorName::UnknownAgent => "UNKNOWN_AGENT",
-            ErrorName::InvalidSignature => "INVALID_SIGNATURE",
-            ErrorName::PolicyRejected => "POLICY_REJECTED",
-            ErrorName::ExpertNotFound => "EXPERT_NOT_FOUND",
-            ErrorName::NotFound => "NOT_FOUND",
-            ErrorName::Conflict => "CONFLICT",
-            ErrorName::CapacityExceeded => "CAPACITY_EXCEEDED",
-            ErrorName::H323BridgeFailed => "H323_BRIDGE_FAILED",
-            ErrorName::WebrtcEvidenceFailed => "WEBRTC_EVIDENCE_FAILED",
-            ErrorName::Unavailable => "UNAVAILABLE",
-            ErrorName::Unauthenticated => "UNAUTHENTICATED",
-            ErrorName::Forbidden => "FORBIDDEN",
-            ErrorName::MethodNotAllowed => "METHOD_NOT_ALLOWED",
-            ErrorName::TooLarge => "TOO_LARGE",
-            ErrorName::Timeout => "TIMEOUT",
         }
     }
 
@@ -172,15 +152,12 @@ struct Stored {
 impl<'de> Deserialize<'de> for Refusal {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Refusal, D::Error> {
         let stored = Stored::deserialize(deserializer)?;
-        let mut gates = Gate::ALL.into_iter().map(Gate::as_str);
-        let gate = stored
-            .gate
-            .and_then(|name| gates.find(|gate| *gate == name));
+        let gate = stored.gate.and_then(|name| Gate::of(&name));
         Ok(Refusal {
             name: stored.name,
             detail: stored.detail,
             field: stored.field,
-            gate,
+            gate: gate.map(Gate::as_str),
             retry_after_s: stored.retry_after_s,
         })
     }

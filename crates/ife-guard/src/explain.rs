@@ -103,10 +103,7 @@ fn found(parties: &Parties<'_>) -> GateReport {
     let (expert, caller) = (parties.expert.id(), parties.caller.id());
     pass(
         Gate::Registry,
-        format!(
-            "{}: expert {expert}, caller {caller}",
-            parties.direction.name()
-        ),
+        format!("{}: expert {expert}, caller {caller}", parties.direction),
     )
 }
 

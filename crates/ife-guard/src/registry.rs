@@ -157,27 +157,17 @@ pub struct Signer {
     pub legacy_signature: bool,
 }
 
-/// Standing of an expert or a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Status {
-    /// Takes part.
-    Active = 0,
-    /// Does not take part for now.
-    Suspended = 1,
-    /// Never takes part again; keys only.
-    Revoked = 2,
-}
-
-impl Status {
-    /// Returns the registry's spelling.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Revoked => "revoked",
-        }
+ife_words::words! {
+    /// Standing of an expert or a key.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u8)]
+    pub enum Status {
+        /// Takes part.
+        Active(0) = "active",
+        /// Does not take part for now.
+        Suspended(1) = "suspended",
+        /// Never takes part again; keys only.
+        Revoked(2) = "revoked",
     }
 }
 

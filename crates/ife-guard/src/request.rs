@@ -56,58 +56,31 @@ impl<'a> HeaderValue<'a> {
     }
 }
 
-/// SIP transport. The numbers are those of `ife_transport` in `if_policy.h`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Transport {
-    /// RFC 3261 over UDP.
-    Udp = 1,
-    /// RFC 3261 over TCP.
-    Tcp = 2,
-    /// RFC 3261 over TLS.
-    Tls = 3,
-    /// RFC 4168.
-    Sctp = 4,
-    /// RFC 7118 over plain WebSocket.
-    Ws = 5,
-    /// RFC 7118 over secure WebSocket.
-    Wss = 6,
+ife_words::words! {
+    /// SIP transport. The numbers are those of `ife_transport` in `if_policy.h`.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u8)]
+    pub enum Transport {
+        /// RFC 3261 over UDP.
+        Udp(1) = "udp",
+        /// RFC 3261 over TCP.
+        Tcp(2) = "tcp",
+        /// RFC 3261 over TLS.
+        Tls(3) = "tls",
+        /// RFC 4168.
+        Sctp(4) = "sctp",
+        /// RFC 7118 over plain WebSocket.
+        Ws(5) = "ws",
+        /// RFC 7118 over secure WebSocket.
+        Wss(6) = "wss",
+    }
 }
 
 impl Transport {
-    /// All of them, in number order.
-    pub const ALL: [Self; 6] = [
-        Self::Udp,
-        Self::Tcp,
-        Self::Tls,
-        Self::Sctp,
-        Self::Ws,
-        Self::Wss,
-    ];
-
-    /// Returns the lower-case name, as the registry spells it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Udp => "udp",
-            Self::Tcp => "tcp",
-            Self::Tls => "tls",
-            Self::Sctp => "sctp",
-            Self::Ws => "ws",
-            Self::Wss => "wss",
-        }
-    }
-
     /// Returns the transport of a number of `ife_transport`.
     #[must_use]
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.into_iter().find(|t| *t as u32 == number)
-    }
-
-    /// Returns the transport of the registry's spelling.
-    #[must_use]
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|t| t.as_str() == name)
     }
 
     /// Returns one bit per transport, for sets.

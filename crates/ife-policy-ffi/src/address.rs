@@ -214,7 +214,7 @@ impl<'a> Parameters<'a> {
 
 fn transport(name: &[u8]) -> Option<Transport> {
     let name = std::str::from_utf8(name).ok()?;
-    Transport::from_name(&name.to_ascii_lowercase())
+    Transport::of(&name.to_ascii_lowercase())
 }
 
 /// Returns the transport of a `sips` URI (RFC 3261 26.2.2): `tcp` there means TLS over TCP.

@@ -190,7 +190,7 @@ fn enter(
 
 /// Parses an event's name. `REJECTED` is for refusals before the gate; only the gate approves.
 fn parse(name: &[u8]) -> Result<Event, Failure> {
-    match Event::parse(name) {
+    match str::from_utf8(name).ok().and_then(Event::of) {
         Some(Event::Approved) => Err(Failure::invalid(
             "event: only ife_policy_check writes APPROVED",
         )),

@@ -293,9 +293,9 @@ fn write(
     object.number("code", entry.code.map(u64::from));
     object.number("cseq", entry.cseq.map(u64::from));
     object.text("detail", entry.detail);
-    object.name("direction", entry.direction.map(Direction::name));
+    object.name("direction", entry.direction.map(Direction::as_str));
     object.number("epoch", Some(entry.epoch));
-    object.name("event", Some(entry.event.name()));
+    object.name("event", Some(entry.event.as_str()));
     object.text("expert", entry.expert);
     if text_cut {
         object.flag("fields_truncated");

@@ -1,25 +1,18 @@
 //! The direction of a call.
 
-/// Who calls whom. The numbers are those of `ife_direction` in `if_policy.h`, where 0 is unknown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum Direction {
-    /// The council calls an expert.
-    ToExpert = 1,
-    /// An expert calls the council.
-    ToCouncil = 2,
+crate::words! {
+    /// Who calls whom. The numbers are those of `ife_direction` in `if_policy.h`, where 0 is unknown.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+    #[repr(u8)]
+    pub enum Direction {
+        /// The council calls an expert.
+        ToExpert(1) = "to_expert",
+        /// An expert calls the council.
+        ToCouncil(2) = "to_council",
+    }
 }
 
 impl Direction {
-    /// Returns the name in the log and in `$ife(direction)`.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::ToExpert => "to_expert",
-            Self::ToCouncil => "to_council",
-        }
-    }
-
     /// Returns the number, 0 for an unknown direction.
     #[must_use]
     pub fn number(direction: Option<Self>) -> u8 {

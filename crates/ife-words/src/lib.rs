@@ -6,6 +6,7 @@ mod event;
 mod gate;
 pub mod hex;
 pub mod time;
+mod words;
 
 pub use direction::Direction;
 pub use event::Event;

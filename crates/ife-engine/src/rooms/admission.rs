@@ -28,27 +28,16 @@ const ROOMS_MAX: usize = 1_000;
 #[derive(Debug, Default)]
 pub(super) struct Admissions(BTreeMap<RoomName, BTreeMap<String, u64>>);
 
-/// The reason that a guardian may not join, in the words of the interface contract.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reject {
-    InvalidSignature,
-    NotRegistered,
-    PiiPolicyViolation,
-    BandwidthExceeded,
-    CapacityExceeded,
-    GatekeeperError,
-}
-
-impl Reject {
-    fn as_str(self) -> &'static str {
-        match self {
-            Reject::InvalidSignature => "INVALID_SIGNATURE",
-            Reject::NotRegistered => "NOT_REGISTERED",
-            Reject::PiiPolicyViolation => "PII_POLICY_VIOLATION",
-            Reject::BandwidthExceeded => "BANDWIDTH_EXCEEDED",
-            Reject::CapacityExceeded => "CAPACITY_EXCEEDED",
-            Reject::GatekeeperError => "GATEKEEPER_ERROR",
-        }
+ife_words::words! {
+    /// The reason that a guardian may not join, in the words of the interface contract.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Reject {
+        InvalidSignature = "INVALID_SIGNATURE",
+        NotRegistered = "NOT_REGISTERED",
+        PiiPolicyViolation = "PII_POLICY_VIOLATION",
+        BandwidthExceeded = "BANDWIDTH_EXCEEDED",
+        CapacityExceeded = "CAPACITY_EXCEEDED",
+        GatekeeperError = "GATEKEEPER_ERROR",
     }
 }
 

@@ -230,7 +230,7 @@ fn transports(problems: &mut Problems, at: &At<'_>, raw: &[raw::Str<'_>]) -> u8 
     let mut bits = 0;
     for (index, name) in raw.iter().enumerate() {
         let item = at.index(index);
-        match Transport::from_name(name) {
+        match Transport::of(name) {
             Some(transport) if bits & transport.bit() != 0 => problems.add(
                 &item,
                 format!("`{}` is listed twice", transport.as_str()),
