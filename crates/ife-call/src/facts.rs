@@ -1,8 +1,8 @@
-//! What has been observed. Facts only grow, so that the order and the number of observations do not matter.
+//! What has been observed. Facts only grow, so that the order and the number of observations do not
+//! matter.
 
 use crate::cause::{Cause, Class};
-use crate::input::{Leg, LegView, Seen, Verdict};
-use crate::output::TimerKind;
+use crate::input::{Leg, LegView, Seen, Timer, TimerKind, Verdict};
 
 /// Facts about one leg.
 #[derive(Debug, Clone, Copy, Default)]
@@ -50,7 +50,42 @@ pub(crate) struct Facts {
     pub(crate) link_down: bool,
     /// The gateway took legs with it.
     pub(crate) restarted: bool,
-    expired: u8,
+    pub(crate) timers: Timers,
+}
+
+/// The latest timer of each kind, and how it stands.
+#[derive(Debug, Default)]
+pub(crate) struct Timers([(u32, Phase); TimerKind::COUNT]);
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Off,
+    Running,
+    Expired,
+}
+
+impl Timers {
+    pub(crate) fn start(&mut self, kind: TimerKind) -> Timer {
+        let (serial, phase) = &mut self.0[kind as usize];
+        (*serial, *phase) = (serial.wrapping_add(1), Phase::Running);
+        let serial = *serial;
+        Timer { kind, serial }
+    }
+
+    pub(crate) fn stop(&mut self, kind: TimerKind) {
+        self.0[kind as usize].1 = Phase::Off;
+    }
+
+    pub(crate) fn is_running(&self, timer: Timer) -> bool {
+        self.0[timer.kind as usize] == (timer.serial, Phase::Running)
+    }
+
+    pub(crate) fn expire(&mut self, timer: Timer) {
+        if self.is_running(timer) {
+            self.0[timer.kind as usize].1 = Phase::Expired;
+        }
+    }
 }
 
 impl LegFacts {
@@ -82,7 +117,8 @@ impl LegFacts {
         if let Some(status) = self.reply {
             return Class::of_reply(status, self.ringing);
         }
-        // chan_ooh323 gives 0 when no answer to the setup ever came: its connection was refused, or nothing is there.
+        // chan_ooh323 gives 0 when no answer to the setup ever came: its connection was refused, or
+        // nothing is there.
         let is_silent = cause == Cause::UNKNOWN && !self.ringing && !self.up;
         if is_silent && self.there {
             Class::Unreachable
@@ -106,10 +142,8 @@ impl LegFacts {
         match &mut self.gone {
             // A second report only adds what the first did not know.
             Some(gone) if gone.cause.is_unknown() => {
-                *gone = Gone {
-                    cause,
-                    unseen: gone.unseen && unseen,
-                }
+                gone.cause = cause;
+                gone.unseen &= unseen;
             }
             Some(_) => {}
             None => self.gone = Some(Gone { cause, unseen }),
@@ -124,8 +158,8 @@ impl LegFacts {
             }
             return;
         }
-        // A leg that was ordered and never seen may still be on its way, unless it was ordered by a connection that is lost:
-        // its timer decides.
+        // A leg that was ordered and never seen may still be on its way, unless it was ordered by a
+        // connection that is lost: its timer decides.
         let Some(view) = view else { return };
         if self.joined && !view.joined {
             self.left = true;
@@ -150,53 +184,43 @@ impl Facts {
 
     pub(crate) fn leg(&self, leg: Leg) -> LegFacts {
         match leg {
-            Leg::Expert(attempt) => self
-                .experts
-                .get(usize::from(attempt))
-                .copied()
-                .unwrap_or_default(),
+            Leg::Expert(attempt) => {
+                let facts = self.experts.get(usize::from(attempt));
+                facts.copied().unwrap_or_default()
+            }
             Leg::Council => self.council,
         }
     }
 
     /// Every leg that there is, or may be, a channel of.
     pub(crate) fn open_legs(&self) -> impl Iterator<Item = Leg> + '_ {
-        // At most 256 experts are tried, see `Call::new`.
-        let experts = self
-            .experts
-            .iter()
-            .enumerate()
-            .filter(|(_, facts)| facts.is_open());
-        let council = self.council.is_open().then_some(Leg::Council);
-        experts
-            .map(|(attempt, _)| Leg::Expert(attempt as u8))
-            .chain(council)
+        let experts = (0..=u8::MAX).map(Leg::Expert).zip(&self.experts);
+        let legs = experts.chain([(Leg::Council, &self.council)]);
+        legs.filter(|(_, facts)| facts.is_open())
+            .map(|(leg, _)| leg)
+    }
+
+    pub(crate) fn has_open_leg(&self) -> bool {
+        self.open_legs().next().is_some()
+    }
+
+    /// Makes room for the facts of an attempt.
+    pub(crate) fn reach(&mut self, attempt: u8) {
+        self.experts
+            .resize_with(usize::from(attempt) + 1, LegFacts::default);
     }
 
     pub(crate) fn compare(&mut self, views: &[LegView], restarted: bool) {
         let after_loss = std::mem::take(&mut self.link_down);
-        let view_of = |leg| views.iter().find(|view| view.leg == leg);
-        self.restarted |= restarted && self.open_legs().next().is_some();
-        for (attempt, facts) in self.experts.iter_mut().enumerate() {
-            facts.compare(view_of(Leg::Expert(attempt as u8)), restarted, after_loss);
+        self.restarted |= restarted && self.has_open_leg();
+        let experts = (0..=u8::MAX).map(Leg::Expert).zip(&mut self.experts);
+        for (leg, facts) in experts.chain([(Leg::Council, &mut self.council)]) {
+            let view = views.iter().find(|view| view.leg == leg);
+            facts.compare(view, restarted, after_loss);
         }
-        self.council
-            .compare(view_of(Leg::Council), restarted, after_loss);
-    }
-
-    pub(crate) fn expire(&mut self, kind: TimerKind) {
-        self.expired |= bit(kind);
-    }
-
-    pub(crate) fn renew(&mut self, kind: TimerKind) {
-        self.expired &= !bit(kind);
     }
 
     pub(crate) fn has_expired(&self, kind: TimerKind) -> bool {
-        self.expired & bit(kind) != 0
+        self.timers.0[kind as usize].1 == Phase::Expired
     }
-}
-
-fn bit(kind: TimerKind) -> u8 {
-    1 << kind as u8
 }

@@ -3,7 +3,6 @@ use std::fmt;
 use ife_words::Gate;
 
 use crate::cause::Cause;
-use crate::output::Timer;
 
 /// One channel of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -106,4 +105,36 @@ pub struct LegView {
     pub up: bool,
     /// In the council's room.
     pub joined: bool,
+}
+
+/// A running timer. A timeout of any but the latest of its kind is ignored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Timer {
+    /// What it waits for.
+    pub kind: TimerKind,
+    /// Which of its kind.
+    pub serial: u32,
+}
+
+/// What a timer waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum TimerKind {
+    /// The gate's verdict.
+    Gate,
+    /// Ringing or answer.
+    Setup,
+    /// Answer.
+    Ring,
+    /// The council.
+    Join,
+    /// The longest call.
+    Call,
+    /// A leg's end.
+    Hangup,
+    /// The gateway.
+    Link,
+}
+
+impl TimerKind {
+    pub(crate) const COUNT: usize = 7;
 }

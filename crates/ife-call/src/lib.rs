@@ -29,18 +29,18 @@
 pub mod cause;
 
 mod call;
+mod effects;
 mod facts;
 mod input;
+mod next;
 mod output;
 mod plan;
-mod reason;
 mod state;
 
 pub use call::Call;
 pub use cause::Cause;
 pub use ife_words::{Direction, Event, Gate};
-pub use input::{Input, Leg, LegView, Seen, Verdict};
-pub use output::{Output, Timer, TimerKind, Witnessed};
+pub use input::{Input, Leg, LegView, Seen, Timer, TimerKind, Verdict};
+pub use output::{Output, Witnessed};
 pub use plan::{Backend, ExpertId, Plan, Policy, RetryOn};
-pub use reason::{EndReason, FailReason};
-pub use state::{Reported, State};
+pub use state::{EndReason, FailReason, Reported, State};

@@ -3,10 +3,9 @@ use std::{fmt, time::Duration};
 use ife_words::{Event, Gate};
 
 use crate::cause::Cause;
-use crate::input::Leg;
+use crate::input::{Leg, Timer};
 use crate::plan::ExpertId;
-use crate::reason::FailReason;
-use crate::state::Reported;
+use crate::state::{FailReason, Reported};
 
 /// An order, or a notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,10 +26,6 @@ pub enum Output {
         /// When the gateway itself may give up: later than any timer of this machine.
         ring_max: Duration,
     },
-    /// Answer the expert's incoming leg.
-    Answer(Leg),
-    /// Take this leg to the council: into the room, or on to the MCU.
-    JoinCouncil(Leg),
     /// Hang up. An answer that there is no such channel is [`crate::Seen::Gone`].
     Hangup {
         /// The leg.
@@ -59,38 +54,6 @@ pub enum Output {
     /// The state is another one now. When it is final, no timer is needed any more, but inputs about legs still are:
     /// keep the call until no leg of it can show itself, so that it can be hung up.
     StateChanged(Reported),
-}
-
-/// A running timer. A timeout of any but the latest of its kind is ignored.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Timer {
-    /// What it waits for.
-    pub kind: TimerKind,
-    /// Which of its kind.
-    pub serial: u32,
-}
-
-/// What a timer waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum TimerKind {
-    /// The gate's verdict.
-    Gate,
-    /// Ringing or answer.
-    Setup,
-    /// Answer.
-    Ring,
-    /// The council.
-    Join,
-    /// The longest call.
-    Call,
-    /// A leg's end.
-    Hangup,
-    /// The gateway.
-    Link,
-}
-
-impl TimerKind {
-    pub(crate) const COUNT: usize = 7;
 }
 
 /// What an entry of the witness log tells of a call. Displayed, it is a line of the call's history.
@@ -124,9 +87,7 @@ impl Witnessed {
         if let FailReason::Refused { gate, code, .. } = why {
             self.refused = Some((*gate, *code));
         }
-        if let FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } = why {
-            self.cause = Some(*cause);
-        }
+        self.cause = why.leg_cause();
         if let FailReason::Expert { reply, .. } = why {
             self.reply = *reply;
         }

@@ -108,11 +108,11 @@ proptest! {
                 call.handle(Input::Timeout(timer));
                 drain(&mut call, &mut timers);
             }
-            if call.is_final() {
+            if !call.is_live() {
                 break;
             }
         }
-        prop_assert!(call.is_final(), "{:?}", call.state());
+        prop_assert!(!call.is_live(), "{:?}", call.state());
     }
 
     #[test]
@@ -127,7 +127,7 @@ proptest! {
                 let only_hangups = outputs.iter().all(|output| matches!(output, Output::Hangup { .. }));
                 prop_assert!(only_hangups, "{:?}", outputs);
             }
-            end = call.is_final().then(|| call.state().clone());
+            end = (!call.is_live()).then(|| call.state().clone());
         }
     }
 

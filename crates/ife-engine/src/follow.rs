@@ -42,14 +42,16 @@ impl Engine {
             return;
         };
         match reported {
-            Reported::Known(state) if state.is_final() => {
-                self.health.note_stuck(cx, slot);
-                slot.over(cx, state);
-                let room = slot.room().clone();
-                calls.linger(cx, id.clone());
-                self.rooms.close_if_over(cx, calls, &room);
-            }
-            Reported::Known(state) => slot.entered(cx, state),
+            Reported::Known(state) => match state.end() {
+                Some(end) => {
+                    self.health.note_stuck(cx, slot);
+                    slot.over(cx, end);
+                    let room = slot.room().clone();
+                    calls.linger(cx, id.clone());
+                    self.rooms.close_if_over(cx, calls, &room);
+                }
+                None => slot.entered(cx, state),
+            },
             Reported::Unknown(_) => {}
         }
         if let Some(slot) = calls.get(id) {

@@ -4,8 +4,9 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-/// States of a leg, and of the call as `sip_call_state`; `unknown` is an honest answer.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+/// States of a leg, and of the call as `sip_call_state`, in their order; `unknown` is an honest
+/// answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[expect(
     missing_docs,
@@ -28,18 +29,7 @@ pub enum CallState {
 impl CallState {
     /// Whether the call is over.
     pub fn is_over(self) -> bool {
-        match self {
-            CallState::Ended | CallState::Failed => true,
-            CallState::Received
-            | CallState::Approved
-            | CallState::Inviting
-            | CallState::Ringing
-            | CallState::Answered
-            | CallState::Bridging
-            | CallState::Connected
-            | CallState::Ending
-            | CallState::Unknown => false,
-        }
+        self == CallState::Ended || self == CallState::Failed
     }
 }
 

@@ -12,32 +12,34 @@ pub use table::{CAUSES, FROM_H225, FROM_SIP, Row};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Cause(u8);
 
-/// What a cause says about the called side.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// In another call.
-    Busy,
-    /// Did not answer.
-    NoAnswer,
-    /// A person refused the call, or their terminal did.
-    Declined,
-    /// A server or a phone lets no such call through, or asks for credentials. No person refused it.
-    Forbidden,
-    /// Asks to be called elsewhere. The gate approved this address alone: the redirect is not followed.
-    Redirected,
-    /// Not known there, or not registered.
-    NotFound,
-    /// Cannot be reached.
-    Unreachable,
-    /// No resources on the way.
-    Congested,
-    /// No common codec or feature.
-    Incompatible,
-    /// The address makes no sense.
-    BadAddress,
-    /// Nothing: 0, a plain clearing before the answer, or a cause that is also given for a call cut off by a far side
-    /// that rejects at once (111 in a quarter of such calls). Never to be read as declined.
-    Unknown,
+ife_words::words! {
+    /// What a cause says about the called side.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum Class {
+        /// In another call.
+        Busy = "busy",
+        /// Did not answer.
+        NoAnswer = "no_answer",
+        /// A person refused the call, or their terminal did.
+        Declined = "declined",
+        /// A server or a phone lets no such call through, or asks for credentials. No person refused it.
+        Forbidden = "forbidden",
+        /// Asks to be called elsewhere. The gate approved this address alone: the redirect is not followed.
+        Redirected = "redirected",
+        /// Not known there, or not registered.
+        NotFound = "not_found",
+        /// Cannot be reached.
+        Unreachable = "unreachable",
+        /// No resources on the way.
+        Congested = "congested",
+        /// No common codec or feature.
+        Incompatible = "incompatible",
+        /// The address makes no sense.
+        BadAddress = "bad_address",
+        /// Nothing: 0, a plain clearing before the answer, or a cause that is also given for a call cut off by a far side
+        /// that rejects at once (111 in a quarter of such calls). Never to be read as declined.
+        Unknown = "unknown",
+    }
 }
 
 /// How far the leg was when it was released.
@@ -137,24 +139,5 @@ impl fmt::Debug for Cause {
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
-    }
-}
-
-impl Class {
-    /// A word for logs, labels and the API.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Class::Busy => "busy",
-            Class::NoAnswer => "no_answer",
-            Class::Declined => "declined",
-            Class::Forbidden => "forbidden",
-            Class::Redirected => "redirected",
-            Class::NotFound => "not_found",
-            Class::Unreachable => "unreachable",
-            Class::Congested => "congested",
-            Class::Incompatible => "incompatible",
-            Class::BadAddress => "bad_address",
-            Class::Unknown => "unknown",
-        }
     }
 }

@@ -61,12 +61,6 @@ impl Checks {
                     "a call without the gate's consent",
                 );
             }
-            Output::JoinCouncil(leg) => {
-                self.must(
-                    *leg == Leg::Expert(attempt),
-                    "an expert who was given up was joined",
-                );
-            }
             Output::Hangup { leg, cause } => {
                 // An answered leg gets 16; one that is not answered never gets a cause that becomes 603.
                 let up = self.ever(*leg).up;
@@ -80,7 +74,7 @@ impl Checks {
             }
             Output::Witness(_) => self.unwitnessed = None,
             Output::StateChanged(reported) => self.reported(attempt, reported),
-            Output::AskGate { .. } | Output::Answer(_) | Output::StartTimer { .. } => {}
+            Output::AskGate { .. } | Output::StartTimer { .. } => {}
             Output::TryNextExpert { .. } => self.attempt += 1,
         }
     }

@@ -31,6 +31,8 @@ enum Event {
     Order(Output),
     Ring(Leg),
     Answer(Leg),
+    /// The dialplan takes a leg to the council.
+    Dial(Leg),
     Join(Leg),
     Drop(Leg, u8),
     LeaveRoom(Leg),
@@ -134,8 +136,8 @@ impl World {
     }
 
     fn finish(&mut self) -> bool {
-        let is_final = self.call.is_final();
-        self.checks.must(is_final, "the call never ended");
+        let is_live = self.call.is_live();
+        self.checks.must(!is_live, "the call never ended");
         let left = self.channels.len();
         self.checks
             .must(left == 0, &format!("{left} channels were leaked"));
@@ -185,6 +187,7 @@ impl World {
                 }
             }
             Event::Answer(leg) => self.answered(leg),
+            Event::Dial(leg) => self.join(leg),
             Event::Join(leg) => {
                 if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.up) {
                     channel.joined = true;
@@ -300,10 +303,7 @@ impl World {
                 let wait = self.random.below(50);
                 self.after(wait, Event::Observe(Input::Verdict { attempt, verdict }));
             }
-            Output::Originate { .. }
-            | Output::Answer(_)
-            | Output::JoinCouncil(_)
-            | Output::Hangup { .. } => {
+            Output::Originate { .. } | Output::Hangup { .. } => {
                 let is_lost =
                     !self.link_up || (self.is_storm() && self.random.chance(self.loss_percent / 2));
                 if !is_lost {
@@ -318,8 +318,6 @@ impl World {
     fn obey(&mut self, order: Output) {
         match order {
             Output::Originate { leg, .. } => self.originate(leg),
-            Output::Answer(leg) => self.after(0, Event::Answer(leg)),
-            Output::JoinCouncil(leg) => self.join(leg),
             Output::Hangup { leg, cause } => {
                 if self.channels.contains_key(&leg) {
                     self.dropped(leg, cause.value());
@@ -351,6 +349,10 @@ impl World {
         let early = self.random.below(3_000);
         let late = early + self.random.below(45_000);
         if incoming {
+            match self.checks.backend {
+                Backend::Room => self.after(early, Event::Answer(leg)),
+                Backend::Mcu => self.after(early, Event::Dial(leg)),
+            }
             if self.random.chance(50) {
                 self.after(late * 2, Event::Drop(leg, 16));
             }
@@ -381,6 +383,12 @@ impl World {
         channel.up = true;
         self.checks.ever(leg).up = true;
         self.observe(Input::Leg(leg, Seen::Up));
+        match (leg, self.checks.direction, self.checks.backend) {
+            // The way to the MCU is up before an expert who calls in is answered.
+            (Leg::Council, Direction::ToCouncil, _) => self.after(0, Event::Answer(Leg::Expert(0))),
+            (Leg::Expert(_), Direction::ToCouncil, Backend::Mcu) | (Leg::Council, ..) => {}
+            (Leg::Expert(_), ..) => self.after(0, Event::Dial(leg)),
+        }
         // Half of all far sides never hang up.
         if self.random.chance(50) {
             let stay = self.random.below(200_000);

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ife_ami::{Action, value::Uniqueid};
 use ife_call::{
-    Cause, Direction, Event, ExpertId, FailReason, Gate, Input, Leg, Output, Reported, Seen, State,
-    Timer, Verdict, Witnessed,
+    Cause, Direction, EndReason, Event, ExpertId, FailReason, Gate, Input, Leg, Output, Reported,
+    Seen, State, Timer, Verdict, Witnessed,
 };
 use ife_guard::CallKey;
 use tracing::{info, warn};
@@ -63,9 +63,6 @@ impl Slot {
                         .handle(Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
                 }
             }
-            // The dialplan answers an expert who calls in, and takes an answered leg to the
-            // council: it needs no order for either.
-            Output::Answer(_) | Output::JoinCouncil(_) => {}
             Output::Hangup { leg, cause } => self.hang_up(cx, leg, cause),
             Output::StartTimer { timer, after } => self.start_timer(cx, timer, after),
             Output::TryNextExpert { failed, next, why } => {
@@ -274,52 +271,30 @@ impl Slot {
 
     /// Follows a state that is no end.
     pub(crate) fn entered(&mut self, cx: &mut Context, state: &State) {
-        match state {
-            State::Ringing if !self.rang => {
-                self.rang = true;
-                if let Some(asked_at) = self.asked_at() {
-                    let waited = cx.now.at.saturating_duration_since(asked_at);
-                    cx.shell.measure(Measure::Ringing(waited));
-                }
-                cx.shell.measure(Measure::Response(180));
+        const ANSWERED: [State; 3] = [State::Answered, State::Bridging, State::Connected];
+        if *state == State::Ringing && !self.rang {
+            self.rang = true;
+            if let Some(asked_at) = self.asked_at {
+                let waited = cx.now.at.saturating_duration_since(asked_at);
+                cx.shell.measure(Measure::Ringing(waited));
             }
-            State::Answered | State::Bridging | State::Connected if !self.is_answered() => {
-                self.answered_ms = Some(cx.now.unix_ms);
-                cx.shell.measure(Measure::Response(200));
-            }
-            State::Ringing
-            | State::Answered
-            | State::Bridging
-            | State::Connected
-            | State::Received
-            | State::Approved
-            | State::Inviting
-            | State::Ending
-            | State::Ended(_)
-            | State::Failed(_) => {}
+            cx.shell.measure(Measure::Response(180));
+        }
+        if ANSWERED.contains(state) && !self.is_answered() {
+            self.answered_ms = Some(cx.now.unix_ms);
+            cx.shell.measure(Measure::Response(200));
         }
     }
 
     /// Follows an end: what the call holds is given back, counted and stored.
-    pub(crate) fn over(&mut self, cx: &mut Context, state: &State) {
-        let result = match state {
-            State::Failed(why) => {
-                count_failure(cx, why);
-                why.as_str()
+    pub(crate) fn over(&mut self, cx: &mut Context, end: Result<EndReason, &FailReason>) {
+        if let Err(why) = end {
+            count_failure(cx, why);
+            if *why == FailReason::HangupUnconfirmed {
+                cx.shell.measure(Measure::HangupUnconfirmed);
             }
-            State::Ended(_) => "ended",
-            State::Received
-            | State::Approved
-            | State::Inviting
-            | State::Ringing
-            | State::Answered
-            | State::Bridging
-            | State::Connected
-            | State::Ending => "unknown",
-        };
-        if *state == State::Failed(FailReason::HangupUnconfirmed) {
-            cx.shell.measure(Measure::HangupUnconfirmed);
         }
+        let result = end.map_or_else(FailReason::as_str, |_| "ended");
         self.close(cx);
         let (expert, hazard) = (self.expert_id(), self.record.hazard.as_str());
         let talked = Duration::from_millis(self.duration_ms(cx.now));

@@ -1,6 +1,6 @@
 //! A call as the API and the events show it.
 
-use ife_call::{Backend, FailReason, Reported, State};
+use ife_call::{Backend, Reported, State};
 use ife_words::time::of_ms;
 
 use super::Slot;
@@ -20,45 +20,23 @@ impl Slot {
     }
 
     fn h323_state(&self) -> CallState {
-        match state_of(&self.reported()) {
-            CallState::Unknown => CallState::Unknown,
+        let state = state_of(&self.reported());
+        let is_room = self.call.plan().backend == Backend::Room;
+        if state == CallState::Unknown {
+            CallState::Unknown
+        } else if is_room && state < CallState::Bridging {
             // Before the answer nothing of the council is asked for.
             CallState::Received
-            | CallState::Approved
-            | CallState::Inviting
-            | CallState::Ringing
-            | CallState::Answered
-                if self.call.plan().backend == Backend::Room =>
-            {
-                CallState::Received
-            }
-            CallState::Received
-            | CallState::Approved
-            | CallState::Inviting
-            | CallState::Ringing
-            | CallState::Answered
-            | CallState::Bridging
-            | CallState::Connected
-            | CallState::Ending
-            | CallState::Ended
-            | CallState::Failed => self.h323,
+        } else {
+            self.h323
         }
     }
 
     /// Ends the call's part in the room's H.323 legs. A failure and what was never asked for stay.
     pub(super) fn settle_h323(&mut self) {
-        if self.call.plan().backend == Backend::Room {
-            self.h323 = match self.h323 {
-                state @ (CallState::Received | CallState::Failed | CallState::Ended) => state,
-                CallState::Approved
-                | CallState::Inviting
-                | CallState::Ringing
-                | CallState::Answered
-                | CallState::Bridging
-                | CallState::Connected
-                | CallState::Ending
-                | CallState::Unknown => CallState::Ended,
-            };
+        let is_room = self.call.plan().backend == Backend::Room;
+        if is_room && self.h323 != CallState::Received && !self.h323.is_over() {
+            self.h323 = CallState::Ended;
         }
     }
 
@@ -125,33 +103,13 @@ pub(super) fn state_of(reported: &Reported) -> CallState {
 }
 
 fn reason_of(state: &State) -> (Option<String>, Option<u16>) {
-    match state {
-        State::Ended(reason) => (Some(reason.to_string()), Some(16)),
-        State::Failed(reason) => {
-            let cause = match reason {
-                FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } => {
-                    Some(u16::from(cause.value()))
-                }
-                FailReason::NoExpert
-                | FailReason::Refused { .. }
-                | FailReason::GateTimeout
-                | FailReason::ExpertLeftEarly
-                | FailReason::CouncilTimeout
-                | FailReason::Unseen
-                | FailReason::GatewayDown
-                | FailReason::GatewayLost
-                | FailReason::GatewayRestarted
-                | FailReason::HangupUnconfirmed => None,
-            };
+    match state.end() {
+        Some(Ok(reason)) => (Some(reason.to_string()), Some(16)),
+        Some(Err(reason)) => {
+            let cause = reason.leg_cause();
+            let cause = cause.map(|cause| u16::from(cause.value()));
             (Some(reason.to_string()), cause)
         }
-        State::Received
-        | State::Approved
-        | State::Inviting
-        | State::Ringing
-        | State::Answered
-        | State::Bridging
-        | State::Connected
-        | State::Ending => (None, None),
+        None => (None, None),
     }
 }

@@ -77,10 +77,8 @@ pub(crate) struct Slot {
     pub(super) timers: [Option<timers::Key>; TIMER_KINDS],
     moving: Option<Moving>,
     /// When a call that was not taken over was asked for.
-    asked_at: Option<Instant>,
+    pub(super) asked_at: Option<Instant>,
     pub(super) rang: bool,
-    /// Taken over, and not yet compared with Asterisk's channels.
-    unseen: bool,
 }
 
 impl Slot {
@@ -106,7 +104,6 @@ impl Slot {
             moving: None,
             asked_at: None,
             rang: false,
-            unseen: false,
         };
         if let Some(channel) = slot.record.channel.clone() {
             slot.leg_mut(0).channel = Some(channel);
@@ -127,7 +124,6 @@ impl Slot {
         let call = adopted(cx, &record);
         let mut slot = Slot::blank(cx, record, call);
         slot.step(cx.now, "taken over".to_owned());
-        slot.unseen = true;
         slot
     }
 
@@ -135,7 +131,6 @@ impl Slot {
     pub(crate) fn raise_attempt(&mut self, cx: &Context, attempt: u8) {
         self.record.attempt = attempt;
         self.call = adopted(cx, &self.record);
-        self.unseen = true;
     }
 
     /// Places a call that the earlier process did not place.
@@ -147,7 +142,6 @@ impl Slot {
         self.call = Call::begin(plan, attempt);
         self.record.attempt = attempt;
         self.legs.clear();
-        self.unseen = false;
         self.asked_at = Some(cx.now.at);
         // Of a signature that the earlier process made within this second.
         self.last_iat = cx.now.unix_s();
@@ -179,12 +173,12 @@ impl Slot {
 
     /// Whether it has not ended.
     pub(crate) fn is_live(&self) -> bool {
-        !self.call.is_final()
+        self.call.is_live()
     }
 
     /// Whether it was taken over, has not ended, and was not compared with Asterisk's channels.
     pub(crate) fn is_unseen(&self) -> bool {
-        self.unseen && self.is_live()
+        self.call.is_adopted() && self.is_live()
     }
 
     pub(crate) fn is_answered(&self) -> bool {
@@ -203,10 +197,6 @@ impl Slot {
         self.call.plan().direction
     }
 
-    pub(crate) fn asked_at(&self) -> Option<Instant> {
-        self.asked_at
-    }
-
     /// Name of the call's place in the council, once it is proved.
     pub(crate) fn participant(&self) -> Option<&String> {
         self.participant.as_ref()
@@ -214,23 +204,20 @@ impl Slot {
 
     /// Takes in an observation; [`super::Calls::work`] then carries out the orders that follow.
     pub(crate) fn handle(&mut self, input: Input) {
-        // A call that is taken over learns its state from the first comparison, not from an event
-        // that comes before it.
-        match input {
-            Input::Leg(..) | Input::Joined(_) | Input::Left(_) | Input::LinkDown if self.unseen => {
-                return;
-            }
-            Input::Snapshot { .. } => self.unseen = false,
-            Input::Leg(..)
-            | Input::Joined(_)
-            | Input::Left(_)
+        let is_event = match input {
+            Input::Leg(..) | Input::Joined(_) | Input::Left(_) => true,
+            Input::Snapshot { .. }
             | Input::LinkDown
             | Input::Verdict { .. }
             | Input::JoinRefused(_)
             | Input::Timeout(_)
-            | Input::UserHangup => {}
+            | Input::UserHangup => false,
+        };
+        // A call that is taken over learns its state from the first comparison, not from an event
+        // that comes before it.
+        if !(is_event && self.call.is_adopted()) {
+            self.call.handle(input);
         }
-        self.call.handle(input);
     }
 
     /// The channels of an attempt, made when they are not there yet.

@@ -188,60 +188,36 @@ impl Requests {
 
 /// Answers a waiter, or returns it if it has to wait on.
 fn settle_waiter(cx: &Context, slot: &Slot, waiter: Waiter) -> Option<Waiter> {
-    let joined = slot.participant().filter(|_| {
-        let is_settled = !slot.is_moving();
-        is_settled && *slot.state() == State::Connected
-    });
-    match (waiter, joined) {
-        (Waiter::Terminate(reply), _) if !slot.is_live() => reply.respond(Ok(Terminated {
-            status: end_of(slot.state()).to_owned(),
+    let is_settled = *slot.state() == State::Connected && !slot.is_moving();
+    let joined = slot.participant().filter(|_| is_settled);
+    match (waiter, slot.state().end(), joined) {
+        (Waiter::Terminate(reply), Some(end), _) => reply.respond(Ok(Terminated {
+            status: status_of(end).to_owned(),
             call_id: slot.id().to_string(),
             duration_seconds: slot.duration_ms(cx.now) / 1_000,
         })),
-        (Waiter::Bridge { room, reply }, Some(participant)) if room == slot.room().as_str() => {
+        (Waiter::Bridge { room, reply }, _, Some(participant)) if room == slot.room().as_str() => {
             reply.respond(Ok(Bridged {
                 status: "bridged".to_owned(),
                 h323_endpoint: cx.settings.council.endpoint.clone(),
                 mcu_participant_id: participant.clone(),
             }));
         }
-        (Waiter::Bridge { reply, .. }, _) if !slot.is_live() => {
-            let why = match slot.state() {
-                State::Failed(reason) => reason.to_string(),
-                State::Ended(reason) => reason.to_string(),
-                State::Received
-                | State::Approved
-                | State::Inviting
-                | State::Ringing
-                | State::Answered
-                | State::Bridging
-                | State::Connected
-                | State::Ending => EndReason::Unseen.to_string(),
-            };
+        (Waiter::Bridge { reply, .. }, Some(end), _) => {
+            let why = end.map_or_else(FailReason::to_string, |reason| reason.to_string());
             reply.respond(Err(bridge_failed(&why)));
         }
-        (waiter, _) => return Some(waiter),
+        (waiter, ..) => return Some(waiter),
     }
     None
 }
 
 /// Returns the `status` of `terminate_call`: `terminated` only when all legs were seen to end.
-fn end_of(state: &State) -> &'static str {
-    match state {
-        State::Failed(
-            FailReason::HangupUnconfirmed | FailReason::GatewayLost | FailReason::GatewayDown,
-        )
-        | State::Ended(EndReason::Unseen) => "hangup_unconfirmed",
-        State::Ended(_)
-        | State::Failed(_)
-        | State::Received
-        | State::Approved
-        | State::Inviting
-        | State::Ringing
-        | State::Answered
-        | State::Bridging
-        | State::Connected
-        | State::Ending => "terminated",
+fn status_of(end: Result<EndReason, &FailReason>) -> &'static str {
+    match end {
+        Err(FailReason::HangupUnconfirmed | FailReason::GatewayLost | FailReason::GatewayDown)
+        | Ok(EndReason::Unseen) => "hangup_unconfirmed",
+        Ok(_) | Err(_) => "terminated",
     }
 }
 

@@ -468,9 +468,9 @@ impl Rooms {
             None if called.failures > 0 => CallState::Failed,
             None => CallState::Ended,
         });
-        states
-            .max_by_key(|state| rank(*state))
-            .unwrap_or(CallState::Received)
+        // A leg that may still come counts for more than one that is gone.
+        let furthest = states.max_by_key(|state| (!state.is_over(), *state));
+        furthest.unwrap_or(CallState::Received)
     }
 }
 
@@ -496,19 +496,6 @@ fn step(cx: &Context, calls: &mut Calls, room: &RoomName, words: &str) {
 fn retry_after(failures: u32) -> Duration {
     let doublings = failures.saturating_sub(1).min(16);
     (RETRY_MIN * (1 << doublings)).min(RETRY_MAX)
-}
-
-/// How far a leg is; one that may still come counts for more than one that is gone.
-fn rank(state: CallState) -> u8 {
-    match state {
-        CallState::Connected => 6,
-        CallState::Bridging | CallState::Answered => 5,
-        CallState::Ringing => 4,
-        CallState::Inviting | CallState::Approved => 3,
-        CallState::Failed => 2,
-        CallState::Ended | CallState::Ending => 1,
-        CallState::Received | CallState::Unknown => 0,
-    }
 }
 
 fn of_guardian(event: Entry, name: &str) -> Fact<'_> {
