@@ -249,9 +249,6 @@ def check_e2e_cases():
 ASKED_ALONE = {
     "ife-ami": {
         "Output::Event": "the queue's bound counts events and nothing else",
-        "Event::Unknown": "counted, and kept or not, by its own name",
-        "Event::Malformed": "counted by its own name",
-        "Event::Shutdown": "the one event by which Asterisk says that it stops",
         "Action::Originate": "the one action that Asterisk answers before it is done",
     },
     "ife-cli": {

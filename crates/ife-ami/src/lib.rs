@@ -6,7 +6,7 @@
 //! | [`wire`] | bytes to messages: [`wire::Decoder`], limits, [`wire::Text`] for non-UTF-8 values |
 //! | [`value`] | values for Asterisk; each type admits one alphabet, so each value is safe |
 //! | [`action`] | actions for Asterisk and their encoding |
-//! | [`event`] | typed events; unknown ones raw, contradictory ones marked and never acted on |
+//! | [`event`] | typed events; others are passed over, contradictory ones counted and never acted on |
 //! | [`session`] | connection, login, heartbeat, answers, lists, back-off, resync after any gap |
 //! | [`model`] | channels and rooms in step with Asterisk, and their changes |
 //!
@@ -68,8 +68,6 @@
 //!
 //! Each of these is a test in `tests/traps.rs` or `tests/captures.rs`.
 //!
-//! - `Variable: PJSIP_HEADER(add,X-Name)=value` on an asynchronous `Originate` sets a header of the
-//!   INVITE ([`value::Variable::SipHeader`]); no `Local` channel or pre-dial handler is needed.
 //! - After a failed originated call, the extension `failed` of the destination's context runs on a
 //!   channel `OutgoingSpoolFailed`, and `h` at every end. A pattern such as `_.` matches both, and
 //!   creates rooms of these names.

@@ -129,68 +129,18 @@ token!(
     /// The name of a channel variable, with a leading `_` (inherited once) or `__` (always).
     VarName, 80, |byte| byte.is_ascii_alphanumeric() || byte == b'_'
 );
-token!(
-    /// The name of a SIP header field.
-    HeaderName, 64, |byte| byte.is_ascii_alphanumeric() || byte == b'-'
-);
-token!(
-    /// The name of a `UserEvent`.
-    UserEventName, 64, |byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
-);
 
-impl From<&RoomName> for DialToken {
-    /// Converts a room to an extension: alphabet and length are the same.
-    fn from(room: &RoomName) -> Self {
-        DialToken(room.0.clone())
-    }
-}
+token!(
+    /// A channel's unique id in Asterisk: printable ASCII without blank, comma and slash, of at most
+    /// `AST_MAX_UNIQUEID` bytes without its final NUL.
+    ///
+    /// `Hangup` parses a leading slash as a regular expression over all channels.
+    Uniqueid, 149, |byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b',')
+);
 
 impl From<&ChannelId> for Uniqueid {
     fn from(id: &ChannelId) -> Self {
         Uniqueid(id.0.clone())
-    }
-}
-
-/// A channel's unique id in Asterisk: printable ASCII without blank, comma and slash.
-///
-/// `Hangup` parses a leading slash as a regular expression over all channels.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Uniqueid(Box<str>);
-
-impl Uniqueid {
-    /// Largest length in bytes: `AST_MAX_UNIQUEID` without its final NUL.
-    pub const LEN_MAX: usize = 149;
-
-    /// Checks a value.
-    pub fn parse(bytes: impl AsRef<[u8]>) -> Result<Self, ValueError> {
-        let bytes = bytes.as_ref();
-        check(bytes, Self::LEN_MAX, |byte| {
-            byte.is_ascii_graphic() && !matches!(byte, b'/' | b',')
-        })?;
-        Ok(Uniqueid(String::from_utf8_lossy(bytes).into()))
-    }
-
-    /// Returns the value.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for Uniqueid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for Uniqueid {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Uniqueid({:?})", &self.0)
-    }
-}
-
-impl std::borrow::Borrow<str> for Uniqueid {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 
@@ -271,51 +221,22 @@ impl fmt::Debug for VarValue {
     }
 }
 
-/// One `Variable:` header of an `Originate`.
+/// A channel variable: one `Variable:` header of an `Originate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Variable {
-    /// A channel variable.
-    Channel {
-        /// Its name.
-        name: VarName,
-        /// Its value.
-        value: VarValue,
-    },
-    /// A header of the INVITE of a PJSIP channel, set through `PJSIP_HEADER(add,name)`.
-    ///
-    /// This comma in the variable's name is allowed: Asterisk does not split inside parentheses.
-    SipHeader {
-        /// Name of the header field.
-        name: HeaderName,
-        /// Its value.
-        value: VarValue,
-    },
+pub struct Variable {
+    /// Its name.
+    pub name: VarName,
+    /// Its value.
+    pub value: VarValue,
 }
 
 impl Variable {
     /// Creates a channel variable from raw parts.
     pub fn channel(name: &str, value: impl AsRef<[u8]>) -> Result<Self, ValueError> {
-        Ok(Variable::Channel {
+        Ok(Variable {
             name: VarName::parse(name)?,
             value: VarValue::parse(value)?,
         })
-    }
-
-    /// Creates a SIP header from raw parts.
-    pub fn sip_header(name: &str, value: impl AsRef<[u8]>) -> Result<Self, ValueError> {
-        Ok(Variable::SipHeader {
-            name: HeaderName::parse(name)?,
-            value: VarValue::parse(value)?,
-        })
-    }
-
-    /// Sets an H.323 leg's own number, `CHANNEL(caller_h323id)` at the far side: it correlates the
-    /// two ends, where no linked id is available.
-    pub fn caller_h323id(id: &DialToken) -> Self {
-        Variable::Channel {
-            name: VarName("CALLER_H323ID".into()),
-            value: VarValue(id.0.as_bytes().into()),
-        }
     }
 }
 

@@ -25,7 +25,7 @@ fn events(stream: &[u8], decoder: &mut Decoder) -> Vec<Event> {
         if let Frame::Message(message) = frame
             && let Kind::Event(name) = message.kind()
         {
-            events.push(Event::parse(name, message));
+            events.extend(Event::parse(name, message).expect("of a type of ours"));
         }
     }
     events
@@ -118,15 +118,6 @@ fn a_far_side_that_hangs_up_is_leaving_before_it_leaves_the_room() {
 }
 
 #[test]
-fn every_event_of_a_type_of_ours_can_be_read() {
-    for stream in [ASTERISK_16, ASTERISK_22] {
-        for event in events(stream, &mut Decoder::new(Limits::default())) {
-            assert!(!matches!(event, Event::Malformed { .. }), "{event:?}");
-        }
-    }
-}
-
-#[test]
 fn only_22_reports_a_sip_status() {
     let status = |stream| {
         events(stream, &mut Decoder::new(Limits::default()))
@@ -152,7 +143,6 @@ fn a_session_reads_a_whole_recording() {
         let secret = Secret::parse("x").expect("a secret");
         let config = Config {
             auth: Auth::Plain,
-            keep_unknown: true,
             ..Config::new(username, secret)
         };
         let mut session = Session::new(config, now);
@@ -164,7 +154,11 @@ fn a_session_reads_a_whole_recording() {
         assert!(session.is_up());
         let count =
             |wanted: fn(&Output) -> bool| outputs.iter().filter(|output| wanted(output)).count();
-        assert!(count(|output| matches!(output, Output::Event(_))) > 100);
+        let known = events(stream, &mut Decoder::new(Limits::default()));
+        assert_eq!(
+            count(|output| matches!(output, Output::Event(_))),
+            known.len()
+        );
         assert_eq!(
             count(|output| matches!(output, Output::Gap(_) | Output::Down(_))),
             0

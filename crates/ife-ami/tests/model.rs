@@ -24,7 +24,8 @@ fn parse(text: &str) -> Event {
     let Kind::Event(name) = message.kind() else {
         panic!("an event: {text}")
     };
-    Event::parse(name, message)
+    let event = Event::parse(name, message).expect("well-formed");
+    event.expect("an event that the model knows")
 }
 
 fn room(name: &str) -> RoomName {

@@ -120,28 +120,17 @@ impl Engine {
                 self.publish_room(room);
             }
             Event::UserEvent { .. }
-            | Event::FullyBooted { .. }
-            | Event::Shutdown { .. }
             | Event::Newchannel(_)
-            | Event::Newstate(_)
-            | Event::DialBegin { .. }
-            | Event::DialState { .. }
-            | Event::DialEnd { .. }
-            | Event::OriginateResponse(_)
+            | Event::Shown(_)
+            | Event::Dial { .. }
+            | Event::OriginateFailed(_)
             | Event::Hangup { .. }
             | Event::HangupRequest { .. }
-            | Event::SoftHangupRequest { .. }
-            | Event::BridgeEnter { .. }
-            | Event::BridgeLeave { .. }
             | Event::ConfbridgeStart { .. }
             | Event::ConfbridgeEnd { .. }
             | Event::ConfbridgeJoin { .. }
             | Event::ConfbridgeLeave { .. }
-            | Event::VarSet { .. }
-            | Event::DtmfEnd { .. }
-            | Event::Rename { .. }
-            | Event::Unknown(_)
-            | Event::Malformed { .. } => {}
+            | Event::Rename { .. } => {}
         }
     }
 

@@ -22,7 +22,6 @@ fuzz_target!(|data: &[u8]| {
     let mut now = Instant::now();
     let config = Config {
         auth: Auth::Plain,
-        keep_unknown: true,
         queue_events_max: 64,
         ..Config::new(username, secret)
     };

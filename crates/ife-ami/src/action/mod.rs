@@ -6,9 +6,7 @@ mod writer;
 pub use originate::{Destination, DialString, Originate};
 pub use writer::{ActionId, EncodeError, HEADERS_MAX, LINE_BYTES_MAX};
 
-use crate::value::{
-    ChannelName, DialToken, RoomName, Secret, Uniqueid, UserEventName, VarName, VarValue,
-};
+use crate::value::{ChannelName, DialToken, RoomName, Secret, Uniqueid, VarName, VarValue};
 use writer::Writer;
 
 /// An action. Every value in it was checked on creation.
@@ -32,8 +30,6 @@ pub enum Action {
         /// 32 lower-case hex digits.
         key: DialToken,
     },
-    /// Ends the session.
-    Logoff,
     /// Calls out asynchronously: the answer means queued, an `OriginateResponse` has the result.
     Originate(Box<Originate>),
     /// Ends a channel, named by unique id.
@@ -50,17 +46,8 @@ pub enum Action {
         /// The destination.
         destination: Destination,
     },
-    /// Joins two channels in a new bridge and takes each from its current one.
-    Bridge {
-        /// The first channel.
-        first: Uniqueid,
-        /// The second channel.
-        second: Uniqueid,
-    },
     /// Lists all channels.
     CoreShowChannels,
-    /// Requests uptime and reload time.
-    CoreStatus,
     /// Reads an entry of Asterisk's database: a list of one row with the value as `Val`; an error
     /// if there is none. (AMI's `Getvar` may not use the dialplan's function `DB`.)
     DbGet {
@@ -106,13 +93,6 @@ pub enum Action {
         /// The participant, by full channel name.
         channel: ChannelName,
     },
-    /// Removes a participant from a room.
-    ConfbridgeKick {
-        /// The room.
-        room: RoomName,
-        /// The participant, by full channel name.
-        channel: ChannelName,
-    },
     /// Sets a variable, of a channel or global.
     Setvar {
         /// The channel, or none for a global variable.
@@ -129,18 +109,6 @@ pub enum Action {
         /// Name.
         name: VarName,
     },
-    /// Sends a `UserEvent` to every manager session.
-    UserEvent {
-        /// Its name.
-        name: UserEventName,
-        /// Further headers.
-        fields: Vec<(UserEventName, VarValue)>,
-    },
-    /// Enables or disables the events of this session.
-    Events {
-        /// False for no events.
-        on: bool,
-    },
 }
 
 impl Action {
@@ -150,83 +118,40 @@ impl Action {
             Action::Ping => "Ping",
             Action::Challenge => "Challenge",
             Action::LoginPlain { .. } | Action::LoginMd5 { .. } => "Login",
-            Action::Logoff => "Logoff",
             Action::Originate(_) => "Originate",
             Action::Hangup { .. } => "Hangup",
             Action::Redirect { .. } => "Redirect",
-            Action::Bridge { .. } => "Bridge",
             Action::CoreShowChannels => "CoreShowChannels",
-            Action::CoreStatus => "CoreStatus",
             Action::ConfbridgeList { .. } => "ConfbridgeList",
             Action::ConfbridgeListRooms => "ConfbridgeListRooms",
             Action::DbGet { .. } => "DBGet",
             Action::ConfbridgeMute { .. } => "ConfbridgeMute",
             Action::ConfbridgeUnmute { .. } => "ConfbridgeUnmute",
-            Action::ConfbridgeKick { .. } => "ConfbridgeKick",
             Action::Setvar { .. } => "Setvar",
             Action::Getvar { .. } | Action::PjsipAor { .. } | Action::PjsipContact { .. } => {
                 "Getvar"
             }
-            Action::UserEvent { .. } => "UserEvent",
-            Action::Events { .. } => "Events",
-        }
-    }
-
-    /// Returns whether the answer is a list of events that ends with `EventList: Complete`.
-    pub fn answers_with_list(&self) -> bool {
-        match self {
-            Action::CoreShowChannels
-            | Action::ConfbridgeList { .. }
-            | Action::ConfbridgeListRooms
-            | Action::DbGet { .. } => true,
-            Action::Ping
-            | Action::Challenge
-            | Action::LoginPlain { .. }
-            | Action::LoginMd5 { .. }
-            | Action::Logoff
-            | Action::Originate(_)
-            | Action::Hangup { .. }
-            | Action::Redirect { .. }
-            | Action::Bridge { .. }
-            | Action::CoreStatus
-            | Action::ConfbridgeMute { .. }
-            | Action::ConfbridgeUnmute { .. }
-            | Action::ConfbridgeKick { .. }
-            | Action::Setvar { .. }
-            | Action::Getvar { .. }
-            | Action::PjsipAor { .. }
-            | Action::PjsipContact { .. }
-            | Action::UserEvent { .. }
-            | Action::Events { .. } => false,
         }
     }
 
     /// Returns whether only the session may send the action, to log in or out.
     pub fn belongs_to_session(&self) -> bool {
         match self {
-            Action::Challenge
-            | Action::LoginPlain { .. }
-            | Action::LoginMd5 { .. }
-            | Action::Logoff => true,
+            Action::Challenge | Action::LoginPlain { .. } | Action::LoginMd5 { .. } => true,
             Action::Ping
             | Action::Originate(_)
             | Action::Hangup { .. }
             | Action::Redirect { .. }
-            | Action::Bridge { .. }
             | Action::CoreShowChannels
-            | Action::CoreStatus
             | Action::DbGet { .. }
             | Action::ConfbridgeList { .. }
             | Action::ConfbridgeListRooms
             | Action::ConfbridgeMute { .. }
             | Action::ConfbridgeUnmute { .. }
-            | Action::ConfbridgeKick { .. }
             | Action::Setvar { .. }
             | Action::Getvar { .. }
             | Action::PjsipAor { .. }
-            | Action::PjsipContact { .. }
-            | Action::UserEvent { .. }
-            | Action::Events { .. } => false,
+            | Action::PjsipContact { .. } => false,
         }
     }
 
@@ -241,11 +166,7 @@ impl Action {
 
     fn write(&self, to: &mut Writer<'_>) -> Result<(), EncodeError> {
         match self {
-            Action::Ping
-            | Action::Logoff
-            | Action::CoreShowChannels
-            | Action::CoreStatus
-            | Action::ConfbridgeListRooms => Ok(()),
+            Action::Ping | Action::CoreShowChannels | Action::ConfbridgeListRooms => Ok(()),
             Action::Challenge => to.line("AuthType", "MD5"),
             Action::LoginPlain { username, secret } => {
                 to.line("Username", username.as_str())?;
@@ -268,15 +189,9 @@ impl Action {
                 to.line("Channel", channel.as_str())?;
                 destination.write(to)
             }
-            Action::Bridge { first, second } => {
-                to.line("Channel1", first.as_str())?;
-                to.line("Channel2", second.as_str())?;
-                to.line("Tone", "no")
-            }
             Action::ConfbridgeList { room } => to.line("Conference", room.as_str()),
             Action::ConfbridgeMute { room, channel }
-            | Action::ConfbridgeUnmute { room, channel }
-            | Action::ConfbridgeKick { room, channel } => {
+            | Action::ConfbridgeUnmute { room, channel } => {
                 to.line("Conference", room.as_str())?;
                 to.line("Channel", channel.as_bytes())
             }
@@ -302,32 +217,10 @@ impl Action {
                 let function = format!("PJSIP_CONTACT({aor}@@{hash},status)");
                 to.line("Variable", function)
             }
-            Action::UserEvent { name, fields } => {
-                to.line("UserEvent", name.as_str())?;
-                fields
-                    .iter()
-                    .try_for_each(|(key, value)| write_field(to, key, value))
-            }
-            Action::Events { on } => to.line("EventMask", if *on { "on" } else { "off" }),
         }
     }
 }
 
 fn write_channel(to: &mut Writer<'_>, channel: Option<&Uniqueid>) -> Result<(), EncodeError> {
     channel.map_or(Ok(()), |channel| to.line("Channel", channel.as_str()))
-}
-
-fn write_field(
-    to: &mut Writer<'_>,
-    key: &UserEventName,
-    value: &VarValue,
-) -> Result<(), EncodeError> {
-    let reserved = ["Action", "ActionID", "UserEvent"];
-    if reserved
-        .iter()
-        .any(|name| key.as_str().eq_ignore_ascii_case(name))
-    {
-        return Err(EncodeError::ReservedField);
-    }
-    to.line_with("UserEvent field", key.as_str(), value.as_bytes())
 }

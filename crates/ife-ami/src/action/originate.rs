@@ -2,7 +2,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::writer::{EncodeError, Writer};
-use crate::value::{ChannelId, DialToken, SipHost, SipUser, Variable};
+use crate::value::{ChannelId, DialToken, Variable};
 
 /// A dialplan destination, always priority 1.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,15 +24,6 @@ impl Destination {
 /// The called address. Consists of checked parts, so that no input becomes a dial string by itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DialString {
-    /// `PJSIP/<endpoint>/sip:<user>@<host>`: an INVITE through an endpoint (Kamailio).
-    Pjsip {
-        /// Section of pjsip.conf.
-        endpoint: DialToken,
-        /// User part of the request URI.
-        user: SipUser,
-        /// Host part of the request URI.
-        host: SipHost,
-    },
     /// `OOH323/<exten>@<peer>`: the peer must be a declared section, not an address.
     Ooh323 {
         /// H.323 alias or number.
@@ -52,11 +43,6 @@ pub enum DialString {
 impl fmt::Display for DialString {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            DialString::Pjsip {
-                endpoint,
-                user,
-                host,
-            } => write!(f, "PJSIP/{endpoint}/sip:{user}@{host}"),
             DialString::Ooh323 { exten, peer } => write!(f, "OOH323/{exten}@{peer}"),
             DialString::Local { exten, context } => write!(f, "Local/{exten}@{context}/n"),
         }
@@ -79,8 +65,6 @@ pub struct Originate {
     /// Longest ringing time. It should be the longer one of two timers: after this one, Asterisk 16
     /// reports cause 0, and 22 cause 19 even if nothing rang.
     pub ring_timeout: Duration,
-    /// Number shown to the called party.
-    pub caller: Option<DialToken>,
     /// Variables of the new channel, one header each.
     pub variables: Vec<Variable>,
 }
@@ -95,22 +79,11 @@ impl Originate {
         self.destination.write(to)?;
         to.line("Timeout", self.ring_timeout.as_millis().to_string())?;
         to.line("Async", "true")?;
-        if let Some(caller) = &self.caller {
-            to.line("CallerID", caller.as_str())?;
-        }
         self.variables
             .iter()
-            .try_for_each(|variable| write_variable(to, variable))
+            .try_for_each(|Variable { name, value }| {
+                let assignment = [name.as_str().as_bytes(), b"=", value.as_bytes()];
+                to.line("Variable", assignment.concat())
+            })
     }
-}
-
-fn write_variable(to: &mut Writer<'_>, variable: &Variable) -> Result<(), EncodeError> {
-    let (name, value) = match variable {
-        Variable::Channel { name, value } => (name.to_string(), value),
-        Variable::SipHeader { name, value } => (format!("PJSIP_HEADER(add,{name})"), value),
-    };
-    let mut assignment = name.into_bytes();
-    assignment.push(b'=');
-    assignment.extend_from_slice(value.as_bytes());
-    to.line("Variable", assignment)
 }

@@ -21,9 +21,6 @@ pub enum EncodeError {
     /// More headers than Asterisk reads.
     #[error("more than {HEADERS_MAX} headers")]
     TooManyHeaders,
-    /// A field of a user event with a reserved name.
-    #[error("a user event cannot have a field of a reserved name")]
-    ReservedField,
     /// A byte that would end the line: CR, LF or NUL.
     #[error("CR, LF or NUL in the value of {key}")]
     LineBreak {
@@ -77,23 +74,13 @@ impl<'a> Writer<'a> {
         key: &'static str,
         value: impl AsRef<[u8]>,
     ) -> Result<(), EncodeError> {
-        self.line_with(key, key, value.as_ref())
-    }
-
-    /// Writes a line with a variable key; errors contain `about` instead.
-    pub(super) fn line_with(
-        &mut self,
-        about: &'static str,
-        key: &str,
-        value: &[u8],
-    ) -> Result<(), EncodeError> {
-        let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
-        if value.iter().any(breaks) || key.bytes().any(|byte| breaks(&byte) || byte == b':') {
-            return Err(EncodeError::LineBreak { key: about });
+        let value = value.as_ref();
+        if value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)) {
+            return Err(EncodeError::LineBreak { key });
         }
         let len = key.len() + 2 + value.len();
         if len > LINE_BYTES_MAX {
-            return Err(EncodeError::LineTooLong { key: about, len });
+            return Err(EncodeError::LineTooLong { key, len });
         }
         self.headers += 1;
         if self.headers > HEADERS_MAX {

@@ -1,7 +1,7 @@
 use std::collections::VecDeque;
 
 use crate::event::{Channel, channel_row};
-use crate::value::{RoomName, Uniqueid};
+use crate::value::RoomName;
 use crate::wire::Message;
 
 /// All channels and rooms, from the lists of one resync.
@@ -34,11 +34,6 @@ pub struct Member {
 }
 
 impl Snapshot {
-    /// Returns the channel of that id.
-    pub fn channel(&self, id: &Uniqueid) -> Option<&Channel> {
-        self.channels.iter().find(|channel| channel.uniqueid == *id)
-    }
-
     pub(crate) fn add_channels(&mut self, rows: &[Message]) {
         for row in rows {
             match channel_row(row.view()) {

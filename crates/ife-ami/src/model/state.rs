@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::event::{Channel, ChannelState, DialStatus, Event};
+use crate::event::{Channel, ChannelState, Event};
 use crate::session::Output;
 use crate::value::{ChannelName, RoomName, Uniqueid};
 
@@ -136,14 +136,10 @@ impl Model {
                 self.touch_channel(channel);
                 self.update(channel, changes);
             }
-            Event::Newstate(channel)
-            | Event::BridgeEnter { channel, .. }
-            | Event::BridgeLeave { channel, .. }
-            | Event::SoftHangupRequest { channel, .. } => self.update_known(channel, changes),
+            Event::Shown(channel) => self.update_known(channel, changes),
             Event::HangupRequest {
                 channel,
                 tech_cause,
-                ..
             } => {
                 self.update_known(channel, changes);
                 if self.channels.contains_key(&channel.uniqueid) {
@@ -153,14 +149,11 @@ impl Model {
                     });
                 }
             }
-            Event::DialBegin { from, to } | Event::DialEnd { from, to, .. } => {
+            Event::Dial { from, to, ringing } => {
                 from.iter()
                     .for_each(|from| self.update_known(from, changes));
                 self.update_known(to, changes);
-            }
-            Event::DialState { to, status, .. } => {
-                self.update_known(to, changes);
-                if *status == DialStatus::Ringing {
+                if *ringing {
                     self.ring(&to.uniqueid, changes);
                 }
             }
@@ -173,12 +166,11 @@ impl Model {
                 self.update_known(channel, changes);
                 self.hang_up(channel, Some(*cause), *tech_cause, changes);
             }
-            Event::OriginateResponse(result) => match &result.uniqueid {
-                Some(id) if !result.success && !self.channels.contains_key(id) => {
+            Event::OriginateFailed(id) => {
+                if !self.channels.contains_key(id) {
                     changes.push(Change::NoChannel(id.clone()));
                 }
-                Some(_) | None => {}
-            },
+            }
             Event::ConfbridgeStart { room } => self.start_room(room, changes),
             Event::ConfbridgeEnd { room } => self.end_room(room, changes),
             Event::ConfbridgeJoin { room, channel } => {
@@ -189,14 +181,7 @@ impl Model {
                 self.leave(room, &channel.uniqueid, changes)
             }
             Event::Rename { uniqueid, new_name } => self.rename(uniqueid, new_name.as_bytes()),
-            Event::FullyBooted { .. }
-            | Event::Shutdown { .. }
-            | Event::ConfbridgeMute { .. }
-            | Event::VarSet { .. }
-            | Event::UserEvent { .. }
-            | Event::DtmfEnd { .. }
-            | Event::Unknown(_)
-            | Event::Malformed { .. } => {}
+            Event::ConfbridgeMute { .. } | Event::UserEvent { .. } => {}
         }
     }
 

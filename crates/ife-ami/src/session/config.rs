@@ -18,15 +18,13 @@ pub struct Config {
     pub timers: Timers,
     /// Pauses between connection attempts.
     pub backoff: Backoff,
-    /// Largest number of events held for [`super::Session::poll_output`]. Above three quarters,
-    /// informative events are dropped; when full, every event is, and a resync follows the drain.
+    /// Largest number of events held for [`super::Session::poll_output`]. When full, events are
+    /// dropped, and a resync follows the drain.
     pub queue_events_max: usize,
     /// Largest number of pending actions. Further ones are refused.
     pub actions_max: usize,
     /// Largest number of rows in a list. A longer one is an error of its action.
     pub list_rows_max: usize,
-    /// Whether unknown events are passed on. Otherwise they are counted and dropped.
-    pub keep_unknown: bool,
 }
 
 /// Form of authentication.
@@ -84,7 +82,6 @@ impl Config {
             queue_events_max: 16 * 1024,
             actions_max: 1024,
             list_rows_max: 20_000,
-            keep_unknown: false,
         }
     }
 }

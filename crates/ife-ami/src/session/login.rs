@@ -94,7 +94,6 @@ impl Session {
             .is_some_and(|((earliest, _), before)| earliest > before + CLOCK_STEP_MAX);
         self.booted_at = started.map(|(_, latest)| latest).or(self.booted_at);
         self.phase = Phase::Up { since: now };
-        self.stats.logins += 1;
         self.next_ping = now + self.config.timers.ping_every;
         self.resync_at = Some(now);
         self.outputs.push_back(Output::Up(Up {

@@ -14,7 +14,7 @@ pub use output::{DownReason, GapReason, Outcome, Output, ResyncError, Stats, Sub
 
 use crate::action::{Action, ActionId};
 use crate::event::Event;
-use crate::wire::{Decoder, Frame, Kind, MessageRef, SkipReason, Text};
+use crate::wire::{Decoder, Frame, Kind, MessageRef, SkipReason, Text, parse_u64};
 use pending::{Done, Owner, Pending};
 use resync::Resync;
 
@@ -182,12 +182,6 @@ impl Session {
         }
     }
 
-    /// Requests a resync now, in addition to the session's own.
-    pub fn request_resync(&mut self, now: Instant) {
-        self.resync_at = Some(now);
-        self.handle_timeout(now);
-    }
-
     /// Reports that the transport is open.
     pub fn handle_connected(&mut self, now: Instant) {
         self.clock = now;
@@ -230,7 +224,6 @@ impl Session {
     /// Reports bytes read.
     pub fn handle_bytes(&mut self, now: Instant, bytes: &[u8]) {
         self.clock = now;
-        self.stats.bytes += bytes.len() as u64;
         // The decoder is moved out while its frames are borrowed.
         let mut decoder = std::mem::replace(&mut self.decoder, Decoder::new(self.config.limits));
         for piece in bytes.chunks(PIECE_BYTES) {
@@ -315,18 +308,15 @@ impl Session {
     fn frame(&mut self, frame: Frame<'_>) {
         match frame {
             Frame::Banner(line) => self.banner(line),
-            Frame::Message(message) => {
-                self.stats.messages += 1;
-                match message.kind() {
-                    Kind::Event(name) => self.event(name, message),
-                    Kind::Response(status) => {
-                        if let Some(done) = self.pending.response(status, message) {
-                            self.done(done);
-                        }
+            Frame::Message(message) => match message.kind() {
+                Kind::Event(name) => self.event(name, message),
+                Kind::Response(status) => {
+                    if let Some(done) = self.pending.response(status, message) {
+                        self.done(done);
                     }
-                    Kind::Other => self.stats.malformed += 1,
                 }
-            }
+                Kind::Other => self.stats.malformed += 1,
+            },
             Frame::Skipped { reason, .. } => {
                 self.stats.skipped += 1;
                 // Lost bytes were reported when they were lost.
@@ -344,24 +334,20 @@ impl Session {
             }
             return;
         }
-        let event = Event::parse(name, message);
-        if let Event::FullyBooted { uptime_s } = event {
-            self.booted(uptime_s);
-        }
-        self.stats.unknown += u64::from(matches!(event, Event::Unknown(_)));
-        self.stats.malformed += u64::from(matches!(event, Event::Malformed { .. }));
-        self.shutting_down |= matches!(event, Event::Shutdown { .. });
-        if self.config.keep_unknown || !matches!(event, Event::Unknown(_)) {
-            self.queue_event(event);
+        match name {
+            b"FullyBooted" => self.booted(message.first("Uptime").and_then(parse_u64)),
+            b"Shutdown" => self.shutting_down = true,
+            _ => match Event::parse(name, message) {
+                Ok(Some(event)) => self.queue_event(event),
+                Ok(None) => {}
+                Err(_) => self.stats.malformed += 1,
+            },
         }
     }
 
     fn queue_event(&mut self, event: Event) {
-        let max = self.config.queue_events_max;
-        if self.overflowed || self.events_queued >= max {
+        if self.overflowed || self.events_queued >= self.config.queue_events_max {
             self.overflowed = true;
-            self.stats.dropped += 1;
-        } else if event.is_informative() && self.events_queued >= max / 4 * 3 {
             self.stats.dropped += 1;
         } else {
             self.events_queued += 1;

@@ -146,18 +146,10 @@ pub enum SubmitError {
 /// Counters since the session's creation.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Bytes read.
-    pub bytes: u64,
-    /// Messages decoded.
-    pub messages: u64,
     /// Messages skipped over a limit or because of lost bytes.
     pub skipped: u64,
-    /// Unknown events.
-    pub unknown: u64,
     /// Known events that could not be parsed.
     pub malformed: u64,
     /// Events dropped because the queue was full.
     pub dropped: u64,
-    /// Logins.
-    pub logins: u64,
 }

@@ -47,16 +47,6 @@ impl<'a> MessageRef<'a> {
             .map(move |span| (key(bytes, span), value(bytes, span)))
     }
 
-    /// Returns the number of headers.
-    pub fn len(self) -> usize {
-        self.spans.len()
-    }
-
-    /// Returns true for a message without headers, which the decoder never returns.
-    pub fn is_empty(self) -> bool {
-        self.spans.is_empty()
-    }
-
     /// Returns the value of the first header of that name, which is case-insensitive.
     pub fn first(self, name: &str) -> Option<&'a [u8]> {
         self.all(name).next()
@@ -127,11 +117,6 @@ impl Message {
     /// Returns the borrowed form, which has all accessors.
     pub fn view(&self) -> MessageRef<'_> {
         MessageRef::new(&self.bytes, &self.spans)
-    }
-
-    /// Returns the number of bytes held.
-    pub fn size(&self) -> usize {
-        self.bytes.len() + std::mem::size_of_val::<[Span]>(&self.spans)
     }
 }
 

@@ -16,16 +16,6 @@ impl Text {
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }
-
-    /// Returns true for an empty value.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Returns the value as a decimal number without sign, or `None` if it is anything else.
-    pub fn as_u64(&self) -> Option<u64> {
-        parse_u64(&self.0)
-    }
 }
 
 impl From<&[u8]> for Text {

@@ -63,7 +63,6 @@ impl Slot {
             channel_id,
             destination: cx.settings.council.destination()?,
             ring_timeout: ring_max,
-            caller: None,
             variables,
         })
     }

@@ -225,7 +225,6 @@ impl Rooms {
             other_channel_id: None,
             destination: place(context::GUARDIAN, "join")?,
             ring_timeout: cx.settings.limits.policy.ring_max,
-            caller: None,
             variables,
         })
     }
