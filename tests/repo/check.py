@@ -20,12 +20,13 @@ import blocks as snippets  # noqa: E402
 
 # Crate to the workspace crates that it may use outside of its tests. Nothing depends on the two shells.
 SHELLS = {"ife-bridge", "ife-cli"}
-ALL = {"ife-words", "ife-message", "ife-guard", "ife-witness", "ife-ami", "ife-call", "ife-evidence"}
+ALL = {"ife-words", "ife-message", "ife-guard", "ife-witness", "ife-trace", "ife-ami", "ife-call", "ife-evidence"}
 MAY_USE = {
     "ife-words": set(),
     "ife-message": {"ife-words"},
     "ife-guard": {"ife-words", "ife-message"},
     "ife-witness": {"ife-words"},
+    "ife-trace": {"ife-words", "ife-message", "ife-witness"},
     "ife-policy-ffi": {"ife-words", "ife-guard", "ife-witness", "ife-message"},
     "ife-ami": {"ife-words"},
     "ife-call": {"ife-words", "ife-message"},

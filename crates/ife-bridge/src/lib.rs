@@ -11,13 +11,13 @@ pub mod evidence;
 pub mod gate;
 pub mod handle;
 pub mod listen;
+pub mod log;
 pub mod metrics;
 pub mod nats;
+pub mod page;
 mod plain_file;
-pub mod proof;
 pub mod run;
 pub mod store;
-pub mod ui;
 pub mod web;
 pub mod witness;
 

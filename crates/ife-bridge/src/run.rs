@@ -21,12 +21,9 @@ use crate::{
     gate::{self, GateError},
     handle::{Command, EngineHandle},
     listen::{self, ListenError},
+    log::{self, KeysError},
     metrics::Metrics,
     nats::{self, IntakeError},
-    ui::{
-        follow::follow,
-        log::{KeysError, WitnessView},
-    },
     web,
 };
 
@@ -87,16 +84,11 @@ pub fn check(path: &Path) -> Result<(), RunError> {
     )?;
     Ami::new(&config.ami)?;
     listen::check(&config.listen)?;
-    Settings::load(&config)?;
+    Settings::load(&config, log::open(&config)?)?;
     let evidence = config.evidence.as_ref();
     evidence
         .and_then(|evidence| evidence.listen.as_ref())
         .map_or(Ok(()), listen::check_tcp)?;
-    config
-        .witness_log
-        .as_ref()
-        .map(WitnessView::open)
-        .transpose()?;
     nats::check(&config)?;
     Ok(())
 }
@@ -118,16 +110,15 @@ async fn serve(path: &Path, config: Config) -> Result<(), RunError> {
     let (tell, signals) = mpsc::channel(8);
     let (mut engine, handle) = Engine::new(&config, metrics.clone(), signals)?;
     let (stop, stopped) = watch::channel(false);
+    let log = log::open(&config)?;
     let mut evidence = None;
-    if let Some(settings) = Settings::load(&config)? {
+    if let Some(settings) = Settings::load(&config, log.clone())? {
         let (server, experts, desk) =
             Server::new(&config, settings, handle.clone(), stopped.clone())?;
         engine = engine.with_evidence(desk);
         tokio::spawn(server.run());
         evidence = Some(experts);
     }
-    let log = config.witness_log.as_ref().map(WitnessView::open);
-    let log = log.transpose()?.map(Arc::new);
     let (stop_intake, intake_stopped) = watch::channel(false);
     let mut intake = nats::start(
         &config,
@@ -144,7 +135,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), RunError> {
         log: log.clone(),
     };
     if let Some(log) = log {
-        tokio::spawn(follow(log, handle.clone(), stopped.clone()));
+        tokio::spawn(log::follow(log, handle.clone(), stopped.clone()));
     }
     let (api, _) = router(state);
     let pages = evidence.map(|evidence| evidence::router(evidence, web::router()));

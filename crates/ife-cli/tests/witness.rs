@@ -144,7 +144,7 @@ fn the_story_of_a_trace_is_told_and_proved() {
     let run = witness(&place, "show", &["--trace", TRACE]).with(0).says(&[
         TRACE,
         "Call-ID call-1@council.example",
-        "APPROVED",
+        "approved",
         "180 Ringing",
         "|<----------------------- BYE ------------------------|",
         "5 entries, each proved to be in the log witness.example/test of 600",

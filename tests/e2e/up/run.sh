@@ -10,7 +10,7 @@ cd "$IFE_ROOT" || exit 1
 
 scripts/up.sh >"$WORK/printed" 2>"$WORK/errors" || { cat "$WORK/printed" "$WORK/errors"; exit 1; }
 room_has_guardian() { "$IFE_BIN/ifectl" rooms | grep -q 'guardian-1'; }
-tells_release() { eval "$1" 2>/dev/null | grep -q 'H323_RELEASED guardian-1'; }
+tells_release() { eval "$1" 2>/dev/null | grep -q 'H.323 released.*guardian-1'; }
 no_room() { [ "$("$IFE_BIN/ifectl" rooms --json)" = '[]' ]; }
 mapfile -t commands < <(awk '/^Try /{ on = 1; next } /^$/{ on = 0 } on { sub(/^  /, ""); print }' "$WORK/printed")
 # Without root there is neither Asterisk nor the bridge.
@@ -25,7 +25,7 @@ for command in "${commands[@]}"; do
 	*call.sh*) grep -q '^200 OK' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
 	*escalate*) grep -q '^state  *connected' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
 	*hangup*) wait_until 10 no_room || fail "the room outlives its call" ;;
-	*show*) grep -q 'H323_RELEASED guardian-1' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
+	*show*) grep -q 'H.323 released.*guardian-1' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
 	*verify*) grep -q '^verified' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
 	esac
 done

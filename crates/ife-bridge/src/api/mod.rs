@@ -20,6 +20,7 @@ use axum::{
     middleware,
     routing::get,
 };
+use ife_trace::Log;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -33,8 +34,8 @@ use crate::{
     evidence::EvidenceHandle,
     handle::EngineHandle,
     metrics::Metrics,
+    page,
     refusal::{ErrorName, Refusal},
-    ui::{log::WitnessView, page},
     web::secured,
 };
 
@@ -55,7 +56,7 @@ pub struct AppState {
     /// Where experts get evidence, if they do.
     pub evidence: Option<EvidenceHandle>,
     /// The witness log, if the configuration says where it is.
-    pub log: Option<Arc<WitnessView>>,
+    pub log: Option<Arc<Log>>,
 }
 
 #[derive(OpenApi)]

@@ -7,30 +7,24 @@ use axum::{
     extract::State,
     http::{HeaderName, header},
 };
-use ife_witness::{
-    proof::ProofError,
-    reader::{LogError, ProveError},
+use ife_trace::{
+    Alarm, CheckpointView, Found, Log, SearchError, Story,
+    index::{Member, Wanted},
+    rfc3339,
+    verdicts::{MINUTES_MAX, VerdictLine, minute_of},
 };
+use ife_witness::{proof::ProofError, reader::ProveError};
 use ife_words::time;
-use serde::Deserialize;
-use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking, time::timeout};
+use serde::{Deserialize, Serialize};
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use utoipa::{IntoParams, ToSchema};
 
 use super::{AppState, Asked, Number, Problem, ProblemBody};
 use crate::{
     clock,
+    log::health,
     refusal::{ErrorName, Refusal},
-    ui::{
-        entry::{Key, Record},
-        follow,
-        index::{Member, Wanted, traces},
-        log::{STORY_MAX, Scan, WitnessView, exactly},
-        shape::{
-            CheckpointView, Found, LogView, SearchedTo, Story, StoryEntry, TraceView, VerdictLine,
-            VerdictsView, rfc3339,
-        },
-        verdicts::{MINUTES_MAX, minute_of},
-    },
+    view::LogHealth,
 };
 
 /// Longest text that is searched for, in bytes.
@@ -38,19 +32,10 @@ const QUERY_LEN_MAX: usize = 256;
 /// Traces that a search answers unless it asks for fewer.
 const TRACES_MAX: usize = 200;
 const TRACES_USUAL: usize = 50;
+/// Requests that read the log at once, so that they take neither all threads nor all of the disk.
+static TURNS: Semaphore = Semaphore::const_new(2);
 /// Time that a search waits for its turn.
 const TURN_TIME_MAX: Duration = Duration::from_secs(10);
-
-/// Where a search looks.
-#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum In {
-    #[default]
-    Any,
-    TraceId,
-    CallId,
-    Expert,
-}
 
 /// How a text must fit.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
@@ -71,7 +56,7 @@ pub(crate) struct Search {
     q: Option<String>,
     /// Which member has it: `any`, `trace_id`, `call_id` or `expert`.
     #[serde(default, rename = "in")]
-    member: In,
+    member: Member,
     /// `prefix` or `exact`.
     #[serde(default, rename = "match")]
     how: Match,
@@ -112,12 +97,77 @@ pub(crate) struct Span {
     step: Option<u64>,
 }
 
+/// The log as it is, as `GET /v1/witness/checkpoint` tells it.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct LogView {
+    /// In a word; `verified` only when signatures, history and every entry that was read are as
+    /// signed.
+    state: LogHealth,
+    /// The latest checkpoint whose signatures were verified, by all keys of `witness_log.vkeys`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checkpoint: Option<CheckpointView>,
+    /// Why the checkpoint could not be read or believed the last time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    problem: Option<String>,
+    /// When it was last read; RFC 3339.
+    read: String,
+    /// First entry of the index that searches look at first.
+    indexed_from: u64,
+    /// What is not as it was signed, since the bridge started; at most 16.
+    alarms: Vec<AlarmView>,
+}
+
+/// Something that is not what was signed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct AlarmView {
+    /// RFC 3339; when it was seen first.
+    seen: String,
+    /// The entry, where it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    index: Option<u64>,
+    /// What is wrong.
+    what: String,
+}
+
+/// Verdicts by gate over time.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct VerdictsView {
+    /// RFC 3339; start of the first step.
+    from: String,
+    /// Seconds of a step.
+    step_s: u64,
+    /// RFC 3339; the time from which on entries were counted. Before it nothing is known, which is
+    /// not the same as nothing happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counted_from: Option<String>,
+    /// A line for each gate that said something.
+    lines: Vec<VerdictLine>,
+}
+
+impl LogView {
+    fn new(state: &ife_trace::State, health: LogHealth) -> LogView {
+        let alarm = |alarm: &Alarm| AlarmView {
+            seen: time::of_ms(alarm.seen_ms),
+            index: alarm.index,
+            what: alarm.what.clone(),
+        };
+        LogView {
+            state: health,
+            checkpoint: state.head.as_ref().map(CheckpointView::new),
+            problem: state.problem.clone(),
+            read: time::of_ms(state.read_ms),
+            indexed_from: state.index.from(),
+            alarms: state.alarms.iter().map(alarm).collect(),
+        }
+    }
+}
+
 /// The log: latest checkpoint, whose signatures were verified, and what is wrong, if anything is.
 #[utoipa::path(get, path = "/v1/witness/checkpoint", tag = "witness", responses((status = 200, body = LogView), (status = 404, body = ProblemBody)))]
 pub(crate) async fn checkpoint(State(state): State<AppState>) -> Result<Json<LogView>, Problem> {
-    let view = log(&state)?;
-    let health = follow::health(view);
-    Ok(Json(LogView::new(&view.state(), health)))
+    let log = log(&state)?;
+    let health = health(log);
+    Ok(Json(LogView::new(&log.state(), health)))
 }
 
 /// Verdicts by gate over time.
@@ -127,34 +177,21 @@ pub(crate) async fn verdicts(
     State(state): State<AppState>,
     Asked(span): Asked<Span>,
 ) -> Result<Json<VerdictsView>, Problem> {
-    let view = log(&state)?;
+    let log = log(&state)?;
     let minutes = within("minutes", span.minutes.unwrap_or(60), MINUTES_MAX)?;
     let step = within("step", span.step.unwrap_or(1), 60)?;
     let steps = minutes.div_ceil(step);
     // Steps begin at multiples of their length, so that a count does not wander from one to the next.
     let now = minute_of(i64::try_from(clock::unix_ns()).unwrap_or(i64::MAX));
     let until = now / step * step + step - 1;
-    let known = view.state();
+    let known = log.state();
     let lines = known.verdicts.lines(until, step, steps);
     let first = (until + 1).saturating_sub(step * steps);
     Ok(Json(VerdictsView {
         from: time::of_ms(first * 60_000),
         step_s: step * 60,
         counted_from: known.verdicts.since_ns().map(rfc3339),
-        lines: lines
-            .into_iter()
-            .map(|line| VerdictLine {
-                at: line.at.to_owned(),
-                verdict: if line.gate.is_some() {
-                    "rejected"
-                } else {
-                    "approved"
-                }
-                .to_owned(),
-                gate: line.gate.map(str::to_owned),
-                counts: line.counts,
-            })
-            .collect(),
+        lines,
     }))
 }
 
@@ -174,17 +211,15 @@ pub(crate) async fn search(
     within("limit", limit as u64, TRACES_MAX as u64)?;
     let wanted = Wanted {
         text,
-        member: match search.member {
-            In::Any => Member::Any,
-            In::TraceId => Member::TraceId,
-            In::CallId => Member::CallId,
-            In::Expert => Member::Expert,
-        },
+        member: search.member,
         is_prefix: search.how == Match::Prefix,
     };
     let before = search.before;
-    let found = in_turn(&state, move |view| found(view, &wanted, limit, before)).await?;
-    Ok(Json(found))
+    let found = in_turn(&state, move |log| {
+        log.search(&wanted, limit, before)
+            .map_err(|error| unfound(&error))
+    });
+    Ok(Json(found.await?))
 }
 
 /// The entries of a trace id or Call-ID in the order of time, each checked against the signed checkpoint. Entries that are too old for the index are
@@ -205,9 +240,12 @@ pub(crate) async fn story(
     if text.is_empty() || text.len() > QUERY_LEN_MAX {
         return Err(Refusal::field("trace_id", "must be 1 to 256 bytes").into());
     }
-    let wanted = exactly(member, &text);
-    let story = in_turn(&state, move |view| told(view, &wanted, which.before)).await?;
-    Ok(Json(story))
+    let wanted = Wanted::exactly(member, &text);
+    let story = in_turn(&state, move |log| {
+        log.story(&wanted, which.before, clock::unix_ms())
+            .map_err(|error| unfound(&error))
+    });
+    Ok(Json(story.await?))
 }
 
 /// The proof that an entry is in the log (C2SP tlog-proof), for `ifectl witness check-proof` or any other verifier.
@@ -217,8 +255,8 @@ pub(crate) async fn proof(
     State(state): State<AppState>,
     Number(index): Number,
 ) -> Result<([(HeaderName, &'static str); 1], String), Problem> {
-    let text = in_turn(&state, move |view| {
-        let (proof, _) = view.prove(index).map_err(|error| unproved(&error))?;
+    let text = in_turn(&state, move |log| {
+        let (proof, _) = log.prove(index).map_err(|error| unproved(&error))?;
         Ok(proof.to_string())
     });
     Ok((
@@ -234,14 +272,14 @@ pub(crate) async fn entry(
     State(state): State<AppState>,
     Number(index): Number,
 ) -> Result<([(HeaderName, &'static str); 1], Vec<u8>), Problem> {
-    let bytes = in_turn(&state, move |view| {
-        let (_, entry) = view.prove(index).map_err(|error| unproved(&error))?;
+    let bytes = in_turn(&state, move |log| {
+        let (_, entry) = log.prove(index).map_err(|error| unproved(&error))?;
         Ok(entry)
     });
     Ok(([(header::CONTENT_TYPE, "application/json")], bytes.await?))
 }
 
-fn log(state: &AppState) -> Result<&Arc<WitnessView>, Problem> {
+fn log(state: &AppState) -> Result<&Arc<Log>, Problem> {
     let absent = "the bridge does not know the witness log: set witness_log in its configuration";
     let refusal = || Problem::from(Refusal::new(ErrorName::NotFound, absent));
     state.log.as_ref().ok_or_else(refusal)
@@ -257,9 +295,9 @@ fn within(field: &str, value: u64, max: u64) -> Result<u64, Problem> {
 /// Runs what reads the disk on a thread that may wait for it; no more than two at once.
 async fn in_turn<T: Send + 'static>(
     state: &AppState,
-    work: impl FnOnce(&WitnessView) -> Result<T, Refusal> + Send + 'static,
+    work: impl FnOnce(&Log) -> Result<T, Refusal> + Send + 'static,
 ) -> Result<T, Problem> {
-    let view = log(state)?.clone();
+    let log = log(state)?.clone();
     let busy = || Refusal {
         retry_after_s: Some(1),
         ..Refusal::new(
@@ -267,10 +305,10 @@ async fn in_turn<T: Send + 'static>(
             "other searches of the log are under way",
         )
     };
-    let turn = timeout(TURN_TIME_MAX, view.turns().acquire_owned()).await;
-    let turn: OwnedSemaphorePermit = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
+    let turn = timeout(TURN_TIME_MAX, TURNS.acquire()).await;
+    let turn = turn.ok().and_then(Result::ok).ok_or_else(busy)?;
     let done = spawn_blocking(move || {
-        let result = work(&view);
+        let result = work(&log);
         drop(turn);
         result
     });
@@ -278,9 +316,15 @@ async fn in_turn<T: Send + 'static>(
     Ok(done.await.map_err(failed)??)
 }
 
-fn unreadable(error: &LogError) -> Refusal {
-    // The operator's own log: which file is wrong is what they must know.
-    Refusal::new(ErrorName::Unavailable, error.to_string())
+fn unfound(error: &SearchError) -> Refusal {
+    Refusal {
+        retry_after_s: match error {
+            SearchError::NoCheckpoint => Some(1),
+            SearchError::Log(_) => None,
+        },
+        // The operator's own log: which file is wrong is what they must know.
+        ..Refusal::new(ErrorName::Unavailable, error.to_string())
+    }
 }
 
 fn unproved(error: &ProveError) -> Refusal {
@@ -292,95 +336,4 @@ fn unproved(error: &ProveError) -> Refusal {
             Refusal::new(ErrorName::Unavailable, error.to_string())
         }
     }
-}
-
-fn no_checkpoint() -> Refusal {
-    Refusal {
-        retry_after_s: Some(1),
-        ..Refusal::new(
-            ErrorName::Unavailable,
-            "no checkpoint of the log has been verified yet",
-        )
-    }
-}
-
-fn found(
-    view: &WitnessView,
-    wanted: &Wanted,
-    limit: usize,
-    before: Option<u64>,
-) -> Result<Found, Refusal> {
-    let head = view.head().ok_or_else(no_checkpoint)?;
-    let from = {
-        let state = view.state();
-        let from = state.index.from();
-        if before.is_none_or(|before| before > from) {
-            let records: Vec<&Record> = state.index.records().collect();
-            let first = records.iter().find_map(|record| record.time_ns);
-            let found = traces(records.iter().copied(), wanted, limit);
-            // A list of the newest needs no more than the index; a search that found nothing goes on below it.
-            if !found.is_empty() || wanted.text.is_none() || from == 0 {
-                return Ok(Found {
-                    traces: views(&found),
-                    searched_back_to: SearchedTo::new(from, first),
-                });
-            }
-        }
-        from
-    };
-    let before = before.map_or(from, |before| before.min(from));
-    let scan = view.scan(&head, before, wanted, usize::MAX);
-    let Scan {
-        found: mut records,
-        down_to,
-        time_ns,
-    } = scan.map_err(|error| unreadable(&error))?;
-    records.reverse();
-    let found = traces(records.iter(), wanted, limit);
-    Ok(Found {
-        traces: views(&found),
-        searched_back_to: SearchedTo::new(down_to, time_ns),
-    })
-}
-
-fn views(found: &[(Key, Vec<&Record>)]) -> Vec<TraceView> {
-    let views = found
-        .iter()
-        .map(|(key, records)| TraceView::new(key, records));
-    views.collect()
-}
-
-fn told(view: &WitnessView, wanted: &Wanted, before: Option<u64>) -> Result<Story, Refusal> {
-    let (signed, from, first) = {
-        let state = view.state();
-        let first = state.index.records().find_map(|record| record.time_ns);
-        let signed = state.head.clone().ok_or_else(no_checkpoint)?;
-        (signed, state.index.from(), first)
-    };
-    let head = &signed.checkpoint;
-    let mut places = view.places(wanted);
-    let mut searched = SearchedTo::new(from, first);
-    let below = before.map_or(from, |before| before.min(from));
-    if below > 0 && (before.is_some() || places.is_empty()) {
-        let scan = view.scan(head, below, wanted, STORY_MAX);
-        let scan = scan.map_err(|error| unreadable(&error))?;
-        let older = scan.found.iter().rev().map(|record| record.index);
-        places = older.chain(places).collect();
-        searched = SearchedTo::new(scan.down_to, scan.time_ns);
-    }
-    // The index may be of a later checkpoint than the one that was taken above.
-    places.retain(|place| *place < head.size);
-    let is_cut = places.len() > STORY_MAX;
-    places.drain(..places.len().saturating_sub(STORY_MAX));
-    let checked = view
-        .read(head, &places, clock::unix_ms())
-        .map_err(|error| unreadable(&error))?;
-    let mut entries: Vec<StoryEntry> = checked.into_iter().map(StoryEntry::new).collect();
-    entries.sort_by_key(StoryEntry::order);
-    Ok(Story {
-        entries,
-        is_cut,
-        checkpoint: CheckpointView::new(&signed),
-        searched_back_to: searched,
-    })
 }

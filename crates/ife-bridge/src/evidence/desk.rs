@@ -6,6 +6,8 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use ife_engine::shell::About;
 use ife_evidence::{Link, Token};
+use ife_trace::Proof;
+use ife_witness::reader::ProveError;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use tokio::sync::{mpsc, oneshot};
@@ -14,7 +16,6 @@ use tracing::warn;
 use super::{Settings, case::Place, grant::Grant, turn::IceServer};
 use crate::{
     clock,
-    proof::{LogError, Proof},
     refusal::{ErrorName, Refusal},
     view::{EvidenceError, EvidencePeer},
 };
@@ -202,9 +203,9 @@ impl EvidenceHandle {
         let log = self.settings.log.clone().ok_or(Denied::NoLog)?;
         let found = tokio::task::spawn_blocking(move || {
             let prove = |place: Option<Place>| {
-                place.map_or(Ok(None), |place| log.prove(&place.leaf, place.from))
+                place.map_or(Ok(None), |place| log.prove_leaf(&place.leaf, place.from))
             };
-            Ok::<_, LogError>(Proofs {
+            Ok::<_, ProveError>(Proofs {
                 manifest: prove(manifest)?,
                 receipt: prove(receipt)?,
             })

@@ -9,6 +9,7 @@ use std::{
 };
 
 use ife_message::{KeyError, PrivateKey};
+use ife_trace::Log;
 use thiserror::Error;
 
 use super::{
@@ -18,7 +19,6 @@ use super::{
 use crate::{
     config::{self, Config},
     plain_file::{self, KEY_LEN_MAX},
-    proof::{Log, LogError},
 };
 
 /// Why there is no evidence server.
@@ -57,9 +57,6 @@ pub enum EvidenceError {
     /// Roots or hosts.
     #[error(transparent)]
     Source(#[from] SourceError),
-    /// The witness log, for proofs.
-    #[error("witness_log: {0}")]
-    Log(#[from] LogError),
     /// The evidence server's own ring.
     #[error(transparent)]
     Witness(#[from] ife_witness::ring::RingError),
@@ -84,8 +81,9 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads what the configuration names; `None` where it has no section `evidence`.
-    pub fn load(config: &Config) -> Result<Option<Settings>, EvidenceError> {
+    /// Reads what the configuration names; `None` where it has no section `evidence`. Proofs come
+    /// from `log`.
+    pub fn load(config: &Config, log: Option<Arc<Log>>) -> Result<Option<Settings>, EvidenceError> {
         let Some(evidence) = &config.evidence else {
             return Ok(None);
         };
@@ -109,11 +107,7 @@ impl Settings {
             key: Arc::new(key),
             name: format!("if://service/bridge/{}", config.node),
             turn: evidence.turn.as_ref().map(turn_of).transpose()?,
-            log: config
-                .witness_log
-                .as_ref()
-                .map(|log| Log::open(log).map(Arc::new))
-                .transpose()?,
+            log,
             dir: config.store_dir.join("evidence"),
         }))
     }

@@ -13,8 +13,8 @@ use axum::{
 
 use crate::{
     api::Problem,
+    page,
     refusal::{ErrorName, Refusal},
-    ui::page,
 };
 
 /// For a listener by client certificates alone, which browsers present whoever asks.

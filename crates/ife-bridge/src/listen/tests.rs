@@ -27,7 +27,7 @@ fn router() -> Router {
     Router::new()
         .route("/v1/calls", get(|| async { "calls" }))
         .route("/healthz", get(|| async { "live" }))
-        .merge(crate::ui::page::routes())
+        .merge(crate::page::routes())
 }
 
 async fn status(router: &Router, path: &str, authorization: Option<&str>) -> u16 {

@@ -13,9 +13,9 @@ use sha2::{Digest, Sha256};
 use super::ListenError;
 use crate::{
     api::Problem,
+    page,
     plain_file::{self, KEY_LEN_MAX},
     refusal::{ErrorName, Refusal},
-    ui::page,
 };
 
 const LEN_MIN: usize = 32;

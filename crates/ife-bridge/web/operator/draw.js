@@ -16,20 +16,20 @@ function heads(geo) {
 }
 
 function verdict(row, x, y) {
-  if (!row.gate) return null;
-  const good = row.gate === "approved";
+  if (!row.verdict) return null;
+  const good = row.verdict === "approved";
   return s("g", { class: good ? "good" : "bad", transform: `translate(${x - 8} ${y - 8})` }, [s("circle", { class: "ground", cx: 8, cy: 8, r: 9 }), ...(good ? CHECK() : CROSS())]);
 }
 
 /** What one party does by itself. */
 function deed(row, geo, y) {
   const at = geo.at[row.from];
-  if (geo.isNarrow) return row.gate ? [verdict(row, at, y)] : [s("circle", { class: "note", cx: at, cy: y, r: 6 })];
+  if (geo.isNarrow) return row.verdict ? [verdict(row, at, y)] : [s("circle", { class: "note", cx: at, cy: y, r: 6 })];
   const shown = cut(row.label, geo.lane * 1.6);
-  const width = Math.max(34, [...shown].length * 6.9 + (row.gate ? 42 : 20));
+  const width = Math.max(34, [...shown].length * 6.9 + (row.verdict ? 42 : 20));
   return [
     s("rect", { class: "note", x: at - width / 2, y: y - 12, width, height: 24, rx: 12 }),
-    s("text", { class: "label", x: at + (row.gate ? 10 : 0), y: y + 4, "text-anchor": "middle" }, shown),
+    s("text", { class: "label", x: at + (row.verdict ? 10 : 0), y: y + 4, "text-anchor": "middle" }, shown),
     verdict(row, at - width / 2 + 14, y),
   ];
 }
@@ -45,10 +45,10 @@ function arrow(row, geo, y) {
     s("line", { class: "wire", x1: from, x2: tip, y1: y, y2: y }),
     s("path", { class: "tip", d: `M${tip} ${y}L${back} ${y - 4.5}V${y + 4.5}z` }),
     s("circle", { class: "foot", cx: from, cy: y, r: 3 }),
-    row.via && !row.gate ? s("circle", { class: "foot", cx: geo.at[row.via], cy: y, r: 3 }) : null,
+    row.via && !row.verdict ? s("circle", { class: "foot", cx: geo.at[row.via], cy: y, r: 3 }) : null,
     geo.isNarrow ? null : s("text", { class: "label", x: middle, y: y - 7, "text-anchor": "middle" }, cut(row.label, Math.abs(to - from))),
     // The gate's word stands where it was spoken.
-    row.gate ? verdict(row, geo.at[row.via ?? row.from], y) : null,
+    row.verdict ? verdict(row, geo.at[row.via ?? row.from], y) : null,
   ];
 }
 
@@ -118,7 +118,7 @@ export function table(rows, pick) {
         h("td", { "data-name": "From, to" }, sentence(row)),
         h("td", { "data-name": "What" }, row.label),
         h("td", { "data-name": "Code", class: "figures" }, row.code === undefined ? "" : String(row.code)),
-        h("td", { "data-name": "Gate" }, row.gateName && row.gateName !== "none" ? row.gateName : row.gate === "approved" ? "approved" : ""),
+        h("td", { "data-name": "Gate" }, row.gateName && row.gateName !== "none" ? row.gateName : row.verdict === "approved" ? "approved" : ""),
         h("td", { "data-name": "Remark" }, row.remark),
         h("td", { "data-name": "In the signed log" }, row.included ? h("span", { class: "state" }, [mark("check", "good"), "included"]) : h("span", { class: "state bad" }, [mark("alarm", "bad"), `not verified: ${row.problem}`])),
       ]),

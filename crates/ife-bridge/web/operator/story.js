@@ -3,7 +3,7 @@
 import { ask, fetchFile } from "./api.js";
 import { h, mark, refill, say } from "./dom.js";
 import { ladder, table } from "./draw.js";
-import { rows, title } from "./ladder.js";
+import { rows } from "./ladder.js";
 import { clock, counted, grouped } from "./words.js";
 
 /** Entries reach the published log a moment after they happen. */
@@ -27,6 +27,7 @@ export function storyView(root, by, id) {
       if (state.closed) return;
       const seen = new Set(story.entries.map((found) => found.index));
       story.entries = [...state.older.filter((found) => !seen.has(found.index)), ...story.entries];
+      story.facts = { ...story.facts, ...state.facts };
       Object.assign(state, { story, error: null });
       if (state.older.length > 0) story.searched_back_to = state.searched;
     } catch (error) {
@@ -44,6 +45,9 @@ export function storyView(root, by, id) {
       const known = new Set(state.story.entries.map((seen) => seen.index));
       const more = found.entries.filter((seen) => !known.has(seen.index));
       state.older = [...more, ...state.older];
+      // The facts of a story are those of its first entries.
+      state.facts = { ...state.story.facts, ...found.facts };
+      state.story.facts = state.facts;
       state.searched = found.searched_back_to;
       state.story.entries = [...more, ...state.story.entries];
       state.story.searched_back_to = found.searched_back_to;
@@ -82,7 +86,7 @@ function heading(state, by, id, older) {
   const back = h("p", { class: "back" }, h("a", { href: "#/" }, "← All calls"));
   if (state.error) return [back, h("h1", {}, id), h("p", { class: "empty bad" }, [mark("alarm", "bad"), ` The log cannot be shown: ${state.error.message}`])];
   const { story } = state;
-  const facts = title(story.entries);
+  const { facts } = story;
   const forged = story.entries.filter((seen) => !seen.included).length;
   const searched = story.searched_back_to;
   const fact = (name, value) => (value ? [h("div", {}, [h("dt", {}, name), h("dd", {}, value)])] : []);
@@ -92,7 +96,7 @@ function heading(state, by, id, older) {
     h("dl", { class: "facts" }, [
       ...fact("Hazard", facts.hazard),
       ...fact("Expert", facts.expert),
-      ...fact("Began", clock(facts.began)),
+      ...fact("Began", facts.began && clock(facts.began)),
       ...fact("Entries", grouped(story.entries.length)),
     ]),
     proof(story, forged),

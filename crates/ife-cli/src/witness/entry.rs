@@ -24,6 +24,11 @@ impl Seen {
         }
     }
 
+    /// All members; null where the entry is no JSON.
+    pub(super) fn members(&self) -> &Value {
+        &self.members
+    }
+
     /// A text member, made harmless; empty when absent.
     pub(super) fn text(&self, member: &str) -> String {
         self.members[member]

@@ -6,9 +6,6 @@ pub(super) struct Ladder {
     lanes: &'static [(&'static str, usize)],
 }
 
-/// Index of a life line.
-pub(super) type Lane = usize;
-
 impl Ladder {
     pub(super) const fn new(lanes: &'static [(&'static str, usize)]) -> Ladder {
         Ladder { lanes }
@@ -43,16 +40,16 @@ impl Ladder {
     }
 
     /// Something that one party does by itself.
-    pub(super) fn mark(self, lane: Lane) -> String {
+    pub(super) fn mark(self, lane: usize) -> String {
         let mut canvas = self.canvas();
         canvas[self.lanes[lane].1] = '*';
         canvas.into_iter().collect()
     }
 
     /// From one party to another; a label that does not fit is cut.
-    pub(super) fn arrow(self, from: Lane, to: Lane, label: &str) -> String {
+    pub(super) fn arrow(self, from: usize, to: usize, label: &str) -> String {
         let mut canvas = self.canvas();
-        let at = |lane: Lane| self.lanes[lane].1;
+        let at = |lane: usize| self.lanes[lane].1;
         let (left, right) = (at(from.min(to)) + 1, at(from.max(to)) - 1);
         canvas[left..=right].fill('-');
         let head = if from < to { (right, '>') } else { (left, '<') };
@@ -67,7 +64,7 @@ impl Ladder {
     }
 
     /// Characters of a label that fit between two lines.
-    pub(super) fn room(self, from: Lane, to: Lane) -> usize {
+    pub(super) fn room(self, from: usize, to: usize) -> usize {
         self.lanes[from.max(to)].1 - self.lanes[from.min(to)].1 - 7
     }
 }

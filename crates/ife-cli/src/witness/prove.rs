@@ -70,24 +70,17 @@ fn place_of(dir: &LogDir, hash: &str, size: u64, out: &Output) -> Result<u64, Fa
     let wanted = WitnessHash::parse(hash.as_bytes())
         .map_err(|error| Failure::usage(format!("--witness-hash: {error}")))?;
     let bar = out.progress("searching", size);
-    for number in (0..size.div_ceil(tile::TILE_WIDTH)).rev() {
-        let Some(tile) = tile::tile_of(0, number * tile::TILE_WIDTH, size) else {
-            continue;
-        };
-        let hashes = dir
-            .hashes(&tile)
-            .map_err(|error| log_failure(dir, &error))?;
-        if let Some(place) = hashes.chunks_exact(32).position(|leaf| leaf == wanted.0) {
-            bar.finish_and_clear();
-            return Ok(number * tile::TILE_WIDTH + place as u64);
-        }
-        bar.set_position(size - number * tile::TILE_WIDTH);
-    }
+    let tiles = (0..size.div_ceil(tile::TILE_WIDTH)).rev();
+    let tiles = tiles.inspect(|number| bar.set_position(size - number * tile::TILE_WIDTH));
+    let found = dir.place_of(&wanted.0, size, tiles);
     bar.finish_and_clear();
-    Err(Failure::no(format!(
-        "{}: no entry has the leaf hash {wanted}",
-        dir.path().display()
-    )))
+    let found = found.map_err(|error| log_failure(dir, &error))?;
+    found.ok_or_else(|| {
+        Failure::no(format!(
+            "{}: no entry has the leaf hash {wanted}",
+            dir.path().display()
+        ))
+    })
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

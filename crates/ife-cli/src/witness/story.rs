@@ -1,344 +1,136 @@
-//! The story of a call as a ladder: who sent what to whom, when, and what the gate said.
+//! The story of a call on a text terminal: the rows of its ladder, when they were, and remarks.
 //!
 //! ```text
 //!                   caller                      gate                      callee
-//!   0.000000  #3       |--------- INVITE -------->|                          |   APPROVED, signed by council-2026a
-//!   0.104021  #5       |<------------------- 180 Ringing --------------------|   RINGING
+//!   0.000000  #3       |---------------------- INVITE ---------------------->|   approved, signed by council-2026a
+//!   0.104021  #5       |<------------------- 180 Ringing --------------------|
 //! ```
 //!
-//! Where a bridge took part the lines are bridge, gate, expert and council, in the order of the call.
+//! Where a bridge took part the lines are bridge, gate, expert and council, in the order of the
+//! call; the bridge's line is also that of its gateway and of the agent.
 
-use std::collections::HashMap;
-
-use ife_message::Aor;
-use ife_witness::entry::Author;
+use ife_trace::ladder::{Facts, Lane, Row, author, facts, rows};
+use ife_words::Direction;
+use serde_json::Value;
 
 use super::{
     entry::Seen,
-    ladder::{Ladder, Lane, row},
+    ladder::{Ladder, row},
 };
+use crate::text::harmless;
 
-/// Who has which line.
+/// The life lines of a story, and which lane of the ladder is on which.
 #[derive(Debug, Clone, Copy)]
 struct Cast {
     ladder: Ladder,
-    bridge: Lane,
-    expert: Lane,
-    council: Lane,
+    bridge: usize,
+    expert: usize,
+    council: usize,
 }
 
-const CALLER: Lane = 0;
-const GATE: Lane = 1;
-const CALLEE: Lane = 2;
-const COUNCIL: Lane = 3;
-
-/// SIP alone. The bridge, of which there is nothing to tell, has nobody's line.
-const SIP: Cast = Cast {
-    ladder: Ladder::new(&[("caller", 3), ("gate", 30), ("callee", 57)]),
-    bridge: CALLER,
-    expert: CALLEE,
-    council: CALLEE,
-};
+/// SIP alone: the bridge's line is that of the other party.
+const SIP: Ladder = Ladder::new(&[("caller", 3), ("gate", 30), ("callee", 57)]);
 /// The bridge calls the expert.
-const TO_EXPERT: Cast = Cast {
-    ladder: Ladder::new(&[("bridge", 3), ("gate", 23), ("expert", 43), ("council", 63)]),
-    bridge: CALLER,
-    expert: CALLEE,
-    council: COUNCIL,
-};
+const TO_EXPERT: Ladder =
+    Ladder::new(&[("bridge", 3), ("gate", 24), ("expert", 45), ("council", 66)]);
 /// The expert calls the council.
-const TO_COUNCIL: Cast = Cast {
-    ladder: Ladder::new(&[("expert", 3), ("gate", 23), ("bridge", 43), ("council", 63)]),
-    bridge: CALLEE,
-    expert: CALLER,
-    council: COUNCIL,
-};
+const TO_COUNCIL: Ladder =
+    Ladder::new(&[("expert", 3), ("gate", 24), ("bridge", 45), ("council", 66)]);
 
-/// The lines to print; `seen` is in the order of time.
+impl Cast {
+    fn of(entries: &[&Value]) -> Cast {
+        let has_bridge = entries.iter().any(|entry| author(entry).is_of_bridge());
+        let is_inward = entries.iter().any(|entry| {
+            entry["direction"] == Direction::ToCouncil.as_str()
+                && author(entry).is_of_bridge() == has_bridge
+        });
+        let (ladder, council) = match (has_bridge, is_inward) {
+            (false, _) => (SIP, 2),
+            (true, false) => (TO_EXPERT, 3),
+            (true, true) => (TO_COUNCIL, 3),
+        };
+        let (bridge, expert) = if is_inward { (2, 0) } else { (0, 2) };
+        Cast {
+            ladder,
+            bridge,
+            expert,
+            council,
+        }
+    }
+
+    fn line(self, lane: Lane) -> usize {
+        match lane {
+            Lane::Agent | Lane::Bridge | Lane::Gateway => self.bridge,
+            Lane::Kamailio => 1,
+            Lane::Expert => self.expert,
+            Lane::Council => self.council,
+        }
+    }
+
+    /// A row's lines and the remark beside them, which begins with a label that does not fit.
+    fn draw(self, row: &Row) -> (String, String) {
+        let (from, to) = (self.line(row.from), self.line(row.to));
+        let (label, remark) = (harmless(&row.label), harmless(&row.remark));
+        let (lines, fits) = if from == to {
+            (self.ladder.mark(from), false)
+        } else {
+            let fits = label.chars().count() <= self.ladder.room(from, to);
+            (self.ladder.arrow(from, to, &label), fits)
+        };
+        match (fits, remark.is_empty()) {
+            (true, _) => (lines, remark),
+            (false, true) => (lines, label),
+            (false, false) => (lines, format!("{label}, {remark}")),
+        }
+    }
+}
+
+/// Returns the lines to print; `seen` is in the order of time.
 pub(super) fn tell(seen: &[Seen]) -> Vec<String> {
     let Some(first) = seen.first() else {
         return Vec::new();
     };
-    let calls = calls(seen);
-    let cast = cast(seen);
-    let mut lines = title(seen);
+    let entries: Vec<&Value> = seen.iter().map(Seen::members).collect();
+    let cast = Cast::of(&entries);
+    let mut lines = title(facts(&entries));
     lines.push(String::new());
     lines.push(cast.ladder.heads());
     let mut call = String::new();
-    for entry in seen {
+    for (entry, rungs) in seen.iter().zip(rows(&entries)) {
         let call_id = entry.text("call_id");
         // The bridge's name of the call is in the title.
-        if !call_id.is_empty() && call_id != call && !of_bridge(entry) {
-            lines.push(row(
-                "",
-                "",
-                &cast.ladder.lines(),
-                &format!("Call-ID {call_id}"),
-            ));
+        if !call_id.is_empty() && call_id != call && !author(entry.members()).is_of_bridge() {
+            let remark = format!("Call-ID {call_id}");
+            lines.push(row("", "", &cast.ladder.lines(), &remark));
             call = call_id;
         }
         let seconds = entry.time_ns().saturating_sub(first.time_ns()) as f64 / 1e9;
-        let time = format!("{seconds:.6}");
-        let place = format!("#{}", entry.index);
-        let rungs = if of_bridge(entry) {
-            vec![bridge_rung(entry, cast, &seen_room(seen))]
-        } else {
-            rungs(entry, calls.get(&entry.text("call_id")), cast.ladder)
-        };
-        for (number, (ladder, remark)) in rungs.into_iter().enumerate() {
-            let (time, place) = if number == 0 {
-                (time.as_str(), place.as_str())
-            } else {
-                ("", "")
-            };
-            lines.push(row(time, place, &ladder, &remark));
+        let (mut time, mut place) = (format!("{seconds:.6}"), format!("#{}", entry.index));
+        for rung in &rungs {
+            let (drawn, remark) = cast.draw(rung);
+            lines.push(row(&time, &place, &drawn, &remark));
+            time.clear();
+            place.clear();
         }
     }
     lines
 }
 
-/// Written by a bridge or its evidence server, not by the gate.
-fn of_bridge(entry: &Seen) -> bool {
-    Author::of(&entry.text("producer")).is_of_bridge()
-}
-
-fn cast(seen: &[Seen]) -> Cast {
-    match seen.iter().find(|entry| of_bridge(entry)) {
-        None => SIP,
-        Some(_)
-            if seen
-                .iter()
-                .any(|entry| of_bridge(entry) && entry.text("direction") == "to_council") =>
-        {
-            TO_COUNCIL
-        }
-        Some(_) => TO_EXPERT,
-    }
-}
-
-fn seen_room(seen: &[Seen]) -> Option<String> {
-    seen.iter()
-        .filter(|entry| of_bridge(entry))
-        .map(|entry| entry.text("room"))
-        .find(|room| !room.is_empty())
-}
-
-/// What is the same for the whole story, taken from the first entry that has it.
-fn title(seen: &[Seen]) -> Vec<String> {
-    let find = |member: &str| {
-        seen.iter()
-            .map(|entry| entry.text(member))
-            .find(|text| !text.is_empty())
-    };
-    let call = seen
-        .iter()
-        .filter(|entry| of_bridge(entry))
-        .map(|entry| entry.text("call_id"))
-        .find(|id| !id.is_empty());
+fn title(facts: Facts) -> Vec<String> {
     let facts = [
-        ("trace id", find("trace_id")),
-        ("call", call),
-        ("hazard", find("hazard")),
-        ("caller", find("from")),
-        ("callee", find("ruri").or_else(|| find("to"))),
-        ("expert", find("expert")),
-        ("room", seen_room(seen)),
-        ("began", find("time")),
+        ("trace id", facts.trace_id),
+        ("call", facts.call),
+        ("hazard", facts.hazard),
+        ("caller", facts.caller),
+        ("callee", facts.callee),
+        ("expert", facts.expert),
+        ("room", facts.room),
+        ("began", facts.began),
     ];
-    facts
-        .into_iter()
-        .filter_map(|(name, value)| value.map(|value| format!("{name:<10}{value}")))
-        .collect()
-}
-
-/// What the other entries of a call tell about it.
-#[derive(Default)]
-struct Call {
-    /// Who called, by address of record.
-    caller: Option<Aor>,
-    /// Whether the INVITE has an entry beside that of the decision.
-    has_invite: bool,
-}
-
-/// The calls in the story, by Call-ID.
-fn calls(seen: &[Seen]) -> HashMap<String, Call> {
-    let mut calls: HashMap<String, Call> = HashMap::new();
-    for entry in seen {
-        let event = entry.event();
-        if matches!(event.as_str(), "INVITE" | "APPROVED" | "REJECTED") && !of_bridge(entry) {
-            let call = calls.entry(entry.text("call_id")).or_default();
-            call.caller = call.caller.or_else(|| from(entry));
-            call.has_invite |= event == "INVITE";
-        }
-    }
-    calls
-}
-
-fn from(entry: &Seen) -> Option<Aor> {
-    Aor::parse(entry.text("from").as_bytes()).ok()
-}
-
-/// One entry's rungs and the remark beside each.
-fn rungs(entry: &Seen, call: Option<&Call>, ladder: Ladder) -> Vec<(String, String)> {
-    let event = entry.event();
-    let status = entry.status();
-    let remark = entry.text("detail");
-    // Of whom nothing is known, the caller speaks.
-    let other_side = matches!((call.and_then(|call| call.caller), from(entry)), (Some(caller), Some(from)) if caller != from);
-    let sender = if other_side { CALLEE } else { CALLER };
-    let receiver = if sender == CALLER { CALLEE } else { CALLER };
-    let one = |ladder: String, remark: String| vec![(ladder, remark)];
-    match event.as_str() {
-        "INVITE" => one(
-            ladder.arrow(CALLER, GATE, "INVITE"),
-            join([entry.text("peer"), remark]),
-        ),
-        "APPROVED" => {
-            let signed = Some(entry.text("kid"))
-                .filter(|kid| !kid.is_empty())
-                .map(|kid| format!("signed by {kid}"));
-            one(
-                decision(call, ladder),
-                join(["APPROVED".to_owned(), signed.unwrap_or_default(), remark]),
-            )
-        }
-        "REJECTED" => vec![
-            (decision(call, ladder), entry.text("peer")),
-            (
-                ladder.arrow(GATE, CALLER, &status),
-                join([
-                    format!("REJECTED at gate {}", entry.text("gate")),
-                    // Told here when it does not fit on the arrow.
-                    if status.chars().count() > ladder.room(GATE, CALLER) {
-                        status
-                    } else {
-                        String::new()
-                    },
-                    remark,
-                ]),
-            ),
-        ],
-        "TRYING" | "RINGING" | "CONNECTED" | "FAILED" => {
-            let label = if status.is_empty() {
-                event.clone()
-            } else {
-                status
-            };
-            one(ladder.arrow(CALLEE, CALLER, &label), join([event, remark]))
-        }
-        "ACK" | "REINVITE" | "CANCEL" | "BYE" => {
-            let label = if event == "REINVITE" {
-                "INVITE (again)"
-            } else {
-                &event
-            };
-            one(
-                ladder.arrow(sender, receiver, label),
-                join([status, remark]),
-            )
-        }
-        _ => one(
-            ladder.lines(),
-            join([
-                event,
-                status,
-                remark,
-                format!("({})", entry.text("producer")),
-            ]),
-        ),
-    }
-}
-
-/// The INVITE that a decision is about, unless it has an entry of its own.
-fn decision(call: Option<&Call>, ladder: Ladder) -> String {
-    if call.is_some_and(|call| call.has_invite) {
-        ladder.lines()
-    } else {
-        ladder.arrow(CALLER, GATE, "INVITE")
-    }
-}
-
-/// What a bridge did or saw: the rung and the remark beside it.
-fn bridge_rung(entry: &Seen, cast: Cast, room: &Option<String>) -> (String, String) {
-    let Cast {
-        ladder,
-        bridge,
-        expert,
-        council,
-    } = cast;
-    let event = entry.event();
-    let guardian = entry.text("guardian");
-    let of_guardian = !guardian.is_empty();
-    let who = if of_guardian {
-        guardian
-    } else {
-        "the expert".to_owned()
+    let line = |(name, value): (_, Option<String>)| {
+        value.map(|value| format!("{name:<10}{}", harmless(&value)))
     };
-    let rung = match event.as_str() {
-        "H323_SETUP" => ladder.arrow(bridge, council, "H.323 Setup"),
-        "H323_CONNECTED" => ladder.arrow(council, bridge, "H.323 Connect"),
-        "H323_RELEASED" => ladder.arrow(bridge, council, "H.323 Release"),
-        "COUNCIL_JOIN" | "COUNCIL_LEAVE" if of_guardian => ladder.mark(council),
-        "COUNCIL_JOIN" => ladder.arrow(expert, council, "joins"),
-        "COUNCIL_LEAVE" => ladder.arrow(expert, council, "leaves"),
-        "EVIDENCE_OFFER" => ladder.arrow(expert, bridge, "WebRTC offer"),
-        "EVIDENCE_ANSWER" => ladder.arrow(bridge, expert, "WebRTC answer"),
-        "EVIDENCE_OPEN" => ladder.arrow(bridge, expert, "list of files"),
-        "EVIDENCE_SENT" => ladder.arrow(bridge, expert, "evidence"),
-        "EVIDENCE_VERIFIED" => ladder.arrow(expert, bridge, "receipt"),
-        _ => ladder.mark(bridge),
-    };
-    let said = match event.as_str() {
-        "COUNCIL_JOIN" | "COUNCIL_LEAVE" | "H323_SETUP" | "H323_CONNECTED" | "H323_RELEASED" => {
-            format!("{event} {who}")
-        }
-        "REJECTED" => format!("REJECTED at gate {}", entry.text("gate")),
-        // The bridge's states have names of their own where the event's is that of a SIP message.
-        "TRYING" | "CONNECTED" | "BYE" if !entry.text("state").is_empty() => entry.text("state"),
-        _ => event,
-    };
-    (rung, join([said, entry.status(), rest(entry, room)]))
-}
-
-/// What an entry tells beyond what the title, the event and the status say; hashes by their first
-/// digits, as `--entries` has them whole.
-fn rest(entry: &Seen, room: &Option<String>) -> String {
-    let number = |name| entry.number(name).map(|number| format!("{name}={number}"));
-    let elsewhere =
-        Some(entry.text("room")).filter(|other| !other.is_empty() && Some(other) != room.as_ref());
-    let detail = entry.text("detail");
-    let is_known = |word: &str| word.starts_with("session=") || word.starts_with("binding=");
-    let words = detail
-        .split(' ')
-        .filter(|word| !is_known(word))
-        .map(short_hash);
-    number("attempt")
-        .filter(|attempt| attempt != "attempt=0")
-        .into_iter()
-        .chain(number("cause"))
-        .chain(elsewhere.map(|other| format!("room={other}")))
-        .chain(words)
-        .filter(|word| !word.is_empty())
-        .collect::<Vec<_>>()
-        .join(" ")
-}
-
-/// `name=0123456789ab...` of a word that ends in a SHA-256.
-fn short_hash(word: &str) -> String {
-    match word.split_once('=') {
-        Some((name, hash)) if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            format!("{name}={}...", &hash[..12])
-        }
-        Some(_) | None => word.to_owned(),
-    }
-}
-
-fn join<const N: usize>(parts: [String; N]) -> String {
-    parts
-        .into_iter()
-        .filter(|part| !part.is_empty())
-        .collect::<Vec<_>>()
-        .join(", ")
+    facts.into_iter().filter_map(line).collect()
 }
 
 #[cfg(test)]
@@ -388,9 +180,9 @@ began     2026-01-01T00:00:00.000000000Z
 
                   caller                      gate                      callee
                      |                          |                          |   Call-ID c1
-  0.000000  #3       |--------- INVITE -------->|                          |   APPROVED, signed by council-2026a
-  0.100000  #4       |<------------------- 180 Ringing --------------------|   RINGING
-  0.200000  #5       |<--------------------- 200 OK -----------------------|   CONNECTED
+  0.000000  #3       |---------------------- INVITE ---------------------->|   approved, signed by council-2026a
+  0.100000  #4       |<------------------- 180 Ringing --------------------|
+  0.200000  #5       |<--------------------- 200 OK -----------------------|
   0.201000  #6       |------------------------ ACK ----------------------->|
   0.900000  #9       |<----------------------- BYE ------------------------|";
         assert_eq!(story.join("\n"), expected);
@@ -441,17 +233,17 @@ expert    e@x
 room      council
 began     2026-01-01T00:00:00.000000000Z
 
-                  bridge               gate               expert              council
-  0.000000  #1       *                   |                   |                   |   ESCALATE
-                     |                   |                   |                   |   Call-ID c1
-  0.005000  #2       |----- INVITE ----->|                   |                   |   APPROVED, signed by k
-  0.009000  #3       |<------------ 180 Ringing -------------|                   |   RINGING
-  0.020000  #4       *                   |                   |                   |   bridging
-  0.021000  #5       |----------------------- H.323 Setup ---------------------->|   H323_SETUP guardian-1
-  0.030000  #6       |                   |                   |------ joins ----->|   COUNCIL_JOIN the expert
-  0.040000  #7       |                   |                   |                   *   COUNCIL_JOIN guardian-1
-  0.045000  #9       |-------------- evidence -------------->|                   |   EVIDENCE_SENT, file=0 sha256=0123456789ab...
-  0.050000  #8       *                   |                   |                   |   TERMINATED, user_hangup, attempt=1";
+                  bridge                gate                expert               council
+  0.000000  #1       *                    |                    |                    |   escalate
+                     |                    |                    |                    |   Call-ID c1
+  0.005000  #2       |---------------- INVITE ---------------->|                    |   approved, signed by k
+  0.009000  #3       |<------------- 180 Ringing --------------|                    |
+  0.020000  #4       *                    |                    |                    |   join the council
+  0.021000  #5       |------------------------ H.323 setup ------------------------>|   guardian guardian-1
+  0.030000  #6       |                    |                    |-- joins the room ->|
+  0.040000  #7       |                    |                    |                    *   joins the room, guardian guardian-1
+  0.045000  #9       |---------- evidence: file sent --------->|                    |   file=0 sha256=0123456789ab…
+  0.050000  #8       *                    |                    |                    |   ended, user hangup, attempt 1";
         assert_eq!(story.join("\n"), expected);
     }
 
@@ -474,7 +266,7 @@ began     2026-01-01T00:00:00.000000000Z
             story
                 .iter()
                 .any(|line| line.contains("|<---- 403 Forbidden")
-                    && line.ends_with("REJECTED at gate hazard")),
+                    && line.ends_with("rejected at gate hazard")),
             "{story:#?}"
         );
     }

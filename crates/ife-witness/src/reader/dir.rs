@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{LogError, Problem};
 use crate::checkpoint::{self, Checkpoint, SignedCheckpoint};
+use crate::merkle::Hash;
 use crate::note::{NOTE_LEN_MAX, VerifierKey};
 use crate::proof::{ProofError, TileTree, TlogProof};
 use crate::tile::{self, ENTRY_LEN_MAX, TILE_LEN, TILE_WIDTH, Tile, TileKind};
@@ -107,6 +108,29 @@ impl LogDir {
     pub fn entries(&self, tile: &Tile) -> Result<Vec<u8>, LogError> {
         tile::load_entries(|tile| self.read(tile), tile)
             .map_err(|error| LogError::tile(&self.root, error))
+    }
+
+    /// Returns the index of the entry with this leaf hash in a log of `size` entries, from the
+    /// level 0 tiles of these numbers, in their order.
+    ///
+    /// # Errors
+    /// As [`hashes`](Self::hashes).
+    pub fn place_of(
+        &self,
+        leaf: &Hash,
+        size: u64,
+        tiles: impl IntoIterator<Item = u64>,
+    ) -> Result<Option<u64>, LogError> {
+        for first in tiles.into_iter().map(|number| number * TILE_WIDTH) {
+            let Some(tile) = tile::tile_of(0, first, size) else {
+                continue;
+            };
+            let hashes = self.hashes(&tile)?;
+            if let Some(place) = hashes.chunks_exact(32).position(|hash| hash == leaf) {
+                return Ok(Some(first + place as u64));
+            }
+        }
+        Ok(None)
     }
 
     /// Returns the Merkle tree of `size` leaves over the directory's tiles.

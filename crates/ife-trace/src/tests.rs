@@ -9,13 +9,12 @@ use ife_witness::{
     tile::TreeBuilder,
 };
 
-use super::{
-    follow::{health, step},
+use crate::{
+    Log, Standing,
     index::{Member, Wanted, traces},
-    log::{WitnessView, exactly},
 };
-use crate::{config, view::LogHealth};
 
+const NOW_NS: u64 = 1_790_000_000_000_000_000;
 const ORIGIN: &str = "witness.example/test";
 
 /// A log and who writes it.
@@ -85,12 +84,9 @@ impl Writer {
         fs::write(self.dir.path().join("checkpoint"), note.expect("signed")).expect("written");
     }
 
-    fn view(&self) -> WitnessView {
-        let vkeys = self.dir.path().join("vkeys");
+    fn view(&self) -> Log {
         let keys = format!("{}\n{}\n", self.key.verifier(), self.cosigner.verifier());
-        fs::write(&vkeys, keys).expect("written");
-        let dir = self.dir.path().to_owned();
-        WitnessView::open(&config::WitnessLog { dir, vkeys }).expect("two keys")
+        Log::new(self.dir.path(), &keys).expect("two keys")
     }
 
     /// Replaces a text in a file of the log by one of the same length.
@@ -109,11 +105,11 @@ impl Writer {
     }
 }
 
-fn problems(view: &WitnessView, trace: &str) -> Vec<Option<String>> {
-    let places = view.places(&exactly(Member::TraceId, trace));
-    let head = view.head().expect("a checkpoint");
-    let checked = view.read(&head, &places, 0).expect("readable");
-    checked.into_iter().map(|entry| entry.problem).collect()
+fn problems(view: &Log, trace: &str) -> Vec<Option<String>> {
+    let wanted = Wanted::exactly(Member::TraceId, trace);
+    let story = view.story(&wanted, None, 0).expect("readable");
+    let entries = story.entries.into_iter();
+    entries.map(|entry| entry.problem).collect()
 }
 
 #[test]
@@ -121,14 +117,14 @@ fn a_log_is_followed_and_every_entry_checked() {
     let mut writer = Writer::new();
     writer.log(600);
     let view = writer.view();
-    assert_eq!(health(&view), LogHealth::Starting);
-    step(&view);
-    assert_eq!(health(&view), LogHealth::Verified);
+    assert_eq!(view.state().standing(), Standing::Starting);
+    view.step(NOW_NS);
+    assert_eq!(view.state().standing(), Standing::Verified);
     assert_eq!(problems(&view, "trace-299"), [None, None]);
     assert_eq!(problems(&view, "trace-300"), [None; 0]);
     writer.log(10);
-    step(&view);
-    assert_eq!(health(&view), LogHealth::Verified);
+    view.step(NOW_NS);
+    assert_eq!(view.state().standing(), Standing::Verified);
     assert_eq!(problems(&view, "trace-300"), [None, None]);
     let (proof, entry) = view.prove(601).expect("it is there");
     assert_eq!(entry, writer.entries[601]);
@@ -140,7 +136,7 @@ fn a_changed_entry_is_not_verified_and_raises_the_alarm() {
     let mut writer = Writer::new();
     writer.log(300);
     let view = writer.view();
-    step(&view);
+    view.step(NOW_NS);
     // Trace 100 has the entries 200 and 201.
     writer.tamper(
         "tile/entries/000",
@@ -155,14 +151,14 @@ fn a_changed_entry_is_not_verified_and_raises_the_alarm() {
         "{found:?}"
     );
     assert_eq!(found[1], None);
-    step(&view);
-    assert_eq!(health(&view), LogHealth::Mismatch);
+    view.step(NOW_NS);
+    assert_eq!(view.state().standing(), Standing::Mismatch);
     assert_eq!(view.state().alarms[0].index, Some(200));
 
     // A bridge that starts later sees it at once.
     let later = writer.view();
-    step(&later);
-    assert_eq!(health(&later), LogHealth::Mismatch);
+    later.step(NOW_NS);
+    assert_eq!(later.state().standing(), Standing::Mismatch);
     assert_eq!(later.state().alarms.len(), 1);
 }
 
@@ -171,7 +167,7 @@ fn a_changed_hash_tile_helps_nobody() {
     let mut writer = Writer::new();
     writer.log(256 * 2);
     let view = writer.view();
-    step(&view);
+    view.step(NOW_NS);
     let path = writer.dir.path().join("tile/0/000");
     let mut hashes = fs::read(&path).expect("it is there");
     hashes[40] ^= 1;
@@ -191,13 +187,13 @@ fn a_rewritten_or_shortened_history_is_an_alarm_although_it_is_signed() {
         let mut writer = Writer::new();
         writer.log(300);
         let view = writer.view();
-        step(&view);
+        view.step(NOW_NS);
         let mut other = Writer::new();
         other.entries.push(b"{}".to_vec());
         other.log(count);
         copy(other.dir.path(), writer.dir.path());
-        step(&view);
-        assert_eq!(health(&view), LogHealth::Mismatch);
+        view.step(NOW_NS);
+        assert_eq!(view.state().standing(), Standing::Mismatch);
         let what = view.state().alarms[0].what.clone();
         assert!(what.contains(expected), "{what}");
         assert_eq!(view.head().expect("the old one").size, 300);
@@ -223,20 +219,20 @@ fn a_checkpoint_that_not_all_keys_have_signed_is_not_believed() {
     writer.log(3);
     writer.publish(None);
     let view = writer.view();
-    step(&view);
-    assert_eq!(health(&view), LogHealth::Unreadable);
+    view.step(NOW_NS);
+    assert_eq!(view.state().standing(), Standing::Unreadable);
     assert!(view.head().is_none());
     writer.publish(Some(&writer.cosigner));
-    step(&view);
-    assert_eq!(health(&view), LogHealth::Verified);
+    view.step(NOW_NS);
+    assert_eq!(view.state().standing(), Standing::Verified);
 }
 
 #[test]
 fn a_log_that_is_not_there_yet_is_waited_for() {
     let writer = Writer::new();
     let view = writer.view();
-    step(&view);
-    assert_eq!(health(&view), LogHealth::Unreadable);
+    view.step(NOW_NS);
+    assert_eq!(view.state().standing(), Standing::Unreadable);
     let problem = view.state().problem.clone().unwrap_or_default();
     assert!(
         problem.contains("checkpoint: offset 0: cannot be read"),
@@ -249,7 +245,7 @@ fn old_entries_are_found_by_a_bounded_scan_that_says_how_far_it_went() {
     let mut writer = Writer::new();
     writer.log(1_000);
     let view = writer.view();
-    step(&view);
+    view.step(NOW_NS);
     let head = view.head().expect("a checkpoint");
     let wanted = Wanted {
         text: Some("trace-1".to_owned()),
@@ -272,16 +268,9 @@ fn old_entries_are_found_by_a_bounded_scan_that_says_how_far_it_went() {
 
 #[test]
 fn keys_that_are_none_are_refused() {
-    let dir = tempfile::tempdir().expect("a directory");
-    let vkeys = dir.path().join("vkeys");
     for (text, expected) in [("", "no verifier key"), ("nonsense\n", "line 1")] {
-        fs::write(&vkeys, text).expect("written");
-        let log = config::WitnessLog {
-            dir: dir.path().to_owned(),
-            vkeys: vkeys.clone(),
-        };
-        let error = WitnessView::open(&log).expect_err("no key");
-        assert!(error.to_string().contains(expected), "{error}");
+        let error = Log::new(Path::new("log"), text).expect_err("no key");
+        assert!(error.contains(expected), "{error}");
     }
 }
 

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use ife_guard::Gate;
+use ife_words::Gate;
+use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::entry::Record;
+use crate::record::Record;
 
 /// Minutes that are kept.
 pub const MINUTES_MAX: u64 = 24 * 60;
@@ -25,12 +27,16 @@ pub struct Verdicts {
     since_ns: Option<i64>,
 }
 
-/// One line of the chart.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    /// `proxy` or `bridge`.
+/// Verdicts of one gate.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct VerdictLine {
+    /// `proxy` (Kamailio) or `bridge`. A call of the bridge is asked about at both.
     pub at: &'static str,
-    /// The gate that rejected; `None` for approvals.
+    /// `approved` or `rejected`.
+    pub verdict: &'static str,
+    /// The gate that rejected; `other` is one that is not known here, `omitted` are refusals of a
+    /// flood, which have no entry of their own.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<&'static str>,
     /// A number for each step.
     pub counts: Vec<u32>,
@@ -73,7 +79,7 @@ impl Verdicts {
     }
 
     /// `steps` steps of `step` minutes each, the last of which holds minute `until`; lines without a verdict are left out.
-    pub fn lines(&self, until: u64, step: u64, steps: u64) -> Vec<Line> {
+    pub fn lines(&self, until: u64, step: u64, steps: u64) -> Vec<VerdictLine> {
         let first = (until + 1).saturating_sub(step * steps);
         let mut lines = Vec::new();
         for (row, at) in ["proxy", "bridge"].into_iter().enumerate() {
@@ -86,8 +92,10 @@ impl Verdicts {
                     }
                 }
                 if counts.iter().any(|count| *count > 0) {
-                    lines.push(Line {
+                    let verdict = if column == 0 { "approved" } else { "rejected" };
+                    lines.push(VerdictLine {
                         at,
+                        verdict,
                         gate: name(column),
                         counts,
                     });
@@ -153,8 +161,9 @@ mod tests {
         ] {
             verdicts.count(&record(minute, author, gate), NOW_MIN * MINUTE_NS);
         }
-        let line = |at, gate, counts: [u32; 2]| Line {
+        let line = |at, gate: Option<_>, counts: [u32; 2]| VerdictLine {
             at,
+            verdict: gate.map_or("approved", |_| "rejected"),
             gate,
             counts: counts.to_vec(),
         };

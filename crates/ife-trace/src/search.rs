@@ -1,40 +1,39 @@
-//! Shapes of the witness part of the API.
+//! What a log tells of traces and calls, in the shapes of the bridge's API.
+
+use std::sync::Arc;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ife_witness::{checkpoint::SignedCheckpoint, entry::Author, note::Verified};
+use ife_witness::{checkpoint::SignedCheckpoint, entry::Author, note::Verified, reader::LogError};
 use ife_words::{hex, time};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use serde_json::Value;
+use thiserror::Error;
 use utoipa::ToSchema;
 
-use super::{
+use crate::{
+    Log,
     bundle::Checked,
-    entry::{Key, Record, unix_ns},
-    log::{Alarm, State},
+    index::{Wanted, traces},
+    ladder::{Facts, Row, facts, rows},
+    record::{Key, Record, unix_ns},
 };
-use crate::view::LogHealth;
 
-/// The log as it is, as `GET /v1/witness/checkpoint` tells it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct LogView {
-    /// In a word; `verified` only when signatures, history and every entry that was read are as signed.
-    pub state: LogHealth,
-    /// The latest checkpoint whose signatures were verified, by all keys of `witness_log.vkeys`.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub checkpoint: Option<CheckpointView>,
-    /// Why the checkpoint could not be read or believed the last time.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub problem: Option<String>,
-    /// When it was last read; RFC 3339.
-    pub read: String,
-    /// First entry of the index that searches look at first.
-    pub indexed_from: u64,
-    /// What is not as it was signed, since the bridge started; at most 16.
-    pub alarms: Vec<AlarmView>,
+/// Entries of one story at most, the newest ones.
+pub const STORY_MAX: usize = 500;
+
+/// Why a search has no answer.
+#[derive(Debug, Error)]
+pub enum SearchError {
+    /// It may come soon.
+    #[error("no checkpoint of the log has been verified yet")]
+    NoCheckpoint,
+    /// A file of the log.
+    #[error(transparent)]
+    Log(#[from] LogError),
 }
 
 /// A checkpoint.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct CheckpointView {
     /// The log's name.
     pub origin: String,
@@ -47,7 +46,7 @@ pub struct CheckpointView {
 }
 
 /// A verified signature.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SignatureView {
     /// Name of the key.
     pub name: String,
@@ -56,21 +55,11 @@ pub struct SignatureView {
     pub time: Option<String>,
 }
 
-/// Something that is not what was signed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct AlarmView {
-    /// RFC 3339; when it was seen first.
-    pub seen: String,
-    /// The entry, where it is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub index: Option<u64>,
-    /// What is wrong.
-    pub what: String,
-}
-
 /// All that the log has of one trace or call.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Story {
+    /// What is the same for all of it.
+    pub facts: Facts,
     /// Entries in the order of time, the newest 500 at most.
     pub entries: Vec<StoryEntry>,
     /// There are more than 500.
@@ -82,7 +71,7 @@ pub struct Story {
 }
 
 /// An entry and its place in the log.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct StoryEntry {
     /// From 0.
     pub index: u64,
@@ -94,14 +83,16 @@ pub struct StoryEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
     /// Who wrote it: `gate`, `bridge`, `evidence` or `writer`. The kind of its `producer`.
-    pub author: String,
+    pub author: &'static str,
     /// The entry, see docs/witness.md. Its texts are those of strangers. `null` where it is no JSON.
     #[schema(value_type = Object)]
     pub entry: Value,
+    /// Its rows in the ladder of the story, one at least.
+    pub rows: Vec<Row>,
 }
 
 /// How far a search went.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SearchedTo {
     /// Entries from this one on were searched: 0 is all of the log. To go on, ask again with `before` set to it.
     pub index: u64,
@@ -111,7 +102,7 @@ pub struct SearchedTo {
 }
 
 /// Traces that were found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct Found {
     /// The newest first.
     pub traces: Vec<TraceView>,
@@ -120,7 +111,7 @@ pub struct Found {
 }
 
 /// A trace in short.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TraceView {
     /// Absent where requests were refused that had none: then the first of `call_ids` tells them together.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -134,7 +125,7 @@ pub struct TraceView {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hazard: Option<String>,
     /// `rejected`, `failed`, `ended`, `connected`, `ringing` or `set_up`.
-    pub outcome: String,
+    pub outcome: &'static str,
     /// The gate that rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
@@ -151,49 +142,108 @@ pub struct TraceView {
     pub entries: u64,
 }
 
-/// Verdicts by gate over time.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct VerdictsView {
-    /// RFC 3339; start of the first step.
-    pub from: String,
-    /// Seconds of a step.
-    pub step_s: u64,
-    /// RFC 3339; the time from which on entries were counted. Before it nothing is known, which is not the same as nothing happened.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub counted_from: Option<String>,
-    /// A line for each gate that said something.
-    pub lines: Vec<VerdictLine>,
+impl Log {
+    /// Returns the newest `limit` traces of which an entry is wanted. Looks at the index and, if it
+    /// finds nothing there, at entries below it; `before` goes on where an earlier search ended.
+    ///
+    /// # Errors
+    /// [`SearchError`].
+    pub fn search(
+        &self,
+        wanted: &Wanted,
+        limit: usize,
+        before: Option<u64>,
+    ) -> Result<Found, SearchError> {
+        let head = self.head().ok_or(SearchError::NoCheckpoint)?;
+        let from = {
+            let state = self.state();
+            let from = state.index.from();
+            if before.is_none_or(|before| before > from) {
+                let records: Vec<&Record> = state.index.records().collect();
+                let first = records.iter().find_map(|record| record.time_ns);
+                let found = traces(records.iter().copied(), wanted, limit);
+                // A list of the newest needs no more than the index; a search that found nothing
+                // goes on below it.
+                if !found.is_empty() || wanted.text.is_none() || from == 0 {
+                    return Ok(Found::new(&found, SearchedTo::new(from, first)));
+                }
+            }
+            from
+        };
+        let before = before.map_or(from, |before| before.min(from));
+        let mut scan = self.scan(&head, before, wanted, usize::MAX)?;
+        scan.found.reverse();
+        let found = traces(scan.found.iter(), wanted, limit);
+        let searched = SearchedTo::new(scan.down_to, scan.time_ns);
+        Ok(Found::new(&found, searched))
+    }
+
+    /// Returns the wanted entries in the order of time, each checked against the signed checkpoint.
+    /// Entries that are too old for the index are looked for in the log, below `before`.
+    ///
+    /// # Errors
+    /// [`SearchError`].
+    pub fn story(
+        &self,
+        wanted: &Wanted,
+        before: Option<u64>,
+        now_ms: u64,
+    ) -> Result<Story, SearchError> {
+        let (signed, from, first, mut places) = {
+            let state = self.state();
+            let signed = state.head.clone().ok_or(SearchError::NoCheckpoint)?;
+            let records = || state.index.records();
+            let first = records().find_map(|record| record.time_ns);
+            let places = records().filter(|record| wanted.is_in(record));
+            let places: Vec<u64> = places.map(|record| record.index).collect();
+            (signed, state.index.from(), first, places)
+        };
+        let head = &signed.checkpoint;
+        let mut searched = SearchedTo::new(from, first);
+        let below = before.map_or(from, |before| before.min(from));
+        if below > 0 && (before.is_some() || places.is_empty()) {
+            let scan = self.scan(head, below, wanted, STORY_MAX)?;
+            let older = scan.found.iter().rev().map(|record| record.index);
+            places = older.chain(places).collect();
+            searched = SearchedTo::new(scan.down_to, scan.time_ns);
+        }
+        // The index may be of a later checkpoint than the one that was taken above.
+        places.retain(|place| *place < head.size);
+        let is_cut = places.len() > STORY_MAX;
+        places.drain(..places.len().saturating_sub(STORY_MAX));
+        let checked = self.read(head, &places, now_ms)?;
+        let mut entries: Vec<StoryEntry> = checked.into_iter().map(StoryEntry::new).collect();
+        entries.sort_by_key(StoryEntry::order);
+        let told: Vec<&Value> = entries.iter().map(|seen| &seen.entry).collect();
+        let (facts, rows) = (facts(&told), rows(&told));
+        for (entry, rows) in entries.iter_mut().zip(rows) {
+            entry.rows = rows;
+        }
+        Ok(Story {
+            facts,
+            entries,
+            is_cut,
+            checkpoint: CheckpointView::new(&signed),
+            searched_back_to: searched,
+        })
+    }
 }
 
-/// Verdicts of one gate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-pub struct VerdictLine {
-    /// `proxy` (Kamailio) or `bridge`. A call of the bridge is asked about at both.
-    pub at: String,
-    /// `approved` or `rejected`.
-    pub verdict: String,
-    /// The gate that rejected; `other` is one that is not known here, `omitted` are refusals of a flood, which have no entry of their own.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub gate: Option<String>,
-    /// A number for each step.
-    pub counts: Vec<u32>,
-}
-
-impl LogView {
-    pub(crate) fn new(state: &State, health: LogHealth) -> LogView {
-        LogView {
-            state: health,
-            checkpoint: state.head.as_ref().map(CheckpointView::new),
-            problem: state.problem.clone(),
-            read: time::of_ms(state.read_ms),
-            indexed_from: state.index.from(),
-            alarms: state.alarms.iter().map(AlarmView::new).collect(),
+impl Found {
+    fn new(found: &[(Key, Vec<&Record>)], searched_back_to: SearchedTo) -> Found {
+        let traces = found
+            .iter()
+            .map(|(key, records)| TraceView::new(key, records));
+        Found {
+            traces: traces.collect(),
+            searched_back_to,
         }
     }
 }
 
 impl CheckpointView {
-    pub(crate) fn new(signed: &SignedCheckpoint) -> CheckpointView {
+    /// Of a checkpoint whose signatures were verified.
+    pub fn new(signed: &SignedCheckpoint) -> CheckpointView {
         CheckpointView {
             origin: signed.checkpoint.origin.clone(),
             size: signed.checkpoint.size,
@@ -210,16 +260,6 @@ impl SignatureView {
             time: signature
                 .time_s
                 .map(|at| time::of_ms(at.saturating_mul(1_000))),
-        }
-    }
-}
-
-impl AlarmView {
-    fn new(alarm: &Alarm) -> AlarmView {
-        AlarmView {
-            seen: time::of_ms(alarm.seen_ms),
-            index: alarm.index,
-            what: alarm.what.clone(),
         }
     }
 }
@@ -242,8 +282,9 @@ impl StoryEntry {
             leaf_hash: format!("sha256:{}", hex::text(&checked.leaf)),
             included: checked.problem.is_none(),
             problem: checked.problem,
-            author: Author::of(producer).name().to_owned(),
+            author: Author::of(producer).name(),
             entry,
+            rows: Vec::new(),
         }
     }
 
@@ -256,8 +297,9 @@ impl StoryEntry {
 impl TraceView {
     /// Of a trace's entries, in the order of the log; there is at least one.
     pub(crate) fn new(key: &Key, records: &[&Record]) -> TraceView {
-        let last = |member: fn(&Record) -> Option<String>| {
-            records.iter().rev().find_map(|record| member(record))
+        let last = |member: fn(&Record) -> &Option<Arc<str>>| {
+            let mut newest = records.iter().rev();
+            newest.find_map(|record| member(record).as_deref().map(str::to_owned))
         };
         let mut call_ids: Vec<String> = Vec::new();
         for call in records.iter().filter_map(|r| r.call_id.as_deref()) {
@@ -273,13 +315,11 @@ impl TraceView {
                 Key::Call(_) => None,
             },
             call_ids,
-            expert: last(|record| record.expert.as_deref().map(str::to_owned)),
-            hazard: last(|record| record.hazard.as_deref().map(str::to_owned)),
-            gate: last(|record| record.gate.as_deref().map(str::to_owned))
-                .filter(|_| outcome == "rejected"),
-            outcome: outcome.to_owned(),
-            code: last(|record| record.code.map(|code| code.to_string()))
-                .and_then(|code| code.parse().ok()),
+            expert: last(|record| &record.expert),
+            hazard: last(|record| &record.hazard),
+            gate: last(|record| &record.gate).filter(|_| outcome == "rejected"),
+            outcome,
+            code: records.iter().rev().find_map(|record| record.code),
             first: times().min().map(rfc3339),
             last: times().max().map(rfc3339),
             entries: records.len() as u64,
@@ -310,8 +350,8 @@ fn outcome(records: &[&Record]) -> &'static str {
     }
 }
 
-/// RFC 3339, UTC, milliseconds; 1970 for a time that cannot be told.
-pub(crate) fn rfc3339(unix_ns: i64) -> String {
+/// Returns RFC 3339, UTC, milliseconds; 1970 for a time before.
+pub fn rfc3339(unix_ns: i64) -> String {
     time::of_ms(u64::try_from(unix_ns / 1_000_000).unwrap_or(0))
 }
 

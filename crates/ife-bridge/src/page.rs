@@ -20,7 +20,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; i
 macro_rules! files {
     ($($name:literal from $path:literal),* $(,)?) => {
         /// Every file of the page, by name.
-        const FILES: &[(&str, &[u8])] = &[$(($name, include_bytes!(concat!("../../web/", $path)))),*];
+        const FILES: &[(&str, &[u8])] = &[$(($name, include_bytes!(concat!("../web/", $path)))),*];
     };
 }
 

@@ -7,7 +7,10 @@ use std::{
     sync::Arc,
 };
 
-use super::entry::{Key, Record};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use crate::record::{Key, Record};
 
 /// What a search looks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,9 +24,11 @@ pub struct Wanted {
 }
 
 /// The members that can be searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
 pub enum Member {
     /// Any of the others.
+    #[default]
     Any,
     /// Trace id.
     TraceId,
@@ -34,6 +39,15 @@ pub enum Member {
 }
 
 impl Wanted {
+    /// An exact search by one member.
+    pub fn exactly(member: Member, text: &str) -> Wanted {
+        Wanted {
+            text: Some(text.to_owned()),
+            member,
+            is_prefix: false,
+        }
+    }
+
     /// Whether an entry has what is looked for.
     pub fn is_in(&self, record: &Record) -> bool {
         let Some(text) = &self.text else {

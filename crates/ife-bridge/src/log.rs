@@ -1,0 +1,90 @@
+//! The witness log of the configuration: its keys, and the one task that follows it.
+
+use std::{io, path::PathBuf, sync::Arc, time::Duration};
+
+use ife_trace::{Log, Standing};
+use thiserror::Error;
+use tokio::{sync::watch, task::spawn_blocking, time::sleep};
+use tracing::{error, warn};
+
+use crate::{
+    clock,
+    config::Config,
+    handle::{Command, EngineHandle},
+    plain_file::{self, KEY_LEN_MAX},
+    view::LogHealth,
+};
+
+/// How often the checkpoint is looked at.
+const POLL: Duration = Duration::from_millis(300);
+
+/// The verifier keys cannot be used.
+#[derive(Debug, Error)]
+#[error("witness_log: {path}: {source}")]
+pub struct KeysError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Opens the log of `witness_log`; `None` where the configuration has no such section.
+pub fn open(config: &Config) -> Result<Option<Arc<Log>>, KeysError> {
+    let Some(log) = &config.witness_log else {
+        return Ok(None);
+    };
+    let keys = plain_file::read_text(&log.vkeys, KEY_LEN_MAX);
+    let opened = keys.and_then(|keys| Log::new(&log.dir, &keys).map_err(io::Error::other));
+    let opened = opened.map_err(|source| KeysError {
+        path: log.vkeys.clone(),
+        source,
+    })?;
+    Ok(Some(Arc::new(opened)))
+}
+
+/// Follows the log until `stop` turns true, and tells the engine how it is.
+pub async fn follow(log: Arc<Log>, engine: EngineHandle, mut stop: watch::Receiver<bool>) {
+    let mut told = LogHealth::Starting;
+    loop {
+        let reading = log.clone();
+        // A panic of one step leaves the state as it was; the next step tries again.
+        let _ = spawn_blocking(move || reading.step(clock::unix_ns())).await;
+        let health = health(&log);
+        if health != told {
+            log_change(&log, health);
+            told = health;
+        }
+        // Each time, because the engine drops a command that it has no room for.
+        engine.tell(Command::WitnessLog(health));
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => return,
+            () = sleep(POLL) => {}
+        }
+    }
+}
+
+fn log_change(log: &Log, health: LogHealth) {
+    let state = log.state();
+    match health {
+        LogHealth::Mismatch => {
+            let what = state.alarms.last().map(|alarm| alarm.what.as_str());
+            error!(
+                "the witness log is not what was signed: {}",
+                what.unwrap_or("see /v1/witness/checkpoint")
+            );
+        }
+        LogHealth::Unreadable => warn!(
+            "the witness log cannot be read: {}",
+            state.problem.as_deref().unwrap_or("no checkpoint")
+        ),
+        LogHealth::Off | LogHealth::Starting | LogHealth::Verified => {}
+    }
+}
+
+/// Returns the log's state as the engine and the API name it.
+pub(crate) fn health(log: &Log) -> LogHealth {
+    match log.state().standing() {
+        Standing::Starting => LogHealth::Starting,
+        Standing::Verified => LogHealth::Verified,
+        Standing::Unreadable => LogHealth::Unreadable,
+        Standing::Mismatch => LogHealth::Mismatch,
+    }
+}

@@ -1,0 +1,650 @@
+//! The ladder of a story: from entries of the log, in the order of time, to rows of a diagram.
+//!
+//! An entry has one row, a refusal two: the INVITE and its answer. Entries are strangers' text: a
+//! member of the wrong kind counts as absent, and texts are neither cut nor escaped here.
+
+use std::collections::HashMap;
+
+use ife_message::Aor;
+use ife_witness::entry::Author;
+use ife_words::{Direction, Event};
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// Life lines from left to right: the way of an escalation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Lane {
+    Agent,
+    Bridge,
+    Gateway,
+    Kamailio,
+    Expert,
+    Council,
+}
+
+/// A gate's verdict.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Verdict {
+    Approved,
+    Rejected,
+}
+
+/// Whether a row is good or bad news.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Tone {
+    #[default]
+    Plain,
+    Good,
+    Bad,
+}
+
+/// A message from one party to another, or a deed of one, where `from` is `to`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+pub struct Row {
+    /// Who sends it.
+    pub from: Lane,
+    /// Who gets it.
+    pub to: Lane,
+    /// Who passes it on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub via: Option<Lane>,
+    /// What is sent or done.
+    pub label: String,
+    /// What else the entry says; may be empty.
+    pub remark: String,
+    /// The verdict, where a gate gave one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub verdict: Option<Verdict>,
+    /// Whether it is good or bad news.
+    pub tone: Tone,
+}
+
+impl Row {
+    fn arrow(from: Lane, to: Lane, label: impl Into<String>) -> Row {
+        Row {
+            from,
+            to,
+            via: None,
+            label: label.into(),
+            remark: String::new(),
+            verdict: None,
+            tone: Tone::Plain,
+        }
+    }
+
+    fn note(at: Lane, label: impl Into<String>) -> Row {
+        Row::arrow(at, at, label)
+    }
+
+    fn via(self, via: Lane) -> Row {
+        Row {
+            via: Some(via),
+            ..self
+        }
+    }
+
+    fn remark<const N: usize>(self, parts: [String; N]) -> Row {
+        let parts = parts.into_iter().filter(|part| !part.is_empty());
+        let remark = parts.collect::<Vec<_>>().join(", ");
+        Row { remark, ..self }
+    }
+
+    fn tone(self, tone: Tone) -> Row {
+        Row { tone, ..self }
+    }
+
+    fn approved(self) -> Row {
+        Row {
+            verdict: Some(Verdict::Approved),
+            tone: Tone::Good,
+            ..self
+        }
+    }
+
+    fn rejected(self) -> Row {
+        Row {
+            verdict: Some(Verdict::Rejected),
+            tone: Tone::Bad,
+            ..self
+        }
+    }
+}
+
+/// What is the same for a whole story, from the first entry that has it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(default)]
+pub struct Facts {
+    /// Correlates everything about one escalation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+    /// The bridge's name of the call.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub call: Option<String>,
+    /// Hazard name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hazard: Option<String>,
+    /// From.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub caller: Option<String>,
+    /// Request-URI, or To.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub callee: Option<String>,
+    /// Expert id.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expert: Option<String>,
+    /// The council's room.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub room: Option<String>,
+    /// Time of the first entry that has one, as it is there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub began: Option<String>,
+}
+
+/// Returns what is the same for the whole story.
+pub fn facts(entries: &[&Value]) -> Facts {
+    let find = |member| {
+        let mut texts = entries.iter().map(|entry| text(entry, member));
+        texts.find(|text| !text.is_empty()).map(str::to_owned)
+    };
+    let of_bridge = |member| {
+        let by_bridge = entries
+            .iter()
+            .filter(|entry| author(entry).is_of_bridge())
+            .map(|entry| text(entry, member));
+        let mut texts = by_bridge.filter(|text| !text.is_empty());
+        texts.next().map(str::to_owned)
+    };
+    Facts {
+        trace_id: find("trace_id"),
+        call: of_bridge("call_id"),
+        hazard: find("hazard"),
+        caller: find("from"),
+        callee: find("ruri").or_else(|| find("to")),
+        expert: find("expert"),
+        room: of_bridge("room"),
+        began: find("time"),
+    }
+}
+
+/// Returns the rows of each entry, one at least.
+pub fn rows(entries: &[&Value]) -> Vec<Vec<Row>> {
+    let calls = calls(entries);
+    let room = facts(entries).room;
+    let rows_of = |entry: &&Value| {
+        let event = text(entry, "event");
+        match author(entry) {
+            _ if event.is_empty() => {
+                vec![Row::note(Lane::Kamailio, "not readable").tone(Tone::Bad)]
+            }
+            Author::Bridge | Author::Evidence => {
+                let remark = remark_of(entry, room.as_deref());
+                vec![of_bridge(entry).remark(remark)]
+            }
+            Author::Writer => vec![of_writer(entry)],
+            Author::Gate => of_gate(entry, calls.get(text(entry, "call_id"))),
+        }
+    };
+    entries.iter().map(rows_of).collect()
+}
+
+/// Returns who wrote an entry.
+pub fn author(entry: &Value) -> Author {
+    Author::of(text(entry, "producer"))
+}
+
+fn text<'e>(entry: &'e Value, member: &str) -> &'e str {
+    entry[member].as_str().unwrap_or_default()
+}
+
+fn event(entry: &Value) -> Option<Event> {
+    Event::of(text(entry, "event"))
+}
+
+/// `H323_SETUP` as `h323 setup`.
+fn in_words(entry: &Value) -> String {
+    text(entry, "event").to_lowercase().replace('_', " ")
+}
+
+/// `180 Ringing`, or what there is of it.
+fn status(entry: &Value) -> String {
+    let code = entry["code"].as_u64().map(|code| code.to_string());
+    let status = [&code.unwrap_or_default(), text(entry, "reason")].join(" ");
+    status.trim().to_owned()
+}
+
+fn prefixed(prefix: &str, text: &str) -> String {
+    if text.is_empty() {
+        return String::new();
+    }
+    format!("{prefix} {text}")
+}
+
+/// What the other entries of a call tell about it.
+#[derive(Default)]
+struct Call {
+    to_council: bool,
+    caller: Option<Aor>,
+    /// Whether the INVITE has an entry beside that of the decision.
+    has_invite: bool,
+}
+
+impl Call {
+    fn take(&mut self, entry: &Value) {
+        let direction = text(entry, "direction");
+        if !direction.is_empty() {
+            self.to_council = direction == Direction::ToCouncil.as_str();
+        }
+        let event = event(entry);
+        let is_first = [Event::Invite, Event::Approved, Event::Rejected].map(Some);
+        if is_first.contains(&event) {
+            self.caller = self.caller.take().or_else(|| from(entry));
+            self.has_invite |= event == Some(Event::Invite);
+        }
+    }
+}
+
+/// The gate's calls in the story, by Call-ID.
+fn calls<'e>(entries: &[&'e Value]) -> HashMap<&'e str, Call> {
+    let mut calls: HashMap<&str, Call> = HashMap::new();
+    for entry in entries {
+        let id = text(entry, "call_id");
+        if author(entry) == Author::Gate && !id.is_empty() {
+            calls.entry(id).or_default().take(entry);
+        }
+    }
+    calls
+}
+
+fn from(entry: &Value) -> Option<Aor> {
+    Aor::parse(text(entry, "from").as_bytes()).ok()
+}
+
+/// The rows of an entry of Kamailio.
+fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
+    let mut alone = Call::default();
+    alone.take(entry);
+    alone.has_invite = false;
+    let call = call.unwrap_or(&alone);
+    let gate = Lane::Kamailio;
+    let (caller, callee) = if call.to_council {
+        (Lane::Expert, Lane::Gateway)
+    } else {
+        (Lane::Gateway, Lane::Expert)
+    };
+    // If nothing is known of the sender, it is the caller.
+    let is_callees =
+        matches!((&call.caller, from(entry)), (Some(caller), Some(from)) if *caller != from);
+    let (sender, receiver) = if is_callees {
+        (callee, caller)
+    } else {
+        (caller, callee)
+    };
+    // Of a request, its method is all that a detail may say.
+    let detail = Some(text(entry, "detail")).filter(|detail| *detail != text(entry, "event"));
+    let detail = detail.unwrap_or_default().to_owned();
+    let peer = || text(entry, "peer").to_owned();
+    let status = status(entry);
+    let label = || {
+        if status.is_empty() {
+            in_words(entry)
+        } else {
+            status.clone()
+        }
+    };
+    let answer = || Row::arrow(callee, caller, label()).via(gate);
+    match event(entry) {
+        Some(Event::Invite) => vec![Row::arrow(caller, gate, "INVITE").remark([peer(), detail])],
+        Some(Event::Approved) => {
+            let row = if call.has_invite {
+                Row::arrow(gate, callee, "INVITE")
+            } else {
+                Row::arrow(caller, callee, "INVITE").via(gate)
+            };
+            let signed = prefixed("signed by", text(entry, "kid"));
+            vec![
+                row.approved()
+                    .remark(["approved".to_owned(), signed, detail]),
+            ]
+        }
+        Some(Event::Rejected) => {
+            if let Some(count) = entry["omitted"]["count"].as_u64() {
+                let note = Row::note(gate, format!("{count} more refused"));
+                return vec![note.rejected().remark([detail])];
+            }
+            let at = format!("rejected at gate {}", text(entry, "gate"));
+            let answer = Row::arrow(gate, caller, label())
+                .rejected()
+                .remark([at, detail]);
+            if call.has_invite {
+                return vec![answer];
+            }
+            let invite = Row::arrow(caller, gate, "INVITE").tone(Tone::Bad);
+            vec![invite.remark([peer()]), answer]
+        }
+        Some(Event::Trying | Event::Ringing) => vec![answer().remark([detail])],
+        Some(Event::Connected) => vec![answer().tone(Tone::Good).remark([detail])],
+        Some(Event::Failed) => vec![answer().tone(Tone::Bad).remark([detail])],
+        Some(Event::Ack | Event::Cancel | Event::Bye | Event::Reinvite) => {
+            let method = match text(entry, "event") {
+                "REINVITE" => "INVITE again",
+                method => method,
+            };
+            let request = Row::arrow(sender, receiver, method).via(gate);
+            vec![request.remark([status, detail])]
+        }
+        Some(
+            Event::Escalate
+            | Event::Terminated
+            | Event::H323Setup
+            | Event::H323Connected
+            | Event::H323Released
+            | Event::CouncilJoin
+            | Event::CouncilLeave
+            | Event::EvidenceOffer
+            | Event::EvidenceAnswer
+            | Event::EvidenceOpen
+            | Event::EvidenceSent
+            | Event::EvidenceVerified
+            | Event::EvidenceFailed
+            | Event::Reload
+            | Event::Start
+            | Event::Stop
+            | Event::Gap,
+        )
+        | None => vec![Row::note(gate, in_words(entry)).remark([status, detail])],
+    }
+}
+
+/// The row of an entry of the log's writer.
+fn of_writer(entry: &Value) -> Row {
+    let row = if event(entry).is_some_and(Event::is_reserved) {
+        Row::note(Lane::Kamailio, "entries are missing").tone(Tone::Bad)
+    } else {
+        Row::note(Lane::Kamailio, in_words(entry))
+    };
+    row.remark([text(entry, "detail").to_owned()])
+}
+
+/// The row of an entry of a bridge or its evidence server, without the remark.
+fn of_bridge(entry: &Value) -> Row {
+    use Lane::{Agent, Bridge, Council, Expert, Gateway};
+    let is_inward = text(entry, "direction") == Direction::ToCouncil.as_str();
+    let is_guardian = !text(entry, "guardian").is_empty();
+    let arrow = |from, to, label: &str| Row::arrow(from, to, label);
+    match event(entry) {
+        Some(Event::Escalate) => arrow(Agent, Bridge, "escalate"),
+        Some(Event::Approved) => Row::note(Bridge, "gate asked").approved(),
+        Some(Event::Rejected) => arrow(Bridge, Agent, "refused").rejected(),
+        Some(Event::Invite) if is_inward => Row::note(Bridge, "expert's call seen"),
+        Some(Event::Invite) => arrow(Bridge, Gateway, "call the expert"),
+        Some(Event::Trying) if is_inward => arrow(Bridge, Gateway, "take to the room"),
+        Some(Event::Trying) => arrow(Bridge, Gateway, "join the council"),
+        Some(Event::Ringing) => arrow(Gateway, Bridge, "rings"),
+        Some(Event::Connected) => arrow(Gateway, Bridge, "answered").tone(Tone::Good),
+        Some(Event::H323Setup) => arrow(Gateway, Council, "H.323 setup"),
+        Some(Event::H323Connected) => arrow(Council, Gateway, "H.323 connected").tone(Tone::Good),
+        Some(Event::H323Released) => arrow(Gateway, Council, "H.323 released"),
+        Some(Event::CouncilJoin) if is_guardian => Row::note(Council, "joins the room"),
+        Some(Event::CouncilJoin) => arrow(Expert, Council, "joins the room").tone(Tone::Good),
+        Some(Event::CouncilLeave) if is_guardian => Row::note(Council, "leaves the room"),
+        Some(Event::CouncilLeave) => arrow(Council, Expert, "leaves the room"),
+        Some(Event::Cancel) => arrow(Bridge, Gateway, "cancel"),
+        Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
+        Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),
+        Some(Event::Terminated) => arrow(Bridge, Agent, "ended"),
+        Some(Event::EvidenceOffer) => arrow(Expert, Bridge, "evidence: offer"),
+        Some(Event::EvidenceAnswer) => arrow(Bridge, Expert, "evidence: answer"),
+        Some(Event::EvidenceOpen) => arrow(Expert, Bridge, "evidence: channel open"),
+        Some(Event::EvidenceSent) => arrow(Bridge, Expert, "evidence: file sent"),
+        Some(Event::EvidenceVerified) => {
+            arrow(Expert, Bridge, "evidence: receipt").tone(Tone::Good)
+        }
+        Some(Event::EvidenceFailed) => Row::note(Bridge, "evidence failed").tone(Tone::Bad),
+        Some(
+            Event::Ack | Event::Reinvite | Event::Reload | Event::Start | Event::Stop | Event::Gap,
+        )
+        | None => Row::note(Bridge, in_words(entry)),
+    }
+}
+
+/// What an entry of a bridge says beyond its row and the story's facts.
+fn remark_of(entry: &Value, room: Option<&str>) -> [String; 8] {
+    let number = |name: &str, from: u64| {
+        let number = entry[name].as_u64().filter(|number| *number >= from);
+        number.map(|number| number.to_string()).unwrap_or_default()
+    };
+    let gate = text(entry, "gate");
+    let verdict = match event(entry) {
+        Some(Event::Approved) => "approved".to_owned(),
+        Some(Event::Rejected) => format!("rejected at gate {gate}"),
+        Some(_) | None => prefixed("gate", gate),
+    };
+    let elsewhere = Some(text(entry, "room")).filter(|here| Some(*here) != room);
+    [
+        prefixed("guardian", text(entry, "guardian")),
+        verdict,
+        text(entry, "reason").replace('_', " "),
+        prefixed("code", &number("code", 0)),
+        prefixed("cause", &number("cause", 0)),
+        // The first attempt is no news.
+        prefixed("attempt", &number("attempt", 1)),
+        prefixed("room", elsewhere.unwrap_or_default()),
+        said(text(entry, "detail")),
+    ]
+}
+
+/// A detail, hashes by their first digits, as the entry itself has them whole.
+fn said(detail: &str) -> String {
+    let is_known = |word: &&str| word.starts_with("session=") || word.starts_with("binding=");
+    let words = detail.split(' ').filter(|word| !is_known(word));
+    words.map(short_hash).collect::<Vec<_>>().join(" ")
+}
+
+/// `name=0123456789ab…` of a word that ends in a SHA-256.
+fn short_hash(word: &str) -> String {
+    match word.split_once('=') {
+        Some((name, hash)) if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
+            format!("{name}={}…", &hash[..12])
+        }
+        Some(_) | None => word.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const COUNCIL: &str = "sip:council@council.example";
+    const EXPERT: &str = "sip:expert-safety@external.advisor";
+
+    fn with(mut entry: Value, more: &Value) -> Value {
+        for (member, value) in more.as_object().into_iter().flatten() {
+            entry[member] = value.clone();
+        }
+        entry
+    }
+
+    fn gate(event: &str, more: Value) -> Value {
+        let entry = json!({"producer": "kamailio-1", "event": event, "call_id": "c-1",
+            "direction": "to_expert", "from": COUNCIL});
+        with(entry, &more)
+    }
+
+    fn bridge(event: &str, more: Value) -> Value {
+        let entry = json!({"producer": "bridge-node1", "event": event, "call_id": "sip-call-1",
+            "direction": "to_expert", "room": "council"});
+        with(entry, &more)
+    }
+
+    fn told(entries: &[Value]) -> Vec<Row> {
+        let entries: Vec<&Value> = entries.iter().collect();
+        rows(&entries).into_iter().flatten().collect()
+    }
+
+    fn arrows(entries: &[Value]) -> Vec<String> {
+        let arrow = |row: Row| {
+            let via = row.via.map_or(String::new(), |via| format!(" via {via:?}"));
+            format!("{:?}>{:?}{via}: {}", row.from, row.to, row.label)
+        };
+        told(entries).into_iter().map(arrow).collect()
+    }
+
+    #[test]
+    fn a_call_through_the_gate_goes_from_the_gateway_to_the_expert_and_back() {
+        let entries = [
+            gate(
+                "APPROVED",
+                json!({"code": 200, "reason": "OK", "kid": "council-2026a"}),
+            ),
+            gate("RINGING", json!({"code": 180, "reason": "Ringing"})),
+            gate("CONNECTED", json!({"code": 200, "reason": "OK"})),
+            gate("ACK", json!({"detail": "ACK"})),
+            gate("BYE", json!({"from": format!("<{EXPERT}>;tag=x")})),
+        ];
+        assert_eq!(
+            arrows(&entries),
+            [
+                "Gateway>Expert via Kamailio: INVITE",
+                "Expert>Gateway via Kamailio: 180 Ringing",
+                "Expert>Gateway via Kamailio: 200 OK",
+                "Gateway>Expert via Kamailio: ACK",
+                "Expert>Gateway via Kamailio: BYE",
+            ]
+        );
+        let rows = told(&entries);
+        assert_eq!(
+            (rows[0].verdict, rows[0].tone),
+            (Some(Verdict::Approved), Tone::Good)
+        );
+        assert_eq!(rows[0].remark, "approved, signed by council-2026a");
+        assert_eq!(rows[3].remark, "");
+    }
+
+    #[test]
+    fn a_refusal_is_the_invite_and_its_answer() {
+        let refusal = json!({"code": 403, "reason": "Forbidden", "gate": "hazard",
+            "peer": "udp:127.0.0.1:5070", "detail": "not the expert's"});
+        let refusal = gate("REJECTED", refusal);
+        assert_eq!(
+            arrows(std::slice::from_ref(&refusal)),
+            [
+                "Gateway>Kamailio: INVITE",
+                "Kamailio>Gateway: 403 Forbidden"
+            ]
+        );
+        let rows = told(std::slice::from_ref(&refusal));
+        assert_eq!(rows[0].remark, "udp:127.0.0.1:5070");
+        assert_eq!(rows[1].remark, "rejected at gate hazard, not the expert's");
+        assert_eq!(rows[1].verdict, Some(Verdict::Rejected));
+        let invite = gate("INVITE", json!({}));
+        assert_eq!(told(&[invite, refusal]).len(), 2);
+        let many = gate("REJECTED", json!({"omitted": {"count": 700}}));
+        assert_eq!(arrows(&[many]), ["Kamailio>Kamailio: 700 more refused"]);
+    }
+
+    #[test]
+    fn an_expert_who_calls_in_comes_from_the_other_side() {
+        let more = json!({"direction": "to_council", "from": EXPERT});
+        assert_eq!(
+            arrows(&[gate("APPROVED", more.clone()), gate("CONNECTED", more)]),
+            [
+                "Expert>Gateway via Kamailio: INVITE",
+                "Gateway>Expert via Kamailio: connected",
+            ]
+        );
+    }
+
+    #[test]
+    fn the_bridges_way_goes_from_the_agent_to_the_council() {
+        let entries = [
+            bridge("ESCALATE", json!({"attempt": 0})),
+            bridge("APPROVED", json!({})),
+            bridge("INVITE", json!({})),
+            bridge("CONNECTED", json!({})),
+            bridge("COUNCIL_JOIN", json!({})),
+            bridge("H323_SETUP", json!({"guardian": "g-1"})),
+            bridge(
+                "H323_RELEASED",
+                json!({"guardian": "g-1", "cause": 16, "room": "b"}),
+            ),
+            bridge(
+                "FAILED",
+                json!({"reason": "expert_busy", "cause": 17, "attempt": 1}),
+            ),
+        ];
+        assert_eq!(
+            arrows(&entries),
+            [
+                "Agent>Bridge: escalate",
+                "Bridge>Bridge: gate asked",
+                "Bridge>Gateway: call the expert",
+                "Gateway>Bridge: answered",
+                "Expert>Council: joins the room",
+                "Gateway>Council: H.323 setup",
+                "Gateway>Council: H.323 released",
+                "Bridge>Agent: failed",
+            ]
+        );
+        let remarks: Vec<String> = told(&entries).into_iter().map(|row| row.remark).collect();
+        assert_eq!(
+            remarks[5..],
+            [
+                "guardian g-1",
+                "guardian g-1, cause 16, room b",
+                "expert busy, cause 17, attempt 1",
+            ]
+        );
+    }
+
+    #[test]
+    fn facts_are_those_of_the_first_entry_that_has_them() {
+        let entries = [
+            gate(
+                "APPROVED",
+                json!({"trace_id": "t", "ruri": EXPERT, "time": "then"}),
+            ),
+            bridge("TRYING", json!({"trace_id": "u", "hazard": "safety"})),
+        ];
+        let entries: Vec<&Value> = entries.iter().collect();
+        let some = |text: &str| Some(text.to_owned());
+        let expected = Facts {
+            trace_id: some("t"),
+            call: some("sip-call-1"),
+            hazard: some("safety"),
+            caller: some(COUNCIL),
+            callee: some(EXPERT),
+            expert: None,
+            room: some("council"),
+            began: some("then"),
+        };
+        assert_eq!(facts(&entries), expected);
+    }
+
+    #[test]
+    fn entries_of_any_kind_have_a_row() {
+        for strange in [
+            json!(null),
+            json!([]),
+            json!({"event": 5}),
+            json!({"event": "NEW", "producer": ["bridge-x"]}),
+            json!({"event": "REJECTED", "code": "403", "gate": {}, "detail": 7}),
+            json!({"event": "INVITE", "from": {}, "call_id": [], "producer": "bridge-x"}),
+        ] {
+            assert!(
+                !told(std::slice::from_ref(&strange)).is_empty(),
+                "{strange}"
+            );
+        }
+        let gap = json!({"event": "GAP", "producer": "witnessd", "detail": "3 of kamailio-1"});
+        assert_eq!(told(&[gap])[0].remark, "3 of kamailio-1");
+    }
+}
