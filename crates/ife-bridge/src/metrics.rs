@@ -49,190 +49,79 @@ pub struct GuardianLabels {
     pub reason: &'static str,
 }
 
-/// All of the bridge's metrics. Labels are names of the registry and codes, so their number is
-/// bounded.
-#[derive(Debug)]
-pub struct Metrics {
-    registry: Registry,
-    /// Calls that are over.
-    pub calls: Family<CallLabels, Counter>,
-    /// From answer to end.
-    pub call_duration_s: Histogram,
-    /// Calls that failed, by SIP status.
-    pub errors: Family<Status, Counter>,
-    /// Calls under way.
-    pub active: Gauge,
-    /// The gate's answers.
-    pub decisions: Family<Decision, Counter>,
-    /// What a gate's answer takes.
-    pub decision_s: Histogram,
-    /// Replies of experts, provisional ones included.
-    pub responses: Family<Status, Counter>,
-    /// From the request to the expert's phone ringing.
-    pub ringing_s: Histogram,
-    /// 1 while the AMI session is up.
-    pub ami_up: Gauge,
-    /// 1 while Asterisk reaches Kamailio, 0 while it does not, -1 while that is not known.
-    pub kamailio_up: Gauge,
-    /// Channels of calls that are over and do not hang up.
-    pub stuck_channels: Gauge,
-    /// 1 while calls can be stored.
-    pub store_up: Gauge,
-    /// Calls whose end could not be confirmed.
-    pub hangups_unconfirmed: Counter,
-    /// Messages of the intake, by what became of them.
-    pub intake: Family<Intake, Counter>,
-    /// Messages that are worked on.
-    pub intake_in_flight: Gauge,
-    /// 1 while messages are taken from the stream.
-    pub intake_up: Gauge,
-    /// 1 while the witness takes entries and its writer lives.
-    pub witness_up: Gauge,
-    /// Entries that could not be witnessed.
-    pub witness_dropped: Gauge<u64, AtomicU64>,
-    /// Events of AMI dropped because the bridge was too slow; a resync follows.
-    pub ami_dropped: Gauge<u64, AtomicU64>,
-    /// Calls to guardians that failed.
-    pub guardian_failures: Family<GuardianLabels, Counter>,
-    /// Connections that were closed at once, because there were as many as there may be.
-    pub connections_refused: Counter,
+/// Declares the metrics: a line of documentation, which is the help text, the field, its type, its
+/// name for Prometheus, and how it begins.
+macro_rules! metrics {
+    ($(#[doc = $help:literal] $field:ident: $kind:ty = $name:literal, $new:expr;)*) => {
+        /// All of the bridge's metrics. Labels are names of the registry and codes, so their number
+        /// is bounded.
+        #[derive(Debug)]
+        pub struct Metrics {
+            registry: Registry,
+            $(#[doc = $help] pub $field: $kind,)*
+        }
+
+        impl Default for Metrics {
+            fn default() -> Metrics {
+                let mut registry = Registry::default();
+                $(let $field: $kind = $new;
+                registry.register($name, $help.trim(), $field.clone());)*
+                Metrics { registry, $($field,)* }
+            }
+        }
+    };
 }
 
-impl Default for Metrics {
-    fn default() -> Metrics {
-        let metrics = Metrics {
-            registry: Registry::default(),
-            calls: Family::default(),
-            call_duration_s: Histogram::new([
-                1.0, 10.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 14_400.0,
-            ]),
-            errors: Family::default(),
-            active: Gauge::default(),
-            decisions: Family::default(),
-            decision_s: Histogram::new([0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1]),
-            responses: Family::default(),
-            ringing_s: Histogram::new([0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]),
-            ami_up: Gauge::default(),
-            kamailio_up: Gauge::default(),
-            stuck_channels: Gauge::default(),
-            store_up: Gauge::default(),
-            hangups_unconfirmed: Counter::default(),
-            intake: Family::default(),
-            intake_in_flight: Gauge::default(),
-            intake_up: Gauge::default(),
-            witness_up: Gauge::default(),
-            witness_dropped: Gauge::default(),
-            ami_dropped: Gauge::default(),
-            guardian_failures: Family::default(),
-            connections_refused: Counter::default(),
-        };
-        metrics.registered()
-    }
+metrics! {
+    /// Calls that are over
+    calls: Family<CallLabels, Counter> = "sip_calls", <_>::default();
+    /// From answer to end
+    call_duration_s: Histogram = "sip_call_duration_seconds",
+        Histogram::new([1.0, 10.0, 60.0, 300.0, 900.0, 1_800.0, 3_600.0, 14_400.0]);
+    /// Calls that failed, by SIP status
+    errors: Family<Status, Counter> = "sip_errors", <_>::default();
+    /// Calls under way
+    active: Gauge = "sip_active_calls", <_>::default();
+    /// Answers of the gate
+    decisions: Family<Decision, Counter> = "sip_policy_decisions", <_>::default();
+    /// What an answer of the gate takes
+    decision_s: Histogram = "sip_policy_eval_duration_seconds",
+        Histogram::new([0.000_05, 0.000_1, 0.000_25, 0.001, 0.01, 0.1]);
+    /// Replies of experts by SIP status
+    responses: Family<Status, Counter> = "sip_responses", <_>::default();
+    /// From the request to the expert's phone ringing
+    ringing_s: Histogram = "ife_bridge_ringing_seconds",
+        Histogram::new([0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0]);
+    /// 1 while the AMI session is up
+    ami_up: Gauge = "ife_bridge_ami_up", <_>::default();
+    /// 1 while Asterisk reaches Kamailio, 0 while it does not, -1 while that is not known
+    kamailio_up: Gauge = "ife_bridge_kamailio_up", <_>::default();
+    /// Channels of calls that are over and do not hang up
+    stuck_channels: Gauge = "ife_bridge_stuck_channels", <_>::default();
+    /// 1 while calls can be stored
+    store_up: Gauge = "ife_bridge_store_up", <_>::default();
+    /// Calls whose end could not be confirmed
+    hangups_unconfirmed: Counter = "ife_bridge_hangups_unconfirmed", <_>::default();
+    /// Messages of the intake by what became of them
+    intake: Family<Intake, Counter> = "ife_bridge_nats_messages", <_>::default();
+    /// Messages that are worked on
+    intake_in_flight: Gauge = "ife_bridge_nats_in_flight", <_>::default();
+    /// 1 while messages are taken from the stream
+    intake_up: Gauge = "ife_bridge_nats_up", <_>::default();
+    /// 1 while the witness takes entries
+    witness_up: Gauge = "ife_bridge_witness_up", <_>::default();
+    /// Entries that could not be witnessed
+    witness_dropped: Gauge<u64, AtomicU64> = "ife_bridge_witness_dropped", <_>::default();
+    /// AMI events dropped because the bridge was too slow
+    ami_dropped: Gauge<u64, AtomicU64> = "ife_bridge_ami_events_dropped", <_>::default();
+    /// Calls to guardians that failed
+    guardian_failures: Family<GuardianLabels, Counter> = "ife_bridge_guardian_failures",
+        <_>::default();
+    /// Connections closed at once: their source, or the listener, had as many as it may
+    connections_refused: Counter = "ife_bridge_connections_refused", <_>::default();
 }
 
 impl Metrics {
-    fn registered(mut self) -> Metrics {
-        let to = &mut self.registry;
-        to.register("sip_calls", "Calls that are over", self.calls.clone());
-        to.register(
-            "sip_call_duration_seconds",
-            "From answer to end",
-            self.call_duration_s.clone(),
-        );
-        to.register(
-            "sip_errors",
-            "Calls that failed, by SIP status",
-            self.errors.clone(),
-        );
-        to.register("sip_active_calls", "Calls under way", self.active.clone());
-        to.register(
-            "sip_policy_decisions",
-            "Answers of the gate",
-            self.decisions.clone(),
-        );
-        to.register(
-            "sip_policy_eval_duration_seconds",
-            "What an answer of the gate takes",
-            self.decision_s.clone(),
-        );
-        to.register(
-            "sip_responses",
-            "Replies of experts by SIP status",
-            self.responses.clone(),
-        );
-        to.register(
-            "ife_bridge_ringing_seconds",
-            "From the request to the expert's phone ringing",
-            self.ringing_s.clone(),
-        );
-        to.register(
-            "ife_bridge_ami_up",
-            "1 while the AMI session is up",
-            self.ami_up.clone(),
-        );
-        to.register(
-            "ife_bridge_kamailio_up",
-            "1 while Asterisk reaches Kamailio, 0 while it does not, -1 while that is not known",
-            self.kamailio_up.clone(),
-        );
-        to.register(
-            "ife_bridge_stuck_channels",
-            "Channels of calls that are over and do not hang up",
-            self.stuck_channels.clone(),
-        );
-        to.register(
-            "ife_bridge_store_up",
-            "1 while calls can be stored",
-            self.store_up.clone(),
-        );
-        to.register(
-            "ife_bridge_hangups_unconfirmed",
-            "Calls whose end could not be confirmed",
-            self.hangups_unconfirmed.clone(),
-        );
-        to.register(
-            "ife_bridge_nats_messages",
-            "Messages of the intake by what became of them",
-            self.intake.clone(),
-        );
-        to.register(
-            "ife_bridge_nats_in_flight",
-            "Messages that are worked on",
-            self.intake_in_flight.clone(),
-        );
-        to.register(
-            "ife_bridge_nats_up",
-            "1 while messages are taken from the stream",
-            self.intake_up.clone(),
-        );
-        to.register(
-            "ife_bridge_witness_up",
-            "1 while the witness takes entries",
-            self.witness_up.clone(),
-        );
-        to.register(
-            "ife_bridge_witness_dropped",
-            "Entries that could not be witnessed",
-            self.witness_dropped.clone(),
-        );
-        to.register(
-            "ife_bridge_ami_events_dropped",
-            "AMI events dropped because the bridge was too slow",
-            self.ami_dropped.clone(),
-        );
-        to.register(
-            "ife_bridge_guardian_failures",
-            "Calls to guardians that failed",
-            self.guardian_failures.clone(),
-        );
-        to.register(
-            "ife_bridge_connections_refused",
-            "Connections closed at once: their source, or the listener, had as many as it may",
-            self.connections_refused.clone(),
-        );
-        self
-    }
-
     /// OpenMetrics text.
     pub fn text(&self) -> String {
         let mut text = String::new();
