@@ -108,7 +108,7 @@ pub(super) async fn initiate(
 /// Calls that are live or ended lately, newest first.
 #[utoipa::path(get, path = "/v1/calls", tag = "calls", responses((status = 200, body = Vec<CallView>)))]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<CallView>>, Problem> {
-    Ok(Json(state.engine.ask(Command::Calls).await?))
+    state.answer(Command::Calls).await
 }
 
 /// One call with its history.
@@ -118,12 +118,7 @@ pub(super) async fn show(
     State(state): State<AppState>,
     Path(call_id): Path<String>,
 ) -> Result<Json<CallDetail>, Problem> {
-    Ok(Json(
-        state
-            .engine
-            .ask(|reply| Command::Call(call_id, reply))
-            .await?,
-    ))
+    state.answer(|reply| Command::Call(call_id, reply)).await
 }
 
 /// `terminate_call`: hangs up. Answers `not_found` for a call that is not there, which is what the
@@ -133,12 +128,9 @@ pub(super) async fn terminate(
     State(state): State<AppState>,
     Path(call_id): Path<String>,
 ) -> Result<Json<Terminated>, Problem> {
-    Ok(Json(
-        state
-            .engine
-            .ask(|reply| Command::Terminate(call_id, reply))
-            .await?,
-    ))
+    state
+        .answer(|reply| Command::Terminate(call_id, reply))
+        .await
 }
 
 /// `bridge_external_call`: joins an answered call to a conference, and answers only after the join
@@ -149,10 +141,5 @@ pub(super) async fn bridge(
     State(state): State<AppState>,
     Body(request): Body<BridgeExternalCall>,
 ) -> Result<Json<Bridged>, Problem> {
-    Ok(Json(
-        state
-            .engine
-            .ask(|reply| Command::Bridge(request, reply))
-            .await?,
-    ))
+    state.answer(|reply| Command::Bridge(request, reply)).await
 }

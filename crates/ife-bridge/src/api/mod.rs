@@ -14,7 +14,7 @@ mod witness;
 use std::{sync::Arc, time::Duration};
 
 use axum::{
-    Router,
+    Json, Router,
     body::Bytes,
     http::{StatusCode, header},
     middleware,
@@ -32,7 +32,7 @@ pub(crate) use request::{Asked, Number};
 use crate::{
     agents::Agents,
     evidence::EvidenceHandle,
-    handle::EngineHandle,
+    handle::{Command, EngineHandle, Reply},
     metrics::Metrics,
     page,
     refusal::{ErrorName, Refusal},
@@ -57,6 +57,16 @@ pub struct AppState {
     pub evidence: Option<EvidenceHandle>,
     /// The witness log, if the configuration says where it is.
     pub log: Option<Arc<Log>>,
+}
+
+impl AppState {
+    /// Asks the engine, and answers with what it gives.
+    async fn answer<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<Json<T>, Problem> {
+        Ok(Json(self.engine.ask(command).await?))
+    }
 }
 
 #[derive(OpenApi)]

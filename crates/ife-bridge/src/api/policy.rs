@@ -13,10 +13,5 @@ pub(super) async fn approve(
     State(state): State<AppState>,
     Body(request): Body<ApproveExternalCall>,
 ) -> Result<Json<Approval>, Problem> {
-    Ok(Json(
-        state
-            .engine
-            .ask(|reply| Command::Approve(request, reply))
-            .await?,
-    ))
+    state.answer(|reply| Command::Approve(request, reply)).await
 }

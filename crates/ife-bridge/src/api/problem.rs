@@ -56,12 +56,9 @@ impl IntoResponse for Problem {
             gate,
             retry_after_s,
         } = self.0;
-        let code = serde_json::to_value(name)
-            .ok()
-            .and_then(|value| value.as_str().map(str::to_lowercase))
-            .unwrap_or_default();
+        let code = name.as_str().to_lowercase().replace('_', "-");
         let body = ProblemBody {
-            r#type: format!("urn:if-escalate:error:{}", code.replace('_', "-")),
+            r#type: format!("urn:if-escalate:error:{code}"),
             title: name.title(),
             status: name.status(),
             detail: cut(detail, DETAIL_LEN_MAX),

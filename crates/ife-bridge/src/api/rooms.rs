@@ -43,12 +43,9 @@ async fn one(state: &AppState, command: RoomCommand) -> Result<RoomView, Problem
 /// Rooms that are open.
 #[utoipa::path(get, path = "/v1/rooms", tag = "rooms", responses((status = 200, body = Vec<RoomView>)))]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<RoomView>>, Problem> {
-    Ok(Json(
-        state
-            .engine
-            .ask(|reply| Command::Room(RoomCommand::List, reply))
-            .await?,
-    ))
+    state
+        .answer(|reply| Command::Room(RoomCommand::List, reply))
+        .await
 }
 
 /// Opens a room and dials the configured guardians. Idempotent.
@@ -93,17 +90,12 @@ pub(super) async fn mute(
     Path((room, participant)): Path<(String, String)>,
     Body(Mute { muted }): Body<Mute>,
 ) -> Result<Json<RoomView>, Problem> {
-    Ok(Json(
-        one(
-            &state,
-            RoomCommand::Mute {
-                room,
-                participant,
-                muted,
-            },
-        )
-        .await?,
-    ))
+    let mute = RoomCommand::Mute {
+        room,
+        participant,
+        muted,
+    };
+    Ok(Json(one(&state, mute).await?))
 }
 
 /// Removes a participant; their leg is hung up.
@@ -126,10 +118,5 @@ pub(super) async fn admit(
     State(state): State<AppState>,
     Body(request): Body<GuardianAdmission>,
 ) -> Result<Json<Admission>, Problem> {
-    Ok(Json(
-        state
-            .engine
-            .ask(|reply| Command::Admit(request, reply))
-            .await?,
-    ))
+    state.answer(|reply| Command::Admit(request, reply)).await
 }
