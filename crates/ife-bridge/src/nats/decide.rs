@@ -1,23 +1,22 @@
 //! What is done with a delivery: pure, every case of it.
 //!
 //! ```text
-//! delivery --+-- not an escalation of a registered agent -----------------------> dead letter,
-//! then ack            |      signed by one: with an outcome before the ack            +-- claimed,
-//! with an outcome --------------------------------------> told again, then ack            +-- lost
-//! with too many bridges ------------------------------------> dead letter, outcome, then ack
-//! +-- not claimed: claimed by us ------------------------------------> escalate            +-- not
-//! claimed, and older than the bucket's memory ---------------> look around            +-- claimed
-//! by us or by another bridge, no outcome --> look around                     +-- no channel, no
-//! note at the gateway -------------------> claimed by us, escalate                     +--
-//! answered, or in a room -------------------------------> outcome, then ack
-//! +-- a channel is there -----------------------------------> wait, look again
-//! +-- called by us -------------------------------------------> escalate: our engine knows
-//! +-- called, no channel, by another -----------------------> claimed by us, escalate to the next
-//! expert escalate --+-- an answer, or refused by policy -------------------------------> outcome,
-//! then ack            +-- the gateway says that it is another bridge's -----------------> wait,
-//! look around            +-- not possible at the moment ------------------------------------>
-//! wait, then back to the stream            +-- not a request
-//! ------------------------------------------------> dead letter, then ack
+//! delivery --+-- no escalation of a registered agent ---------> dead letter, then ack
+//!            |     signed by one: with an outcome before the ack
+//!            +-- claimed, with an outcome --------------------> told again, then ack
+//!            +-- lost with too many bridges ------------------> dead letter, outcome, then ack
+//!            +-- not claimed: claimed by us ------------------> escalate
+//!            +-- not claimed, older than the bucket's memory -> look around
+//!            +-- claimed by a bridge, no outcome -------------> look around
+//!                  +-- no channel, no note at the gateway ----> claimed by us, escalate
+//!                  +-- answered, or in a room ----------------> outcome, then ack
+//!                  +-- a channel is there --------------------> wait, look again
+//!                  +-- called by us --------------------------> escalate: our engine knows
+//!                  +-- called by another, no channel ---------> claimed by us, next expert
+//! escalate --+-- an answer, or refused by policy -------------> outcome, then ack
+//!            +-- the gateway says it is another bridge's -----> wait, look around
+//!            +-- not possible at the moment ------------------> wait, then back to the stream
+//!            +-- not a request -------------------------------> dead letter, then ack
 //! ```
 
 use serde::{Deserialize, Serialize};
