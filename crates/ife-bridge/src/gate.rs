@@ -6,11 +6,11 @@ pub use ife_engine::gate::{Gate, GateError};
 use ife_guard::registry::limits::FILE_LEN_MAX;
 use ife_message::PrivateKey;
 
-use crate::plain_file::{self, KEY_LEN_MAX};
+use crate::plain_file::{self, FileError, KEY_LEN_MAX};
 
 /// Reads registry and key, and checks that the one knows the other.
 pub fn load(registry: &Path, aor: &str, signing_key: &Path) -> Result<Gate, GateError> {
-    let key = plain_file::read(signing_key, KEY_LEN_MAX).map_err(cannot_read(signing_key))?;
+    let key = plain_file::read(signing_key, KEY_LEN_MAX).map_err(cannot_read)?;
     let key = PrivateKey::parse_file(&key).map_err(|source| GateError::Key {
         path: signing_key.to_owned(),
         source,
@@ -21,13 +21,13 @@ pub fn load(registry: &Path, aor: &str, signing_key: &Path) -> Result<Gate, Gate
 
 /// Reads the registry's text.
 pub fn read_registry(path: &Path) -> Result<String, GateError> {
-    plain_file::read_text(path, FILE_LEN_MAX).map_err(cannot_read(path))
+    plain_file::read_text(path, FILE_LEN_MAX).map_err(cannot_read)
 }
 
-fn cannot_read(path: &Path) -> impl FnOnce(std::io::Error) -> GateError + '_ {
-    |source| GateError::Read {
-        path: path.to_owned(),
-        source,
+fn cannot_read(error: FileError) -> GateError {
+    GateError::Read {
+        path: error.path,
+        source: error.source,
     }
 }
 

@@ -22,3 +22,4 @@ pub mod web;
 pub mod witness;
 
 pub use ife_engine::{refusal, view};
+pub use plain_file::FileError;

@@ -1,9 +1,8 @@
 //! The witness log of the configuration: its keys, and the one task that follows it.
 
-use std::{io, path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use ife_trace::{Log, Standing};
-use thiserror::Error;
 use tokio::{sync::watch, task::spawn_blocking, time::sleep};
 use tracing::{error, warn};
 
@@ -11,32 +10,20 @@ use crate::{
     clock,
     config::Config,
     handle::{Command, EngineHandle},
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
     view::LogHealth,
 };
 
 /// How often the checkpoint is looked at.
 const POLL: Duration = Duration::from_millis(300);
 
-/// The verifier keys cannot be used.
-#[derive(Debug, Error)]
-#[error("witness_log: {path}: {source}")]
-pub struct KeysError {
-    path: PathBuf,
-    source: io::Error,
-}
-
 /// Opens the log of `witness_log`; `None` where the configuration has no such section.
-pub fn open(config: &Config) -> Result<Option<Arc<Log>>, KeysError> {
+pub fn open(config: &Config) -> Result<Option<Arc<Log>>, FileError> {
     let Some(log) = &config.witness_log else {
         return Ok(None);
     };
-    let keys = plain_file::read_text(&log.vkeys, KEY_LEN_MAX);
-    let opened = keys.and_then(|keys| Log::new(&log.dir, &keys).map_err(io::Error::other));
-    let opened = opened.map_err(|source| KeysError {
-        path: log.vkeys.clone(),
-        source,
-    })?;
+    let keys = plain_file::read_text(&log.vkeys, KEY_LEN_MAX)?;
+    let opened = Log::new(&log.dir, &keys).map_err(FileError::at(&log.vkeys))?;
     Ok(Some(Arc::new(opened)))
 }
 

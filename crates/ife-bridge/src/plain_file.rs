@@ -1,23 +1,53 @@
 //! Files that the configuration names: read whole, when they are plain files of a bounded length.
 
 use std::{
+    error::Error,
     fs::{File, OpenOptions},
     io::{self, Read},
     os::unix::fs::OpenOptionsExt,
-    path::Path,
+    path::{Path, PathBuf},
 };
+
+use thiserror::Error;
 
 /// Longest key, token, secret or list of certificates, in bytes.
 pub(crate) const KEY_LEN_MAX: u64 = 1 << 20;
 /// `O_NONBLOCK` of Linux: to open a FIFO must not wait for a writer.
 pub(crate) const O_NONBLOCK: i32 = 0o4000;
 
+/// A file or directory that the configuration names cannot be used.
+#[derive(Debug, Error)]
+#[error("{path}: {source}")]
+pub struct FileError {
+    pub(crate) path: PathBuf,
+    pub(crate) source: io::Error,
+}
+
+type Reason = Box<dyn Error + Send + Sync>;
+
+impl FileError {
+    /// Makes an error about this file of its reason.
+    pub(crate) fn at<E: Into<Reason>>(path: &Path) -> impl Fn(E) -> FileError + '_ {
+        |why| FileError {
+            path: path.to_owned(),
+            source: io::Error::other(why),
+        }
+    }
+}
+
 /// Reads a plain file of at most `len_max` bytes.
 ///
 /// # Errors
-/// The system's, or `InvalidInput` for anything but a plain file (a FIFO would never end,
-/// `/dev/zero` neither) and for one that is longer.
-pub(crate) fn read(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
+/// The system's, and for anything but a plain file (a FIFO would never end, `/dev/zero` neither)
+/// and for one that is longer.
+pub(crate) fn read(path: &Path, len_max: u64) -> Result<Vec<u8>, FileError> {
+    read_plain(path, len_max).map_err(|source| FileError {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+fn read_plain(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
     let file = OpenOptions::new()
         .read(true)
         .custom_flags(O_NONBLOCK)
@@ -32,10 +62,10 @@ pub(crate) fn read(path: &Path, len_max: u64) -> io::Result<Vec<u8>> {
 }
 
 /// The same for a text, in UTF-8.
-pub(crate) fn read_text(path: &Path, len_max: u64) -> io::Result<String> {
+pub(crate) fn read_text(path: &Path, len_max: u64) -> Result<String, FileError> {
     String::from_utf8(read(path, len_max)?).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        invalid(format!("not UTF-8 at byte {at}"))
+        FileError::at(path)(format!("not UTF-8 at byte {at}"))
     })
 }
 
@@ -73,7 +103,7 @@ mod tests {
             (&long, "longer than 64 bytes"),
         ] {
             let error = read(path, 64).expect_err("it cannot be read");
-            assert_eq!(error.to_string(), why, "{}", path.display());
+            assert_eq!(error.source.to_string(), why, "{}", path.display());
         }
         assert_eq!(read(&long, 65).expect("it fits").len(), 65);
     }
@@ -84,6 +114,6 @@ mod tests {
         let path = dir.path().join("text");
         fs::write(&path, b"ab\xff").expect("there is room");
         let error = read_text(&path, 64).expect_err("it is no text");
-        assert_eq!(error.to_string(), "not UTF-8 at byte 2");
+        assert_eq!(error.source.to_string(), "not UTF-8 at byte 2");
     }
 }

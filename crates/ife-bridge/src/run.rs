@@ -21,9 +21,10 @@ use crate::{
     gate::{self, GateError},
     handle::{Command, EngineHandle},
     listen::{self, ListenError},
-    log::{self, KeysError},
+    log,
     metrics::Metrics,
     nats::{self, IntakeError},
+    plain_file::FileError,
     web,
 };
 
@@ -53,7 +54,7 @@ pub enum RunError {
     Evidence(#[from] EvidenceError),
     /// `witness_log` in the configuration.
     #[error(transparent)]
-    WitnessKeys(#[from] KeysError),
+    File(#[from] FileError),
     /// The intake.
     #[error(transparent)]
     Intake(#[from] IntakeError),

@@ -4,8 +4,6 @@
 mod link;
 mod tls;
 
-use std::path::PathBuf;
-
 use ife_ami::{
     Config as SessionConfig,
     session::Auth,
@@ -19,20 +17,15 @@ use link::Link;
 
 use crate::{
     config::{self, AmiLogin},
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
 };
 
 /// Why AMI cannot be spoken to as configured.
 #[derive(Debug, Error)]
 pub enum AmiError {
     /// A file cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The account or its secret has bytes that AMI cannot carry.
     #[error("{field}: {source}")]
     Value {
@@ -60,11 +53,7 @@ pub struct Ami {
 impl Ami {
     /// Not connected; input comes on the receiver.
     pub fn new(config: &config::Ami) -> Result<(Ami, SessionConfig, FromLinks), AmiError> {
-        let secret = plain_file::read_text(&config.secret_file, KEY_LEN_MAX);
-        let secret = secret.map_err(|source| AmiError::Read {
-            path: config.secret_file.clone(),
-            source,
-        })?;
+        let secret = plain_file::read_text(&config.secret_file, KEY_LEN_MAX)?;
         let value = |field| move |source| AmiError::Value { field, source };
         let username = DialToken::parse(&config.username).map_err(value("ami.username"))?;
         let secret = Secret::parse(secret.trim_end()).map_err(value("ami.secret_file"))?;

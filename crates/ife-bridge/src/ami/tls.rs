@@ -15,7 +15,7 @@ use tokio_rustls::{
 use super::AmiError;
 use crate::{
     config::AmiTls,
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
 };
 
 #[derive(Clone)]
@@ -37,20 +37,17 @@ impl std::fmt::Debug for Connector {
 }
 
 pub(super) fn connector(config: &AmiTls) -> Result<Connector, AmiError> {
-    let problem = |why: String| AmiError::Tls(why);
-    let named =
-        |error: &dyn std::fmt::Display| problem(format!("{}: {error}", config.ca.display()));
     let mut roots = RootCertStore::empty();
-    let pem = plain_file::read(&config.ca, KEY_LEN_MAX).map_err(|error| named(&error))?;
+    let pem = plain_file::read(&config.ca, KEY_LEN_MAX)?;
     for certificate in CertificateDer::pem_slice_iter(&pem) {
-        let certificate = certificate.map_err(|error| named(&error))?;
-        roots.add(certificate).map_err(|error| named(&error))?;
+        let certificate = certificate.map_err(FileError::at(&config.ca))?;
+        roots.add(certificate).map_err(FileError::at(&config.ca))?;
     }
     if roots.is_empty() {
-        return Err(named(&"no certificate in it"));
+        return Err(FileError::at(&config.ca)("no certificate in it").into());
     }
     let name = ServerName::try_from(config.name.clone())
-        .map_err(|_| problem(format!("{:?} is no host name", config.name)))?;
+        .map_err(|_| AmiError::Tls(format!("{:?} is no host name", config.name)))?;
     let tls = ClientConfig::builder()
         .with_root_certificates(roots)
         .with_no_client_auth();

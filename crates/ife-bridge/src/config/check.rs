@@ -19,11 +19,7 @@ impl Config {
 
     /// Reads and checks the file. Relative paths in it are relative to its directory.
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
-        let text =
-            plain_file::read_text(path, KEY_LEN_MAX).map_err(|source| ConfigError::Read {
-                path: path.to_owned(),
-                source,
-            })?;
+        let text = plain_file::read_text(path, KEY_LEN_MAX)?;
         let mut config: Config =
             serde_saphyr::from_str(&text).map_err(|error| ConfigError::Syntax {
                 path: path.to_owned(),

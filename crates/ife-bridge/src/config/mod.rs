@@ -10,19 +10,16 @@ use serde::Deserialize;
 use thiserror::Error;
 
 pub use ife_engine::settings::Guardian;
+
+use crate::plain_file::FileError;
 pub use nats::Nats;
 
 /// What is wrong with the configuration; the text names file, line and field.
 #[derive(Debug, Error)]
 pub enum ConfigError {
-    /// The file, or one that it names, cannot be read.
-    #[error("{path}: {source}")]
-    Read {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
+    /// The file cannot be read.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// YAML or a field's type.
     #[error("{path}: {why}")]
     Syntax {

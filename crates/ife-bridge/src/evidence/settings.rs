@@ -3,12 +3,12 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
 
-use ife_message::{KeyError, PrivateKey};
+use ife_message::PrivateKey;
 use ife_trace::Log;
 use thiserror::Error;
 
@@ -18,34 +18,15 @@ use super::{
 };
 use crate::{
     config::{self, Config},
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
 };
 
 /// Why there is no evidence server.
 #[derive(Debug, Error)]
 pub enum EvidenceError {
-    /// A file or directory cannot be used.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The signing key.
-    #[error("{path}: {source}")]
-    Key {
-        /// The file.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: KeyError,
-    },
-    /// The TURN secret.
-    #[error("{path}: must hold a secret of 8 bytes at least")]
-    Secret {
-        /// The file.
-        path: PathBuf,
-    },
+    /// A directory, the signing key or the TURN secret cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The UDP port.
     #[error("evidence.udp {address}: {source}")]
     Udp {
@@ -88,11 +69,8 @@ impl Settings {
             return Ok(None);
         };
         let key_file = &evidence.signing_key;
-        let key =
-            PrivateKey::parse_file(&read(key_file)?).map_err(|source| EvidenceError::Key {
-                path: key_file.clone(),
-                source,
-            })?;
+        let key = plain_file::read(key_file, KEY_LEN_MAX)?;
+        let key = PrivateKey::parse_file(&key).map_err(FileError::at(key_file))?;
         let addresses = match evidence.public_addresses.as_slice() {
             [] => vec![evidence.udp],
             configured => configured.to_vec(),
@@ -133,22 +111,14 @@ impl Settings {
     }
 }
 
-fn turn_of(turn: &config::Turn) -> Result<TurnServer, EvidenceError> {
-    let bytes = read(&turn.secret_file)?;
+fn turn_of(turn: &config::Turn) -> Result<TurnServer, FileError> {
+    let bytes = plain_file::read(&turn.secret_file, KEY_LEN_MAX)?;
     let secret = bytes.trim_ascii();
     if secret.len() < 8 {
-        return Err(EvidenceError::Secret {
-            path: turn.secret_file.clone(),
-        });
+        let why = "must hold a secret of 8 bytes at least";
+        return Err(FileError::at(&turn.secret_file)(why));
     }
     Ok(TurnServer::new(turn.urls.clone(), secret, turn.ttl_s))
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, EvidenceError> {
-    plain_file::read(path, KEY_LEN_MAX).map_err(|source| EvidenceError::Io {
-        path: path.to_owned(),
-        source,
-    })
 }
 
 impl std::fmt::Debug for Settings {

@@ -22,7 +22,7 @@ use tokio::{
 };
 use tracing::{info, warn};
 
-use crate::{config, metrics::Metrics};
+use crate::{config, metrics::Metrics, plain_file::FileError};
 use connections::{Connections, Most, within_descriptors};
 use server::{Server, Waits};
 use token::Token;
@@ -48,13 +48,8 @@ pub enum ListenError {
         path: PathBuf,
     },
     /// A certificate, a key or the token cannot be used.
-    #[error("{path}: {why}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
 }
 
 /// Opens every socket of the configuration and serves the API there until `stop` turns true. The set ends when all have. `pages` of experts need no

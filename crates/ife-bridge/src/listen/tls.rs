@@ -11,48 +11,40 @@ use tokio_rustls::{
     },
 };
 
-use super::ListenError;
 use crate::{
     config::ServerTls,
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
 };
 
-pub(super) fn acceptor(files: &ServerTls) -> Result<TlsAcceptor, ListenError> {
+pub(super) fn acceptor(files: &ServerTls) -> Result<TlsAcceptor, FileError> {
     let chain = certificates(&files.cert)?;
-    let pem = plain_file::read(&files.key, KEY_LEN_MAX).map_err(in_file(&files.key))?;
-    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(in_file(&files.key))?;
+    let pem = plain_file::read(&files.key, KEY_LEN_MAX)?;
+    let key = PrivateKeyDer::from_pem_slice(&pem).map_err(FileError::at(&files.key))?;
     let builder = ServerConfig::builder();
     let builder = match &files.client_ca {
         None => builder.with_no_client_auth(),
         Some(path) => {
             let mut roots = RootCertStore::empty();
             for certificate in certificates(path)? {
-                roots.add(certificate).map_err(in_file(path))?;
+                roots.add(certificate).map_err(FileError::at(path))?;
             }
             let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build();
-            builder.with_client_cert_verifier(verifier.map_err(in_file(path))?)
+            builder.with_client_cert_verifier(verifier.map_err(FileError::at(path))?)
         }
     };
     let mut config = builder
         .with_single_cert(chain, key)
-        .map_err(in_file(&files.cert))?;
+        .map_err(FileError::at(&files.cert))?;
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, ListenError> {
-    let pem = plain_file::read(path, KEY_LEN_MAX).map_err(in_file(path))?;
+fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, FileError> {
+    let pem = plain_file::read(path, KEY_LEN_MAX)?;
     let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
-    let all = all.map_err(in_file(path))?;
+    let all = all.map_err(FileError::at(path))?;
     if all.is_empty() {
-        return Err(in_file(path)("no certificate in it"));
+        return Err(FileError::at(path)("no certificate in it"));
     }
     Ok(all)
-}
-
-fn in_file<E: ToString>(path: &Path) -> impl FnOnce(E) -> ListenError + '_ {
-    |error| ListenError::File {
-        path: path.to_owned(),
-        why: error.to_string(),
-    }
 }

@@ -10,11 +10,10 @@ use axum::{
 };
 use sha2::{Digest, Sha256};
 
-use super::ListenError;
 use crate::{
     api::Problem,
     page,
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
     refusal::{ErrorName, Refusal},
 };
 
@@ -25,18 +24,12 @@ const LEN_MIN: usize = 32;
 pub(super) struct Token(Arc<[u8; 32]>);
 
 impl Token {
-    pub(super) fn read(path: &Path) -> Result<Token, ListenError> {
-        let problem = |why: String| ListenError::File {
-            path: path.to_owned(),
-            why,
-        };
-        let text = plain_file::read_text(path, KEY_LEN_MAX);
-        let text = text.map_err(|error| problem(error.to_string()))?;
+    pub(super) fn read(path: &Path) -> Result<Token, FileError> {
+        let text = plain_file::read_text(path, KEY_LEN_MAX)?;
         let token = text.trim_end();
         if token.len() < LEN_MIN || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return Err(problem(format!(
-                "must hold a token of at least {LEN_MIN} visible characters"
-            )));
+            let why = format!("must hold a token of at least {LEN_MIN} visible characters");
+            return Err(FileError::at(path)(why));
         }
         Ok(Token(Arc::new(hash(token.as_bytes()))))
     }

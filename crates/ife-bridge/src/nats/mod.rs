@@ -42,7 +42,7 @@ use crate::{
     config::{Config, Nats},
     handle::{Command, EngineHandle},
     metrics::Metrics,
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
     view::Event,
 };
 use delivery::Delivery;
@@ -118,9 +118,8 @@ pub fn start(
 
 fn signing_key(config: &Config) -> Result<PrivateKey, IntakeError> {
     let path = &config.council.signing_key;
-    let told = |why: String| IntakeError::Key(format!("{}: {why}", path.display()));
-    let text = plain_file::read(path, KEY_LEN_MAX).map_err(|error| told(error.to_string()))?;
-    PrivateKey::parse_file(&text).map_err(|error| told(error.to_string()))
+    let text = plain_file::read(path, KEY_LEN_MAX)?;
+    Ok(PrivateKey::parse_file(&text).map_err(FileError::at(path))?)
 }
 
 async fn run(

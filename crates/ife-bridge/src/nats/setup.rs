@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::claims::Claims;
-use crate::config::Nats;
+use crate::{config::Nats, plain_file::FileError};
 
 /// How long a bridge may be silent about a message before another one gets it.
 const ACK_WAIT: Duration = Duration::from_secs(10);
@@ -51,7 +51,7 @@ pub enum IntakeError {
     },
     /// The key that signs outcomes.
     #[error("council.signing_key: {0}")]
-    Key(String),
+    Key(#[from] FileError),
     /// The client.
     #[error("no NATS client: {0}")]
     Client(String),

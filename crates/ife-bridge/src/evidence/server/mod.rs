@@ -28,6 +28,7 @@ use super::{
 use crate::{
     config::Config,
     handle::{Command, EngineHandle},
+    plain_file::FileError,
     view::{CallState, CallView, Event},
     witness::Witness,
 };
@@ -82,17 +83,14 @@ impl Server {
             address: settings.udp,
             source,
         })?;
-        let io = |source| EvidenceError::Io {
-            path: settings.dir.clone(),
-            source,
-        };
         let mut made = fs::DirBuilder::new();
         made.recursive(true)
             .mode(0o700)
             .create(&settings.dir)
-            .map_err(io)?;
-        settings.limits.make_dirs().map_err(io)?;
-        let grants = Grant::load_all(&settings.dir).map_err(io)?;
+            .map_err(FileError::at(&settings.dir))?;
+        let made = settings.limits.make_dirs();
+        made.map_err(FileError::at(&settings.dir))?;
+        let grants = Grant::load_all(&settings.dir).map_err(FileError::at(&settings.dir))?;
         let witness = Witness::attach(config, Author::Evidence)?;
         let (handle, desk, orders) = EvidenceHandle::new(settings.clone());
         let (tell, done) = mpsc::unbounded_channel();

@@ -10,8 +10,8 @@ use cap_std::{
     fs::{Dir, OpenOptions, OpenOptionsExt},
 };
 
-use super::{Missing, SourceError};
-use crate::plain_file::{self, O_NONBLOCK};
+use super::Missing;
+use crate::plain_file::{self, FileError, O_NONBLOCK};
 
 /// Directories that files may be read from.
 #[derive(Debug)]
@@ -26,12 +26,9 @@ pub(crate) struct Place {
 
 impl Roots {
     /// The roots must be there and be directories.
-    pub(super) fn new(roots: &[PathBuf]) -> Result<Roots, SourceError> {
+    pub(super) fn new(roots: &[PathBuf]) -> Result<Roots, FileError> {
         for path in roots {
-            Dir::open_ambient_dir(path, ambient_authority()).map_err(|source| SourceError::Io {
-                path: path.clone(),
-                source,
-            })?;
+            Dir::open_ambient_dir(path, ambient_authority()).map_err(FileError::at(path))?;
         }
         Ok(Roots(roots.to_vec()))
     }

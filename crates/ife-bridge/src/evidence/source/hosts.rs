@@ -147,10 +147,7 @@ fn client(evidence: &config::Evidence, allowed: Vec<String>) -> Result<Client, S
         .pool_max_idle_per_host(0)
         .user_agent(concat!("ife-bridge/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = &evidence.http_ca {
-        let pem = plain_file::read(path, KEY_LEN_MAX).map_err(|source| SourceError::Io {
-            path: path.clone(),
-            source,
-        })?;
+        let pem = plain_file::read(path, KEY_LEN_MAX)?;
         let bad = |error: reqwest::Error| SourceError::Client(error.to_string());
         for certificate in Certificate::from_pem_bundle(&pem).map_err(bad)? {
             builder = builder.add_root_certificate(certificate);

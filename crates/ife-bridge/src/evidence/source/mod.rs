@@ -17,7 +17,7 @@ use thiserror::Error;
 use tokio::sync::Semaphore;
 use tracing::warn;
 
-use crate::{config, view::EvidenceError};
+use crate::{config, plain_file::FileError, view::EvidenceError};
 use files::Roots;
 use hosts::Hosts;
 use spool::{Spool, Spooled};
@@ -30,13 +30,8 @@ const READ_LEN: usize = 256 << 10;
 #[derive(Debug, Error)]
 pub enum SourceError {
     /// A root, the spool directory or the file of authorities.
-    #[error("{path}: {source}")]
-    Io {
-        /// Which.
-        path: std::path::PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    #[error(transparent)]
+    File(#[from] FileError),
     /// The HTTP client.
     #[error("evidence.http_ca: {0}")]
     Client(String),
