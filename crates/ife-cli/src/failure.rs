@@ -68,13 +68,18 @@ impl Failure {
         }
     }
 
-    /// `what` could not be done to `path`.
-    pub(crate) fn io(path: &Path, what: &str, error: &io::Error) -> Failure {
+    /// Something could not be read, written or reached.
+    pub(crate) fn unanswered(what: impl Into<String>) -> Failure {
         Failure {
             exit: Exit::Io,
-            what: format!("{}: cannot {what}: {error}", path.display()),
+            what: what.into(),
             hint: None,
         }
+    }
+
+    /// `what` could not be done to `path`.
+    pub(crate) fn io(path: &Path, what: &str, error: &io::Error) -> Failure {
+        Failure::unanswered(format!("{}: cannot {what}: {error}", path.display()))
     }
 
     /// Whether the same may succeed later: something could not be reached.

@@ -4,7 +4,7 @@ use ife_message::PrivateKey;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use crate::{Exit, Failure, Outcome, cli::KeygenArgs, keyfile, output::Output};
+use crate::{Failure, Outcome, cli::KeygenArgs, keyfile, output::Output};
 
 pub(crate) fn run(args: &KeygenArgs, out: &mut Output) -> Result<Outcome, Failure> {
     let mut seed = Zeroizing::new([0; 32]);
@@ -30,9 +30,5 @@ pub(crate) fn run(args: &KeygenArgs, out: &mut Output) -> Result<Outcome, Failur
 }
 
 pub(crate) fn no_randomness(error: &getrandom::Error) -> Failure {
-    Failure {
-        exit: Exit::Io,
-        what: format!("the system gives no random bytes: {error}"),
-        hint: None,
-    }
+    Failure::unanswered(format!("the system gives no random bytes: {error}"))
 }

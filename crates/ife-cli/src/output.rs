@@ -102,9 +102,5 @@ fn stdout_failed(error: &io::Error) -> Failure {
         // The reader has seen enough; there is nobody to report to.
         std::process::exit(Exit::Ok as i32);
     }
-    Failure {
-        exit: Exit::Io,
-        what: format!("cannot write to stdout: {error}"),
-        hint: None,
-    }
+    Failure::unanswered(format!("cannot write to stdout: {error}"))
 }

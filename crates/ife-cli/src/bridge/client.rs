@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{Place, paint, shape::Problem};
 use crate::{
-    Exit, Failure, Outcome, cli::BridgeArgs, output::Output, registry::read_bytes, text::harmless,
+    Failure, Outcome, cli::BridgeArgs, output::Output, registry::read_bytes, text::harmless,
 };
 
 /// Longest answer that is read, in bytes: some thousand calls.
@@ -65,10 +65,9 @@ impl No {
 
 /// A client that trusts the authorities of a file, or those that the system trusts.
 pub(crate) fn trusting(ca: Option<&Path>) -> Result<Client, Failure> {
-    builder(ca)?.build().map_err(|error| Failure {
-        exit: Exit::Io,
-        ..Failure::no(format!("cannot set up TLS: {}", root(&error)))
-    })
+    builder(ca)?
+        .build()
+        .map_err(|error| Failure::unanswered(format!("cannot set up TLS: {}", root(&error))))
 }
 
 fn builder(ca: Option<&Path>) -> Result<ClientBuilder, Failure> {
@@ -102,10 +101,9 @@ impl Bridge {
         if let Some(file) = &args.cert {
             builder = builder.identity(identity(file, args.cert_key.as_deref())?);
         }
-        let http = builder.build().map_err(|error| Failure {
-            exit: Exit::Io,
-            ..Failure::no(format!("{}: {}", args.bridge, root(&error)))
-        })?;
+        let http = builder
+            .build()
+            .map_err(|error| Failure::unanswered(format!("{}: {}", args.bridge, root(&error))))?;
         Ok(Bridge {
             http,
             base,
@@ -247,10 +245,7 @@ impl Bridge {
 
     /// There is no answer, and why.
     fn silent(&self, why: &str) -> Failure {
-        Failure {
-            exit: Exit::Io,
-            ..Failure::no(format!("{}: {why}", self.place))
-        }
+        Failure::unanswered(format!("{}: {why}", self.place))
     }
 
     pub(super) fn unreachable(&self, error: &reqwest::Error) -> Failure {
@@ -284,9 +279,8 @@ impl Bridge {
 
 /// The answer in its expected shape.
 pub(super) fn shaped<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
-    serde_json::from_value(value.clone()).map_err(|error| Failure {
-        exit: Exit::Io,
-        ..Failure::no(format!("the bridge's answer is not understood: {error}"))
+    serde_json::from_value(value.clone()).map_err(|error| {
+        Failure::unanswered(format!("the bridge's answer is not understood: {error}"))
     })
 }
 
@@ -332,15 +326,9 @@ fn identity(cert: &Path, key: Option<&Path>) -> Result<Identity, Failure> {
 }
 
 fn holds_no(file: &Path, what: &str) -> Failure {
-    Failure {
-        exit: Exit::Io,
-        ..Failure::no(format!("{}: holds no {what}", file.display()))
-    }
+    Failure::unanswered(format!("{}: holds no {what}", file.display()))
 }
 
 fn bad_file(file: &Path, what: &str, error: &reqwest::Error) -> Failure {
-    Failure {
-        exit: Exit::Io,
-        ..Failure::no(format!("{}: {what}: {}", file.display(), root(error)))
-    }
+    Failure::unanswered(format!("{}: {what}: {}", file.display(), root(error)))
 }

@@ -10,7 +10,7 @@ use super::{
     shape::{Call, Health},
     sse::{Decoder, Event},
 };
-use crate::{Exit, Failure};
+use crate::Failure;
 
 /// A stream of events that was opened.
 pub(super) struct Feed {
@@ -64,10 +64,7 @@ impl Feed {
 }
 
 fn ended(why: &str) -> Failure {
-    Failure {
-        exit: Exit::Io,
-        ..Failure::no(why)
-    }
+    Failure::unanswered(why)
 }
 
 fn news(event: &Event) -> News {

@@ -20,7 +20,7 @@ use std::future::Future;
 use ife_message::{TraceId, call_id};
 
 use crate::{
-    Exit, Failure, Outcome,
+    Failure, Outcome,
     cli::{CallArgs, CallsArgs, EscalateArgs, HangupArgs, OrderArgs, RoomsArgs},
     output::Output,
 };
@@ -57,10 +57,7 @@ pub(crate) fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| Failure {
-            exit: Exit::Io,
-            ..Failure::no(format!("cannot wait for sockets: {error}"))
-        })?;
+        .map_err(|error| Failure::unanswered(format!("cannot wait for sockets: {error}")))?;
     runtime.block_on(work)
 }
 

@@ -10,7 +10,7 @@ use ife_message::PrivateKey;
 use tokio::{net::UdpSocket, time::timeout_at};
 
 use super::link::{Description, Opened};
-use crate::{Exit, Failure};
+use crate::Failure;
 
 /// Without an output for so long the connection is given up.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -120,10 +120,7 @@ impl Channel {
 }
 
 fn lost(why: &str) -> Failure {
-    Failure {
-        exit: Exit::Io,
-        ..Failure::no(format!("evidence channel: {why}"))
-    }
+    Failure::unanswered(format!("evidence channel: {why}"))
 }
 
 /// A socket at the address of this host from which `there` is reached.

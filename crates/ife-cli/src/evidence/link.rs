@@ -12,7 +12,7 @@ use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header};
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use crate::{Exit, Failure, bridge::trusting, text::harmless};
+use crate::{Failure, bridge::trusting, text::harmless};
 
 /// Longest answer, in bytes: a description with 64 files that cannot be had.
 const ANSWER_LEN_MAX: usize = 1 << 20;
@@ -238,10 +238,7 @@ async fn body(mut response: Response, base: &Url) -> Result<Vec<u8>, Failure> {
 /// The bridge cannot be reached, or not now.
 fn unreachable(base: &Url, why: &str) -> Failure {
     let host = harmless(base.host_str().unwrap_or_default());
-    Failure {
-        exit: Exit::Io,
-        ..Failure::no(format!("{host}: {why}"))
-    }
+    Failure::unanswered(format!("{host}: {why}"))
 }
 
 /// An answer that no bridge gives.

@@ -18,7 +18,7 @@ use ife_witness::{
 };
 
 use crate::{
-    Exit, Failure, Outcome,
+    Failure, Outcome,
     cli::{LogArgs, WitnessArgs, WitnessCommand},
     output::Output,
     registry, text,
@@ -39,15 +39,14 @@ pub(crate) fn run(args: WitnessArgs, out: &mut Output) -> Result<Outcome, Failur
 /// The keys in a `--vkey` file; at least one.
 fn keys(path: &Path) -> Result<Vec<VerifierKey>, Failure> {
     let text = registry::read_text(path)?;
-    let keys = VerifierKey::parse_file(&text).map_err(|(line, error)| Failure {
-        exit: Exit::Io,
-        ..Failure::no(format!("{}:{line}: {error}", path.display()))
+    let keys = VerifierKey::parse_file(&text).map_err(|(line, error)| {
+        Failure::unanswered(format!("{}:{line}: {error}", path.display()))
     })?;
     if keys.is_empty() {
-        return Err(Failure {
-            exit: Exit::Io,
-            ..Failure::no(format!("{}: holds no verifier key", path.display()))
-        });
+        return Err(Failure::unanswered(format!(
+            "{}: holds no verifier key",
+            path.display()
+        )));
     }
     Ok(keys)
 }
@@ -74,11 +73,8 @@ fn needed_keys(log: &LogArgs) -> Result<Vec<VerifierKey>, Failure> {
 fn log_failure(dir: &LogDir, error: &LogError) -> Failure {
     let what = text::harmless(&error.to_string());
     if matches!(error.problem, Problem::Read(_)) && error.path == dir.checkpoint_path() {
-        return Failure {
-            exit: Exit::Io,
-            ..Failure::no(what)
-        }
-        .hint("is this the log directory of ife-witnessd, and has it published yet?");
+        return Failure::unanswered(what)
+            .hint("is this the log directory of ife-witnessd, and has it published yet?");
     }
     Failure::no(what).hint(hint(&error.problem))
 }
