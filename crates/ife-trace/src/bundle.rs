@@ -3,7 +3,7 @@
 //! One proof covers a whole bundle: the path of any leaf of a hash tile is made of all the other leaves of that tile, so when it leads to the
 //! signed root, every hash of the tile is one that was signed; an entry is included when its own hash is the one at its place.
 
-use std::io;
+use std::{collections::BTreeMap, io};
 
 use ife_witness::{
     checkpoint::Checkpoint,
@@ -46,6 +46,22 @@ pub fn reader<'d>(
 }
 
 impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> Reader<'_, F> {
+    /// Returns the entries at these places, in the order of the log.
+    ///
+    /// # Errors
+    /// [`LogError`]: a bundle cannot be read.
+    pub fn places(&mut self, places: &[u64]) -> Result<Vec<Checked>, LogError> {
+        let mut bundles: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+        for place in places {
+            bundles.entry(place / TILE_WIDTH).or_default().push(*place);
+        }
+        let mut all = Vec::new();
+        for places in bundles.values() {
+            all.extend(self.bundle(places[0], |index| places.contains(&index))?);
+        }
+        Ok(all)
+    }
+
     /// The entries of the bundle that holds entry `index`, as far as `wanted` says. None beyond the checkpoint.
     ///
     /// # Errors

@@ -137,13 +137,19 @@ impl Index {
     }
 }
 
-fn share(texts: &mut HashSet<Arc<str>>, text: &str) -> Arc<str> {
+/// Longest text that is remembered, in bytes; a longer one is found only in the log itself.
+const TEXT_LEN_MAX: usize = 256;
+
+fn share(texts: &mut HashSet<Arc<str>>, text: &str) -> Option<Arc<str>> {
+    if text.len() > TEXT_LEN_MAX {
+        return None;
+    }
     if let Some(shared) = texts.get(text) {
-        return shared.clone();
+        return Some(shared.clone());
     }
     let shared: Arc<str> = text.into();
     texts.insert(shared.clone());
-    shared
+    Some(shared)
 }
 
 /// The newest `limit` traces of which an entry is wanted, newest first, each with all of its entries in `records` (oldest first).
@@ -223,6 +229,7 @@ mod tests {
             index.push(number, &entry(&format!("t{number}"), &"c".repeat(400), "e"));
         }
         assert_eq!(index.records.len(), 100);
+        // The traces, the expert and the event; a Call-ID of 400 bytes is not kept.
         assert_eq!(index.texts.len(), 102);
     }
 

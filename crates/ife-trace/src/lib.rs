@@ -15,7 +15,7 @@ pub mod verdicts;
 
 pub use self::{
     log::{Alarm, INDEX_MAX, Log, Proof, Standing, State},
-    scan::{SCAN_MAX, Scan},
+    scan::{Scan, scan},
     search::{
         CheckpointView, Found, STORY_MAX, SearchError, SearchedTo, SignatureView, Story,
         StoryEntry, TraceView, rfc3339,

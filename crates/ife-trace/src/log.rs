@@ -2,7 +2,6 @@
 //! entries, alarms. Everything here may block on the disk.
 
 use std::{
-    collections::BTreeMap,
     path::Path,
     sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -192,15 +191,7 @@ impl Log {
         places: &[u64],
         now_ms: u64,
     ) -> Result<Vec<Checked>, LogError> {
-        let mut bundles: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
-        for place in places {
-            bundles.entry(place / TILE_WIDTH).or_default().push(*place);
-        }
-        let mut reader = reader(&self.dir, head);
-        let mut all = Vec::new();
-        for (_, places) in bundles {
-            all.extend(reader.bundle(places[0], |index| places.contains(&index))?);
-        }
+        let all = reader(&self.dir, head).places(places)?;
         self.report(&all, now_ms);
         Ok(all)
     }

@@ -6,9 +6,6 @@ use ife_witness::entry::Author;
 use ife_words::time;
 use serde::Deserialize;
 
-/// Longest text that is remembered, in bytes; a longer one cannot be searched for.
-pub const TEXT_LEN_MAX: usize = 256;
-
 /// The members that are indexed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
@@ -68,18 +65,21 @@ struct Omitted {
 }
 
 impl Record {
-    /// Reads an entry; `intern` gives a shared copy of a text. `None` for what is no entry.
+    /// Reads an entry with texts of any length. `None` for what is no entry.
+    pub fn whole(index: u64, entry: &[u8]) -> Option<Record> {
+        Record::read(index, entry, |text| Some(text.into()))
+    }
+
+    /// Reads an entry; `intern` gives a shared copy of a text that is kept.
     pub fn read(
         index: u64,
         entry: &[u8],
-        mut intern: impl FnMut(&str) -> Arc<str>,
+        mut intern: impl FnMut(&str) -> Option<Arc<str>>,
     ) -> Option<Record> {
         let members: Members<'_> = serde_json::from_slice(entry).ok()?;
         let author = Author::of(members.producer.as_deref().unwrap_or_default());
-        let mut kept = |text: Option<&str>| {
-            text.filter(|text| !text.is_empty() && text.len() <= TEXT_LEN_MAX)
-                .map(&mut intern)
-        };
+        let mut kept =
+            |text: Option<&str>| text.filter(|text| !text.is_empty()).and_then(&mut intern);
         Some(Record {
             index,
             time_ns: members.time.as_deref().and_then(unix_ns),
@@ -125,7 +125,7 @@ mod tests {
     use super::*;
 
     fn read(entry: &str) -> Option<Record> {
-        Record::read(7, entry.as_bytes(), |text| text.into())
+        Record::whole(7, entry.as_bytes())
     }
 
     #[test]
@@ -142,14 +142,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_entry_is_left_out_and_what_is_too_long_not_kept() {
+    fn what_is_no_entry_is_left_out() {
         for nothing in ["", "null", "[]", "{}", r#"{"event":5}"#, r#"{"event":""}"#] {
             assert_eq!(read(nothing), None, "{nothing}");
         }
-        let long =
-            serde_json::json!({"event": "BYE", "trace_id": "x".repeat(300), "time": "never"});
-        let record = read(&long.to_string()).expect("an entry");
-        assert_eq!((record.trace_id, record.time_ns), (None, None));
+        let timeless = read(r#"{"event":"BYE","time":"never"}"#).expect("an entry");
+        assert_eq!((timeless.trace_id, timeless.time_ns), (None, None));
     }
 
     #[test]

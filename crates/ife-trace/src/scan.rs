@@ -3,16 +3,15 @@
 use std::time::{Duration, Instant};
 
 use ife_witness::{
-    checkpoint::Checkpoint,
-    reader::LogError,
+    reader::{LogDir, LogError},
     tile::{self, TILE_WIDTH, bundle_of},
 };
 use memchr::memmem;
 
-use crate::{Log, index::Wanted, record::Record};
+use crate::{index::Wanted, record::Record};
 
 /// Entries that one search reads at most.
-pub const SCAN_MAX: u64 = 1 << 18;
+const SCAN_MAX: u64 = 1 << 18;
 /// Time that it spends on them at most.
 const SCAN_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -27,58 +26,53 @@ pub struct Scan {
     pub time_ns: Option<i64>,
 }
 
-impl Log {
-    /// Searches the log itself below entry `before`, as far as the limits of one request go.
-    /// `enough` matches end it.
-    ///
-    /// # Errors
-    /// [`LogError`]: a bundle cannot be read.
-    pub fn scan(
-        &self,
-        head: &Checkpoint,
-        before: u64,
-        wanted: &Wanted,
-        enough: usize,
-    ) -> Result<Scan, LogError> {
-        let begun = Instant::now();
-        let mut scan = Scan {
-            down_to: before.min(head.size),
-            ..Scan::default()
-        };
-        let end = scan.down_to.saturating_sub(SCAN_MAX);
-        while scan.down_to > end && scan.found.len() < enough && begun.elapsed() < SCAN_TIME_MAX {
-            self.scan_bundle(head, wanted, &mut scan)?;
-        }
-        Ok(scan)
+/// Searches a log of `size` entries below entry `before`, as far as the limits of one search go.
+/// `enough` matches end it. [`Scan::down_to`] is where the next search goes on.
+///
+/// # Errors
+/// [`LogError`]: a bundle cannot be read.
+pub fn scan(
+    dir: &LogDir,
+    size: u64,
+    before: u64,
+    wanted: &Wanted,
+    enough: usize,
+) -> Result<Scan, LogError> {
+    let begun = Instant::now();
+    let mut scan = Scan {
+        down_to: before.min(size),
+        ..Scan::default()
+    };
+    let end = scan.down_to.saturating_sub(SCAN_MAX);
+    while scan.down_to > end && scan.found.len() < enough && begun.elapsed() < SCAN_TIME_MAX {
+        scan.bundle(dir, size, wanted)?;
     }
+    Ok(scan)
+}
 
-    /// Searches the bundle below `scan.down_to`.
-    fn scan_bundle(
-        &self,
-        head: &Checkpoint,
-        wanted: &Wanted,
-        scan: &mut Scan,
-    ) -> Result<(), LogError> {
-        let last = scan.down_to.saturating_sub(1);
+impl Scan {
+    /// Searches the bundle below `down_to`.
+    fn bundle(&mut self, dir: &LogDir, size: u64, wanted: &Wanted) -> Result<(), LogError> {
+        let last = self.down_to.saturating_sub(1);
         let first = last - last % TILE_WIDTH;
-        let Some(bundle) = bundle_of(last, head.size) else {
-            scan.down_to = 0;
+        let Some(bundle) = bundle_of(last, size) else {
+            self.down_to = 0;
             return Ok(());
         };
-        let bytes = self.dir().entries(&bundle)?;
+        let bytes = dir.entries(&bundle)?;
         let read = |(index, entry): (u64, Result<(usize, &[u8]), _>)| {
             let (_, entry) = entry.ok()?;
-            Record::read(index, entry, |text| text.into())
+            Record::whole(index, entry)
         };
         let entries = || (first..=last).zip(tile::entries(&bytes)).filter_map(read);
         if may_hold(&bytes, wanted) {
             let mut found: Vec<Record> = entries().filter(|record| wanted.is_in(record)).collect();
             found.reverse();
-            scan.found.append(&mut found);
+            self.found.append(&mut found);
         }
         let time_ns = entries().find_map(|record| record.time_ns);
-        scan.time_ns = time_ns.or(scan.time_ns);
-        scan.down_to = first;
+        self.time_ns = time_ns.or(self.time_ns);
+        self.down_to = first;
         Ok(())
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     index::{Wanted, traces},
     ladder::{Facts, Row, facts, rows},
     record::{Key, Record, unix_ns},
+    scan::scan,
 };
 
 /// Entries of one story at most, the newest ones.
@@ -171,7 +172,7 @@ impl Log {
             from
         };
         let before = before.map_or(from, |before| before.min(from));
-        let mut scan = self.scan(&head, before, wanted, usize::MAX)?;
+        let mut scan = scan(self.dir(), head.size, before, wanted, usize::MAX)?;
         scan.found.reverse();
         let found = traces(scan.found.iter(), wanted, limit);
         let searched = SearchedTo::new(scan.down_to, scan.time_ns);
@@ -202,7 +203,7 @@ impl Log {
         let mut searched = SearchedTo::new(from, first);
         let below = before.map_or(from, |before| before.min(from));
         if below > 0 && (before.is_some() || places.is_empty()) {
-            let scan = self.scan(head, below, wanted, STORY_MAX)?;
+            let scan = scan(self.dir(), head.size, below, wanted, STORY_MAX)?;
             let older = scan.found.iter().rev().map(|record| record.index);
             places = older.chain(places).collect();
             searched = SearchedTo::new(scan.down_to, scan.time_ns);
@@ -363,7 +364,7 @@ mod tests {
         let texts: Vec<String> = entries.iter().map(ToString::to_string).collect();
         let records: Vec<Record> = (0..)
             .zip(&texts)
-            .filter_map(|(index, text)| Record::read(index, text.as_bytes(), |text| text.into()))
+            .filter_map(|(index, text)| Record::whole(index, text.as_bytes()))
             .collect();
         let records: Vec<&Record> = records.iter().collect();
         TraceView::new(&Key::Trace("t".into()), &records)

@@ -6,12 +6,14 @@ use ife_witness::{
     checkpoint::Checkpoint,
     merkle::leaf_hash,
     note::{KeyKind, SigningKey},
+    reader::LogDir,
     tile::TreeBuilder,
 };
 
 use crate::{
     Log, Standing,
     index::{Member, Wanted, traces},
+    record::Record,
 };
 
 const NOW_NS: u64 = 1_790_000_000_000_000_000;
@@ -252,18 +254,38 @@ fn old_entries_are_found_by_a_bounded_scan_that_says_how_far_it_went() {
         member: Member::Any,
         is_prefix: true,
     };
-    let scan = view
-        .scan(&head, 400, &wanted, usize::MAX)
-        .expect("readable");
-    assert_eq!(scan.down_to, 0);
+    let scan = |before, wanted, enough| {
+        let found = crate::scan(view.dir(), head.size, before, wanted, enough);
+        found.expect("readable")
+    };
+    let all = scan(400, &wanted, usize::MAX);
+    assert_eq!(all.down_to, 0);
     // 1, 10 to 19, 100 to 199, two entries each; newest first.
-    assert_eq!(scan.found.len(), 222);
-    assert_eq!(scan.found[0].index, 399);
-    let few = view.scan(&head, 1_000, &wanted, 1).expect("readable");
+    assert_eq!(all.found.len(), 222);
+    assert_eq!(all.found[0].index, 399);
+    let few = scan(1_000, &wanted, 1);
     assert_eq!((few.found[0].index, few.down_to), (399, 256));
-    let mut found = scan.found;
+    let mut found = all.found;
     found.reverse();
     assert_eq!(traces(found.iter(), &wanted, 500).len(), 111);
+}
+
+#[test]
+fn a_scan_reads_no_more_than_it_must_and_takes_no_part_of_a_text_for_the_whole() {
+    let mut writer = Writer::new();
+    writer.log(600);
+    let quoting = serde_json::json!({"event": "BYE", "call_id": "a\"b", "detail": "call-7"});
+    let record = Record::whole(0, quoting.to_string().as_bytes()).expect("an entry");
+    for (text, is_there) in [("a\"b", true), ("a", false), ("call-7", false)] {
+        let wanted = Wanted::exactly(Member::CallId, text);
+        assert_eq!(wanted.is_in(&record), is_there, "{text}");
+    }
+    fs::remove_file(writer.dir.path().join("tile/entries/000")).expect("removed");
+    let dir = LogDir::new(writer.dir.path());
+    let wanted = Wanted::exactly(Member::TraceId, "trace-299");
+    let newest = crate::scan(&dir, 600, 600, &wanted, 2).expect("readable");
+    assert_eq!((newest.found.len(), newest.down_to), (2, 512));
+    assert!(crate::scan(&dir, 600, 600, &wanted, 3).is_err());
 }
 
 #[test]

@@ -145,7 +145,7 @@ mod tests {
         if let Some(gate) = gate {
             entry["gate"] = gate.into();
         }
-        Record::read(0, entry.to_string().as_bytes(), |text| text.into()).expect("an entry")
+        Record::whole(0, entry.to_string().as_bytes()).expect("an entry")
     }
 
     #[test]

@@ -11,11 +11,9 @@ use crate::tile::{self, TILE_WIDTH, bundle_of};
 
 mod dir;
 mod error;
-mod find;
 
 pub use self::dir::{LogDir, ProveError};
 pub use self::error::{LogError, Problem};
-pub use self::find::{Find, Query, find};
 
 /// An entry with its index in the log.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,12 +5,8 @@ mod logs;
 use std::fs;
 
 use ife_witness::proof::TlogProof;
-use ife_witness::reader::{self, LogDir, Problem, Query, Tail};
+use ife_witness::reader::{self, LogDir, Problem, Tail};
 use logs::{LogWriter, Scratch, entry_bytes, log_of, vkeys};
-
-fn indexes(found: impl Iterator<Item = Result<reader::Indexed, reader::LogError>>) -> Vec<u64> {
-    found.map(|one| one.expect("a good log").index).collect()
-}
 
 #[test]
 fn ranges_give_exactly_their_entries() {
@@ -58,58 +54,6 @@ fn a_missing_bundle_is_one_error_that_names_it() {
     assert_eq!(read.len(), 257);
     let error = read[256].as_ref().expect_err("the bundle is gone");
     assert_eq!(error.path, scratch.path().join("tile/entries/001"));
-}
-
-#[test]
-fn a_call_is_found_newest_first_within_bounds() {
-    let scratch = Scratch::new("find");
-    log_of(scratch.path(), 1000);
-    let dir = LogDir::new(scratch.path());
-    let trace = |range| reader::find(&dir, 1000, range, Query::trace_id("trace-00000150"));
-    assert_eq!(indexes(trace(0..1000)), [301, 300]);
-    assert_eq!(indexes(trace(301..1000)), [301]);
-    assert_eq!(indexes(trace(0..301)), [300]);
-    assert_eq!(indexes(trace(302..u64::MAX)), [0; 0]);
-    assert_eq!(indexes(trace(0..1000).take(1)), [301]);
-    // Escaped in the log, unescaped in the query.
-    assert_eq!(
-        indexes(reader::find(
-            &dir,
-            1000,
-            0..1000,
-            Query::call_id("call\"255@192.0.2.1")
-        )),
-        [255]
-    );
-    assert_eq!(
-        indexes(reader::find(&dir, 1000, 0..1000, Query::call_id("call"))),
-        [0; 0]
-    );
-}
-
-#[test]
-fn a_search_reads_no_more_than_its_bounds() {
-    let scratch = Scratch::new("bounds");
-    log_of(scratch.path(), 1000);
-    fs::remove_file(scratch.path().join("tile/entries/000")).expect("removed");
-    let dir = LogDir::new(scratch.path());
-    let query = || Query::trace_id("trace-00000001");
-    assert_eq!(
-        indexes(reader::find(&dir, 1000, 256..1000, query())),
-        [0; 0]
-    );
-    let mut whole = reader::find(&dir, 1000, 0..1000, query());
-    assert!(whole.next().expect("an error").is_err());
-    assert!(whole.next().is_none());
-}
-
-#[test]
-fn text_that_merely_quotes_a_trace_id_does_not_match() {
-    let query = Query::trace_id("trace-1");
-    assert!(query.matches(br#"{"trace_id":"trace-1"}"#));
-    assert!(!query.matches(br#"{"detail":"\"trace_id\":\"trace-1\"","trace_id":"trace-2"}"#));
-    assert!(!query.matches(br#"{"gap":{"trace_id":"trace-1"}}"#));
-    assert!(!query.matches(br#"{"trace_id":"trace-1""#));
 }
 
 #[test]

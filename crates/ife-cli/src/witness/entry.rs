@@ -1,6 +1,6 @@
 //! A witness entry as read from the log, with what the subcommands print of it.
 
-use ife_witness::{merkle::leaf_hash, reader::Indexed};
+use ife_witness::merkle::leaf_hash;
 use ife_words::{hex, time};
 use serde_json::{Value, json};
 
@@ -14,12 +14,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn new(indexed: Indexed) -> Seen {
-        // Entries that are no JSON object are shown without members; `verify` is where they are an error.
-        let members = serde_json::from_slice(&indexed.entry).unwrap_or_default();
+    pub(super) fn new(index: u64, bytes: Vec<u8>) -> Seen {
+        // Entries that are no JSON object are shown without members; `verify` refuses them.
+        let members = serde_json::from_slice(&bytes).unwrap_or_default();
         Seen {
-            index: indexed.index,
-            bytes: indexed.entry,
+            index,
+            bytes,
             members,
         }
     }

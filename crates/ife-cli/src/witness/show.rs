@@ -6,12 +6,12 @@ use std::{
 };
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use ife_witness::{
-    checkpoint::Checkpoint,
-    note::VerifierKey,
-    proof::verify_inclusion,
-    reader::{self, Indexed, LogDir, Query, find},
+use ife_trace::{
+    bundle::{Checked, reader},
+    index::{Member, Wanted},
+    scan,
 };
+use ife_witness::{checkpoint::Checkpoint, note::VerifierKey, reader::LogDir};
 use ife_words::time;
 use serde_json::{Value, json};
 
@@ -34,9 +34,6 @@ pub(super) fn run(args: &ShowArgs, out: &mut Output) -> Result<Outcome, Failure>
             text::grouped(found.head.size)
         ))
         .hint("events reach the published log a moment after they happen; --wait waits for them"));
-    }
-    if !keys.is_empty() {
-        prove_all(&dir, &found.head, &found.seen)?;
     }
     if !found.complete {
         out.remark(format!(
@@ -99,7 +96,8 @@ fn look(
         let time_s = signed.time_s();
         (signed.checkpoint, time_s)
     };
-    let (seen, complete) = collect(args, dir, head.size, out)?;
+    let (places, complete) = places(args, dir, head.size, out)?;
+    let seen = read(dir, &head, keys, &places)?;
     Ok(Found {
         head,
         signed_s,
@@ -167,57 +165,62 @@ fn freshness(signed_s: u64, now_s: u64) -> String {
     }
 }
 
-/// The entries that were asked for, and whether these are all.
-fn collect(
+/// The places of the entries that were asked for, and whether these are all.
+fn places(
     args: &ShowArgs,
     dir: &LogDir,
     size: u64,
     out: &Output,
-) -> Result<(Vec<Seen>, bool), Failure> {
-    let query = match (&args.which.trace, &args.which.call_id, args.which.index) {
-        (Some(trace), _, _) => Query::trace_id(trace),
-        (_, Some(call_id), _) => Query::call_id(call_id),
+) -> Result<(Vec<u64>, bool), Failure> {
+    let wanted = match (&args.which.trace, &args.which.call_id, args.which.index) {
+        (Some(trace), _, _) => Wanted::exactly(Member::TraceId, trace),
+        (_, Some(call_id), _) => Wanted::exactly(Member::CallId, call_id),
+        // The command line demands one of the three.
         (_, _, index) => {
-            // The command line demands one of the three.
-            let index = index.unwrap_or_default();
-            let entry =
-                reader::entry(dir, size, index).map_err(|error| log_failure(dir, &error))?;
-            return Ok((
-                entry
-                    .map(|entry| Seen::new(Indexed { index, entry }))
-                    .into_iter()
-                    .collect(),
-                true,
-            ));
+            let index = index.filter(|index| *index < size);
+            return Ok((index.into_iter().collect(), true));
         }
     };
     let bar = out.progress("searching", size);
-    let mut found = find(dir, size, 0..size, query);
-    let mut seen = Vec::new();
-    while let Some(next) = found.next() {
-        if seen.len() == args.limit {
-            bar.finish_and_clear();
-            return Ok((seen, false));
-        }
-        bar.set_position(size - found.searched_down_to());
-        seen.push(Seen::new(next.map_err(|error| log_failure(dir, &error))?));
+    let (mut places, mut before) = (Vec::new(), size);
+    while before > 0 && places.len() <= args.limit {
+        let enough = args.limit + 1 - places.len();
+        let found = scan(dir, size, before, &wanted, enough);
+        let found = found.map_err(|error| log_failure(dir, &error))?;
+        before = found.down_to;
+        bar.set_position(size - before);
+        places.extend(found.found.iter().map(|record| record.index));
     }
     bar.finish_and_clear();
-    Ok((seen, true))
+    let complete = places.len() <= args.limit;
+    places.truncate(args.limit);
+    Ok((places, complete))
 }
 
-fn prove_all(dir: &LogDir, head: &Checkpoint, seen: &[Seen]) -> Result<(), Failure> {
-    let mut tree = dir.tree(head.size);
-    for entry in seen {
-        let proof = tree.inclusion(entry.index);
-        proof
-            .and_then(|hashes| verify_inclusion(&entry.leaf_hash(), entry.index, head.size, &hashes, &head.root))
-            .map_err(|error| {
-                Failure::no(format!("{}: entry {}: {error}", dir.path().display(), entry.index))
-                    .hint("the entry is not what was signed; `ifectl witness verify` tells which file is wrong")
-            })?;
+/// Reads entries; with keys, each must be what was signed.
+fn read(
+    dir: &LogDir,
+    head: &Checkpoint,
+    keys: &[VerifierKey],
+    places: &[u64],
+) -> Result<Vec<Seen>, Failure> {
+    let checked = reader(dir, head).places(places);
+    let checked = checked.map_err(|error| log_failure(dir, &error))?;
+    let unproved = checked.iter().find(|entry| entry.problem.is_some());
+    if let Some(Checked {
+        index,
+        problem: Some(problem),
+        ..
+    }) = unproved
+        && !keys.is_empty()
+    {
+        let what = format!("{}: entry {index}: {problem}", dir.path().display());
+        return Err(Failure::no(what).hint(
+            "the entry is not what was signed; `ifectl witness verify` tells which file is wrong",
+        ));
     }
-    Ok(())
+    let seen = |entry: Checked| Seen::new(entry.index, entry.bytes);
+    Ok(checked.into_iter().map(seen).collect())
 }
 
 fn conclusion(head: &Checkpoint, keys: &[VerifierKey], count: usize) -> String {

@@ -135,7 +135,6 @@ fn title(facts: Facts) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use ife_witness::reader::Indexed;
     use serde_json::json;
 
     use super::*;
@@ -146,10 +145,7 @@ mod tests {
         for (key, value) in more.as_object().expect("an object") {
             entry[key] = value.clone();
         }
-        Seen::new(Indexed {
-            index,
-            entry: entry.to_string().into_bytes(),
-        })
+        Seen::new(index, entry.to_string().into_bytes())
     }
 
     #[test]

@@ -42,7 +42,7 @@ pub(super) fn run(
 }
 
 fn print(indexed: Indexed, out: &mut Output) -> Result<(), Failure> {
-    let entry = Seen::new(indexed);
+    let entry = Seen::new(indexed.index, indexed.entry);
     if out.json() {
         out.value(&entry.json())
     } else {
