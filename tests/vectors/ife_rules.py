@@ -489,13 +489,20 @@ def if_message(text):
     return value, jcs({k: v for k, v in value.items() if k != "signature"}).encode()
 
 
+def is_shown(text, length_max):
+    """Whether a person sees the text as it is, in one line."""
+    hidden = r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]"
+    return isinstance(text, str) and 1 <= len(text.encode()) <= length_max and text.strip() == text and not re.search(hidden, text)
+
+
 def escalation(value):
     """What a message with performative escalate asks for."""
     payload = value["payload"]
-    if value.get("performative") != "escalate" or ("hazards" in payload) == ("hazard" in payload):
+    given = [place[name] for place in (payload, value) for name in ("hazards", "hazard") if name in place]
+    if value.get("performative") != "escalate" or len(given) != 1:
         raise Bad("member")
     trace = value.get("traceId", value.get("trace_id", value["id"]))
-    hazards = payload.get("hazards", payload.get("hazard"))
+    hazards = given[0]
     hazards = [hazards] if isinstance(hazards, str) else hazards
     files = payload.get("evidence_files", [])
     files = [files] if isinstance(files, str) else files
@@ -510,6 +517,13 @@ def escalation(value):
             raise Bad("member")
     if not re.fullmatch(r"[A-Za-z0-9._:-]{8,128}", trace):
         raise Bad("member")
+    options = payload.get("options")
+    for name, length_max in (("reason", 320), ("question", 1024)):
+        if name in payload and not is_shown(payload[name], length_max):
+            raise Bad("member")
+    if options is not None and not (isinstance(options, list) and 2 <= len(options) <= 9 and "question" in payload
+                                    and all(is_shown(option, 64) for option in options) and len(set(options)) == len(options)):
+        raise Bad("member")
     return {
         "trace_id": trace,
         "hazards": list(dict.fromkeys(hazards)),
@@ -517,5 +531,8 @@ def escalation(value):
         "conversation_id": payload.get("conversation_id", value.get("conversation_id")),
         "expert_id": payload.get("expert_id"),
         "signature": payload.get("signature"),
+        "reason": payload.get("reason"),
+        "question": payload.get("question"),
+        "options": options or [],
         "call_id": "sip-call-" + hashlib.sha256(trace.encode()).hexdigest()[:16],
     }

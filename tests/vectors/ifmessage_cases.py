@@ -83,7 +83,7 @@ INVALID = [
     ("signature with an unknown member", {**USUAL, "signature": {"alg": "ed25519", "sig": "A" * 86, "x": 1}}, "shape", False),
 ]
 # What a schema of one message cannot see: it may be something else than an escalation, and which of two members is the trace id.
-NOT_IN_SCHEMA = ("another performative", "no performative", "neither traceId nor id is a trace id")
+NOT_IN_SCHEMA = ("another performative", "no performative", "neither traceId nor id is a trace id", "reason too long in bytes")
 ESCALATIONS = [
     ("usual", USUAL, None),
     ("a lone string", payload(hazards="ethics"), None),
@@ -92,6 +92,29 @@ ESCALATIONS = [
     ("no traceId: the id stands in", without("traceId"), None),
     ("conversation_id in the payload wins", payload(conversation_id="council-9"), None),
     ("no evidence", payload(evidence_files=None), None),
+    ("hazards beside the payload", {**payload(hazards=None), "hazards": ["safety"]}, None),
+    ("hazard beside the payload", {**payload(hazards=None), "hazard": "safety"}, None),
+    ("a reason", payload(reason="Valve 1 opens by itself; \"why\"? $(date) \\ <b>\u00e9\u4e2d"), None),
+    ("a question with options", payload(reason="r", question="May valve 1 stay open?", options=["yes", "no", "until noon"]), None),
+    ("the longest texts", payload(reason="r" * 320, question="q" * 1024, options=[f"{i}" * 64 for i in range(1, 10)]), None),
+    ("hazards in the payload and beside it", {**USUAL, "hazards": ["safety"]}, "member"),
+    ("reason too long", payload(reason="r" * 321), "member"),
+    ("reason too long in bytes", payload(reason="\u4e2d" * 107), "member"),
+    ("empty reason", payload(reason=""), "member"),
+    ("reason of white space", payload(reason=" "), "member"),
+    ("reason that is not text", payload(reason=["r"]), "member"),
+    ("line break in the reason", payload(reason="a\nb"), "member"),
+    ("line separator in the reason", payload(reason="a\u2028b"), "member"),
+    ("reason that turns the direction of writing", payload(reason="a\u202eb"), "member"),
+    ("question too long", payload(question="q" * 1025), "member"),
+    ("options without a question", payload(options=["yes", "no"]), "member"),
+    ("one option", payload(question="q", options=["yes"]), "member"),
+    ("no option", payload(question="q", options=[]), "member"),
+    ("ten options", payload(question="q", options=[str(i) for i in range(10)]), "member"),
+    ("an option twice", payload(question="q", options=["yes", "yes"]), "member"),
+    ("an option too long", payload(question="q", options=["yes", "n" * 65]), "member"),
+    ("an option that is not text", payload(question="q", options=["yes", 1]), "member"),
+    ("options as text", payload(question="q", options="yes"), "member"),
     ("another performative", {**USUAL, "performative": "inform"}, "member"),
     ("no performative", without("performative"), "member"),
     ("no hazards", payload(hazards=None), "member"),

@@ -1,6 +1,7 @@
 //! The escalation in an IFMessage.
 
 use ife_words::hex;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -15,6 +16,135 @@ pub const HAZARDS_MAX: usize = 16;
 pub const EVIDENCE_FILES_MAX: usize = 64;
 /// Longest path or URI of an evidence file, in bytes.
 pub const EVIDENCE_FILE_LEN_MAX: usize = 2048;
+
+/// Longest reason of a call, in bytes.
+pub const REASON_LEN_MAX: usize = 320;
+/// Longest question to the expert, in bytes.
+pub const QUESTION_LEN_MAX: usize = 1024;
+/// Fewest and most answers that a question offers.
+pub const OPTIONS_MIN: usize = 2;
+/// See [`OPTIONS_MIN`].
+pub const OPTIONS_MAX: usize = 9;
+/// Longest answer that a question offers, in bytes.
+pub const OPTION_LEN_MAX: usize = 64;
+
+/// What the expert reads before and during the call. Plain text, for people.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Briefing {
+    /// Why the expert is called: a sentence.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What the expert is asked to decide.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// The answers that the question offers, each once; without a question none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+}
+
+impl Briefing {
+    /// Returns whether nothing is said.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Briefing::default()
+    }
+
+    /// Checks lengths, characters and that options answer a question.
+    ///
+    /// # Errors
+    /// The member, without a path, and its requirement.
+    pub fn check(&self) -> Result<(), (&'static str, &'static str)> {
+        let is_absent_or = |text: &Option<String>, len_max| {
+            text.as_deref().is_none_or(|text| is_shown(text, len_max))
+        };
+        if !is_absent_or(&self.reason, REASON_LEN_MAX) {
+            return Err((
+                "reason",
+                "must be 1 to 320 bytes of visible text in one line",
+            ));
+        }
+        if !is_absent_or(&self.question, QUESTION_LEN_MAX) {
+            return Err((
+                "question",
+                "must be 1 to 1024 bytes of visible text in one line",
+            ));
+        }
+        let options = &self.options;
+        let is_repeated = |(i, option)| options[..i].contains(option);
+        if !options.is_empty()
+            && (!(OPTIONS_MIN..=OPTIONS_MAX).contains(&options.len())
+                || !options.iter().all(|text| is_shown(text, OPTION_LEN_MAX))
+                || options.iter().enumerate().any(is_repeated))
+        {
+            return Err((
+                "options",
+                "must be 2 to 9 different texts of 1 to 64 bytes in one line",
+            ));
+        }
+        if !options.is_empty() && self.question.is_none() {
+            return Err(("options", "need a question"));
+        }
+        Ok(())
+    }
+
+    fn from_payload(payload: &Map<String, Value>) -> Result<Briefing, MessageError> {
+        let text = |key: &str, member| match payload.get(key) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            Some(_) => Err(MessageError::Member {
+                member,
+                why: "must be a string",
+            }),
+        };
+        let options = match payload.get("options") {
+            None => Vec::new(),
+            Some(Value::Array(items)) if items.is_empty() => {
+                return Err(fail_options("must not be empty"));
+            }
+            Some(value @ Value::Array(_)) => strings(value)
+                .ok_or(fail_options("must be an array of strings"))?
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+            Some(_) => return Err(fail_options("must be an array of strings")),
+        };
+        let briefing = Briefing {
+            reason: text("reason", "payload.reason")?,
+            question: text("question", "payload.question")?,
+            options,
+        };
+        match briefing.check() {
+            Ok(()) => Ok(briefing),
+            Err(("reason", why)) => Err(MessageError::Member {
+                member: "payload.reason",
+                why,
+            }),
+            Err(("question", why)) => Err(MessageError::Member {
+                member: "payload.question",
+                why,
+            }),
+            Err((_, why)) => Err(fail_options(why)),
+        }
+    }
+}
+
+fn fail_options(why: &'static str) -> MessageError {
+    MessageError::Member {
+        member: "payload.options",
+        why,
+    }
+}
+
+/// Returns whether a person sees the text as it is: no white space around it, no control
+/// character, and none of Unicode's that break a line or turn the direction of writing.
+fn is_shown(text: &str, len_max: usize) -> bool {
+    let is_hidden = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    (1..=len_max).contains(&text.len()) && text.trim() == text && !text.chars().any(is_hidden)
+}
 
 /// The payload of a message with performative `escalate`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +161,13 @@ pub struct Escalate {
     pub expert_id: Option<String>,
     /// The council's signature for the call, for X-IF-Signature.
     pub signature: Option<String>,
+    /// What the expert reads.
+    pub briefing: Briefing,
 }
 
 impl Escalate {
-    /// Reads the payload. Accepts `hazards` and `hazard`, and a lone string in place of an array.
+    /// Reads the payload. Accepts `hazards` and `hazard`, in the payload or beside it, and a lone
+    /// string in place of an array.
     pub fn from_message(message: &IfMessage) -> Result<Escalate, MessageError> {
         if message.performative.as_deref() != Some("escalate") {
             return Err(MessageError::Member {
@@ -58,11 +191,12 @@ impl Escalate {
         };
         Ok(Escalate {
             trace_id,
-            hazards: hazards(payload)?,
+            hazards: hazards(message)?,
             evidence_files: evidence_files(payload)?,
             conversation_id,
             expert_id: name(payload, "expert_id", "payload.expert_id")?,
             signature: name(payload, "signature", "payload.signature")?,
+            briefing: Briefing::from_payload(payload)?,
         })
     }
 
@@ -78,15 +212,24 @@ pub fn call_id(trace_id: &TraceId) -> String {
     format!("sip-call-{}", hex::text(&digest[..8]))
 }
 
-fn hazards(payload: &Map<String, Value>) -> Result<Vec<Hazard>, MessageError> {
+fn hazards(message: &IfMessage) -> Result<Vec<Hazard>, MessageError> {
     let fail = |why| MessageError::Member {
         member: "payload.hazards",
         why,
     };
-    let value = match (payload.get("hazards"), payload.get("hazard")) {
-        (Some(value), None) | (None, Some(value)) => value,
-        (None, None) => return Err(fail("is missing")),
-        (Some(_), Some(_)) => return Err(fail("is given twice, as hazards and as hazard")),
+    let places = [&message.payload, &message.extra];
+    let mut given = places
+        .into_iter()
+        .flat_map(|members| ["hazards", "hazard"].map(|name| members.get(name)))
+        .flatten();
+    let value = match (given.next(), given.next()) {
+        (Some(value), None) => value,
+        (None, _) => return Err(fail("is missing")),
+        (Some(_), Some(_)) => {
+            return Err(fail(
+                "is given twice: as hazards and as hazard, or in the payload and beside it",
+            ));
+        }
     };
     let names = strings(value).ok_or(fail("must be a string or an array of strings"))?;
     if names.is_empty() || names.len() > HAZARDS_MAX {

@@ -420,6 +420,9 @@ fn escalate_json(escalate: &Escalate) -> Value {
         "conversation_id": escalate.conversation_id,
         "expert_id": escalate.expert_id,
         "signature": escalate.signature,
+        "reason": escalate.briefing.reason,
+        "question": escalate.briefing.question,
+        "options": escalate.briefing.options,
         "call_id": call_id(&escalate.trace_id),
     })
 }
