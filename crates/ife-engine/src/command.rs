@@ -36,6 +36,15 @@ pub struct InitiateCall {
     /// Made by the bridge when absent.
     #[serde(default)]
     pub trace_id: Option<String>,
+    /// Why the expert is called: a sentence.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// What the expert is asked to decide.
+    #[serde(default)]
+    pub question: Option<String>,
+    /// The answers that the question offers.
+    #[serde(default)]
+    pub options: Vec<String>,
 }
 
 /// `bridge_external_call`.

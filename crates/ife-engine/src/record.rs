@@ -1,7 +1,7 @@
 //! The store's records.
 
 use ife_ami::value::{RoomName, Uniqueid};
-use ife_message::{Hazard, TraceId};
+use ife_message::{Briefing, Hazard, TraceId};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
@@ -50,6 +50,9 @@ pub struct CallRecord {
     pub room: RoomName,
     /// When it was accepted, Unix milliseconds.
     pub started_ms: u64,
+    /// What the expert reads.
+    #[serde(default, skip_serializing_if = "Briefing::is_empty")]
+    pub briefing: Briefing,
     /// Paths or URIs.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence_files: Vec<String>,

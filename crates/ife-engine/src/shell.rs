@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use ife_call::Cause;
+use ife_message::Briefing;
 use ife_witness::entry::{Direction, Event as Entry};
 use serde::{Deserialize, Serialize};
 
@@ -144,6 +145,9 @@ pub struct About {
     pub caller: String,
     /// The council's AOR.
     pub council: String,
+    /// What the expert reads.
+    #[serde(default, skip_serializing_if = "Briefing::is_empty")]
+    pub briefing: Briefing,
     /// Paths below the roots, or URIs, as the escalation named them.
     pub files: Vec<String>,
 }

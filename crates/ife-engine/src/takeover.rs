@@ -3,7 +3,7 @@
 
 use ife_ami::value::Uniqueid;
 use ife_call::{Input, Seen};
-use ife_message::{Aor, Hazard, TraceId, escalate};
+use ife_message::{Aor, Briefing, Hazard, TraceId, escalate};
 use tracing::{info, warn};
 
 use crate::{
@@ -133,6 +133,7 @@ impl Engine {
             attempt: 0,
             room: self.cx.settings.default_room.clone(),
             started_ms: self.cx.now.unix_ms,
+            briefing: Briefing::default(),
             evidence_files: Vec::new(),
             channel: Some(channel.clone()),
             message: None,

@@ -57,6 +57,15 @@ pub struct CallView {
     pub trace_id: String,
     /// Hazard name.
     pub hazard: String,
+    /// Why the expert is called: the message's `reason`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call_reason: Option<String>,
+    /// What the expert is asked to decide.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub question: Option<String>,
+    /// The answers that the question offers.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
     /// Council conference.
     pub council_call_id: String,
     /// RFC 3339, UTC.

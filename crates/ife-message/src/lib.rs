@@ -20,7 +20,7 @@ mod inline;
 mod received;
 
 pub use aor::{Aor, AorError};
-pub use escalate::{Escalate, call_id};
+pub use escalate::{Briefing, Escalate, call_id};
 pub use header::{Fault, HeaderError, WitnessHash};
 pub use ids::{Hazard, Kid, TraceId};
 pub use ifmessage::{IfMessage, MessageError, MessageSignature};

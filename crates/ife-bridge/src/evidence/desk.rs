@@ -6,6 +6,7 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use ife_engine::shell::About;
 use ife_evidence::{Link, Token};
+use ife_message::Briefing;
 use ife_trace::Proof;
 use ife_witness::reader::ProveError;
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub(super) struct Description {
     pub(super) trace_id: String,
     pub(super) call_id: String,
     pub(super) hazard: String,
+    #[serde(flatten)]
+    pub(super) briefing: Briefing,
     pub(super) council: String,
     pub(super) caller: String,
     pub(super) call_state: String,

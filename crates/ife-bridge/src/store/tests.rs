@@ -16,6 +16,7 @@ fn record(number: u32) -> CallRecord {
         attempt: 0,
         room: "council".parse().expect("a room"),
         started_ms: u64::from(number),
+        briefing: Default::default(),
         evidence_files: Vec::new(),
         channel: None,
         message: Some(key(number)),

@@ -148,6 +148,9 @@ impl Bed {
             evidence_files: Vec::new(),
             conversation_id: None,
             trace_id: None,
+            reason: None,
+            question: None,
+            options: Vec::new(),
         };
         let asked = self.handle.ask(|reply| Command::Initiate(request, reply));
         timeout(PATIENCE, asked).await.expect("it answers")

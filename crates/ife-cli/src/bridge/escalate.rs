@@ -79,6 +79,9 @@ fn changes(args: &EscalateArgs) -> bool {
     !args.hazard.is_empty()
         || !args.evidence.is_empty()
         || args.expert.is_some()
+        || args.reason.is_some()
+        || args.question.is_some()
+        || !args.options.is_empty()
         || args.room.is_some()
         || args.trace_id.is_some()
         || args.id.is_some()
@@ -144,8 +147,17 @@ fn fill_payload(members: &mut Map<String, Value>, args: &EscalateArgs) -> Result
     if !args.evidence.is_empty() {
         payload.insert("evidence_files".into(), json!(args.evidence));
     }
-    if let Some(expert) = &args.expert {
-        payload.insert("expert_id".into(), json!(expert));
+    for (name, given) in [
+        ("expert_id", &args.expert),
+        ("reason", &args.reason),
+        ("question", &args.question),
+    ] {
+        if let Some(text) = given {
+            payload.insert(name.into(), json!(text));
+        }
+    }
+    if !args.options.is_empty() {
+        payload.insert("options".into(), json!(args.options));
     }
     if args.room.is_some() {
         payload.remove("conversation_id");

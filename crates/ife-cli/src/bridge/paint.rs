@@ -151,6 +151,9 @@ pub(super) fn call(call: &Call) -> Vec<String> {
         ("call", harmless(&call.call_id)),
         ("trace id", harmless(&call.trace_id)),
         ("hazard", harmless(&call.hazard)),
+        ("reason", text(&call.call_reason)),
+        ("question", text(&call.question)),
+        ("options", harmless(&call.options.join(" | "))),
         ("expert", format!("{expert}{who}")),
         (
             "state",

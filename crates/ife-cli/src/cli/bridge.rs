@@ -51,6 +51,15 @@ pub struct EscalateArgs {
     /// Evidence: a path below the bridge's evidence roots, or an http(s) URI. May be given several times.
     #[arg(long, value_name = "PATH_OR_URI")]
     pub evidence: Vec<String>,
+    /// Why the expert is called, in a sentence: the phone and the expert's page show it.
+    #[arg(long, value_name = "SENTENCE")]
+    pub reason: Option<String>,
+    /// What the expert is asked to decide.
+    #[arg(long, value_name = "TEXT")]
+    pub question: Option<String>,
+    /// An answer that the question offers; 2 to 9 of them.
+    #[arg(long = "option", value_name = "TEXT", requires = "question")]
+    pub options: Vec<String>,
     /// The council's conference. Default: the bridge's.
     #[arg(long, value_name = "NAME")]
     pub room: Option<String>,

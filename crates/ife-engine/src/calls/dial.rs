@@ -2,11 +2,15 @@
 
 use std::time::Duration;
 
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use ife_ami::{
     action::{Destination, DialString, Originate},
     value::{DialToken, SipHost, SipUser, ValueError, Variable},
 };
+use ife_message::Briefing;
 
 use super::{Slot, hex_of};
 use crate::{context::Context, council::context, gate::Pass, record::CallRecord};
@@ -45,6 +49,7 @@ impl Slot {
             Variable::channel("_CALLER_H323ID", trace_id)?,
             Variable::channel("IFE_EXPERTS_MAX", seats)?,
         ];
+        variables.extend(briefing_variables(record)?);
         if let Some(link) = &self.evidence_link {
             variables.push(Variable::channel("_IFE_EVIDENCE", link)?);
         }
@@ -68,6 +73,35 @@ impl Slot {
     }
 }
 
+/// Most characters of the caller's name on the phone's display.
+const DISPLAY_NAME_CHARS_MAX: usize = 60;
+
+/// The texts of the INVITE that tell the expert why the phone rings, in base64: they hold any
+/// character, and the dialplan decodes them where they cannot become a part of it.
+fn briefing_variables(record: &CallRecord) -> Result<Vec<Variable>, ValueError> {
+    let reason = record.briefing.reason.as_deref();
+    let name = display_name(record.hazard.as_str(), reason);
+    let mut texts = vec![("_IFE_NAME", name)];
+    if let Some(reason) = reason {
+        let quoted = reason.replace('\\', "\\\\").replace('"', "\\\"");
+        texts.extend([("_IFE_SUBJECT", reason.to_owned()), ("_IFE_REASON", quoted)]);
+    }
+    let variable = |(name, text): (&str, String)| Variable::channel(name, STANDARD.encode(text));
+    texts.into_iter().map(variable).collect()
+}
+
+/// Returns `hazard: reason`, cut to the length that a phone shows.
+fn display_name(hazard: &str, reason: Option<&str>) -> String {
+    let Some(reason) = reason else {
+        return hazard.to_owned();
+    };
+    let name = format!("{hazard}: {reason}");
+    match name.char_indices().nth(DISPLAY_NAME_CHARS_MAX) {
+        Some((end, _)) => format!("{}...", name[..end].trim_end()),
+        None => name,
+    }
+}
+
 /// A context and extension of the dialplan.
 pub(crate) fn place(context: &str, exten: &str) -> Result<Destination, ValueError> {
     Ok(Destination {
@@ -76,9 +110,9 @@ pub(crate) fn place(context: &str, exten: &str) -> Result<Destination, ValueErro
     })
 }
 
-/// The record that a call takes along. Left out when it does not fit.
+/// The record that a call takes along; without its briefing, or left out, when it does not fit.
 fn takeover_variable(record: &CallRecord, attempt: u8) -> Option<Variable> {
-    let kept = CallRecord {
+    let mut kept = CallRecord {
         attempt,
         evidence_files: Vec::new(),
         message: None,
@@ -86,7 +120,14 @@ fn takeover_variable(record: &CallRecord, attempt: u8) -> Option<Variable> {
         signature: None,
         ..record.clone()
     };
-    let json = serde_json::to_vec(&kept).ok()?;
+    record_variable(&kept).or_else(|| {
+        kept.briefing = Briefing::default();
+        record_variable(&kept)
+    })
+}
+
+fn record_variable(record: &CallRecord) -> Option<Variable> {
+    let json = serde_json::to_vec(record).ok()?;
     Variable::channel(RECORD, URL_SAFE_NO_PAD.encode(json)).ok()
 }
 

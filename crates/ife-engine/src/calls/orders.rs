@@ -147,6 +147,7 @@ impl Slot {
             expert_id: self.expert_id().to_owned(),
             caller: message.map_or_else(|| council.clone(), |message| message.source.clone()),
             council,
+            briefing: self.record.briefing.clone(),
             files: self.record.evidence_files.clone(),
         });
         if link.is_some() {

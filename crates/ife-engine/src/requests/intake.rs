@@ -2,7 +2,7 @@
 
 use ife_call::Backend;
 use ife_guard::Gate;
-use ife_message::{Escalate, Hazard, TraceId, escalate};
+use ife_message::{Briefing, Escalate, Hazard, TraceId, escalate};
 use ife_witness::entry::Event;
 use tracing::debug;
 
@@ -30,6 +30,7 @@ struct Request {
     /// Name of the room's field in the request.
     room_field: &'static str,
     evidence_files: Vec<String>,
+    briefing: Briefing,
     signature: Option<String>,
     message: Option<MessageKey>,
     resume: Resume,
@@ -133,6 +134,7 @@ impl Engine {
             attempt: 0,
             room,
             started_ms: self.cx.now.unix_ms,
+            briefing: request.briefing,
             evidence_files: request.evidence_files,
             channel: None,
             message: request.message,
@@ -341,6 +343,7 @@ fn request_of(escalate: Escalate, message: MessageKey, resume: Resume) -> Result
         room: escalate.conversation_id,
         room_field: "payload.conversation_id",
         evidence_files: escalate.evidence_files,
+        briefing: escalate.briefing,
         signature: escalate.signature,
         message: Some(message),
         resume,
@@ -356,6 +359,14 @@ fn initiate_of(cx: &mut Context, request: InitiateCall) -> Result<Request, Refus
     if request.evidence_files.len() > escalate::EVIDENCE_FILES_MAX {
         return Err(Refusal::field("evidence_files", "must be at most 64"));
     }
+    let briefing = Briefing {
+        reason: request.reason,
+        question: request.question,
+        options: request.options,
+    };
+    briefing
+        .check()
+        .map_err(|(field, why)| Refusal::field(field, why))?;
     Ok(Request {
         trace_id,
         hazard,
@@ -364,6 +375,7 @@ fn initiate_of(cx: &mut Context, request: InitiateCall) -> Result<Request, Refus
         room: request.conversation_id,
         room_field: "conversation_id",
         evidence_files: request.evidence_files,
+        briefing,
         signature: None,
         message: None,
         resume: Resume::default(),

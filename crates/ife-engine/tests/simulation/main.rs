@@ -112,6 +112,9 @@ fn initiate(world: &mut World) {
         evidence_files: Vec::new(),
         conversation_id: None,
         trace_id: None,
+        reason: None,
+        question: None,
+        options: Vec::new(),
     };
     world.ask(|reply| Command::Initiate(request, reply));
 }

@@ -128,6 +128,7 @@ impl Server {
             trace_id: about.trace_id,
             call_id: about.call_id,
             hazard: about.hazard,
+            briefing: about.briefing,
             council: about.council,
             caller: about.caller,
         }

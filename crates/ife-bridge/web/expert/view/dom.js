@@ -19,3 +19,9 @@ export const byId = (id) => document.getElementById(id);
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** Shows a text, or hides its element when there is none. */
+export function showText(element, text) {
+  element.hidden = !text;
+  setText(element, text ?? "");
+}

@@ -1,6 +1,6 @@
 // The page as a whole: who calls about what, how the connection is, notices, and a live region for what changes.
 
-import { byId, setText } from "./dom.js";
+import { byId, setText, showText } from "./dom.js";
 import { Files } from "./files.js";
 import { capital, fileName } from "./format.js";
 import { mayReload, noticeFor, wayOut } from "./notices.js";
@@ -80,12 +80,23 @@ export class Page {
     if (!description) return;
     const { hazard, council, caller, trace_id: trace, call_state: state } = description;
     setText(byId("hazard"), capital(hazard));
+    this.#renderBriefing(description);
     setText(byId("council-aor"), council);
     setText(byId("caller"), caller);
     setText(byId("trace"), trace);
     setText(byId("call-state"), capital(CALL_STATES[state] ?? state));
     byId("call-state").dataset.state = state;
     document.title = `${capital(hazard)}: evidence for your call`;
+  }
+
+  #renderBriefing({ reason, question, options = [] }) {
+    showText(byId("reason"), reason);
+    byId("question-box").hidden = !question;
+    showText(byId("question"), question);
+    const list = byId("options");
+    list.hidden = options.length === 0;
+    if (list.childElementCount === options.length) return;
+    list.replaceChildren(...options.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   }
 
   #renderNotice({ refusal, phase, noWay }) {
