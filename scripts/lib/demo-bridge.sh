@@ -3,6 +3,7 @@
 # shellcheck shell=bash
 
 HAZARD=security
+REASON="Someone signs in with the keys of a colleague who has left"
 # Maximum width of printed output.
 WIDTH_MAX=116
 
@@ -56,8 +57,8 @@ step_escalate() {
 	local files=() file
 	for file in "${EVIDENCE[@]}"; do files+=(--evidence "$file"); done
 	step "The agent signs an IFMessage and sends it to the bridge, which asks the gate and calls:"
-	shown ifectl escalate --hazard "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait
-	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait >"$STACK/captures/escalate" ||
+	shown ifectl escalate --hazard "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait --reason "'$REASON'"
+	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait --reason "$REASON" >"$STACK/captures/escalate" ||
 		wrong "the escalation failed"
 	sed '/^$/,$d' "$STACK/captures/escalate" |
 		want "the expert in the conference" "connected +confbridge:$ROOM:"
@@ -70,10 +71,11 @@ step_invite() {
 	step "The INVITE at the phone: signed by the bridge, approved and witnessed by the gate:"
 	tr -d '\r' <"$STACK/captures/security.msg" | awk -v trace="X-IF-Trace-ID: $TRACE" '
 		/^INVITE /  { text = ""; mine = 0; inside = 1 }
-		inside && /^(INVITE |From:|X-IF-|Call-Info:)/ { text = text $0 "\n" }
+		inside && /^(INVITE |From:|X-IF-|Subject:|Call-Info:)/ { text = text $0 "\n" }
 		$0 == trace { mine = 1 }
 		inside && /^$/ { if (mine) { printf "%s", text; exit } inside = 0 }' \
 		>"$STACK/captures/invite"
+	grep -qx "Subject: $REASON" "$STACK/captures/invite" || wrong "the INVITE has no reason"
 	want "the hash of the decision's entry in the log" '^X-IF-Witness-Hash: sha256:[0-9a-f]{64}' \
 		<"$STACK/captures/invite"
 	say

@@ -118,11 +118,13 @@ def private_key(keys, name):
 def other_spellings(case):
     """`trace_id`, `hazard` and a lone string are met, too."""
     plain = json.loads(case.message("m-x", "trace-contract-x", "safety"))
-    for number, payload in enumerate([{"hazard": "safety"}, {"hazards": "safety"}, {"hazard": ["safety"]}]):
-        message = {**plain, "id": f"m-1{number}", "trace_id": f"trace-contract-1{number}", "payload": payload}
+    spellings = [({"hazard": "safety"}, {}), ({"hazards": "safety"}, {}), ({"hazard": ["safety"]}, {}),
+                 ({}, {"hazards": ["safety"]}), ({}, {"hazard": "safety"})]
+    for number, (payload, beside) in enumerate(spellings):
+        message = {**plain, "id": f"m-1{number}", "trace_id": f"trace-contract-1{number}", "payload": payload, **beside}
         del message["traceId"], message["signature"]
         answer = case.operation("handle_escalate", case.signed(message), query="?wait=connected")
-        check(answer.get("status") == "connected" and answer.get("trace_id") == message["trace_id"], f"{payload}: {answer}")
+        check(answer.get("status") == "connected" and answer.get("trace_id") == message["trace_id"], f"{payload}, {beside}: {answer}")
         case.ask("DELETE", f"/v1/calls/{answer.get('call_id')}")
 
 
@@ -152,7 +154,10 @@ def escalations(case):
 
 
 def calls(case, first):
-    answer = case.operation("initiate_call", {"expert_id": SAFETY, "hazard_type": "safety", "evidence_files": []})
+    about = {"reason": "Valve 1 opens", "question": "May it stay open?", "options": ["yes", "no"]}
+    answer = case.operation("initiate_call", {"expert_id": SAFETY, "hazard_type": "safety", "evidence_files": [], **about})
+    check(all(answer.get(name) == about[was] for name, was in (("call_reason", "reason"), ("question", "question"), ("options", "options"))),
+          f"initiate_call: {answer} does not say {about}")
     case.refused("initiate_call", "EXPERT_NOT_FOUND", {"expert_id": "nobody@external.advisor", "hazard_type": "safety"})
     case.refused("initiate_call", "POLICY_REJECTED", {"expert_id": ETHICS, "hazard_type": "safety"})
     case.refused("initiate_call", "INVALID_REQUEST", {"expert_id": SAFETY})
@@ -235,6 +240,14 @@ def routes(case):
     check(set(case.contract["operations"]) == case.called, f"not called: {set(case.contract['operations']) - case.called}")
 
 
+def short_form(case):
+    """`sip_escalate_interface` says what the operations say."""
+    short, operations = case.contract["sip_escalate_interface"], case.contract["operations"]
+    check(short["initiate_call"]["params"] == list(operations["initiate_call"]["input"]), "sip_escalate_interface: params differ from the input")
+    check(short["initiate_call"]["returns"] == operations["initiate_call"]["output"], "sip_escalate_interface: returns differ from the output")
+    check(short["policy_gate"]["checks"] == operations["approve_external_call"]["checks"], "sip_escalate_interface: checks differ")
+
+
 def metrics(case):
     _, text = case.ask("GET", "/metrics")
     for name, labels in case.contract["metrics"].items():
@@ -246,10 +259,12 @@ def metrics(case):
 
 def headers(case, capture):
     text = pathlib.Path(capture).read_text(errors="replace").replace("\r", "")
-    invite = re.search(r"^INVITE sip:.*?\n\n", text, re.S | re.M)
-    check(invite, "no INVITE reached the expert")
+    invites = re.findall(r"^INVITE sip:.*?\n\n", text, re.S | re.M)
+    check(invites, "no INVITE reached the expert")
     for name in case.contract["headers"]:
-        check(invite and f"\n{name}: " in invite[0], f"the expert's INVITE has no {name}")
+        # Subject and Call-Info are those of a call with a reason.
+        wanted = invites[:1] if name.startswith("X-") else invites
+        check(any(f"\n{name}: " in invite for invite in wanted), f"the expert's INVITE has no {name}")
 
 
 def main(sock, contract, keys, capture, transcript):
@@ -265,6 +280,7 @@ def main(sock, contract, keys, capture, transcript):
         ends(case, first)
         events(case)
         routes(case)
+        short_form(case)
         metrics(case)
         headers(case, capture)
     print("\n".join(PROBLEMS))
