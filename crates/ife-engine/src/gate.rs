@@ -1,17 +1,18 @@
 //! The gate before a call: asks what Kamailio will ask, so that no call that it would refuse rings
 //! a phone.
 
+mod loaded;
+
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     time::Instant,
 };
 
-use ife_ami::value::{SipHost, SipUser, ValueError};
 use ife_guard::{
     Begin, CallKey, CallLimits, Gate as Number, GateReport, HeaderValue, Image, MemoryState,
-    Outcome, Policy, Registry, Request, State, Transport, expert_number, explain, image,
-    registry::{self, Expert, Status},
+    Outcome, Policy, Request, State, Transport, expert_number, explain, image,
+    registry::{Expert, Status},
 };
 use ife_message::{
     Aor, Covered, Hazard, PrivateKey, SignatureHeader, TraceId,
@@ -20,6 +21,7 @@ use ife_message::{
 use thiserror::Error;
 
 use crate::time::Now;
+use loaded::Loaded;
 
 /// Gates that can be asked before there is an INVITE. Source and flood depend on the gateway's
 /// address, replay on the proxy's memory.
@@ -129,11 +131,6 @@ pub struct Gate {
     key: PrivateKey,
     quota: MemoryState,
     born: Instant,
-}
-
-struct Loaded {
-    registry: Registry,
-    image: Vec<u8>,
 }
 
 impl Gate {
@@ -407,92 +404,6 @@ impl std::fmt::Debug for Gate {
             .field("caller", &self.caller)
             .finish_non_exhaustive()
     }
-}
-
-impl Loaded {
-    fn read(path: &Path, yaml: &str, caller: &Aor, key: &PrivateKey) -> Result<Loaded, GateError> {
-        let registry = registry::load(yaml, &path.to_string_lossy())?;
-        let image = image::compile(&registry).map_err(|_| GateError::Compile {
-            path: path.to_owned(),
-        })?;
-        let loaded = Loaded { registry, image };
-        loaded
-            .check(caller, key)
-            .map_err(|why| GateError::NotOurs {
-                path: path.to_owned(),
-                why,
-            })?;
-        Ok(loaded)
-    }
-
-    fn image(&self) -> Result<Image<'_>, image::ImageError> {
-        Image::open_trusted(&self.image)
-    }
-
-    /// The first address that is exact, or else the id where it is an address of this expert.
-    fn address_of(&self, expert: &Expert) -> Option<Aor> {
-        let exact = expert.party.aors.iter().find(|aor| !aor.is_glob());
-        let uri = exact.map_or_else(
-            || format!("sip:{}", expert.id),
-            |aor| aor.as_str().to_owned(),
-        );
-        let aor = Aor::parse(uri.as_bytes()).ok()?;
-        let party = self.image().ok()?.party_of(&aor)?.id().to_owned();
-        (party == expert.id).then_some(aor)
-    }
-
-    /// Checks every address that the gateway is to dial, and the one that calls come from, so that
-    /// none fails with the first call only.
-    fn check_dialled(&self, caller: &Aor) -> Result<(), String> {
-        let told = |whose: &str, aor: &Aor| {
-            check_dialled(aor).map_err(|why| {
-                format!(
-                    "{whose} {aor} cannot be dialled: {why}; \
-                     write its user part with A-Z, a-z, 0-9 and .-_+ alone"
-                )
-            })
-        };
-        told("council.aor", caller)?;
-        self.registry.experts.iter().try_for_each(|expert| {
-            let whose = format!("expert {}: the address", expert.id);
-            self.address_of(expert)
-                .map_or(Ok(()), |aor| told(&whose, &aor))
-        })
-    }
-
-    /// Checks that the bridge is a council's, signs by one of its keys, and can sign all that this
-    /// key must cover.
-    fn check(&self, caller: &Aor, key: &PrivateKey) -> Result<(), String> {
-        let image = Image::open(&self.image).map_err(|error| error.to_string())?;
-        let party = image
-            .party_of(caller)
-            .filter(|party| party.kind() == image::PartyKind::Council)
-            .ok_or_else(|| format!("{caller} (council.aor) is no council address"))?;
-        let signer = party
-            .signer(key.name())
-            .filter(|signer| signer.public_key() == key.public_key().to_bytes())
-            .ok_or_else(|| {
-                format!(
-                    "council {} has no signer {} with the public key of council.signing_key",
-                    party.id(),
-                    key.name()
-                )
-            })?;
-        if !Covered::BASE.includes(signer.covers()) {
-            return Err(format!(
-                "signer {} must have covers: [base]: \
-                 Asterisk makes Call-ID and SDP after the bridge has signed",
-                key.name()
-            ));
-        }
-        self.check_dialled(caller)
-    }
-}
-
-fn check_dialled(aor: &Aor) -> Result<(), ValueError> {
-    SipUser::parse(aor.user())?;
-    SipHost::parse(aor.host())?;
-    Ok(())
 }
 
 fn refused(gate: Number, code: u16, reason: &str, detail: String) -> Refused {

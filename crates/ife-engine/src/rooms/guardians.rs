@@ -3,12 +3,13 @@
 //! A guardian who cannot be had is called again while the room is wanted, each time later. One who
 //! hangs up or declines is not.
 
+mod h323;
+
 use std::time::Duration;
 
 use ife_ami::{
     Action,
     action::{DialString, Originate},
-    event::ChannelState,
     model::Known,
     value::{DialToken, RoomName, Uniqueid, ValueError, Variable},
 };
@@ -24,7 +25,6 @@ use crate::{
     settings::Guardian,
     shell::{Fact, Measure},
     timers::{self, Due},
-    view::CallState,
 };
 
 /// After the first failure a guardian is called again so much later.
@@ -435,52 +435,6 @@ impl Rooms {
         ids.filter(|id| is_guardian(id) && self.guardian_at(id).is_none())
             .cloned()
             .collect()
-    }
-
-    /// Measures the H.323 legs of a room, for every call that goes there.
-    pub(crate) fn note_h323(&self, cx: &mut Context, calls: &mut Calls, room: &RoomName) {
-        match cx.settings.council.backend {
-            Backend::Room => {}
-            Backend::Mcu => return,
-        }
-        let measured = self.measure_h323(cx, calls, room);
-        for slot in calls.live_in_mut(room) {
-            if slot.set_h323(measured) {
-                slot.publish(cx);
-            }
-        }
-    }
-
-    /// State of the room's H.323 leg that is furthest, `received` when there is none to be had.
-    fn measure_h323(&self, cx: &Context, calls: &Calls, room: &RoomName) -> CallState {
-        let is_h323 = |id: &Uniqueid| {
-            let known = cx.model.channel(id);
-            known.is_some_and(|known| known.channel.name.driver() == b"OOH323")
-        };
-        if self.members(cx, calls, room).iter().any(is_h323) {
-            return CallState::Connected;
-        }
-        let open = self.open.get(room);
-        let called = open.into_iter().flat_map(|open| open.called.values());
-        let states = called.map(|called| match &called.leg {
-            Some(leg) => leg_state(cx, leg),
-            None if called.failures > 0 => CallState::Failed,
-            None => CallState::Ended,
-        });
-        // A leg that may still come counts for more than one that is gone.
-        let furthest = states.max_by_key(|state| (!state.is_over(), *state));
-        furthest.unwrap_or(CallState::Received)
-    }
-}
-
-fn leg_state(cx: &Context, leg: &GuardianLeg) -> CallState {
-    let known = cx.model.channel(&leg.channel);
-    if known.is_some_and(|known| known.channel.state == ChannelState::Up) {
-        CallState::Bridging
-    } else if cx.model.is_ringing(&leg.channel) {
-        CallState::Ringing
-    } else {
-        CallState::Inviting
     }
 }
 
