@@ -1,8 +1,8 @@
-//! An Asterisk of a few lines: it speaks AMI, keeps channels and rooms, and its experts do what their names say.
+//! The simulated Asterisk behind a socket; its experts do what their names say.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
+    ops::{Deref, DerefMut},
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -13,40 +13,36 @@ use tokio::{
     task::JoinHandle,
 };
 
-/// Headers of one message, in order; names repeat.
-pub(crate) type Headers = Vec<(String, String)>;
-
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Channel {
-    pub(crate) name: String,
-    pub(crate) state: u8,
-    pub(crate) linkedid: String,
-    pub(crate) context: String,
-    pub(crate) room: Option<String>,
-    pub(crate) variables: BTreeMap<String, String>,
-}
+use crate::gateway::{self, BANNER, Channel, Gateway, Headers, first};
 
 #[derive(Debug, Default)]
 pub(crate) struct World {
-    pub(crate) channels: BTreeMap<String, Channel>,
+    gateway: Gateway,
     pub(crate) originated: Vec<Headers>,
-    pub(crate) uptime_s: u64,
     /// Rooms that nobody gets into.
     pub(crate) locked: Vec<String>,
     /// What the probes of Kamailio find, once there are probes.
     pub(crate) kamailio: Option<bool>,
-    /// Channels are told to end, and do not.
-    pub(crate) wedged: bool,
     /// Rooms that have no seat for an expert.
     pub(crate) full: Vec<String>,
     /// Terminals of guardians that release every call, with this cause.
     pub(crate) guardians_release: Option<u8>,
-    /// What the dialplan noted about calls, by the hex digits of their names.
-    pub(crate) notes: BTreeMap<String, String>,
     /// Orders to call are taken and not carried out.
     pub(crate) idle: bool,
-    /// Neither heard nor listened to, with every connection open.
-    pub(crate) silent: bool,
+}
+
+impl Deref for World {
+    type Target = Gateway;
+
+    fn deref(&self) -> &Gateway {
+        &self.gateway
+    }
+}
+
+impl DerefMut for World {
+    fn deref_mut(&mut self) -> &mut Gateway {
+        &mut self.gateway
+    }
 }
 
 /// What experts do, by the user part of their address.
@@ -84,14 +80,12 @@ impl Asterisk {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("it is bound");
         let asterisk = Asterisk {
-            world: Arc::new(Mutex::new(World {
-                uptime_s: 1_000,
-                ..World::default()
-            })),
+            world: Arc::default(),
             events: broadcast::channel(1_024).0,
             serving: Arc::default(),
             address,
         };
+        asterisk.world().uptime_s = 1_000;
         asterisk.serve(listener);
         asterisk
     }
@@ -158,21 +152,20 @@ impl Asterisk {
         let mut events = self.events.subscribe();
         let (mut buffer, mut piece) = (String::new(), [0; 4_096]);
         socket
-            .write_all(b"Asterisk Call Manager/11.0.0\r\n")
+            .write_all(BANNER.as_bytes())
             .await
             .expect("it is open");
         loop {
             tokio::select! {
-                Ok(event) = events.recv() => if !self.world().silent && socket.write_all(event.as_bytes()).await.is_err() { return },
+                Ok(event) = events.recv() => if socket.write_all(event.as_bytes()).await.is_err() { return },
                 read = socket.read(&mut piece) => {
                     let Ok(len @ 1..) = read else { return };
                     buffer.push_str(&String::from_utf8_lossy(&piece[..len]));
-                    while let Some(end) = buffer.find("\r\n\r\n") {
-                        let action: String = buffer.drain(..end + 4).collect();
-                        if self.world().silent {
+                    for action in gateway::actions(&mut buffer) {
+                        if self.world().is_silent {
                             continue;
                         }
-                        let answer = self.answer(&headers(&action));
+                        let answer = self.change(|world| world.obey(&action));
                         if socket.write_all(answer.as_bytes()).await.is_err() { return }
                     }
                 }
@@ -180,305 +173,136 @@ impl Asterisk {
         }
     }
 
-    fn answer(&self, action: &Headers) -> String {
-        let id = first(action, "ActionID");
-        let success = format!("Response: Success\r\nActionID: {id}\r\n");
+    /// Changes the world, and tells its events.
+    fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
+        let mut world = self.world();
+        let result = change(&mut world);
+        let events = std::mem::take(&mut world.out);
+        if !events.is_empty() {
+            // No session may be there.
+            let _ = self.events.send(events);
+        }
+        result
+    }
+
+    pub(crate) fn appear(&self, uniqueid: &str, channel: Channel) {
+        self.change(|world| world.appear(uniqueid, channel));
+    }
+
+    pub(crate) fn state(&self, uniqueid: &str, state: u8) {
+        self.change(|world| world.state(uniqueid, state));
+    }
+
+    pub(crate) fn tell(&self, event: &str, uniqueid: &str, channel: &Channel, more: &str) {
+        self.change(|world| world.tell(event, uniqueid, channel, more));
+    }
+
+    pub(crate) fn join(&self, uniqueid: &str) {
+        self.change(|world| world.join(uniqueid));
+    }
+
+    /// The far side of a channel hangs up.
+    pub(crate) fn leaves(&self, uniqueid: &str) {
+        self.change(|world| {
+            world.ask_end(uniqueid);
+            world.hang_up(uniqueid, "16");
+        });
+    }
+
+    /// The phone behind a leg vanishes: after a while without sound Asterisk ends both channels.
+    pub(crate) fn vanishes(&self, uniqueid: &str) {
+        self.change(|world| {
+            world.end(&format!("{uniqueid}-sip"), "Cause: 44\r\n");
+            world.hang_up(uniqueid, "16");
+        });
+    }
+}
+
+impl World {
+    fn obey(&mut self, action: &Headers) -> String {
+        let (channel, variable) = (first(action, "Channel"), first(action, "Variable"));
         match first(action, "Action") {
-            "Challenge" => format!("{success}Challenge: 1\r\n\r\n"),
-            "Login" => {
-                let uptime_s = self.world().uptime_s;
-                format!("{success}\r\nEvent: FullyBooted\r\nUptime: {uptime_s}\r\n\r\n")
-            }
-            "CoreShowChannels" => self.list(id, "CoreShowChannel", |_| true),
-            "Hangup" if self.world().wedged => format!("{success}\r\n"),
-            "ConfbridgeListRooms" => self.rooms(id),
-            "ConfbridgeList" => {
-                let room = first(action, "Conference");
-                self.list(id, "ConfbridgeList", |channel| {
-                    channel.room.as_deref() == Some(room)
-                })
-            }
-            "Originate" => {
-                self.originate(action);
-                format!("{success}\r\n")
-            }
-            "Hangup" => match self.hang_up(first(action, "Channel"), first(action, "Cause")) {
-                true => format!("{success}\r\n"),
-                false => {
-                    format!("Response: Error\r\nActionID: {id}\r\nMessage: No such channel\r\n\r\n")
+            "Originate" => self.call(action),
+            "Hangup" if self.is_wedged => {}
+            "Hangup" => {
+                if !self.hang_up(channel, first(action, "Cause")) {
+                    return gateway::refused(action, "No such channel");
                 }
-            },
-            "Getvar" if first(action, "Variable") == "PJSIP_AOR(kamailio,contact)" => {
-                format!("{success}Value: kamailio@@0123abcd\r\n\r\n")
             }
-            "Getvar" if first(action, "Variable").starts_with("PJSIP_CONTACT(") => {
-                assert_eq!(
-                    first(action, "Variable"),
-                    "PJSIP_CONTACT(kamailio@@0123abcd,status)"
-                );
-                let status = match self.world().kamailio {
+            "Redirect" => self.join(channel),
+            "Getvar" if variable == "PJSIP_AOR(kamailio,contact)" => {
+                return gateway::with_value(action, "kamailio@@0123abcd");
+            }
+            "Getvar" if variable.starts_with("PJSIP_CONTACT(") => {
+                assert_eq!(variable, "PJSIP_CONTACT(kamailio@@0123abcd,status)");
+                let status = match self.kamailio {
                     Some(true) => "Reachable",
                     Some(false) => "Unreachable",
                     None => "NonQualified",
                 };
-                format!("{success}Value: {status}\r\n\r\n")
+                return gateway::with_value(action, status);
             }
-            "Getvar" => {
-                let value = self.get(first(action, "Channel"), first(action, "Variable"));
-                format!("{success}Value: {value}\r\n\r\n")
-            }
-            "Setvar" => {
-                let mut world = self.world();
-                if let Some(channel) = world.channels.get_mut(first(action, "Channel")) {
-                    channel.variables.insert(
-                        first(action, "Variable").into(),
-                        first(action, "Value").into(),
-                    );
-                }
-                format!("{success}\r\n")
-            }
-            "DBGet" => match self.world().notes.get(first(action, "Key")) {
-                Some(note) => format!(
-                    "{success}EventList: start\r\n\r\nEvent: DBGetResponse\r\nActionID: {id}\r\nVal: {note}\r\n\r\n\
-                     Event: DBGetComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
-                ),
-                None => format!(
-                    "Response: Error\r\nActionID: {id}\r\nMessage: Database entry not found\r\n\r\n"
-                ),
-            },
-            "Redirect" => {
-                self.join(first(action, "Channel"));
-                format!("{success}\r\n")
-            }
-            _ => format!("{success}\r\n"),
+            _ => return self.answer(action),
         }
+        gateway::done(action)
     }
 
-    fn get(&self, channel: &str, name: &str) -> String {
-        let world = self.world();
-        let value = world
-            .channels
-            .get(channel)
-            .and_then(|channel| channel.variables.get(name));
-        value.cloned().unwrap_or_default()
-    }
-
-    fn list(&self, id: &str, event: &str, wanted: impl Fn(&Channel) -> bool) -> String {
-        let mut text = format!("Response: Success\r\nActionID: {id}\r\nEventList: start\r\n\r\n");
-        for (uniqueid, channel) in &self.world().channels {
-            if wanted(channel) {
-                text += &format!(
-                    "Event: {event}\r\nActionID: {id}\r\n{}\r\n",
-                    of(uniqueid, channel)
-                );
-            }
-        }
-        text + &format!("Event: {event}Complete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n")
-    }
-
-    fn rooms(&self, id: &str) -> String {
-        let world = self.world();
-        let mut rooms: Vec<&String> = world
-            .channels
-            .values()
-            .filter_map(|channel| channel.room.as_ref())
-            .collect();
-        rooms.sort();
-        rooms.dedup();
-        let mut text = format!("Response: Success\r\nActionID: {id}\r\nEventList: start\r\n\r\n");
-        for room in rooms {
-            text += &format!(
-                "Event: ConfbridgeListRooms\r\nActionID: {id}\r\nConference: {room}\r\n\r\n"
-            );
-        }
-        text + &format!(
-            "Event: ConfbridgeListRoomsComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
-        )
-    }
-
-    fn originate(&self, action: &Headers) {
-        let uniqueid = first(action, "ChannelId").to_owned();
-        let pairs = action
-            .iter()
-            .filter(|(key, _)| key == "Variable")
-            .filter_map(|(_, value)| value.split_once('='));
-        let variables: BTreeMap<String, String> = pairs
-            .map(|(name, value)| (name.trim_start_matches('_').to_owned(), value.to_owned()))
-            .collect();
-        let variable = |name| variables.get(name).cloned().unwrap_or_default();
-        let (user, call) = (variable("IFE_USER"), variable("IFE_CALL"));
-        if self.world().idle {
+    fn call(&mut self, action: &Headers) {
+        if self.idle {
             return;
         }
-        self.world().originated.push(action.clone());
-        if !call.is_empty() {
-            self.note(&call, &variable("IFE_NODE"));
-        }
-        let channel = Channel {
-            name: first(action, "Channel").replace('@', "-") + ";1",
-            linkedid: uniqueid.clone(),
-            context: first(action, "Context").to_owned(),
-            variables,
-            ..Channel::default()
-        };
-        self.appear(&uniqueid, channel);
+        self.originated.push(action.clone());
+        let (near, channel) = self.originate(action);
         if first(action, "Channel").starts_with("OOH323/") {
-            let released = self.world().guardians_release;
-            if let Some(cause) = released {
-                self.hang_up(&uniqueid, &cause.to_string());
+            if let Some(cause) = self.guardians_release {
+                self.hang_up(&near, &cause.to_string());
                 return;
             }
-            self.state(&uniqueid, 6);
-            return self.join(&uniqueid);
+            self.state(&near, 6);
+            return self.join(&near);
         }
-        let sip = format!("{uniqueid}-sip");
-        let behind = Channel {
-            name: "PJSIP/kamailio-1".to_owned(),
-            linkedid: uniqueid.clone(),
-            ..Channel::default()
-        };
-        self.appear(&sip, behind);
-        match answer_of(&user) {
+        let sip = self.dial(&near);
+        let causes = |(cause, status)| format!("Cause: {cause}\r\nTechCause: {status}\r\n");
+        match answer_of(&channel.variable("IFE_USER")) {
             Answer::Hangs(cause, status) => {
-                self.end(&sip, &format!("Cause: {cause}\r\nTechCause: {status}\r\n"));
+                self.end(&sip, &causes((cause, status)));
                 // The Local channel in front often knows nothing.
-                self.hang_up(&uniqueid, "0");
+                self.hang_up(&near, "0");
             }
             Answer::HangsLate(end) => {
-                self.hang_up(&uniqueid, "0");
-                if let Some((cause, status)) = end {
-                    self.end(&sip, &format!("Cause: {cause}\r\nTechCause: {status}\r\n"));
+                self.hang_up(&near, "0");
+                if let Some(end) = end {
+                    self.end(&sip, &causes(end));
                 }
             }
             Answer::Rings => self.state(&sip, 5),
             Answer::Answers => {
                 self.state(&sip, 5);
                 self.state(&sip, 6);
-                self.state(&uniqueid, 6);
-                self.join(&uniqueid);
+                self.state(&near, 6);
+                self.join(&near);
             }
         }
     }
 
-    /// Counts an expert who is called, as the dialplan does.
-    fn note(&self, call: &str, node: &str) {
-        let mut world = self.world();
-        let note = world.notes.entry(call.to_owned()).or_default();
-        let tried = note.split(':').nth(1).and_then(|tried| tried.parse().ok());
-        *note = format!("{node}:{}", 1 + tried.unwrap_or(0_u8));
-    }
-
-    pub(crate) fn appear(&self, uniqueid: &str, channel: Channel) {
-        self.tell("Newchannel", uniqueid, &channel, "");
-        self.world().channels.insert(uniqueid.to_owned(), channel);
-    }
-
-    pub(crate) fn state(&self, uniqueid: &str, state: u8) {
-        let mut world = self.world();
-        if let Some(channel) = world.channels.get_mut(uniqueid) {
-            channel.state = state;
-            self.tell("Newstate", uniqueid, channel, "");
-        }
-    }
-
     /// Into the room that the channel's variables name.
-    pub(crate) fn join(&self, uniqueid: &str) {
-        let mut world = self.world();
-        let (locked, full) = (world.locked.clone(), world.full.clone());
-        let Some(channel) = world.channels.get_mut(uniqueid) else {
+    fn join(&mut self, uniqueid: &str) {
+        let Some(channel) = self.channels.get(uniqueid).cloned() else {
             return;
         };
-        let room = channel
-            .variables
-            .get("IFE_ROOM")
-            .cloned()
-            .unwrap_or_default();
+        let room = channel.variable("IFE_ROOM");
         let is_expert = channel.variables.contains_key("IFE_CALL");
-        if is_expert && full.contains(&room) {
-            self.tell("UserEvent", uniqueid, channel, "UserEvent: IfeFull\r\n");
-            drop(world);
+        if is_expert && self.full.contains(&room) {
+            self.tell("UserEvent", uniqueid, &channel, "UserEvent: IfeFull\r\n");
             self.hang_up(&format!("{uniqueid}-sip"), "34");
             self.hang_up(uniqueid, "34");
             return;
         }
-        if let Some(old) = channel.room.take() {
-            self.tell(
-                "ConfbridgeLeave",
-                uniqueid,
-                channel,
-                &format!("Conference: {old}\r\n"),
-            );
-        }
-        if !locked.contains(&room) {
-            self.tell(
-                "ConfbridgeJoin",
-                uniqueid,
-                channel,
-                &format!("Conference: {room}\r\n"),
-            );
-            channel.room = Some(room);
-        }
+        let room = (!self.locked.contains(&room)).then_some(room);
+        self.enter(uniqueid, room);
     }
 
-    /// The far side of a channel hangs up.
-    pub(crate) fn leaves(&self, uniqueid: &str) {
-        if let Some(channel) = self.world().channels.get(uniqueid) {
-            self.tell("HangupRequest", uniqueid, channel, "Cause: 16\r\n");
-        }
-        self.hang_up(uniqueid, "16");
-    }
-
-    /// The phone behind a leg vanishes: after a while without sound Asterisk ends both channels.
-    pub(crate) fn vanishes(&self, uniqueid: &str) {
-        self.end(&format!("{uniqueid}-sip"), "Cause: 44\r\n");
-        self.hang_up(uniqueid, "16");
-    }
-
-    fn hang_up(&self, uniqueid: &str, cause: &str) -> bool {
+    fn hang_up(&mut self, uniqueid: &str, cause: &str) -> bool {
         self.end(uniqueid, &format!("Cause: {cause}\r\n"))
     }
-
-    /// A channel's end, with the headers of its event.
-    fn end(&self, uniqueid: &str, more: &str) -> bool {
-        let Some(channel) = self.world().channels.remove(uniqueid) else {
-            return false;
-        };
-        if let Some(room) = &channel.room {
-            self.tell(
-                "ConfbridgeLeave",
-                uniqueid,
-                &channel,
-                &format!("Conference: {room}\r\n"),
-            );
-        }
-        self.tell("Hangup", uniqueid, &channel, more);
-        true
-    }
-
-    pub(crate) fn tell(&self, event: &str, uniqueid: &str, channel: &Channel, more: &str) {
-        let text = format!("Event: {event}\r\n{}{more}\r\n", of(uniqueid, channel));
-        // Nobody may be connected.
-        let _ = self.events.send(text);
-    }
-}
-
-fn of(uniqueid: &str, channel: &Channel) -> String {
-    format!(
-        "Channel: {}\r\nChannelState: {}\r\nContext: {}\r\nUniqueid: {uniqueid}\r\nLinkedid: {}\r\n",
-        channel.name, channel.state, channel.context, channel.linkedid
-    )
-}
-
-fn headers(message: &str) -> Headers {
-    let lines = message.lines().filter_map(|line| line.split_once(": "));
-    lines
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .collect()
-}
-
-pub(crate) fn first<'a>(headers: &'a Headers, key: &str) -> &'a str {
-    headers
-        .iter()
-        .find(|(name, _)| name == key)
-        .map_or("", |(_, value)| value)
 }

@@ -6,8 +6,8 @@ use ife_bridge::{
 use ife_message::{AnySignature, SignatureHeader};
 
 use crate::{
-    asterisk::first,
     bed::{Bed, message},
+    gateway::first,
 };
 
 fn signature(bed: &Bed, origination: usize) -> SignatureHeader {

@@ -3,6 +3,8 @@
 mod asterisk;
 mod bed;
 mod calls;
+#[path = "../../../ife-engine/tests/gateway/mod.rs"]
+mod gateway;
 mod probe;
 mod restarts;
 mod resume;

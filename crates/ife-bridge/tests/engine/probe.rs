@@ -57,11 +57,11 @@ async fn a_channel_that_does_not_hang_up_is_told_until_it_is_gone() {
         .escalate(message("m-1", "privacy"), true)
         .await
         .expect("a call");
-    bed.asterisk.world().wedged = true;
+    bed.asterisk.world().is_wedged = true;
     let told = bed.terminate(&view.call_id).await;
     assert_eq!(told.status, "hangup_unconfirmed");
     bed.until_health(|health| health.stuck_channels > 0).await;
     // It is hung up again with every comparison.
-    bed.asterisk.world().wedged = false;
+    bed.asterisk.world().is_wedged = false;
     bed.until_health(|health| health.stuck_channels == 0).await;
 }

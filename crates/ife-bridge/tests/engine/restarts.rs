@@ -5,8 +5,8 @@ use ife_bridge::{
 };
 
 use crate::{
-    asterisk::Channel,
     bed::{Bed, escalation, message},
+    gateway::Channel,
 };
 
 fn calls_in(trace_id: &str) -> Channel {
@@ -262,12 +262,12 @@ async fn an_expert_who_answered_and_left_meanwhile_is_not_called_again() {
 #[tokio::test]
 async fn a_gateway_that_falls_silent_keeps_nobody_waiting_and_no_reason_is_made_up() {
     let bed = Bed::new("", "").await;
-    bed.asterisk.world().silent = true;
+    bed.asterisk.world().is_silent = true;
     let view = bed.escalate(message("m-1", "security"), false).await;
     let view = view.expect("it is accepted");
     assert_eq!(view.sip_call_state, CallState::Unknown);
     assert_eq!(view.reason, None);
-    bed.asterisk.world().silent = false;
+    bed.asterisk.world().is_silent = false;
     let view = bed.until(&view.call_id, CallState::Failed).await;
     assert_eq!(view.reason.as_deref(), Some("unseen"));
     let again = bed.escalate(message("m-1", "security"), false).await;

@@ -3,8 +3,9 @@ use std::time::Duration;
 use ife_bridge::{handle::RoomCommand, refusal::ErrorName, view::CallState};
 
 use crate::{
-    asterisk::{Asterisk, first},
+    asterisk::Asterisk,
     bed::{Bed, message},
+    gateway::first,
 };
 
 #[tokio::test]

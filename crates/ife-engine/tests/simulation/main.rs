@@ -5,6 +5,8 @@
 //! `SEED=7 cargo test -p ife-engine --test simulation` runs one history.
 
 mod asterisk;
+#[path = "../gateway/mod.rs"]
+mod gateway;
 mod world;
 
 use ife_engine::{

@@ -1,0 +1,244 @@
+//! A simulated Asterisk: it speaks AMI, and keeps channels, rooms and the dialplan's notes. What its
+//! phones do is up to the tests that own one, here and in ife-bridge.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Headers of one message, in order; names repeat.
+pub(crate) type Headers = Vec<(String, String)>;
+
+pub(crate) const BANNER: &str = "Asterisk Call Manager/11.0.0\r\n";
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Channel {
+    pub(crate) name: String,
+    pub(crate) state: u8,
+    pub(crate) linkedid: String,
+    pub(crate) context: String,
+    pub(crate) room: Option<String>,
+    pub(crate) variables: BTreeMap<String, String>,
+}
+
+impl Channel {
+    pub(crate) fn variable(&self, name: &str) -> String {
+        self.variables.get(name).cloned().unwrap_or_default()
+    }
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Gateway {
+    pub(crate) channels: BTreeMap<String, Channel>,
+    /// What the dialplan noted about calls, by the hex digits of their names.
+    pub(crate) notes: BTreeMap<String, String>,
+    pub(crate) uptime_s: u64,
+    /// It neither hears nor speaks, with every connection open.
+    pub(crate) is_silent: bool,
+    /// Channels are told to end, and do not.
+    pub(crate) is_wedged: bool,
+    /// Text for the bridge.
+    pub(crate) out: String,
+}
+
+impl Gateway {
+    /// Answers an action that tests leave to it: questions, and orders without effect.
+    pub(crate) fn answer(&mut self, action: &Headers) -> String {
+        let id = first(action, "ActionID");
+        let success = format!("Response: Success\r\nActionID: {id}\r\n");
+        let (channel, variable) = (first(action, "Channel"), first(action, "Variable"));
+        match first(action, "Action") {
+            "Challenge" => format!("{success}Challenge: 1\r\n\r\n"),
+            "Login" => {
+                let uptime_s = self.uptime_s;
+                format!("{success}\r\nEvent: FullyBooted\r\nUptime: {uptime_s}\r\n\r\n")
+            }
+            "CoreShowChannels" => self.list(id, "CoreShowChannel", |_| true),
+            "ConfbridgeListRooms" => {
+                let rooms = self
+                    .channels
+                    .values()
+                    .filter_map(|known| known.room.as_ref());
+                let rooms: BTreeSet<_> = rooms.collect();
+                let rows = rooms.iter().map(|room| format!("Conference: {room}\r\n"));
+                rows_of(id, "ConfbridgeListRooms", rows)
+            }
+            "ConfbridgeList" => {
+                let room = first(action, "Conference");
+                self.list(id, "ConfbridgeList", |known| {
+                    known.room.as_deref() == Some(room)
+                })
+            }
+            "Getvar" => {
+                let known = self.channels.get(channel);
+                let value = known.map(|known| known.variable(variable));
+                with_value(action, &value.unwrap_or_default())
+            }
+            "Setvar" => {
+                if let Some(known) = self.channels.get_mut(channel) {
+                    let value = first(action, "Value").to_owned();
+                    known.variables.insert(variable.to_owned(), value);
+                }
+                done(action)
+            }
+            "DBGet" => match self.notes.get(first(action, "Key")) {
+                Some(note) => format!(
+                    "{success}EventList: start\r\n\r\n\
+                     Event: DBGetResponse\r\nActionID: {id}\r\nVal: {note}\r\n\r\n\
+                     Event: DBGetComplete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
+                ),
+                None => refused(action, "Database entry not found"),
+            },
+            _ => done(action),
+        }
+    }
+
+    fn list(&self, id: &str, event: &str, wanted: impl Fn(&Channel) -> bool) -> String {
+        let channels = self.channels.iter().filter(|(_, channel)| wanted(channel));
+        rows_of(id, event, channels.map(|(id, channel)| of(id, channel)))
+    }
+
+    /// Begins a call: its channel appears, and the dialplan counts the expert who is called.
+    pub(crate) fn originate(&mut self, action: &Headers) -> (String, Channel) {
+        let uniqueid = first(action, "ChannelId").to_owned();
+        let pairs = action.iter().filter(|(key, _)| key == "Variable");
+        let variables = pairs.filter_map(|(_, value)| value.split_once('='));
+        let channel = Channel {
+            name: first(action, "Channel").replace('@', "-") + ";1",
+            linkedid: uniqueid.clone(),
+            context: first(action, "Context").to_owned(),
+            variables: variables
+                .map(|(name, value)| (name.trim_start_matches('_').to_owned(), value.to_owned()))
+                .collect(),
+            ..Channel::default()
+        };
+        let call = channel.variable("IFE_CALL");
+        if !call.is_empty() {
+            let note = self.notes.entry(call).or_default();
+            let tried = note.split(':').nth(1).and_then(|tried| tried.parse().ok());
+            *note = format!(
+                "{}:{}",
+                channel.variable("IFE_NODE"),
+                1 + tried.unwrap_or(0_u8)
+            );
+        }
+        self.appear(&uniqueid, channel.clone());
+        (uniqueid, channel)
+    }
+
+    /// The channel of the phone appears behind a leg.
+    pub(crate) fn dial(&mut self, near: &str) -> String {
+        let sip = format!("{near}-sip");
+        let behind = Channel {
+            name: "PJSIP/kamailio-1".to_owned(),
+            linkedid: near.to_owned(),
+            ..Channel::default()
+        };
+        self.appear(&sip, behind);
+        sip
+    }
+
+    pub(crate) fn appear(&mut self, uniqueid: &str, channel: Channel) {
+        self.tell("Newchannel", uniqueid, &channel, "");
+        self.channels.insert(uniqueid.to_owned(), channel);
+    }
+
+    pub(crate) fn state(&mut self, uniqueid: &str, state: u8) {
+        if let Some(channel) = self.channels.get_mut(uniqueid) {
+            channel.state = channel.state.max(state);
+            let channel = channel.clone();
+            self.tell("Newstate", uniqueid, &channel, "");
+        }
+    }
+
+    /// Takes a channel out of its room, and into this one.
+    pub(crate) fn enter(&mut self, uniqueid: &str, room: Option<String>) {
+        let Some(channel) = self.channels.get_mut(uniqueid) else {
+            return;
+        };
+        let old = std::mem::replace(&mut channel.room, room);
+        let channel = channel.clone();
+        let moves = [("ConfbridgeLeave", &old), ("ConfbridgeJoin", &channel.room)];
+        for (event, room) in moves {
+            if let Some(room) = room {
+                self.tell(
+                    event,
+                    uniqueid,
+                    &channel,
+                    &format!("Conference: {room}\r\n"),
+                );
+            }
+        }
+    }
+
+    /// A channel's end, with the headers of its event; false when it is not there.
+    pub(crate) fn end(&mut self, uniqueid: &str, more: &str) -> bool {
+        self.enter(uniqueid, None);
+        let Some(channel) = self.channels.remove(uniqueid) else {
+            return false;
+        };
+        self.tell("Hangup", uniqueid, &channel, more);
+        true
+    }
+
+    /// The far side of a channel asks for its end.
+    pub(crate) fn ask_end(&mut self, uniqueid: &str) {
+        if let Some(channel) = self.channels.get(uniqueid).cloned() {
+            self.tell("HangupRequest", uniqueid, &channel, "Cause: 16\r\n");
+        }
+    }
+
+    pub(crate) fn tell(&mut self, event: &str, uniqueid: &str, channel: &Channel, more: &str) {
+        if !self.is_silent {
+            let of = of(uniqueid, channel);
+            self.out += &format!("Event: {event}\r\n{of}{more}\r\n");
+        }
+    }
+}
+
+pub(crate) fn done(action: &Headers) -> String {
+    let id = first(action, "ActionID");
+    format!("Response: Success\r\nActionID: {id}\r\n\r\n")
+}
+
+pub(crate) fn with_value(action: &Headers, value: &str) -> String {
+    let id = first(action, "ActionID");
+    format!("Response: Success\r\nActionID: {id}\r\nValue: {value}\r\n\r\n")
+}
+
+pub(crate) fn refused(action: &Headers, why: &str) -> String {
+    let id = first(action, "ActionID");
+    format!("Response: Error\r\nActionID: {id}\r\nMessage: {why}\r\n\r\n")
+}
+
+fn rows_of(id: &str, event: &str, rows: impl Iterator<Item = String>) -> String {
+    let rows = rows.map(|row| format!("Event: {event}\r\nActionID: {id}\r\n{row}\r\n"));
+    let rows: String = rows.collect();
+    format!(
+        "Response: Success\r\nActionID: {id}\r\nEventList: start\r\n\r\n{rows}\
+         Event: {event}Complete\r\nActionID: {id}\r\nEventList: Complete\r\n\r\n"
+    )
+}
+
+fn of(uniqueid: &str, channel: &Channel) -> String {
+    format!(
+        "Channel: {}\r\nChannelState: {}\r\nContext: {}\r\nUniqueid: {uniqueid}\r\nLinkedid: {}\r\n",
+        channel.name, channel.state, channel.context, channel.linkedid
+    )
+}
+
+/// Takes whole actions out of the bytes read so far.
+pub(crate) fn actions(input: &mut String) -> Vec<Headers> {
+    let mut actions = Vec::new();
+    while let Some(end) = input.find("\r\n\r\n") {
+        let action: String = input.drain(..end + 4).collect();
+        let lines = action.lines().filter_map(|line| line.split_once(": "));
+        let headers = lines.map(|(key, value)| (key.to_owned(), value.to_owned()));
+        actions.push(headers.collect());
+    }
+    actions
+}
+
+pub(crate) fn first<'a>(headers: &'a Headers, key: &str) -> &'a str {
+    let mut headers = headers.iter();
+    headers
+        .find(|(name, _)| name == key)
+        .map_or("", |(_, value)| value)
+}
