@@ -1,11 +1,12 @@
 //! Checks of a registry's meaning: values in range, references that resolve, unique names.
 
 mod party;
+mod problems;
 mod unique;
 
 use std::collections::HashSet;
 
-use super::errors::{At, COUNTED_MAX, ERRORS_MAX, Problem, did_you_mean};
+use super::errors::{At, Problem, did_you_mean};
 use super::limits::{
     CALL_S_MAX, CONTACT_LEN_MAX, COUNCILS_MAX, EXPERTS_MAX, FRESHNESS_S_MAX, HAZARDS_MAX,
     ID_LEN_MAX, NAME_LEN_MAX,
@@ -13,6 +14,7 @@ use super::limits::{
 use super::{Council, Expert, Flood, Hazard, Quota, Registry, Status, Validity, raw};
 use crate::Transport;
 use crate::time::parse_instant;
+pub(super) use problems::Problems;
 use unique::{Seen, Where};
 
 const FRESHNESS_S: u32 = 60;
@@ -28,94 +30,6 @@ const QUOTA: Quota = Quota {
 
 /// Transports to reach a contact. WebSocket is none: there the phone connects (RFC 7118 5).
 const CONTACT_TRANSPORTS: [Transport; 3] = [Transport::Udp, Transport::Tcp, Transport::Tls];
-
-/// The errors found: the first [`ERRORS_MAX`], and their count.
-#[derive(Default)]
-pub(super) struct Problems {
-    pub(super) first: Vec<Problem>,
-    pub(super) count: usize,
-}
-
-impl Problems {
-    fn add(&mut self, at: &At<'_>, message: impl Into<String>, hint: Option<String>) {
-        self.count += 1;
-        if self.first.len() < ERRORS_MAX {
-            self.first.push(Problem {
-                path: at.to_string(),
-                message: message.into(),
-                hint,
-            });
-        }
-    }
-
-    fn push(&mut self, problem: Problem) {
-        self.count += 1;
-        if self.first.len() < ERRORS_MAX {
-            self.first.push(problem);
-        }
-    }
-
-    /// Returns true once the check can stop.
-    fn is_full(&self) -> bool {
-        self.count >= COUNTED_MAX
-    }
-
-    fn hint(&mut self, at: &At<'_>, message: impl Into<String>, hint: impl Into<String>) {
-        self.add(at, message, Some(hint.into()));
-    }
-
-    /// Checks a whole number within bounds; `default` when absent.
-    fn number(
-        &mut self,
-        at: &At<'_>,
-        value: Option<u64>,
-        range: std::ops::RangeInclusive<u32>,
-        default: u32,
-    ) -> u32 {
-        let Some(value) = value else { return default };
-        match u32::try_from(value) {
-            Ok(value) if range.contains(&value) => value,
-            Ok(_) | Err(_) => {
-                self.add(
-                    at,
-                    format!("{value} is out of range"),
-                    Some(format!("{} to {}", range.start(), range.end())),
-                );
-                default
-            }
-        }
-    }
-
-    /// Checks a text for people: not empty, not too long, one line.
-    fn line(&mut self, at: &At<'_>, text: &str, len_max: usize) -> String {
-        if text.is_empty() || text.len() > len_max || text.chars().any(char::is_control) {
-            self.hint(
-                at,
-                "not usable as text",
-                format!("1 to {len_max} bytes on one line"),
-            );
-        }
-        text.to_owned()
-    }
-
-    fn count(&mut self, at: &At<'_>, len: usize, max: usize) {
-        if len == 0 {
-            self.hint(at, "the list is empty", "it needs at least one entry");
-        } else if len > max {
-            self.add(
-                at,
-                format!("{len} entries are too many"),
-                Some(format!("at most {max}")),
-            );
-        }
-    }
-
-    /// Returns the entries to check one by one: at most as many as a list may have.
-    fn listed<'e, T>(&mut self, at: &At<'_>, entries: &'e [T], max: usize) -> &'e [T] {
-        self.count(at, entries.len(), max);
-        entries.get(..max).unwrap_or(entries)
-    }
-}
 
 /// Checks everything, up to [`COUNTED_MAX`] errors.
 pub(super) fn check(
