@@ -4,7 +4,7 @@ use ife_words::Direction;
 
 use crate::cause::Cause;
 use crate::facts::{Facts, LegFacts};
-use crate::input::{Input, Leg, Seen, Timer, TimerKind, Verdict};
+use crate::input::{Input, Leg, Seen, TimerKind, Verdict};
 use crate::next::Situation;
 use crate::output::Output;
 use crate::plan::{Backend, ExpertId, Plan};
@@ -123,11 +123,6 @@ impl Call {
     /// The legs of which there is, or may be, a channel.
     pub fn open_legs(&self) -> impl Iterator<Item = Leg> + '_ {
         self.at.facts.open_legs()
-    }
-
-    /// Whether the call waits for this timer, and for this one of its kind.
-    pub fn is_waiting_for(&self, timer: Timer) -> bool {
-        self.at.facts.timers.is_running(timer)
     }
 
     /// The next thing to do.

@@ -124,12 +124,6 @@ impl Pattern {
                 .is_some_and(|rest| rest.ends_with(self.suffix()))
     }
 
-    /// Returns a sort key, winners first: exact, prefix length, suffix length, each larger first.
-    #[must_use]
-    pub fn precedence(&self) -> (bool, usize, usize) {
-        (!self.is_glob(), self.prefix().len(), self.suffix().len())
-    }
-
     /// Returns whether both match some address although neither is a special case of the other.
     #[must_use]
     pub fn crosses(&self, other: &Self) -> bool {
