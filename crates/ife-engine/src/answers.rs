@@ -52,7 +52,7 @@ impl Engine {
             } => reply.respond(match problem {
                 None => {
                     // Its own event may come later.
-                    rooms.note_mute(&channel, muted);
+                    rooms.note_mute(cx, calls, &room, &channel, muted);
                     Ok(vec![rooms.view(cx, calls, &room)])
                 }
                 Some(why) => Err(Refusal::new(ErrorName::Unavailable, why)),

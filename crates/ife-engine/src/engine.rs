@@ -172,7 +172,7 @@ impl Engine {
             Command::Owner(call_id, reply) => reply.respond(Ok(self.owner_of(&call_id))),
             Command::Room(command, reply) => self.on_room_command(command, reply),
             Command::Admit(request, reply) => {
-                reply.respond(self.rooms.admit(&self.cx, &self.calls, &request));
+                reply.respond(self.rooms.admit(&mut self.cx, &self.calls, &request));
             }
             Command::Health(reply) => {
                 self.look_at_health();

@@ -116,7 +116,9 @@ impl Engine {
                 muted,
                 room,
             } => {
-                self.rooms.note_mute(&channel.uniqueid, *muted);
+                let id = &channel.uniqueid;
+                self.rooms
+                    .note_mute(&mut self.cx, &self.calls, room, id, *muted);
                 self.publish_room(room);
             }
             Event::UserEvent { .. }
@@ -217,7 +219,7 @@ impl Engine {
 
     fn gone(&mut self, channel: &Channel, cause: Option<u8>) {
         let id = &channel.uniqueid;
-        self.rooms.note_mute(id, false);
+        self.rooms.forget_mute(id);
         self.rooms
             .guardian_gone(&mut self.cx, &mut self.calls, id, cause);
         self.sight.asked.remove(id);

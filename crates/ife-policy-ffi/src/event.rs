@@ -282,6 +282,10 @@ fn update<'a>(
         | Event::H323Released
         | Event::CouncilJoin
         | Event::CouncilLeave
+        | Event::Admission
+        | Event::Mute
+        | Event::Unmute
+        | Event::Remove
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

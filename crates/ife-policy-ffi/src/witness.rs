@@ -306,6 +306,10 @@ pub(crate) fn kind_of(event: Event) -> Kind {
         | Event::H323Released
         | Event::CouncilJoin
         | Event::CouncilLeave
+        | Event::Admission
+        | Event::Mute
+        | Event::Unmute
+        | Event::Remove
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

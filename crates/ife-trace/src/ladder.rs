@@ -347,6 +347,10 @@ fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
             | Event::H323Released
             | Event::CouncilJoin
             | Event::CouncilLeave
+            | Event::Admission
+            | Event::Mute
+            | Event::Unmute
+            | Event::Remove
             | Event::EvidenceOffer
             | Event::EvidenceAnswer
             | Event::EvidenceOpen
@@ -395,6 +399,16 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::CouncilJoin) => arrow(Expert, Council, "joins the room").tone(Tone::Good),
         Some(Event::CouncilLeave) if is_guardian => Row::note(Council, "leaves the room"),
         Some(Event::CouncilLeave) => arrow(Council, Expert, "leaves the room"),
+        Some(Event::Admission) if text(entry, "verdict") == "approved" => {
+            Row::note(Council, "admitted").tone(Tone::Good)
+        }
+        Some(Event::Admission) => Row::note(Council, "not admitted").tone(Tone::Bad),
+        Some(Event::Mute) if is_guardian => Row::note(Council, "muted"),
+        Some(Event::Mute) => Row::note(Expert, "muted"),
+        Some(Event::Unmute) if is_guardian => Row::note(Council, "no longer muted"),
+        Some(Event::Unmute) => Row::note(Expert, "no longer muted"),
+        Some(Event::Remove) if is_guardian => Row::note(Council, "put out of the room"),
+        Some(Event::Remove) => Row::note(Expert, "put out of the room"),
         Some(Event::Cancel) => arrow(Bridge, Gateway, "cancel"),
         Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
         Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),

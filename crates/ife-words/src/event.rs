@@ -47,6 +47,14 @@ crate::words! {
         CouncilJoin = "COUNCIL_JOIN",
         /// A participant left the council's conference.
         CouncilLeave = "COUNCIL_LEAVE",
+        /// A guardian asked to join a room, and was admitted or refused.
+        Admission = "ADMISSION",
+        /// A participant of a room was muted.
+        Mute = "MUTE",
+        /// A participant of a room may be heard again.
+        Unmute = "UNMUTE",
+        /// A client of the API removes a participant from a room.
+        Remove = "REMOVE",
         /// Evidence was offered.
         EvidenceOffer = "EVIDENCE_OFFER",
         /// The offer was answered.

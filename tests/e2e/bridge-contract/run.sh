@@ -15,4 +15,10 @@ stack_expert ethics "$ETHICS_PORT" uas-busy
 
 expect_ok "the contract is true" python3 "$CASE_DIR/contract.py" "$STACK/bridge.sock" "$IFE_ROOT/docs/INTERFACES/workstream-4-sip-contract.yaml" \
 	"$STACK/keys" "$STACK/captures/safety.msg" "$STACK/captures/api.txt"
+admission() { wait_log 1 ".event == \"ADMISSION\" and .room == \"council\" and $1"; }
+admission '.verdict == "approved" and .guardian == "guardian-1"'
+for reason in INVALID_SIGNATURE PII_POLICY_VIOLATION BANDWIDTH_EXCEEDED; do
+	admission ".verdict == \"rejected\" and .guardian == \"guardian-1\" and .reason == \"$reason\""
+done
+admission '.verdict == "rejected" and .guardian == null and .reason == "NOT_REGISTERED"'
 expect_alive

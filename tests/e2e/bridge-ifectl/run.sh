@@ -52,6 +52,9 @@ wait_until 10 room_says 'guardian +guardian-1'
 says "the list of rooms" 0 '^council +2 of 50 \(confbridge\)' ifectl rooms
 says "muting by name" 0 'expert-safety@external.advisor +muted' ifectl rooms mute council "$SAFETY"
 says "unmuting by id" 0 'expert-safety@external.advisor +confbridge' ifectl rooms unmute council "confbridge:council:ife.node1.${call#sip-call-}.e0"
+for event in MUTE UNMUTE; do
+	wait_log 1 ".event == \"$event\" and .room == \"council\" and .expert == \"$SAFETY\" and .trace_id == \"trace-ifectl-1\""
+done
 says "nobody of that name" 1 'nobody there is called mallory' ifectl rooms mute council mallory
 says "no such room" 1 '^code +NOT_FOUND \(404\)' ifectl rooms show elsewhere
 says "a name that is none" 1 '^field +call_id' ifectl rooms create 'a/../b c'

@@ -74,13 +74,16 @@ async fn a_participant_is_muted_and_removed() {
         .await
         .expect("a call");
     let participant = view.mcu_participant_id.expect("it joined");
-    let mute = |participant: &str| RoomCommand::Mute {
+    let mute = |participant: &str, muted: bool| RoomCommand::Mute {
         room: "council".to_owned(),
         participant: participant.to_owned(),
-        muted: true,
+        muted,
     };
-    bed.room(mute(&participant)).await.expect("it is muted");
-    let nobody = bed.room(mute("confbridge:council:nobody")).await;
+    // Muted twice is muted once.
+    for muted in [true, true, false] {
+        bed.room(mute(&participant, muted)).await.expect("it is");
+    }
+    let nobody = bed.room(mute("confbridge:council:nobody", true)).await;
     assert_eq!(
         nobody.expect_err("nobody is there").name,
         ErrorName::NotFound
@@ -91,6 +94,22 @@ async fn a_participant_is_muted_and_removed() {
         .expect("it is removed");
     let view = bed.until(&view.call_id, CallState::Ended).await;
     assert_eq!(view.reason.as_deref(), Some("user_hangup"));
+    let entries = bed.witnessed();
+    let about = |event: &str| {
+        let of_expert = |entry: &&serde_json::Value| {
+            entry["event"] == event
+                && entry["room"] == "council"
+                && entry["trace_id"] == "trace-of-m-1"
+                && entry["call_id"] == view.call_id.as_str()
+                && entry["expert"] == view.expert_id.as_str()
+        };
+        entries.iter().filter(of_expert).count()
+    };
+    assert_eq!(
+        ["MUTE", "UNMUTE", "REMOVE"].map(about),
+        [1, 1, 1],
+        "{entries:#?}"
+    );
 }
 
 fn guardians_called(asterisk: &Asterisk) -> usize {

@@ -8,6 +8,7 @@ use base64::{
 };
 use ife_ami::value::RoomName;
 use ife_message::{PublicKey, json};
+use ife_witness::entry::Event as Entry;
 use ife_words::time;
 
 use super::{Rooms, room_name};
@@ -16,6 +17,7 @@ use crate::{
     command::{Admission, GuardianAdmission, TIMESTAMP_WINDOW_S},
     context::Context,
     refusal::Refusal,
+    shell::Fact,
 };
 
 /// Most bandwidth that a terminal may ask for, bit/s.
@@ -79,7 +81,7 @@ impl Admissions {
 impl Rooms {
     pub(crate) fn admit(
         &mut self,
-        cx: &Context,
+        cx: &mut Context,
         calls: &Calls,
         request: &GuardianAdmission,
     ) -> Result<Admission, Refusal> {
@@ -105,17 +107,29 @@ impl Rooms {
             participants_max: usize::try_from(cx.settings.limits.council_max).unwrap_or(usize::MAX),
             gateway_up: cx.is_connected(),
         };
-        if let Err(reject) = judge(request, &circumstances) {
-            return Ok(Admission {
-                confirmed: false,
-                reject_reason: Some(reject.as_str().to_owned()),
-            });
+        let is_known = guardian.is_some();
+        let reject = judge(request, &circumstances).err();
+        let reason = reject.map(Reject::as_str);
+        // The name of a terminal that is not configured is any text: it stays out of the log.
+        let (guardian, detail) = if is_known {
+            (Some(request.terminal_id.as_str()), "")
+        } else {
+            (None, "a terminal that is not configured")
+        };
+        let fact = Fact {
+            approved: Some(reject.is_none()),
+            reason,
+            guardian,
+            ..Fact::new(Entry::Admission, detail)
+        };
+        self.witness(cx, &room, fact);
+        if reject.is_none() {
+            let terminal = request.terminal_id.clone();
+            self.admissions.grant(room, terminal, request.bandwidth_bps);
         }
-        let terminal = request.terminal_id.clone();
-        self.admissions.grant(room, terminal, request.bandwidth_bps);
         Ok(Admission {
-            confirmed: true,
-            reject_reason: None,
+            confirmed: reject.is_none(),
+            reject_reason: reason.map(str::to_owned),
         })
     }
 }

@@ -5,6 +5,7 @@ use ife_ami::{
     value::{RoomName, Uniqueid},
 };
 use ife_call::{Backend, Input};
+use ife_witness::entry::Event as Entry;
 
 use super::{Rooms, no_such_participant, no_such_room, room_name};
 use crate::{
@@ -82,6 +83,9 @@ impl Engine {
         let channel = self
             .rooms
             .member(&self.cx, &self.calls, room, participant)?;
+        let (cx, calls) = (&mut self.cx, &self.calls);
+        self.rooms
+            .witness_participant(cx, calls, room, &channel, Entry::Remove);
         let call = self.calls.place(&channel).map(|place| place.call.clone());
         match call {
             Some(call) => self.feed(&call, Input::UserHangup),

@@ -14,6 +14,7 @@ use ife_ami::{
     value::{RoomName, Uniqueid},
 };
 use ife_call::{Backend, Leg};
+use ife_witness::entry::Event as Entry;
 
 use crate::{
     calls::{Calls, Ours, Part},
@@ -120,12 +121,27 @@ impl Rooms {
         self.publish(cx, calls, room);
     }
 
-    pub(crate) fn note_mute(&mut self, channel: &Uniqueid, muted: bool) {
-        if muted {
-            self.muted.insert(channel.clone());
+    /// Notes and witnesses that a participant was muted, or is no longer.
+    pub(crate) fn note_mute(
+        &mut self,
+        cx: &mut Context,
+        calls: &Calls,
+        room: &RoomName,
+        channel: &Uniqueid,
+        muted: bool,
+    ) {
+        let (has_changed, event) = if muted {
+            (self.muted.insert(channel.clone()), Entry::Mute)
         } else {
-            self.muted.remove(channel);
+            (self.muted.remove(channel), Entry::Unmute)
+        };
+        if has_changed {
+            self.witness_participant(cx, calls, room, channel, event);
         }
+    }
+
+    pub(crate) fn forget_mute(&mut self, channel: &Uniqueid) {
+        self.muted.remove(channel);
     }
 
     /// Takes over the mutes of a snapshot.
@@ -235,10 +251,34 @@ impl Rooms {
         cx.shell.publish(Event::Room(view));
     }
 
+    /// Witnesses an event about one participant: an expert's is one of the call's.
+    fn witness_participant(
+        &self,
+        cx: &mut Context,
+        calls: &Calls,
+        room: &RoomName,
+        channel: &Uniqueid,
+        event: Entry,
+    ) {
+        let participant = self.participant(cx, calls, room, channel);
+        let place = calls.place(channel);
+        let record = place.and_then(|place| Some(calls.get(&place.call)?.record()));
+        let is_expert = participant.role == "expert";
+        let fact = Fact {
+            trace_id: record.map(|record| record.trace_id.as_str()),
+            call_id: record.map(|record| record.call_id.as_str()),
+            expert: is_expert.then_some(participant.name.as_str()),
+            guardian: (!is_expert).then_some(participant.name.as_str()),
+            ..Fact::new(event, &participant.id)
+        };
+        self.witness(cx, room, fact);
+    }
+
     fn witness(&self, cx: &mut Context, room: &RoomName, fact: Fact<'_>) {
         let open = self.open.get(room);
+        let of_room = open.and_then(|room| room.trace_id.as_deref());
         cx.witness(&Fact {
-            trace_id: open.and_then(|room| room.trace_id.as_deref()),
+            trace_id: fact.trace_id.or(of_room),
             room: Some(room.as_str()),
             ..fact
         });
