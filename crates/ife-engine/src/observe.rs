@@ -316,7 +316,8 @@ impl Engine {
     }
 
     fn left(&mut self, id: &Uniqueid, room: &RoomName) {
-        self.rooms.guardian_left(&mut self.cx, id, room);
+        self.rooms
+            .guardian_left(&mut self.cx, &self.calls, id, room);
         if let Some((Place { call, leg, part }, slot)) = self.calls.at(id)
             && part == Part::Primary
         {

@@ -28,6 +28,15 @@ expect_h323 connected 90
 expect_room council 2
 expect_ok "the guardian is in the history" history_says '^guardian guardian-1 is in the room$'
 
+# A terminal that dials in by itself: its name is unknown, its coming and going are entries.
+asterisk_cli council channel originate OOH323/council@gateway-4b1e application Wait 3 >/dev/null
+expect_room council 3
+expect "names" "expert-safety@external.advisor guardian-1 unknown" "$(api GET /v1/rooms/council | jq -r '.participants[].name' | sort | xargs)"
+expect_room council 2
+for event in COUNCIL_JOIN COUNCIL_LEAVE; do
+	wait_log 1 ".event == \"$event\" and .room == \"council\" and .guardian == \"unknown\" and .trace_id == \"trace-guardians-1\""
+done
+
 expect "terminate_call" terminated "$(api DELETE "/v1/calls/$call" | jq -r .status)"
 expect_h323 ended
 expect_channels gateway 0

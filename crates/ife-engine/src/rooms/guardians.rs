@@ -17,6 +17,8 @@ use ife_call::{Backend, Cause, cause::Class};
 use ife_witness::entry::Event as Entry;
 use tracing::warn;
 
+use h323::is_h323;
+
 use super::{Room, Rooms};
 use crate::{
     calls::{Bridges, Calls, Ours, place},
@@ -282,7 +284,7 @@ impl Rooms {
         room: &RoomName,
     ) {
         let Some(Ours::Guardian { name }) = cx.names.parse(channel) else {
-            return;
+            return self.stranger(cx, calls, channel, room, Entry::CouncilJoin);
         };
         // The store knows whether a room of an earlier process was asked for. If it was not, the
         // comparison that follows ends this leg unless a call goes there.
@@ -308,9 +310,31 @@ impl Rooms {
         step(cx, calls, room, &format!("guardian {name} is in the room"));
     }
 
-    pub(crate) fn guardian_left(&self, cx: &mut Context, channel: &Uniqueid, room: &RoomName) {
+    pub(crate) fn guardian_left(
+        &self,
+        cx: &mut Context,
+        calls: &Calls,
+        channel: &Uniqueid,
+        room: &RoomName,
+    ) {
         if let Some(Ours::Guardian { name }) = cx.names.parse(channel) {
             self.witness(cx, room, of_guardian(Entry::CouncilLeave, &name));
+        } else {
+            self.stranger(cx, calls, channel, room, Entry::CouncilLeave);
+        }
+    }
+
+    /// Witnesses a terminal that dialled in by itself over H.323: its name is unknown.
+    fn stranger(
+        &self,
+        cx: &mut Context,
+        calls: &Calls,
+        channel: &Uniqueid,
+        room: &RoomName,
+        event: Entry,
+    ) {
+        if calls.place(channel).is_none() && is_h323(cx, channel) {
+            self.witness_participant(cx, calls, room, channel, event);
         }
     }
 

@@ -26,11 +26,8 @@ impl Rooms {
 
     /// State of the room's H.323 leg that is furthest, `received` when there is none to be had.
     fn measure_h323(&self, cx: &Context, calls: &Calls, room: &RoomName) -> CallState {
-        let is_h323 = |id: &Uniqueid| {
-            let known = cx.model.channel(id);
-            known.is_some_and(|known| known.channel.name.driver() == b"OOH323")
-        };
-        if self.members(cx, calls, room).iter().any(is_h323) {
+        let members = self.members(cx, calls, room);
+        if members.iter().any(|id| is_h323(cx, id)) {
             return CallState::Connected;
         }
         let open = self.open.get(room);
@@ -44,6 +41,11 @@ impl Rooms {
         let furthest = states.max_by_key(|state| (!state.is_over(), *state));
         furthest.unwrap_or(CallState::Received)
     }
+}
+
+pub(super) fn is_h323(cx: &Context, channel: &Uniqueid) -> bool {
+    let known = cx.model.channel(channel);
+    known.is_some_and(|known| known.channel.name.driver() == b"OOH323")
 }
 
 fn leg_state(cx: &Context, leg: &GuardianLeg) -> CallState {
