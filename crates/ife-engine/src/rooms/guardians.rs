@@ -17,8 +17,7 @@ use ife_call::{Backend, Cause, cause::Class};
 use ife_witness::entry::Event as Entry;
 use tracing::warn;
 
-use h323::is_h323;
-
+use self::h323::is_h323;
 use super::{Room, Rooms};
 use crate::{
     calls::{Bridges, Calls, Ours, place},
