@@ -224,6 +224,17 @@ def check_nothing_undone():
                     yield f"{name_of(path)}:{number}: undone or switched off: {line.strip()[:80]}"
 
 
+def check_line_lengths():
+    """100 columns, but for drawings and tables (blanks in a row, or bars) and raw strings."""
+    for path in tracked():
+        if path.suffix != ".rs" or not name_of(path).startswith("crates/") or "/src/" not in name_of(path):
+            continue
+        for number, line in enumerate(text_of(path).split("\n"), start=1):
+            text = line.strip()
+            if len(line) > 100 and "  " not in text and "|" not in text and "--+--" not in text and 'r#"' not in text:
+                yield f"{name_of(path)}:{number}: {len(line)} columns"
+
+
 def check_no_machine_paths():
     for path in tracked():
         if path.suffix in {".png", ".bin", ".lock", ".pcap"} or path == pathlib.Path(__file__).resolve():

@@ -22,10 +22,10 @@ pub enum Event {
         /// The far side rings.
         ringing: bool,
     },
-    /// An `Originate` failed: an `OriginateResponse` with the unique id of its channel, even if none
-    /// was created. Its `Reason`, a frame control number, is no cause: that is in `Hangup`, and
-    /// unknown if no channel was created. Success precedes the channel's state `Up`, which alone
-    /// proves it.
+    /// An `Originate` failed: an `OriginateResponse` with the unique id of its channel, even if
+    /// none was created. Its `Reason`, a frame control number, is no cause: that is in `Hangup`,
+    /// and unknown if no channel was created. Success precedes the channel's state `Up`, which
+    /// alone proves it.
     OriginateFailed(Uniqueid),
     /// A channel ended. `cause` is authoritative.
     Hangup {

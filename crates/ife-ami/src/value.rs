@@ -131,8 +131,8 @@ token!(
 );
 
 token!(
-    /// A channel's unique id in Asterisk: printable ASCII without blank, comma and slash, of at most
-    /// `AST_MAX_UNIQUEID` bytes without its final NUL.
+    /// A channel's unique id in Asterisk: printable ASCII without blank, comma and slash, of at
+    /// most `AST_MAX_UNIQUEID` bytes without its final NUL.
     ///
     /// `Hangup` parses a leading slash as a regular expression over all channels.
     Uniqueid, 149, |byte| byte.is_ascii_graphic() && !matches!(byte, b'/' | b',')

@@ -165,8 +165,10 @@ mod tests {
 
     fn message(change: impl Fn(&mut serde_json::Value)) -> IfMessage {
         let mut value = serde_json::json!({
-            "id": "m-1", "timestamp": "2026-09-21T14:13:20Z", "level": 1, "source": "if://agent/guard",
-            "destination": "if://service/bridge", "performative": "escalate", "traceId": "trace-0001",
+            "id": "m-1", "timestamp": "2026-09-21T14:13:20Z", "level": 1,
+            "source": "if://agent/guard",
+            "destination": "if://service/bridge", "performative": "escalate",
+            "traceId": "trace-0001",
             "payload": {"hazards": ["safety"]}
         });
         change(&mut value);

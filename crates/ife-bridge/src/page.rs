@@ -1,5 +1,5 @@
-//! The page itself: plain files, part of the program, the same for all. What it shows comes from the
-//! API.
+//! The page itself: plain files, part of the program, the same for all. What it shows comes from
+//! the API.
 
 use axum::{
     Router,

@@ -1,4 +1,5 @@
-//! Serves the expert's page and what it loads: files of `web/`, inside the program, under a policy that lets nothing else in.
+//! Serves the expert's page and what it loads: files of `web/`, inside the program, under a policy
+//! that lets nothing else in.
 
 use axum::{
     Router,
@@ -60,9 +61,9 @@ static ASSETS: &[Asset] = assets! {
     "vendor/pdfjs/pdf.worker.min.mjs"
 };
 
-/// Scripts and styles of this origin alone, none inline; pictures and sound only from verified bytes
-/// (`blob:`); no page frames this one, and it frames none. Strings become scripts nowhere: the two
-/// policies are the sanitizer's and the one for the PDF worker.
+/// Scripts and styles of this origin alone, none inline; pictures and sound only from verified
+/// bytes (`blob:`); no page frames this one, and it frames none. Strings become scripts nowhere:
+/// the two policies are the sanitizer's and the one for the PDF worker.
 const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; \
      style-src 'self'; img-src 'self' blob:; media-src blob:; font-src blob: data:; \
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
@@ -87,7 +88,8 @@ const HEADERS: [(&str, &str); 9] = [
     ),
 ];
 
-/// `GET /e/{session}` and `GET /e/assets/...`. The page is the same for every session and says nothing about any.
+/// `GET /e/{session}` and `GET /e/assets/...`. The page is the same for every session and says
+/// nothing about any.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let mut router = Router::new().route("/e/{session}", served("index.html", PAGE));
     for &(path, bytes) in ASSETS {
@@ -96,7 +98,8 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     router
 }
 
-/// One file. Browsers ask each time and are told when theirs is still good, so that page and modules are of one version.
+/// One file. Browsers ask each time and are told when theirs is still good, so that page and
+/// modules are of one version.
 fn served<S: Clone + Send + Sync + 'static>(
     path: &'static str,
     bytes: &'static [u8],

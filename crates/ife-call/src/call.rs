@@ -12,8 +12,9 @@ use crate::state::{FailReason, Reported, State};
 
 /// One call, from the request to its end.
 ///
-/// [`Call::handle`] takes in what was observed, [`Call::poll_output`] gives what to do; drain it after every input.
-/// "Errors are bad input": nothing here fails or panics, an input that means nothing to the call is ignored.
+/// [`Call::handle`] takes an observation, [`Call::poll_output`] gives the orders; drain it after
+/// every input. "Errors are bad input": nothing here fails or panics, an input that means nothing
+/// to the call is ignored.
 #[derive(Debug)]
 pub struct Call {
     pub(crate) at: Situation,
@@ -31,7 +32,8 @@ impl Call {
         Call::begin(plan, 0)
     }
 
-    /// A new call whose plan's first `attempt` experts are not called: an earlier process has called them.
+    /// A new call whose plan's first `attempt` experts are not called: an earlier process has
+    /// called them.
     pub fn begin(plan: Plan, attempt: u8) -> Self {
         let mut call = Call::blank(plan, attempt);
         if call.at.plan.direction == Direction::ToCouncil {
@@ -42,10 +44,12 @@ impl Call {
         call
     }
 
-    /// A call of an earlier process whose expert's leg may live on, with the attempt that the leg was made by.
+    /// A call of an earlier process whose expert's leg may live on, with the attempt that the leg
+    /// was made by.
     ///
-    /// It is unknown until its first [`Input::Snapshot`], which shows how far it is. No gate is asked and no expert is
-    /// called again; leave out of the plan the experts that shall not be called if the leg is gone.
+    /// It is unknown until its first [`Input::Snapshot`], which shows how far it is. No gate is
+    /// asked and no expert is called again; leave out of the plan the experts that shall not be
+    /// called if the leg is gone.
     pub fn adopt(plan: Plan, attempt: u8) -> Self {
         let mut call = Call::blank(plan, attempt);
         call.adopted = true;
@@ -180,8 +184,8 @@ impl Call {
         }
     }
 
-    /// A leg that shows itself although it should not be there is hung up: one of an attempt given up, one held to be
-    /// gone, or any of a call that is over.
+    /// A leg that shows itself although it should not be there is hung up: one of an attempt given
+    /// up, one held to be gone, or any of a call that is over.
     fn hang_up_if_stray(&mut self, leg: Leg) {
         let given_up = match leg {
             Leg::Expert(attempt) => attempt != self.at.attempt,

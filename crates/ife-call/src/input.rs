@@ -7,7 +7,8 @@ use crate::cause::Cause;
 /// One channel of the call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Leg {
-    /// The SIP leg to or from an expert, numbered by attempt. An incoming call has `Expert(0)` alone.
+    /// The SIP leg to or from an expert, numbered by attempt. An incoming call has `Expert(0)`
+    /// alone.
     Expert(u8),
     /// The H.323 leg to an external MCU. With [`crate::Backend::Room`] there is none.
     Council,
@@ -33,11 +34,13 @@ pub enum Seen {
     Up,
     /// The far side asked for its end. A leg leaves the room before it is gone, whoever wanted it.
     Leaving,
-    /// The council put it out of the room, or the room ended: its own dialplan goes on, and says so.
+    /// The council put it out of the room, or the room ended: its own dialplan goes on, and says
+    /// so.
     Removed,
     /// Its far side, which had answered, sent no sound and answered nothing any more.
     Lost,
-    /// Its channel ends, or has ended, while the way to its far side is down: the far side may not know.
+    /// Its channel ends, or has ended, while the way to its far side is down: the far side may not
+    /// know.
     Untold,
     /// Its far side's final SIP reply, 300 or above. The leg itself is gone a moment later.
     Replied(u16),
@@ -83,13 +86,15 @@ pub enum Input {
     Timeout(Timer),
     /// Somebody asked for the call's end.
     UserHangup,
-    /// The gateway is out of sight: nothing is observed and no order arrives until the next snapshot.
+    /// The gateway is out of sight: nothing is observed and no order arrives until the next
+    /// snapshot.
     LinkDown,
     /// What the gateway holds now, legs of this call alone. A leg that is not in it is not there.
     Snapshot {
         /// The legs that are there.
         legs: Vec<LegView>,
-        /// True when the gateway has started anew since it was last in sight: every leg of before is gone.
+        /// True when the gateway has started anew since it was last in sight: every leg of before
+        /// is gone.
         restarted: bool,
     },
 }

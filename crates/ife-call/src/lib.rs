@@ -1,12 +1,14 @@
-//! Sans-IO state machine of one call between an expert and the council, and the table of release causes.
-//! Never sees AMI text, opens a socket, reads a clock, draws randomness or picks an expert.
+//! Sans-IO state machine of one call between an expert and the council, and the table of release
+//! causes. Never sees AMI text, opens a socket, reads a clock, draws randomness or picks an expert.
 //!
-//! A [`Call`] takes [`Input`]s, which are observations, and gives [`Output`]s, which are orders. It holds what has
-//! been observed as facts that only grow, and derives its state from the facts alone, never from the order in which
-//! they came: Asterisk does not promise one. See [`State`] for the table of transitions.
+//! A [`Call`] takes [`Input`]s, which are observations, and gives [`Output`]s, which are orders. It
+//! holds what has been observed as facts that only grow, and derives its state from the facts
+//! alone, never from the order in which they came: Asterisk does not promise one. See [`State`] for
+//! the table of transitions.
 //!
 //! ```
-//! use ife_call::{Backend, Call, Direction, Input, Leg, Output, Plan, Policy, Seen, State, Verdict};
+//! use ife_call::{Backend, Call, Direction, Input, Leg, Output, Plan, Policy};
+//! use ife_call::{Seen, State, Verdict};
 //!
 //! let plan = Plan {
 //!     direction: Direction::ToExpert,

@@ -306,8 +306,8 @@ impl Situation {
     /// end, and only a leg that was removed lives to say so.
     fn who_left(&self, otherwise: EndReason) -> EndReason {
         let expert = self.expert_facts();
-        // A phone that vanished asks for no end, but the gateway, which ends its leg, seems to do so
-        // in its name.
+        // A phone that vanished asks for no end, but the gateway, which ends its leg, seems to do
+        // so in its name.
         if expert.lost {
             return EndReason::ExpertLost;
         }

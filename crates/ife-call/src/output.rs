@@ -33,7 +33,8 @@ pub enum Output {
         /// The cause to set, never one that the gateway turns into a global failure.
         cause: Cause,
     },
-    /// Give [`crate::Input::Timeout`] with this timer after that time. Replaces the running timer of its kind.
+    /// Give [`crate::Input::Timeout`] with this timer after that time. Replaces the running timer
+    /// of its kind.
     StartTimer {
         /// The timer.
         timer: Timer,
@@ -51,8 +52,9 @@ pub enum Output {
     },
     /// Record this in the witness log.
     Witness(Witnessed),
-    /// The state is another one now. When it is final, no timer is needed any more, but inputs about legs still are:
-    /// keep the call until no leg of it can show itself, so that it can be hung up.
+    /// The state is another one now. When it is final, no timer is needed any more, but inputs
+    /// about legs still are: keep the call until no leg of it can show itself, so that it can be
+    /// hung up.
     StateChanged(Reported),
 }
 

@@ -21,7 +21,8 @@ pub struct Plan {
 pub enum Backend {
     /// A ConfBridge room: proved by the expert's leg seen in the room.
     Room,
-    /// An external MCU dialled from the expert's leg: proved by the MCU's leg answering while the expert's is up.
+    /// An external MCU dialled from the expert's leg: proved by the MCU's leg answering while the
+    /// expert's is up.
     Mcu,
 }
 
@@ -71,8 +72,8 @@ pub struct Policy {
     pub hangup_retry: Duration,
     /// How often a leg is told to hang up before the call ends without proof that it is gone.
     pub hangup_tries: u8,
-    /// How long the gateway may be out of sight while legs are up. They live on meanwhile; after it the call has
-    /// failed, and a leg that shows itself again is hung up.
+    /// How long the gateway may be out of sight while legs are up. They live on meanwhile; after it
+    /// the call has failed, and a leg that shows itself again is hung up.
     pub link_lost_max: Duration,
     /// Which failures lead to the next expert.
     pub retry: RetryOn,

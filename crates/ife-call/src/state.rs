@@ -27,10 +27,11 @@ use crate::cause::{Cause, Class};
 /// Ended     | final: a leg that shows itself is ordered to hang up
 /// Failed    | final: likewise
 ///
-/// (1) an outgoing call with a further expert and a policy for it: Received, next attempt. Else Ending, then Failed.
+/// (1) an outgoing call with a further expert and a policy for it: Received, next attempt. Else
+///     Ending, then Failed.
 /// (2) or when it has lasted too long.
-/// Ending is passed over when no leg is open. With legs open, from any state: the gateway out of sight for too long
-/// leads to Failed, a restart of the gateway to Failed.
+/// Ending is passed over when no leg is open. With legs open, from any state: the gateway out of
+/// sight for too long leads to Failed, a restart of the gateway to Failed.
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {

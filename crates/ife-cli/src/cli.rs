@@ -39,8 +39,8 @@ pub struct Cli {
 pub enum Command {
     /// Make an Ed25519 key pair.
     ///
-    /// The private key goes to a file with mode 0600; an existing file is never overwritten. The public key is printed as the
-    /// registry wants it.
+    /// The private key goes to a file with mode 0600; an existing file is never overwritten. The
+    /// public key is printed as the registry wants it.
     Keygen(KeygenArgs),
     /// Sign calls: print the X-IF-* headers.
     Sign(Box<SignArgs>),
@@ -48,15 +48,17 @@ pub enum Command {
     Registry(RegistryArgs),
     /// Say what each gate thinks of an INVITE, without touching any state.
     ///
-    /// The INVITE is a SIP message in a file, or is put together from options; options win over the message. Gates whose answer
-    /// depends on what was seen before (flood, replay, quota) are judged as if nothing was.
+    /// The INVITE is a SIP message in a file, or is put together from options; options win over the
+    /// message. Gates whose answer depends on what was seen before (flood, replay, quota) are
+    /// judged as if nothing was.
     Explain(Box<ExplainArgs>),
     /// Look at the witness log.
     Witness(WitnessArgs),
     /// Escalate: sign an IFMessage and hand it to the bridge, which calls the expert.
     ///
-    /// The message is put together from options, or read from a file; options win over the file. Without --wait the answer comes when
-    /// the expert is being called; with it, when the expert is in the council's conference or it is certain that nobody will be.
+    /// The message is put together from options, or read from a file; options win over the file.
+    /// Without --wait the answer comes when the expert is being called; with it, when the expert is
+    /// in the council's conference or it is certain that nobody will be.
     Escalate(Box<EscalateArgs>),
     /// Calls that are live or ended lately: a table that follows them, on a terminal.
     Calls(CallsArgs),
@@ -66,7 +68,8 @@ pub enum Command {
     Rooms(RoomsArgs),
     /// Hang up calls; answers when they are over.
     Hangup(HangupArgs),
-    /// Sign an order about a call and print it: for NATS, where the agent whose message asked for the call gives it.
+    /// Sign an order about a call and print it: for NATS, where the agent whose message asked for
+    /// the call gives it.
     Order(OrderArgs),
     /// Evidence of a call: the expert's side, without a browser.
     Evidence(EvidenceArgs),
@@ -143,7 +146,8 @@ pub struct SignArgs {
     /// Hazard.
     #[arg(long)]
     pub hazard: Hazard,
-    /// Trace id; with several calls it must hold %n, the number of the call. Default: a random UUID for each call.
+    /// Trace id; with several calls it must hold %n, the number of the call. Default: a random UUID
+    /// for each call.
     #[arg(long, value_name = "ID")]
     pub trace_id: Option<String>,
     /// When it is signed, Unix seconds. Default: the clock.
@@ -164,15 +168,18 @@ pub struct SignArgs {
     /// Number of the first call.
     #[arg(long, default_value_t = 1)]
     pub first: u64,
-    /// Calls a second that will be placed: later calls are signed for later. Default: all for the same second.
+    /// Calls a second that will be placed: later calls are signed for later. Default: all for the
+    /// same second.
     #[arg(long, value_name = "CALLS_PER_S", value_parser = clap::value_parser!(u64).range(1..))]
     pub rate: Option<u64>,
-    /// Lines for sipp -inf: from;to;trace id;hazard;kid;iat;c;sig;Call-ID. sipp splits at each semicolon, so the scenario writes
-    /// "v=1;kid=[field4];iat=[field5];c=[field6];sig=[field7]".
+    /// Lines for sipp -inf: from;to;trace id;hazard;kid;iat;c;sig;Call-ID. sipp splits at each
+    /// semicolon, so the scenario writes "v=1;kid=[field4];iat=[field5];c=[field6];sig=[field7]".
     #[arg(long, conflicts_with = "json")]
     pub csv: bool,
-    /// The earlier contract's form, over hazard, expert id and trace id. Accepted only where the registry says so.
-    #[arg(long, value_name = "EXPERT_ID", conflicts_with_all = ["cover", "call_id", "body", "iat", "rate", "csv"])]
+    /// The earlier contract's form, over hazard, expert id and trace id. Accepted only where the
+    /// registry says so.
+    #[arg(long, value_name = "EXPERT_ID", conflicts_with_all = ["cover", "call_id", "body", "iat",
+    "rate", "csv"])]
     pub legacy: Option<String>,
 }
 
@@ -200,10 +207,12 @@ pub struct ExplainArgs {
     /// The registry's YAML file.
     #[arg(long, value_name = "FILE")]
     pub registry: PathBuf,
-    /// File with a SIP INVITE; - for stdin. A file with bare LF line ends is taken as if they were CRLF.
+    /// File with a SIP INVITE; - for stdin. A file with bare LF line ends is taken as if they were
+    /// CRLF.
     pub message: Option<PathBuf>,
     /// Address, and port if it matters, that the INVITE comes from.
-    #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "127.0.0.1:5060", value_parser = parse_peer)]
+    #[arg(long, value_name = "ADDRESS[:PORT]", default_value = "127.0.0.1:5060",
+    value_parser = parse_peer)]
     pub peer: SocketAddr,
     /// Transport that it comes over. Default: that of the topmost Via, otherwise udp.
     #[arg(long)]
@@ -260,7 +269,8 @@ pub struct WitnessArgs {
 /// Subcommands of `witness`.
 #[derive(Debug, Subcommand)]
 pub enum WitnessCommand {
-    /// Verify the whole log: signatures, every hash, every entry, and that no sequence number is missing unexplained.
+    /// Verify the whole log: signatures, every hash, every entry, and that no sequence number is
+    /// missing unexplained.
     Verify(VerifyArgs),
     /// Tell the story of one call or escalation.
     Show(ShowArgs),
@@ -279,7 +289,8 @@ pub enum WitnessCommand {
         #[arg(long, short)]
         follow: bool,
     },
-    /// Copy the public log while it grows, so that the copy verifies; run again, it copies what is new.
+    /// Copy the public log while it grows, so that the copy verifies; run again, it copies what is
+    /// new.
     Copy {
         #[command(flatten)]
         log: LogArgs,
@@ -314,11 +325,13 @@ pub struct VerifyArgs {
     #[command(flatten)]
     #[allow(missing_docs)]
     pub log: LogArgs,
-    /// A checkpoint seen earlier: the log must still begin with what it told. May be given several times.
+    /// A checkpoint seen earlier: the log must still begin with what it told. May be given several
+    /// times.
     #[arg(long, value_name = "FILE")]
     pub since: Vec<PathBuf>,
-    /// Keep the verified checkpoint in this file, and demand next time that the log still begins with it. Without this or --since,
-    /// a log that was cut back together with its checkpoint is not noticed.
+    /// Keep the verified checkpoint in this file, and demand next time that the log still begins
+    /// with it. Without this or --since, a log that was cut back together with its checkpoint is
+    /// not noticed.
     #[arg(long, value_name = "FILE")]
     pub remember: Option<PathBuf>,
     /// Accept a checkpoint that the log's key signed and another key of the file did not.
@@ -344,8 +357,8 @@ pub struct ShowArgs {
     /// Stop after this many entries.
     #[arg(long, default_value_t = 1000, value_name = "COUNT")]
     pub limit: usize,
-    /// Wait until the log tells the call's end, so many seconds at most [default: 10]. Events reach the published log a moment
-    /// after they happen.
+    /// Wait until the log tells the call's end, so many seconds at most [default: 10]. Events reach
+    /// the published log a moment after they happen.
     #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10",
           value_parser = clap::value_parser!(u64).range(0..=86_400))]
     pub wait: Option<u64>,

@@ -1,4 +1,5 @@
-//! `ifectl explain`: every gate's answer to one INVITE, without a running gate and without touching the state of one.
+//! `ifectl explain`: every gate's answer to one INVITE, without a running gate and without touching
+//! the state of one.
 
 use std::path::Path;
 
@@ -181,7 +182,8 @@ fn as_json(reports: &[GateReport], refusal: Option<&GateReport>) -> Value {
 }
 
 fn gate_json(report: &GateReport) -> Value {
-    let mut value = json!({"gate": report.gate.as_str(), "number": report.gate as u8, "outcome": report.outcome.as_str(), "detail": report.detail});
+    let mut value = json!({"gate": report.gate.as_str(), "number": report.gate as u8,
+    "outcome": report.outcome.as_str(), "detail": report.detail});
     if let GateOutcome::Refuse { code, reason } = report.outcome {
         value["code"] = json!(code);
         value["reason"] = json!(reason);

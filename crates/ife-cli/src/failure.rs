@@ -8,7 +8,8 @@ use std::{fmt, io, path::Path};
 pub enum Exit {
     /// Done, or: yes.
     Ok = 0,
-    /// Looked at, and the answer is no: invalid, refused, does not verify, not found; a call that failed.
+    /// Looked at, and the answer is no: invalid, refused, does not verify, not found; a call that
+    /// failed.
     No = 1,
     /// The command line is wrong.
     Usage = 2,
@@ -40,7 +41,8 @@ impl Outcome {
     }
 }
 
-/// Why there is no outcome, for someone who is on call: what went wrong with which file, and what to do about it.
+/// Why there is no outcome, for someone who is on call: what went wrong with which file, and what
+/// to do about it.
 #[derive(Debug)]
 pub struct Failure {
     /// How the process ends.

@@ -1,4 +1,5 @@
-//! Private keys on disk: read with a look at their permissions, written 0600 and never over another file by accident.
+//! Private keys on disk: read with a look at their permissions, written 0600 and never over another
+//! file by accident.
 
 use std::{
     fs,
@@ -42,8 +43,8 @@ pub(crate) fn read(path: &Path, out: &mut Output) -> Result<PrivateKey, Failure>
     })
 }
 
-/// Writes a private key with mode 0600, durably, in one step: a full disk or a kill leaves no part of it. Replaces an existing
-/// file only with `force`.
+/// Writes a private key with mode 0600, durably, in one step: a full disk or a kill leaves no part
+/// of it. Replaces an existing file only with `force`.
 pub(crate) fn write(path: &Path, key: &PrivateKey, force: bool) -> Result<(), Failure> {
     let existing = if force {
         Existing::Replace
@@ -53,7 +54,10 @@ pub(crate) fn write(path: &Path, key: &PrivateKey, force: bool) -> Result<(), Fa
     aside::write(path, key.to_file().as_bytes(), 0o600, existing).map_err(|error| {
         let failure = Failure::io(path, "write the private key", &error);
         if error.kind() == io::ErrorKind::AlreadyExists {
-            failure.hint("another key may be in there; choose another file, or say --force to lose the old one")
+            failure.hint(
+                "another key may be in there; choose another file, or say --force to \
+             lose the old one",
+            )
         } else {
             failure
         }

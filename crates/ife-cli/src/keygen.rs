@@ -14,7 +14,8 @@ pub(crate) fn run(args: &KeygenArgs, out: &mut Output) -> Result<Outcome, Failur
     keyfile::write(&args.out, &key, args.force)?;
     let public_key = key.public_key().to_string();
     if out.json() {
-        out.value(&json!({"kid": args.kid.as_str(), "public_key": public_key, "private_key_file": args.out.display().to_string()}))?;
+        out.value(&json!({"kid": args.kid.as_str(), "public_key": public_key,
+        "private_key_file": args.out.display().to_string()}))?;
     } else {
         out.line(format!(
             "private key  {} (mode 0600; keep it secret)",

@@ -1,7 +1,9 @@
-//! `ifectl`: what an operator does with keys, signatures, the registry, the gate, calls and the witness log, from a shell.
-//! It never touches the state of a running gate, never writes to a log, and never prints a private key.
+//! `ifectl`: what an operator does with keys, signatures, the registry, the gate, calls and the
+//! witness log, from a shell. It never touches the state of a running gate, never writes to a log,
+//! and never prints a private key.
 //!
-//! One file per subcommand. A subcommand returns an [`Outcome`] or a [`Failure`]; only [`run`] turns them into an exit code.
+//! One file per subcommand. A subcommand returns an [`Outcome`] or a [`Failure`]; only [`run`]
+//! turns them into an exit code.
 
 mod bridge;
 mod cli;

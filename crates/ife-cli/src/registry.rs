@@ -21,7 +21,8 @@ use crate::{
     text,
 };
 
-/// `O_NONBLOCK` of open(2), the same on all architectures that Kamailio runs on but MIPS, Alpha, PA-RISC and SPARC.
+/// `O_NONBLOCK` of open(2), the same on all architectures that Kamailio runs on but MIPS, Alpha,
+/// PA-RISC and SPARC.
 const O_NONBLOCK: i32 = 0o4000;
 
 pub(crate) fn run(args: &RegistryArgs, out: &mut Output) -> Result<Outcome, Failure> {
@@ -102,7 +103,8 @@ fn read_bounded(file: &Path, from: impl Read, len_max: u64) -> Result<Vec<u8>, F
 fn refuse(errors: &RegistryErrors, out: &mut Output) -> Result<(), Failure> {
     if out.json() {
         let listed = errors.errors.iter().map(|error| {
-            json!({"file": error.file, "line": error.line, "column": error.column, "path": error.path,
+            json!({"file": error.file, "line": error.line, "column": error.column,
+            "path": error.path,
                    "message": error.message, "hint": error.hint})
         });
         let listed: Vec<Value> = listed.collect();
@@ -127,8 +129,10 @@ fn report(file: &Path, registry: &Registry, out: &mut Output) -> Result<(), Fail
     let warnings = warnings(registry, text::unix_now());
     if out.json() {
         return out.value(&json!({
-            "valid": true, "experts": registry.experts.len(), "active_experts": active, "councils": registry.councils.len(),
-            "hazards": registry.hazards.len(), "freshness_s": registry.freshness_s, "warnings": warnings,
+            "valid": true, "experts": registry.experts.len(), "active_experts": active,
+            "councils": registry.councils.len(),
+            "hazards": registry.hazards.len(), "freshness_s": registry.freshness_s,
+            "warnings": warnings,
         }));
     }
     out.line(format!(
@@ -144,7 +148,8 @@ fn report(file: &Path, registry: &Registry, out: &mut Output) -> Result<(), Fail
         .try_for_each(|warning| out.line(format!("warning: {}", text::harmless(warning))))
 }
 
-/// What is allowed and probably not meant: nobody answers for a hazard, or keys that are out of their time.
+/// What is allowed and probably not meant: nobody answers for a hazard, or keys that are out of
+/// their time.
 fn warnings(registry: &Registry, now: u64) -> Vec<String> {
     let mut warnings = Vec::new();
     for hazard in &registry.hazards {

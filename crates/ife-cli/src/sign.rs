@@ -66,7 +66,8 @@ fn covered(args: &SignArgs) -> Result<Covered, Failure> {
     }
     if covered.contains(Part::Sdp) && args.body.is_none() {
         return Err(Failure::usage(
-            "--cover: sdp is covered, so give the body with --body (an empty file for an INVITE without one)",
+            "--cover: sdp is covered, so give the body with --body (an empty file for an INVITE \
+            without one)",
         ));
     }
     Ok(covered)
@@ -176,7 +177,8 @@ fn print(
     out: &mut Output,
 ) -> Result<(), Failure> {
     if out.json() {
-        let mut call = json!({"trace_id": trace_id.as_str(), "hazard": args.hazard.as_str(), "signature": signature});
+        let mut call = json!({"trace_id": trace_id.as_str(), "hazard": args.hazard.as_str(),
+        "signature": signature});
         if let Some(SignatureHeader {
             kid, iat, covered, ..
         }) = header

@@ -1,4 +1,5 @@
-//! Reads as much of a SIP message as the gate looks at. Bodies of header fields stay raw, folding included, as Kamailio gives them.
+//! Reads as much of a SIP message as the gate looks at. Bodies of header fields stay raw, folding
+//! included, as Kamailio gives them.
 
 use ife_guard::HeaderValue;
 

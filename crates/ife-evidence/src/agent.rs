@@ -1,4 +1,5 @@
-//! The expert's side as a program: an agent that offers the channel, takes the files and answers with a signed receipt.
+//! The expert's side as a program: an agent that offers the channel, takes the files and answers
+//! with a signed receipt.
 
 use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Instant};
 
@@ -43,7 +44,8 @@ pub enum AgentOutput {
     },
     /// Nothing more until something is handled, or until then.
     Timeout(Instant),
-    /// The signed list of files has come. Feed stored blocks by [`Agent::handle_stored`], then call [`Agent::request_all`].
+    /// The signed list of files has come. Feed stored blocks by [`Agent::handle_stored`], then call
+    /// [`Agent::request_all`].
     Manifest(Manifest),
     /// A verified block: store it.
     Write {

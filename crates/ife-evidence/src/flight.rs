@@ -1,7 +1,10 @@
-//! How much of a file may be under way: enough to fill the path, and no more than the socket at its end has room for.
+//! How much of a file may be under way: enough to fill the path, and no more than the socket at its
+//! end has room for.
 //!
-//! A burst that the peer's socket has no room for is lost, and SCTP waits a second for what it loses at the end of one. Browsers give their sockets 64 KiB,
-//! some thirty datagrams, so on a near path little is under way; a distant peer needs more to get a good rate, and its datagrams come spread out.
+//! A burst that the peer's socket has no room for is lost, and SCTP waits a second for what it
+//! loses at the end of one. Browsers give their sockets 64 KiB, some thirty datagrams, so on a near
+//! path little is under way; a distant peer needs more to get a good rate, and its datagrams come
+//! spread out.
 
 use std::time::{Duration, Instant};
 
@@ -12,7 +15,8 @@ const LEN_MAX: usize = 1 << 20;
 /// The rate that a path is filled for, bytes per millisecond of its round trip (20 MiB/s).
 const PER_MS: usize = 20 << 10;
 
-/// What is under way on one path. The shortest round trip counts: longer ones have waited behind what was sent before.
+/// What is under way on one path. The shortest round trip counts: longer ones have waited behind
+/// what was sent before.
 #[derive(Debug)]
 pub(crate) struct Flight {
     len_max: usize,

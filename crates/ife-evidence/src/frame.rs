@@ -6,7 +6,8 @@ use thiserror::Error;
 pub const HEADER_LEN: usize = 16;
 /// Largest piece of a file in one frame.
 pub const CHUNK_LEN_MAX: usize = 65_536;
-/// A piece as this library sends it: a frame that every peer takes (RFC 8831, 6.6), and some fourteen datagrams, for which every socket has room.
+/// A piece as this library sends it: a frame that every peer takes (RFC 8831, 6.6), and some
+/// fourteen datagrams, for which every socket has room.
 pub const CHUNK_LEN: usize = 16_384 - HEADER_LEN;
 const MAGIC: [u8; 4] = *b"IFE1";
 

@@ -1,9 +1,11 @@
-//! Sans-IO evidence session over a WebRTC data channel: signed manifest, chunks, acknowledgements, signed receipt (docs/evidence.md).
-//! Never opens a socket or a file, reads no clock and draws no randomness but what DTLS and ICE draw inside str0m.
+//! Sans-IO evidence session over a WebRTC data channel: signed manifest, chunks, acknowledgements,
+//! signed receipt (docs/evidence.md). Never opens a socket or a file, reads no clock and draws no
+//! randomness but what DTLS and ICE draw inside str0m.
 //!
-//! Methods come in four kinds: bare getters; `handle_*`, by which the outside comes in; commands such as [`Session::say`]; and `poll`,
-//! which is called until it answers with a time-out after every `handle_*` and every command. `now` is always an argument. Errors are bad
-//! input; panics are bugs.
+//! Methods come in four kinds: bare getters; `handle_*`, by which the outside comes in; commands
+//! such as [`Session::say`]; and `poll`, which is called until it answers with a time-out after
+//! every `handle_*` and every command. `now` is always an argument. Errors are bad input; panics
+//! are bugs.
 
 pub mod agent;
 mod flight;

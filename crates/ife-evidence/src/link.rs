@@ -1,4 +1,5 @@
-//! The single-use link: a token that is redeemed once, and the cookie that stands for it afterwards (docs/evidence.md, 1).
+//! The single-use link: a token that is redeemed once, and the cookie that stands for it afterwards
+//! (docs/evidence.md, 1).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,8 @@ impl Token {
         (text, token)
     }
 
-    /// Whether `text` is the token. Digests are compared, so the time it takes tells nothing of the token.
+    /// Whether `text` is the token. Digests are compared, so the time it takes tells nothing of the
+    /// token.
     pub fn matches(&self, text: &str) -> bool {
         text.len() == 43 && <[u8; 32]>::from(Sha256::digest(text)) == self.0
     }
@@ -42,7 +44,8 @@ pub struct Link {
 }
 
 impl Link {
-    /// May be redeemed until `expires_unix_s`; what it was redeemed for is good as long as the call is.
+    /// May be redeemed until `expires_unix_s`; what it was redeemed for is good as long as the call
+    /// is.
     pub fn new(token: Token, expires_unix_s: u64) -> Link {
         Link {
             token,

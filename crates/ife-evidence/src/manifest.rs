@@ -1,4 +1,5 @@
-//! The signed list of files: names, sizes, types, digests of whole files and of blocks (docs/evidence.md, 2.2).
+//! The signed list of files: names, sizes, types, digests of whole files and of blocks
+//! (docs/evidence.md, 2.2).
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ife_message::json;
@@ -56,7 +57,8 @@ pub struct FileEntry {
     pub blocks: Vec<String>,
 }
 
-/// The smallest power of two of at least [`BLOCK_LEN_MIN`] by which a file of `size` bytes has at most [`FILE_BLOCKS_MAX`] blocks.
+/// The smallest power of two of at least [`BLOCK_LEN_MIN`] by which a file of `size` bytes has at
+/// most [`FILE_BLOCKS_MAX`] blocks.
 pub fn block_size_for(size: u64) -> u64 {
     let mut block = BLOCK_LEN_MIN;
     while size.div_ceil(block) > FILE_BLOCKS_MAX {

@@ -1,4 +1,5 @@
-//! IFMessages of the channel: sealed with key, sequence number and binding, and opened only when all three hold (docs/evidence.md, 2.1).
+//! IFMessages of the channel: sealed with key, sequence number and binding, and opened only when
+//! all three hold (docs/evidence.md, 2.1).
 
 use std::sync::Arc;
 
@@ -251,7 +252,8 @@ fn performative(body: &Body) -> &'static str {
     }
 }
 
-/// The receiving half: lets nothing through that was not signed by the peer for this connection, in order.
+/// The receiving half: lets nothing through that was not signed by the peer for this connection, in
+/// order.
 #[derive(Debug)]
 pub struct Inbox {
     binding: Binding,

@@ -1,4 +1,5 @@
-//! One WebRTC peer connection with one data channel, on str0m: ICE-lite answerer for the bridge, offerer for an agent.
+//! One WebRTC peer connection with one data channel, on str0m: ICE-lite answerer for the bridge,
+//! offerer for an agent.
 
 use std::{net::SocketAddr, time::Instant};
 
@@ -16,8 +17,8 @@ use crate::{CHANNEL_LABEL, MESSAGE_LEN_MAX, flight::Flight};
 pub const SDP_LEN_MAX: usize = 65_536;
 /// What a peer takes that does not say so (RFC 8841, 6.1).
 const MESSAGE_LEN_UNSAID: usize = 65_536;
-/// Bytes that may wait in the SCTP send buffer, those in flight among them: as much as the window of unacknowledged blocks. Of a file's pieces it
-/// takes fewer, see [`Flight`].
+/// Bytes that may wait in the SCTP send buffer, those in flight among them: as much as the window
+/// of unacknowledged blocks. Of a file's pieces it takes fewer, see [`Flight`].
 const BUFFERED_MAX: usize = 1 << 20;
 
 /// Bad input from the other side, or a connection that cannot go on.
@@ -115,7 +116,8 @@ impl Peer {
         Ok((peer, answer))
     }
 
-    /// Offers a data channel, for the agent role; gives the SDP offer and what [`Peer::complete`] needs.
+    /// Offers a data channel, for the agent role; gives the SDP offer and what [`Peer::complete`]
+    /// needs.
     pub fn offer(
         addresses: &[SocketAddr],
         now: Instant,
@@ -162,7 +164,8 @@ impl Peer {
             .is_some_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
     }
 
-    /// A datagram that came to `destination`, one of the configured addresses. What is no STUN, DTLS or SRTP is ignored.
+    /// A datagram that came to `destination`, one of the configured addresses. What is no STUN,
+    /// DTLS or SRTP is ignored.
     pub fn handle_datagram(
         &mut self,
         source: SocketAddr,
@@ -190,7 +193,8 @@ impl Peer {
         Ok(self.rtc.handle_input(Input::Timeout(now))?)
     }
 
-    /// Queues a message; `false` when as much as may be is under way, or the channel is not open: worth another try after the next datagram.
+    /// Queues a message; `false` when as much as may be is under way, or the channel is not open:
+    /// worth another try after the next datagram.
     pub fn write(&mut self, binary: bool, data: &[u8]) -> Result<bool, PeerError> {
         let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) else {
             return Ok(false);
@@ -309,7 +313,8 @@ impl PendingPeer {
 }
 
 fn config() -> RtcConfig {
-    // No media: an empty codec table keeps a hostile offer's media sections out and a session small.
+    // No media: an empty codec table keeps a hostile offer's media sections out and a session
+    // small.
     Rtc::builder()
         .clear_codecs()
         .set_sctp_max_buffered_amount(BUFFERED_MAX)
@@ -342,7 +347,8 @@ fn is_dtls(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(20..=63))
 }
 
-/// What the other side takes, at most [`MESSAGE_LEN_MAX`]; 0 is its word for "any length" (RFC 8841, 6.1).
+/// What the other side takes, at most [`MESSAGE_LEN_MAX`]; 0 is its word for "any length" (RFC
+/// 8841, 6.1).
 fn message_len_max(sdp: &str) -> usize {
     let mut said = sdp
         .lines()
@@ -354,8 +360,9 @@ fn message_len_max(sdp: &str) -> usize {
     }
 }
 
-/// The one SHA-256 fingerprint of an SDP, as the binding has it. Two different ones would leave open which the signatures are bound to; those of other
-/// hash functions are left alone (RFC 8122, 5).
+/// The one SHA-256 fingerprint of an SDP, as the binding has it. Two different ones would leave
+/// open which the signatures are bound to; those of other hash functions are left alone (RFC 8122,
+/// 5).
 fn fingerprint(sdp: &str) -> Result<String, PeerError> {
     if sdp.len() > SDP_LEN_MAX {
         return Err(PeerError::Sdp(format!(
@@ -379,7 +386,8 @@ fn fingerprint(sdp: &str) -> Result<String, PeerError> {
     found.ok_or_else(|| PeerError::Sdp("no a=fingerprint line with sha-256".to_owned()))
 }
 
-/// The SDP without fingerprints of other hash functions: what DTLS is checked by is what the signatures are bound to.
+/// The SDP without fingerprints of other hash functions: what DTLS is checked by is what the
+/// signatures are bound to.
 fn sha256_alone(sdp: &str) -> String {
     let kept = sdp
         .lines()

@@ -1,4 +1,5 @@
-//! The expert's half of the transfers: nothing leaves it that was not verified against the manifest (docs/evidence.md, 2.3).
+//! The expert's half of the transfers: nothing leaves it that was not verified against the manifest
+//! (docs/evidence.md, 2.3).
 
 use std::collections::VecDeque;
 
@@ -68,8 +69,9 @@ impl Receiver {
         }
     }
 
-    /// Takes the next block that an earlier connection has stored, and says whether it is still what the manifest lists. Feed a file's
-    /// blocks in order, before [`Receiver::request_all`], until one is missing or is refused.
+    /// Takes the next block that an earlier connection has stored, and says whether it is still
+    /// what the manifest lists. Feed a file's blocks in order, before [`Receiver::request_all`],
+    /// until one is missing or is refused.
     pub fn handle_stored(&mut self, file: u32, block: &[u8]) -> bool {
         let Some((at, entry)) = self.entry(file) else {
             return false;

@@ -1,4 +1,5 @@
-//! The bridge's half of the transfers: which bytes go out next, within the window (docs/evidence.md, 2.3).
+//! The bridge's half of the transfers: which bytes go out next, within the window
+//! (docs/evidence.md, 2.3).
 
 use std::collections::VecDeque;
 
@@ -12,7 +13,8 @@ use crate::{
 /// What the sender wants done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SenderOutput {
-    /// Read `len` bytes of the file and hand them to [`Sender::handle_read`]. One read is under way at a time.
+    /// Read `len` bytes of the file and hand them to [`Sender::handle_read`]. One read is under way
+    /// at a time.
     Read {
         /// File id.
         file: u32,
@@ -34,7 +36,8 @@ pub enum SenderOutput {
 struct Progress {
     sent: u64,
     acked: u64,
-    /// The furthest that was ever sent: what was under way when a file was asked for anew arrives all the same.
+    /// The furthest that was ever sent: what was under way when a file was asked for anew arrives
+    /// all the same.
     reached: u64,
 }
 
@@ -49,7 +52,8 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Nothing is sent before it is asked for. `chunk_len` bytes of a file go into one frame, at most
+    /// Nothing is sent before it is asked for. `chunk_len` bytes of a file go into one frame, at
+    /// most
     /// [`crate::frame::CHUNK_LEN_MAX`].
     pub fn new(manifest: Manifest, chunk_len: usize) -> Sender {
         Sender {
@@ -71,7 +75,8 @@ impl Sender {
         self.index(file).map_or(0, |at| self.progress[at].acked)
     }
 
-    /// Takes a request, an acknowledgement, a pause or a cancellation; other bodies are not for it and change nothing.
+    /// Takes a request, an acknowledgement, a pause or a cancellation; other bodies are not for it
+    /// and change nothing.
     pub fn handle_body(&mut self, body: &Body) -> Result<(), Refused> {
         match *body {
             Body::Request { file, offset } => self.start(file, offset),
@@ -92,8 +97,8 @@ impl Sender {
         }
     }
 
-    /// The bytes that were asked for by [`SenderOutput::Read`], or why they cannot be had. Gives the frame to send, or nothing when the
-    /// peer has paused or moved on since.
+    /// The bytes that were asked for by [`SenderOutput::Read`], or why they cannot be had. Gives
+    /// the frame to send, or nothing when the peer has paused or moved on since.
     pub fn handle_read(
         &mut self,
         file: u32,

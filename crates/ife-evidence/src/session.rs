@@ -97,7 +97,8 @@ pub enum SessionOutput {
     },
     /// A verified `agent.message`.
     Agent(Map<String, Value>),
-    /// Something went wrong that the witness should know; the session goes on unless `Closed` follows.
+    /// Something went wrong that the witness should know; the session goes on unless `Closed`
+    /// follows.
     Failed(Refused),
     /// ICE has lost the browser; it may come back or make a new offer.
     Interrupted,
@@ -210,7 +211,8 @@ impl Session {
         }
     }
 
-    /// Sends a message of the application: the call's state, an agent's message, the answer to a receipt.
+    /// Sends a message of the application: the call's state, an agent's message, the answer to a
+    /// receipt.
     pub fn say(&mut self, body: &Body) {
         if self.waiting.len() >= WAITING_MAX {
             // The peer reads nothing: what is said now will be stale when it does.

@@ -1,7 +1,8 @@
 //! Entries read from the log together with the answer whether they are what was signed.
 //!
-//! One proof covers a whole bundle: the path of any leaf of a hash tile is made of all the other leaves of that tile, so when it leads to the
-//! signed root, every hash of the tile is one that was signed; an entry is included when its own hash is the one at its place.
+//! One proof covers a whole bundle: the path of any leaf of a hash tile is made of all the other
+//! leaves of that tile, so when it leads to the signed root, every hash of the tile is one that was
+//! signed; an entry is included when its own hash is the one at its place.
 
 use std::{collections::BTreeMap, io};
 
@@ -62,10 +63,12 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> Reader<'_, F> {
         Ok(all)
     }
 
-    /// The entries of the bundle that holds entry `index`, as far as `wanted` says. None beyond the checkpoint.
+    /// The entries of the bundle that holds entry `index`, as far as `wanted` says. None beyond the
+    /// checkpoint.
     ///
     /// # Errors
-    /// [`LogError`]: the bundle cannot be read. That it is not what was signed is no error but an answer.
+    /// [`LogError`]: the bundle cannot be read. A bundle that differs from the signed one is an
+    /// answer, not an error.
     pub fn bundle(
         &mut self,
         index: u64,

@@ -53,7 +53,8 @@ fn is_evidence(problem: &Problem) -> bool {
     }
 }
 
-/// Reads the checkpoint; believes it only with every key's signature, and as a continuation of the one before.
+/// Reads the checkpoint; believes it only with every key's signature, and as a continuation of the
+/// one before.
 fn take_checkpoint(log: &Log, now_ms: u64) -> Result<(), LogError> {
     let signed = log.dir().checkpoint(log.keys())?;
     let failed = |problem| LogError {
@@ -107,7 +108,8 @@ fn continues(
     verify_consistency(old.size, &old.root, new.size, &new.root, &proof).map_err(|_| forked)
 }
 
-/// Takes the entries up to the checkpoint into the index, a bundle at a time; readers wait for no longer than one takes.
+/// Takes the entries up to the checkpoint into the index, a bundle at a time; readers wait for no
+/// longer than one takes.
 fn take_entries(log: &Log, now_ns: u64) -> Result<(), LogError> {
     let Some(head) = log.head() else {
         return Ok(());

@@ -1,6 +1,8 @@
-//! The newest entries of the log, few members of each: what a search looks at before it reads the log itself.
+//! The newest entries of the log, few members of each: what a search looks at before it reads the
+//! log itself.
 //!
-//! Bounded by a number of entries and by the length of each text, whatever is logged. A search walks all of it: a few milliseconds.
+//! Bounded by a number of entries and by the length of each text, whatever is logged. A search
+//! walks all of it: a few milliseconds.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -102,7 +104,8 @@ impl Index {
         self.records.iter()
     }
 
-    /// Takes entry `index` in, and gives it back as it was understood. The oldest one goes when there is no room.
+    /// Takes entry `index` in, and gives it back as it was understood. The oldest one goes when
+    /// there is no room.
     pub fn push(&mut self, index: u64, entry: &[u8]) -> Option<&Record> {
         self.next = index + 1;
         let texts = &mut self.texts;
@@ -152,7 +155,8 @@ fn share(texts: &mut HashSet<Arc<str>>, text: &str) -> Option<Arc<str>> {
     Some(shared)
 }
 
-/// The newest `limit` traces of which an entry is wanted, newest first, each with all of its entries in `records` (oldest first).
+/// The newest `limit` traces of which an entry is wanted, newest first, each with all of its
+/// entries in `records` (oldest first).
 pub fn traces<'r>(
     records: impl DoubleEndedIterator<Item = &'r Record> + Clone,
     wanted: &Wanted,

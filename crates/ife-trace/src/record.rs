@@ -1,4 +1,5 @@
-//! What the index remembers of a witness entry. Entries are other people's text: whatever is not as expected is left out, never an error.
+//! What the index remembers of a witness entry. Entries are other people's text: whatever is not as
+//! expected is left out, never an error.
 
 use std::{borrow::Cow, sync::Arc};
 

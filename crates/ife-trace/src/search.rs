@@ -85,7 +85,8 @@ pub struct StoryEntry {
     pub problem: Option<String>,
     /// Who wrote it: `gate`, `bridge`, `evidence` or `writer`. The kind of its `producer`.
     pub author: &'static str,
-    /// The entry, see docs/witness.md. Its texts are those of strangers. `null` where it is no JSON.
+    /// The entry, see docs/witness.md. Its texts are those of strangers. `null` where it is no
+    /// JSON.
     #[schema(value_type = Object)]
     pub entry: Value,
     /// Its rows in the ladder of the story, one at least.
@@ -95,7 +96,8 @@ pub struct StoryEntry {
 /// How far a search went.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct SearchedTo {
-    /// Entries from this one on were searched: 0 is all of the log. To go on, ask again with `before` set to it.
+    /// Entries from this one on were searched: 0 is all of the log. To go on, ask again with
+    /// `before` set to it.
     pub index: u64,
     /// RFC 3339; time of the earliest entry that was searched.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -114,7 +116,8 @@ pub struct Found {
 /// A trace in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TraceView {
-    /// Absent where requests were refused that had none: then the first of `call_ids` tells them together.
+    /// Absent where requests were refused that had none: then the first of `call_ids` tells them
+    /// together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
     /// Call-IDs in it, and the bridge's name of the call; at most 4.
@@ -289,7 +292,8 @@ impl StoryEntry {
         }
     }
 
-    /// By which stories are ordered: rings are drained in batches, so the log's order is not quite that of time.
+    /// By which stories are ordered: rings are drained in batches, so the log's order is not quite
+    /// that of time.
     pub(crate) fn order(&self) -> (Option<i64>, u64) {
         (self.entry["time"].as_str().and_then(unix_ns), self.index)
     }
@@ -328,7 +332,8 @@ impl TraceView {
     }
 }
 
-/// What became of it: the last event that says so. Entries of several processes may come in any order, so an end counts wherever it is.
+/// What became of it: the last event that says so. Entries of several processes may come in any
+/// order, so an end counts wherever it is.
 fn outcome(records: &[&Record]) -> &'static str {
     let has = |events: &[&str]| {
         records

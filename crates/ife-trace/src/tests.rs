@@ -53,7 +53,8 @@ impl Writer {
             };
             let entry = serde_json::json!({
                 "call_id": format!("call-{}", number / 2), "event": event, "expert": "ann@example",
-                "producer": "kamailio-1", "time": "2026-01-01T00:00:00Z", "trace_id": format!("trace-{}", number / 2),
+                "producer": "kamailio-1", "time": "2026-01-01T00:00:00Z",
+                "trace_id": format!("trace-{}", number / 2),
             });
             self.entries.push(entry.to_string().into_bytes());
             let entry = &self.entries[number];

@@ -12,7 +12,8 @@ use crate::record::Record;
 pub const MINUTES_MAX: u64 = 24 * 60;
 const MINUTE_NS: i64 = 60_000_000_000;
 
-/// Columns: one for each gate, `none` (approved) among them, one for a gate that is not known here, and one for refusals without an entry of their own.
+/// Columns: one for each gate, `none` (approved) among them, one for a gate that is not known here,
+/// and one for refusals without an entry of their own.
 const COLUMNS: usize = Gate::ALL.len() + 2;
 const OTHER: usize = COLUMNS - 2;
 const OMITTED: usize = COLUMNS - 1;
@@ -43,7 +44,8 @@ pub struct VerdictLine {
 }
 
 impl Verdicts {
-    /// Counts an entry, if it is a verdict and its time is within the last day. Clocks may run ahead by a minute.
+    /// Counts an entry, if it is a verdict and its time is within the last day. Clocks may run
+    /// ahead by a minute.
     pub fn count(&mut self, record: &Record, now_ns: i64) {
         let Some(time_ns) = record.time_ns else {
             return;
@@ -78,7 +80,8 @@ impl Verdicts {
         self.since_ns
     }
 
-    /// `steps` steps of `step` minutes each, the last of which holds minute `until`; lines without a verdict are left out.
+    /// `steps` steps of `step` minutes each, the last of which holds minute `until`; lines without
+    /// a verdict are left out.
     pub fn lines(&self, until: u64, step: u64, steps: u64) -> Vec<VerdictLine> {
         let first = (until + 1).saturating_sub(step * steps);
         let mut lines = Vec::new();
@@ -141,7 +144,8 @@ mod tests {
         };
         let verdict = event.to_lowercase();
         let time = time::of_s(minute.unsigned_abs() * 60 + 5);
-        let mut entry = serde_json::json!({"event": event, "producer": author, "verdict": verdict, "time": time});
+        let mut entry = serde_json::json!({"event": event, "producer": author, "verdict": verdict,
+        "time": time});
         if let Some(gate) = gate {
             entry["gate"] = gate.into();
         }

@@ -1,7 +1,8 @@
 //! The direction of a call.
 
 crate::words! {
-    /// Who calls whom. The numbers are those of `ife_direction` in `if_policy.h`, where 0 is unknown.
+    /// Who calls whom. The numbers are those of `ife_direction` in `if_policy.h`, where 0 is
+    /// unknown.
     #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
     #[repr(u8)]
     pub enum Direction {

@@ -5,7 +5,8 @@ const SECOND_NS: u64 = 1_000_000_000;
 /// 9999-12-31T23:59:59Z, the last second that the format has room for.
 const LAST_S: u64 = 253_402_300_799;
 
-/// Appends nanoseconds since 1970 as `2026-01-31T23:59:59.123456789Z`. Allocates only to grow `out`.
+/// Appends nanoseconds since 1970 as `2026-01-31T23:59:59.123456789Z`. Allocates only to grow
+/// `out`.
 pub fn append_ns(unix_ns: u64, out: &mut Vec<u8>) {
     append(unix_ns / SECOND_NS, unix_ns % SECOND_NS, 9, out);
 }

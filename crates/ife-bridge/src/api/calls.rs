@@ -67,10 +67,25 @@ impl From<CallView> for Escalated {
 
 /// Escalates: an IFMessage with performative `escalate`, signed by a registered agent. The same
 /// message id gets the same answer.
-#[utoipa::path(post, path = "/v1/escalations", tag = "calls", params(Wait),
-    request_body(content = serde_json::Value, description = "IFMessage, see docs/schema/ifmessage.schema.json"),
-    responses((status = 201, body = Escalated), (status = 400, body = ProblemBody), (status = 401, body = ProblemBody), (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody), (status = 502, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/escalations",
+    tag = "calls",
+    params(Wait),
+    request_body(
+        content = serde_json::Value,
+        description = "IFMessage, see docs/schema/ifmessage.schema.json",
+    ),
+    responses(
+        (status = 201, body = Escalated),
+        (status = 400, body = ProblemBody),
+        (status = 401, body = ProblemBody),
+        (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 502, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(super) async fn escalate(
     State(state): State<AppState>,
     Asked(wait): Asked<Wait>,
@@ -92,8 +107,19 @@ pub(super) async fn escalate(
 }
 
 /// `initiate_call`: calls one expert about one hazard.
-#[utoipa::path(post, path = "/v1/calls", tag = "calls", request_body = InitiateCall,
-    responses((status = 201, body = CallView), (status = 400, body = ProblemBody), (status = 403, body = ProblemBody), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/calls",
+    tag = "calls",
+    request_body = InitiateCall,
+    responses(
+        (status = 201, body = CallView),
+        (status = 400, body = ProblemBody),
+        (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(super) async fn initiate(
     State(state): State<AppState>,
     Body(request): Body<InitiateCall>,
@@ -106,7 +132,12 @@ pub(super) async fn initiate(
 }
 
 /// Calls that are live or ended lately, newest first.
-#[utoipa::path(get, path = "/v1/calls", tag = "calls", responses((status = 200, body = Vec<CallView>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/calls",
+    tag = "calls",
+    responses((status = 200, body = Vec<CallView>)),
+)]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<CallView>>, Problem> {
     state.answer(Command::Calls).await
 }
@@ -114,6 +145,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<CallV
 /// One call with its history.
 #[utoipa::path(get, path = "/v1/calls/{call_id}", tag = "calls", params(("call_id" = String, Path)),
     responses((status = 200, body = CallDetail), (status = 404, body = ProblemBody)))]
+
 pub(super) async fn show(
     State(state): State<AppState>,
     Path(call_id): Path<String>,
@@ -123,7 +155,13 @@ pub(super) async fn show(
 
 /// `terminate_call`: hangs up. Answers `not_found` for a call that is not there, which is what the
 /// caller wanted.
-#[utoipa::path(delete, path = "/v1/calls/{call_id}", tag = "calls", params(("call_id" = String, Path)), responses((status = 200, body = Terminated)))]
+#[utoipa::path(
+    delete,
+    path = "/v1/calls/{call_id}",
+    tag = "calls",
+    params(("call_id" = String, Path)),
+    responses((status = 200, body = Terminated)),
+)]
 pub(super) async fn terminate(
     State(state): State<AppState>,
     Path(call_id): Path<String>,
@@ -135,8 +173,18 @@ pub(super) async fn terminate(
 
 /// `bridge_external_call`: joins an answered call to a conference, and answers only after the join
 /// was seen. Idempotent.
-#[utoipa::path(post, path = "/v1/bridges", tag = "calls", request_body = BridgeExternalCall,
-    responses((status = 200, body = Bridged), (status = 404, body = ProblemBody), (status = 409, body = ProblemBody), (status = 502, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/bridges",
+    tag = "calls",
+    request_body = BridgeExternalCall,
+    responses(
+        (status = 200, body = Bridged),
+        (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody),
+        (status = 502, body = ProblemBody),
+    ),
+)]
 pub(super) async fn bridge(
     State(state): State<AppState>,
     Body(request): Body<BridgeExternalCall>,

@@ -13,7 +13,12 @@ use crate::view::Event;
 
 /// `text/event-stream` of calls, rooms and health as they change. A reader that is too slow gets an
 /// event `missed` with the number of events that it did not get, and should ask for the lists anew.
-#[utoipa::path(get, path = "/v1/events", tag = "events", responses((status = 200, body = Event, content_type = "text/event-stream")))]
+#[utoipa::path(
+    get,
+    path = "/v1/events",
+    tag = "events",
+    responses((status = 200, body = Event, content_type = "text/event-stream")),
+)]
 pub(super) async fn stream(
     State(state): State<AppState>,
 ) -> Sse<impl Stream<Item = Result<sse::Event, Infallible>>> {

@@ -35,7 +35,12 @@ pub(super) struct Delivered {
 const MESSAGE_LEN_MAX: usize = 65_536;
 
 /// Experts whose evidence channel is open (`getConnectedPeers`).
-#[utoipa::path(get, path = "/v1/evidence/peers", tag = "evidence", responses((status = 200, body = Vec<EvidencePeer>), (status = 503, body = ProblemBody)))]
+#[utoipa::path(
+    get,
+    path = "/v1/evidence/peers",
+    tag = "evidence",
+    responses((status = 200, body = Vec<EvidencePeer>), (status = 503, body = ProblemBody)),
+)]
 pub(super) async fn peers(
     State(state): State<AppState>,
 ) -> Result<Json<Vec<EvidencePeer>>, Problem> {
@@ -44,8 +49,19 @@ pub(super) async fn peers(
 
 /// Sends a message to the expert of one call (`sendIFMessage`). What experts send comes as events
 /// `evidence` of `GET /v1/events`.
-#[utoipa::path(post, path = "/v1/evidence/peers/{call_id}/messages", tag = "evidence", params(("call_id" = String, Path)), request_body = AgentMessage,
-    responses((status = 200, body = Delivered), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/evidence/peers/{call_id}/messages",
+    tag = "evidence",
+    params(("call_id" = String, Path)),
+    request_body = AgentMessage,
+    responses(
+        (status = 200, body = Delivered),
+        (status = 400, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(super) async fn send(
     State(state): State<AppState>,
     Path(call_id): Path<String>,
@@ -63,8 +79,17 @@ pub(super) async fn send(
 }
 
 /// Sends a message to every expert whose channel is open (`broadcastIFMessage`).
-#[utoipa::path(post, path = "/v1/evidence/messages", tag = "evidence", request_body = AgentMessage,
-    responses((status = 200, body = Delivered), (status = 400, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/evidence/messages",
+    tag = "evidence",
+    request_body = AgentMessage,
+    responses(
+        (status = 200, body = Delivered),
+        (status = 400, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(super) async fn broadcast(
     State(state): State<AppState>,
     Body(request): Body<AgentMessage>,

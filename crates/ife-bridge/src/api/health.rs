@@ -11,13 +11,20 @@ use crate::{handle::Command, view::Health};
 
 /// The process answers.
 #[utoipa::path(get, path = "/healthz", tag = "health", responses((status = 200)))]
+
 pub(super) async fn live() -> StatusCode {
     StatusCode::OK
 }
 
-/// Readiness for new calls: AMI, the witness and the store are up, Asterisk reaches Kamailio and ends the legs
-/// that the bridge hangs up, and the bridge does not drain. The body names each part's state.
-#[utoipa::path(get, path = "/readyz", tag = "health", responses((status = 200, body = Health), (status = 503, body = Health)))]
+/// Readiness for new calls: AMI, the witness and the store are up, Asterisk reaches Kamailio and
+/// ends the legs that the bridge hangs up, and the bridge does not drain. The body names each
+/// part's state.
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "health",
+    responses((status = 200, body = Health), (status = 503, body = Health)),
+)]
 pub(super) async fn ready(
     State(state): State<AppState>,
 ) -> Result<(StatusCode, Json<Health>), Problem> {
@@ -34,7 +41,12 @@ pub(super) async fn ready(
 }
 
 /// Prometheus metrics (OpenMetrics text).
-#[utoipa::path(get, path = "/metrics", tag = "health", responses((status = 200, body = String, content_type = "application/openmetrics-text")))]
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    tag = "health",
+    responses((status = 200, body = String, content_type = "application/openmetrics-text")),
+)]
 pub(super) async fn metrics(
     State(state): State<AppState>,
 ) -> ([(HeaderName, &'static str); 1], String) {

@@ -72,7 +72,8 @@ impl AppState {
 #[derive(OpenApi)]
 #[openapi(info(
     title = "IF.ESCALATE bridge",
-    description = "Calls human experts over SIP and joins them to an H.323 council. Errors are problem details (RFC 9457).",
+    description = "Calls human experts over SIP and joins them to an H.323 council. Errors are \
+                  problem details (RFC 9457).",
     license(name = "MIT OR Apache-2.0")
 ))]
 struct Document;

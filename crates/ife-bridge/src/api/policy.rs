@@ -7,8 +7,13 @@ use crate::handle::{Approval, ApproveExternalCall, Command};
 
 /// `approve_external_call` (`if://guard/policy/external-call`): what the gate says of an expert and
 /// a hazard. Nothing is called or spent.
-#[utoipa::path(post, path = "/v1/policy/external-call", tag = "policy", request_body = ApproveExternalCall,
-    responses((status = 200, body = Approval), (status = 400, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/policy/external-call",
+    tag = "policy",
+    request_body = ApproveExternalCall,
+    responses((status = 200, body = Approval), (status = 400, body = ProblemBody)),
+)]
 pub(super) async fn approve(
     State(state): State<AppState>,
     Body(request): Body<ApproveExternalCall>,

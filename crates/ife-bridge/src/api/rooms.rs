@@ -41,7 +41,12 @@ async fn one(state: &AppState, command: RoomCommand) -> Result<RoomView, Problem
 }
 
 /// Rooms that are open.
-#[utoipa::path(get, path = "/v1/rooms", tag = "rooms", responses((status = 200, body = Vec<RoomView>)))]
+#[utoipa::path(
+    get,
+    path = "/v1/rooms",
+    tag = "rooms",
+    responses((status = 200, body = Vec<RoomView>)),
+)]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<RoomView>>, Problem> {
     state
         .answer(|reply| Command::Room(RoomCommand::List, reply))
@@ -49,7 +54,13 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<RoomV
 }
 
 /// Opens a room and dials the configured guardians. Idempotent.
-#[utoipa::path(post, path = "/v1/rooms", tag = "rooms", request_body = CreateRoom, responses((status = 201, body = RoomView), (status = 400, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/rooms",
+    tag = "rooms",
+    request_body = CreateRoom,
+    responses((status = 201, body = RoomView), (status = 400, body = ProblemBody)),
+)]
 pub(super) async fn create(
     State(state): State<AppState>,
     Body(request): Body<CreateRoom>,
@@ -61,7 +72,13 @@ pub(super) async fn create(
 }
 
 /// One room with its participants.
-#[utoipa::path(get, path = "/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path)), responses((status = 200, body = RoomView), (status = 404, body = ProblemBody)))]
+#[utoipa::path(
+    get,
+    path = "/v1/rooms/{room}",
+    tag = "rooms",
+    params(("room" = String, Path)),
+    responses((status = 200, body = RoomView), (status = 404, body = ProblemBody)),
+)]
 pub(super) async fn show(
     State(state): State<AppState>,
     Path(room): Path<String>,
@@ -70,7 +87,13 @@ pub(super) async fn show(
 }
 
 /// Ends the conference for everybody in it.
-#[utoipa::path(delete, path = "/v1/rooms/{room}", tag = "rooms", params(("room" = String, Path)), responses((status = 204), (status = 404, body = ProblemBody)))]
+#[utoipa::path(
+    delete,
+    path = "/v1/rooms/{room}",
+    tag = "rooms",
+    params(("room" = String, Path)),
+    responses((status = 204), (status = 404, body = ProblemBody)),
+)]
 pub(super) async fn end(
     State(state): State<AppState>,
     Path(room): Path<String>,
@@ -83,8 +106,14 @@ pub(super) async fn end(
 }
 
 /// Mutes or unmutes a participant.
-#[utoipa::path(put, path = "/v1/rooms/{room}/participants/{participant}/mute", tag = "rooms", request_body = Mute,
-    params(("room" = String, Path), ("participant" = String, Path)), responses((status = 200, body = RoomView), (status = 404, body = ProblemBody)))]
+#[utoipa::path(
+    put,
+    path = "/v1/rooms/{room}/participants/{participant}/mute",
+    tag = "rooms",
+    request_body = Mute,
+    params(("room" = String, Path), ("participant" = String, Path)),
+    responses((status = 200, body = RoomView), (status = 404, body = ProblemBody)),
+)]
 pub(super) async fn mute(
     State(state): State<AppState>,
     Path((room, participant)): Path<(String, String)>,
@@ -99,8 +128,13 @@ pub(super) async fn mute(
 }
 
 /// Removes a participant; their leg is hung up.
-#[utoipa::path(delete, path = "/v1/rooms/{room}/participants/{participant}", tag = "rooms", params(("room" = String, Path), ("participant" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemBody)))]
+#[utoipa::path(
+    delete,
+    path = "/v1/rooms/{room}/participants/{participant}",
+    tag = "rooms",
+    params(("room" = String, Path), ("participant" = String, Path)),
+    responses((status = 204), (status = 404, body = ProblemBody)),
+)]
 pub(super) async fn remove(
     State(state): State<AppState>,
     Path((room, participant)): Path<(String, String)>,
@@ -113,7 +147,13 @@ pub(super) async fn remove(
 }
 
 /// A guardian asks to join: confirmed, or the reason of the refusal.
-#[utoipa::path(post, path = "/v1/guardians/admissions", tag = "rooms", request_body = GuardianAdmission, responses((status = 200, body = Admission), (status = 400, body = ProblemBody)))]
+#[utoipa::path(
+    post,
+    path = "/v1/guardians/admissions",
+    tag = "rooms",
+    request_body = GuardianAdmission,
+    responses((status = 200, body = Admission), (status = 400, body = ProblemBody)),
+)]
 pub(super) async fn admit(
     State(state): State<AppState>,
     Body(request): Body<GuardianAdmission>,

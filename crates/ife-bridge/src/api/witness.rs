@@ -163,7 +163,12 @@ impl LogView {
 }
 
 /// The log: latest checkpoint, whose signatures were verified, and what is wrong, if anything is.
-#[utoipa::path(get, path = "/v1/witness/checkpoint", tag = "witness", responses((status = 200, body = LogView), (status = 404, body = ProblemBody)))]
+#[utoipa::path(
+    get,
+    path = "/v1/witness/checkpoint",
+    tag = "witness",
+    responses((status = 200, body = LogView), (status = 404, body = ProblemBody)),
+)]
 pub(crate) async fn checkpoint(State(state): State<AppState>) -> Result<Json<LogView>, Problem> {
     let log = log(&state)?;
     let health = health(log);
@@ -171,8 +176,17 @@ pub(crate) async fn checkpoint(State(state): State<AppState>) -> Result<Json<Log
 }
 
 /// Verdicts by gate over time.
-#[utoipa::path(get, path = "/v1/witness/verdicts", tag = "witness", params(Span),
-    responses((status = 200, body = VerdictsView), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody)))]
+#[utoipa::path(
+    get,
+    path = "/v1/witness/verdicts",
+    tag = "witness",
+    params(Span),
+    responses(
+        (status = 200, body = VerdictsView),
+        (status = 400, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+    ),
+)]
 pub(crate) async fn verdicts(
     State(state): State<AppState>,
     Asked(span): Asked<Span>,
@@ -181,7 +195,8 @@ pub(crate) async fn verdicts(
     let minutes = within("minutes", span.minutes.unwrap_or(60), MINUTES_MAX)?;
     let step = within("step", span.step.unwrap_or(1), 60)?;
     let steps = minutes.div_ceil(step);
-    // Steps begin at multiples of their length, so that a count does not wander from one to the next.
+    // Steps begin at multiples of their length, so that a count does not wander from one to the
+    // next.
     let now = minute_of(i64::try_from(clock::unix_ns()).unwrap_or(i64::MAX));
     let until = now / step * step + step - 1;
     let known = log.state();
@@ -195,10 +210,20 @@ pub(crate) async fn verdicts(
     }))
 }
 
-/// Traces by trace id, Call-ID or expert; the newest ones first. Looks at the newest entries, and if it finds nothing there, at 262,144 entries before
-/// them; `before` goes on from there.
-#[utoipa::path(get, path = "/v1/witness/search", tag = "witness", params(Search),
-    responses((status = 200, body = Found), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+/// Traces by trace id, Call-ID or expert; the newest ones first. Looks at the newest entries, and
+/// if it finds nothing there, at 262,144 entries before them; `before` goes on from there.
+#[utoipa::path(
+    get,
+    path = "/v1/witness/search",
+    tag = "witness",
+    params(Search),
+    responses(
+        (status = 200, body = Found),
+        (status = 400, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(crate) async fn search(
     State(state): State<AppState>,
     Asked(search): Asked<Search>,
@@ -222,10 +247,21 @@ pub(crate) async fn search(
     Ok(Json(found.await?))
 }
 
-/// The entries of a trace id or Call-ID in the order of time, each checked against the signed checkpoint. Entries that are too old for the index are
-/// looked for in the log, 262,144 entries at a time; `before` goes on from there.
-#[utoipa::path(get, path = "/v1/witness/story", tag = "witness", params(Which),
-    responses((status = 200, body = Story), (status = 400, body = ProblemBody), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+/// The entries of a trace id or Call-ID in the order of time, each checked against the signed
+/// checkpoint. Entries that are too old for the index are looked for in the log, 262,144 entries at
+/// a time; `before` goes on from there.
+#[utoipa::path(
+    get,
+    path = "/v1/witness/story",
+    tag = "witness",
+    params(Which),
+    responses(
+        (status = 200, body = Story),
+        (status = 400, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(crate) async fn story(
     State(state): State<AppState>,
     Asked(which): Asked<Which>,
@@ -248,9 +284,19 @@ pub(crate) async fn story(
     Ok(Json(story.await?))
 }
 
-/// The proof that an entry is in the log (C2SP tlog-proof), for `ifectl witness check-proof` or any other verifier.
-#[utoipa::path(get, path = "/v1/witness/entries/{index}/proof", tag = "witness", params(("index" = u64, Path)),
-    responses((status = 200, body = String, content_type = "text/plain"), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+/// The proof that an entry is in the log (C2SP tlog-proof), for `ifectl witness check-proof` or any
+/// other verifier.
+#[utoipa::path(
+    get,
+    path = "/v1/witness/entries/{index}/proof",
+    tag = "witness",
+    params(("index" = u64, Path)),
+    responses(
+        (status = 200, body = String, content_type = "text/plain"),
+        (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(crate) async fn proof(
     State(state): State<AppState>,
     Number(index): Number,
@@ -266,8 +312,17 @@ pub(crate) async fn proof(
 }
 
 /// An entry's bytes, exactly as they were hashed.
-#[utoipa::path(get, path = "/v1/witness/entries/{index}", tag = "witness", params(("index" = u64, Path)),
-    responses((status = 200, body = serde_json::Value), (status = 404, body = ProblemBody), (status = 503, body = ProblemBody)))]
+#[utoipa::path(
+    get,
+    path = "/v1/witness/entries/{index}",
+    tag = "witness",
+    params(("index" = u64, Path)),
+    responses(
+        (status = 200, body = serde_json::Value),
+        (status = 404, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
 pub(crate) async fn entry(
     State(state): State<AppState>,
     Number(index): Number,

@@ -78,7 +78,8 @@ impl Config {
         refuse(
             self.ami.tls.is_none() && !self.ami.address.ip().is_loopback(),
             "ami.address",
-            "must be a loopback address unless ami.tls is set: AMI's own login hides only the secret",
+            "must be a loopback address unless ami.tls is set: AMI's own login hides only the \
+            secret",
         )?;
         refuse(
             self.council.backend == Backend::ExternalMcu && self.council.mcu_peer.is_none(),
@@ -157,7 +158,8 @@ impl Config {
         refuse(
             !is_base_url(&evidence.public_url),
             "evidence.public_url",
-            "must be https://host[:port], or http:// with a loopback address, without a path: it goes into a SIP header",
+            "must be https://host[:port], or http:// with a loopback address, without a path: it \
+            goes into a SIP header",
         )?;
         let api = self.listen.tcp.as_ref();
         refuse(

@@ -86,7 +86,8 @@ impl Nats {
             refuse(
                 is_taken_in,
                 field,
-                "is among the escalations of nats.subject: the bridge would take in its own messages",
+                "is among the escalations of nats.subject: the bridge would take in its own \
+                messages",
             )?;
         }
         refuse(

@@ -1,4 +1,5 @@
-//! A connection's bytes: whole blocks are read off the runtime's threads and checked against the manifest, one ahead of what is being sent.
+//! A connection's bytes: whole blocks are read off the runtime's threads and checked against the
+//! manifest, one ahead of what is being sent.
 
 use std::io::{Read, Seek, SeekFrom};
 

@@ -1,4 +1,5 @@
-//! One call's evidence as the server keeps it: the link, the files, and the connection if there is one.
+//! One call's evidence as the server keeps it: the link, the files, and the connection if there is
+//! one.
 
 use std::{
     net::IpAddr,

@@ -1,4 +1,5 @@
-//! What a session wants done is done here: datagrams, reads, witness entries, what the engine and the subscribers are told.
+//! What a session wants done is done here: datagrams, reads, witness entries, what the engine and
+//! the subscribers are told.
 
 use std::{
     fmt::Write,
@@ -244,7 +245,8 @@ impl Case {
         }
     }
 
-    /// Witnesses something about the call's evidence; gives the entry's leaf hash unless the ring had no room, or the session its share.
+    /// Witnesses something about the call's evidence; gives the entry's leaf hash unless the ring
+    /// had no room, or the session its share.
     pub(super) fn record(&mut self, event: Entry, detail: &str, world: &mut World) -> Option<Leaf> {
         self.entries += 1;
         let (event, detail) = match self.entries {

@@ -1,4 +1,5 @@
-//! What is remembered of a session across a restart of the bridge: one small file per session, with digests and no secret in it.
+//! What is remembered of a session across a restart of the bridge: one small file per session, with
+//! digests and no secret in it.
 
 use std::{
     fs,
@@ -33,7 +34,8 @@ pub(super) fn offered() -> String {
 }
 
 impl Grant {
-    /// Writes the file. It is replaced as a whole, so that a crash leaves the old one or the new one.
+    /// Writes the file. It is replaced as a whole, so that a crash leaves the old one or the new
+    /// one.
     pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
         let mut file = tempfile::NamedTempFile::new_in(dir)?;
         file.write_all(&serde_json::to_vec(self)?)?;

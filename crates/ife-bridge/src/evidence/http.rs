@@ -1,5 +1,5 @@
-//! The experts' side of HTTP (docs/evidence.md, 1): a link is traded for a cookie, an SDP offer for an answer. What is refused says why in a problem
-//! (RFC 9457) with a `code` that the page knows.
+//! The experts' side of HTTP (docs/evidence.md, 1): a link is traded for a cookie, an SDP offer for
+//! an answer. What is refused says why in a problem (RFC 9457) with a `code` that the page knows.
 
 use std::time::Duration;
 
@@ -29,7 +29,8 @@ const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
 const PREPARING_TIME_MAX: Duration = Duration::from_secs(10);
 const PREPARING_STEP: Duration = Duration::from_millis(100);
 
-/// The routes, and around them the headers that pages of experts get. `pages` are the routes of the page itself.
+/// The routes, and around them the headers that pages of experts get. `pages` are the routes of the
+/// page itself.
 pub fn router(handle: EvidenceHandle, pages: Router) -> Router {
     Router::new()
         .route("/e/{session}/redeem", post(redeem))

@@ -1,4 +1,5 @@
-//! The evidence server: links, files and WebRTC connections of all calls (docs/evidence.md). Whatever fails in here, no call ends by it.
+//! The evidence server: links, files and WebRTC connections of all calls (docs/evidence.md).
+//! Whatever fails in here, no call ends by it.
 //!
 //! ```text
 //! engine ----EvidenceDesk--+                                    +--> UDP port

@@ -1,5 +1,5 @@
-//! The one UDP port of all sessions. Datagrams of one connection go out by the bundle where the kernel can split them, and each answer leaves from the
-//! address that its question came to.
+//! The one UDP port of all sessions. Datagrams of one connection go out by the bundle where the
+//! kernel can split them, and each answer leaves from the address that its question came to.
 
 use std::{
     collections::VecDeque,

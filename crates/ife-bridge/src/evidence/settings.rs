@@ -1,4 +1,5 @@
-//! What the evidence server was configured to do, with every file that the configuration names read and checked.
+//! What the evidence server was configured to do, with every file that the configuration names read
+//! and checked.
 
 use std::{
     io,
@@ -100,7 +101,8 @@ impl Settings {
         self.addresses.iter().all(|at| at.ip().is_loopback())
     }
 
-    /// Which of our addresses a datagram was sent to. Behind a NAT the address that it arrived at is none of them.
+    /// Which of our addresses a datagram was sent to. Behind a NAT the address that it arrived at
+    /// is none of them.
     pub(super) fn address_for(&self, source: IpAddr, arrived_at: Option<IpAddr>) -> SocketAddr {
         let exact = |address: &&SocketAddr| Some(address.ip()) == arrived_at;
         let family = |address: &&SocketAddr| address.is_ipv4() == source.is_ipv4();

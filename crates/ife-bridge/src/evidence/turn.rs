@@ -42,7 +42,8 @@ impl IceServer {
     pub(super) fn links(&self) -> impl Iterator<Item = String> {
         self.urls.iter().map(|url| {
             format!(
-                "<{url}>; rel=\"ice-server\"; username=\"{}\"; credential=\"{}\"; credential-type=\"password\"",
+                "<{url}>; rel=\"ice-server\"; username=\"{}\"; credential=\"{}\"; \
+                credential-type=\"password\"",
                 self.username, self.credential
             )
         })

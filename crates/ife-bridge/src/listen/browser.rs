@@ -1,5 +1,6 @@
-//! Where no token is asked for, a browser that can reach the listener could be made to use it by any page that its user looks at. So requests
-//! that a browser says are another site's are refused, and, on the Unix socket, those for a host that has a domain name: it reaches a browser by a
+//! Where no token is asked for, a browser that can reach the listener could be made to use it by
+//! any page that its user looks at. So requests that a browser says are another site's are refused,
+//! and, on the Unix socket, those for a host that has a domain name: it reaches a browser by a
 //! forwarded port of loopback, to which a stranger's name can be made to point (DNS rebinding).
 
 use std::net::IpAddr;

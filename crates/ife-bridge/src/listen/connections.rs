@@ -1,4 +1,5 @@
-//! How many connections a listener holds, in all and from one source, so that no stranger fills the process.
+//! How many connections a listener holds, in all and from one source, so that no stranger fills the
+//! process.
 
 use std::{
     collections::HashMap,
@@ -6,7 +7,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-/// Descriptors that no listener may use: store, log, AMI, NATS, evidence, and what the operator's socket needs.
+/// Descriptors that no listener may use: store, log, AMI, NATS, evidence, and what the operator's
+/// socket needs.
 const DESCRIPTORS_KEPT: u32 = 256;
 
 /// How many connections there may be.
@@ -88,7 +90,8 @@ fn source_of(from: IpAddr) -> IpAddr {
     }
 }
 
-/// What the configuration asks for, as far as the process's descriptors reach when `listeners` share them.
+/// What the configuration asks for, as far as the process's descriptors reach when `listeners`
+/// share them.
 pub(super) fn within_descriptors(asked: u32, listeners: u32, limits: &str) -> u32 {
     let soft = limits.lines().find_map(|line| {
         let rest = line.strip_prefix("Max open files")?;
@@ -129,7 +132,8 @@ mod tests {
 
     #[test]
     fn descriptors_are_kept_for_what_must_go_on() {
-        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024       524288    files\n";
+        let limits = "Limit  Soft Limit  Hard Limit  Units\nMax open files            1024       \
+                     524288    files\n";
         assert_eq!(within_descriptors(1_000, 1, limits), 768);
         assert_eq!(within_descriptors(1_000, 2, limits), 384);
         assert_eq!(within_descriptors(100, 2, limits), 100);

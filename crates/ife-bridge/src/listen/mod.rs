@@ -1,4 +1,5 @@
-//! Where the API listens: a Unix socket by file permissions, TCP by bearer token, client certificate, or both.
+//! Where the API listens: a Unix socket by file permissions, TCP by bearer token, client
+//! certificate, or both.
 
 mod browser;
 mod connections;
@@ -52,8 +53,9 @@ pub enum ListenError {
     File(#[from] FileError),
 }
 
-/// Opens every socket of the configuration and serves the API there until `stop` turns true. The set ends when all have. `pages` of experts need no
-/// token: they are served where the configuration says, or else beside the API on TCP.
+/// Opens every socket of the configuration and serves the API there until `stop` turns true. The
+/// set ends when all have. `pages` of experts need no token: they are served where the
+/// configuration says, or else beside the API on TCP.
 pub async fn serve(
     config: &config::Config,
     router: &Router,
@@ -104,7 +106,8 @@ fn most_of(tcp: &config::Tcp, listeners: u32) -> Most {
     if total < tcp.connections_max {
         warn!(
             address = %tcp.address,
-            "{total} connections at most, not {}: the limit of open files is low (LimitNOFILE= of the unit)",
+            "{total} connections at most, not {}: the limit of open files is low (LimitNOFILE= of \
+            the unit)",
             tcp.connections_max
         );
     }

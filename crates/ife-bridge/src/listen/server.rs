@@ -1,4 +1,5 @@
-//! HTTP/1.1 on one listener. Every wait for a client is bounded: for its handshake, its request's head, its request's body.
+//! HTTP/1.1 on one listener. Every wait for a client is bounded: for its handshake, its request's
+//! head, its request's body.
 
 use std::{
     future::Future,

@@ -187,7 +187,8 @@ async fn a_body_that_never_ends_is_not_waited_for() {
         ..patient()
     };
     let (address, _stop) = listening(waits, 3).await;
-    let head = "POST /v1/messages HTTP/1.1\r\nHost: bridge\r\nConnection: close\r\nContent-Length: 2\r\n\r\n";
+    let head = "POST /v1/messages HTTP/1.1\r\nHost: bridge\r\nConnection: \
+               close\r\nContent-Length: 2\r\n\r\n";
     let half = told(sends(address, &format!("{head}a")).await).await;
     assert!(half.starts_with("HTTP/1.1 400 "), "{half}");
     let whole = told(sends(address, &format!("{head}ab")).await).await;

@@ -1,4 +1,5 @@
-//! TLS of a listener, 1.2 or later, with client certificates where an authority for them is configured.
+//! TLS of a listener, 1.2 or later, with client certificates where an authority for them is
+//! configured.
 
 use std::{path::Path, sync::Arc};
 

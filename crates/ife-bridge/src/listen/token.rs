@@ -34,7 +34,8 @@ impl Token {
         Ok(Token(Arc::new(hash(token.as_bytes()))))
     }
 
-    /// Lets a request with the token through; liveness and the page's own files, which hold no data, are for everybody.
+    /// Lets a request with the token through; liveness and the page's own files, which hold no
+    /// data, are for everybody.
     pub(super) async fn check(&self, request: Request, next: Next) -> Response {
         let path = request.uri().path();
         if path == "/healthz"

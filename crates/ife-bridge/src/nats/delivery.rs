@@ -335,7 +335,8 @@ impl Delivery<'_> {
             return End::Back(format!("its dead letter is not stored: {why}"));
         }
         self.end_fault(Part::DeadLetters);
-        warn!(sequence = info.stream_sequence, reason = %poison.reason, "a message is a dead letter");
+        warn!(sequence = info.stream_sequence, reason = %poison.reason,
+        "a message is a dead letter");
         if let Some(about) = about {
             let outcome = Outcome::buried(poison, about);
             if let Err(why) = self.publish_outcome(about, &outcome, info).await {

@@ -187,7 +187,8 @@ mod tests {
         let refusal = Refusal::new(ErrorName::PolicyRejected, "Hazard Not Allowed");
         let outcome = Outcome::refused(&refusal, "sip-call-1", "trace-0001", Some("e@x"));
         let about: IfMessage = serde_json::from_value(serde_json::json!({
-            "id": "m-1", "timestamp": "2026-09-21T14:13:20Z", "level": 1, "source": "if://agent/guard",
+            "id": "m-1", "timestamp": "2026-09-21T14:13:20Z", "level": 1,
+            "source": "if://agent/guard",
             "destination": "if://service/bridge", "payload": {}
         }))
         .expect("a message");
@@ -218,8 +219,10 @@ mod tests {
     #[test]
     fn the_agent_of_a_dead_letter_is_told_why() {
         let about: IfMessage = serde_json::from_value(serde_json::json!({
-            "id": "m-1", "timestamp": "2026-09-21T14:13:20Z", "level": 1, "source": "if://agent/guard",
-            "destination": "if://service/bridge", "traceId": "trace-0001", "payload": {"hazards": ["safety"]}
+            "id": "m-1", "timestamp": "2026-09-21T14:13:20Z", "level": 1,
+            "source": "if://agent/guard",
+            "destination": "if://service/bridge", "traceId": "trace-0001",
+            "payload": {"hazards": ["safety"]}
         }))
         .expect("a message");
         let poison = Poison {

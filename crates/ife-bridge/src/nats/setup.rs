@@ -120,7 +120,8 @@ pub(super) fn address(server: &str) -> Result<ServerAddr, IntakeError> {
 /// nothing.
 fn hint(nats: &Nats) -> &'static str {
     if nats.ca.is_some() || nats.servers().any(|server| server.starts_with("tls:")) {
-        ": no server there, or its certificate is by an authority that neither nats.ca nor the system names"
+        ": no server there, or its certificate is by an authority that neither nats.ca nor the \
+        system names"
     } else {
         ": no server there, or it wants TLS"
     }
@@ -181,7 +182,10 @@ pub(super) async fn prepare(
     let jetstream = jetstream::new(client.clone());
     let stream = jetstream.get_stream(&nats.stream).await.map_err(|error| {
         let (stream, subject) = (&nats.stream, &nats.subject);
-        format!("stream {stream}: {error}; make it with: nats stream add {stream} --subjects {subject} --storage file")
+        format!(
+            "stream {stream}: {error}; make it with: nats stream add {stream} --subjects \
+                {subject} --storage file"
+        )
     })?;
     let stream_made_ns = stream.cached_info().created.unix_timestamp_nanos();
     let replicas = stream.cached_info().config.num_replicas;
@@ -196,7 +200,8 @@ pub(super) async fn prepare(
     let config = &consumer.cached_info().config;
     if config.ack_policy != AckPolicy::Explicit || config.ack_wait.is_zero() {
         return Err(format!(
-            "consumer {}: must acknowledge explicitly; remove it and the bridge makes it as it should be",
+            "consumer {}: must acknowledge explicitly; remove it and the bridge makes it as it \
+            should be",
             nats.consumer
         ));
     }
@@ -236,7 +241,10 @@ async fn dead_letters(jetstream: &Context, nats: &Nats) -> Result<(), String> {
     let subject = &nats.dead_letter_subject;
     let stream = stream_of(jetstream, subject).await?;
     stream.map(|_| ()).ok_or_else(|| {
-        format!("no stream holds nats.dead_letter_subject {subject}; make one with: nats stream add IFE_DEAD --subjects {subject} --storage file")
+        format!(
+            "no stream holds nats.dead_letter_subject {subject}; make one with: nats stream \
+                add IFE_DEAD --subjects {subject} --storage file"
+        )
     })
 }
 

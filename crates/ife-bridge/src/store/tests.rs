@@ -153,8 +153,10 @@ fn a_store_that_failed_is_not_healthy() {
 #[test]
 fn no_line_has_the_token_of_an_evidence_link() {
     let call: crate::view::CallView = serde_json::from_value(serde_json::json!({
-        "call_id": "sip-call-0000000000000001", "origin": "escalation", "expert_id": "e", "expert_name": "e",
-        "sip_call_state": "ended", "h323_state": "ended", "evidence_state": "offered", "trace_id": "trace-0001",
+        "call_id": "sip-call-0000000000000001", "origin": "escalation", "expert_id": "e",
+        "expert_name": "e",
+        "sip_call_state": "ended", "h323_state": "ended", "evidence_state": "offered",
+        "trace_id": "trace-0001",
         "hazard": "safety", "council_call_id": "council", "started": "", "h323_segment": "",
         "evidence_link": "https://bridge.example/e/session#SECRET"
     }))

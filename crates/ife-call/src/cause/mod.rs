@@ -22,9 +22,11 @@ ife_words::words! {
         NoAnswer = "no_answer",
         /// A person refused the call, or their terminal did.
         Declined = "declined",
-        /// A server or a phone lets no such call through, or asks for credentials. No person refused it.
+        /// A server or a phone lets no such call through, or asks for credentials. No person
+        /// refused it.
         Forbidden = "forbidden",
-        /// Asks to be called elsewhere. The gate approved this address alone: the redirect is not followed.
+        /// Asks to be called elsewhere. The gate approved this address alone: the redirect is not
+        /// followed.
         Redirected = "redirected",
         /// Not known there, or not registered.
         NotFound = "not_found",
@@ -36,8 +38,9 @@ ife_words::words! {
         Incompatible = "incompatible",
         /// The address makes no sense.
         BadAddress = "bad_address",
-        /// Nothing: 0, a plain clearing before the answer, or a cause that is also given for a call cut off by a far side
-        /// that rejects at once (111 in a quarter of such calls). Never to be read as declined.
+        /// Nothing: 0, a plain clearing before the answer, or a cause that is also given for a call
+        /// cut off by a far side that rejects at once (111 in a quarter of such calls). Never to be
+        /// read as declined.
         Unknown = "unknown",
     }
 }
@@ -80,7 +83,8 @@ impl Cause {
         Cause(found.map_or(31, |(_, cause)| *cause))
     }
 
-    /// The cause to set for an H.225.0 release reason, unknown for one that the table does not have.
+    /// The cause to set for an H.225.0 release reason, unknown for one that the table does not
+    /// have.
     pub fn to_set_for_h225(reason: u8) -> Self {
         let found = FROM_H225.iter().find(|(number, ..)| *number == reason);
         found.map_or(Cause::CONGESTION, |(.., set)| Cause(*set))
@@ -114,8 +118,8 @@ impl Cause {
         }
     }
 
-    /// The cause to set on the other leg when this one was seen. Always set one: without, and for many values,
-    /// Asterisk answers 603, which is a global failure.
+    /// The cause to set on the other leg when this one was seen. Always set one: without, and for
+    /// many values, Asterisk answers 603, which is a global failure.
     pub fn to_set(self, stage: Stage) -> Cause {
         match stage {
             Stage::BeforeAnswer => Cause(self.row().set),

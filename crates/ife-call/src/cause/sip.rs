@@ -1,10 +1,12 @@
 //! What the final SIP reply of a called side says about it, as data.
 //!
-//! Q.850 has one value for many replies: Asterisk gives 21, "call rejected", for 401, 403, 407 and 603, and only the
-//! last of them is a person's refusal. So the reply decides where it was seen, and the cause where it was not.
+//! Q.850 has one value for many replies: Asterisk gives 21, "call rejected", for 401, 403, 407 and
+//! 603, and only the last of them is a person's refusal. So the reply decides where it was seen,
+//! and the cause where it was not.
 //!
-//! Source of each row: the section of RFC 3261 (21.3 to 21.6) or the RFC that registers the code, as listed by IANA's
-//! "SIP Response Codes". A code without a row has no known meaning for the called side: [`Class::Unknown`].
+//! Source of each row: the section of RFC 3261 (21.3 to 21.6) or the RFC that registers the code,
+//! as listed by IANA's "SIP Response Codes". A code without a row has no known meaning for the
+//! called side: [`Class::Unknown`].
 
 use super::Class::{self, *};
 
@@ -80,7 +82,8 @@ pub const REPLIES: &[Reply] = &[
     reply(603, Declined, "RFC 3261 21.6.2"),
     reply(604, NotFound, "RFC 3261 21.6.3"),
     reply(606, Incompatible, "RFC 3261 21.6.4"),
-    // The person does not want the call; an intermediary that filters calls does not let it through.
+    // The person does not want the call; an intermediary that filters calls does not let it
+    // through.
     reply(607, Declined, "RFC 8197 3"),
     reply(608, Forbidden, "RFC 8688 3.1"),
 ];

@@ -1,16 +1,18 @@
-//! The release causes as data. Nothing but the rows here says what a cause means, what to set for it and what it is
-//! on the other protocol.
+//! The release causes as data. Nothing but the rows here says what a cause means, what to set for
+//! it and what it is on the other protocol.
 //!
 //! Sources, by column:
 //! - `name`: ITU-T Q.850 (05/98) section 2.2.7, table 1.
 //! - `sip`: RFC 3398 section 7.2.4.1, "ISUP to SIP"; 0 where the RFC maps to no response.
-//! - `asterisk`: what Asterisk 16.28 and 22.10.1 answer on a ringing PJSIP leg hung up with that cause, as measured
-//!   with raw SIP; 0 where it was not measured. 603 is a global failure (RFC 3261 section 21.6): it stops the
-//!   proxy's failover, so no row's `set` may lead there.
-//! - `set`: what we set when this cause was seen on a called leg before its answer; follows the requirement of
-//!   RFC 4123 that a release crosses the gateway with its meaning, within what Asterisk can express.
-//! - `FROM_SIP`: RFC 3398 section 8.2.6.1, "SIP to ISUP". 487 has no mapping there, 488 and 606 go by the Warning
-//!   header, which does not reach us: 58, since all we negotiate is codecs. Any other code is 31.
+//! - `asterisk`: what Asterisk 16.28 and 22.10.1 answer on a ringing PJSIP leg hung up with that
+//!   cause, as measured with raw SIP; 0 where it was not measured. 603 is a global failure (RFC
+//!   3261 section 21.6): it stops the proxy's failover, so no row's `set` may lead there.
+//! - `set`: what we set when this cause was seen on a called leg before its answer; follows the
+//!   requirement of RFC 4123 that a release crosses the gateway with its meaning, within what
+//!   Asterisk can express.
+//! - `FROM_SIP`: RFC 3398 section 8.2.6.1, "SIP to ISUP". 487 has no mapping there, 488 and 606 go
+//!   by the Warning header, which does not reach us: 58, since all we negotiate is codecs. Any
+//!   other code is 31.
 //! - `FROM_H225`: ITU-T H.225.0 (07/2003) section 7.2.2.8, table 5.
 
 use super::Class::{self, *};
@@ -172,8 +174,9 @@ pub const FROM_SIP: &[(u16, u8)] = &[
     (606, 58),
 ];
 
-/// `ReleaseCompleteReason` of H.225.0: its number (position in the ASN.1 choice), its name, its Q.850 cause by
-/// H.225.0, and the cause to set on the SIP leg, which says more where H.225.0's is a plain "normal".
+/// `ReleaseCompleteReason` of H.225.0: its number (position in the ASN.1 choice), its name, its
+/// Q.850 cause by H.225.0, and the cause to set on the SIP leg, which says more where H.225.0's is
+/// a plain "normal".
 pub const FROM_H225: &[(u8, &str, u8, u8)] = &[
     (0, "noBandwidth", 34, 42),
     (1, "gatekeeperResources", 47, 42),

@@ -168,7 +168,8 @@ impl Screen {
         };
         let mut lines = vec![paint::cut(&head, width), String::new()];
         lines.extend(paint::calls(&board.newest(room), now_ns(), width));
-        // A terminal that has gone ends the program by SIGHUP; until then there is nothing to do about it.
+        // A terminal that has gone ends the program by SIGHUP; until then there is nothing to do
+        // about it.
         _ = self.term.clear_last_lines(self.lines);
         self.lines = lines.len();
         _ = self.term.write_line(&lines.join("\n"));

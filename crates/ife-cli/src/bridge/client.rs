@@ -1,4 +1,5 @@
-//! The way to the bridge: one request at a time over its Unix socket or TLS, answers of bounded size, refusals told well.
+//! The way to the bridge: one request at a time over its Unix socket or TLS, answers of bounded
+//! size, refusals told well.
 
 use std::{error::Error, path::Path, time::Duration};
 
@@ -266,11 +267,15 @@ impl Bridge {
             }
         }
         if why.contains("certificate") {
-            return failure.hint("--ca names the authority of the bridge's certificate, --cert a client certificate, if it wants one");
+            return failure.hint(
+                "--ca names the authority of the bridge's certificate, --cert a \
+             client certificate, if it wants one",
+            );
         }
         if error.is_connect() {
             return failure.hint(
-                "is ife-bridge running? --bridge, or IFE_BRIDGE, says where it listens (listen: in bridge.yaml)",
+                "is ife-bridge running? --bridge, or IFE_BRIDGE, says where it listens (listen: \
+                in bridge.yaml)",
             );
         }
         failure

@@ -75,7 +75,8 @@ fn message(args: &EscalateArgs, out: &mut Output) -> Result<(Vec<u8>, String), F
 
 /// Whether the message is not sent as it is in the file.
 fn changes(args: &EscalateArgs) -> bool {
-    // Source and key may come from the environment: they complete a message, and do not change one that is signed.
+    // Source and key may come from the environment: they complete a message, and do not change one
+    // that is signed.
     !args.hazard.is_empty()
         || !args.evidence.is_empty()
         || args.expert.is_some()
@@ -88,7 +89,8 @@ fn changes(args: &EscalateArgs) -> bool {
         || args.destination.is_some()
 }
 
-/// The members of the file with the options put over them, and what is missing put in. What is signed here is dated now.
+/// The members of the file with the options put over them, and what is missing put in. What is
+/// signed here is dated now.
 fn filled(
     mut members: Map<String, Value>,
     args: &EscalateArgs,
@@ -296,9 +298,11 @@ mod tests {
         let mut members = filled(Map::new(), &args).expect("a message");
         assert!(members.remove("timestamp").is_some());
         let expected = json!({
-            "id": "m-1", "level": 1, "source": "if://agent/guard", "destination": "if://service/bridge", "performative": "escalate",
+            "id": "m-1", "level": 1, "source": "if://agent/guard",
+            "destination": "if://service/bridge", "performative": "escalate",
             "traceId": "trace-0001", "conversation_id": "council-2",
-            "payload": {"hazards": ["safety", "ethics", "privacy"], "expert_id": "expert-safety@external.advisor",
+            "payload": {"hazards": ["safety", "ethics", "privacy"],
+            "expert_id": "expert-safety@external.advisor",
                         "evidence_files": ["a/b.pdf", "https://host/c"]}
         });
         assert_eq!(Value::Object(members), expected);
@@ -307,8 +311,10 @@ mod tests {
     #[test]
     fn options_win_over_the_file_and_the_rest_of_it_is_kept() {
         let file = start(json!({
-            "id": "m-7", "trace_id": "trace-of-file", "timestamp": "2020-01-01T00:00:00Z", "level": 3, "signature": "ed25519:old",
-            "citation_ids": ["c-1"], "payload": {"hazard": "ethics", "conversation_id": "elsewhere", "note": 7}
+            "id": "m-7", "trace_id": "trace-of-file", "timestamp": "2020-01-01T00:00:00Z",
+            "level": 3, "signature": "ed25519:old",
+            "citation_ids": ["c-1"], "payload": {"hazard": "ethics",
+            "conversation_id": "elsewhere", "note": 7}
         }));
         let kept = filled(file.clone(), &args(&[])).expect("a message");
         assert_eq!(kept["trace_id"], "trace-of-file");

@@ -41,7 +41,8 @@ impl Feed {
         })
     }
 
-    /// The next event; an error when the stream ends or falls silent. Nothing is lost when this is given up half-way.
+    /// The next event; an error when the stream ends or falls silent. Nothing is lost when this is
+    /// given up half-way.
     pub(super) async fn next(&mut self) -> Result<News, Failure> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -188,9 +189,8 @@ mod tests {
             r#"{"type":"call","call_id":"sip-call-1","sip_call_state":"ringing"}"#,
         );
         assert!(matches!(heard, News::Call(call, _) if call.sip_call_state == "ringing"));
-        assert!(
-            matches!(event("health", r#"{"ami":true}"#), News::Health(health) if health.ami && !health.witness)
-        );
+        assert!(matches!(event("health", r#"{"ami":true}"#),
+            News::Health(health) if health.ami && !health.witness));
         assert!(matches!(event("missed", "7"), News::Missed));
         for (name, data) in [("room", "{}"), ("call", "nonsense"), ("later", "{}")] {
             assert!(matches!(event(name, data), News::Other), "{name}");

@@ -1,6 +1,7 @@
 //! What is asked of a running bridge over its HTTP API: escalate, calls, call, rooms, hangup.
 //!
-//! One file per subcommand; `client.rs` is the way there, `shape.rs` what comes back, `sse.rs` its live events, `paint.rs` what people see.
+//! One file per subcommand; `client.rs` is the way there, `shape.rs` what comes back, `sse.rs` its
+//! live events, `paint.rs` what people see.
 
 mod call;
 mod calls;
@@ -61,7 +62,8 @@ pub(crate) fn wait_for<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     runtime.block_on(work)
 }
 
-/// The call that a person means: its id, the hex digits of that, or the trace id from which it is made.
+/// The call that a person means: its id, the hex digits of that, or the trace id from which it is
+/// made.
 fn named_call(text: &str) -> Result<String, Failure> {
     let hex = |digits: &str| {
         digits.len() == 16

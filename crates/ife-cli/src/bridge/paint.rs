@@ -1,4 +1,5 @@
-//! What people see: states in colour and word, tables, lists of facts, refusals. Pure; everything that comes from outside is made harmless here.
+//! What people see: states in colour and word, tables, lists of facts, refusals. Pure; everything
+//! that comes from outside is made harmless here.
 
 use console::{Color, measure_text_width, style, truncate_str};
 use ife_words::time;
@@ -9,7 +10,8 @@ use crate::text::{counted, harmless};
 /// Blanks between columns.
 const GAP: usize = 2;
 
-/// A state: green where people talk, yellow on the way, red where it failed, dim when it is over. The word says the same without colour.
+/// A state: green where people talk, yellow on the way, red where it failed, dim when it is over.
+/// The word says the same without colour.
 pub(super) fn state(word: &str) -> String {
     let word = if word.is_empty() { "-" } else { word };
     let styled = style(harmless(word));
@@ -23,7 +25,8 @@ pub(super) fn state(word: &str) -> String {
     styled.to_string()
 }
 
-/// Lines of a table, columns as wide as they need; with `width` no line is longer than a terminal shows.
+/// Lines of a table, columns as wide as they need; with `width` no line is longer than a terminal
+/// shows.
 pub(super) fn table(heads: &[&str], rows: &[Vec<String>], width: Option<usize>) -> Vec<String> {
     let heads: Vec<String> = heads
         .iter()
@@ -87,7 +90,8 @@ const CALLS_HEADS: [&str; 9] = [
     "CALL", "EXPERT", "HAZARD", "SIP", "H.323", "EVIDENCE", "BEGAN", "TALK", "ROOM",
 ];
 
-/// The table of calls at a time, Unix nanoseconds; for a call that is over, why is in place of the room.
+/// The table of calls at a time, Unix nanoseconds; for a call that is over, why is in place of the
+/// room.
 pub(super) fn calls(calls: &[&Call], now_ns: u64, width: Option<usize>) -> Vec<String> {
     if calls.is_empty() {
         return vec!["no calls".to_owned()];
@@ -295,7 +299,8 @@ fn clock_time(time: &str) -> String {
     }
 }
 
-/// How long they have talked: from the answer to the end, or to now. A live call without a clock has no length yet.
+/// How long they have talked: from the answer to the end, or to now. A live call without a clock
+/// has no length yet.
 fn talk(call: &Call, now_ns: u64) -> String {
     let time = |time: &Option<String>| time.as_deref().and_then(time::parse_ns);
     let end = time(&call.ended).or((now_ns > 0).then_some(now_ns));
@@ -322,10 +327,14 @@ mod tests {
 
     fn one(more: serde_json::Value) -> Call {
         let mut call = json!({
-            "call_id": "sip-call-0123456789abcdef", "origin": "escalation", "expert_id": "expert-safety@external.advisor",
-            "expert_name": "Safety", "sip_call_state": "connected", "h323_state": "connected", "evidence_state": "none",
-            "trace_id": "trace-0001", "hazard": "safety", "council_call_id": "council", "started": "2026-01-01T00:00:00.000Z",
-            "answered": "2026-01-01T00:00:01.500Z", "h323_segment": "narrowband, unencrypted", "of a later version": {}
+            "call_id": "sip-call-0123456789abcdef", "origin": "escalation",
+            "expert_id": "expert-safety@external.advisor",
+            "expert_name": "Safety", "sip_call_state": "connected", "h323_state": "connected",
+            "evidence_state": "none",
+            "trace_id": "trace-0001", "hazard": "safety", "council_call_id": "council",
+            "started": "2026-01-01T00:00:00.000Z",
+            "answered": "2026-01-01T00:00:01.500Z", "h323_segment": "narrowband, unencrypted",
+            "of a later version": {}
         });
         for (key, value) in more.as_object().expect("an object") {
             call[key] = value.clone();
@@ -341,7 +350,8 @@ mod tests {
     fn calls_are_a_table() {
         let live = one(json!({}));
         let over = one(json!({
-            "call_id": "sip-call-fedcba9876543210", "sip_call_state": "failed", "h323_state": "received", "answered": null,
+            "call_id": "sip-call-fedcba9876543210", "sip_call_state": "failed",
+            "h323_state": "received", "answered": null,
             "ended": "2026-01-01T00:00:45.000Z", "reason": "no_answer cause=19", "cause": 19
         }));
         let now = time::parse_ns("2026-01-01T00:01:06.700Z").expect("a time");
@@ -362,13 +372,16 @@ sip-call-fedcba9876543210  expert-safety@external.advisor  safety  failed     re
     fn one_call_is_told_with_its_history() {
         let detail = CallDetail {
             call: one(
-                json!({"sip_call_state": "ended", "ended": "2026-01-01T00:00:13.500Z", "reason": "terminated", "cause": 16}),
+                json!({"sip_call_state": "ended", "ended": "2026-01-01T00:00:13.500Z",
+                "reason": "terminated", "cause": 16}),
             ),
             history: vec![
                 Step {
                     time: "2026-01-01T00:00:00.000Z".into(),
                     state: "received".into(),
-                    detail: "ESCALATE state=received attempt=0 expert=expert-safety@external.advisor by=m-1".into(),
+                    detail: "ESCALATE state=received attempt=0 \
+                     expert=expert-safety@external.advisor by=m-1"
+                        .into(),
                 },
                 Step {
                     time: "2026-01-01T00:00:13.500Z".into(),
@@ -412,9 +425,12 @@ try again   in 5 s";
 
     #[test]
     fn rooms_list_who_is_in_them() {
-        let json = json!([{"call_id": "council", "backend": "confbridge", "participant_count": 2, "max_participants": 25, "participants": [
-            {"id": "confbridge:council:a", "role": "expert", "name": "expert-safety@external.advisor", "muted": true},
-            {"id": "confbridge:council:b", "role": "guardian", "name": "guardian-1", "muted": false}]}]);
+        let json = json!([{"call_id": "council", "backend": "confbridge", "participant_count": 2,
+        "max_participants": 25, "participants": [
+            {"id": "confbridge:council:a", "role": "expert",
+            "name": "expert-safety@external.advisor", "muted": true},
+            {"id": "confbridge:council:b", "role": "guardian", "name": "guardian-1",
+            "muted": false}]}]);
         let listed: Vec<Room> = serde_json::from_value(json).expect("rooms");
         let expected = "\
 council  2 of 25 (confbridge)
@@ -427,9 +443,12 @@ council  2 of 25 (confbridge)
     fn hostile_text_steers_nothing() {
         let hostile = "\u{1b}[2J\r\n\u{202e}";
         let call = one(
-            json!({"expert_id": hostile, "expert_name": hostile, "hazard": hostile, "sip_call_state": hostile, "reason": hostile,
-            "call_id": hostile, "trace_id": hostile, "council_call_id": hostile, "mcu_participant_id": hostile, "started": hostile,
-            "evidence_link": hostile, "h323_segment": hostile, "evidence_state": hostile, "h323_state": hostile}),
+            json!({"expert_id": hostile, "expert_name": hostile, "hazard": hostile,
+            "sip_call_state": hostile, "reason": hostile,
+            "call_id": hostile, "trace_id": hostile, "council_call_id": hostile,
+            "mcu_participant_id": hostile, "started": hostile,
+            "evidence_link": hostile, "h323_segment": hostile, "evidence_state": hostile,
+            "h323_state": hostile}),
         );
         let told = plain(
             [

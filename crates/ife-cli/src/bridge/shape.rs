@@ -1,5 +1,6 @@
-//! What the bridge answers, as far as people are told of it. Everything that is unknown or missing is passed over: a newer bridge must not
-//! silence an older `ifectl`. With `--json` the answer is printed as it came.
+//! What the bridge answers, as far as people are told of it. Everything that is unknown or missing
+//! is passed over: a newer bridge must not silence an older `ifectl`. With `--json` the answer is
+//! printed as it came.
 
 use serde::Deserialize;
 

@@ -88,7 +88,8 @@ mod tests {
 
     #[test]
     fn events_are_whole_wherever_chunks_end() {
-        let stream = b": hello\n\nevent: call\ndata: {\"a\":1}\n\ndata:x\r\ndata: y\r\n\r\nevent: none\n\nid: 7\rdata\r\r";
+        let stream = b": hello\n\nevent: call\ndata: {\"a\":1}\n\ndata:x\r\ndata: y\r\n\r\nevent: \
+                      none\n\nid: 7\rdata\r\r";
         let expected = [
             event("call", "{\"a\":1}"),
             event("message", "x\ny"),

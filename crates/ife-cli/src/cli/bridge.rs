@@ -11,7 +11,8 @@ use crate::bridge::Place;
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Which bridge")]
 pub struct BridgeArgs {
-    /// Where the bridge's API is: unix:/path of its socket, or https://host:port. Plain http only to this host.
+    /// Where the bridge's API is: unix:/path of its socket, or https://host:port. Plain http only
+    /// to this host.
     #[arg(
         long,
         value_name = "WHERE",
@@ -28,7 +29,8 @@ pub struct BridgeArgs {
         global = true
     )]
     pub token_file: Option<PathBuf>,
-    /// PEM file with the authority that signed the bridge's certificate. Default: those that the system trusts.
+    /// PEM file with the authority that signed the bridge's certificate. Default: those that the
+    /// system trusts.
     #[arg(long, value_name = "FILE", env = "IFE_BRIDGE_CA", global = true)]
     pub ca: Option<PathBuf>,
     /// PEM file with the client certificate.
@@ -42,13 +44,15 @@ pub struct BridgeArgs {
 /// Options of `escalate`.
 #[derive(Debug, Args)]
 pub struct EscalateArgs {
-    /// What it is about; may be given several times, or parted by commas. The first one decides who is called.
+    /// What it is about; may be given several times, or parted by commas. The first one decides who
+    /// is called.
     #[arg(long, value_delimiter = ',')]
     pub hazard: Vec<Hazard>,
     /// Id of the expert to call. Default: who is in charge of the hazard.
     #[arg(long, value_name = "EXPERT_ID")]
     pub expert: Option<String>,
-    /// Evidence: a path below the bridge's evidence roots, or an http(s) URI. May be given several times.
+    /// Evidence: a path below the bridge's evidence roots, or an http(s) URI. May be given several
+    /// times.
     #[arg(long, value_name = "PATH_OR_URI")]
     pub evidence: Vec<String>,
     /// Why the expert is called, in a sentence: the phone and the expert's page show it.
@@ -66,7 +70,8 @@ pub struct EscalateArgs {
     /// Correlates everything about this escalation. Default: a random UUID.
     #[arg(long, value_name = "ID")]
     pub trace_id: Option<TraceId>,
-    /// The message's id: the bridge answers the same id with its first answer, and calls nobody twice. Default: a random UUID.
+    /// The message's id: the bridge answers the same id with its first answer, and calls nobody
+    /// twice. Default: a random UUID.
     #[arg(long, value_name = "ID")]
     pub id: Option<String>,
     /// Who escalates: an agent that the bridge knows, such as if://agent/guard.
@@ -78,10 +83,12 @@ pub struct EscalateArgs {
     /// File of the agent's private key, as keygen wrote it.
     #[arg(long, value_name = "FILE", env = "IFE_AGENT_KEY")]
     pub key: Option<PathBuf>,
-    /// File with an IFMessage to start from; - for stdin. One that is signed and that no option changes is sent as it is.
+    /// File with an IFMessage to start from; - for stdin. One that is signed and that no option
+    /// changes is sent as it is.
     #[arg(long, value_name = "FILE")]
     pub message: Option<PathBuf>,
-    /// Answer when the expert is in the conference, or when that has failed; tell what happens meanwhile.
+    /// Answer when the expert is in the conference, or when that has failed; tell what happens
+    /// meanwhile.
     #[arg(long)]
     pub wait: bool,
     /// Print the signed message and send nothing: for other ways to the bridge, such as NATS.

@@ -31,8 +31,11 @@ pub(super) fn run(log: &LogArgs, raw: bool, out: &mut Output) -> Result<Outcome,
     };
     let root = STANDARD.encode(head.root);
     if out.json() {
-        out.value(&json!({"origin": head.origin, "size": head.size, "root": root, "verified": !keys.is_empty(),
-                          "signatures": signatures.iter().map(signature_json).collect::<Vec<_>>()}))?;
+        out.value(
+            &json!({"origin": head.origin, "size": head.size, "root": root,
+        "verified": !keys.is_empty(),
+                          "signatures": signatures.iter().map(signature_json).collect::<Vec<_>>()}),
+        )?;
         return Ok(Outcome::Yes);
     }
     out.line(format!("log        {}", text::harmless(&head.origin)))?;

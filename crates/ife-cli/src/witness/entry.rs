@@ -67,7 +67,8 @@ impl Seen {
     }
 
     pub(super) fn json(&self) -> Value {
-        json!({"index": self.index, "leaf_hash": format!("sha256:{}", hex::text(&self.leaf_hash())), "entry": self.members})
+        json!({"index": self.index, "leaf_hash": format!("sha256:{}",
+        hex::text(&self.leaf_hash())), "entry": self.members})
     }
 
     /// The entry on one line, for `tail`.

@@ -69,7 +69,8 @@ fn needed_keys(log: &LogArgs) -> Result<Vec<VerifierKey>, Failure> {
     }
 }
 
-/// A log that is not as it must be is an answer; one whose checkpoint cannot be read at all is none.
+/// A log that is not as it must be is an answer; one whose checkpoint cannot be read at all is
+/// none.
 fn log_failure(dir: &LogDir, error: &LogError) -> Failure {
     let what = text::harmless(&error.to_string());
     if matches!(error.problem, Problem::Read(_)) && error.path == dir.checkpoint_path() {
@@ -82,7 +83,8 @@ fn log_failure(dir: &LogDir, error: &LogError) -> Failure {
 fn hint(problem: &Problem) -> &'static str {
     match problem {
         Problem::Shrunk { .. } | Problem::Forked { .. } => {
-            "entries that were told before are gone or changed: keep this directory as it is, and find out who could write to it"
+            "entries that were told before are gone or changed: keep this directory as it is, and \
+            find out who could write to it"
         }
         Problem::Checkpoint(_) | Problem::Unsigned { .. } | Problem::Origin { .. } => {
             "are these the keys and the checkpoint of this log?"

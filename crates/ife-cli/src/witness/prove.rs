@@ -1,4 +1,5 @@
-//! `ifectl witness prove` and `check-proof`: one entry, shown to be in the log to someone who has neither log nor trust.
+//! `ifectl witness prove` and `check-proof`: one entry, shown to be in the log to someone who has
+//! neither log nor trust.
 
 use std::path::Path;
 
@@ -60,7 +61,10 @@ pub(super) fn run(args: &ProveArgs, out: &mut Output) -> Result<Outcome, Failure
             &json!({"index": index, "proof": text, "entry": String::from_utf8_lossy(&entry)}),
         )?;
     } else if args.out.is_some() {
-        out.line(format!("entry {index} is proved to be in the log; the proof needs the entry beside it (--entry-out) to be checked"))?;
+        out.line(format!(
+            "entry {index} is proved to be in the log; the proof needs the entry \
+         beside it (--entry-out) to be checked"
+        ))?;
     }
     Ok(Outcome::Yes)
 }
@@ -105,8 +109,11 @@ pub(super) fn check(args: &CheckProofArgs, out: &mut Output) -> Result<Outcome, 
     })?;
     let head = &signed.checkpoint;
     if out.json() {
-        out.value(&json!({"proved": true, "index": proof.index, "origin": head.origin, "size": head.size, "root": STANDARD.encode(head.root),
-                          "signatures": signed.signatures.iter().map(signature_json).collect::<Vec<_>>()}))?;
+        let signatures: Vec<_> = signed.signatures.iter().map(signature_json).collect();
+        out.value(&json!({
+            "proved": true, "index": proof.index, "origin": head.origin, "size": head.size,
+            "root": STANDARD.encode(head.root), "signatures": signatures
+        }))?;
         return Ok(Outcome::Yes);
     }
     let time = signed

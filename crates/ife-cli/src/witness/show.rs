@@ -1,4 +1,5 @@
-//! `ifectl witness show`: the entries of one call or escalation, each proved, and the story that they tell.
+//! `ifectl witness show`: the entries of one call or escalation, each proved, and the story that
+//! they tell.
 
 use std::{
     thread,
@@ -20,7 +21,8 @@ use crate::{Failure, Outcome, cli::ShowArgs, output::Output, text};
 
 /// How often a log is looked at again.
 const POLL: Duration = Duration::from_millis(100);
-/// After a call's end, how long no further entry of it must come: the bridge and the council have their say after the BYE.
+/// After a call's end, how long no further entry of it must come: the bridge and the council have
+/// their say after the BYE.
 const QUIET: Duration = Duration::from_secs(1);
 
 pub(super) fn run(args: &ShowArgs, out: &mut Output) -> Result<Outcome, Failure> {
@@ -65,8 +67,13 @@ pub(super) fn run(args: &ShowArgs, out: &mut Output) -> Result<Outcome, Failure>
     }
     if !is_told(args, &found.seen) {
         out.remark(match args.wait {
-            None => "no entry tells the end of this call: it goes on, or its last events are on their way; --wait waits for them".to_owned(),
-            Some(waited) => format!("no entry tells the end of this call after {waited} s: it goes on, or its events go to another log"),
+            None => "no entry tells the end of this call: it goes on, or its last events are on \
+                    their way; --wait waits for them"
+                .to_owned(),
+            Some(waited) => format!(
+                "no entry tells the end of this call after {waited} s: it \
+             goes on, or its events go to another log"
+            ),
         });
     }
     Ok(Outcome::Yes)
@@ -134,7 +141,8 @@ fn settled(
     Ok(found)
 }
 
-/// Whether nothing more is to be waited for: the entry is there, or the call's latest attempt has its end.
+/// Whether nothing more is to be waited for: the entry is there, or the call's latest attempt has
+/// its end.
 fn is_told(args: &ShowArgs, seen: &[Seen]) -> bool {
     if args.which.index.is_some() {
         return !seen.is_empty();
@@ -252,5 +260,6 @@ fn as_json(found: &Found, keys: &[VerifierKey]) -> Value {
     if let Some(signed_s) = found.signed_s {
         log["time"] = json!(time::of_s(signed_s));
     }
-    json!({"log": log, "verified": !keys.is_empty(), "entries": entries.into_iter().map(Seen::json).collect::<Vec<_>>()})
+    json!({"log": log, "verified": !keys.is_empty(),
+    "entries": entries.into_iter().map(Seen::json).collect::<Vec<_>>()})
 }

@@ -140,8 +140,10 @@ mod tests {
     use super::*;
 
     fn seen(index: u64, ms: u32, event: &str, more: serde_json::Value) -> Seen {
-        let mut entry = json!({"v": 1, "time": format!("2026-01-01T00:00:00.{ms:03}000000Z"), "producer": "kamailio-1", "event": event,
-                               "call_id": "c1", "trace_id": "trace-0001", "from": "sip:council@council.example"});
+        let mut entry = json!({"v": 1, "time": format!("2026-01-01T00:00:00.{ms:03}000000Z"),
+        "producer": "kamailio-1", "event": event,
+                               "call_id": "c1", "trace_id": "trace-0001",
+                               "from": "sip:council@council.example"});
         for (key, value) in more.as_object().expect("an object") {
             entry[key] = value.clone();
         }
@@ -155,7 +157,8 @@ mod tests {
                 3,
                 0,
                 "APPROVED",
-                json!({"kid": "council-2026a", "code": 200, "hazard": "safety", "ruri": "sip:expert-safety@external.advisor"}),
+                json!({"kid": "council-2026a", "code": 200, "hazard": "safety",
+                "ruri": "sip:expert-safety@external.advisor"}),
             ),
             seen(4, 100, "RINGING", json!({"code": 180, "reason": "Ringing"})),
             seen(5, 200, "CONNECTED", json!({"code": 200, "reason": "OK"})),
@@ -212,7 +215,8 @@ began     2026-01-01T00:00:00.000000000Z
                 45,
                 "EVIDENCE_SENT",
                 json!({"producer": "evidence-node1", "call_id": "sip-call-1",
-                    "detail": format!("session=abc file=0 sha256={}", "0123456789abcdef".repeat(4))}),
+                    "detail": format!("session=abc file=0 sha256={}",
+                    "0123456789abcdef".repeat(4))}),
             ),
             bridge(
                 8,
@@ -249,7 +253,8 @@ began     2026-01-01T00:00:00.000000000Z
             1,
             0,
             "REJECTED",
-            json!({"gate": "hazard", "code": 403, "reason": "Forbidden", "peer": "udp:127.0.0.1:5070"}),
+            json!({"gate": "hazard", "code": 403, "reason": "Forbidden",
+            "peer": "udp:127.0.0.1:5070"}),
         )]);
         assert!(
             story
@@ -283,7 +288,8 @@ began     2026-01-01T00:00:00.000000000Z
             "\u{1b}]0;x\u{7}",
         ] {
             for producer in ["kamailio-1".to_owned(), format!("bridge-{hostile}")] {
-                let more = json!({"reason": hostile, "detail": hostile, "call_id": hostile, "code": 4_000_000_000u64, "producer": producer,
+                let more = json!({"reason": hostile, "detail": hostile, "call_id": hostile,
+                "code": 4_000_000_000u64, "producer": producer,
                     "direction": hostile});
                 let story = tell(&[seen(u64::MAX, 0, event, more)]);
                 assert!(

@@ -55,8 +55,11 @@ pub(super) fn run(args: &VerifyArgs, out: &mut Output) -> Result<Outcome, Failur
         Err(error) => {
             let failure = log_failure(&dir, &error);
             if out.json() {
-                out.value(&json!({"verified": false, "path": error.path.display().to_string(), "offset": error.offset,
-                                  "problem": error.problem.to_string()}))?;
+                out.value(
+                    &json!({"verified": false, "path": error.path.display().to_string(),
+                "offset": error.offset,
+                                  "problem": error.problem.to_string()}),
+                )?;
             }
             Err(failure)
         }
@@ -103,8 +106,10 @@ fn print(report: &Report, seconds: f64, since: usize, out: &mut Output) -> Resul
         return out.value(&json!({
             "verified": true, "origin": report.origin, "size": report.size, "root": root,
             "signatures": report.signatures.iter().map(signature_json).collect::<Vec<_>>(),
-            "entry_bytes": report.entry_bytes, "producers": report.producers, "gaps": report.gaps, "lost": report.lost,
-            "stray_files": {"earlier_partials": report.strays.earlier_partials, "beyond": report.strays.beyond,
+            "entry_bytes": report.entry_bytes, "producers": report.producers, "gaps": report.gaps,
+            "lost": report.lost,
+            "stray_files": {"earlier_partials": report.strays.earlier_partials,
+            "beyond": report.strays.beyond,
                             "unknown": report.strays.unknown, "named": report.strays.named},
             "seconds": seconds,
         }));

@@ -6,9 +6,9 @@
 
 use std::ops::Range;
 
-/// Items per piece: enough to spread a parser's start. The parser frees the events of a piece at its
-/// end; with 64 items the allocator returns that memory to the kernel each time, and a reload takes
-/// half as long again.
+/// Items per piece: enough to spread a parser's start. The parser frees the events of a piece at
+/// its end; with 64 items the allocator returns that memory to the kernel each time, and a reload
+/// takes half as long again.
 const CHUNK_ITEMS: usize = 8;
 /// Shorter texts are not worth cutting.
 const CUT_LEN_MIN: usize = 64 * 1024;

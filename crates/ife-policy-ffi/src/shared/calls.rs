@@ -10,8 +10,8 @@
 //! Tables are searched by Call-ID alone. Two workers that begin the same call at the same instant
 //! may claim two slots: each then searches for the other; the higher slot withdraws, the lower one
 //! waits for that. A worker killed in between leaves a PENDING record, which no search finds; the
-//! next sole owner of the state frees it, see `recovery`. Only the owner writes a PENDING record; its flags, seat, dialogs and parties
-//! change later, word by word.
+//! next sole owner of the state frees it, see `recovery`. Only the owner writes a PENDING record;
+//! its flags, seat, dialogs and parties change later, word by word.
 
 mod party;
 mod record;

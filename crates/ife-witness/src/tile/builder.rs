@@ -58,7 +58,8 @@ impl HashTree {
             if !height.is_multiple_of(8) {
                 return;
             }
-            // A node of height 8·l completes the tile of level l - 1 and is the next hash of level l.
+            // A node of height 8·l completes the tile of level l - 1 and is the next hash of level
+            // l.
             let level = (height / 8) as usize;
             let below = (level - 1) as u8;
             let index = level_len(below, size) / TILE_WIDTH - 1;

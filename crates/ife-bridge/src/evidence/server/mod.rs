@@ -1,4 +1,5 @@
-//! The one task that owns every session and the UDP port. It waits for an action, applies it, and waits again; so nothing is locked.
+//! The one task that owns every session and the UDP port. It waits for an action, applies it, and
+//! waits again; so nothing is locked.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -71,7 +72,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens port and ring, and takes up the sessions of an earlier process. Call it within a tokio runtime.
+    /// Opens port and ring, and takes up the sessions of an earlier process. Call it within a tokio
+    /// runtime.
     pub fn new(
         config: &Config,
         settings: Settings,
@@ -123,7 +125,8 @@ impl Server {
         info!(udp = %settings.udp, addresses = ?settings.addresses, "evidence is served");
         if settings.is_for_this_machine() {
             warn!(
-                "evidence.udp is on the loopback: only browsers on this machine reach it, and Firefox not at all; \
+                "evidence.udp is on the loopback: only browsers on this machine reach it, and \
+                Firefox not at all; \
                  set evidence.udp or evidence.public_addresses to an address that experts reach"
             );
         }
@@ -346,7 +349,8 @@ impl Server {
                 return;
             }
             for (error, why) in &files.missing {
-                info!(call_id, name = %error.name.escape_debug(), code = %error.code, "evidence cannot be had: {why}");
+                info!(call_id, name = %error.name.escape_debug(), code = %error.code,
+                "evidence cannot be had: {why}");
                 let detail = format!(
                     "session={} code={} name={}",
                     case.grant.session, error.code, error.name
@@ -354,7 +358,11 @@ impl Server {
                 case.record(Entry::EvidenceFailed, &detail, world);
             }
             let offered = files.manifest.files().len();
-            let errors: Vec<_> = files.missing.iter().map(|(error, _)| error.clone()).collect();
+            let errors: Vec<_> = files
+                .missing
+                .iter()
+                .map(|(error, _)| error.clone())
+                .collect();
             let state = (offered == 0 && !errors.is_empty()).then_some("failed");
             let detail = format!("{offered} files ready, {} cannot be had", errors.len());
             case.tell_engine(state, &detail, errors, world);
@@ -389,7 +397,8 @@ impl Server {
         });
     }
 
-    /// Another expert is called: the link of the one before leads nowhere any more. Gives the files, which are the same.
+    /// Another expert is called: the link of the one before leads nowhere any more. Gives the
+    /// files, which are the same.
     fn supersede(&mut self, name: &Name) -> Option<Files> {
         self.with(name, |case, world| {
             let files = case.files.clone();

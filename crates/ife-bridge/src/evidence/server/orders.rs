@@ -1,4 +1,5 @@
-//! What is asked of the server: links redeemed, offers answered, messages sent, and who is connected.
+//! What is asked of the server: links redeemed, offers answered, messages sent, and who is
+//! connected.
 
 use std::{sync::Arc, time::Instant};
 

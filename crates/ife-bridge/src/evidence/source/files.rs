@@ -1,4 +1,5 @@
-//! Files below roots. A path is resolved by the kernel beneath its root (openat2), so that neither `..` nor a symbolic link leads out of it.
+//! Files below roots. A path is resolved by the kernel beneath its root (openat2), so that neither
+//! `..` nor a symbolic link leads out of it.
 
 use std::{
     io,
@@ -84,7 +85,8 @@ fn code_of(error: &io::Error) -> &'static str {
     } else if kind == io::ErrorKind::InvalidInput {
         "not_a_file"
     } else {
-        // What leads out of the root is "permission denied" to cap-std, as is what the bridge may not read.
+        // What leads out of the root is "permission denied" to cap-std, as is what the bridge may
+        // not read.
         "not_allowed"
     }
 }

@@ -1,4 +1,5 @@
-//! Evidence from http(s) hosts: allowed ones alone, redirects included, within limits of size, type and time.
+//! Evidence from http(s) hosts: allowed ones alone, redirects included, within limits of size, type
+//! and time.
 
 use std::{io, time::Duration};
 
@@ -158,7 +159,8 @@ fn client(evidence: &config::Evidence, allowed: Vec<String>) -> Result<Client, S
         .map_err(|error| SourceError::Client(error.to_string()))
 }
 
-/// By name, and by port where the list names one; otherwise by the scheme's own port. Never with a user in the URI.
+/// By name, and by port where the list names one; otherwise by the scheme's own port. Never with a
+/// user in the URI.
 fn is_allowed(url: &Url, allowed: &[String]) -> bool {
     let Some(host) = url.host_str().filter(|_| {
         matches!(url.scheme(), "http" | "https")

@@ -1,6 +1,7 @@
 //! Names and media types.
 
-/// The part after the last slash, query and fragment left out, with what cannot be shown replaced; a URI without a path is named by its host.
+/// The part after the last slash, query and fragment left out, with what cannot be shown replaced;
+/// a URI without a path is named by its host.
 pub(super) fn last_part(name: &str) -> String {
     let path = match name.split_once("://") {
         Some((_, rest)) => rest.split(['?', '#']).next().unwrap_or_default(),
@@ -48,7 +49,8 @@ pub(super) fn of_name(name: &str) -> &'static str {
     }
 }
 
-/// The type of a `Content-Type` without its parameters; by the name where the host says none that can be used.
+/// The type of a `Content-Type` without its parameters; by the name where the host says none that
+/// can be used.
 pub(super) fn of_header(header: Option<&str>, name: &str) -> String {
     let essence = header.unwrap_or_default().split(';').next();
     let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();

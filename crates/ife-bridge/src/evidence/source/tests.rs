@@ -4,7 +4,8 @@ use super::*;
 
 fn evidence(root: &Path) -> config::Evidence {
     let yaml = format!(
-        "public_url: \"http://127.0.0.1:1\"\nudp: \"127.0.0.1:1\"\nsigning_key: key\nroots: [\"{}\"]\nfile_len_max: 1000000\n",
+        "public_url: \"http://127.0.0.1:1\"\nudp: \"127.0.0.1:1\"\nsigning_key: key\nroots: \
+        [\"{}\"]\nfile_len_max: 1000000\n",
         root.display()
     );
     serde_saphyr::from_str(&yaml).expect("it is a section")
