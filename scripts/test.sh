@@ -59,6 +59,7 @@ part_lint() {
 	mapfile -t sources < <(git ls-files -- 'kamailio-module/*.[ch]' 'tests/c/*.[ch]')
 	one "clang-format" clang-format-14 --dry-run -Werror "${sources[@]}"
 	one "clippy" cargo clippy --locked --workspace --all-targets -- -D warnings
+	one "rustdoc" env RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --workspace
 	mapfile -t scripts < <(git ls-files -- '*.sh' .ci/run tests/e2e/run tests/e2e/repeat \
 		tests/tools/build)
 	one "shellcheck" shellcheck -x -S warning "${scripts[@]}"

@@ -116,8 +116,8 @@ impl Peer {
         Ok((peer, answer))
     }
 
-    /// Offers a data channel, for the agent role; gives the SDP offer and what [`Peer::complete`]
-    /// needs.
+    /// Offers a data channel, for the agent role; returns the peer that waits for the answer, and
+    /// the SDP offer.
     pub fn offer(
         addresses: &[SocketAddr],
         now: Instant,

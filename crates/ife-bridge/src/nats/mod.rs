@@ -2,8 +2,8 @@
 //! pull from one durable consumer, so they share the work.
 //!
 //! A message is acknowledged when its outcome is known, witnessed and told. Until then it is the
-//! bridge's that has it, and another one's when that one is silent: [`decide`] says what then keeps
-//! anybody from being called twice.
+//! bridge's that has it, and another one's when that one is silent: `decide` keeps experts
+//! from being called twice then.
 
 mod claims;
 mod dead_letter;
