@@ -31,6 +31,12 @@ faulty_bridge() { "$IFE_ROOT/tests/tools/build" faulty_bridge; }
 # Chromium makes no WebRTC connection where loopback is the only network, as in a namespace: it gets another one there.
 page_network() {
 	ip -o addr show up scope global | grep -q . && return
-	ip link add ife-page0 type veth peer name ife-page1 && ip link set ife-page1 up && ip link set ife-page0 up &&
+	ip link add ife-page0 type veth peer name ife-page1 || die "there is no network but loopback, and none can be made (root can)"
+	# Without IPv6, whose addresses come a second later: Chromium ends what it loads when addresses change.
+	local end
+	for end in ife-page0 ife-page1; do
+		[ ! -e "/proc/sys/net/ipv6/conf/$end" ] || echo 1 >"/proc/sys/net/ipv6/conf/$end/disable_ipv6" || true
+	done
+	ip link set ife-page1 up && ip link set ife-page0 up &&
 		ip addr add 192.0.2.1/30 dev ife-page0 || die "there is no network but loopback, and none can be made (root can)"
 }
