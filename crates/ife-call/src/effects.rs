@@ -261,7 +261,7 @@ impl Call {
         }
     }
 
-    /// Orders a leg to end. A leg that was answered ends with 16 whatever the reason.
+    /// Orders a leg to end. An answered leg always ends with 16.
     pub(crate) fn hang_up(&mut self, leg: Leg, why: Cause) {
         let stage = if self.at.facts.leg(leg).up {
             Stage::Answered

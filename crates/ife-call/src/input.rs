@@ -86,7 +86,7 @@ pub enum Input {
     Timeout(Timer),
     /// Somebody asked for the call's end.
     UserHangup,
-    /// The gateway is out of sight: nothing is observed and no order arrives until the next
+    /// The gateway is not connected: nothing is observed and no order arrives until the next
     /// snapshot.
     LinkDown,
     /// What the gateway holds now, legs of this call alone. A leg that is not in it is not there.

@@ -35,11 +35,11 @@ pub(crate) enum Step {
     Enter(State),
     /// To this end: at once if no leg is open, else by way of [`State::Ending`].
     Close(End),
-    /// Over, whatever becomes of the legs.
+    /// The call is over, and its open legs do not change that.
     Abandon(FailReason),
     /// On to the next expert, because the current one could not be had.
     TryNext(FailReason),
-    /// The open legs are told once more to end.
+    /// The open legs are ordered to end once more.
     HangUp,
 }
 

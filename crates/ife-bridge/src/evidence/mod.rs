@@ -1,5 +1,5 @@
 //! The evidence server: links, files and WebRTC connections of all calls (docs/evidence.md).
-//! Whatever fails in here, no call ends by it.
+//! No failure in here ends a call.
 //!
 //! ```text
 //! engine ----EvidenceDesk--+                                    +--> UDP port

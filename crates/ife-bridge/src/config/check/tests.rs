@@ -20,7 +20,7 @@ fn changed(from: &str, to: &str) -> String {
 #[test]
 fn the_example_is_valid_and_its_comments_are_too() {
     load(EXAMPLE).expect("the example is valid");
-    // The section after it has a test of its own.
+    // Another test covers the section after it.
     let before = EXAMPLE.split("# evidence:").next().unwrap_or_default();
     let all: String = before
         .lines()
