@@ -455,10 +455,15 @@ def messages():
     return cases(COUNCIL, EXPERT)
 
 
+def decisions():
+    from decision_cases import cases
+    return cases(COUNCIL, EXPERT)
+
+
 def main():
     directory = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else pathlib.Path(__file__).parent)
     files = {"headers": headers(), "aor": aors(), "signatures": signatures(), "legacy": legacy(), "keys": keys(),
-             "ifmessage": messages()}
+             "ifmessage": messages(), "decision": decisions()}
     for name, content in files.items():
         text = json.dumps(content, indent=1, ensure_ascii=True) + "\n"
         (directory / f"{name}.json").write_text(text, encoding="ascii")

@@ -6,6 +6,7 @@
 //! bytes and verifying them allocates nothing beyond the caller's buffer.
 
 pub mod aor;
+pub mod decision;
 pub mod escalate;
 pub mod header;
 pub mod ids;
@@ -20,6 +21,7 @@ mod inline;
 mod received;
 
 pub use aor::{Aor, AorError};
+pub use decision::Decision;
 pub use escalate::{Briefing, Escalate, call_id};
 pub use header::{Fault, HeaderError, WitnessHash};
 pub use ids::{Hazard, Kid, TraceId};
