@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 pub use ife_engine::shell::Fact;
+use ife_message::decision::Assurance;
 use ife_witness::{
     entry::{Author, Entry, encode, leaf_hash},
     ring::{Producer, PushError, RingConfig, RingError, writer_seen},
@@ -94,6 +95,7 @@ impl Witness {
 
     fn push_once(&mut self, fact: &Fact<'_>) -> Result<Leaf, PushError> {
         let (epoch, seq) = (self.producer.epoch(), self.producer.next_seq());
+        let decided = fact.decision.unwrap_or_default();
         let entry = Entry {
             trace_id: fact.trace_id.map(str::as_bytes),
             call_id: fact.call_id.map(str::as_bytes),
@@ -110,6 +112,10 @@ impl Witness {
             state: fact.state,
             room: fact.room.map(str::as_bytes),
             guardian: fact.guardian.map(str::as_bytes),
+            choice: decided.choice.map(str::as_bytes),
+            assurance: decided.assurance.map(Assurance::as_str),
+            text_sha256: decided.text_sha256,
+            message_sha256: decided.sha256,
             detail: Some(fact.detail.as_bytes()).filter(|detail| !detail.is_empty()),
             ..Entry::new(
                 clock::unix_ns(),

@@ -11,12 +11,13 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 /// What design and contract promise.
-const PROMISED: [(&str, &str); 28] = [
+const PROMISED: [(&str, &str); 29] = [
     ("post", "/v1/escalations"),
     ("post", "/v1/calls"),
     ("get", "/v1/calls"),
     ("get", "/v1/calls/{call_id}"),
     ("delete", "/v1/calls/{call_id}"),
+    ("post", "/v1/calls/{call_id}/decisions"),
     ("post", "/v1/bridges"),
     ("post", "/v1/policy/external-call"),
     ("get", "/v1/rooms"),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::{
+    decisions::DecisionView,
     record::MessageKey,
     refusal::Refusal,
     view::{CallDetail, CallView, EvidenceError, Health, LogHealth, RoomView},
@@ -294,6 +295,45 @@ impl<T> fmt::Debug for Reply<T> {
     }
 }
 
+/// A decision, by the way that it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Submission {
+    /// By the API.
+    Api {
+        /// The call that it was sent to.
+        call_id: String,
+        /// The signed statement.
+        text: Vec<u8>,
+    },
+    /// By the page of an expert, in the browser that redeemed the link.
+    Page {
+        /// The call of the link.
+        call_id: String,
+        /// The expert of the link.
+        expert_id: String,
+        /// The signed statement.
+        text: Vec<u8>,
+    },
+    /// By keys on the phone of the expert; the bridge makes the statement and signs it.
+    Phone {
+        /// The call.
+        call_id: String,
+        /// What the keys mean: one of the choices.
+        choice: String,
+    },
+}
+
+impl Submission {
+    /// The call that it was sent to.
+    pub fn call_id(&self) -> &str {
+        match self {
+            Submission::Api { call_id, .. }
+            | Submission::Page { call_id, .. }
+            | Submission::Phone { call_id, .. } => call_id,
+        }
+    }
+}
+
 /// One request to the engine.
 #[derive(Debug)]
 pub enum Command {
@@ -324,6 +364,8 @@ pub enum Command {
     Calls(Reply<Vec<CallView>>),
     /// One call.
     Call(String, Reply<CallDetail>),
+    /// A decision about a call.
+    Decide(Submission, Reply<DecisionView>),
     /// The agent whose message asked for a call; `None` for a call of another kind, and for none.
     Owner(String, Reply<Option<String>>),
     /// Rooms.

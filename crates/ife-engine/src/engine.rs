@@ -18,6 +18,7 @@ use crate::{
     calls::Calls,
     command::Command,
     context::Context,
+    decisions::Decisions,
     gate::{Gate, GateError},
     gateway::FromLink,
     health::HealthWatch,
@@ -80,6 +81,7 @@ pub struct Engine {
     pub(crate) calls: Calls,
     pub(crate) rooms: Rooms,
     pub(crate) requests: Requests,
+    pub(crate) decisions: Decisions,
     pub(crate) health: HealthWatch,
     pub(crate) sight: Sight,
 }
@@ -101,6 +103,7 @@ impl Engine {
             calls: Calls::default(),
             rooms: Rooms::default(),
             requests: Requests::default(),
+            decisions: Decisions::default(),
             health,
             sight: Sight::default(),
         };
@@ -110,6 +113,7 @@ impl Engine {
             info!(call_id = %record.call_id, "a call of an earlier process is taken over");
             engine.adopt(record);
         }
+        engine.await_decisions();
         engine.look_at_health();
         engine.on_ami();
         engine
@@ -134,7 +138,11 @@ impl Engine {
         match action {
             Action::Command(command) => self.on_command(command),
             Action::Link(number, said) => self.cx.on_link(number, said),
-            Action::Stored(token, done) => self.on_stored(token, done),
+            Action::Stored(token, done) => {
+                if !self.on_decision_stored(token, done) {
+                    self.on_stored(token, done);
+                }
+            }
             Action::Reload {
                 agents_taken,
                 registry,
@@ -169,6 +177,7 @@ impl Engine {
             Command::Approve(request, reply) => reply.respond(approve(&mut self.cx, &request)),
             Command::Calls(reply) => reply.respond(Ok(self.list_calls())),
             Command::Call(call_id, reply) => reply.respond(self.show_call(&call_id)),
+            Command::Decide(submission, reply) => self.decide(submission, reply),
             Command::Owner(call_id, reply) => reply.respond(Ok(self.owner_of(&call_id))),
             Command::Room(command, reply) => self.on_room_command(command, reply),
             Command::Admit(request, reply) => {
@@ -208,6 +217,7 @@ impl Engine {
                 Due::Call(id, timer) => self.feed(&id, Input::Timeout(timer)),
                 Due::LegEnd(id, leg) => self.end_held(&id, leg),
                 Due::Forget(id) => self.calls.forget(&mut self.cx, &id),
+                Due::Undecided(id) => self.close_decision(&id),
                 Due::Moved(id) => self.move_failed(&id, "not joined in time"),
                 Due::Guardian { room, name } => {
                     self.rooms

@@ -49,12 +49,14 @@ impl Engine {
                     let room = slot.room().clone();
                     calls.linger(cx, id.clone());
                     self.rooms.close_if_over(cx, calls, &room);
+                    self.await_decision(id);
                 }
                 None => slot.entered(cx, state),
             },
             Reported::Unknown(_) => {}
         }
-        if let Some(slot) = calls.get(id) {
+        let cx = &mut self.cx;
+        if let Some(slot) = self.calls.get(id) {
             slot.publish(cx);
             self.requests.settle(cx, slot, reported);
         }

@@ -1,6 +1,7 @@
 //! The gate before a call: asks what Kamailio will ask, so that no call that it would refuse rings
 //! a phone.
 
+mod decision;
 mod loaded;
 
 use std::{

@@ -8,6 +8,7 @@ use std::{
 use ife_ami::value::RoomName;
 
 use crate::{
+    decisions::Decided,
     record::{Answer, CallRecord, Line, MessageKey},
     view::CallDetail,
 };
@@ -47,6 +48,8 @@ pub struct Ledger {
     order: VecDeque<Arc<MessageKey>>,
     ended: VecDeque<CallDetail>,
     rooms_asked: BTreeSet<RoomName>,
+    /// Decisions about the calls that are remembered.
+    pub(crate) decided: Decided,
 }
 
 impl Ledger {
@@ -106,8 +109,10 @@ impl Ledger {
     /// Notes a call that is over.
     pub fn end(&mut self, mut call: CallDetail) {
         call.history.shrink_to_fit();
-        if self.ended.len() >= ENDED_MAX {
-            self.ended.pop_front();
+        if self.ended.len() >= ENDED_MAX
+            && let Some(oldest) = self.ended.pop_front()
+        {
+            self.decided.forget(&oldest.call.call_id);
         }
         self.ended.push_back(call);
     }
@@ -116,6 +121,7 @@ impl Ledger {
     pub fn unlearn(&mut self, key: &MessageKey, call_id: &str) {
         self.forget(key);
         self.ended.retain(|detail| detail.call.call_id != call_id);
+        self.decided.forget(call_id);
     }
 
     /// A call that is over.
@@ -191,6 +197,10 @@ impl Ledger {
                 }
                 self.end(*detail);
             }
+            Line::Decided { call_id, record } => self.decided.add(&call_id, *record),
+            Line::Undecided { call_id } => {
+                self.decided.close(&call_id);
+            }
         }
     }
 
@@ -206,6 +216,7 @@ impl Ledger {
         lines.extend(live.cloned().map(Box::new).map(Line::Call));
         let rooms = self.rooms_asked.iter().cloned();
         lines.extend(rooms.map(|room| Line::RoomAsked { room }));
+        lines.extend(self.decided.lines());
         for key in &self.order {
             let Some(remembered) = self.messages.get(key) else {
                 continue;

@@ -8,12 +8,14 @@
 //! | `calls` | every call with its machine, its channels and its history |
 //! | `rooms` | rooms with their guardians, admissions and mutes |
 //! | `requests` | requests whose answer is due, and all that waits for the store |
+//! | `decisions` | decisions about calls: judged, witnessed, kept, told |
 //! | `timers` | deadlines |
 //! | `health` | the state of all parts |
 //! | `context` | what these share: settings, the gate, Asterisk as it is known, the way to the shell |
 
 pub mod command;
 pub mod council;
+pub mod decisions;
 pub mod gate;
 pub mod ledger;
 pub mod record;

@@ -1,7 +1,7 @@
 //! The store's records.
 
 use ife_ami::value::{RoomName, Uniqueid};
-use ife_message::{Briefing, Hazard, TraceId};
+use ife_message::{Briefing, Hazard, TraceId, decision::Record};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
@@ -149,6 +149,18 @@ pub enum Line {
     },
     /// A call is over.
     Ended(Box<CallDetail>),
+    /// A decision about a call was taken.
+    Decided {
+        /// The call.
+        call_id: String,
+        /// The decision, attested.
+        record: Box<Record>,
+    },
+    /// The time for a decision about a call has passed without one.
+    Undecided {
+        /// The call.
+        call_id: String,
+    },
 }
 
 impl Line {
@@ -170,7 +182,9 @@ impl Line {
             | Line::Attempt { .. }
             | Line::Room { .. }
             | Line::RoomAsked { .. }
-            | Line::RoomOver { .. } => {}
+            | Line::RoomOver { .. }
+            | Line::Decided { .. }
+            | Line::Undecided { .. } => {}
         }
         kept
     }

@@ -63,6 +63,8 @@ pub struct Limits {
     pub experts_max: usize,
     /// Seconds that joining the council may take.
     pub join_s: u32,
+    /// Seconds after the end of an answered call in which a decision is taken.
+    pub decision_s: u32,
     /// Waits of one call, and the failures that lead to the next expert.
     pub policy: Policy,
 }

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 use ife_call::Cause;
-use ife_message::Briefing;
+use ife_message::{Briefing, decision::Assurance};
 use ife_witness::entry::{Direction, Event as Entry};
 use serde::{Deserialize, Serialize};
 
@@ -101,8 +101,23 @@ pub struct Fact<'a> {
     pub room: Option<&'a str>,
     /// Name of a guardian.
     pub guardian: Option<&'a str>,
+    /// The members of a decision.
+    pub decision: Option<Decided<'a>>,
     /// For a person; may be empty.
     pub detail: &'a str,
+}
+
+/// The members of an entry about a decision.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Decided<'a> {
+    /// The choice.
+    pub choice: Option<&'a str>,
+    /// What signed.
+    pub assurance: Option<Assurance>,
+    /// SHA-256 of the text.
+    pub text_sha256: Option<[u8; 32]>,
+    /// SHA-256 of the signed bytes.
+    pub sha256: Option<[u8; 32]>,
 }
 
 impl<'a> Fact<'a> {
@@ -125,6 +140,7 @@ impl<'a> Fact<'a> {
             state: None,
             room: None,
             guardian: None,
+            decision: None,
             detail,
         }
     }

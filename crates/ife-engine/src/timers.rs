@@ -22,6 +22,8 @@ pub(crate) enum Due {
     LegEnd(CallId, Leg),
     /// No leg of a call that ended can show itself any more.
     Forget(CallId),
+    /// The time for a decision about a call that ended has passed.
+    Undecided(CallId),
     /// A call has not joined another room in time.
     Moved(CallId),
     /// A guardian is called again.

@@ -4,6 +4,8 @@
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::decisions::{DecisionAsked, DecisionBrief, DecisionEvent, DecisionState, DecisionView};
+
 /// States of a leg, and of the call as `sip_call_state`, in their order; `unknown` is an honest
 /// answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
@@ -93,6 +95,12 @@ pub struct CallView {
     pub cause: Option<u16>,
     /// What an operator must know of the H.323 segment.
     pub h323_segment: String,
+    /// `open`, `decided` or `no_decision`.
+    #[serde(default)]
+    pub decision_state: DecisionState,
+    /// The expert's decision in force.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<DecisionBrief>,
 }
 
 /// A file that an escalation named and that could not be offered or sent.
@@ -158,6 +166,12 @@ pub struct CallDetail {
     pub call: CallView,
     /// Oldest first, at most 64.
     pub history: Vec<Step>,
+    /// Decisions of the expert and of guardians, in the order in which they came.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub decisions: Vec<DecisionView>,
+    /// What a decision must say, as long as one is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<DecisionAsked>,
 }
 
 /// A council room.
@@ -200,6 +214,8 @@ pub enum Event {
     Health(Health),
     /// Something happened on an evidence channel.
     Evidence(Box<EvidenceEvent>),
+    /// A decision was taken, or the time for one has passed.
+    Decision(Box<DecisionEvent>),
 }
 
 /// Parts of the bridge.

@@ -10,7 +10,7 @@ mod schema;
 
 use std::collections::HashSet;
 
-use ife_message::Covered;
+use ife_message::{Covered, decision::Assurance};
 
 use crate::network::Network;
 use crate::pattern::Pattern;
@@ -87,6 +87,8 @@ pub struct Hazard {
     pub name: String,
     /// For people.
     pub description: Option<String>,
+    /// What may sign a decision about it; at least one.
+    pub decision_assurance: Vec<Assurance>,
 }
 
 /// The members that experts and councils share.
@@ -178,6 +180,14 @@ pub struct Validity {
     pub not_before: u64,
     /// Last second; `u64::MAX` when open.
     pub not_after: u64,
+}
+
+impl Validity {
+    /// Returns whether an instant, Unix seconds, is within the period.
+    #[must_use]
+    pub fn includes(&self, unix_s: u64) -> bool {
+        (self.not_before..=self.not_after).contains(&unix_s)
+    }
 }
 
 /// Limits of one expert.

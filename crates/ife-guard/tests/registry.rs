@@ -66,6 +66,16 @@ fn a_good_registry_means_what_it_says() {
 }
 
 #[test]
+fn a_hazard_says_what_is_enough_for_a_decision() {
+    use ife_message::decision::Assurance;
+    assert_eq!(good().hazards[0].decision_assurance, Assurance::ALL);
+    let strict = "{name: safety, decision_assurance: [passkey, key]}";
+    let registry = load(&yaml().replacen("{name: safety}", strict, 1)).expect("valid");
+    let enough = &registry.hazards[0].decision_assurance;
+    assert_eq!(*enough, [Assurance::Passkey, Assurance::Key]);
+}
+
+#[test]
 fn hazards_find_their_experts() {
     let registry = good();
     let id = |hazard| registry.expert_for_hazard(hazard).map(|e| e.id.as_str());
@@ -206,6 +216,21 @@ fn faults_of_meaning() {
             "rate_per_s: 2,",
             "rate_per_s: 0,",
             "flood.rate_per_s: 0 is out of range",
+        ),
+        (
+            "{name: safety}",
+            "{name: safety, decision_assurance: [key, pone]}",
+            "hazards[0].decision_assurance[1]: unknown assurance `pone` (did you mean `phone`?)",
+        ),
+        (
+            "{name: safety}",
+            "{name: safety, decision_assurance: [key, key]}",
+            "hazards[0].decision_assurance[1]: `key` is listed twice",
+        ),
+        (
+            "{name: safety}",
+            "{name: safety, decision_assurance: []}",
+            "hazards[0].decision_assurance: the list is empty",
         ),
         (
             "concurrent: 2",

@@ -286,6 +286,9 @@ fn update<'a>(
         | Event::Mute
         | Event::Unmute
         | Event::Remove
+        | Event::Decision
+        | Event::DecisionRefused
+        | Event::NoDecision
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

@@ -310,6 +310,9 @@ pub(crate) fn kind_of(event: Event) -> Kind {
         | Event::Mute
         | Event::Unmute
         | Event::Remove
+        | Event::Decision
+        | Event::DecisionRefused
+        | Event::NoDecision
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

@@ -351,6 +351,9 @@ fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
             | Event::Mute
             | Event::Unmute
             | Event::Remove
+            | Event::Decision
+            | Event::DecisionRefused
+            | Event::NoDecision
             | Event::EvidenceOffer
             | Event::EvidenceAnswer
             | Event::EvidenceOpen
@@ -409,6 +412,10 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Unmute) => Row::note(Expert, "no longer muted"),
         Some(Event::Remove) if is_guardian => Row::note(Council, "put out of the room"),
         Some(Event::Remove) => Row::note(Expert, "put out of the room"),
+        Some(Event::Decision) if is_guardian => arrow(Council, Bridge, "decision"),
+        Some(Event::Decision) => arrow(Expert, Bridge, "decision").tone(Tone::Good),
+        Some(Event::DecisionRefused) => Row::note(Bridge, "decision refused").tone(Tone::Bad),
+        Some(Event::NoDecision) => Row::note(Bridge, "no decision").tone(Tone::Bad),
         Some(Event::Cancel) => arrow(Bridge, Gateway, "cancel"),
         Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
         Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),
@@ -429,7 +436,7 @@ fn of_bridge(entry: &Value) -> Row {
 }
 
 /// What an entry of a bridge says beyond its row and the story's facts.
-fn remark_of(entry: &Value, room: Option<&str>) -> [String; 8] {
+fn remark_of(entry: &Value, room: Option<&str>) -> [String; 10] {
     let number = |name: &str, from: u64| {
         let number = entry[name].as_u64().filter(|number| *number >= from);
         number.map(|number| number.to_string()).unwrap_or_default()
@@ -444,6 +451,8 @@ fn remark_of(entry: &Value, room: Option<&str>) -> [String; 8] {
     [
         prefixed("guardian", text(entry, "guardian")),
         verdict,
+        text(entry, "choice").to_owned(),
+        prefixed("by", text(entry, "assurance")),
         text(entry, "reason").replace('_', " "),
         prefixed("code", &number("code", 0)),
         prefixed("cause", &number("cause", 0)),

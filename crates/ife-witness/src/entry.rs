@@ -108,6 +108,12 @@ pub struct Entry<'a> {
     pub room: Option<&'a [u8]>,
     /// Name of a guardian, a member of the council.
     pub guardian: Option<&'a [u8]>,
+    /// The choice of a decision.
+    pub choice: Option<&'a [u8]>,
+    /// What signed a decision.
+    pub assurance: Option<&'static str>,
+    /// SHA-256 of the text of a decision.
+    pub text_sha256: Option<[u8; 32]>,
     /// Further facts, for a person.
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
@@ -157,6 +163,9 @@ impl<'a> Entry<'a> {
             state: None,
             room: None,
             guardian: None,
+            choice: None,
+            assurance: None,
+            text_sha256: None,
             detail: None,
             gap: None,
             omitted: None,
@@ -287,9 +296,11 @@ fn write(
     };
     // `fields_truncated` comes before "from" and most of the texts, so the flag is set beforehand.
     let text_cut = limits.text != usize::MAX;
+    object.name("assurance", entry.assurance);
     object.number("attempt", entry.attempt.map(u64::from));
     object.text("call_id", entry.call_id);
     object.number("cause", entry.cause.map(u64::from));
+    object.text("choice", entry.choice);
     object.number("code", entry.code.map(u64::from));
     object.number("cseq", entry.cseq.map(u64::from));
     object.text("detail", entry.detail);
@@ -329,6 +340,7 @@ fn write(
     }
     object.number("seq", Some(entry.seq));
     object.name("state", entry.state);
+    object.hash("text_sha256", entry.text_sha256);
     object.key("time");
     object.time(entry.time_unix_ns);
     object.text("to", entry.to);

@@ -55,6 +55,12 @@ crate::words! {
         Unmute = "UNMUTE",
         /// A client of the API removes a participant from a room.
         Remove = "REMOVE",
+        /// A party decided about a call.
+        Decision = "DECISION",
+        /// A decision was not taken.
+        DecisionRefused = "DECISION_REFUSED",
+        /// The time for the expert's decision has passed without one.
+        NoDecision = "NO_DECISION",
         /// Evidence was offered.
         EvidenceOffer = "EVIDENCE_OFFER",
         /// The offer was answered.

@@ -173,6 +173,36 @@ def calls(case, first):
     return answer
 
 
+def decisions(case, call):
+    """A guardian votes, once; what is altered, late or of another call is refused."""
+    _, shown = case.ask("GET", f"/v1/calls/{call['call_id']}")
+    asked = shown[case.contract["operations"]["get_call_state"]["output_while_open"]]
+    check(asked["choices"] == call["options"], f"asked: {asked}")
+    key, kid = private_key(case.keys, "guardian-1")
+    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+    vote = {"v": "if-decision-v1", "call_id": call["call_id"], "trace_id": call["trace_id"], "council": asked["council"],
+            "role": "guardian", "party": "guardian-1", "choice": "no", "question_sha256": asked["question_sha256"], "time": now,
+            "assurance": "key", "kid": kid}
+
+    def signed(**change):
+        changed = {**vote, **change}
+        sig = base64.urlsafe_b64encode(key.sign(canonical(changed))).decode().rstrip("=")
+        return {**changed, "signature": {"alg": "ed25519", "sig": sig}}
+
+    place = {"call_id": call["call_id"]}
+    taken = case.operation("decide", signed(), **place)
+    check(taken.get("decision") == signed(), f"decide: {taken}")
+    case.refused("decide", "CONFLICT", signed(), **place)
+    case.refused("decide", "INVALID_SIGNATURE", {**signed(), "choice": "yes"}, **place)
+    case.refused("decide", "INVALID_REQUEST", signed(choice="perhaps"), **place)
+    case.refused("decide", "INVALID_REQUEST", signed(call_id="sip-call-0000000000000000"), **place)
+    case.refused("decide", "POLICY_REJECTED", signed(party="guardian-9", kid="guardian-9"), **place)
+    case.refused("decide", "NOT_FOUND", signed(), call_id="sip-call-0000000000000000")
+    state = case.operation("get_call_state", **place)
+    check(state.get("decisions") == [taken], f"get_call_state: {state.get('decisions')}")
+    check(state.get("decision_state") in case.contract["operations"]["get_call_state"]["decision_state"], f"get_call_state: {state}")
+
+
 def policy(case):
     yes = case.operation("approve_external_call", {"expert_id": SAFETY, "hazard": "safety"})
     no = case.operation("approve_external_call", {"expert_id": SAFETY, "hazard": "ethics"})
@@ -274,6 +304,7 @@ def main(sock, contract, keys, capture, transcript):
         case = Case(sock, contract, keys, file)
         first = escalations(case)
         second = calls(case, first)
+        decisions(case, second)
         other_spellings(case)
         policy(case)
         rooms(case, second)

@@ -41,6 +41,7 @@ fn named(event: &Event) -> sse::Event {
         Event::Room(_) => "room",
         Event::Health(_) => "health",
         Event::Evidence(_) => "evidence",
+        Event::Decision(_) => "decision",
     };
     // These types have string keys and finite numbers only, so they always have a JSON form.
     sse::Event::default()

@@ -2,6 +2,7 @@
 //! can be without the other.
 
 mod calls;
+mod decisions;
 mod events;
 mod evidence;
 mod health;
@@ -84,6 +85,7 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(calls::escalate))
         .routes(routes!(calls::initiate, calls::list))
         .routes(routes!(calls::show, calls::terminate))
+        .routes(routes!(decisions::decide))
         .routes(routes!(calls::bridge))
         .routes(routes!(policy::approve))
         .routes(routes!(rooms::list, rooms::create))

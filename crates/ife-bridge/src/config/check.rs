@@ -264,6 +264,11 @@ impl Config {
             refuse(!(1..=10_000).contains(&value), field, "must be 1 to 10000")?;
         }
         refuse(
+            !(1..=86_400).contains(&self.calls.decision_s),
+            "calls.decision_s",
+            "must be 1 to 86400",
+        )?;
+        refuse(
             self.council_experts_max() == 0,
             "calls.council_max",
             "must be more than the guardians who are called: a seat for an expert is needed",

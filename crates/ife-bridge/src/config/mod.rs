@@ -201,6 +201,8 @@ pub struct Calls {
     pub ring_s: u32,
     /// Seconds that joining the council may take.
     pub join_s: u32,
+    /// Seconds after the end of an answered call in which a decision is taken.
+    pub decision_s: u32,
     /// Failures after which the next expert for the hazard is called.
     pub next_expert_on: BTreeSet<NextExpertOn>,
     /// Experts tried for one escalation.
@@ -228,6 +230,7 @@ impl Default for Calls {
             h323_legs_max: 60,
             ring_s: 45,
             join_s: 10,
+            decision_s: 1_800,
             next_expert_on: [Busy, NoAnswer, Unreachable].into(),
             experts_max: 3,
         }

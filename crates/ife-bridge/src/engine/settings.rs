@@ -39,6 +39,7 @@ pub(super) fn settings(config: &Config) -> Result<Settings, ValueError> {
             h323_legs_max: calls.h323_legs_max,
             experts_max: calls.experts_max as usize,
             join_s: calls.join_s,
+            decision_s: calls.decision_s,
             policy: Policy {
                 ring_max: seconds(calls.ring_s),
                 join_max: seconds(calls.join_s),

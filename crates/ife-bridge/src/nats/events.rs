@@ -7,6 +7,7 @@ use std::sync::{
 };
 
 use async_nats::Client;
+use ife_engine::decisions::DecisionEvent;
 use serde_json::{Map, Value, json};
 use tokio::sync::broadcast::{Receiver, error::RecvError};
 use tracing::{debug, warn};
@@ -34,6 +35,7 @@ pub(super) async fn tell(
         match events.recv().await {
             Ok(Event::Call(call)) => teller.call(*call).await,
             Ok(Event::Evidence(evidence)) => teller.evidence(*evidence).await,
+            Ok(Event::Decision(decision)) => teller.decision(*decision).await,
             Ok(Event::Room(_) | Event::Health(_)) => {}
             Err(RecvError::Lagged(missed)) => teller.call_all(missed).await,
             Err(RecvError::Closed) => return,
@@ -71,6 +73,13 @@ impl Teller {
         self.publish(&call_id, &trace_id, payload).await;
     }
 
+    async fn decision(&self, decision: DecisionEvent) {
+        let (call_id, trace_id) = (decision.call_id.clone(), decision.trace_id.clone());
+        let payload = json!({"event": "decision", "decision": decision});
+        self.publish_to("decision", &call_id, &trace_id, payload)
+            .await;
+    }
+
     /// Events were missed: the state of every call says what they said.
     async fn call_all(&self, missed: u64) {
         warn!(
@@ -85,6 +94,10 @@ impl Teller {
     }
 
     async fn publish(&self, call_id: &str, trace_id: &str, payload: Value) {
+        self.publish_to("events", call_id, trace_id, payload).await;
+    }
+
+    async fn publish_to(&self, kind: &str, call_id: &str, trace_id: &str, payload: Value) {
         let call = call_id.to_owned();
         let owner = self.shared.engine.ask(|reply| Command::Owner(call, reply));
         // A call without a message is the operator's.
@@ -96,7 +109,7 @@ impl Teller {
         };
         let body = self.shared.inform(id, &owner, Some(trace_id), payload);
         let Some(body) = body else { return };
-        let subject = format!("{}.{call_id}.events", self.prefix);
+        let subject = format!("{}.{call_id}.{kind}", self.prefix);
         if let Err(error) = self.client.publish(subject, body.into()).await {
             debug!("an event is not told: {error}");
         }

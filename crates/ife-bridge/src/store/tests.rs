@@ -168,7 +168,12 @@ fn no_line_has_the_token_of_an_evidence_link() {
         answer: Answer::Call(Box::new(call.clone())),
     };
     let history = Vec::new();
-    let ended = Line::Ended(Box::new(crate::view::CallDetail { call, history }));
+    let ended = Line::Ended(Box::new(crate::view::CallDetail {
+        call,
+        history,
+        decisions: Vec::new(),
+        asked: None,
+    }));
     let dir = tempfile::tempdir().expect("a directory");
     let (mut store, ..) = open(dir.path());
     store.append(&answer, None).expect("there is room");

@@ -5,11 +5,14 @@ use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 use ife_bridge::{
     config::Config,
     engine::{Engine, Signal},
-    handle::{Command, EngineHandle, Escalation, InitiateCall, RoomCommand, Terminated},
+    handle::{
+        Command, EngineHandle, Escalation, InitiateCall, RoomCommand, Submission, Terminated,
+    },
     metrics::Metrics,
     refusal::Refusal,
     view::{CallDetail, CallState, CallView, Event, Health, RoomView},
 };
+use ife_engine::decisions::DecisionView;
 use ife_message::{IfMessage, PrivateKey};
 use ife_witness::ring::Consumer;
 use tokio::{sync::mpsc, task::JoinHandle, time::timeout};
@@ -40,11 +43,14 @@ impl Bed {
         fs::write(dir.path().join("key"), key.to_file().as_bytes()).expect("there is room");
         fs::write(dir.path().join("secret"), "secret\n").expect("there is room");
         fs::write(dir.path().join("registry.yaml"), registry(&key)).expect("there is room");
+        let guardian = PrivateKey::from_seed("guardian-2", &[9; 32])
+            .expect("a name")
+            .public_key();
         let settings = format!(
             "node: node1\nstate_dir: {}\nstore_dir: store\nregistry: registry.yaml\nwitness: best_effort\n\
              ami: {{address: \"{}\", username: bridge, secret_file: secret}}\n\
              council: {{aor: \"sip:council@council.example\", signing_key: key, backend: confbridge, \
-             guardians: [{{name: guardian-1, peer: guardian-peer, alias: guardian}}, {{name: guardian-2}}]}}\n\
+             guardians: [{{name: guardian-1, peer: guardian-peer, alias: guardian}}, {{name: guardian-2, public_key: \"{guardian}\"}}]}}\n\
              calls: {{expert_max: 9, {calls}}}\nlisten: {{unix: bridge.sock}}\n{more}\n",
             state.path().display(),
             asterisk.address
@@ -170,6 +176,11 @@ impl Bed {
         self.handle.ask(|reply| Command::Call(call_id, reply)).await
     }
 
+    pub(crate) async fn decide(&self, submission: Submission) -> Result<DecisionView, Refusal> {
+        let asked = self.handle.ask(|reply| Command::Decide(submission, reply));
+        timeout(PATIENCE, asked).await.expect("it answers")
+    }
+
     pub(crate) async fn room(&self, command: RoomCommand) -> Result<Vec<RoomView>, Refusal> {
         self.handle.ask(|reply| Command::Room(command, reply)).await
     }
@@ -186,7 +197,11 @@ impl Bed {
             .await
     }
 
-    async fn until_view(&self, call_id: &str, is_there: impl Fn(&CallView) -> bool) -> CallView {
+    pub(crate) async fn until_view(
+        &self,
+        call_id: &str,
+        is_there: impl Fn(&CallView) -> bool,
+    ) -> CallView {
         let mut events = self.handle.subscribe();
         let wait = async {
             loop {

@@ -3,6 +3,7 @@
 mod asterisk;
 mod bed;
 mod calls;
+mod decisions;
 #[path = "../../../ife-engine/tests/gateway/mod.rs"]
 mod gateway;
 mod probe;

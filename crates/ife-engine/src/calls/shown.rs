@@ -6,6 +6,7 @@ use ife_words::time::of_ms;
 use super::Slot;
 use crate::{
     context::Context,
+    decisions::{DecisionState, with_decision},
     record::Origin,
     time::Now,
     view::{CallDetail, CallState, CallView, Event},
@@ -42,7 +43,7 @@ impl Slot {
 
     pub(crate) fn view(&self, cx: &Context) -> CallView {
         let (reason, cause) = reason_of(self.state());
-        CallView {
+        let view = CallView {
             call_id: self.record.call_id.clone(),
             origin: match self.record.origin {
                 Origin::Escalation => "escalation".to_owned(),
@@ -68,13 +69,18 @@ impl Slot {
             reason,
             cause,
             h323_segment: cx.settings.council.segment().to_owned(),
-        }
+            decision_state: DecisionState::Open,
+            decision: None,
+        };
+        with_decision(cx, view)
     }
 
     pub(crate) fn detail(&self, cx: &Context) -> CallDetail {
         CallDetail {
             call: self.view(cx),
             history: self.history.clone(),
+            decisions: Vec::new(),
+            asked: None,
         }
     }
 

@@ -15,6 +15,7 @@ use crate::{
     command::{BridgeExternalCall, Bridged, Reply, Terminated},
     context::{Asked, Context},
     council::context,
+    decisions::with_decision,
     refusal::{ErrorName, Refusal},
     rooms::room_name,
     timers::Due,
@@ -28,18 +29,17 @@ impl Engine {
         views.extend(
             ended
                 .filter(|call| !self.calls.contains(&call.call_id))
-                .cloned(),
+                .map(|call| with_decision(&self.cx, call.clone())),
         );
         views.sort_by(|a, b| b.started.cmp(&a.started));
         views
     }
 
     pub(crate) fn show_call(&self, call_id: &str) -> Result<CallDetail, Refusal> {
-        if let Some(slot) = self.calls.get(call_id) {
-            return Ok(slot.detail(&self.cx));
-        }
-        let ended = self.cx.ledger.ended(call_id).cloned();
-        ended.ok_or_else(no_such_call)
+        let live = self.calls.get(call_id).map(|slot| slot.detail(&self.cx));
+        let known = live.or_else(|| self.cx.ledger.ended(call_id).cloned());
+        let detail = known.ok_or_else(no_such_call)?;
+        Ok(self.with_decisions(detail))
     }
 
     /// The agent whose message asked for the call.

@@ -447,6 +447,7 @@ fn settings() -> Settings {
             h323_legs_max: 60,
             experts_max: 3,
             join_s: 10,
+            decision_s: 60,
             policy: Policy::default(),
         },
         sip_aor: DialToken::parse("kamailio").expect("a token"),

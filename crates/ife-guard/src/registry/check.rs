@@ -1,5 +1,6 @@
 //! Checks of a registry's meaning: values in range, references that resolve, unique names.
 
+mod decision;
 mod party;
 mod problems;
 mod unique;
@@ -172,9 +173,16 @@ impl<'r> Checker<'_, 'r> {
                 .description
                 .as_deref()
                 .map(|d| self.problems.line(&item.key("description"), d, 1024));
+            let assurance_at = item.key("decision_assurance");
+            let decision_assurance = hazard.decision_assurance.as_deref();
             hazards.push(Hazard {
                 name: hazard.name.to_owned(),
                 description,
+                decision_assurance: decision::assurance(
+                    self.problems,
+                    &assurance_at,
+                    decision_assurance,
+                ),
             });
         }
         hazards

@@ -60,6 +60,8 @@ pub(super) struct Hazard<'y> {
     pub(super) name: Str<'y>,
     #[serde(borrow)]
     pub(super) description: Option<Str<'y>>,
+    #[serde(borrow)]
+    pub(super) decision_assurance: Option<Vec<Str<'y>>>,
 }
 
 #[derive(Deserialize)]

@@ -79,7 +79,11 @@ const QUOTA: Kind = Kind::Map(&[
     may("concurrent", Kind::Number),
     may("max_call_s", Kind::Number),
 ]);
-const HAZARD: Kind = Kind::Map(&[must("name", Kind::Text), may("description", Kind::Text)]);
+const HAZARD: Kind = Kind::Map(&[
+    must("name", Kind::Text),
+    may("description", Kind::Text),
+    may("decision_assurance", TEXTS),
+]);
 const COUNCIL: Kind = Kind::Map(&[
     must("domain", Kind::Text),
     must("aors", TEXTS),

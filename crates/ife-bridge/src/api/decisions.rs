@@ -1,0 +1,46 @@
+//! Decisions about calls.
+
+use axum::{
+    Json,
+    extract::{Path, State},
+    http::StatusCode,
+};
+use ife_engine::decisions::DecisionView;
+
+use super::{AppState, Problem, problem::ProblemBody, request::Raw};
+use crate::handle::{Command, Submission};
+
+/// A decision about a call, signed by its expert or by a guardian. A later one of the same party
+/// replaces it. `asked` of `GET /v1/calls/{call_id}` says what it must hold.
+#[utoipa::path(
+    post,
+    path = "/v1/calls/{call_id}/decisions",
+    tag = "calls",
+    params(("call_id" = String, Path)),
+    request_body(
+        content = serde_json::Value,
+        description = "The signed statement, see docs/decision.md",
+    ),
+    responses(
+        (status = 201, body = DecisionView),
+        (status = 400, body = ProblemBody),
+        (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody),
+        (status = 413, body = ProblemBody),
+        (status = 503, body = ProblemBody),
+    ),
+)]
+pub(super) async fn decide(
+    State(state): State<AppState>,
+    Path(call_id): Path<String>,
+    Raw(text): Raw,
+) -> Result<(StatusCode, Json<DecisionView>), Problem> {
+    let text = text.to_vec();
+    let submission = Submission::Api { call_id, text };
+    let view = state
+        .engine
+        .ask(|reply| Command::Decide(submission, reply))
+        .await?;
+    Ok((StatusCode::CREATED, Json(view)))
+}
