@@ -10,6 +10,8 @@ set -euo pipefail
 PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
 # bindgen needs libclang, tests signal processes.
 PACKAGES_RUST=(gcc libc6-dev libclang1-14 libclang-common-14-dev ca-certificates git procps)
+# Experts hear prompts.
+PACKAGES_RUST+=(espeak-ng sox)
 PACKAGES_LINT=(shellcheck clang-format-14)
 PACKAGES_REPO=(git python3)
 # flex and bison configure Kamailio's source tree; dpkg-dev unpacks source packages.

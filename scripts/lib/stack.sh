@@ -163,7 +163,8 @@ stack_registry() {
 }
 
 # registry_expert AOR PORT HAZARDS KID [YAML LINE ...]: EXPERT_TRANSPORT (";transport=tcp") is added
-# to the contact. EXPERT_CONTACT and EXPERT_SOURCES replace the defaults from the port.
+# to the contact. EXPERT_CONTACT and EXPERT_SOURCES replace the defaults from the port. To answer is
+# to accept, unless ACCEPTANCE says otherwise.
 registry_expert() {
 	local aor=$1 port=$2 hazards=$3 kid=$4 ip
 	shift 4
@@ -176,6 +177,7 @@ registry_expert() {
 		    hazards: [$hazards]
 		    sources: [${EXPERT_SOURCES:-$(network_of "$ip")}]
 		    transports: [udp, tcp, tls]
+		    acceptance: ${ACCEPTANCE:-none}
 		    quota: ${QUOTA:-$QUOTA_WIDE}
 		    signers:
 		      - {kid: $kid, public_key: "${PUBLIC[$kid]}", covers: [base]}

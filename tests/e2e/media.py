@@ -3,6 +3,8 @@
 
     media.py tone FILE HZ SECONDS        a sine as a WAV file, 8 kHz, 16 bit
     media.py blocks FILE HZ              how many 50 ms of a recording consist of that tone (Goertzel), so far
+    media.py loud FILE                   how many 50 ms of a recording are not silence, so far
+    media.py ulaw FILE DIGITS SECONDS    that much silence, then keys as in-band tones, as raw PCMU
     media.py press PORT DIGITS           keys of the call that baresip has
     media.py keys PORT FILE              writes the keys that baresip hears to FILE, until it is ended
 """
@@ -63,6 +65,41 @@ def blocks(path, hz):
     return sum(share(block, hz) >= SHARE_MIN for block in cut)
 
 
+def loud(path):
+    heard = samples(path)
+    cut = [heard[at : at + BLOCK] for at in range(0, len(heard) - BLOCK + 1, BLOCK)]
+    return sum(sum(value * value for value in block) >= RMS_MIN * RMS_MIN * BLOCK for block in cut)
+
+
+# ITU-T Q.23: the two tones of each key.
+LOW_HZ, HIGH_HZ = (697, 770, 852, 941), (1209, 1336, 1477, 1633)
+KEYS = ("123A", "456B", "789C", "*0#D")
+
+
+def mu_law(value):
+    """ITU-T G.711, mu-law, of a 16-bit sample."""
+    sign, size = (0x80, -value) if value < 0 else (0, value)
+    size = min(size, 32635) + 132
+    exponent = max(size.bit_length() - 8, 0)
+    return ~(sign | exponent << 4 | size >> exponent + 3 & 0x0F) & 0xFF
+
+
+def key_tone(digit):
+    """160 ms of the key, then as much silence."""
+    row = next(at for at, keys in enumerate(KEYS) if digit in keys)
+    steps = [2 * math.pi * hz / RATE_HZ for hz in (LOW_HZ[row], HIGH_HZ[KEYS[row].index(digit)])]
+    length = RATE_HZ * 160 // 1000
+    return [int(sum(6000 * math.sin(step * n) for step in steps)) for n in range(length)] + [0] * length
+
+
+def ulaw(path, digits, seconds):
+    sound = [0] * int(RATE_HZ * seconds)
+    for digit in digits:
+        sound += key_tone(digit)
+    with open(path, "wb") as out:
+        out.write(bytes(map(mu_law, sound + [0] * RATE_HZ)))
+
+
 def netstring(value):
     text = json.dumps(value).encode()
     return b"%d:%s," % (len(text), text)
@@ -101,6 +138,10 @@ def main():
         tone(args[0], int(args[1]), int(args[2]))
     elif command == "blocks" and len(args) == 2:
         print(blocks(args[0], int(args[1])))
+    elif command == "loud" and len(args) == 1:
+        print(loud(args[0]))
+    elif command == "ulaw" and len(args) == 3:
+        ulaw(args[0], args[1], float(args[2]))
     elif command == "press" and len(args) == 2:
         press(int(args[0]), args[1])
     elif command == "keys" and len(args) == 2:

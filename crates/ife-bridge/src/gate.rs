@@ -6,17 +6,24 @@ pub use ife_engine::gate::{Gate, GateError};
 use ife_guard::registry::limits::FILE_LEN_MAX;
 use ife_message::PrivateKey;
 
+use crate::config::Config;
 use crate::plain_file::{self, FileError, KEY_LEN_MAX};
 
 /// Reads registry and key, and checks that the one knows the other.
-pub fn load(registry: &Path, aor: &str, signing_key: &Path) -> Result<Gate, GateError> {
+pub fn load(config: &Config) -> Result<Gate, GateError> {
+    let (registry, council) = (&config.registry, &config.council);
+    let signing_key = &council.signing_key;
     let key = plain_file::read(signing_key, KEY_LEN_MAX).map_err(cannot_read)?;
     let key = PrivateKey::parse_file(&key).map_err(|source| GateError::Key {
-        path: signing_key.to_owned(),
+        path: signing_key.clone(),
         source,
     })?;
     let text = read_registry(registry)?;
-    Gate::new(registry.to_owned(), &text, aor, key, Instant::now())
+    let gate = Gate::new(registry.clone(), &text, &council.aor, key, Instant::now())?;
+    if config.speech.is_none() {
+        return gate.without_speech();
+    }
+    Ok(gate)
 }
 
 /// Reads the registry's text.

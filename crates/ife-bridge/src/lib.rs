@@ -17,6 +17,7 @@ pub mod nats;
 pub mod page;
 mod plain_file;
 pub mod run;
+pub mod speech;
 pub mod store;
 pub mod web;
 pub mod witness;

@@ -100,6 +100,8 @@ metrics! {
     stuck_channels: Gauge = "ife_bridge_stuck_channels", <_>::default();
     /// 1 while calls can be stored
     store_up: Gauge = "ife_bridge_store_up", <_>::default();
+    /// Briefings that Asterisk could not play
+    prompts_failed: Counter = "ife_bridge_prompts_failed", <_>::default();
     /// Calls whose end could not be confirmed
     hangups_unconfirmed: Counter = "ife_bridge_hangups_unconfirmed", <_>::default();
     /// Messages of the intake by what became of them

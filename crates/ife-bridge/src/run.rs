@@ -25,6 +25,7 @@ use crate::{
     metrics::Metrics,
     nats::{self, IntakeError},
     plain_file::FileError,
+    speech::{Speech, SpeechError},
     web,
 };
 
@@ -55,6 +56,9 @@ pub enum RunError {
     /// `witness_log` in the configuration.
     #[error(transparent)]
     File(#[from] FileError),
+    /// Prompts on the phone.
+    #[error(transparent)]
+    Speech(#[from] SpeechError),
     /// The intake.
     #[error(transparent)]
     Intake(#[from] IntakeError),
@@ -78,11 +82,7 @@ pub enum RunError {
 pub fn check(path: &Path) -> Result<(), RunError> {
     let config = Config::load(path)?;
     Agents::new(&config.agents).map_err(RunError::Agents)?;
-    gate::load(
-        &config.registry,
-        &config.council.aor,
-        &config.council.signing_key,
-    )?;
+    gate::load(&config)?;
     Ami::new(&config.ami)?;
     listen::check(&config.listen)?;
     Settings::load(&config, log::open(&config)?)?;
@@ -110,6 +110,9 @@ async fn serve(path: &Path, config: Config) -> Result<(), RunError> {
     let metrics = Arc::new(Metrics::default());
     let (tell, signals) = mpsc::channel(8);
     let (mut engine, handle) = Engine::new(&config, metrics.clone(), signals)?;
+    if let Some(speech) = &config.speech {
+        engine = engine.with_speech(Speech::open(speech).await?);
+    }
     let (stop, stopped) = watch::channel(false);
     let log = log::open(&config)?;
     let mut evidence = None;

@@ -9,6 +9,7 @@ use ife_witness::{
     entry::{Author, Entry, encode, leaf_hash},
     ring::{Producer, PushError, RingConfig, RingError, writer_seen},
 };
+use ife_words::Acceptance;
 use thiserror::Error;
 
 use crate::{
@@ -108,6 +109,7 @@ impl Witness {
             kid: fact.kid.map(str::as_bytes),
             reason: fact.reason.map(str::as_bytes),
             cause: fact.cause.map(|cause| cause.value().into()),
+            means: fact.means.map(Acceptance::as_str),
             attempt: fact.attempt.map(u32::from),
             state: fact.state,
             room: fact.room.map(str::as_bytes),

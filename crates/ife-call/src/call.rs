@@ -1,6 +1,6 @@
 use std::collections::VecDeque;
 
-use ife_words::Direction;
+use ife_words::{Acceptance, Direction};
 
 use crate::cause::Cause;
 use crate::facts::{Facts, LegFacts};
@@ -119,6 +119,11 @@ impl Call {
         self.at.attempt
     }
 
+    /// By which means the expert of the current attempt has accepted.
+    pub fn acceptance(&self) -> Option<Acceptance> {
+        self.at.expert_facts().accepted
+    }
+
     /// What the call was made for.
     pub fn plan(&self) -> &Plan {
         &self.at.plan
@@ -144,8 +149,11 @@ impl Call {
             }
             Input::Leg(leg, seen) => {
                 let alive = match seen {
-                    Seen::There | Seen::Ringing | Seen::Up => true,
-                    Seen::Leaving
+                    Seen::There | Seen::Ringing | Seen::Up | Seen::Briefing | Seen::Accepted(_) => {
+                        true
+                    }
+                    Seen::NotAccepted(_)
+                    | Seen::Leaving
                     | Seen::Removed
                     | Seen::Untold
                     | Seen::Lost

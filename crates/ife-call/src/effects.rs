@@ -16,6 +16,9 @@ use crate::state::{End, FailReason, State};
 /// one we set.
 const RING_SLACK: Duration = Duration::from_secs(5);
 
+/// An expert who does not take the call hears so for that long at most.
+const GOODBYE_MAX: Duration = Duration::from_secs(5);
+
 impl Call {
     pub(crate) fn take(&mut self, step: Step) {
         match step {
@@ -70,11 +73,22 @@ impl Call {
             }
             State::Answered => {
                 self.stop_timers(&[TimerKind::Setup, TimerKind::Ring]);
+                if direction == Direction::ToExpert {
+                    self.start_timer(TimerKind::Accept, policy.accept_max);
+                }
                 self.witness(if dials_mcu(Direction::ToCouncil) {
                     Event::H323Connected
                 } else {
                     Event::Connected
                 });
+            }
+            State::Briefing => self.witness(Event::Briefing),
+            State::Accepted => {
+                self.stop_timers(&[TimerKind::Accept]);
+                self.output(Output::Witness(Witnessed {
+                    means: self.at.expert_facts().accepted,
+                    ..self.entry(Event::Accepted)
+                }));
             }
             State::Bridging => {
                 self.witness(if dials_mcu(Direction::ToExpert) {
@@ -143,6 +157,7 @@ impl Call {
             TimerKind::Gate,
             TimerKind::Setup,
             TimerKind::Ring,
+            TimerKind::Accept,
             TimerKind::Join,
             TimerKind::Call,
         ]);
@@ -153,6 +168,9 @@ impl Call {
             // It ends by itself. To be hung up now would keep its dialplan from saying that it was
             // removed.
             self.start_timer(TimerKind::Hangup, self.at.plan.policy.hangup_retry);
+        } else if expert.not_accepted.is_some() && !self.at.facts.user_hangup {
+            // Its dialplan says goodbye and ends it.
+            self.start_timer(TimerKind::Hangup, GOODBYE_MAX);
         } else {
             self.order_hangup();
         }
@@ -178,7 +196,8 @@ impl Call {
         };
         self.witness_refusal(&why);
         let leg = self.at.expert_leg();
-        if self.at.facts.leg(leg).is_open() {
+        let facts = self.at.facts.leg(leg);
+        if facts.is_open() && facts.not_accepted.is_none() {
             self.hang_up(leg, why.cause());
         }
         self.output(Output::Witness(Witnessed {
@@ -186,7 +205,12 @@ impl Call {
             ..self.entry(Event::Failed).because(&why)
         }));
         self.output(Output::TryNextExpert { failed, next, why });
-        self.stop_timers(&[TimerKind::Gate, TimerKind::Setup, TimerKind::Ring]);
+        self.stop_timers(&[
+            TimerKind::Gate,
+            TimerKind::Setup,
+            TimerKind::Ring,
+            TimerKind::Accept,
+        ]);
         self.at.attempt = attempt;
         self.at.facts.verdict = None;
         self.at.facts.reach(attempt);
@@ -231,6 +255,7 @@ impl Call {
             expert: self.expert().cloned(),
             reason: None,
             refused: None,
+            means: None,
             cause: None,
             reply: None,
             next: None,

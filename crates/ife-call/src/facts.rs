@@ -1,8 +1,10 @@
 //! What has been observed. Facts only grow, so that the order and the number of observations do not
 //! matter.
 
+use ife_words::Acceptance;
+
 use crate::cause::{Cause, Class};
-use crate::input::{Leg, LegView, Seen, Timer, TimerKind, Verdict};
+use crate::input::{Leg, LegView, NotAccepted, Seen, Timer, TimerKind, Verdict};
 
 /// Facts about one leg.
 #[derive(Debug, Clone, Copy, Default)]
@@ -13,6 +15,10 @@ pub(crate) struct LegFacts {
     pub(crate) there: bool,
     pub(crate) ringing: bool,
     pub(crate) up: bool,
+    /// The expert heard, or hears, why they are called.
+    pub(crate) briefed: bool,
+    pub(crate) accepted: Option<Acceptance>,
+    pub(crate) not_accepted: Option<NotAccepted>,
     /// Its far side asked for its end.
     pub(crate) leaving: bool,
     /// The council put it out of the room.
@@ -100,6 +106,12 @@ impl LegFacts {
             Seen::There => {}
             Seen::Ringing => self.ringing = true,
             Seen::Up => self.up = true,
+            Seen::Briefing => (self.up, self.briefed) = (true, true),
+            Seen::Accepted(means) => self.accept(means),
+            Seen::NotAccepted(why) => {
+                self.up = true;
+                self.not_accepted.get_or_insert(why);
+            }
             Seen::Leaving => self.leaving = true,
             Seen::Removed => self.removed = true,
             Seen::Untold => self.untold = true,
@@ -125,6 +137,11 @@ impl LegFacts {
         } else {
             cause.class()
         }
+    }
+
+    fn accept(&mut self, means: Acceptance) {
+        self.up = true;
+        self.accepted.get_or_insert(means);
     }
 
     pub(crate) fn join(&mut self) {
@@ -167,6 +184,9 @@ impl LegFacts {
         self.there = true;
         self.ringing |= view.ringing;
         self.up |= view.up;
+        if let Some(means) = view.accepted {
+            self.accept(means);
+        }
         if view.joined {
             self.join();
         }

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use ife_words::Gate;
+use ife_words::{Acceptance, Gate};
 
 use crate::cause::Cause;
 
@@ -32,6 +32,12 @@ pub enum Seen {
     Ringing,
     /// Answered.
     Up,
+    /// The expert hears why they are called.
+    Briefing,
+    /// The expert has accepted the call, by these means.
+    Accepted(Acceptance),
+    /// The expert has answered and does not take the call. The gateway ends the leg by itself.
+    NotAccepted(NotAccepted),
     /// The far side asked for its end. A leg leaves the room before it is gone, whoever wanted it.
     Leaving,
     /// The council put it out of the room, or the room ended: its own dialplan goes on, and says
@@ -46,6 +52,19 @@ pub enum Seen {
     Replied(u16),
     /// Gone, or it never came to be. [`Cause::UNKNOWN`] where no cause was given.
     Gone(Cause),
+}
+
+ife_words::words! {
+    /// Why an expert who has answered does not take the call.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+    pub enum NotAccepted {
+        /// They declined by key.
+        Declined = "declined",
+        /// They passed the call on to the next expert.
+        PassedOn = "passed_on",
+        /// No key in time: a machine, or nobody.
+        NoKey = "not_accepted",
+    }
 }
 
 /// What the gate said.
@@ -108,6 +127,8 @@ pub struct LegView {
     pub ringing: bool,
     /// Answered.
     pub up: bool,
+    /// The expert has accepted the call, by these means.
+    pub accepted: Option<Acceptance>,
     /// In the council's room.
     pub joined: bool,
 }
@@ -130,6 +151,8 @@ pub enum TimerKind {
     Setup,
     /// Answer.
     Ring,
+    /// The expert's acceptance.
+    Accept,
     /// The council.
     Join,
     /// The longest call.
@@ -141,5 +164,5 @@ pub enum TimerKind {
 }
 
 impl TimerKind {
-    pub(crate) const COUNT: usize = 7;
+    pub(crate) const COUNT: usize = 8;
 }

@@ -7,7 +7,7 @@
 //! the table of transitions.
 //!
 //! ```
-//! use ife_call::{Backend, Call, Direction, Input, Leg, Output, Plan, Policy};
+//! use ife_call::{Acceptance, Backend, Call, Direction, Input, Leg, Output, Plan, Policy};
 //! use ife_call::{Seen, State, Verdict};
 //!
 //! let plan = Plan {
@@ -23,6 +23,8 @@
 //!
 //! // The room tells of the expert before the channel's own ringing and answer are seen.
 //! call.handle(Input::Joined(Leg::Expert(0)));
+//! assert_eq!(*call.state(), State::Answered);
+//! call.handle(Input::Leg(Leg::Expert(0), Seen::Accepted(Acceptance::Key)));
 //! assert_eq!(*call.state(), State::Connected);
 //! call.handle(Input::Leg(Leg::Expert(0), Seen::Ringing));
 //! assert_eq!(*call.state(), State::Connected);
@@ -41,8 +43,8 @@ mod state;
 
 pub use call::Call;
 pub use cause::Cause;
-pub use ife_words::{Direction, Event, Gate};
-pub use input::{Input, Leg, LegView, Seen, Timer, TimerKind, Verdict};
+pub use ife_words::{Acceptance, Direction, Event, Gate};
+pub use input::{Input, Leg, LegView, NotAccepted, Seen, Timer, TimerKind, Verdict};
 pub use output::{Output, Witnessed};
 pub use plan::{Backend, ExpertId, Plan, Policy, RetryOn};
 pub use state::{EndReason, FailReason, Reported, State};

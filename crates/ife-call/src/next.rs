@@ -5,7 +5,7 @@ use ife_words::{Direction, Gate};
 
 use crate::cause::{Cause, Class};
 use crate::facts::{Facts, Gone, LegFacts};
-use crate::input::{Leg, TimerKind, Verdict};
+use crate::input::{Leg, NotAccepted, TimerKind, Verdict};
 use crate::plan::{Backend, ExpertId, Plan};
 use crate::state::{End, EndReason, FailReason, State};
 
@@ -106,6 +106,8 @@ impl Situation {
             State::Inviting => self.inviting(),
             State::Ringing => self.calling(),
             State::Answered => self.answered(),
+            State::Briefing => self.accepting(),
+            State::Accepted => self.accepted(),
             State::Bridging => self.bridging(),
             State::Connected => self.connected(),
             State::Ending => self.ending(),
@@ -190,7 +192,44 @@ impl Situation {
         None
     }
 
+    /// An expert who called us has accepted thereby.
     fn answered(&self) -> Option<Step> {
+        match self.plan.direction {
+            Direction::ToCouncil => self.accepted(),
+            Direction::ToExpert => {
+                let briefed = self.expert_facts().briefed;
+                let on = briefed.then_some(Step::Enter(State::Briefing));
+                self.accepting().or(on)
+            }
+        }
+    }
+
+    /// Where the facts lead while a person who has answered has not accepted.
+    fn accepting(&self) -> Option<Step> {
+        if let Some(step) = self.asked_to_end() {
+            return Some(step);
+        }
+        let expert = self.expert_facts();
+        if expert.accepted.is_some() {
+            return enter(State::Accepted);
+        }
+        if let Some(why) = expert.not_accepted {
+            return self.attempt_failed(FailReason::NotAccepted(why));
+        }
+        if let Some(gone) = expert.gone {
+            return self.attempt_failed(if gone.unseen {
+                FailReason::Unseen
+            } else {
+                without_session(expert).unwrap_or(FailReason::ExpertLeftEarly)
+            });
+        }
+        if self.facts.has_expired(TimerKind::Accept) && !self.facts.link_down {
+            return self.attempt_failed(FailReason::NotAccepted(NotAccepted::NoKey));
+        }
+        None
+    }
+
+    fn accepted(&self) -> Option<Step> {
         // A leg that is gone already is for `Bridging` to judge, in sight or not.
         let can_go_on = !self.facts.link_down || self.expert_facts().gone.is_some();
         let on = can_go_on.then_some(Step::Enter(State::Bridging));
@@ -384,10 +423,14 @@ impl Situation {
                 | Class::Redirected
                 | Class::Unknown => retry.unreachable,
             },
+            FailReason::NotAccepted(NotAccepted::Declined) => retry.declined,
+            FailReason::NotAccepted(NotAccepted::PassedOn) => true,
+            FailReason::NotAccepted(NotAccepted::NoKey) | FailReason::ExpertLeftEarly => {
+                retry.no_answer
+            }
             FailReason::Unseen => retry.unreachable,
             FailReason::NoExpert
             | FailReason::GateTimeout
-            | FailReason::ExpertLeftEarly
             | FailReason::Council { .. }
             | FailReason::CouncilTimeout
             | FailReason::GatewayDown

@@ -1,6 +1,6 @@
 use std::{fmt, time::Duration};
 
-use ife_words::{Event, Gate};
+use ife_words::{Acceptance, Event, Gate};
 
 use crate::cause::Cause;
 use crate::input::{Leg, Timer};
@@ -73,6 +73,8 @@ pub struct Witnessed {
     pub reason: Option<String>,
     /// The gate that refused, and its status.
     pub refused: Option<(Gate, u16)>,
+    /// By which means the expert accepted the call, or declined it.
+    pub means: Option<Acceptance>,
     /// Why a leg was released.
     pub cause: Option<Cause>,
     /// The final SIP reply.
@@ -90,6 +92,7 @@ impl Witnessed {
             self.refused = Some((*gate, *code));
         }
         self.cause = why.leg_cause();
+        self.means = why.means();
         if let FailReason::Expert { reply, .. } = why {
             self.reply = *reply;
         }
@@ -107,6 +110,9 @@ impl fmt::Display for Witnessed {
         }
         if let Some((gate, code)) = self.refused {
             write!(f, " gate={} code={code}", gate.number())?;
+        }
+        if let Some(means) = self.means {
+            write!(f, " means={means}")?;
         }
         if let Some(cause) = self.cause {
             write!(f, " cause={cause}")?;

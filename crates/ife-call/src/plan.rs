@@ -64,7 +64,9 @@ pub struct Policy {
     pub setup_max: Duration,
     /// From ringing to answer. Then the called side has not answered.
     pub ring_max: Duration,
-    /// From answer to the council joined.
+    /// From answer to acceptance, for a gateway that does not say that there is none.
+    pub accept_max: Duration,
+    /// From acceptance to the council joined.
     pub join_max: Duration,
     /// From the council joined to the end.
     pub call_max: Duration,
@@ -84,9 +86,9 @@ pub struct Policy {
 pub struct RetryOn {
     /// Busy, or over quota at the gate.
     pub busy: bool,
-    /// Rang and was not answered.
+    /// Rang and was not answered, or was answered and not accepted.
     pub no_answer: bool,
-    /// Declined by the expert.
+    /// Declined by the expert, before the answer or by key.
     pub declined: bool,
     /// Not registered, no route, no resources, no common codec, or no cause given.
     pub unreachable: bool,
@@ -100,6 +102,7 @@ impl Default for Policy {
             gate_max: Duration::from_secs(2),
             setup_max: Duration::from_secs(8),
             ring_max: Duration::from_secs(30),
+            accept_max: Duration::from_secs(240),
             join_max: Duration::from_secs(10),
             call_max: Duration::from_secs(4 * 3600),
             hangup_retry: Duration::from_secs(1),

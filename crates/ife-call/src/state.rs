@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use ife_words::Gate;
+use ife_words::{Acceptance, Gate};
 
 use crate::cause::{Cause, Class};
+use crate::input::NotAccepted;
 
 /// How far a call is.
 ///
@@ -13,23 +14,27 @@ use crate::cause::{Cause, Class};
 /// expert seen in the room was answered.
 ///
 /// ```text
-///           | gate  gate     leg     leg      leg       expert in  called leg gone,   expert   council  asked to
-///           | yes   no, late there   rings    answers   council    refused, too late  gone     gone     end
-/// ----------+----------------------------------------------------------------------------------------------------
-/// Received  | Appr. next(1)  .       .        .         .          .                  Ending   .        Ending
-/// Approved  | .     .        Invit.  Ringing  Answered  Answered   next(1)            Ending   .        Ending
-/// Inviting  | .     .        .       Ringing  Answered  Answered   next(1)            Ending   .        Ending
-/// Ringing   | .     .        .       .        Answered  Answered   next(1)            Ending   .        Ending
-/// Answered  | goes on to Bridging as soon as the gateway is in sight                                    Ending
-/// Bridging  | .     .        .       .        .         Connected  Ending             Ending   Ending   Ending
-/// Connected | .     .        .       .        .         .          .                  Ending   Ending   Ending(2)
+///           | gate  gate     leg     leg      leg       expert    expert in  called leg gone,   expert   council  asked to
+///           | yes   no, late there   rings    answers   accepts   council    refused, too late  gone     gone     end
+/// ----------+--------------------------------------------------------------------------------------------------------------
+/// Received  | Appr. next(1)  .       .        .         .         .          .                  Ending   .        Ending
+/// Approved  | .     .        Invit.  Ringing  Answered  Answered  Answered   next(1)            Ending   .        Ending
+/// Inviting  | .     .        .       Ringing  Answered  Answered  Answered   next(1)            Ending   .        Ending
+/// Ringing   | .     .        .       .        Answered  Answered  Answered   next(1)            Ending   .        Ending
+/// Answered  | Briefing when the briefing begins(2)      Accepted  .          next(1)            next(1)  .        Ending
+/// Briefing  | .     .        .       .        .         Accepted  .          next(1)            next(1)  .        Ending
+/// Accepted  | goes on to Bridging as soon as the gateway is in sight                                              Ending
+/// Bridging  | .     .        .       .        .         .         Connected  Ending             Ending   Ending   Ending
+/// Connected | .     .        .       .        .         .         .          .                  Ending   Ending   Ending(3)
 /// Ending    | every open leg is ordered to hang up, again and again; all gone, or out of tries: Ended or Failed
 /// Ended     | final: a leg that shows itself is ordered to hang up
 /// Failed    | final: likewise
 ///
 /// (1) an outgoing call with a further expert and a policy for it: Received, next attempt. Else
-///     Ending, then Failed.
-/// (2) or when it has lasted too long.
+///     Ending, then Failed. Of an answered leg, "too late" is no acceptance in time, and "refused"
+///     is an expert who declines or passes the call on.
+/// (2) an expert who called us has accepted: Bridging as soon as the gateway is in sight.
+/// (3) or when it has lasted too long.
 /// Ending is passed over when no leg is open. With legs open, from any state: the gateway out of
 /// sight for too long leads to Failed, a restart of the gateway to Failed.
 /// ```
@@ -45,6 +50,10 @@ pub enum State {
     Ringing,
     /// The called leg has answered.
     Answered,
+    /// The expert who was called hears why, and has not accepted.
+    Briefing,
+    /// The expert who was called has accepted.
+    Accepted,
     /// The expert's leg is on its way to the council.
     Bridging,
     /// The expert is in the council.
@@ -85,6 +94,8 @@ impl State {
             | State::Inviting
             | State::Ringing
             | State::Answered
+            | State::Briefing
+            | State::Accepted
             | State::Bridging
             | State::Connected
             | State::Ending => None,
@@ -99,6 +110,8 @@ impl State {
             State::Inviting => "inviting",
             State::Ringing => "ringing",
             State::Answered => "answered",
+            State::Briefing => "briefing",
+            State::Accepted => "accepted",
             State::Bridging => "bridging",
             State::Connected => "connected",
             State::Ending => "ending",
@@ -168,6 +181,8 @@ pub enum FailReason {
         /// The final SIP reply, where one was seen.
         reply: Option<u16>,
     },
+    /// The expert answered and did not take the call.
+    NotAccepted(NotAccepted),
     /// The expert answered and left before the council was joined.
     ExpertLeftEarly,
     /// The council could not be joined.
@@ -203,6 +218,8 @@ impl FailReason {
                 ..
             } => *status,
             FailReason::Expert { cause, .. } | FailReason::Council { cause, .. } => cause.sip(),
+            FailReason::NotAccepted(NotAccepted::Declined) => 603,
+            FailReason::NotAccepted(NotAccepted::PassedOn | NotAccepted::NoKey) => 480,
             FailReason::ExpertLeftEarly => 487,
             FailReason::CouncilTimeout => 504,
             FailReason::GateTimeout
@@ -222,6 +239,13 @@ impl FailReason {
         None
     }
 
+    /// By which means the expert refused the call, where they did.
+    pub(crate) fn means(&self) -> Option<Acceptance> {
+        let by_key = FailReason::NotAccepted(NotAccepted::Declined);
+        let or = FailReason::NotAccepted(NotAccepted::PassedOn);
+        (*self == by_key || *self == or).then_some(Acceptance::Key)
+    }
+
     /// The cause to derive from for the legs that are still to be ended.
     pub(crate) fn cause(&self) -> Cause {
         if let FailReason::Refused { code, .. } = self {
@@ -237,6 +261,7 @@ impl FailReason {
             FailReason::Refused { .. } => "refused",
             FailReason::GateTimeout => "gate_timeout",
             FailReason::Expert { class, .. } => class.as_str(),
+            FailReason::NotAccepted(why) => why.as_str(),
             FailReason::ExpertLeftEarly => "expert_left_early",
             FailReason::Council { .. } => "council_refused",
             FailReason::Unseen => "unseen",
@@ -252,6 +277,9 @@ impl FailReason {
     pub(crate) fn word(&self) -> String {
         if let FailReason::Expert { class, .. } = self {
             return format!("expert_{class}");
+        }
+        if let FailReason::NotAccepted(why) = self {
+            return format!("expert_{why}");
         }
         if let FailReason::Council { class, .. } = self {
             return format!("council_{class}");

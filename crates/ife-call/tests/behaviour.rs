@@ -5,8 +5,8 @@
 
 use ife_call::cause::Class;
 use ife_call::{
-    Backend, Call, Cause, Direction, EndReason, FailReason, Gate, Input, Leg, LegView, Output,
-    Plan, Policy, Reported, RetryOn, Seen, State, Timer, TimerKind, Verdict,
+    Acceptance, Backend, Call, Cause, Direction, EndReason, FailReason, Gate, Input, Leg, LegView,
+    NotAccepted, Output, Plan, Policy, Reported, RetryOn, Seen, State, Timer, TimerKind, Verdict,
 };
 
 const EXPERT: Leg = Leg::Expert(0);
@@ -76,6 +76,12 @@ impl Bench {
 
     fn see(&mut self, leg: Leg, seen: Seen) -> &mut Self {
         self.give(Input::Leg(leg, seen))
+    }
+
+    /// The leg answers, and the expert accepts.
+    fn accept(&mut self, leg: Leg) -> &mut Self {
+        self.see(leg, Seen::Up)
+            .see(leg, Seen::Accepted(Acceptance::Key))
     }
 
     fn gone(&mut self, leg: Leg, cause: u8) -> &mut Self {
@@ -148,7 +154,7 @@ fn connected() -> Bench {
         .approve()
         .see(EXPERT, Seen::There)
         .see(EXPERT, Seen::Ringing)
-        .see(EXPERT, Seen::Up);
+        .accept(EXPERT);
     bench.give(Input::Joined(EXPERT));
     bench
 }
@@ -158,6 +164,7 @@ fn view(leg: Leg, up: bool, joined: bool) -> LegView {
         leg,
         ringing: true,
         up,
+        accepted: joined.then_some(Acceptance::Key),
         joined,
     }
 }
@@ -180,6 +187,7 @@ fn an_escalation_goes_through_every_state_and_witnesses_each() {
         "inviting",
         "ringing",
         "answered",
+        "accepted",
         "bridging",
         "connected",
         "ending",
@@ -192,6 +200,7 @@ fn an_escalation_goes_through_every_state_and_witnesses_each() {
         "INVITE",
         "RINGING",
         "CONNECTED",
+        "ACCEPTED",
         "TRYING",
         "COUNCIL_JOIN",
         "BYE",
@@ -294,7 +303,7 @@ fn the_next_expert_has_the_whole_time_again() {
         });
         bench.approve().see(SECOND, Seen::Ringing);
         assert_eq!(bench.state(), State::Ringing);
-        bench.see(SECOND, Seen::Up).give(Input::Joined(SECOND));
+        bench.accept(SECOND).give(Input::Joined(SECOND));
         assert_eq!(bench.state(), State::Connected);
     }
 }
@@ -372,9 +381,10 @@ fn what_is_seen_of_a_leg_may_come_in_any_order() {
         Input::Leg(EXPERT, Seen::There),
         Input::Leg(EXPERT, Seen::Ringing),
         Input::Leg(EXPERT, Seen::Up),
+        Input::Leg(EXPERT, Seen::Accepted(Acceptance::Key)),
         Input::Joined(EXPERT),
     ];
-    for order in permutations(4) {
+    for order in permutations(5) {
         let mut bench = out();
         bench.approve();
         for at in &order {
@@ -473,19 +483,102 @@ fn a_leg_that_has_left_the_room_and_stays_is_hung_up() {
 }
 
 #[test]
+fn an_answer_is_no_acceptance() {
+    let mut bench = out();
+    bench.approve().see(EXPERT, Seen::Up);
+    assert_eq!(bench.state(), State::Answered);
+    bench.see(EXPERT, Seen::Briefing);
+    assert_eq!(bench.state(), State::Briefing);
+    // Not even in the room: a dialplan that lets in without acceptance is none of ours.
+    bench.give(Input::Joined(EXPERT));
+    assert_eq!(bench.state(), State::Briefing);
+    bench.see(EXPERT, Seen::Accepted(Acceptance::Page));
+    assert_eq!(bench.state(), State::Connected);
+    let accepted = |output: &Output| match output {
+        Output::Witness(entry) if entry.event.as_str() == "ACCEPTED" => entry.means,
+        _ => None,
+    };
+    let means: Vec<_> = bench.outputs.iter().filter_map(accepted).collect();
+    assert_eq!(means, [Acceptance::Page]);
+}
+
+#[test]
+fn an_expert_who_answers_and_does_not_accept_leads_to_the_next() {
+    type Way = fn(&mut Bench);
+    let ways: [(&str, Way); 5] = [
+        ("expert_declined", |bench| {
+            bench.see(EXPERT, Seen::NotAccepted(NotAccepted::Declined));
+        }),
+        ("expert_passed_on", |bench| {
+            bench.see(EXPERT, Seen::NotAccepted(NotAccepted::PassedOn));
+        }),
+        ("expert_not_accepted", |bench| {
+            bench.see(EXPERT, Seen::NotAccepted(NotAccepted::NoKey));
+        }),
+        ("expert_not_accepted", |bench| {
+            bench.timeout(TimerKind::Accept);
+        }),
+        ("expert_left_early", |bench| {
+            bench.gone(EXPERT, 16);
+        }),
+    ];
+    for (way, happen) in ways {
+        for briefed in [true, false] {
+            let mut bench = out();
+            bench.approve().see(EXPERT, Seen::Up);
+            if briefed {
+                bench.see(EXPERT, Seen::Briefing);
+            }
+            happen(&mut bench);
+            assert_eq!((bench.state(), bench.call.attempt()), (State::Received, 1));
+            let why = |output: &Output| match output {
+                Output::TryNextExpert { why, .. } => Some(why.to_string()),
+                _ => None,
+            };
+            let whys: Vec<_> = bench.outputs.iter().filter_map(why).collect();
+            assert_eq!(whys, [way]);
+        }
+    }
+}
+
+#[test]
+fn a_leg_whose_dialplan_says_goodbye_is_not_cut_off() {
+    let mut bench = out();
+    let declined = Seen::NotAccepted(NotAccepted::Declined);
+    bench.approve().see(EXPERT, Seen::Up).see(EXPERT, declined);
+    assert_eq!(bench.hangups(EXPERT), []);
+    // The last expert: the call ends with the leg, or by order if the leg stays.
+    bench.approve().see(SECOND, Seen::Up).see(SECOND, declined);
+    assert_eq!(bench.state(), State::Ending);
+    assert_eq!(bench.hangups(SECOND), []);
+    bench.timeout(TimerKind::Hangup);
+    assert_eq!(bench.hangups(SECOND), [16]);
+    bench.gone(EXPERT, 16).gone(SECOND, 16);
+    let failed = FailReason::NotAccepted(NotAccepted::Declined);
+    assert_eq!(bench.state(), State::Failed(failed));
+}
+
+#[test]
+fn a_key_after_the_time_out_accepts_nothing() {
+    let mut bench = out();
+    let too_late = Seen::NotAccepted(NotAccepted::NoKey);
+    bench.approve().see(EXPERT, Seen::Up).see(EXPERT, too_late);
+    bench.see(EXPERT, Seen::Accepted(Acceptance::Key));
+    assert_eq!((bench.state(), bench.call.attempt()), (State::Received, 1));
+    assert_eq!(bench.hangups(EXPERT), [16]);
+}
+
+#[test]
 fn an_expert_gone_before_the_council_is_joined_is_a_failure() {
     let mut bench = out();
-    bench.approve().see(EXPERT, Seen::Up).gone(EXPERT, 16);
+    bench.approve().accept(EXPERT).gone(EXPERT, 16);
     assert_eq!(bench.state(), State::Failed(FailReason::ExpertLeftEarly));
 }
 
 #[test]
 fn a_council_that_cannot_be_joined_is_undone_by_a_compensating_hangup() {
     let mut bench = out();
-    bench
-        .approve()
-        .see(EXPERT, Seen::Up)
-        .timeout(TimerKind::Join);
+    bench.approve().accept(EXPERT).timeout(TimerKind::Join);
     assert_eq!(bench.state(), State::Ending);
     assert_eq!(bench.hangups(EXPERT), [16]);
     bench.gone(EXPERT, 16);
@@ -583,14 +676,14 @@ fn timers_of_calling_decide_nothing_while_the_gateway_is_out_of_sight() {
         .timeout(TimerKind::Ring);
     assert_eq!(bench.state(), State::Ringing);
     bench.snapshot(vec![view(EXPERT, true, false)]);
-    assert_eq!(bench.state(), State::Bridging);
+    assert_eq!(bench.state(), State::Answered);
 }
 
 #[test]
 fn an_answered_leg_that_is_gone_does_not_wait_for_the_gateway_to_come_back() {
     let mut bench = out();
-    bench.approve().give(Input::LinkDown).see(EXPERT, Seen::Up);
-    assert_eq!(bench.state(), State::Answered);
+    bench.approve().give(Input::LinkDown).accept(EXPERT);
+    assert_eq!(bench.state(), State::Accepted);
     bench.gone(EXPERT, 16);
     assert_eq!(bench.state(), State::Failed(FailReason::ExpertLeftEarly));
 }
@@ -610,7 +703,7 @@ fn an_mcu_is_joined_when_its_leg_answers() {
     let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
     bench
         .approve()
-        .see(EXPERT, Seen::Up)
+        .accept(EXPERT)
         .see(Leg::Council, Seen::Ringing);
     assert_eq!(bench.state(), State::Bridging);
     bench.see(Leg::Council, Seen::Up);
@@ -636,10 +729,7 @@ fn an_mcu_that_hangs_up_is_told_from_an_expert_who_does_whichever_leg_is_gone_fi
     ];
     for (leaves, gone_first, reason) in cases {
         let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
-        bench
-            .approve()
-            .see(EXPERT, Seen::Up)
-            .see(Leg::Council, Seen::Up);
+        bench.approve().accept(EXPERT).see(Leg::Council, Seen::Up);
         bench.see(leaves, Seen::Leaving).gone(gone_first, 16);
         let other = if gone_first == EXPERT {
             Leg::Council
@@ -660,7 +750,7 @@ fn an_mcu_that_never_says_a_word_is_unreachable() {
     let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
     bench
         .approve()
-        .see(EXPERT, Seen::Up)
+        .accept(EXPERT)
         .see(Leg::Council, Seen::There)
         .gone(Leg::Council, 0)
         .gone(EXPERT, 16);
@@ -674,7 +764,7 @@ fn an_mcu_that_never_says_a_word_is_unreachable() {
     let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
     bench
         .approve()
-        .see(EXPERT, Seen::Up)
+        .accept(EXPERT)
         .see(Leg::Council, Seen::Ringing)
         .gone(Leg::Council, 0)
         .gone(EXPERT, 16);
@@ -798,7 +888,7 @@ fn an_mcu_that_refuses_undoes_the_answered_leg() {
     let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
     bench
         .approve()
-        .see(EXPERT, Seen::Up)
+        .accept(EXPERT)
         .gone(Leg::Council, 34)
         .gone(EXPERT, 16);
     assert_eq!(bench.hangups(EXPERT), [16]);
@@ -813,7 +903,7 @@ fn an_expert_who_hangs_up_while_the_mcu_is_dialled_is_no_refusal_by_the_council(
     let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
     bench
         .approve()
-        .see(EXPERT, Seen::Up)
+        .accept(EXPERT)
         .see(Leg::Council, Seen::There)
         .see(EXPERT, Seen::Leaving)
         .gone(Leg::Council, 16)
@@ -833,7 +923,7 @@ fn an_expert_who_hangs_up_while_the_mcu_is_dialled_is_no_refusal_by_the_council(
     let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
     bench
         .approve()
-        .see(EXPERT, Seen::Up)
+        .accept(EXPERT)
         .see(Leg::Council, Seen::Leaving)
         .see(EXPERT, Seen::Leaving)
         .gone(Leg::Council, 17)

@@ -6,8 +6,8 @@
 use std::collections::HashMap;
 
 use ife_call::{
-    Backend, Call, Cause, Direction, Gate, Input, Leg, LegView, Output, Plan, Policy, Seen, State,
-    Timer, TimerKind, Verdict,
+    Acceptance, Backend, Call, Cause, Direction, Gate, Input, Leg, LegView, NotAccepted, Output,
+    Plan, Policy, Seen, State, Timer, TimerKind, Verdict,
 };
 use proptest::prelude::*;
 
@@ -20,6 +20,9 @@ fn seen() -> impl Strategy<Value = Seen> {
         Just(Seen::There),
         Just(Seen::Ringing),
         Just(Seen::Up),
+        Just(Seen::Briefing),
+        acceptance().prop_map(Seen::Accepted),
+        prop::sample::select(NotAccepted::ALL.to_vec()).prop_map(Seen::NotAccepted),
         Just(Seen::Leaving),
         Just(Seen::Removed),
         Just(Seen::Lost),
@@ -27,18 +30,26 @@ fn seen() -> impl Strategy<Value = Seen> {
     ]
 }
 
+fn acceptance() -> impl Strategy<Value = Acceptance> {
+    prop::sample::select(Acceptance::ALL.to_vec())
+}
+
 fn view() -> impl Strategy<Value = LegView> {
-    (leg(), any::<[bool; 3]>()).prop_map(|(leg, [ringing, up, joined])| LegView {
-        leg,
-        ringing,
-        up,
-        joined,
+    let accepted = prop::option::of(acceptance());
+    (leg(), any::<[bool; 3]>(), accepted).prop_map(|(leg, [ringing, up, joined], accepted)| {
+        LegView {
+            leg,
+            ringing,
+            up,
+            accepted,
+            joined,
+        }
     })
 }
 
 fn kind() -> impl Strategy<Value = TimerKind> {
     use TimerKind::*;
-    prop::sample::select(vec![Gate, Setup, Ring, Join, Call, Hangup, Link])
+    prop::sample::select(vec![Gate, Setup, Ring, Accept, Join, Call, Hangup, Link])
 }
 
 fn verdict() -> impl Strategy<Value = Verdict> {
@@ -164,6 +175,8 @@ proptest! {
             Input::Leg(Leg::Expert(0), Seen::There),
             Input::Leg(Leg::Expert(0), Seen::Ringing),
             Input::Leg(Leg::Expert(0), Seen::Up),
+            Input::Leg(Leg::Expert(0), Seen::Briefing),
+            Input::Leg(Leg::Expert(0), Seen::Accepted(Acceptance::Key)),
             Input::Leg(Leg::Council, Seen::There),
             Input::Leg(Leg::Council, Seen::Ringing),
             Input::Leg(Leg::Council, Seen::Up),

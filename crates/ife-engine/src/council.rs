@@ -5,7 +5,7 @@ use ife_ami::{
     action::Destination,
     value::{DialToken, RoomName, Uniqueid, ValueError, Variable},
 };
-use ife_call::Backend;
+use ife_call::{Acceptance, Backend};
 
 /// Contexts of the dialplan,
 /// docs/examples/asterisk/extensions-if-escalate.conf.
@@ -14,10 +14,22 @@ pub mod context {
     pub const EXPERT: &str = "ife-expert";
     /// Near half, once answered: to the council.
     pub const JOIN: &str = "ife-join";
+    /// An expert who has not accepted hears why they are called.
+    pub const BRIEF: &str = "ife-brief";
+    /// Prefix of the contexts of experts who have accepted; the means follow.
+    pub const ACCEPTED: &str = "ife-accepted-";
+    /// Where experts meet the council: of those who called in, and included by the others.
+    pub const COUNCIL: &str = "ife-council";
     /// A guardian who is called.
     pub const GUARDIAN: &str = "ife-guardian";
     /// Experts who call in.
     pub const FROM_KAMAILIO: &str = "ife-from-kamailio";
+}
+
+/// The means by which the expert on a channel in this context has accepted the call.
+pub(crate) fn acceptance_of(context: &[u8]) -> Option<Acceptance> {
+    let means = context.strip_prefix(context::ACCEPTED.as_bytes())?;
+    Acceptance::of(std::str::from_utf8(means).ok()?)
 }
 
 /// Where experts meet the council.

@@ -21,7 +21,7 @@ impl Engine {
     pub(crate) fn work(&mut self, id: &CallId) {
         while let Some(consequence) = self.calls.work(&mut self.cx, id) {
             match consequence {
-                Consequence::Answered => self.open_room_of(id),
+                Consequence::Accepted => self.open_room_of(id),
                 Consequence::StateChanged(reported) => self.state_changed(id, &reported),
             }
         }

@@ -10,6 +10,7 @@ use std::{
     time::Instant,
 };
 
+use ife_call::Acceptance;
 use ife_guard::{
     Begin, CallKey, CallLimits, Gate as Number, GateReport, HeaderValue, Image, MemoryState,
     Outcome, Policy, Request, State, Transport, expert_number, explain, image,
@@ -70,6 +71,20 @@ pub enum GateError {
     /// `council.aor` is not an address.
     #[error("council.aor: {0}")]
     Aor(#[from] ife_message::AorError),
+    /// Experts accept by voice, and there is none.
+    #[error(
+        "{path}: expert `{expert}` accepts calls about `{hazard}` after a spoken briefing, and the \
+         bridge has no `speech`: add that section to its configuration, or write `acceptance: none` \
+         for the expert or the hazard"
+    )]
+    NoVoice {
+        /// The registry.
+        path: PathBuf,
+        /// An expert.
+        expert: String,
+        /// A hazard.
+        hazard: String,
+    },
     /// The registry does not let this bridge call.
     #[error("{path}: {why}")]
     NotOurs {
@@ -132,6 +147,8 @@ pub struct Gate {
     key: PrivateKey,
     quota: MemoryState,
     born: Instant,
+    /// Whether experts can be spoken to.
+    speaks: bool,
 }
 
 impl Gate {
@@ -156,7 +173,18 @@ impl Gate {
             key,
             quota: MemoryState::with_capacity(65_536),
             born: now,
+            speaks: true,
         })
+    }
+
+    /// For a bridge that cannot speak to experts.
+    ///
+    /// # Errors
+    /// An expert accepts calls after a spoken briefing.
+    pub fn without_speech(mut self) -> Result<Gate, GateError> {
+        self.loaded.check_unspoken(&self.path)?;
+        self.speaks = false;
+        Ok(self)
     }
 
     /// Takes another registry. On an error the old one stays in force. Quotas in use are kept.
@@ -164,7 +192,11 @@ impl Gate {
     /// # Errors
     /// As for [`Gate::new`].
     pub fn reload(&mut self, registry: &str) -> Result<(), GateError> {
-        self.loaded = Loaded::read(&self.path, registry, &self.caller, &self.key)?;
+        let loaded = Loaded::read(&self.path, registry, &self.caller, &self.key)?;
+        if !self.speaks {
+            loaded.check_unspoken(&self.path)?;
+        }
+        self.loaded = loaded;
         Ok(())
     }
 
@@ -176,6 +208,13 @@ impl Gate {
     /// An expert of the registry.
     pub fn expert(&self, id: &str) -> Option<&Expert> {
         self.loaded.registry.expert(id)
+    }
+
+    /// How an expert accepts a call about a hazard. An unknown expert accepts none.
+    pub fn acceptance(&self, id: &str, hazard: &str) -> Acceptance {
+        let registry = &self.loaded.registry;
+        let of = |expert| registry.acceptance(expert, hazard);
+        registry.expert(id).map(of).unwrap_or_default()
     }
 
     /// Names of the hazards that an expert takes, with those that fall to the default expert.

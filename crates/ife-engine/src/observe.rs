@@ -7,13 +7,14 @@ use ife_ami::{
     event::Channel,
     value::{RoomName, Uniqueid},
 };
-use ife_call::{Cause, Input, Leg, Seen};
+use ife_call::{Cause, Input, Leg, NotAccepted, Seen};
 use tracing::{info, warn};
 
 use crate::{
     Engine,
     calls::{CallId, Ours, Part, Place},
-    council::context,
+    council::{acceptance_of, context},
+    shell::Measure,
     timers::Due,
 };
 
@@ -23,6 +24,14 @@ const EXPERT_IN: &[u8] = b"IfeExpertIn";
 const REMOVED: &[u8] = b"IfeRemoved";
 /// Name of the dialplan's event that the room has no seat for an expert's leg.
 const FULL: &[u8] = b"IfeFull";
+/// Name of the dialplan's event that an expert who answered hears why they are called.
+const BRIEFING: &[u8] = b"IfeBriefing";
+/// Name of the dialplan's event that the briefing was played, or could not be.
+const PLAYED: &[u8] = b"IfePlayed";
+/// Name of the dialplan's event that an expert has accepted; the channel's context says how.
+const ACCEPTED: &[u8] = b"IfeAccepted";
+/// Name of the dialplan's event that an expert who answered does not take the call.
+const NOT_ACCEPTED: &[u8] = b"IfeNotAccepted";
 /// Q.850: no circuit available. A full room is that to a call.
 const NO_SEAT: u8 = 34;
 /// A leg's end waits so long for that of the phone's own channel.
@@ -101,6 +110,19 @@ impl Engine {
                 EXPERT_IN => {
                     let call = message.view().first("Call").unwrap_or_default();
                     self.expert_calls_in(&channel.uniqueid, call);
+                }
+                BRIEFING => self.seen(&channel.uniqueid, Seen::Briefing),
+                PLAYED => {
+                    let status = message.view().first("Status").unwrap_or_default();
+                    self.prompt_played(&channel.uniqueid, status == b"SUCCESS");
+                }
+                ACCEPTED => self.look_if_accepted(channel),
+                NOT_ACCEPTED => {
+                    let why = message.view().first("Why").unwrap_or_default();
+                    let why = std::str::from_utf8(why).ok().and_then(NotAccepted::of);
+                    // A word that is not known is none of the other two.
+                    let why = why.unwrap_or(NotAccepted::NoKey);
+                    self.seen(&channel.uniqueid, Seen::NotAccepted(why));
                 }
                 REMOVED => self.seen(&channel.uniqueid, Seen::Removed),
                 FULL => {
@@ -201,6 +223,28 @@ impl Engine {
         slot.note_mcu(&self.cx, leg, seen);
         slot.handle(Input::Leg(leg, seen));
         self.work(&call);
+    }
+
+    /// Takes an expert's acceptance from the context that their channel is in.
+    fn look_if_accepted(&mut self, channel: &Channel) {
+        if let Some(means) = acceptance_of(channel.context.as_bytes()) {
+            self.seen(&channel.uniqueid, Seen::Accepted(means));
+        }
+    }
+
+    fn prompt_played(&mut self, id: &Uniqueid, is_heard: bool) {
+        let Some((place, slot)) = self.calls.at(id) else {
+            return;
+        };
+        if is_heard {
+            return slot.step(self.cx.now, "the briefing was played".to_owned());
+        }
+        slot.step(self.cx.now, "the briefing could not be played".to_owned());
+        self.cx.shell.measure(Measure::PromptFailed);
+        warn!(
+            call_id = %place.call,
+            "Asterisk could not play the briefing: can it read the directory of speech.dir?"
+        );
     }
 
     /// Takes the final reply to a SIP leg's INVITE, by the code that Asterisk gives with the
@@ -304,6 +348,13 @@ impl Engine {
     fn joined(&mut self, id: &Uniqueid, room: &RoomName) {
         let (rooms, cx, calls) = (&mut self.rooms, &mut self.cx, &mut self.calls);
         rooms.guardian_joined(cx, calls, id, room);
+        // The room lets no expert in who has not accepted: an event of it that was missed is made
+        // up for here.
+        let known = cx.model.channel(id);
+        if let Some(channel) = known.map(|known| known.channel.clone()) {
+            self.look_if_accepted(&channel);
+        }
+        let (cx, calls) = (&mut self.cx, &mut self.calls);
         if let Some((Place { call, leg, part }, slot)) = calls.at(id)
             && part == Part::Primary
         {

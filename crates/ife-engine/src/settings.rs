@@ -65,6 +65,10 @@ pub struct Limits {
     pub join_s: u32,
     /// Seconds after the end of an answered call in which a decision is taken.
     pub decision_s: u32,
+    /// Seconds that an expert who was briefed has for a key.
+    pub accept_key_s: u32,
+    /// Seconds that an expert who was briefed has to accept on the page.
+    pub accept_page_s: u32,
     /// Waits of one call, and the failures that lead to the next expert.
     pub policy: Policy,
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, time::Duration};
 
-use ife_call::Cause;
+use ife_call::{Acceptance, Cause};
 use ife_message::{Briefing, decision::Assurance};
 use ife_witness::entry::{Direction, Event as Entry};
 use serde::{Deserialize, Serialize};
@@ -52,6 +52,11 @@ pub trait Shell: fmt::Debug + Send {
     /// Makes a single-use link to a call's evidence; `None` without evidence.
     fn offer_evidence(&mut self, about: About) -> Option<String>;
 
+    /// Makes what an expert hears after the answer, and returns each prompt's file, as Asterisk
+    /// plays it: without its ending. Nothing without speech. A file may be written later, but before
+    /// an expert can have answered.
+    fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)>;
+
     /// Publishes an event to all subscribers.
     fn publish(&mut self, event: Event);
 
@@ -93,6 +98,8 @@ pub struct Fact<'a> {
     pub reason: Option<&'a str>,
     /// Q.850 cause of a release.
     pub cause: Option<Cause>,
+    /// By which means an expert accepted a call, or declined it.
+    pub means: Option<Acceptance>,
     /// Number of the attempt to reach an expert.
     pub attempt: Option<u8>,
     /// State of the call.
@@ -136,6 +143,7 @@ impl<'a> Fact<'a> {
             kid: None,
             reason: None,
             cause: None,
+            means: None,
             attempt: None,
             state: None,
             room: None,
@@ -168,6 +176,40 @@ pub struct About {
     pub files: Vec<String>,
 }
 
+ife_words::words! {
+    /// Something that an expert hears on the phone. The word is the name of its recording.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+    pub enum Prompt {
+        /// Who calls and why. The only one that is made for each call.
+        Briefing = "briefing",
+        /// Which keys there are.
+        Menu = "menu",
+        /// Where the call is accepted by page, and which keys there are.
+        Page = "page",
+        /// The call is accepted.
+        Accepted = "accepted",
+        /// It is declined.
+        Declined = "declined",
+        /// It is passed on to the next expert.
+        PassedOn = "passed_on",
+        /// No key came.
+        NoKey = "no_key",
+        /// That key means nothing.
+        WrongKey = "wrong_key",
+    }
+}
+
+/// What the briefing of a call says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spoken<'a> {
+    /// Domain of the council.
+    pub council: &'a str,
+    /// Hazard name.
+    pub hazard: &'a str,
+    /// The message's reason.
+    pub reason: Option<&'a str>,
+}
+
 /// Something to count, or a duration to observe.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Measure<'a> {
@@ -195,6 +237,8 @@ pub enum Measure<'a> {
         /// From answer to end, if answered.
         talked: Option<Duration>,
     },
+    /// Asterisk could not play what an expert should have heard.
+    PromptFailed,
     /// A call ended without proof that its legs have.
     HangupUnconfirmed,
     /// A call to a guardian failed.

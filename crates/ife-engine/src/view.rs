@@ -20,6 +20,8 @@ pub enum CallState {
     Inviting,
     Ringing,
     Answered,
+    Briefing,
+    Accepted,
     Bridging,
     Connected,
     Ending,
@@ -75,6 +77,9 @@ pub struct CallView {
     /// RFC 3339, UTC; when the expert answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<String>,
+    /// How the expert who was called has accepted: `key`, `page` or `none` (to answer is to accept).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub accepted_by: Option<String>,
     /// RFC 3339, UTC.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,

@@ -11,6 +11,7 @@ mod schema;
 use std::collections::HashSet;
 
 use ife_message::{Covered, decision::Assurance};
+use ife_words::Acceptance;
 
 use crate::network::Network;
 use crate::pattern::Pattern;
@@ -89,6 +90,8 @@ pub struct Hazard {
     pub description: Option<String>,
     /// What may sign a decision about it; at least one.
     pub decision_assurance: Vec<Assurance>,
+    /// How experts accept calls about it, unless they have a rule of their own.
+    pub acceptance: Option<Acceptance>,
 }
 
 /// The members that experts and councils share.
@@ -138,6 +141,8 @@ pub struct Expert {
     pub validity: Validity,
     /// Limits.
     pub quota: Quota,
+    /// How the expert accepts calls, whatever the hazard.
+    pub acceptance: Option<Acceptance>,
     /// Addresses, keys, sources, transports.
     pub party: Party,
 }
@@ -223,6 +228,14 @@ impl Registry {
             return self.default_expert.and_then(|i| self.experts.get(i));
         }
         listing.find(|e| e.status == Status::Active)
+    }
+
+    /// Returns how this expert accepts a call about this hazard: by the expert's own rule, else by
+    /// the hazard's, else by key.
+    #[must_use]
+    pub fn acceptance(&self, expert: &Expert, hazard: &str) -> Acceptance {
+        let of_hazard = || self.hazards.iter().find(|h| h.name == hazard)?.acceptance;
+        expert.acceptance.or_else(of_hazard).unwrap_or_default()
     }
 
     /// Returns the names of the hazards that an expert lists.

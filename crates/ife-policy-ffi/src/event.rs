@@ -282,6 +282,8 @@ fn update<'a>(
         | Event::H323Released
         | Event::CouncilJoin
         | Event::CouncilLeave
+        | Event::Briefing
+        | Event::Accepted
         | Event::Admission
         | Event::Mute
         | Event::Unmute

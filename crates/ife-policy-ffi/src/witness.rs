@@ -306,6 +306,8 @@ pub(crate) fn kind_of(event: Event) -> Kind {
         | Event::H323Released
         | Event::CouncilJoin
         | Event::CouncilLeave
+        | Event::Briefing
+        | Event::Accepted
         | Event::Admission
         | Event::Mute
         | Event::Unmute

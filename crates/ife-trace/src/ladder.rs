@@ -7,7 +7,7 @@ use std::collections::HashMap;
 
 use ife_message::Aor;
 use ife_witness::entry::Author;
-use ife_words::{Direction, Event};
+use ife_words::{Acceptance, Direction, Event};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
@@ -341,6 +341,8 @@ fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
         }
         Some(
             Event::Escalate
+            | Event::Briefing
+            | Event::Accepted
             | Event::Terminated
             | Event::H323Setup
             | Event::H323Connected
@@ -395,6 +397,11 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Trying) => arrow(Bridge, Gateway, "join the council"),
         Some(Event::Ringing) => arrow(Gateway, Bridge, "rings"),
         Some(Event::Connected) => arrow(Gateway, Bridge, "answered").tone(Tone::Good),
+        Some(Event::Briefing) => arrow(Gateway, Expert, "hears why"),
+        Some(Event::Accepted) if text(entry, "means") == Acceptance::None.as_str() => {
+            Row::note(Gateway, "no acceptance asked")
+        }
+        Some(Event::Accepted) => arrow(Expert, Gateway, "accepts").tone(Tone::Good),
         Some(Event::H323Setup) => arrow(Gateway, Council, "H.323 setup"),
         Some(Event::H323Connected) => arrow(Council, Gateway, "H.323 connected").tone(Tone::Good),
         Some(Event::H323Released) => arrow(Gateway, Council, "H.323 released"),
@@ -436,7 +443,7 @@ fn of_bridge(entry: &Value) -> Row {
 }
 
 /// What an entry of a bridge says beyond its row and the story's facts.
-fn remark_of(entry: &Value, room: Option<&str>) -> [String; 10] {
+fn remark_of(entry: &Value, room: Option<&str>) -> [String; 11] {
     let number = |name: &str, from: u64| {
         let number = entry[name].as_u64().filter(|number| *number >= from);
         number.map(|number| number.to_string()).unwrap_or_default()
@@ -454,6 +461,10 @@ fn remark_of(entry: &Value, room: Option<&str>) -> [String; 10] {
         text(entry, "choice").to_owned(),
         prefixed("by", text(entry, "assurance")),
         text(entry, "reason").replace('_', " "),
+        match Acceptance::of(text(entry, "means")) {
+            Some(means @ (Acceptance::Key | Acceptance::Page)) => prefixed("by", means.as_str()),
+            Some(Acceptance::None) | None => String::new(),
+        },
         prefixed("code", &number("code", 0)),
         prefixed("cause", &number("cause", 0)),
         // The first attempt is no news.

@@ -100,6 +100,8 @@ pub struct Entry<'a> {
     pub message_sha256: Option<[u8; 32]>,
     /// Q.850 cause of a release.
     pub cause: Option<u32>,
+    /// By which means an expert accepted a call, or declined it: `key`, `page` or `none`.
+    pub means: Option<&'static str>,
     /// Number of the attempt to reach an expert, from 0.
     pub attempt: Option<u32>,
     /// State of the bridge's call.
@@ -159,6 +161,7 @@ impl<'a> Entry<'a> {
             sdp_sha256: None,
             message_sha256: None,
             cause: None,
+            means: None,
             attempt: None,
             state: None,
             room: None,
@@ -320,6 +323,7 @@ fn write(
     object.text("guardian", entry.guardian);
     object.text("hazard", entry.hazard);
     object.text("kid", entry.kid);
+    object.name("means", entry.means);
     object.hash("message_sha256", entry.message_sha256);
     object.text("node", Some(entry.node.as_bytes()));
     if let Some(omitted) = &entry.omitted {

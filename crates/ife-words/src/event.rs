@@ -25,6 +25,10 @@ crate::words! {
         Ringing = "RINGING",
         /// The far side answered.
         Connected = "CONNECTED",
+        /// An expert who answered hears why they are called.
+        Briefing = "BRIEFING",
+        /// An expert who answered has accepted the call.
+        Accepted = "ACCEPTED",
         /// The answer was acknowledged.
         Ack = "ACK",
         /// A connected call is renegotiated (re-INVITE, UPDATE).

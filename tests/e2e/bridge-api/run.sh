@@ -29,7 +29,7 @@ expect_room council 2
 expert=$(api GET "/v1/calls/$call" | jq -r .mcu_participant_id)
 expect "muting" true "$(api PUT "/v1/rooms/council/participants/$expert/mute" '{"muted":true}' | jq -r --arg id "$expert" '.participants[] | select(.id == $id) | .muted')"
 wait_until 5 grep -q '"sip_call_state":"connected"' "$STACK/events"
-expect "events of the call" "approved connected inviting ringing" "$(grep -o '"sip_call_state":"[a-z]*"' "$STACK/events" | cut -d '"' -f 4 | grep -vE 'received|answered|bridging' | sort -u | xargs)"
+expect "events of the call" "approved connected inviting ringing" "$(grep -o '"sip_call_state":"[a-z]*"' "$STACK/events" | cut -d '"' -f 4 | grep -vE 'received|answered|accepted|bridging' | sort -u | xargs)"
 kill "$events" 2>/dev/null
 expect "approval" true "$(api POST /v1/policy/external-call "{\"expert_id\":\"$SAFETY\",\"hazard\":\"safety\"}" | jq .approved)"
 expect "refusal" "false hazard" "$(api POST /v1/policy/external-call "{\"expert_id\":\"$SAFETY\",\"hazard\":\"ethics\"}" | jq -r '"\(.approved) \(.gate)"')"

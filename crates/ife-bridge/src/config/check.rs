@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use super::{Backend, Config, ConfigError, Tcp};
+use ife_engine::shell::Prompt;
+
 use crate::plain_file::{self, KEY_LEN_MAX};
 
 /// A field and what it must be.
@@ -53,6 +55,10 @@ impl Config {
         if let Some(log) = &mut self.witness_log {
             paths.extend([&mut log.dir, &mut log.vkeys]);
         }
+        if let Some(speech) = &mut self.speech {
+            paths.push(&mut speech.dir);
+            paths.extend(speech.recordings.iter_mut());
+        }
         if let Some(evidence) = &mut self.evidence {
             paths.push(&mut evidence.signing_key);
             paths.extend(evidence.http_ca.iter_mut());
@@ -70,6 +76,7 @@ impl Config {
         self.check_names()?;
         self.check_listeners()?;
         self.check_evidence()?;
+        self.check_speech()?;
         self.nats.as_ref().map_or(Ok(()), super::Nats::check)?;
         self.check_limits()
     }
@@ -249,6 +256,49 @@ impl Config {
             "evidence.turn.urls",
             "must be turn: or turns: URIs, one at least",
         )
+    }
+
+    fn check_speech(&self) -> Result<(), Problem> {
+        let Some(speech) = &self.speech else {
+            return Ok(());
+        };
+        let is_path = |b: u8| b.is_ascii_alphanumeric() || b"/_.-".contains(&b);
+        let paths = [
+            ("speech.dir", Some(&speech.dir)),
+            ("speech.recordings", speech.recordings.as_ref()),
+        ];
+        for (field, path) in paths {
+            refuse(
+                path.is_some_and(|path| !is_made_of(&path.to_string_lossy(), 200, is_path)),
+                field,
+                "must be at most 200 of [0-9A-Za-z/_.-]: Asterisk's dialplan plays its files",
+            )?;
+        }
+        refuse(
+            speech.command.first().is_none_or(String::is_empty),
+            "speech.command",
+            "needs a program",
+        )?;
+        let prompts = Prompt::ALL.map(Prompt::as_str);
+        let unknown = speech.texts.keys().find(|name| Prompt::of(name).is_none());
+        refuse(
+            unknown.is_some(),
+            "speech.texts",
+            &format!("knows these prompts: {}", prompts.join(", ")),
+        )?;
+        let is_too_long = |text: &String| text.is_empty() || text.len() > 500;
+        refuse(
+            speech.texts.values().any(is_too_long),
+            "speech.texts",
+            "must be 1 to 500 bytes each",
+        )?;
+        for (field, value) in [
+            ("speech.key_s", speech.key_s),
+            ("speech.page_s", speech.page_s),
+        ] {
+            refuse(!(1..=120).contains(&value), field, "must be 1 to 120")?;
+        }
+        Ok(())
     }
 
     fn check_limits(&self) -> Result<(), Problem> {

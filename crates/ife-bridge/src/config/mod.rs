@@ -4,7 +4,11 @@
 mod check;
 mod nats;
 
-use std::{collections::BTreeSet, net::SocketAddr, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+    path::PathBuf,
+};
 
 use serde::Deserialize;
 use thiserror::Error;
@@ -71,6 +75,9 @@ pub struct Config {
     /// Who may escalate.
     #[serde(default)]
     pub agents: Vec<Agent>,
+    /// What experts hear on the phone; required where one accepts calls by key or page.
+    #[serde(default)]
+    pub speech: Option<Speech>,
     /// IF.connect intake.
     #[serde(default)]
     pub nats: Option<Nats>,
@@ -222,7 +229,7 @@ pub enum NextExpertOn {
 
 impl Default for Calls {
     fn default() -> Calls {
-        use NextExpertOn::{Busy, NoAnswer, Unreachable};
+        use NextExpertOn::{Busy, Declined, NoAnswer, Unreachable};
         Calls {
             total_max: 100,
             council_max: 25,
@@ -231,7 +238,7 @@ impl Default for Calls {
             ring_s: 45,
             join_s: 10,
             decision_s: 1_800,
-            next_expert_on: [Busy, NoAnswer, Unreachable].into(),
+            next_expert_on: [Busy, NoAnswer, Declined, Unreachable].into(),
             experts_max: 3,
         }
     }
@@ -291,6 +298,42 @@ pub struct Agent {
     /// Key id, when its messages name one.
     #[serde(default)]
     pub kid: Option<String>,
+}
+
+/// Prompts on the phone.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Speech {
+    /// Directory of the prompts; Asterisk reads them there.
+    pub dir: PathBuf,
+    /// Reads text on its standard input, and writes a WAV file to its standard output.
+    #[serde(default = "default_speech_command")]
+    pub command: Vec<String>,
+    /// Directory of recordings, each `<prompt>.wav`, that are played instead.
+    #[serde(default)]
+    pub recordings: Option<PathBuf>,
+    /// Words of prompts, in place of the English ones.
+    #[serde(default)]
+    pub texts: BTreeMap<String, String>,
+    /// Seconds that an expert has for a key.
+    #[serde(default = "default_key_s")]
+    pub key_s: u32,
+    /// Seconds that an expert has to accept on the page.
+    #[serde(default = "default_page_s")]
+    pub page_s: u32,
+}
+
+fn default_speech_command() -> Vec<String> {
+    let words = ["espeak-ng", "-v", "en", "-s", "150", "--stdin", "--stdout"];
+    words.map(str::to_owned).into()
+}
+
+fn default_key_s() -> u32 {
+    15
+}
+
+fn default_page_s() -> u32 {
+    60
 }
 
 /// The evidence server.

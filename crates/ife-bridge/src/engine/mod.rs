@@ -23,6 +23,7 @@ use crate::{
     gate::{self, GateError},
     handle::{Command, EngineHandle},
     metrics::Metrics,
+    speech::Speech,
     store::{Store, StoreError},
     witness::Witness,
 };
@@ -69,6 +70,7 @@ pub struct Engine {
     engine: ife_engine::Engine,
     registry: PathBuf,
     evidence: Arc<OnceLock<EvidenceDesk>>,
+    speech: Arc<OnceLock<Speech>>,
     inbox: Inbox,
 }
 
@@ -89,11 +91,7 @@ impl Engine {
         metrics: Arc<Metrics>,
         signals: mpsc::Receiver<Signal>,
     ) -> Result<(Engine, EngineHandle), EngineError> {
-        let gate = gate::load(
-            &config.registry,
-            &config.council.aor,
-            &config.council.signing_key,
-        )?;
+        let gate = gate::load(config)?;
         let settings = settings::settings(config)?;
         let (ami, gateway, link) = Ami::new(&config.ami)?;
         let (tell_stored, stored) = mpsc::unbounded_channel();
@@ -101,7 +99,9 @@ impl Engine {
         let witness = Witness::attach(config, Author::Bridge)?;
         let (handle, commands, events) = EngineHandle::new();
         let evidence = Arc::new(OnceLock::new());
-        let shell = Shell::new(ami, store, witness, metrics, evidence.clone(), events);
+        let speech = Arc::new(OnceLock::new());
+        let pages = (evidence.clone(), speech.clone());
+        let shell = Shell::new(ami, store, witness, metrics, pages.0, pages.1, events);
         let parts = Parts {
             settings,
             gate,
@@ -114,6 +114,7 @@ impl Engine {
             engine: ife_engine::Engine::new(parts, now()),
             registry: config.registry.clone(),
             evidence,
+            speech,
             inbox: Inbox {
                 commands,
                 link,
@@ -131,6 +132,14 @@ impl Engine {
         desk.keep(self.engine.live_calls());
         // The first desk stays; there is one.
         let _ = self.evidence.set(desk);
+        self
+    }
+
+    /// Lets experts who answer be spoken to.
+    #[must_use]
+    pub fn with_speech(self, speech: Speech) -> Engine {
+        // The first one stays; there is one.
+        let _ = self.speech.set(speech);
         self
     }
 

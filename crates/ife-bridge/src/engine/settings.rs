@@ -40,6 +40,8 @@ pub(super) fn settings(config: &Config) -> Result<Settings, ValueError> {
             experts_max: calls.experts_max as usize,
             join_s: calls.join_s,
             decision_s: calls.decision_s,
+            accept_key_s: config.speech.as_ref().map_or(0, |speech| speech.key_s),
+            accept_page_s: config.speech.as_ref().map_or(0, |speech| speech.page_s),
             policy: Policy {
                 ring_max: seconds(calls.ring_s),
                 join_max: seconds(calls.join_s),

@@ -5,7 +5,7 @@ use std::{
     time::Instant,
 };
 
-use ife_engine::shell::{About, Fact, Measure, Refused, Shell as Orders};
+use ife_engine::shell::{About, Fact, Measure, Prompt, Refused, Shell as Orders, Spoken};
 use tokio::sync::broadcast;
 use tracing::warn;
 
@@ -14,6 +14,7 @@ use crate::{
     clock,
     evidence::EvidenceDesk,
     metrics::{CallLabels, Decision, GuardianLabels, Metrics, Status},
+    speech::Speech,
     store::{Line, Store},
     view::{Event, Health},
     witness::Witness,
@@ -26,6 +27,7 @@ pub(super) struct Shell {
     witness: Witness,
     metrics: Arc<Metrics>,
     evidence: Arc<OnceLock<EvidenceDesk>>,
+    speech: Arc<OnceLock<Speech>>,
     events: broadcast::Sender<Event>,
     /// When the gate was asked.
     gate_asked: Option<Instant>,
@@ -38,6 +40,7 @@ impl Shell {
         witness: Witness,
         metrics: Arc<Metrics>,
         evidence: Arc<OnceLock<EvidenceDesk>>,
+        speech: Arc<OnceLock<Speech>>,
         events: broadcast::Sender<Event>,
     ) -> Shell {
         Shell {
@@ -46,6 +49,7 @@ impl Shell {
             witness,
             metrics,
             evidence,
+            speech,
             events,
             gate_asked: None,
         }
@@ -109,6 +113,11 @@ impl Orders for Shell {
         self.evidence.get()?.offer(about)
     }
 
+    fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)> {
+        let speech = self.speech.get();
+        speech.map_or_else(Vec::new, |speech| speech.speak(spoken))
+    }
+
     fn publish(&mut self, event: Event) {
         // Fails without a subscriber.
         let _ = self.events.send(event);
@@ -150,6 +159,9 @@ impl Orders for Shell {
                 if let Some(talked) = talked {
                     metrics.call_duration_s.observe(talked.as_secs_f64());
                 }
+            }
+            Measure::PromptFailed => {
+                metrics.prompts_failed.inc();
             }
             Measure::HangupUnconfirmed => {
                 metrics.hangups_unconfirmed.inc();

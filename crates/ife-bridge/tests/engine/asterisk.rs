@@ -54,6 +54,9 @@ fn answer_of(user: &str) -> Answer {
         "late" => Answer::HangsLate(Some((17, 486))),
         "silent" => Answer::HangsLate(None),
         "rings" => Answer::Rings,
+        "refuses" => Answer::Refuses("declined"),
+        "passes" => Answer::Refuses("passed_on"),
+        "machine" => Answer::Refuses("not_accepted"),
         _ => Answer::Answers,
     }
 }
@@ -64,6 +67,8 @@ enum Answer {
     /// Likewise; its own channel's end comes after that of the Local one in front of it, or never.
     HangsLate(Option<(u8, u16)>),
     Rings,
+    /// After the answer, for this reason.
+    Refuses(&'static str),
     Answers,
 }
 
@@ -276,6 +281,14 @@ impl World {
                 }
             }
             Answer::Rings => self.state(&sip, 5),
+            Answer::Refuses(why) => {
+                self.state(&sip, 6);
+                self.state(&near, 6);
+                self.brief(&near);
+                self.refuse(&near, why);
+                self.hang_up(&sip, "16");
+                self.hang_up(&near, "16");
+            }
             Answer::Answers => {
                 self.state(&sip, 5);
                 self.state(&sip, 6);
@@ -287,6 +300,7 @@ impl World {
 
     /// Into the room that the channel's variables name.
     fn join(&mut self, uniqueid: &str) {
+        self.accept(uniqueid);
         let Some(channel) = self.channels.get(uniqueid).cloned() else {
             return;
         };

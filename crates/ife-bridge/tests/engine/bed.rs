@@ -291,7 +291,7 @@ fn registry(council: &PrivateKey) -> String {
             .public_key();
         format!(
             "  - {{id: {user}@external.advisor, name: Expert {user}, aors: [\"sip:{user}@external.advisor\"], hazards: [{hazards}], sources: [127.0.0.0/8],\n     \
-             transports: [udp], quota: {{per_minute: 100, concurrent: 5}}, signers: [{{kid: k{seed}, public_key: \"{key}\", covers: [base]}}]}}\n"
+             transports: [udp], acceptance: none, quota: {{per_minute: 100, concurrent: 5}}, signers: [{{kid: k{seed}, public_key: \"{key}\", covers: [base]}}]}}\n"
         )
     };
     let experts = [
@@ -303,10 +303,13 @@ fn registry(council: &PrivateKey) -> String {
         expert("next", "watch"),
         expert("late", "order"),
         expert("silent", "silence"),
+        expert("refuses", "choice"),
+        expert("passes", "choice"),
+        expert("machine", "choice"),
     ];
     format!(
         "version: 1\nfreshness_s: 60\nflood: {{rate_per_s: 10, burst: 10}}\n\
-         hazards: [{{name: safety}}, {{name: ethics}}, {{name: security}}, {{name: privacy}}, {{name: legal}}, {{name: order}}, {{name: silence}}, {{name: watch}}]\n\
+         hazards: [{{name: safety}}, {{name: ethics}}, {{name: security}}, {{name: privacy}}, {{name: legal}}, {{name: order}}, {{name: silence}}, {{name: watch}}, {{name: choice}}]\n\
          councils:\n  - domain: council.example\n    aors: [\"sip:council@council.example\"]\n    sources: [127.0.0.0/8]\n    transports: [udp]\n    \
          signers: [{{kid: bridge-2026a, public_key: \"{}\", covers: [base]}}]\nexperts:\n{}",
         council.public_key(),

@@ -33,6 +33,36 @@ async fn bridge(bed: &Bed, call_id: &str, room: &str) -> Result<Bridged, Refusal
 }
 
 #[tokio::test]
+async fn experts_who_answer_and_do_not_accept_are_not_connected() {
+    let bed = Bed::new("", "").await;
+    let refused = bed.escalate(message("m-1", "choice"), true).await;
+    let view = refused.expect("an outcome, and no error");
+    assert_eq!(view.sip_call_state, CallState::Failed);
+    assert_eq!(view.reason.as_deref(), Some("expert_not_accepted"));
+    assert_eq!(view.h323_state, CallState::Received);
+    let whys: Vec<String> = bed
+        .witnessed()
+        .iter()
+        .filter(|entry| entry["event"] == "FAILED" && entry["trace_id"] == "trace-of-m-1")
+        .map(|entry| format!("{} {}", entry["reason"], entry["means"]))
+        .collect();
+    let wanted = [
+        "\"expert_declined\" \"key\"",
+        "\"expert_passed_on\" \"key\"",
+        "\"expert_not_accepted\" null",
+    ];
+    assert_eq!(whys, wanted);
+    let events = bed.story("trace-of-m-1");
+    let count = |wanted: &str| events.iter().filter(|event| *event == wanted).count();
+    assert_eq!((count("BRIEFING"), count("ACCEPTED")), (3, 0), "{events:?}");
+    assert_eq!(
+        count("H323_SETUP"),
+        0,
+        "no guardian is called for a machine"
+    );
+}
+
+#[tokio::test]
 async fn an_escalation_calls_the_expert_and_joins_them_to_the_council() {
     let bed = Bed::new("", "").await;
     let view = bed
@@ -69,8 +99,15 @@ async fn an_escalation_calls_the_expert_and_joins_them_to_the_council() {
     assert_eq!(signature(&bed, 0).kid.as_str(), "bridge-2026a");
 
     let events = bed.story("trace-of-m-1");
-    let wanted = ["ESCALATE", "APPROVED", "INVITE", "RINGING", "CONNECTED"];
-    assert_eq!(events[..5], wanted, "{events:?}");
+    let wanted = [
+        "ESCALATE",
+        "APPROVED",
+        "INVITE",
+        "RINGING",
+        "CONNECTED",
+        "ACCEPTED",
+    ];
+    assert_eq!(events[..6], wanted, "{events:?}");
     assert!(
         events.iter().any(|event| event == "COUNCIL_JOIN"),
         "{events:?}"

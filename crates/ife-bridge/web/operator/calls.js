@@ -45,14 +45,15 @@ function leg(name, told) {
 
 function card(call) {
   const id = `call-${call.call_id}`;
-  const since = Date.parse(call.answered ?? call.started);
+  const talks = call.sip_call_state === "connected";
+  const since = Date.parse((talks && call.answered) || call.started);
   return h("article", { class: "card call", "aria-labelledby": id }, [
     h("header", {}, [
       h("h3", { id }, call.expert_name),
       state(callState(call.sip_call_state)),
     ]),
     h("p", { class: "quiet" }, [
-      `${call.hazard} · ${call.origin === "expert" ? "the expert calls in" : "escalation"} · ${call.answered ? "talking for" : "set up for"} `,
+      `${call.hazard} · ${call.origin === "expert" ? "the expert calls in" : "escalation"} · ${talks ? "talking for" : "set up for"} `,
       h("span", { class: "figures", "data-since": since }, duration(Date.now() - since)),
     ]),
     h("dl", { class: "legs" }, [

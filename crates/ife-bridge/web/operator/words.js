@@ -7,6 +7,8 @@ const CALL = {
   inviting: ["calling", "hollow", "busy"],
   ringing: ["ringing", "half", "busy"],
   answered: ["answered", "half", "good"],
+  briefing: ["hears why", "half", "busy"],
+  accepted: ["accepted", "half", "good"],
   bridging: ["joining", "half", "busy"],
   connected: ["connected", "full", "good"],
   ending: ["ending", "half", "quiet"],

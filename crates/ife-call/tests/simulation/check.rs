@@ -8,6 +8,8 @@ pub(crate) struct Ever {
     pub(crate) there: bool,
     pub(crate) rang: bool,
     pub(crate) up: bool,
+    pub(crate) briefed: bool,
+    pub(crate) accepted: bool,
     pub(crate) joined: bool,
 }
 
@@ -120,15 +122,20 @@ impl Checks {
         let council_first = (self.direction, self.backend) == (Direction::ToCouncil, Backend::Mcu);
         let called = if council_first { council } else { expert };
         let approved = self.approved.contains(&attempt);
+        // Only an expert who was called is asked whether they accept.
+        let accepted = expert.accepted || self.direction == Direction::ToCouncil;
         let is_true = match state {
             State::Received | State::Ending | State::Ended(_) | State::Failed(_) => true,
             State::Approved => approved,
             State::Inviting => called.there,
             State::Ringing => called.rang,
-            State::Answered | State::Bridging => called.up,
+            State::Answered => called.up,
+            State::Briefing => expert.briefed,
+            State::Accepted => expert.accepted,
+            State::Bridging => called.up && accepted,
             State::Connected => match self.backend {
-                Backend::Room => expert.joined,
-                Backend::Mcu => expert.up && council.up,
+                Backend::Room => accepted && expert.joined,
+                Backend::Mcu => accepted && expert.up && council.up,
             },
         };
         self.must(
@@ -151,15 +158,18 @@ fn rank(state: &State) -> u8 {
         State::Inviting => 2,
         State::Ringing => 3,
         State::Answered => 4,
-        State::Bridging => 5,
-        State::Connected => 6,
-        State::Ending => 7,
-        State::Ended(_) | State::Failed(_) => 8,
+        State::Briefing => 5,
+        State::Accepted => 6,
+        State::Bridging => 7,
+        State::Connected => 8,
+        State::Ending => 9,
+        State::Ended(_) | State::Failed(_) => 10,
     }
 }
 
 fn may_follow(from: &State, to: &State) -> bool {
-    // Back to the start only from calling, for the next expert. A refusal stays in `Received`.
-    let next_expert = *to == State::Received && rank(from) <= 3;
+    // Back to the start, for the next expert, only before one has accepted. A refusal stays in
+    // `Received`.
+    let next_expert = *to == State::Received && rank(from) < rank(&State::Accepted);
     next_expert || rank(from) < rank(to)
 }

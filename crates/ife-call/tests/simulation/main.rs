@@ -75,6 +75,8 @@ fn worlds_reach_every_end() {
         "declined",
         "unreachable",
         "unknown",
+        "passed_on",
+        "not_accepted",
         "expert_left_early",
         "council_refused",
         "council_timeout",

@@ -2,8 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Duration;
 
 use ife_call::{
-    Backend, Call, Cause, Direction, Gate, Input, Leg, LegView, Output, Plan, Policy, Seen, State,
-    Timer, TimerKind, Verdict,
+    Acceptance, Backend, Call, Cause, Direction, Gate, Input, Leg, LegView, NotAccepted, Output,
+    Plan, Policy, Seen, State, Timer, TimerKind, Verdict,
 };
 
 use crate::check::Checks;
@@ -19,6 +19,7 @@ const SNAPSHOT_EVERY_MS: u64 = 5_000;
 struct Channel {
     ringing: bool,
     up: bool,
+    accepted: Option<Acceptance>,
     joined: bool,
 }
 
@@ -31,6 +32,9 @@ enum Event {
     Order(Output),
     Ring(Leg),
     Answer(Leg),
+    Brief(Leg),
+    Accept(Leg, Acceptance),
+    Refuse(Leg, NotAccepted),
     /// The dialplan takes a leg to the council.
     Dial(Leg),
     Join(Leg),
@@ -71,6 +75,7 @@ impl World {
         };
         let policy = Policy {
             call_max: Duration::from_secs(20 + random.below(100)),
+            accept_max: Duration::from_secs(30),
             link_lost_max: Duration::from_secs(1 + random.below(40)),
             ..Policy::default()
         };
@@ -187,6 +192,21 @@ impl World {
                 }
             }
             Event::Answer(leg) => self.answered(leg),
+            Event::Brief(leg) => self.brief(leg),
+            Event::Accept(leg, means) => {
+                if let Some(channel) = self.channels.get_mut(&leg) {
+                    channel.accepted = Some(means);
+                    self.checks.ever(leg).accepted = true;
+                    self.observe(Input::Leg(leg, Seen::Accepted(means)));
+                    self.after(0, Event::Dial(leg));
+                }
+            }
+            Event::Refuse(leg, why) => {
+                if self.channels.contains_key(&leg) {
+                    self.observe(Input::Leg(leg, Seen::NotAccepted(why)));
+                    self.after(1_500, Event::Drop(leg, 16));
+                }
+            }
             Event::Dial(leg) => self.join(leg),
             Event::Join(leg) => {
                 if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.up) {
@@ -235,6 +255,7 @@ impl World {
             leg: *leg,
             ringing: channel.ringing,
             up: channel.up,
+            accepted: channel.accepted,
             joined: channel.joined,
         };
         let legs = self.channels.iter().map(view).collect();
@@ -387,13 +408,38 @@ impl World {
             // The way to the MCU is up before an expert who calls in is answered.
             (Leg::Council, Direction::ToCouncil, _) => self.after(0, Event::Answer(Leg::Expert(0))),
             (Leg::Expert(_), Direction::ToCouncil, Backend::Mcu) | (Leg::Council, ..) => {}
-            (Leg::Expert(_), ..) => self.after(0, Event::Dial(leg)),
+            (Leg::Expert(_), Direction::ToCouncil, Backend::Room) => {
+                self.after(0, Event::Dial(leg));
+            }
+            (Leg::Expert(_), Direction::ToExpert, _) => match self.random.below(4) {
+                0 => self.after(0, Event::Accept(leg, Acceptance::None)),
+                _ => self.after(0, Event::Brief(leg)),
+            },
         }
         // Half of all far sides never hang up.
         if self.random.chance(50) {
             let stay = self.random.below(200_000);
             self.after(stay, Event::Drop(leg, 16));
         }
+    }
+
+    /// The expert hears why they are called, and does something or nothing.
+    fn brief(&mut self, leg: Leg) {
+        if !self.channels.contains_key(&leg) {
+            return;
+        }
+        self.checks.ever(leg).briefed = true;
+        self.observe(Input::Leg(leg, Seen::Briefing));
+        let wait = self.random.below(35_000);
+        let then = match self.random.below(10) {
+            0 => Event::Refuse(leg, NotAccepted::Declined),
+            1 => Event::Refuse(leg, NotAccepted::PassedOn),
+            2 => Event::Refuse(leg, NotAccepted::NoKey),
+            3 => return,
+            4 => Event::Accept(leg, Acceptance::Page),
+            _ => Event::Accept(leg, Acceptance::Key),
+        };
+        self.after(wait, then);
     }
 
     fn join(&mut self, leg: Leg) {

@@ -178,6 +178,7 @@ pub(super) fn call(call: &Call) -> Vec<String> {
         ),
         ("began", harmless(&call.started)),
         ("answered", text(&call.answered)),
+        ("accepted by", text(&call.accepted_by)),
         ("ended", text(&call.ended)),
         ("talk", talk(call, 0).replace('-', "")),
         ("beware", beware(&call.h323_segment)),

@@ -25,6 +25,7 @@ pub(super) struct Call {
     pub(super) council_call_id: String,
     pub(super) started: String,
     pub(super) answered: Option<String>,
+    pub(super) accepted_by: Option<String>,
     pub(super) ended: Option<String>,
     pub(super) mcu_participant_id: Option<String>,
     pub(super) evidence_link: Option<String>,

@@ -10,10 +10,11 @@ use ife_ami::{
     action::{Destination, DialString, Originate},
     value::{DialToken, SipHost, SipUser, ValueError, Variable},
 };
+use ife_call::Acceptance;
 use ife_message::Briefing;
 
 use super::{Slot, hex_of};
-use crate::{context::Context, council::context, gate::Pass, record::CallRecord};
+use crate::{context::Context, council::context, gate::Pass, record::CallRecord, shell::Spoken};
 
 /// Channel variable with the call's record, for a process whose store does not have it.
 pub(crate) const RECORD: &str = "IFE_RECORD";
@@ -21,7 +22,7 @@ pub(crate) const RECORD: &str = "IFE_RECORD";
 impl Slot {
     pub(super) fn dial_order(
         &self,
-        cx: &Context,
+        cx: &mut Context,
         pass: &Pass,
         ring_max: Duration,
     ) -> Result<Originate, ValueError> {
@@ -50,6 +51,7 @@ impl Slot {
             Variable::channel("IFE_EXPERTS_MAX", seats)?,
         ];
         variables.extend(briefing_variables(record)?);
+        variables.extend(self.acceptance_variables(cx)?);
         if let Some(link) = &self.evidence_link {
             variables.push(Variable::channel("_IFE_EVIDENCE", link)?);
         }
@@ -70,6 +72,35 @@ impl Slot {
             ring_timeout: ring_max,
             variables,
         })
+    }
+}
+
+impl Slot {
+    /// How the expert accepts the call, for how long it is waited for, and what they hear.
+    fn acceptance_variables(&self, cx: &mut Context) -> Result<Vec<Variable>, ValueError> {
+        let hazard = self.record.hazard.as_str();
+        let acceptance = cx.gate.acceptance(self.expert_id(), hazard);
+        let wait_s = match acceptance {
+            Acceptance::Key => cx.settings.limits.accept_key_s,
+            Acceptance::Page => cx.settings.limits.accept_page_s,
+            Acceptance::None => 0,
+        };
+        let mut variables = vec![
+            Variable::channel("IFE_ACCEPT", acceptance.as_str())?,
+            Variable::channel("IFE_ACCEPT_S", wait_s.to_string())?,
+        ];
+        if acceptance != Acceptance::None {
+            let spoken = Spoken {
+                council: cx.gate.caller().host(),
+                hazard,
+                reason: self.record.briefing.reason.as_deref(),
+            };
+            for (prompt, file) in cx.shell.speak(&spoken) {
+                let name = format!("IFE_SAY_{}", prompt.as_str().to_ascii_uppercase());
+                variables.push(Variable::channel(&name, file)?);
+            }
+        }
+        Ok(variables)
     }
 }
 

@@ -22,8 +22,8 @@ use crate::{
 /// What other parts have to do with an order of a call.
 #[derive(Debug)]
 pub(crate) enum Consequence {
-    /// The called side answered: the room opens.
-    Answered,
+    /// The expert has accepted, or called in: the room opens.
+    Accepted,
     /// The state is another one.
     StateChanged(Reported),
 }
@@ -70,8 +70,13 @@ impl Slot {
             }
             Output::Witness(entry) => {
                 self.witness(cx, &entry);
-                if entry.event == Event::Connected {
-                    return Some(Consequence::Answered);
+                // A machine that answers shall not bring the council together.
+                let opens = match self.direction() {
+                    Direction::ToExpert => Event::Accepted,
+                    Direction::ToCouncil => Event::Connected,
+                };
+                if entry.event == opens {
+                    return Some(Consequence::Accepted);
                 }
             }
             Output::StateChanged(reported) => return Some(Consequence::StateChanged(reported)),
@@ -225,6 +230,7 @@ impl Slot {
         self.record.attempt = attempt;
         self.expert_name = cx.expert_name(next.as_str());
         self.rang = false;
+        self.answered_ms = None;
         self.step(
             cx.now,
             format!("{failed} could not be had ({why}), next: {next}"),
@@ -258,6 +264,7 @@ impl Slot {
             code: entry.refused.map(|(_, code)| code).or(entry.reply),
             reason: entry.reason.as_deref(),
             cause: entry.cause,
+            means: entry.means,
             attempt: Some(entry.attempt),
             state: Some(entry.state),
             room: Some(self.record.room.as_str()),
@@ -272,7 +279,13 @@ impl Slot {
 
     /// Follows a state that is no end.
     pub(crate) fn entered(&mut self, cx: &mut Context, state: &State) {
-        const ANSWERED: [State; 3] = [State::Answered, State::Bridging, State::Connected];
+        const ANSWERED: [State; 5] = [
+            State::Answered,
+            State::Briefing,
+            State::Accepted,
+            State::Bridging,
+            State::Connected,
+        ];
         if *state == State::Ringing && !self.rang {
             self.rang = true;
             if let Some(asked_at) = self.asked_at {

@@ -8,7 +8,7 @@ use ife_ami::{
     value::{RoomName, Uniqueid},
 };
 use ife_call::{
-    Call, Cause, Direction, ExpertId, Input, Leg, LegView, Plan, Reported, Seen, State,
+    Acceptance, Call, Cause, Direction, ExpertId, Input, Leg, LegView, Plan, Reported, Seen, State,
 };
 use ife_guard::CallKey;
 use ife_words::time::of_ms;
@@ -16,6 +16,7 @@ use ife_words::time::of_ms;
 use super::{CallId, Part};
 use crate::{
     context::Context,
+    council::acceptance_of,
     gate::Pass,
     record::{CallRecord, Line, Origin},
     time::Now,
@@ -25,7 +26,7 @@ use crate::{
 
 /// Steps that a call's history keeps; the first ones and the newest.
 const HISTORY_MAX: usize = 64;
-const TIMER_KINDS: usize = 7;
+const TIMER_KINDS: usize = 8;
 /// Errors that a call shows: one for each file that can be named, and as many later ones.
 const EVIDENCE_ERRORS_MAX: usize = 128;
 
@@ -185,6 +186,11 @@ impl Slot {
         self.answered_ms.is_some()
     }
 
+    /// By which means the expert who was called has accepted.
+    pub(crate) fn acceptance(&self) -> Option<Acceptance> {
+        self.call.acceptance()
+    }
+
     pub(crate) fn attempt(&self) -> u8 {
         self.call.attempt()
     }
@@ -288,7 +294,11 @@ impl Slot {
             Seen::Up => CallState::Connected,
             Seen::Leaving | Seen::Removed | Seen::Lost => CallState::Ending,
             Seen::Gone(_) => CallState::Ended,
-            Seen::Replied(_) | Seen::Untold => return,
+            Seen::Briefing
+            | Seen::Accepted(_)
+            | Seen::NotAccepted(_)
+            | Seen::Replied(_)
+            | Seen::Untold => return,
         };
         if seen == Seen::Up {
             self.name_participant(cx);
@@ -371,6 +381,7 @@ impl Slot {
                 leg: Leg::Expert(attempt),
                 ringing: model.is_ringing(id) || sip_rings,
                 up: known.channel.state == ChannelState::Up,
+                accepted: acceptance_of(known.channel.context.as_bytes()),
                 joined: known.room.is_some() || self.moving.is_some(),
             })
         });
@@ -379,6 +390,7 @@ impl Slot {
             leg: Leg::Council,
             ringing: model.is_ringing(&known.channel.uniqueid),
             up: known.channel.state == ChannelState::Up,
+            accepted: None,
             joined: false,
         });
         experts.chain(mcu).collect()

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use ife_ami::value::{SipHost, SipUser, ValueError};
+use ife_call::Acceptance;
 use ife_guard::{
     Image, Registry, image,
     registry::{self, Expert},
@@ -39,6 +40,25 @@ impl Loaded {
 
     pub(super) fn image(&self) -> Result<Image<'_>, image::ImageError> {
         Image::open_trusted(&self.image)
+    }
+
+    /// Checks that no expert accepts calls after a spoken briefing.
+    pub(super) fn check_unspoken(&self, path: &Path) -> Result<(), GateError> {
+        for expert in &self.registry.experts {
+            for hazard in &self.registry.hazards {
+                match self.registry.acceptance(expert, &hazard.name) {
+                    Acceptance::None => {}
+                    Acceptance::Key | Acceptance::Page => {
+                        return Err(GateError::NoVoice {
+                            path: path.to_owned(),
+                            expert: expert.id.clone(),
+                            hazard: hazard.name.clone(),
+                        });
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The first address that is exact, or else the id where it is an address of this expert.

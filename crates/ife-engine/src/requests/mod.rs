@@ -103,7 +103,12 @@ impl Requests {
         let (done, refusal) = match &state {
             // How it ends is known only when it has ended.
             State::Received | State::Approved | State::Ending => return,
-            State::Inviting | State::Ringing | State::Answered | State::Bridging => (false, None),
+            State::Inviting
+            | State::Ringing
+            | State::Answered
+            | State::Briefing
+            | State::Accepted
+            | State::Bridging => (false, None),
             State::Connected | State::Ended(_) => (true, None),
             State::Failed(reason) => (true, refusal_of(reason)),
         };
@@ -240,9 +245,10 @@ fn refusal_of(reason: &FailReason) -> Option<Refusal> {
         FailReason::NoExpert => ErrorName::ExpertNotFound,
         FailReason::GateTimeout => ErrorName::PolicyRejected,
         // The registry has the expert, and the phone was called: the end of that is an outcome.
-        FailReason::Expert { .. } | FailReason::ExpertLeftEarly | FailReason::Unseen => {
-            return None;
-        }
+        FailReason::Expert { .. }
+        | FailReason::NotAccepted(_)
+        | FailReason::ExpertLeftEarly
+        | FailReason::Unseen => return None,
         FailReason::Council { .. }
         | FailReason::CouncilTimeout
         | FailReason::GatewayDown

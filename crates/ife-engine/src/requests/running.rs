@@ -6,7 +6,7 @@ use ife_ami::{
     Action,
     value::{RoomName, VarName, VarValue},
 };
-use ife_call::{Backend, Input};
+use ife_call::{Backend, Direction, Input};
 
 use super::{Waiter, bridge_failed};
 use crate::{
@@ -101,6 +101,13 @@ impl Engine {
         if !slot.is_answered() {
             return Err(conflict("the expert has not answered"));
         }
+        let context = match (slot.direction(), slot.acceptance()) {
+            (Direction::ToCouncil, _) => context::COUNCIL.to_owned(),
+            (Direction::ToExpert, Some(means)) => format!("{}{means}", context::ACCEPTED),
+            (Direction::ToExpert, None) => {
+                return Err(conflict("the expert has not accepted the call"));
+            }
+        };
         let id = slot.id().clone();
         if *slot.headed_for() == room {
             return Ok(id);
@@ -112,7 +119,7 @@ impl Engine {
                 return Err(conflict("the MCU's conference cannot be changed in a call"));
             }
         }
-        order_move(cx, &id, slot.expert_channel(), &room)?;
+        order_move(cx, &id, slot.expert_channel(), &context, &room)?;
         let join_s = Duration::from_secs(cx.settings.limits.join_s.into());
         let timer = cx.after(join_s, Due::Moved(id.clone()));
         slot.set_moving(cx, room, timer);
@@ -133,13 +140,14 @@ fn order_move(
     cx: &mut Context,
     id: &CallId,
     channel: Option<&ife_ami::value::Uniqueid>,
+    context: &str,
     room: &RoomName,
 ) -> Result<(), Refusal> {
     let channel = channel.ok_or_else(|| bridge_failed("the expert has no channel"))?;
     let values = (
         VarName::parse("IFE_ROOM"),
         VarValue::parse(room.as_str()),
-        place(context::JOIN, "confbridge"),
+        place(context, "confbridge"),
     );
     let (Ok(name), Ok(value), Ok(destination)) = values else {
         return Err(bridge_failed("the room's name cannot be passed on"));

@@ -148,8 +148,42 @@ impl Gateway {
         }
     }
 
-    /// Takes a channel out of its room, and into this one.
+    /// The dialplan asks an answered expert whether they accept.
+    pub(crate) fn brief(&mut self, uniqueid: &str) {
+        self.go_on(uniqueid, "ife-brief", "UserEvent: IfeBriefing\r\n");
+    }
+
+    /// The expert accepts, as far as they were asked and have not.
+    pub(crate) fn accept(&mut self, uniqueid: &str) {
+        let means = self.channels.get(uniqueid);
+        let means = means.map(|channel| channel.variable("IFE_ACCEPT"));
+        let means = means.filter(|means| !means.is_empty());
+        let context = format!("ife-accepted-{}", means.as_deref().unwrap_or("key"));
+        self.go_on(uniqueid, &context, "UserEvent: IfeAccepted\r\n");
+    }
+
+    /// The expert does not accept.
+    pub(crate) fn refuse(&mut self, uniqueid: &str, why: &str) {
+        let event = format!("UserEvent: IfeNotAccepted\r\nWhy: {why}\r\n");
+        self.go_on(uniqueid, "ife-brief", &event);
+    }
+
+    /// Moves an answered channel that has not been accepted to a context of the dialplan.
+    fn go_on(&mut self, uniqueid: &str, context: &str, event: &str) {
+        let channel = self.channels.get_mut(uniqueid);
+        let is_asked = |context: &str| context == "ife-join" || context == "ife-brief";
+        if let Some(channel) = channel.filter(|channel| is_asked(&channel.context)) {
+            context.clone_into(&mut channel.context);
+            let channel = channel.clone();
+            self.tell("UserEvent", uniqueid, &channel, event);
+        }
+    }
+
+    /// Takes a channel out of its room, and into this one. An expert who was called has accepted.
     pub(crate) fn enter(&mut self, uniqueid: &str, room: Option<String>) {
+        if room.is_some() {
+            self.accept(uniqueid);
+        }
         let Some(channel) = self.channels.get_mut(uniqueid) else {
             return;
         };

@@ -155,8 +155,15 @@ impl Asterisk {
                 {
                     note.push_str(":answered");
                 }
-                if dice.below(4) > 0 {
-                    self.join(&near);
+                match dice.below(8) {
+                    0 => {}
+                    1 => self.brief(&near),
+                    2 => {
+                        let whys = ["declined", "passed_on", "not_accepted"];
+                        self.refuse(&near, whys[dice.below(3) as usize]);
+                        self.ends_ms.insert(near, self.now_ms + OTHER_HALF_MS);
+                    }
+                    _ => self.join(&near),
                 }
             }
             7 => {

@@ -16,7 +16,7 @@ use ife_engine::{
     record::Line,
     refusal::Refusal,
     settings::{Guardian, Limits, Settings},
-    shell::{About, Fact, Measure, Refused, Shell},
+    shell::{About, Fact, Measure, Prompt, Refused, Shell, Spoken},
     time::Now,
     view::Event,
 };
@@ -128,6 +128,10 @@ impl Shell for Orders {
 
     fn offer_evidence(&mut self, _: About) -> Option<String> {
         None
+    }
+
+    fn speak(&mut self, _: &Spoken<'_>) -> Vec<(Prompt, String)> {
+        vec![(Prompt::Briefing, "/prompts/briefing-1".to_owned())]
     }
 
     fn publish(&mut self, _: Event) {}
@@ -448,6 +452,8 @@ fn settings() -> Settings {
             experts_max: 3,
             join_s: 10,
             decision_s: 60,
+            accept_key_s: 15,
+            accept_page_s: 60,
             policy: Policy::default(),
         },
         sip_aor: DialToken::parse("kamailio").expect("a token"),

@@ -7,6 +7,8 @@ mod unique;
 
 use std::collections::HashSet;
 
+use ife_words::Acceptance;
+
 use super::errors::{At, Problem, did_you_mean};
 use super::limits::{
     CALL_S_MAX, CONTACT_LEN_MAX, COUNCILS_MAX, EXPERTS_MAX, FRESHNESS_S_MAX, HAZARDS_MAX,
@@ -173,6 +175,7 @@ impl<'r> Checker<'_, 'r> {
                 .description
                 .as_deref()
                 .map(|d| self.problems.line(&item.key("description"), d, 1024));
+            let acceptance = self.acceptance(&item, hazard.acceptance.as_deref());
             let assurance_at = item.key("decision_assurance");
             let decision_assurance = hazard.decision_assurance.as_deref();
             hazards.push(Hazard {
@@ -183,6 +186,7 @@ impl<'r> Checker<'_, 'r> {
                     &assurance_at,
                     decision_assurance,
                 ),
+                acceptance,
             });
         }
         hazards
@@ -261,6 +265,7 @@ impl<'r> Checker<'_, 'r> {
             ),
             validity: self.validity(&at, raw.not_before.as_deref(), raw.not_after.as_deref()),
             quota: self.quota(&at.key("quota"), raw.quota.as_ref()),
+            acceptance: self.acceptance(&at, raw.acceptance.as_deref()),
             party,
         }
     }
@@ -332,6 +337,18 @@ impl<'r> Checker<'_, 'r> {
             hint,
         );
         Status::Suspended
+    }
+
+    fn acceptance(&mut self, of: &At<'_>, text: Option<&str>) -> Option<Acceptance> {
+        let text = text?;
+        let known = Acceptance::of(text);
+        if known.is_none() {
+            let names = Acceptance::ALL.map(Acceptance::as_str);
+            let hint = did_you_mean(text, names).unwrap_or_else(|| names.join(", "));
+            let message = format!("unknown acceptance `{}`", text.escape_debug());
+            self.problems.hint(&of.key("acceptance"), message, hint);
+        }
+        known
     }
 
     fn validity(

@@ -62,6 +62,8 @@ pub(super) struct Hazard<'y> {
     pub(super) description: Option<Str<'y>>,
     #[serde(borrow)]
     pub(super) decision_assurance: Option<Vec<Str<'y>>>,
+    #[serde(borrow)]
+    pub(super) acceptance: Option<Str<'y>>,
 }
 
 #[derive(Deserialize)]
@@ -105,6 +107,8 @@ pub(super) struct Expert<'y> {
     #[serde(borrow)]
     pub(super) transports: Vec<Str<'y>>,
     pub(super) quota: Option<Quota>,
+    #[serde(borrow)]
+    pub(super) acceptance: Option<Str<'y>>,
 }
 
 #[derive(Deserialize)]

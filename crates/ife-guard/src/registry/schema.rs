@@ -83,6 +83,7 @@ const HAZARD: Kind = Kind::Map(&[
     must("name", Kind::Text),
     may("description", Kind::Text),
     may("decision_assurance", TEXTS),
+    may("acceptance", Kind::Text),
 ]);
 const COUNCIL: Kind = Kind::Map(&[
     must("domain", Kind::Text),
@@ -104,6 +105,7 @@ const EXPERT: Kind = Kind::Map(&[
     must("sources", TEXTS),
     must("transports", TEXTS),
     may("quota", QUOTA),
+    may("acceptance", Kind::Text),
 ]);
 
 /// A whole registry.

@@ -1,0 +1,262 @@
+//! What experts hear on the phone: prompts spoken by a command, once each, or recordings of the
+//! operator. Asterisk plays the files.
+
+mod text;
+
+use std::{
+    fs::{self, Permissions},
+    io,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use ife_engine::shell::{Prompt, Spoken};
+use thiserror::Error;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    process::Command,
+    sync::Semaphore,
+    time::timeout,
+};
+use tracing::{info, warn};
+
+use crate::config;
+
+/// A command that takes longer is ended.
+const COMMAND_MAX: Duration = Duration::from_secs(10);
+/// Largest sound that a command may give: three minutes at 44.1 kHz in stereo.
+const SOUND_LEN_MAX: u64 = 32 << 20;
+/// Commands at once.
+const COMMANDS_MAX: usize = 2;
+/// Briefings that wait to be spoken. More are not spoken at all: their calls ring meanwhile.
+const WAITING_MAX: u32 = 64;
+/// Briefings that are kept for calls about the same.
+const BRIEFINGS_MAX: usize = 500;
+/// Converts what a command gives to what Asterisk plays.
+const CONVERT: [&str; 13] = [
+    "sox",
+    "--ignore-length",
+    "-t",
+    "wav",
+    "-",
+    "-t",
+    "wav",
+    "-r",
+    "8000",
+    "-c",
+    "1",
+    "-b",
+    "16",
+];
+
+/// Why experts cannot be spoken to.
+#[derive(Debug, Error)]
+pub enum SpeechError {
+    /// The directory of the prompts.
+    #[error("speech.dir: {path}: {source}")]
+    Dir {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// A prompt that every call needs cannot be spoken.
+    #[error("speech: the prompt `{prompt}` cannot be made: {why}")]
+    Prompt {
+        /// Which.
+        prompt: Prompt,
+        /// Why.
+        why: String,
+    },
+}
+
+/// Makes prompts, and knows their files.
+#[derive(Debug, Clone)]
+pub struct Speech(Arc<Maker>);
+
+#[derive(Debug)]
+struct Maker {
+    config: config::Speech,
+    commands: Semaphore,
+    waiting: AtomicU32,
+}
+
+impl Speech {
+    /// Makes the prompts that are the same for all calls, where they are not there yet.
+    ///
+    /// # Errors
+    /// The directory cannot be written, or the command does not speak.
+    pub async fn open(config: &config::Speech) -> Result<Speech, SpeechError> {
+        let dir = &config.dir;
+        let made = fs::create_dir_all(dir);
+        made.map_err(|source| SpeechError::Dir {
+            path: dir.clone(),
+            source,
+        })?;
+        let speech = Speech(Arc::new(Maker {
+            config: config.clone(),
+            commands: Semaphore::new(COMMANDS_MAX),
+            waiting: AtomicU32::new(0),
+        }));
+        for prompt in Prompt::ALL {
+            if prompt != Prompt::Briefing {
+                let text = text::words_of(prompt, &config.texts);
+                let made = speech.0.make(prompt, text).await;
+                made.map_err(|why| SpeechError::Prompt { prompt, why })?;
+            }
+        }
+        speech.0.tidy();
+        info!(dir = %dir.display(), "prompts are ready");
+        Ok(speech)
+    }
+
+    /// Returns the files of all prompts for a call, without their endings. The briefing is made
+    /// while the phone rings. Needs a tokio runtime.
+    pub(crate) fn speak(&self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)> {
+        let maker = &self.0;
+        let template = text::words_of(Prompt::Briefing, &maker.config.texts);
+        let briefing = text::briefing(template, spoken);
+        let file_of = |prompt| match prompt {
+            Prompt::Briefing => maker.file(prompt, &briefing),
+            _ => maker.file(prompt, text::words_of(prompt, &maker.config.texts)),
+        };
+        let files = Prompt::ALL.map(|prompt| (prompt, file_of(prompt).display().to_string()));
+        if maker.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
+            maker.waiting.fetch_sub(1, Ordering::Relaxed);
+            warn!("too many briefings wait to be spoken: one is left out");
+        } else {
+            tokio::spawn(maker.clone().brief(briefing));
+        }
+        files.into()
+    }
+}
+
+impl Maker {
+    async fn brief(self: Arc<Self>, briefing: String) {
+        if let Err(why) = self.make(Prompt::Briefing, &briefing).await {
+            warn!("a briefing cannot be spoken, the expert hears the menu alone: {why}");
+        }
+        self.waiting.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// The file of a prompt, without its ending.
+    fn file(&self, prompt: Prompt, text: &str) -> PathBuf {
+        if let Some(recording) = self.recording(prompt) {
+            return recording;
+        }
+        let name = text::file_name(prompt, &self.config.command, &text::plain(text));
+        self.config.dir.join(name)
+    }
+
+    fn recording(&self, prompt: Prompt) -> Option<PathBuf> {
+        let file = self.config.recordings.as_ref()?.join(prompt.as_str());
+        file.with_extension("wav").is_file().then_some(file)
+    }
+
+    /// Speaks a prompt into its file, unless it is there.
+    async fn make(&self, prompt: Prompt, text: &str) -> Result<(), String> {
+        let file = self.file(prompt, text).with_extension("wav");
+        if self.recording(prompt).is_some() || file.is_file() {
+            return Ok(());
+        }
+        // Never closed.
+        let _permit = self.commands.acquire().await;
+        let sound = run(&self.config.command, text::plain(text).as_bytes()).await?;
+        // Written aside: Asterisk plays whole files alone.
+        let aside = aside(&file);
+        let convert = CONVERT.iter().map(|word| (*word).to_owned());
+        let convert: Vec<String> = convert.chain([aside.display().to_string()]).collect();
+        let written = run(&convert, &sound).await;
+        let done = written.and_then(|_| {
+            let mode = Permissions::from_mode(0o640);
+            fs::set_permissions(&aside, mode)
+                .and_then(|()| fs::rename(&aside, &file))
+                .map_err(|error| format!("{}: {error}", file.display()))
+        });
+        if done.is_err() {
+            // It may not be there at all.
+            let _ = fs::remove_file(&aside);
+        } else if prompt == Prompt::Briefing {
+            self.tidy();
+        }
+        done
+    }
+
+    /// Removes the briefings that were made first, and what an earlier process left half made.
+    fn tidy(&self) {
+        let Ok(entries) = fs::read_dir(&self.config.dir) else {
+            return;
+        };
+        let mut briefings: Vec<(SystemTime, PathBuf)> = entries
+            .flatten()
+            .filter(|entry| entry.file_name().to_string_lossy().starts_with("briefing-"))
+            .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
+            .collect();
+        briefings.sort();
+        let surplus = briefings.len().saturating_sub(BRIEFINGS_MAX);
+        for (_, path) in briefings.iter().take(surplus) {
+            // The next one tries again.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+fn aside(file: &Path) -> PathBuf {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let process = std::process::id();
+    file.with_extension(format!("{process}-{number}.part"))
+}
+
+/// Runs a command without a shell, and returns what it writes.
+async fn run(command: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
+    let [program, arguments @ ..] = command else {
+        return Err("speech.command is empty".to_owned());
+    };
+    let child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .kill_on_drop(true)
+        .spawn();
+    let mut child = child.map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!("`{program}` is not installed (Debian: apt install espeak-ng sox)")
+        }
+        _ => format!("`{program}`: {error}"),
+    })?;
+    let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
+        return Err(format!("`{program}` has no input or output"));
+    };
+    let feed = async {
+        // A command that does not read its input says so by its exit.
+        let _ = stdin.write_all(input).await;
+        drop(stdin);
+    };
+    let mut sound = Vec::new();
+    let mut read = stdout.take(SOUND_LEN_MAX);
+    let work = async {
+        let (_, read) = tokio::join!(feed, read.read_to_end(&mut sound));
+        read?;
+        child.wait().await
+    };
+    match timeout(COMMAND_MAX, work).await {
+        Ok(Ok(status)) if status.success() => Ok(sound),
+        Ok(Ok(status)) => Err(format!("`{program}` ended with {status}")),
+        Ok(Err(error)) => Err(format!("`{program}`: {error}")),
+        Err(_) => Err(format!(
+            "`{program}` was not done in {} s",
+            COMMAND_MAX.as_secs()
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests;
