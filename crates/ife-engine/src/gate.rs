@@ -74,8 +74,8 @@ pub enum GateError {
     /// Experts accept by voice, and there is none.
     #[error(
         "{path}: expert `{expert}` accepts calls about `{hazard}` after a spoken briefing, and the \
-         bridge has no `speech`: add that section to its configuration, or write `acceptance: none` \
-         for the expert or the hazard"
+         bridge has no `speech`: add that section to its configuration, or write \
+         `acceptance: none` for the expert or the hazard"
     )]
     NoVoice {
         /// The registry.

@@ -53,8 +53,8 @@ pub trait Shell: fmt::Debug + Send {
     fn offer_evidence(&mut self, about: About) -> Option<String>;
 
     /// Makes what an expert hears after the answer, and returns each prompt's file, as Asterisk
-    /// plays it: without its ending. Nothing without speech. A file may be written later, but before
-    /// an expert can have answered.
+    /// plays it: without its ending. Nothing without speech. The briefing's file may be written
+    /// later, while the phone rings.
     fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)>;
 
     /// Publishes an event to all subscribers.

@@ -77,7 +77,8 @@ pub struct CallView {
     /// RFC 3339, UTC; when the expert answered.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered: Option<String>,
-    /// How the expert who was called has accepted: `key`, `page` or `none` (to answer is to accept).
+    /// How the expert who was called has accepted: `key`, `page` or `none` (to answer is to
+    /// accept).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted_by: Option<String>,
     /// RFC 3339, UTC.

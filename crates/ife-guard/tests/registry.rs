@@ -5,6 +5,7 @@ mod common;
 use common::{public, yaml};
 use ife_guard::registry::{self, RegistryErrors};
 use ife_guard::{Registry, Transport};
+use ife_words::Acceptance;
 
 fn load(yaml: &str) -> Result<Registry, RegistryErrors> {
     registry::load(yaml, "reg.yaml")
@@ -84,6 +85,21 @@ fn hazards_find_their_experts() {
     assert_eq!(id("weather"), None);
     // Listed by expert-away, which is suspended, and by expert-past.
     assert_eq!(id("privacy"), Some("expert-past"));
+}
+
+#[test]
+fn an_experts_own_acceptance_comes_before_the_hazards() {
+    let yaml = yaml().replacen("{name: safety", "{name: safety, acceptance: page", 1);
+    let registry = load(&yaml).unwrap_or_else(|e| panic!("{e}"));
+    let safety = registry.expert("expert-safety@external.advisor");
+    let safety = safety.expect("there");
+    assert_eq!(registry.acceptance(safety, "safety"), Acceptance::Page);
+    assert_eq!(registry.acceptance(safety, "alignment"), Acceptance::Key);
+    let own = ife_guard::registry::Expert {
+        acceptance: Some(Acceptance::None),
+        ..safety.clone()
+    };
+    assert_eq!(registry.acceptance(&own, "safety"), Acceptance::None);
 }
 
 #[test]
@@ -386,6 +402,11 @@ fn faults_of_meaning() {
             "status: suspended",
             "status: revoked",
             "experts[2].status: unknown status `revoked` (active or suspended)",
+        ),
+        (
+            "status: suspended",
+            "acceptance: keyy",
+            "experts[2].acceptance: unknown acceptance `keyy` (did you mean `key`?)",
         ),
         (
             "status: suspended",

@@ -1,8 +1,8 @@
 //! How a person accepts a call.
 
 crate::words! {
-    /// How an expert who has answered accepts the call: what the policy asks for, and by which means
-    /// it was done.
+    /// How an expert who has answered accepts the call: what the policy asks for, and by which
+    /// means it was done.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub enum Acceptance {
         /// A key of the phone, after the briefing.

@@ -9,7 +9,8 @@ registry_edit() {
 	sed '0,/acceptance: none/s//acceptance: key/'
 	registry_expert "$SECOND" "$SPARE_PORT" "safety, security" second-2026a
 }
-BRIDGE_MORE='speech: {dir: prompts, key_s: 3}'
+# Asterisk has the directory of the test bed in its root.
+BRIDGE_MORE='speech: {dir: testbed/prompts, key_s: 3, command: [espeak-ng, -v, en, -s, "400", --stdin, --stdout]}'
 
 # shellcheck disable=SC2016
 REASON='Valve 1; $(touch /tmp/ife-spoken) [[h@l]] <break/>, ${EXTEN} & "now"'
@@ -124,7 +125,7 @@ bridge_start
 expect_accepted "presses 1 without a bridge"
 
 expect "the reason ran as a command" no "$([ -e /tmp/ife-spoken ] && echo yes || echo no)"
-expect "prompts" 8 "$(find "$STACK/prompts" -name '*.wav' | wc -l)"
+expect "prompts" 8 "$(find "$TESTBED/prompts" -name '*.wav' | wc -l)"
 expect "prompts that could not be played" 0 "$(api GET /metrics | sed -n 's/^ife_bridge_prompts_failed_total //p')"
 
 # A registry that asks for a voice is refused by a bridge without one.

@@ -122,9 +122,13 @@ impl Speech {
         let maker = &self.0;
         let template = text::words_of(Prompt::Briefing, &maker.config.texts);
         let briefing = text::briefing(template, spoken);
-        let file_of = |prompt| match prompt {
-            Prompt::Briefing => maker.file(prompt, &briefing),
-            _ => maker.file(prompt, text::words_of(prompt, &maker.config.texts)),
+        let file_of = |prompt| {
+            let words = if prompt == Prompt::Briefing {
+                &briefing
+            } else {
+                text::words_of(prompt, &maker.config.texts)
+            };
+            maker.file(prompt, words)
         };
         let files = Prompt::ALL.map(|prompt| (prompt, file_of(prompt).display().to_string()));
         if maker.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
@@ -226,11 +230,12 @@ async fn run(command: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
         .stderr(Stdio::null())
         .kill_on_drop(true)
         .spawn();
-    let mut child = child.map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
+    let mut child = child.map_err(|error| {
+        if error.kind() == io::ErrorKind::NotFound {
             format!("`{program}` is not installed (Debian: apt install espeak-ng sox)")
+        } else {
+            format!("`{program}`: {error}")
         }
-        _ => format!("`{program}`: {error}"),
     })?;
     let (Some(mut stdin), Some(stdout)) = (child.stdin.take(), child.stdout.take()) else {
         return Err(format!("`{program}` has no input or output"));
