@@ -33,9 +33,8 @@ const [, size] = proofs.receipt.proof.split("\n\n")[1].split("\n");
 const hashes = proofs.receipt.proof.split("\n\n")[0].split("\n").length - 2;
 console.log(`receipt        entry ${index} of the witness log; ${hashes} hashes lead to its` +
   ` signed head of ${size} entries: checked in the page`);
-const details = JSON.parse(proofs.receipt.entry).detail.split(" ");
-const checked = details.filter((word) => /^(manifest|verified|failed)=/.test(word));
-console.log(`               ${checked.join(" ")}`);
+const { manifest, verified, failed } = JSON.parse(proofs.receipt.entry).evidence;
+console.log(`               manifest=${manifest} verified=${verified} failed=${failed}`);
 
 for (const [at, name] of names.entries()) {
   const button = page.getByRole("button", { name: `Preview ${name}` });

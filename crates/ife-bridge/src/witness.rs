@@ -118,6 +118,7 @@ impl Witness {
             assurance: decided.assurance.map(Assurance::as_str),
             text_sha256: decided.text_sha256,
             message_sha256: decided.sha256,
+            evidence: fact.evidence,
             detail: Some(fact.detail.as_bytes()).filter(|detail| !detail.is_empty()),
             ..Entry::new(
                 clock::unix_ns(),

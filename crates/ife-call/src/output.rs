@@ -58,7 +58,8 @@ pub enum Output {
     StateChanged(Reported),
 }
 
-/// What an entry of the witness log tells of a call. Displayed, it is a line of the call's history.
+/// What an entry of the witness log tells of a call. Displayed, it is the detail of a step
+/// of the call's history, which has state, attempt and expert as members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Witnessed {
     /// The event.
@@ -102,27 +103,25 @@ impl Witnessed {
 
 impl fmt::Display for Witnessed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let expert = self.expert.as_ref().map_or("-", ExpertId::as_str);
-        let (event, state, attempt) = (self.event, self.state, self.attempt);
-        write!(f, "{event} state={state} attempt={attempt} expert={expert}")?;
+        write!(f, "{}", self.event)?;
         if let Some(reason) = &self.reason {
-            write!(f, " reason={reason}")?;
+            write!(f, ", {}", reason.replace('_', " "))?;
         }
         if let Some((gate, code)) = self.refused {
-            write!(f, " gate={} code={code}", gate.number())?;
+            write!(f, ", gate {gate}, code {code}")?;
         }
         if let Some(means) = self.means {
             write!(f, " means={means}")?;
         }
         if let Some(cause) = self.cause {
-            write!(f, " cause={cause}")?;
+            write!(f, ", cause {cause}")?;
         }
         if let Some(status) = self.reply {
-            write!(f, " sip={status}")?;
+            write!(f, ", SIP {status}")?;
         }
         if let Some(next) = &self.next {
-            write!(f, " next={next}")?;
+            write!(f, ", next is {next}")?;
         }
-        f.write_str(if self.adopted { " adopted=true" } else { "" })
+        f.write_str(if self.adopted { ", taken over" } else { "" })
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     decisions::DecisionView,
     record::MessageKey,
     refusal::Refusal,
-    view::{CallDetail, CallView, EvidenceError, Health, LogHealth, RoomView},
+    view::{CallDetail, CallView, EvidenceError, EvidenceState, Health, LogHealth, RoomView},
 };
 
 /// Q.850 cause by which the dialplan says that another bridge has the call: invalid call
@@ -378,8 +378,8 @@ pub enum Command {
     Evidence {
         /// The call.
         call_id: String,
-        /// `offered`, `open`, `verified` or `failed`; as it was when absent.
-        state: Option<String>,
+        /// As it was when absent.
+        state: Option<EvidenceState>,
         /// For the call's history.
         detail: String,
         /// What cannot be had.

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use ife_call::{Acceptance, Cause};
 use ife_message::{Briefing, decision::Assurance};
-use ife_witness::entry::{Direction, Event as Entry};
+use ife_witness::entry::{Direction, Event as Entry, Evidence};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -110,6 +110,8 @@ pub struct Fact<'a> {
     pub guardian: Option<&'a str>,
     /// The members of a decision.
     pub decision: Option<Decided<'a>>,
+    /// The evidence session that it is about.
+    pub evidence: Option<&'a Evidence<'a>>,
     /// For a person; may be empty.
     pub detail: &'a str,
 }
@@ -149,6 +151,7 @@ impl<'a> Fact<'a> {
             room: None,
             guardian: None,
             decision: None,
+            evidence: None,
             detail,
         }
     }

@@ -37,6 +37,23 @@ impl CallState {
     }
 }
 
+/// State of a call's evidence session.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceState {
+    /// No session.
+    #[default]
+    None,
+    /// The link is out.
+    Offered,
+    /// The expert's channel is open, or was.
+    Open,
+    /// The expert verified all files.
+    Verified,
+    /// Files were not verified, or none can be had.
+    Failed,
+}
+
 /// One call, as `GET /v1/calls` lists it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CallView {
@@ -55,8 +72,8 @@ pub struct CallView {
     /// `bridging` while one is on the way, `failed` when none could be had (they are called again),
     /// `ended` when they have left or the call is over, `received` when there is none to be called.
     pub h323_state: CallState,
-    /// State of the evidence session: `none`, `offered`, `open`, `verified`, `failed`.
-    pub evidence_state: String,
+    /// State of the evidence session.
+    pub evidence_state: EvidenceState,
     /// Correlates everything about one escalation.
     pub trace_id: String,
     /// Hazard name.
@@ -162,6 +179,12 @@ pub struct Step {
     pub state: CallState,
     /// What was seen.
     pub detail: String,
+    /// The attempt, from 0; of a step that is in the witness log too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u8>,
+    /// The expert of that attempt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expert_id: Option<String>,
 }
 
 /// One call with its history, as `GET /v1/calls/{id}` answers.

@@ -91,8 +91,7 @@ impl Row {
     }
 
     fn remark<const N: usize>(self, parts: [String; N]) -> Row {
-        let parts = parts.into_iter().filter(|part| !part.is_empty());
-        let remark = parts.collect::<Vec<_>>().join(", ");
+        let remark = joined(parts);
         Row { remark, ..self }
     }
 
@@ -217,6 +216,11 @@ fn status(entry: &Value) -> String {
     let code = entry["code"].as_u64().map(|code| code.to_string());
     let status = [&code.unwrap_or_default(), text(entry, "reason")].join(" ");
     status.trim().to_owned()
+}
+
+fn joined<const N: usize>(parts: [String; N]) -> String {
+    let parts = parts.into_iter().filter(|part| !part.is_empty());
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 fn prefixed(prefix: &str, text: &str) -> String {
@@ -443,7 +447,7 @@ fn of_bridge(entry: &Value) -> Row {
 }
 
 /// What an entry of a bridge says beyond its row and the story's facts.
-fn remark_of(entry: &Value, room: Option<&str>) -> [String; 11] {
+fn remark_of(entry: &Value, room: Option<&str>) -> [String; 12] {
     let number = |name: &str, from: u64| {
         let number = entry[name].as_u64().filter(|number| *number >= from);
         number.map(|number| number.to_string()).unwrap_or_default()
@@ -470,25 +474,37 @@ fn remark_of(entry: &Value, room: Option<&str>) -> [String; 11] {
         // The first attempt is no news.
         prefixed("attempt", &number("attempt", 1)),
         prefixed("room", elsewhere.unwrap_or_default()),
-        said(text(entry, "detail")),
+        evidence_of(entry),
+        text(entry, "detail").to_owned(),
     ]
 }
 
-/// A detail, hashes by their first digits, as the entry itself has them whole.
-fn said(detail: &str) -> String {
-    let is_known = |word: &&str| word.starts_with("session=") || word.starts_with("binding=");
-    let words = detail.split(' ').filter(|word| !is_known(word));
-    words.map(short_hash).collect::<Vec<_>>().join(" ")
-}
-
-/// `name=0123456789ab…` of a word that ends in a SHA-256.
-fn short_hash(word: &str) -> String {
-    match word.split_once('=') {
-        Some((name, hash)) if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit()) => {
-            format!("{name}={}…", &hash[..12])
-        }
-        Some(_) | None => word.to_owned(),
-    }
+/// What an entry says of evidence, hashes by their first digits, as the entry has them whole.
+fn evidence_of(entry: &Value) -> String {
+    let said = &entry["evidence"];
+    let number = |name: &str| said[name].as_u64().map_or(String::new(), |n| n.to_string());
+    let hash = |name: &str| {
+        let digits = text(said, name).get(..12);
+        digits.map_or(String::new(), |digits| format!("{name} {digits}…"))
+    };
+    let ids = |name: &str| {
+        let ids = said[name].as_array().filter(|ids| !ids.is_empty());
+        ids.map_or(String::new(), |ids| {
+            let ids: Vec<String> = ids.iter().map(Value::to_string).collect();
+            format!("{name} {}", ids.join(" "))
+        })
+    };
+    joined([
+        text(said, "error").replace('_', " "),
+        prefixed("file", &number("file")),
+        text(said, "name").to_owned(),
+        prefixed("size", &number("size")),
+        hash("sha256"),
+        prefixed("files", &number("files")),
+        hash("manifest"),
+        ids("verified"),
+        ids("failed"),
+    ])
 }
 
 #[cfg(test)]

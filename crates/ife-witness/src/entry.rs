@@ -18,7 +18,13 @@ pub const ENTRY_SIZE_MAX: usize = 16 * 1024;
 pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// Encoded length to which each text is cut when cutting the SDP alone is not enough.
-const TEXT_KEPT: usize = 768;
+const TEXT_KEPT: usize = 600;
+
+/// The same for the texts of `evidence`: a digest is whole.
+const EVIDENCE_TEXT_KEPT: usize = 80;
+
+/// Largest number of ids in a list of files; those beyond are left out.
+pub const FILE_IDS_MAX: usize = 64;
 
 /// Version of the entry format, field `v`.
 const FORMAT_VERSION: u64 = 1;
@@ -45,6 +51,41 @@ pub struct Omitted {
     pub first_unix_ns: u64,
     /// Upper bound of their times.
     pub last_unix_ns: u64,
+}
+
+/// What an entry of an evidence server says of its session; an absent member is left out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence<'a> {
+    /// Name of the session.
+    pub session: Option<&'a str>,
+    /// Number of the connection within the session.
+    pub peer: Option<u64>,
+    /// SHA-256 by which messages are bound to the connection.
+    pub binding: Option<&'a str>,
+    /// The expert's public key.
+    pub key: Option<&'a str>,
+    /// SHA-256 of the signed list of files.
+    pub manifest: Option<&'a str>,
+    /// Number of files in it.
+    pub files: Option<u32>,
+    /// Bytes of all files together.
+    pub bytes: Option<u64>,
+    /// Id of the file that the entry is about.
+    pub file: Option<u32>,
+    /// Its name.
+    pub name: Option<&'a str>,
+    /// Its size in bytes.
+    pub size: Option<u64>,
+    /// Its SHA-256.
+    pub sha256: Option<&'a str>,
+    /// Ids of the files that the expert has verified.
+    pub verified: Option<&'a [u32]>,
+    /// Ids of the files that the expert could not verify.
+    pub failed: Option<&'a [u32]>,
+    /// SHA-256 of the signed receipt.
+    pub receipt: Option<&'a str>,
+    /// The failure, in one word.
+    pub error: Option<&'a str>,
 }
 
 /// One event. Texts are untrusted bytes; an absent field is left out of the JSON.
@@ -116,6 +157,8 @@ pub struct Entry<'a> {
     pub assurance: Option<&'static str>,
     /// SHA-256 of the text of a decision.
     pub text_sha256: Option<[u8; 32]>,
+    /// The evidence session that the entry is about.
+    pub evidence: Option<&'a Evidence<'a>>,
     /// Further facts, for a person.
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
@@ -169,6 +212,7 @@ impl<'a> Entry<'a> {
             choice: None,
             assurance: None,
             text_sha256: None,
+            evidence: None,
             detail: None,
             gap: None,
             omitted: None,
@@ -218,7 +262,8 @@ pub fn encode(entry: &Entry<'_>, out: &mut Vec<u8>) -> Result<Encoded, EntryErro
     if out.len() > ENTRY_SIZE_MAX {
         let without_sdp = out.len() - written.sdp_len + r#","sdp_truncated":true"#.len();
         if without_sdp > ENTRY_SIZE_MAX {
-            // 19 texts of this length stay well below the limit, so at least one is cut.
+            // 20 texts of this length, and `evidence` with 8 texts and two lists of its own, stay
+            // below the limit, so at least one is cut.
             limits = Limits {
                 text: TEXT_KEPT,
                 sdp: TEXT_KEPT,
@@ -249,6 +294,10 @@ fn check_numbers(entry: &Entry<'_>) -> Result<(), EntryError> {
     let gap = entry
         .gap
         .map_or([0; 3], |g| [g.epoch, g.first_seq, g.count]);
+    let evidence = entry
+        .evidence
+        .map_or([None; 3], |e| [e.peer, e.bytes, e.size])
+        .map(Option::unwrap_or_default);
     let numbers = [
         ("epoch", entry.epoch),
         ("seq", entry.seq),
@@ -259,6 +308,9 @@ fn check_numbers(entry: &Entry<'_>) -> Result<(), EntryError> {
             "omitted.count",
             entry.omitted.map_or(0, |omitted| omitted.count),
         ),
+        ("evidence.peer", evidence[0]),
+        ("evidence.bytes", evidence[1]),
+        ("evidence.size", evidence[2]),
     ];
     match numbers.into_iter().find(|&(_, value)| value > NUMBER_MAX) {
         Some((field, value)) => Err(EntryError::NumberTooLarge { field, value }),
@@ -310,6 +362,9 @@ fn write(
     object.name("direction", entry.direction.map(Direction::as_str));
     object.number("epoch", Some(entry.epoch));
     object.name("event", Some(entry.event.as_str()));
+    if let Some(evidence) = entry.evidence {
+        object.evidence(evidence);
+    }
     object.text("expert", entry.expert);
     if text_cut {
         object.flag("fields_truncated");
@@ -432,6 +487,45 @@ impl Object<'_> {
         self.number("epoch", Some(gap.epoch));
         self.number("first_seq", Some(gap.first_seq));
         self.text("producer", Some(gap.producer.as_bytes()));
+        self.out.push(b'}');
+    }
+
+    fn ids(&mut self, key: &str, ids: Option<&[u32]>) {
+        let Some(ids) = ids else { return };
+        self.key(key);
+        self.out.push(b'[');
+        for (place, id) in ids.iter().take(FILE_IDS_MAX).enumerate() {
+            if place > 0 {
+                self.out.push(b',');
+            }
+            json::number((*id).into(), self.out);
+        }
+        self.out.push(b']');
+    }
+
+    fn evidence(&mut self, evidence: &Evidence<'_>) {
+        self.key("evidence");
+        self.out.push(b'{');
+        let whole = self.limit;
+        if whole != usize::MAX {
+            self.limit = EVIDENCE_TEXT_KEPT;
+        }
+        self.text("binding", evidence.binding.map(str::as_bytes));
+        self.number("bytes", evidence.bytes);
+        self.text("error", evidence.error.map(str::as_bytes));
+        self.ids("failed", evidence.failed);
+        self.number("file", evidence.file.map(u64::from));
+        self.number("files", evidence.files.map(u64::from));
+        self.text("key", evidence.key.map(str::as_bytes));
+        self.text("manifest", evidence.manifest.map(str::as_bytes));
+        self.text("name", evidence.name.map(str::as_bytes));
+        self.number("peer", evidence.peer);
+        self.text("receipt", evidence.receipt.map(str::as_bytes));
+        self.text("session", evidence.session.map(str::as_bytes));
+        self.text("sha256", evidence.sha256.map(str::as_bytes));
+        self.number("size", evidence.size);
+        self.ids("verified", evidence.verified);
+        self.limit = whole;
         self.out.push(b'}');
     }
 

@@ -1,11 +1,29 @@
 //! Entries are canonical JSON according to another implementation of RFC 8785, and always fit.
 
 use ife_witness::entry::{
-    Direction, ENTRY_SIZE_MAX, Entry, EntryError, Event, Gap, NUMBER_MAX, Omitted, encode,
-    leaf_hash,
+    Direction, ENTRY_SIZE_MAX, Entry, EntryError, Event, Evidence, Gap, NUMBER_MAX, Omitted,
+    encode, leaf_hash,
 };
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+
+const EVIDENCE: Evidence<'_> = Evidence {
+    session: Some("s\"1"),
+    peer: Some(1),
+    binding: None,
+    key: None,
+    manifest: Some("ab"),
+    files: None,
+    bytes: None,
+    file: Some(0),
+    name: None,
+    size: None,
+    sha256: None,
+    verified: Some(&[0, 2]),
+    failed: Some(&[]),
+    receipt: None,
+    error: Some("unavailable"),
+};
 
 fn full<'a>(text: &'a [u8], sdp: &'a [u8]) -> Entry<'a> {
     Entry {
@@ -26,6 +44,7 @@ fn full<'a>(text: &'a [u8], sdp: &'a [u8]) -> Entry<'a> {
         expert: Some(text),
         sdp: Some(sdp),
         message_sha256: Some([0xab; 32]),
+        evidence: Some(&EVIDENCE),
         detail: Some(text),
         cause: Some(17),
         attempt: Some(1),
@@ -102,13 +121,14 @@ fn absent_fields_are_absent_and_present_ones_have_their_names() {
     assert_eq!(value["verdict"], "approved");
     assert_eq!(value["direction"], "to_council");
     assert_eq!(value["gap"]["count"], NUMBER_MAX);
+    assert_eq!(value["evidence"]["verified"], serde_json::json!([0, 2]));
     assert_eq!(
         value["omitted"]["last"], "1970-01-01T00:00:02.000000000Z",
         "{value}"
     );
     assert_eq!(value["sdp_sha256"], hex(&Sha256::digest(b"v=0")));
     assert_eq!(value["message_sha256"], "ab".repeat(32));
-    assert_eq!(value.as_object().map(serde_json::Map::len), Some(33));
+    assert_eq!(value.as_object().map(serde_json::Map::len), Some(34));
 }
 
 #[test]
@@ -146,7 +166,32 @@ fn the_largest_sdp_that_fits_is_whole() {
 fn any_input_gives_an_entry_that_fits() {
     for byte in [b'a', 0x01, 0xff, b'"'] {
         let text = vec![byte; 70_000];
-        let (bytes, value) = encoded(&full(&text, &text));
+        let (text, sdp) = (text.as_slice(), text.as_slice());
+        let wide = String::from_utf8_lossy(text);
+        let ids = [u32::MAX; 1_000];
+        let evidence = Evidence {
+            session: Some(&wide),
+            peer: Some(NUMBER_MAX),
+            binding: Some(&wide),
+            key: Some(&wide),
+            manifest: Some(&wide),
+            files: Some(u32::MAX),
+            bytes: Some(NUMBER_MAX),
+            file: Some(u32::MAX),
+            name: Some(&wide),
+            size: Some(NUMBER_MAX),
+            sha256: Some(&wide),
+            verified: Some(&ids),
+            failed: Some(&ids),
+            receipt: Some(&wide),
+            error: Some(&wide),
+        };
+        let (bytes, value) = encoded(&Entry {
+            evidence: Some(&evidence),
+            choice: Some(text),
+            text_sha256: Some([0; 32]),
+            ..full(text, sdp)
+        });
         assert!(bytes.len() <= ENTRY_SIZE_MAX, "{}", bytes.len());
         assert_eq!(value["fields_truncated"], true);
         assert_eq!(value["event"], "APPROVED");

@@ -97,7 +97,7 @@ test("every place of every small tree", async () => {
 test("a proof of something else is no proof of this session", async () => {
   const { vkey, proofOf } = await logOf(await makeKey());
   const manifest = "ab".repeat(32);
-  const entry = JSON.stringify({ detail: `session=s manifest=${manifest} files=1`, event: "EVIDENCE_OPEN", trace_id: "trace-1" });
+  const entry = JSON.stringify({ event: "EVIDENCE_OPEN", evidence: { manifest, session: "s" }, trace_id: "trace-1" });
   const receipt = entry.replace("EVIDENCE_OPEN", "EVIDENCE_VERIFIED");
   const texts = ["before", entry, receipt];
   const facts = { vkeys: [vkey], traceId: "trace-1", manifest, receipt: toHex(await leafHash(utf8(receipt))) };

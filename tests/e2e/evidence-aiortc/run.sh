@@ -51,11 +51,11 @@ wait_log 1 '.event == "EVIDENCE_VERIFIED"'
 expect_log 2 '.event == "EVIDENCE_OPEN"'
 expect_log 2 '.event == "EVIDENCE_OFFER"'
 expect_log 5 '.event == "EVIDENCE_FAILED"'
-expect "hash of a file in the log" true "$(log_entries | jq -s "any(.event == \"EVIDENCE_SENT\" and (.detail | contains(\"$(sha256sum "$files/report.pdf" | cut -d ' ' -f 1)\")))")"
+expect "hash of a file in the log" true "$(log_entries | jq -s "any(.event == \"EVIDENCE_SENT\" and .evidence.sha256 == \"$(sha256sum "$files/report.pdf" | cut -d ' ' -f 1)\")")"
 expect "trace ids" 1 "$(log_entries | jq -r 'select(.event | startswith("EVIDENCE")) | .trace_id' | sort -u | wc -l)"
 for name in manifest receipt; do
 	expect_ok "proof of the $name" ifectl witness check-proof --vkey "$STACK/witness.vkey" --proof "$STACK/received/first/$name.tlog-proof" --entry "$STACK/received/first/$name.entry"
-	expect "manifest in the entry of the $name" 1 "$(grep -c "manifest=$(jq -r .manifest <<<"$seen") " "$STACK/received/first/$name.entry")"
+	expect "manifest in the entry of the $name" 1 "$(grep -c "\"manifest\":\"$(jq -r .manifest <<<"$seen")\"" "$STACK/received/first/$name.entry")"
 done
 
 # What must be refused. The call is an agent's escalation this time.
@@ -71,7 +71,7 @@ seen=$(peer changed "$(jq -r .evidence_link <<<"$answer")" "$files/changing.pdf"
 expect "a changed file" '{"code":"unavailable","file":0,"received":262144}' "$(jq -c . <<<"$seen")"
 expect_evidence "$(jq -r .call_id <<<"$answer")" failed
 expect "the call goes on" connected "$(api GET "/v1/calls/$(jq -r .call_id <<<"$answer")" | jq -r .sip_call_state)"
-wait_log 1 '.event == "EVIDENCE_FAILED" and (.detail | contains("code=unavailable"))'
+wait_log 1 '.event == "EVIDENCE_FAILED" and .evidence.error == "unavailable"'
 
 # Messages both ways, live state, the end.
 curl -s -N --max-time 60 --unix-socket "$STACK/bridge.sock" http://bridge/v1/events >"$STACK/events" &

@@ -28,6 +28,6 @@ wait "$many"
 expect "files of their own calls" "{\"verified\":$COUNT}" "$(jq -c . "$STACK/many.json")"
 wait_log "$COUNT" '.event == "EVIDENCE_VERIFIED"'
 hashes=$(sha256sum "$STACK/evidence"/*.bin | cut -d ' ' -f 1 | sort)
-expect "hashes in the log" "$hashes" "$(log_entries | jq -r 'select(.event == "EVIDENCE_SENT") | .detail' | grep -o 'sha256=[0-9a-f]*' | cut -d = -f 2 | sort -u)"
+expect "hashes in the log" "$hashes" "$(log_entries | jq -r 'select(.event == "EVIDENCE_SENT") | .evidence.sha256' | sort -u)"
 expect "UDP ports of the bridge" 1 "$(ss -Hlunp | grep -c "pid=$(proc_pid bridge),")"
 expect_alive

@@ -124,7 +124,7 @@ const steps = {
       const count = (name) => wanted.set(name, (wanted.get(name) ?? 0) + 1);
       for (const entry of entries) {
         const bridge = entry.producer.startsWith("bridge-");
-        const gate = entry.gate ?? /\bgate=(\S+)/.exec(entry.detail ?? "")?.[1];
+        const { gate } = entry;
         if (entry.event === "REJECTED") count(bridge ? `${gate} at the bridge` : gate);
         if (entry.event === "APPROVED" && !bridge) count("approved");
       }

@@ -20,6 +20,6 @@ browser transfer "$CASE_DIR/case.mjs" receive "$link" "$STACK" "$call"
 
 expect_evidence "$call" verified
 wait_log 1 '.event == "EVIDENCE_VERIFIED"'
-expect_log 1 '.event == "EVIDENCE_VERIFIED" and (.detail | contains("verified=0,1,2,3 failed=-"))'
+expect_log 1 '.event == "EVIDENCE_VERIFIED" and .evidence.verified == [0, 1, 2, 3] and .evidence.failed == []'
 expect "link after the call" 410 "$(curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer ${link#*#}" "${link%%#*}/redeem")"
 expect_alive

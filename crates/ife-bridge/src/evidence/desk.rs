@@ -18,7 +18,7 @@ use super::{Settings, case::Place, grant::Grant, turn::IceServer};
 use crate::{
     clock,
     refusal::{ErrorName, Refusal},
-    view::{EvidenceError, EvidencePeer},
+    view::{self, EvidenceError, EvidencePeer},
 };
 
 /// Orders that may wait; more are refused.
@@ -153,7 +153,7 @@ impl EvidenceDesk {
             about,
             link: Link::new(kept, expires),
             peers: 0,
-            state: super::grant::offered(),
+            state: view::EvidenceState::Offered,
         };
         if self.orders.try_send(Order::Open(Box::new(grant))).is_err() {
             warn!("the evidence server takes no orders: the expert gets no link");

@@ -2,7 +2,6 @@
 //! the subscribers are told.
 
 use std::{
-    fmt::Write,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -11,7 +10,7 @@ use ife_evidence::{
     Body, SessionOutput,
     message::{ErrorCode, ReceiptEntry, Refused},
 };
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::{Event as Entry, Evidence};
 use ife_words::hex;
 use serde_json::{Map, Value};
 use tokio::sync::mpsc;
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     handle::{Command, EngineHandle},
-    view::{Event, EvidenceError, EvidenceEvent},
+    view::{Event, EvidenceError, EvidenceEvent, EvidenceState},
     witness::{Fact, Leaf, Witness},
 };
 
@@ -142,14 +141,19 @@ impl Case {
         };
         let manifest = &connection.files.manifest;
         let bytes: u64 = manifest.files().iter().map(|file| file.size).sum();
-        let detail = format!(
-            "session={} peer={} manifest={} files={} bytes={bytes} key={}",
-            self.grant.session,
+        let (number, sha256, key) = (
             connection.number,
-            manifest.sha256(),
-            manifest.files().len(),
-            peer.public_key,
+            manifest.sha256().to_owned(),
+            peer.public_key.clone(),
         );
+        let said = Evidence {
+            peer: Some(number),
+            manifest: Some(&sha256),
+            files: u32::try_from(manifest.files().len()).ok(),
+            bytes: Some(bytes),
+            key: Some(&key),
+            ..Evidence::default()
+        };
         connection.peer = Some(peer);
         if !self.over {
             connection.give_up = None;
@@ -158,80 +162,76 @@ impl Case {
         connection.session.say(&Body::State {
             call_state: self.call_state.clone(),
         });
-        let leaf = self.record(Entry::EvidenceOpen, &detail, world);
+        let leaf = self.record(Entry::EvidenceOpen, said, "", world);
         self.manifested = leaf.map(|leaf| Place {
             leaf,
             from: self.log_size,
         });
         info!(call_id = %self.grant.about.call_id, "the expert's evidence channel is open");
-        self.tell_engine(Some("open"), "open", Vec::new(), world);
+        self.tell_engine(Some(EvidenceState::Open), "open", Vec::new(), world);
         self.publish("datachannel_open", None, world);
     }
 
     fn sent(&mut self, file: u32, world: &mut World) {
-        let entry = self
-            .connection
-            .as_ref()
-            .and_then(|connection| connection.files.manifest.file(file));
-        let Some(entry) = entry else {
+        let Some(files) = self.connection.as_ref().map(|c| c.files.clone()) else {
             return;
         };
-        let detail = format!(
-            "session={} file={file} size={} sha256={}",
-            self.grant.session, entry.size, entry.sha256
-        );
-        self.record(Entry::EvidenceSent, &detail, world);
+        let Some(entry) = files.manifest.file(file) else {
+            return;
+        };
+        let said = Evidence {
+            file: Some(file),
+            size: Some(entry.size),
+            sha256: Some(&entry.sha256),
+            ..Evidence::default()
+        };
+        self.record(Entry::EvidenceSent, said, "", world);
     }
 
     fn receipt(&mut self, files: &[ReceiptEntry], sha256: &str, world: &mut World) {
         let Some(connection) = &self.connection else {
             return;
         };
-        let manifest = &connection.files.manifest;
-        let total = manifest.files().len();
-        let places = |verified: bool| {
+        let offered = connection.files.clone();
+        let total = offered.manifest.files().len();
+        let places = |verified: bool| -> Vec<u32> {
             let those = files.iter().filter(|file| file.verified == verified);
-            let ids: Vec<_> = those.map(|file| file.file.to_string()).collect();
-            if ids.is_empty() {
-                "-".to_owned()
-            } else {
-                ids.join(",")
-            }
+            those.map(|file| file.file).collect()
         };
-        let detail = format!(
-            "session={} manifest={} verified={} failed={} receipt={sha256}",
-            self.grant.session,
-            manifest.sha256(),
-            places(true),
-            places(false),
-        );
+        let (verified, failed) = (places(true), places(false));
+        let said = Evidence {
+            manifest: Some(offered.manifest.sha256()),
+            verified: Some(&verified),
+            failed: Some(&failed),
+            receipt: Some(sha256),
+            ..Evidence::default()
+        };
         let is_whole = files.len() == total && files.iter().all(|file| file.verified);
-        let leaf = self.record(Entry::EvidenceVerified, &detail, world);
+        let leaf = self.record(Entry::EvidenceVerified, said, "", world);
         self.receipted = leaf.map(|leaf| Place {
             leaf,
             from: self.log_size,
         });
         let count = files.iter().filter(|file| file.verified).count();
         let told = format!("receipt: {count} of {total} files verified");
-        self.tell_engine(
-            Some(if is_whole { "verified" } else { "failed" }),
-            &told,
-            Vec::new(),
-            world,
-        );
+        let state = if is_whole {
+            EvidenceState::Verified
+        } else {
+            EvidenceState::Failed
+        };
+        self.tell_engine(Some(state), &told, Vec::new(), world);
         let entry = leaf.map_or_else(String::new, |leaf| hex::text(&leaf));
         self.say(&Body::ReceiptOk { entry, index: None });
     }
 
     fn failed(&mut self, refused: &Refused, world: &mut World) {
         let code = code_of(refused.code);
-        let mut detail = format!("session={} code={code}", self.grant.session);
-        if let Some(file) = refused.file {
-            // Writing to a String cannot fail.
-            let _ = write!(detail, " file={file}");
-        }
-        let _ = write!(detail, " text={}", refused.text);
-        self.record(Entry::EvidenceFailed, &detail, world);
+        let said = Evidence {
+            file: refused.file,
+            error: Some(code),
+            ..Evidence::default()
+        };
+        self.record(Entry::EvidenceFailed, said, &refused.text, world);
         let name = self.connection.as_ref().and_then(|connection| {
             let file = connection.files.manifest.file(refused.file?)?;
             Some(file.name.clone())
@@ -247,15 +247,30 @@ impl Case {
 
     /// Witnesses something about the call's evidence; gives the entry's leaf hash unless the ring
     /// had no room, or the session its share.
-    pub(super) fn record(&mut self, event: Entry, detail: &str, world: &mut World) -> Option<Leaf> {
+    pub(super) fn record(
+        &mut self,
+        event: Entry,
+        said: Evidence<'_>,
+        detail: &str,
+        world: &mut World,
+    ) -> Option<Leaf> {
         self.entries += 1;
-        let (event, detail) = match self.entries {
-            ..ENTRIES_MAX => (event, detail),
+        let last = Evidence {
+            error: Some("too_many_entries"),
+            ..Evidence::default()
+        };
+        let (event, said, detail) = match self.entries {
+            ..ENTRIES_MAX => (event, said, detail),
             ENTRIES_MAX => (
                 Entry::EvidenceFailed,
-                "code=too_many_entries text=nothing more of this session is witnessed",
+                last,
+                "nothing more of this session is witnessed",
             ),
             _ => return None,
+        };
+        let said = Evidence {
+            session: Some(&self.grant.session),
+            ..said
         };
         let about = &self.grant.about;
         let fact = Fact {
@@ -263,6 +278,7 @@ impl Case {
             call_id: Some(&about.call_id),
             hazard: Some(&about.hazard),
             expert: Some(&about.expert_id),
+            evidence: Some(&said),
             ..Fact::new(event, detail)
         };
         // No call depends on it, and what is dropped is counted.
@@ -317,20 +333,20 @@ impl Case {
 
     pub(super) fn tell_engine(
         &mut self,
-        state: Option<&str>,
+        state: Option<EvidenceState>,
         detail: &str,
         errors: Vec<EvidenceError>,
         world: &World,
     ) {
         if let Some(state) = state.filter(|state| *state != self.grant.state) {
-            self.grant.state = state.to_owned();
+            self.grant.state = state;
             if let Err(error) = self.grant.save(&world.settings.dir) {
                 warn!("after a restart an older evidence_state is told: {error}");
             }
         }
         world.engine.tell(Command::Evidence {
             call_id: self.grant.about.call_id.clone(),
-            state: state.map(str::to_owned),
+            state,
             detail: detail.to_owned(),
             errors,
         });

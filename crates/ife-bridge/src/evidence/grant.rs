@@ -11,6 +11,7 @@ use ife_evidence::Link;
 use serde::{Deserialize, Serialize};
 
 use super::About;
+use crate::view::EvidenceState;
 
 /// Longest file that is read back, bytes.
 const LEN_MAX: u64 = 1 << 20;
@@ -26,11 +27,11 @@ pub(super) struct Grant {
     pub(super) peers: u64,
     /// What was told of the session last: `evidence_state` of the call.
     #[serde(default = "offered")]
-    pub(super) state: String,
+    pub(super) state: EvidenceState,
 }
 
-pub(super) fn offered() -> String {
-    "offered".to_owned()
+fn offered() -> EvidenceState {
+    EvidenceState::Offered
 }
 
 impl Grant {
@@ -88,7 +89,7 @@ mod tests {
             about: About::default(),
             link: Link::new(token, 5),
             peers: 3,
-            state: offered(),
+            state: EvidenceState::Offered,
         }
     }
 

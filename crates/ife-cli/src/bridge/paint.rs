@@ -208,15 +208,16 @@ pub(super) fn detail(detail: &CallDetail) -> Vec<String> {
     lines
 }
 
-/// A step; what the state and the call's own facts say already is left out of its detail.
+/// A step; the expert of the call and the first attempt are no news.
 fn step_line(step: &Step, expert_id: &str, first_ns: u64) -> String {
-    let known = |word: &str| match word.split_once('=') {
-        Some(("state", _)) | Some(("attempt", "0")) => true,
-        Some(("expert", id)) => id == expert_id,
-        Some(_) | None => false,
-    };
-    let words = step.detail.split(' ').filter(|word| !known(word));
-    let detail = words.collect::<Vec<_>>().join(" ");
+    let attempt = step.attempt.filter(|attempt| *attempt > 0);
+    let other = step.expert_id.as_ref().filter(|id| *id != expert_id);
+    let parts = [
+        Some(step.detail.clone()).filter(|detail| !detail.is_empty()),
+        attempt.map(|attempt| format!("attempt {attempt}")),
+        other.map(|id| format!("expert {id}")),
+    ];
+    let detail = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let since = time::parse_ns(&step.time)
         .unwrap_or(first_ns)
         .saturating_sub(first_ns);
@@ -380,14 +381,21 @@ sip-call-fedcba9876543210  expert-safety@external.advisor  safety  failed     re
                 Step {
                     time: "2026-01-01T00:00:00.000Z".into(),
                     state: "received".into(),
-                    detail: "ESCALATE state=received attempt=0 \
-                     expert=expert-safety@external.advisor by=m-1"
-                        .into(),
+                    detail: "ESCALATE".into(),
+                    attempt: Some(0),
+                    expert_id: Some("expert-safety@external.advisor".into()),
+                },
+                Step {
+                    time: "2026-01-01T00:00:13.000Z".into(),
+                    state: "ringing".into(),
+                    detail: "RINGING".into(),
+                    attempt: Some(1),
+                    expert_id: Some("expert-2@external.advisor".into()),
                 },
                 Step {
                     time: "2026-01-01T00:00:13.500Z".into(),
                     state: "ended".into(),
-                    detail: String::new(),
+                    ..Step::default()
                 },
             ],
         };
@@ -398,7 +406,8 @@ sip-call-fedcba9876543210  expert-safety@external.advisor  safety  failed     re
             "state       ended: terminated, cause 16",
             "talk        12 s",
             "beware      the H.323 segment is narrowband, unencrypted",
-            "    0.000  received    ESCALATE by=m-1",
+            "    0.000  received    ESCALATE",
+            "   13.000  ringing     RINGING, attempt 1, expert expert-2@external.advisor",
             "   13.500  ended",
         ] {
             assert!(told.lines().any(|told| told == line), "{line:?} in\n{told}");

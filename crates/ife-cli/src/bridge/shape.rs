@@ -61,6 +61,8 @@ pub(super) struct Step {
     pub(super) time: String,
     pub(super) state: String,
     pub(super) detail: String,
+    pub(super) attempt: Option<u8>,
+    pub(super) expert_id: Option<String>,
 }
 
 /// One call with its history.

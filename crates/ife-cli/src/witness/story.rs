@@ -215,8 +215,8 @@ began     2026-01-01T00:00:00.000000000Z
                 45,
                 "EVIDENCE_SENT",
                 json!({"producer": "evidence-node1", "call_id": "sip-call-1",
-                    "detail": format!("session=abc file=0 sha256={}",
-                    "0123456789abcdef".repeat(4))}),
+                    "evidence": {"session": "abc", "file": 0,
+                        "sha256": "0123456789abcdef".repeat(4)}}),
             ),
             bridge(
                 8,
@@ -242,7 +242,7 @@ began     2026-01-01T00:00:00.000000000Z
   0.021000  #5       |------------------------ H.323 setup ------------------------>|   guardian guardian-1
   0.030000  #6       |                    |                    |-- joins the room ->|
   0.040000  #7       |                    |                    |                    *   joins the room, guardian guardian-1
-  0.045000  #9       |---------- evidence: file sent --------->|                    |   file=0 sha256=0123456789ab…
+  0.045000  #9       |---------- evidence: file sent --------->|                    |   file 0, sha256 0123456789ab…
   0.050000  #8       *                    |                    |                    |   ended, user hangup, attempt 1";
         assert_eq!(story.join("\n"), expected);
     }

@@ -17,6 +17,7 @@ use crate::{
     record::{Line, Origin},
     shell::{About, Fact, Measure},
     timers::Due,
+    view::EvidenceState,
 };
 
 /// What other parts have to do with an order of a call.
@@ -156,7 +157,7 @@ impl Slot {
             files: self.record.evidence_files.clone(),
         });
         if link.is_some() {
-            self.evidence = "offered".to_owned();
+            self.evidence = EvidenceState::Offered;
         }
         self.evidence_link = link;
     }
@@ -245,7 +246,7 @@ impl Slot {
     }
 
     fn witness(&mut self, cx: &mut Context, entry: &Witnessed) {
-        self.step(cx.now, entry.to_string());
+        self.witnessed(cx.now, entry);
         let verdicts = [(Event::Approved, true), (Event::Rejected, false)];
         let verdict = verdicts.into_iter().find(|(of, _)| *of == entry.event);
         let detail = match (&entry.next, entry.adopted) {

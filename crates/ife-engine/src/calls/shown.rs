@@ -53,7 +53,7 @@ impl Slot {
             expert_name: self.expert_name.clone(),
             sip_call_state: state_of(&self.reported()),
             h323_state: self.h323_state(),
-            evidence_state: self.evidence.clone(),
+            evidence_state: self.evidence,
             trace_id: self.record.trace_id.to_string(),
             hazard: self.record.hazard.to_string(),
             call_reason: self.record.briefing.reason.clone(),

@@ -9,6 +9,7 @@ use ife_ami::{
 };
 use ife_call::{
     Acceptance, Call, Cause, Direction, ExpertId, Input, Leg, LegView, Plan, Reported, Seen, State,
+    Witnessed,
 };
 use ife_guard::CallKey;
 use ife_words::time::of_ms;
@@ -21,7 +22,7 @@ use crate::{
     record::{CallRecord, Line, Origin},
     time::Now,
     timers,
-    view::{CallState, EvidenceError, Step},
+    view::{CallState, EvidenceError, EvidenceState, Step},
 };
 
 /// Steps that a call's history keeps; the first ones and the newest.
@@ -68,7 +69,7 @@ pub(crate) struct Slot {
     pub(super) answered_ms: Option<u64>,
     pub(super) ended_ms: Option<u64>,
     pub(super) participant: Option<String>,
-    pub(super) evidence: String,
+    pub(super) evidence: EvidenceState,
     pub(super) evidence_link: Option<String>,
     pub(super) evidence_errors: Vec<EvidenceError>,
     /// The decision could not be witnessed, so there must be no call.
@@ -96,7 +97,7 @@ impl Slot {
             answered_ms: None,
             ended_ms: None,
             participant: None,
-            evidence: "none".to_owned(),
+            evidence: EvidenceState::None,
             evidence_link: None,
             evidence_errors: Vec::new(),
             unwitnessed: false,
@@ -358,14 +359,37 @@ impl Slot {
 
     /// Notes a step of the history.
     pub(crate) fn step(&mut self, now: Now, detail: String) {
+        self.keep(Step {
+            detail,
+            ..self.step_at(now)
+        });
+    }
+
+    /// Notes a step that is in the witness log too.
+    pub(super) fn witnessed(&mut self, now: Now, entry: &Witnessed) {
+        self.keep(Step {
+            detail: entry.to_string(),
+            attempt: Some(entry.attempt),
+            expert_id: entry.expert.as_ref().map(ToString::to_string),
+            ..self.step_at(now)
+        });
+    }
+
+    fn step_at(&self, now: Now) -> Step {
+        Step {
+            time: of_ms(now.unix_ms),
+            state: super::shown::state_of(&self.call.reported()),
+            detail: String::new(),
+            attempt: None,
+            expert_id: None,
+        }
+    }
+
+    fn keep(&mut self, step: Step) {
         if self.history.len() >= HISTORY_MAX {
             self.history.remove(HISTORY_MAX / 2);
         }
-        self.history.push(Step {
-            time: of_ms(now.unix_ms),
-            state: super::shown::state_of(&self.call.reported()),
-            detail,
-        });
+        self.history.push(step);
     }
 
     /// The legs of this call that Asterisk holds.
@@ -441,7 +465,7 @@ impl Slot {
     pub(crate) fn note_evidence(
         &mut self,
         now: Now,
-        state: Option<String>,
+        state: Option<EvidenceState>,
         detail: &str,
         errors: Vec<EvidenceError>,
     ) {
@@ -451,9 +475,10 @@ impl Slot {
         if let Some(state) = state {
             self.evidence = state;
         }
-        if matches!(self.evidence.as_str(), "open" | "verified") {
+        match self.evidence {
             // A link works once.
-            self.evidence_link = None;
+            EvidenceState::Open | EvidenceState::Verified => self.evidence_link = None,
+            EvidenceState::None | EvidenceState::Offered | EvidenceState::Failed => {}
         }
     }
 

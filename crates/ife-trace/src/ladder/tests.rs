@@ -145,6 +145,24 @@ fn the_bridges_way_goes_from_the_agent_to_the_council() {
 }
 
 #[test]
+fn evidence_goes_between_expert_and_bridge() {
+    let sent = json!({"producer": "evidence-node1", "event": "EVIDENCE_SENT", "evidence":
+        {"session": "abc", "file": 0, "size": 23, "sha256": "0123456789abcdef".repeat(4)}});
+    let receipt = json!({"producer": "evidence-node1", "event": "EVIDENCE_VERIFIED",
+        "evidence": {"verified": [0, 2], "failed": []}});
+    let strange = json!({"producer": "evidence-node1", "event": "EVIDENCE_SENT",
+        "evidence": {"file": "0", "sha256": "é", "verified": 7}});
+    let rows = told(&[sent, receipt, strange]);
+    assert_eq!(
+        (rows[0].from, rows[0].to, rows[1].from),
+        (Lane::Bridge, Lane::Expert, Lane::Expert)
+    );
+    assert_eq!(rows[0].remark, "file 0, size 23, sha256 0123456789ab…");
+    assert_eq!(rows[1].remark, "verified 0 2");
+    assert_eq!(rows[2].remark, "");
+}
+
+#[test]
 fn facts_are_those_of_the_first_entry_that_has_them() {
     let entries = [
         gate(

@@ -10,7 +10,7 @@ use std::{
     time::Instant,
 };
 
-use ife_witness::entry::{Author, Event as Entry};
+use ife_witness::entry::{Author, Event as Entry, Evidence};
 use tokio::{
     sync::{broadcast, broadcast::error::RecvError, mpsc, watch},
     time::sleep_until,
@@ -30,7 +30,7 @@ use crate::{
     config::Config,
     handle::{Command, EngineHandle},
     plain_file::FileError,
-    view::{CallState, CallView, Event},
+    view::{CallState, CallView, Event, EvidenceState},
     witness::Witness,
 };
 
@@ -351,11 +351,12 @@ impl Server {
             for (error, why) in &files.missing {
                 info!(call_id, name = %error.name.escape_debug(), code = %error.code,
                 "evidence cannot be had: {why}");
-                let detail = format!(
-                    "session={} code={} name={}",
-                    case.grant.session, error.code, error.name
-                );
-                case.record(Entry::EvidenceFailed, &detail, world);
+                let said = Evidence {
+                    error: Some(&error.code),
+                    name: Some(&error.name),
+                    ..Evidence::default()
+                };
+                case.record(Entry::EvidenceFailed, said, "", world);
             }
             let offered = files.manifest.files().len();
             let errors: Vec<_> = files
@@ -363,7 +364,7 @@ impl Server {
                 .iter()
                 .map(|(error, _)| error.clone())
                 .collect();
-            let state = (offered == 0 && !errors.is_empty()).then_some("failed");
+            let state = (offered == 0 && !errors.is_empty()).then_some(EvidenceState::Failed);
             let detail = format!("{offered} files ready, {} cannot be had", errors.len());
             case.tell_engine(state, &detail, errors, world);
             case.files = Files::Ready(Arc::new(files));
@@ -421,9 +422,8 @@ impl Server {
         let (kept, gone) = (names(kept), names(gone));
         for name in kept {
             self.with(&name, |case, world| {
-                let state = case.grant.state.clone();
                 let detail = "session of an earlier process";
-                case.tell_engine(Some(&state), detail, Vec::new(), world);
+                case.tell_engine(Some(case.grant.state), detail, Vec::new(), world);
             });
         }
         for name in gone {

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use ife_evidence::{Body, Now, Redeemed, Session, SessionConfig, message::CallFacts};
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::{Event as Entry, Evidence};
 use serde_json::{Map, Value};
 use tracing::warn;
 
@@ -254,13 +254,13 @@ fn accept(
     case.grant.peers += 1;
     case.manifested = None;
     let number = case.grant.peers;
-    let detail = format!(
-        "session={} peer={number} binding={}",
-        case.grant.session,
-        session.binding()
-    );
-    case.record(Entry::EvidenceOffer, &detail, world);
-    case.record(Entry::EvidenceAnswer, &detail, world);
+    let said = Evidence {
+        peer: Some(number),
+        binding: Some(session.binding()),
+        ..Evidence::default()
+    };
+    case.record(Entry::EvidenceOffer, said, "", world);
+    case.record(Entry::EvidenceAnswer, said, "", world);
     case.publish("webrtc_answer_created", None, world);
     case.connection = Some(Connection {
         number,

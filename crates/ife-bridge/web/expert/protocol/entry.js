@@ -11,9 +11,9 @@ const EVENTS = { manifest: "EVIDENCE_OPEN", receipt: "EVIDENCE_VERIFIED" };
 export async function checkEntry(kind, { entry, proof }, facts, verify) {
   try {
     const found = await checkProof(entry, proof, facts.vkeys, verify);
-    const { event, trace_id: traceId, detail } = JSON.parse(entry);
+    const { event, trace_id: traceId, evidence } = JSON.parse(entry);
     if (event !== EVENTS[kind] || traceId !== facts.traceId) throw new BadProof("the entry is about something else");
-    if (!(detail ?? "").split(/\s+/).includes(`manifest=${facts.manifest}`)) throw new BadProof("the entry names another list of files");
+    if (evidence?.manifest !== facts.manifest) throw new BadProof("the entry names another list of files");
     if (kind === "receipt" && facts.receipt && found.leaf !== facts.receipt.replace(/^sha256:/, "")) {
       throw new BadProof("the entry is not the one that the bridge named for your receipt");
     }
