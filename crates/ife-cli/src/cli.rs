@@ -1,6 +1,7 @@
 //! The command line.
 
 mod bridge;
+mod decision;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -9,8 +10,9 @@ use ife_message::{Aor, Covered, Hazard, Kid, TraceId};
 
 pub(crate) use bridge::{
     BridgeArgs, CallArgs, CallsArgs, EscalateArgs, HangupArgs, OrderArgs, ParticipantArg,
-    RoomsArgs, RoomsCommand,
+    RoomsArgs, RoomsCommand, WaitFor,
 };
+pub(crate) use decision::{DecideArgs, DecisionArgs, DecisionCommand, VerifyDecisionArgs};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -71,6 +73,8 @@ pub enum Command {
     /// Sign an order about a call and print it: for NATS, where the agent whose message asked for
     /// the call gives it.
     Order(OrderArgs),
+    /// Decisions about calls: sign one as the expert or a guardian, verify those that were taken.
+    Decision(DecisionArgs),
     /// Evidence of a call: the expert's side, without a browser.
     Evidence(EvidenceArgs),
     /// Print a completion script for a shell.

@@ -7,6 +7,7 @@
 
 mod bridge;
 mod cli;
+mod decision;
 mod evidence;
 mod explain;
 mod failure;
@@ -59,6 +60,7 @@ fn dispatch(command: Command, out: &mut Output) -> Result<Outcome, Failure> {
         Command::Rooms(args) => bridge::rooms(&args, out),
         Command::Hangup(args) => bridge::hangup(&args, out),
         Command::Order(args) => bridge::order(&args, out),
+        Command::Decision(args) => decision::run(&args, out),
         Command::Evidence(args) => evidence::run(&args, out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { directory } => shell::man(&directory, out),

@@ -15,6 +15,14 @@ pub(crate) fn harmless(text: &str) -> String {
     ife_message::printable::escaped(text)
 }
 
+/// Milliseconds since 1970.
+pub(crate) fn unix_now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    since.map_or(0, |since| {
+        u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+    })
+}
+
 /// `12,345`.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();

@@ -9,6 +9,7 @@ use ife_words::time;
 use serde_json::{Map, Value, json};
 
 use super::{
+    awaited,
     client::{Answer, Bridge, shaped},
     live::{Feed, News},
     paint,
@@ -16,7 +17,12 @@ use super::{
     wait_for,
 };
 use crate::{
-    Failure, Outcome, cli::EscalateArgs, keyfile, output::Output, registry::read_bytes, sign, text,
+    Failure, Outcome,
+    cli::{EscalateArgs, WaitFor},
+    keyfile,
+    output::Output,
+    registry::read_bytes,
+    sign, text,
 };
 
 pub(super) fn run(args: &EscalateArgs, out: &mut Output) -> Result<Outcome, Failure> {
@@ -28,12 +34,27 @@ pub(super) fn run(args: &EscalateArgs, out: &mut Output) -> Result<Outcome, Fail
     }
     wait_for(async {
         let bridge = Bridge::new(&args.bridge)?;
-        let answer = if args.wait && !out.json() {
+        let waits = args.wait.is_some();
+        let answer = if waits && !out.json() {
             send_and_tell(&bridge, message, &call_id, out).await?
         } else {
-            bridge.escalate(message, args.wait).await?
+            bridge.escalate(message, waits).await?
         };
-        conclude(answer, args.wait, out)
+        if args.wait != Some(WaitFor::Decision) {
+            return conclude(answer, waits, out);
+        }
+        match &answer {
+            // One answer for a program: the call with its decisions.
+            Answer::Done(_) if out.json() => {}
+            Answer::Done(_) | Answer::No(_) => {
+                if conclude(answer, waits, out)? == Outcome::No {
+                    return Ok(Outcome::No);
+                }
+                out.line("")?;
+                out.flush()?;
+            }
+        }
+        awaited::run(&bridge, &call_id, out).await
     })
 }
 

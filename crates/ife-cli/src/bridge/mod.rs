@@ -1,11 +1,14 @@
-//! What is asked of a running bridge over its HTTP API: escalate, calls, call, rooms, hangup.
+//! What is asked of a running bridge over its HTTP API: escalate, decide, calls, call,
+//! rooms, hangup.
 //!
 //! One file per subcommand; `client.rs` is the way there, `shape.rs` what comes back, `sse.rs` its
 //! live events, `paint.rs` what people see.
 
+mod awaited;
 mod call;
 mod calls;
 mod client;
+mod decide;
 mod escalate;
 mod hangup;
 mod live;
@@ -22,7 +25,7 @@ use ife_message::{TraceId, call_id};
 
 use crate::{
     Failure, Outcome,
-    cli::{CallArgs, CallsArgs, EscalateArgs, HangupArgs, OrderArgs, RoomsArgs},
+    cli::{CallArgs, CallsArgs, DecideArgs, EscalateArgs, HangupArgs, OrderArgs, RoomsArgs},
     output::Output,
 };
 
@@ -47,6 +50,10 @@ pub(crate) fn rooms(args: &RoomsArgs, out: &mut Output) -> Result<Outcome, Failu
 
 pub(crate) fn hangup(args: &HangupArgs, out: &mut Output) -> Result<Outcome, Failure> {
     wait_for(hangup::run(args, out))
+}
+
+pub(crate) fn decide(args: &DecideArgs, out: &mut Output) -> Result<Outcome, Failure> {
+    decide::run(args, out)
 }
 
 pub(crate) fn order(args: &OrderArgs, out: &mut Output) -> Result<Outcome, Failure> {

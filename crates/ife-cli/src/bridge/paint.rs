@@ -181,8 +181,30 @@ pub(super) fn call(call: &Call) -> Vec<String> {
         ("accepted by", text(&call.accepted_by)),
         ("ended", text(&call.ended)),
         ("talk", talk(call, 0).replace('-', "")),
+        ("decision", decided(call)),
         ("beware", beware(&call.h323_segment)),
     ])
+}
+
+/// The expert's decision about a call.
+pub(super) fn decision(call: &Call) -> Vec<String> {
+    facts(vec![
+        ("call", harmless(&call.call_id)),
+        ("decision", decided(call)),
+    ])
+}
+
+fn decided(call: &Call) -> String {
+    match &call.decision {
+        Some(decision) => format!(
+            "{} (by {}, {})",
+            harmless(&decision.choice),
+            harmless(&decision.assurance),
+            harmless(&decision.time)
+        ),
+        None if call.decision_state == "no_decision" => "none".to_owned(),
+        None => String::new(),
+    }
 }
 
 fn beware(segment: &str) -> String {

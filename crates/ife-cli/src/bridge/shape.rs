@@ -32,6 +32,17 @@ pub(super) struct Call {
     pub(super) reason: Option<String>,
     pub(super) cause: Option<u64>,
     pub(super) h323_segment: String,
+    pub(super) decision_state: String,
+    pub(super) decision: Option<Decision>,
+}
+
+/// The expert's decision in force.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct Decision {
+    pub(super) choice: String,
+    pub(super) assurance: String,
+    pub(super) time: String,
 }
 
 impl Call {

@@ -88,15 +88,25 @@ pub struct EscalateArgs {
     #[arg(long, value_name = "FILE")]
     pub message: Option<PathBuf>,
     /// Answer when the expert is in the conference, or when that has failed; tell what happens
-    /// meanwhile.
-    #[arg(long)]
-    pub wait: bool,
+    /// meanwhile. With =decision: when the expert has decided, or cannot any more.
+    #[arg(long, value_name = "FOR", num_args = 0..=1, require_equals = true,
+          default_missing_value = "connected")]
+    pub wait: Option<WaitFor>,
     /// Print the signed message and send nothing: for other ways to the bridge, such as NATS.
     #[arg(long, conflicts_with = "wait")]
     pub print: bool,
     #[command(flatten)]
     #[allow(missing_docs)]
     pub bridge: BridgeArgs,
+}
+
+/// What `escalate` waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum WaitFor {
+    /// The expert is in the conference, or that failed.
+    Connected,
+    /// The expert has decided, or cannot any more.
+    Decision,
 }
 
 /// Options of `calls`.
