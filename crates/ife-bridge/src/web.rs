@@ -25,6 +25,7 @@ macro_rules! assets {
 static PAGE: &[u8] = include_bytes!("../web/expert/index.html");
 static ASSETS: &[Asset] = assets! {
     "common/theme.css"
+    "expert/decision.js"
     "expert/icon.svg"
     "expert/main.js"
     "expert/progress.js"
@@ -42,6 +43,7 @@ static ASSETS: &[Asset] = assets! {
     "expert/style.css"
     "expert/tab.js"
     "expert/transport.js"
+    "expert/view/decision.js"
     "expert/view/dom.js"
     "expert/view/files.js"
     "expert/view/format.js"

@@ -4,7 +4,7 @@
 
 KEYS=guardian-1
 bridge_start() {
-	sed -i "s|guardians: \[.*\]|guardians: [{name: guardian-1, public_key: \"${PUBLIC[guardian-1]}\"}]|; s/ring_s: 30/ring_s: 30, decision_s: 3/" "$STACK/bridge.yaml"
+	sed -i "s|guardians: \[.*\]|guardians: [{name: guardian-1, public_key: \"${PUBLIC[guardian-1]}\"}]|; s/ring_s: 30}/ring_s: 30, decision_s: 3}/" "$STACK/bridge.yaml"
 	proc_start bridge "$BRIDGE_BIN" run --config "$STACK/bridge.yaml"
 	wait_until 15 bridge_ready_or_gone
 	bridge_ready || stack_fail bridge "ife-bridge did not get ready"

@@ -17,7 +17,7 @@ use crate::{clock, view::EvidencePeer, witness::Leaf};
 pub(super) const OPENING_MAX: Duration = Duration::from_secs(60);
 /// After the call's end the page is told, and so long it has to hear it.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
-/// So long a call that is over is said to be over, rather than unknown.
+/// So long at least a call that is over is said to be over, rather than unknown.
 pub(super) const LINGER: Duration = Duration::from_secs(600);
 
 /// The files, as far as they are known.
@@ -123,9 +123,9 @@ impl Case {
     }
 
     /// The call is over: whoever is connected hears it, and nobody gets in any more.
-    pub(super) fn end(&mut self, now: Instant) {
+    pub(super) fn end(&mut self, now: Instant, linger: Duration) {
         self.over = true;
-        self.forget_at = Some(now + LINGER);
+        self.forget_at = Some(now + linger);
         // What is being sent keeps its files until the connection ends.
         self.files = Files::Preparing;
         if let Some(connection) = &mut self.connection {

@@ -17,6 +17,7 @@ use tracing::warn;
 use super::{Settings, case::Place, grant::Grant, turn::IceServer};
 use crate::{
     clock,
+    handle::EngineHandle,
     refusal::{ErrorName, Refusal},
     view::{self, EvidenceError, EvidencePeer},
 };
@@ -117,6 +118,8 @@ pub(super) enum Order {
     Describe(Pass, Reply<Description>),
     Offer(Pass, String, Reply<Answer>),
     Hangup(Pass, u64, Reply<()>),
+    /// Whose page asks about a decision: call and expert. It may do so after the call's end.
+    Decider(Pass, Reply<(String, String)>),
     /// The last entries that name the manifest and a receipt.
     Manifested(Pass, Reply<(Option<Place>, Option<Place>)>),
     Peers(oneshot::Sender<Vec<EvidencePeer>>),
@@ -154,6 +157,7 @@ impl EvidenceDesk {
             link: Link::new(kept, expires),
             peers: 0,
             state: view::EvidenceState::Offered,
+            ended_unix_s: None,
         };
         if self.orders.try_send(Order::Open(Box::new(grant))).is_err() {
             warn!("the evidence server takes no orders: the expert gets no link");
@@ -175,12 +179,14 @@ impl EvidenceDesk {
 pub struct EvidenceHandle {
     orders: mpsc::Sender<Order>,
     pub(super) settings: Arc<Settings>,
+    pub(super) engine: EngineHandle,
 }
 
 impl EvidenceHandle {
     /// Both ways, and the server's end of them.
     pub(super) fn new(
         settings: Arc<Settings>,
+        engine: EngineHandle,
     ) -> (EvidenceHandle, EvidenceDesk, mpsc::Receiver<Order>) {
         let (orders, receiver) = mpsc::channel(ORDERS_MAX);
         let desk = EvidenceDesk {
@@ -188,7 +194,12 @@ impl EvidenceHandle {
             public_url: settings.public_url.as_str().into(),
             link_s: settings.link_s,
         };
-        (EvidenceHandle { orders, settings }, desk, receiver)
+        let handle = EvidenceHandle {
+            orders,
+            settings,
+            engine,
+        };
+        (handle, desk, receiver)
     }
 
     /// Asks for a page.

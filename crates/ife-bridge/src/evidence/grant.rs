@@ -28,6 +28,9 @@ pub(super) struct Grant {
     /// What was told of the session last: `evidence_state` of the call.
     #[serde(default = "offered")]
     pub(super) state: EvidenceState,
+    /// When the call ended: the page may ask about a decision for a while.
+    #[serde(default)]
+    pub(super) ended_unix_s: Option<u64>,
 }
 
 fn offered() -> EvidenceState {
@@ -90,6 +93,7 @@ mod tests {
             link: Link::new(token, 5),
             peers: 3,
             state: EvidenceState::Offered,
+            ended_unix_s: None,
         }
     }
 

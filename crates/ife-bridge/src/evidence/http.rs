@@ -16,7 +16,7 @@ use serde_json::json;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
 use super::{
-    EvidenceHandle,
+    EvidenceHandle, decision,
     desk::{Denied, Description, Order, Pass, Proofs},
 };
 use crate::{api::problems_everywhere, web::secured};
@@ -38,6 +38,10 @@ pub fn router(handle: EvidenceHandle, pages: Router) -> Router {
         .route("/e/{session}/offer", post(offer))
         .route("/e/{session}/peer/{peer}", delete(hang_up))
         .route("/e/{session}/proof", get(prove))
+        .route(
+            "/e/{session}/decision",
+            get(decision::ask).post(decision::decide),
+        )
         .with_state(handle)
         .merge(pages)
         .layer(TimeoutLayer::with_status_code(
@@ -145,7 +149,7 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer ").then_some(token)
 }
 
-fn pass(session: String, headers: &HeaderMap) -> Result<Pass, Denied> {
+pub(super) fn pass(session: String, headers: &HeaderMap) -> Result<Pass, Denied> {
     let values = headers.get_all(header::COOKIE).iter();
     let mut pairs = values
         .filter_map(|value| value.to_str().ok())

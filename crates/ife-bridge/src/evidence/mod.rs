@@ -9,6 +9,7 @@
 
 mod blocks;
 mod case;
+mod decision;
 mod desk;
 mod drive;
 mod grant;

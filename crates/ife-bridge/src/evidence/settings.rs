@@ -14,6 +14,7 @@ use ife_trace::Log;
 use thiserror::Error;
 
 use super::{
+    case::LINGER,
     source::{Limits, SourceError},
     turn::TurnServer,
 };
@@ -52,6 +53,8 @@ pub struct Settings {
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) link_s: u64,
     pub(super) grace: Duration,
+    /// So long after a call's end its page is known.
+    pub(super) linger: Duration,
     pub(super) limits: Arc<Limits>,
     pub(super) key: Arc<PrivateKey>,
     /// `source` of the bridge's messages.
@@ -82,6 +85,7 @@ impl Settings {
             addresses,
             link_s: evidence.link_s,
             grace: Duration::from_secs(evidence.grace_s),
+            linger: LINGER.max(Duration::from_secs(config.calls.decision_s.into())),
             limits: Arc::new(Limits::new(evidence, &config.store_dir)?),
             key: Arc::new(key),
             name: format!("if://service/bridge/{}", config.node),

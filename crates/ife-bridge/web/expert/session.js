@@ -6,6 +6,7 @@ import { parseFrame } from "./protocol/frame.js";
 import { checkManifest } from "./protocol/manifest.js";
 import { checkEntry } from "./protocol/entry.js";
 import { Receiver, STATUS } from "./protocol/receiver.js";
+import { Decision } from "./decision.js";
 import { Rate } from "./progress.js";
 import { openStore } from "./store.js";
 import { keepIntents, keptIntents, onlyTab } from "./tab.js";
@@ -41,6 +42,7 @@ export class Session extends EventTarget {
   receipt = null;
   proofs = null;
   refusedMessages = [];
+  decision;
 
   #http;
   #connection = null;
@@ -57,11 +59,13 @@ export class Session extends EventTarget {
   #texts = {};
   #proofTimer;
   #intents;
+  #key = null;
 
   /** `base` is the session's own path, `/e/<session>`. */
   constructor(base) {
     super();
     this.#http = new Http(base);
+    this.decision = new Decision(this.#http, () => this.#pageKey());
     this.name = base.slice(base.lastIndexOf("/") + 1);
     this.#intents = keptIntents(this.name);
   }
@@ -77,12 +81,15 @@ export class Session extends EventTarget {
     if (!(await onlyTab(this.name))) return this.#refuse("other-tab");
     try {
       this.description = await this.#enter(token);
+      this.decision.open();
     } catch (error) {
+      // The call may be over, and its decision still be asked for.
+      if (error instanceof HttpError && error.status === 410) this.decision.open();
       return this.#refuse(this.#whyNot(error, token ? "expired" : "no-token"));
     }
     this.#trusted = parsePublicKey(this.description.bridge_key);
     if (!this.#trusted) return this.#refuse("untrusted");
-    this.signer = await ed25519();
+    this.signer ??= await ed25519();
     this.store = await openStore(this.name, Date.now());
     setInterval(() => this.#watch(), 1_000);
     this.#changed();
@@ -151,6 +158,13 @@ export class Session extends EventTarget {
     }
   }
 
+  // One key for all connections of this page, and for its decisions.
+  async #pageKey() {
+    this.signer ??= await ed25519();
+    this.#key ??= this.signer.makeKey();
+    return this.#key;
+  }
+
   #stuck(connection, addresses) {
     if (connection !== this.#connection || this.#isFinal) return;
     const isNews = !this.noWay;
@@ -207,7 +221,7 @@ export class Session extends EventTarget {
   async #greet(connection, fingerprints) {
     if (connection !== this.#connection) return;
     const { session, trace_id: traceId } = this.description;
-    const [binding, key] = await Promise.all([bind(session, traceId, ...fingerprints), this.signer.makeKey()]);
+    const [binding, key] = await Promise.all([bind(session, traceId, ...fingerprints), this.#pageKey()]);
     this.#inbox = new Inbox(binding, this.#trusted, this.signer.verify);
     this.#outbox = new Outbox(binding, key, "page", {
       source: this.description.expert ?? "if://page/expert",
@@ -267,6 +281,7 @@ export class Session extends EventTarget {
         return this.loadProofs();
       case "evidence.state":
         this.description = { ...this.description, call_state: body.call_state };
+        this.decision.look();
         if (!this.#endedWithCall()) this.#changed();
         return undefined;
       case "evidence.error":

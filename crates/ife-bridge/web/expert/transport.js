@@ -11,11 +11,12 @@ const STUCK_MS = 4_000;
 /** An answer that takes longer will not come: the network swallowed the question. */
 const ANSWER_MS = 20_000;
 
-/** An answer that is no success; `status` is 0 when there was none. */
+/** An answer that is no success; `status` is 0 when there was none, `problem` what the bridge says of it (RFC 9457). */
 export class HttpError extends Error {
-  constructor(status) {
+  constructor(status, problem = null) {
     super(status === 0 ? "the bridge cannot be reached" : `the bridge answered ${status}`);
     this.status = status;
+    this.problem = problem;
   }
 
   /** Whether asking again may help. */
@@ -39,7 +40,7 @@ export class Http {
     } catch {
       throw new HttpError(0);
     }
-    if (!response.ok) throw new HttpError(response.status);
+    if (!response.ok) throw new HttpError(response.status, await response.json().catch(() => null));
     return response;
   }
 
@@ -56,6 +57,17 @@ export class Http {
   /** What the witness log proves; see docs/evidence.md. */
   async proof() {
     return (await this.#ask("/proof")).json();
+  }
+
+  /** What is asked for a decision, and the one in force. */
+  async decision() {
+    return (await this.#ask("/decision")).json();
+  }
+
+  /** Hands over a signed decision; gives it with the bridge's attestation. */
+  async decide(statement) {
+    const headers = { "Content-Type": "application/json" };
+    return (await this.#ask("/decision", { method: "POST", headers, body: JSON.stringify(statement) })).json();
   }
 
   /** The SDP answer to an offer. */

@@ -7,7 +7,7 @@ use std::{
     net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use ife_witness::entry::{Author, Event as Entry, Evidence};
@@ -27,6 +27,7 @@ use super::{
     source::Prepared,
 };
 use crate::{
+    clock,
     config::Config,
     handle::{Command, EngineHandle},
     plain_file::FileError,
@@ -94,7 +95,7 @@ impl Server {
         made.map_err(FileError::at(&settings.dir))?;
         let grants = Grant::load_all(&settings.dir).map_err(FileError::at(&settings.dir))?;
         let witness = Witness::attach(config, Author::Evidence)?;
-        let (handle, desk, orders) = EvidenceHandle::new(settings.clone());
+        let (handle, desk, orders) = EvidenceHandle::new(settings.clone(), engine.clone());
         let (tell, done) = mpsc::unbounded_channel();
         let mut server = Server {
             events: engine.subscribe(),
@@ -114,7 +115,10 @@ impl Server {
             stop,
         };
         for grant in grants {
-            server.open(grant);
+            match grant.ended_unix_s {
+                Some(ended_unix_s) => server.open_ended(grant, ended_unix_s),
+                None => server.open(grant),
+            }
         }
         Ok((server, handle, desk))
     }
@@ -265,6 +269,7 @@ impl Server {
 
     fn forget(&mut self, name: &Name) {
         if let Some(case) = self.cases.remove(name) {
+            case.grant.forget(&self.world.settings.dir);
             let call_id = &case.grant.about.call_id;
             if self.by_call.get(call_id) == Some(name) {
                 self.by_call.remove(call_id);
@@ -296,8 +301,7 @@ impl Server {
             let now = Instant::now();
             case.set_state(&state);
             if is_over {
-                case.grant.forget(&world.settings.dir);
-                case.end(now);
+                end(case, world, now);
             }
             case.drive(world, now);
         });
@@ -398,6 +402,25 @@ impl Server {
         });
     }
 
+    /// A session of a call that ended in an earlier process.
+    fn open_ended(&mut self, grant: Grant, ended_unix_s: u64) {
+        let since_s = (clock::unix_ms() / 1_000).saturating_sub(ended_unix_s);
+        let left = self
+            .world
+            .settings
+            .linger
+            .checked_sub(Duration::from_secs(since_s));
+        let Some(left) = left else {
+            return grant.forget(&self.world.settings.dir);
+        };
+        let name: Name = grant.session.as_str().into();
+        let call_id = grant.about.call_id.clone();
+        self.cases
+            .insert(name.clone(), Case::new(grant, Files::Preparing));
+        self.by_call.entry(call_id).or_insert(name.clone());
+        self.with(&name, |case, _| case.end(Instant::now(), left));
+    }
+
     /// Another expert is called: the link of the one before leads nowhere any more. Gives the
     /// files, which are the same.
     fn supersede(&mut self, name: &Name) -> Option<Files> {
@@ -405,7 +428,7 @@ impl Server {
             let files = case.files.clone();
             let now = Instant::now();
             case.grant.forget(&world.settings.dir);
-            case.end(now);
+            case.end(now, world.settings.linger);
             case.hang_up(world, now);
             files
         })
@@ -428,11 +451,21 @@ impl Server {
         }
         for name in gone {
             self.with(&name, |case, world| {
-                case.grant.forget(&world.settings.dir);
-                case.end(Instant::now());
+                if !case.over {
+                    end(case, world, Instant::now());
+                }
             });
         }
     }
+}
+
+/// A call is over: its page may still ask about a decision, after a restart too.
+fn end(case: &mut Case, world: &World, now: Instant) {
+    case.grant.ended_unix_s = Some(clock::unix_ms() / 1_000);
+    if let Err(error) = case.grant.save(&world.settings.dir) {
+        warn!("after a restart the page of a call that ended is not known: {error}");
+    }
+    case.end(now, world.settings.linger);
 }
 
 fn state_text(state: CallState) -> String {

@@ -32,6 +32,7 @@ impl Server {
             }
             Order::Offer(pass, sdp, reply) => drop(reply.send(self.offer(&pass, &sdp))),
             Order::Hangup(pass, peer, reply) => drop(reply.send(self.hang_up(&pass, peer))),
+            Order::Decider(pass, reply) => drop(reply.send(self.decider(&pass))),
             Order::Manifested(pass, reply) => {
                 let places = self.admit(&pass).map(|name| {
                     let case = self.cases.get(&name);
@@ -86,6 +87,14 @@ impl Server {
             Some((_, case)) if case.over => Err(Denied::Over),
             Some((name, _)) => Ok(name.clone()),
         }
+    }
+
+    /// The call and the expert of a page, whose call may be over.
+    fn decider(&self, pass: &Pass) -> Result<(String, String), Denied> {
+        let found = self.cases.get(pass.session.as_str());
+        let admitted = found.filter(|case| case.grant.link.admits(&pass.cookie));
+        let about = &admitted.ok_or(Denied::Unauthorized)?.grant.about;
+        Ok((about.call_id.clone(), about.expert_id.clone()))
     }
 
     fn describe(&self, name: &Name) -> Description {

@@ -1,5 +1,6 @@
 // The page as a whole: who calls about what, how the connection is, notices, and a live region for what changes.
 
+import { DecisionView } from "./decision.js";
 import { byId, setText, showText } from "./dom.js";
 import { Files } from "./files.js";
 import { capital, fileName } from "./format.js";
@@ -41,6 +42,7 @@ export class Page {
     });
     session.addEventListener("change", () => this.#soon());
     session.addEventListener("news", ({ detail }) => setText(byId("news"), detail));
+    new DecisionView(session.decision);
     byId("preview-close").addEventListener("click", () => byId("preview").close());
     byId("receipt-save").addEventListener("click", () => this.#saveReceipt());
     byId("proof-again").addEventListener("click", () => session.loadProofs());
@@ -96,7 +98,7 @@ export class Page {
     byId("question-box").hidden = !question;
     showText(byId("question"), question);
     const list = byId("options");
-    list.hidden = options.length === 0;
+    list.hidden = options.length === 0 || !byId("decision").hidden;
     if (list.childElementCount === options.length) return;
     list.replaceChildren(...options.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   }
