@@ -35,6 +35,7 @@ await run([
     await page.goto(link);
     await hasText(page, "#question", question);
     await page.locator("#decision-form").waitFor();
+    assert.ok(await page.locator("#decision-about").isHidden(), "the question is told twice");
     assert.deepEqual(await page.locator(".choice span").allTextContents(), ["yes", NO]);
     assert.equal(await page.locator("#decision b, #decision img, #call i").count(), 0);
     assert.ok(await page.locator("#decision-send").isDisabled());
@@ -72,6 +73,7 @@ await run([
     await signOf("restarted");
     await page.reload();
     await hasText(page, "#decision-choice", "yes");
+    await hasText(page, "#decision-about", `Safety: ${question}`);
     await page.locator("#decision-change").click();
     await choose(NO);
     await send();

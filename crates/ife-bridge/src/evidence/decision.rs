@@ -1,5 +1,5 @@
 //! The expert's decision over the page: what is asked, and the signed statement, by the cookie of
-//! the redeemed link. It is open after the call's end too, until the time for a decision has passed.
+//! the redeemed link. It is open after the call's end too, as long as a decision is taken.
 
 use axum::{
     Json,

@@ -8,22 +8,26 @@ import { capital } from "./format.js";
 const OVER = new Set(["ended", "failed"]);
 const NAMES = { approve: "Approve", deny: "Deny", modify: "Approve with changes", abstain: "Abstain" };
 
-/** Keeps the form in step with a Decision. */
+/** Keeps the form in step with a session's decision. */
 export class DecisionView {
+  #session;
   #decision;
   #isEditing = false;
   #drawn = "";
 
-  constructor(decision) {
+  constructor(session) {
+    const { decision } = session;
+    this.#session = session;
     this.#decision = decision;
-    decision.addEventListener("change", () => this.#render());
+    decision.addEventListener("change", () => this.render());
     decision.addEventListener("news", ({ detail }) => setText(byId("news"), detail));
     byId("decision-form").addEventListener("submit", (event) => this.#send(event));
     byId("decision-form").addEventListener("input", () => this.#renderButton());
     byId("decision-change").addEventListener("click", () => this.#edit());
   }
 
-  #render() {
+  /** Shows the decision as it is. */
+  render() {
     const { about, refusal, sending } = this.#decision;
     const record = about?.record;
     const isAsked = Boolean(about?.asked);
@@ -32,7 +36,9 @@ export class DecisionView {
     byId("decision").hidden = !about || (!isAsked && !record && about.decision_state !== "no_decision");
     if (!about) return;
     byId("options").hidden = true;
-    showText(byId("decision-about"), byId("call").hidden ? [capital(about.hazard), about.question].filter(Boolean).join(": ") : "");
+    // After the call's end a page that is loaded anew knows the call by this alone.
+    const isShownAbove = this.#session.description !== null;
+    showText(byId("decision-about"), isShownAbove ? "" : [capital(about.hazard), about.question].filter(Boolean).join(": "));
     setText(byId("decision-title"), record ? "Your decision" : "Decide");
     showText(byId("decision-hint"), hint(about, isAsked, isEnough));
     this.#renderTaken(record, isAsked);
@@ -84,13 +90,13 @@ export class DecisionView {
     const isTaken = await this.#decision.send(choice, byId("decision-text").value.trim());
     if (!isTaken) return;
     this.#isEditing = false;
-    this.#render();
+    this.render();
     byId("decision-title").focus();
   }
 
   #edit() {
     this.#isEditing = true;
-    this.#render();
+    this.render();
     byId("decision-form").querySelector("input[name=choice]")?.focus();
   }
 }

@@ -29,6 +29,7 @@ const LINK_STATES = { opening: "Connecting", live: "Connected", lost: "Connectin
 export class Page {
   #session;
   #files;
+  #decision;
   #isDue = false;
 
   constructor(session) {
@@ -42,7 +43,7 @@ export class Page {
     });
     session.addEventListener("change", () => this.#soon());
     session.addEventListener("news", ({ detail }) => setText(byId("news"), detail));
-    new DecisionView(session.decision);
+    this.#decision = new DecisionView(session);
     byId("preview-close").addEventListener("click", () => byId("preview").close());
     byId("receipt-save").addEventListener("click", () => this.#saveReceipt());
     byId("proof-again").addEventListener("click", () => session.loadProofs());
@@ -71,6 +72,7 @@ export class Page {
     document.body.dataset.phase = session.phase;
     setText(byId("link-state"), LINK_STATES[session.phase]);
     this.#renderCall(session.description);
+    this.#decision.render();
     this.#renderNotice(session);
     this.#files.render(session);
     renderReceipt(session);
