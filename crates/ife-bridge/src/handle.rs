@@ -66,6 +66,12 @@ impl EngineHandle {
         let _ = self.commands.try_send(command);
     }
 
+    /// Tells something that must be heard, and waits while the queue is full.
+    pub async fn deliver(&self, command: Command) {
+        // Of no effect once the engine has stopped.
+        let _ = self.commands.send(command).await;
+    }
+
     /// Tells everybody who follows the events.
     pub fn publish(&self, event: Event) {
         // Fails without a subscriber.

@@ -2,6 +2,7 @@
 //! Decides nothing about a call by itself: ife-guard says whether, ife-call says what next.
 
 pub mod agents;
+mod allowed;
 pub mod ami;
 pub mod api;
 pub mod clock;
@@ -14,6 +15,7 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod nats;
+pub mod notify;
 pub mod page;
 mod plain_file;
 pub mod run;

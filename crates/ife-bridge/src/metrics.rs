@@ -40,6 +40,15 @@ pub struct Intake {
     pub result: &'static str,
 }
 
+/// A notification of an expert.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Notification {
+    /// `webhook` or `mail`.
+    pub channel: &'static str,
+    /// `delivered`, or the reason why not.
+    pub outcome: &'static str,
+}
+
 /// A guardian who could not be had.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 pub struct GuardianLabels {
@@ -119,6 +128,8 @@ metrics! {
     /// Calls to guardians that failed
     guardian_failures: Family<GuardianLabels, Counter> = "ife_bridge_guardian_failures",
         <_>::default();
+    /// Notifications of experts by what became of them
+    notifications: Family<Notification, Counter> = "ife_bridge_notifications", <_>::default();
     /// Connections closed at once: their source, or the listener, had as many as it may
     connections_refused: Counter = "ife_bridge_connections_refused", <_>::default();
 }

@@ -24,6 +24,7 @@ use crate::{
     log,
     metrics::Metrics,
     nats::{self, IntakeError},
+    notify,
     plain_file::FileError,
     speech::{Speech, SpeechError},
     web,
@@ -90,6 +91,7 @@ pub fn check(path: &Path) -> Result<(), RunError> {
     evidence
         .and_then(|evidence| evidence.listen.as_ref())
         .map_or(Ok(()), listen::check_tcp)?;
+    notify::Settings::load(&config).map_err(EngineError::from)?;
     nats::check(&config)?;
     Ok(())
 }

@@ -119,6 +119,8 @@ impl Witness {
             text_sha256: decided.text_sha256,
             message_sha256: decided.sha256,
             evidence: fact.evidence,
+            channel: fact.channel,
+            outcome: fact.outcome,
             detail: Some(fact.detail.as_bytes()).filter(|detail| !detail.is_empty()),
             ..Entry::new(
                 clock::unix_ns(),

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::{
     decisions::DecisionView,
+    notice::Notified,
     record::MessageKey,
     refusal::Refusal,
     view::{CallDetail, CallView, EvidenceError, EvidenceState, Health, LogHealth, RoomView},
@@ -385,6 +386,8 @@ pub enum Command {
         /// What cannot be had.
         errors: Vec<EvidenceError>,
     },
+    /// A notification of an expert is over.
+    Notified(Box<Notified>),
     /// The task that reads the witness log tells how it is.
     WitnessLog(LogHealth),
     /// No new calls; the reply comes when none is being set up any more. Connected ones live on in

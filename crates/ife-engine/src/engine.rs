@@ -198,6 +198,7 @@ impl Engine {
                     slot.publish(&mut self.cx);
                 }
             }
+            Command::Notified(notified) => self.calls.notified(&mut self.cx, &notified),
             Command::WitnessLog(log) => {
                 if self.health.set_log(log) {
                     self.look_at_health();

@@ -18,6 +18,7 @@ pub mod council;
 pub mod decisions;
 pub mod gate;
 pub mod ledger;
+pub mod notice;
 pub mod record;
 pub mod refusal;
 pub mod settings;

@@ -8,6 +8,7 @@ use ife_witness::entry::{Direction, Event as Entry, Evidence};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    notice::Notice,
     record::Line,
     view::{Event, Health},
 };
@@ -56,6 +57,13 @@ pub trait Shell: fmt::Debug + Send {
     /// plays it: without its ending. Nothing without speech. The briefing's file may be written
     /// later, while the phone rings.
     fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)>;
+
+    /// Tells an expert of a call by the ways of the notice; [`crate::command::Command::Notified`]
+    /// follows for each of them. False when too much is under way: then none follows.
+    fn notify(&mut self, notice: Notice) -> bool;
+
+    /// Gives up what is not delivered yet of the notices of a call.
+    fn withdraw(&mut self, call_id: &str);
 
     /// Publishes an event to all subscribers.
     fn publish(&mut self, event: Event);
@@ -112,6 +120,10 @@ pub struct Fact<'a> {
     pub decision: Option<Decided<'a>>,
     /// The evidence session that it is about.
     pub evidence: Option<&'a Evidence<'a>>,
+    /// Way by which an expert is told of a call.
+    pub channel: Option<&'static str>,
+    /// One word: the end of a notification.
+    pub outcome: Option<&'static str>,
     /// For a person; may be empty.
     pub detail: &'a str,
 }
@@ -152,6 +164,8 @@ impl<'a> Fact<'a> {
             guardian: None,
             decision: None,
             evidence: None,
+            channel: None,
+            outcome: None,
             detail,
         }
     }
@@ -250,6 +264,13 @@ pub enum Measure<'a> {
         guardian: &'a str,
         /// The word for the cause, or the reason that no call was placed.
         reason: &'static str,
+    },
+    /// A notification of an expert is over.
+    Notified {
+        /// `webhook` or `mail`.
+        channel: &'static str,
+        /// The word for its end.
+        outcome: &'static str,
     },
     /// The state of all parts.
     Health {

@@ -1,5 +1,6 @@
 //! The registry file: who may call whom, by which key, from where and how often.
 
+mod channel;
 mod check;
 mod chunks;
 mod describe;
@@ -16,6 +17,7 @@ use ife_words::Acceptance;
 use crate::network::Network;
 use crate::pattern::Pattern;
 
+pub use channel::Channel;
 pub use errors::{ERRORS_MAX, RegistryError, RegistryErrors};
 
 /// Limits of one registry. A larger one is refused with an error that names the limit.
@@ -47,6 +49,10 @@ pub mod limits {
     pub const NAME_LEN_MAX: usize = 128;
     /// Bytes of a contact.
     pub const CONTACT_LEN_MAX: usize = 256;
+    /// Ways to tell one expert of a call.
+    pub const CHANNELS_MAX: usize = 4;
+    /// Bytes of a webhook's URL.
+    pub const URL_LEN_MAX: usize = 1_024;
     /// Widest freshness window, seconds.
     pub const FRESHNESS_S_MAX: u32 = 3_600;
     /// Longest lease of an answered call, seconds (a week).
@@ -143,6 +149,8 @@ pub struct Expert {
     pub quota: Quota,
     /// How the expert accepts calls, whatever the hazard.
     pub acceptance: Option<Acceptance>,
+    /// How the expert is told of a call, beside the phone.
+    pub notify: Vec<Channel>,
     /// Addresses, keys, sources, transports.
     pub party: Party,
 }

@@ -623,6 +623,110 @@ fn an_experts_address_can_be_dialled() {
 }
 
 #[test]
+fn the_ways_to_tell_an_expert_are_checked() {
+    let quota = "quota: {per_minute: 3, concurrent: 2, max_call_s: 600}";
+    let with = |notify: &str| {
+        let text = yaml();
+        assert!(text.contains(quota));
+        load(&text.replacen(quota, &format!("{quota}\n    notify: {notify}"), 1))
+    };
+    let registry = with(
+        r#"[{webhook: "https://hooks.example:8443/a?b=c", secret: pager}, {mail: o'neil+sip@mail.example},
+        {webhook: "http://127.0.0.1:8080/", secret: pager}, {webhook: "http://[::1]/", secret: a.b_c-D}]"#,
+    )
+    .unwrap_or_else(|error| panic!("{error}"));
+    let names: Vec<_> = registry.experts[0]
+        .notify
+        .iter()
+        .map(|channel| channel.name())
+        .collect();
+    assert_eq!(names, ["webhook", "mail", "webhook", "webhook"]);
+    assert_eq!(registry.experts[1].notify, []);
+    for (notify, expected) in [
+        ("[]", "experts[0].notify: the list is empty"),
+        (
+            "[{}]",
+            "experts[0].notify[0]: neither a webhook nor a mail address",
+        ),
+        (
+            "[{webhook: https://a.example/}]",
+            "experts[0].notify[0]: neither a webhook nor a mail address",
+        ),
+        (
+            "[{webhook: https://a.example/, secret: s, mail: a@b.example}]",
+            "experts[0].notify[0]: neither a webhook nor a mail address",
+        ),
+        (
+            "[{sms: \"+49\"}]",
+            "experts[0].notify[0]: unknown field `sms`",
+        ),
+        (
+            "[{mail: a@b@c.example}]",
+            "experts[0].notify[0].mail: not a mail address",
+        ),
+        (
+            "[{mail: \"a\\r\\nBcc: b@c.example\"}]",
+            "experts[0].notify[0].mail: not a mail address",
+        ),
+        (
+            "[{mail: \"A <a@b.example>\"}]",
+            "experts[0].notify[0].mail: not a mail address",
+        ),
+        (
+            "[{mail: a@-b.example}]",
+            "experts[0].notify[0].mail: not a mail address",
+        ),
+        (
+            "[{webhook: \"http://hooks.example/\", secret: s}]",
+            "experts[0].notify[0].webhook: plain http to another host",
+        ),
+        (
+            "[{webhook: \"http://127.0.0.1.evil.example/\", secret: s}]",
+            "experts[0].notify[0].webhook: plain http to another host",
+        ),
+        (
+            "[{webhook: \"https://user:word@hooks.example/\", secret: s}]",
+            "experts[0].notify[0].webhook: a URL with a user or a password",
+        ),
+        (
+            "[{webhook: \"https://hooks.example/a b\", secret: s}]",
+            "experts[0].notify[0].webhook: a URL with a fragment, or with characters",
+        ),
+        (
+            "[{webhook: \"ftp://a/\", secret: s}]",
+            "experts[0].notify[0].webhook: not an https URL",
+        ),
+        (
+            "[{webhook: \"https:///a\", secret: s}]",
+            "experts[0].notify[0].webhook: a URL without a host",
+        ),
+        (
+            "[{webhook: https://a.example/, secret: \"../s\"}]",
+            "experts[0].notify[0].secret: not the name of a secret",
+        ),
+    ] {
+        let errors = with(notify).expect_err(notify);
+        assert!(errors.to_string().contains(expected), "{notify}: {errors}");
+    }
+    let long = format!(
+        "[{{webhook: \"https://a.example/{}\", secret: s}}]",
+        "a".repeat(1_024)
+    );
+    let errors = with(&long).expect_err("too long").to_string();
+    assert!(
+        errors.contains("the URL is too long") && !errors.contains("aaaa"),
+        "{errors}"
+    );
+    let many = format!("[{}]", ["{mail: a@b.example}"; 5].join(", "));
+    assert!(
+        with(&many)
+            .expect_err("five")
+            .to_string()
+            .contains("5 entries are too many")
+    );
+}
+
+#[test]
 fn a_private_key_in_the_wrong_place_is_not_repeated() {
     let secret = "IFE-PRIVATE-KEY-1 x c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0MTI=";
     let errors = errors(&public("safety-1"), secret);

@@ -291,6 +291,7 @@ fn update<'a>(
         | Event::Decision
         | Event::DecisionRefused
         | Event::NoDecision
+        | Event::Notified
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

@@ -315,6 +315,7 @@ pub(crate) fn kind_of(event: Event) -> Kind {
         | Event::Decision
         | Event::DecisionRefused
         | Event::NoDecision
+        | Event::Notified
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

@@ -360,6 +360,7 @@ fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
             | Event::Decision
             | Event::DecisionRefused
             | Event::NoDecision
+            | Event::Notified
             | Event::EvidenceOffer
             | Event::EvidenceAnswer
             | Event::EvidenceOpen
@@ -427,6 +428,10 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Decision) => arrow(Expert, Bridge, "decision").tone(Tone::Good),
         Some(Event::DecisionRefused) => Row::note(Bridge, "decision refused").tone(Tone::Bad),
         Some(Event::NoDecision) => Row::note(Bridge, "no decision").tone(Tone::Bad),
+        Some(Event::Notified) if text(entry, "outcome") == "delivered" => {
+            arrow(Bridge, Expert, "notification")
+        }
+        Some(Event::Notified) => Row::note(Bridge, "notification failed").tone(Tone::Bad),
         Some(Event::Cancel) => arrow(Bridge, Gateway, "cancel"),
         Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
         Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),
@@ -447,7 +452,7 @@ fn of_bridge(entry: &Value) -> Row {
 }
 
 /// What an entry of a bridge says beyond its row and the story's facts.
-fn remark_of(entry: &Value, room: Option<&str>) -> [String; 12] {
+fn remark_of(entry: &Value, room: Option<&str>) -> [String; 14] {
     let number = |name: &str, from: u64| {
         let number = entry[name].as_u64().filter(|number| *number >= from);
         number.map(|number| number.to_string()).unwrap_or_default()
@@ -461,6 +466,8 @@ fn remark_of(entry: &Value, room: Option<&str>) -> [String; 12] {
     let elsewhere = Some(text(entry, "room")).filter(|here| Some(*here) != room);
     [
         prefixed("guardian", text(entry, "guardian")),
+        prefixed("by", text(entry, "channel")),
+        text(entry, "outcome").replace('_', " "),
         verdict,
         text(entry, "choice").to_owned(),
         prefixed("by", text(entry, "assurance")),

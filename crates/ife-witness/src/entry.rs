@@ -159,6 +159,10 @@ pub struct Entry<'a> {
     pub text_sha256: Option<[u8; 32]>,
     /// The evidence session that the entry is about.
     pub evidence: Option<&'a Evidence<'a>>,
+    /// Way by which an expert is told of a call.
+    pub channel: Option<&'static str>,
+    /// One word: the end of a notification.
+    pub outcome: Option<&'static str>,
     /// Further facts, for a person.
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
@@ -213,6 +217,8 @@ impl<'a> Entry<'a> {
             assurance: None,
             text_sha256: None,
             evidence: None,
+            channel: None,
+            outcome: None,
             detail: None,
             gap: None,
             omitted: None,
@@ -355,6 +361,7 @@ fn write(
     object.number("attempt", entry.attempt.map(u64::from));
     object.text("call_id", entry.call_id);
     object.number("cause", entry.cause.map(u64::from));
+    object.name("channel", entry.channel);
     object.text("choice", entry.choice);
     object.number("code", entry.code.map(u64::from));
     object.number("cseq", entry.cseq.map(u64::from));
@@ -384,6 +391,7 @@ fn write(
     if let Some(omitted) = &entry.omitted {
         object.omitted(omitted);
     }
+    object.name("outcome", entry.outcome);
     object.text("peer", entry.peer);
     object.text("producer", Some(entry.producer.as_bytes()));
     object.text("reason", entry.reason);

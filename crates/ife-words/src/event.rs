@@ -65,6 +65,8 @@ crate::words! {
         DecisionRefused = "DECISION_REFUSED",
         /// The time for the expert's decision has passed without one.
         NoDecision = "NO_DECISION",
+        /// An expert is told of a call by another way than the phone, or cannot be.
+        Notified = "NOTIFIED",
         /// Evidence was offered.
         EvidenceOffer = "EVIDENCE_OFFER",
         /// The offer was answered.

@@ -52,6 +52,7 @@ impl Config {
                 .iter_mut()
                 .flat_map(|nats| nats.credentials_file.iter_mut().chain(&mut nats.ca)),
         );
+        paths.extend(self.notify.iter_mut().flat_map(super::Notify::paths));
         if let Some(log) = &mut self.witness_log {
             paths.extend([&mut log.dir, &mut log.vkeys]);
         }
@@ -78,6 +79,7 @@ impl Config {
         self.check_evidence()?;
         self.check_speech()?;
         self.nats.as_ref().map_or(Ok(()), super::Nats::check)?;
+        self.notify.as_ref().map_or(Ok(()), super::Notify::check)?;
         self.check_limits()
     }
 
@@ -226,12 +228,8 @@ impl Config {
                 &format!("must be 1 to {max}"),
             )?;
         }
-        let is_host = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
         refuse(
-            !evidence
-                .allowed_hosts
-                .iter()
-                .all(|host| is_made_of(host, 255, is_host)),
+            !evidence.allowed_hosts.iter().all(|host| is_host(host)),
             "evidence.allowed_hosts",
             "must be host or host:port each",
         )?;
@@ -412,6 +410,12 @@ pub(super) fn refuse(condition: bool, field: &str, why: &str) -> Result<(), Prob
         return Err((field.to_owned(), why.to_owned()));
     }
     Ok(())
+}
+
+/// `host` or `host:port`.
+pub(super) fn is_host(text: &str) -> bool {
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b);
+    is_made_of(text, 255, is_allowed)
 }
 
 pub(super) fn is_made_of(text: &str, len_max: usize, allowed: impl Fn(u8) -> bool) -> bool {

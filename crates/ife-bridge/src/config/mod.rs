@@ -3,6 +3,7 @@
 
 mod check;
 mod nats;
+mod notify;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,6 +18,7 @@ pub use ife_engine::settings::Guardian;
 
 use crate::plain_file::FileError;
 pub use nats::Nats;
+pub use notify::{Mail, MailTls, Notify};
 
 /// What is wrong with the configuration; the text names file, line and field.
 #[derive(Debug, Error)]
@@ -84,6 +86,9 @@ pub struct Config {
     /// Evidence over WebRTC.
     #[serde(default)]
     pub evidence: Option<Evidence>,
+    /// How experts are told of calls, beside the phone.
+    #[serde(default)]
+    pub notify: Option<Notify>,
 }
 
 /// `required` refuses calls that cannot be witnessed, `best_effort` places them and leaves a

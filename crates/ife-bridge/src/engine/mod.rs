@@ -23,6 +23,7 @@ use crate::{
     gate::{self, GateError},
     handle::{Command, EngineHandle},
     metrics::Metrics,
+    notify::{self, Notifier, NotifyError},
     speech::Speech,
     store::{Store, StoreError},
     witness::Witness,
@@ -47,6 +48,9 @@ pub enum EngineError {
     /// The witness ring.
     #[error(transparent)]
     Witness(#[from] RingError),
+    /// The ways to notify experts.
+    #[error(transparent)]
+    Notify(#[from] NotifyError),
     /// A name in the configuration cannot be dialled.
     #[error("council: {0}")]
     Council(#[from] ife_ami::value::ValueError),
@@ -101,7 +105,8 @@ impl Engine {
         let evidence = Arc::new(OnceLock::new());
         let speech = Arc::new(OnceLock::new());
         let pages = (evidence.clone(), speech.clone());
-        let shell = Shell::new(ami, store, witness, metrics, pages.0, pages.1, events);
+        let notifier = Notifier::start(notify::Settings::load(config)?, handle.clone());
+        let shell = Shell::new(ami, store, witness, metrics, pages, notifier, events);
         let parts = Parts {
             settings,
             gate,

@@ -5,7 +5,10 @@ use std::{
     time::Instant,
 };
 
-use ife_engine::shell::{About, Fact, Measure, Prompt, Refused, Shell as Orders, Spoken};
+use ife_engine::{
+    notice::Notice,
+    shell::{About, Fact, Measure, Prompt, Refused, Shell as Orders, Spoken},
+};
 use tokio::sync::broadcast;
 use tracing::warn;
 
@@ -13,7 +16,8 @@ use crate::{
     ami::Ami,
     clock,
     evidence::EvidenceDesk,
-    metrics::{CallLabels, Decision, GuardianLabels, Metrics, Status},
+    metrics::{CallLabels, Decision, GuardianLabels, Metrics, Notification, Status},
+    notify::Notifier,
     speech::Speech,
     store::{Line, Store},
     view::{Event, Health},
@@ -28,6 +32,7 @@ pub(super) struct Shell {
     metrics: Arc<Metrics>,
     evidence: Arc<OnceLock<EvidenceDesk>>,
     speech: Arc<OnceLock<Speech>>,
+    notifier: Notifier,
     events: broadcast::Sender<Event>,
     /// When the gate was asked.
     gate_asked: Option<Instant>,
@@ -39,8 +44,8 @@ impl Shell {
         store: Store,
         witness: Witness,
         metrics: Arc<Metrics>,
-        evidence: Arc<OnceLock<EvidenceDesk>>,
-        speech: Arc<OnceLock<Speech>>,
+        (evidence, speech): (Arc<OnceLock<EvidenceDesk>>, Arc<OnceLock<Speech>>),
+        notifier: Notifier,
         events: broadcast::Sender<Event>,
     ) -> Shell {
         Shell {
@@ -50,6 +55,7 @@ impl Shell {
             metrics,
             evidence,
             speech,
+            notifier,
             events,
             gate_asked: None,
         }
@@ -118,6 +124,14 @@ impl Orders for Shell {
         speech.map_or_else(Vec::new, |speech| speech.speak(spoken))
     }
 
+    fn notify(&mut self, notice: Notice) -> bool {
+        self.notifier.tell(notice)
+    }
+
+    fn withdraw(&mut self, call_id: &str) {
+        self.notifier.withdraw(call_id);
+    }
+
     fn publish(&mut self, event: Event) {
         // Fails without a subscriber.
         let _ = self.events.send(event);
@@ -170,6 +184,10 @@ impl Orders for Shell {
                 let guardian = guardian.to_owned();
                 let labels = GuardianLabels { guardian, reason };
                 metrics.guardian_failures.get_or_create(&labels).inc();
+            }
+            Measure::Notified { channel, outcome } => {
+                let labels = Notification { channel, outcome };
+                metrics.notifications.get_or_create(&labels).inc();
             }
             Measure::Health {
                 health,

@@ -2,6 +2,7 @@
 
 mod dial;
 mod legs;
+mod notify;
 mod orders;
 mod shown;
 mod slot;

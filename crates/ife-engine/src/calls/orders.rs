@@ -58,10 +58,13 @@ impl Slot {
                 ring_max,
             } => {
                 self.offer_evidence(cx);
-                if let Err(why) = self.originate(cx, legs, leg, &expert, ring_max) {
-                    warn!(call_id = %self.id(), "the call cannot be placed: {why}");
-                    self.call
-                        .handle(Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
+                match self.originate(cx, legs, leg, &expert, ring_max) {
+                    Ok(()) => self.notify(cx),
+                    Err(why) => {
+                        warn!(call_id = %self.id(), "the call cannot be placed: {why}");
+                        let gone = Seen::Gone(Cause::UNKNOWN);
+                        self.call.handle(Input::Leg(leg, gone));
+                    }
                 }
             }
             Output::Hangup { leg, cause } => self.hang_up(cx, leg, cause),
@@ -144,9 +147,18 @@ impl Slot {
             Origin::Escalation => {}
             Origin::Expert => return,
         }
+        let link = cx.shell.offer_evidence(self.about(cx));
+        if link.is_some() {
+            self.evidence = EvidenceState::Offered;
+        }
+        self.evidence_link = link;
+    }
+
+    /// What the expert who is called is called about.
+    pub(super) fn about(&self, cx: &Context) -> About {
         let council = cx.gate.caller().to_string();
         let message = self.record.message.as_ref();
-        let link = cx.shell.offer_evidence(About {
+        About {
             call_id: self.record.call_id.clone(),
             trace_id: self.record.trace_id.to_string(),
             hazard: self.record.hazard.to_string(),
@@ -155,11 +167,7 @@ impl Slot {
             council,
             briefing: self.record.briefing.clone(),
             files: self.record.evidence_files.clone(),
-        });
-        if link.is_some() {
-            self.evidence = EvidenceState::Offered;
         }
-        self.evidence_link = link;
     }
 
     fn originate(
@@ -310,6 +318,7 @@ impl Slot {
             }
         }
         let result = end.map_or_else(FailReason::as_str, |_| "ended");
+        cx.shell.withdraw(&self.record.call_id);
         self.close(cx);
         let (expert, hazard) = (self.expert_id(), self.record.hazard.as_str());
         let talked = Duration::from_millis(self.duration_ms(cx.now));

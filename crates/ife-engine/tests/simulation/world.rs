@@ -13,6 +13,7 @@ use ife_engine::{
     council::Council,
     gate::Gate,
     ledger::Ledger,
+    notice::Notice,
     record::Line,
     refusal::Refusal,
     settings::{Guardian, Limits, Settings},
@@ -133,6 +134,12 @@ impl Shell for Orders {
     fn speak(&mut self, _: &Spoken<'_>) -> Vec<(Prompt, String)> {
         vec![(Prompt::Briefing, "/prompts/briefing-1".to_owned())]
     }
+
+    fn notify(&mut self, _: Notice) -> bool {
+        true
+    }
+
+    fn withdraw(&mut self, _: &str) {}
 
     fn publish(&mut self, _: Event) {}
 

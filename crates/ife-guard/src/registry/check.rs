@@ -1,6 +1,7 @@
 //! Checks of a registry's meaning: values in range, references that resolve, unique names.
 
 mod decision;
+mod notify;
 mod party;
 mod problems;
 mod unique;
@@ -266,6 +267,7 @@ impl<'r> Checker<'_, 'r> {
             validity: self.validity(&at, raw.not_before.as_deref(), raw.not_after.as_deref()),
             quota: self.quota(&at.key("quota"), raw.quota.as_ref()),
             acceptance: self.acceptance(&at, raw.acceptance.as_deref()),
+            notify: notify::channels(self.problems, &at.key("notify"), raw.notify.as_deref()),
             party,
         }
     }

@@ -109,6 +109,19 @@ pub(super) struct Expert<'y> {
     pub(super) quota: Option<Quota>,
     #[serde(borrow)]
     pub(super) acceptance: Option<Str<'y>>,
+    #[serde(borrow)]
+    pub(super) notify: Option<Vec<Channel<'y>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Channel<'y> {
+    #[serde(borrow)]
+    pub(super) webhook: Option<Str<'y>>,
+    #[serde(borrow)]
+    pub(super) secret: Option<Str<'y>>,
+    #[serde(borrow)]
+    pub(super) mail: Option<Str<'y>>,
 }
 
 #[derive(Deserialize)]

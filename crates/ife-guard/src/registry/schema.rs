@@ -85,6 +85,11 @@ const HAZARD: Kind = Kind::Map(&[
     may("decision_assurance", TEXTS),
     may("acceptance", Kind::Text),
 ]);
+const CHANNELS: Kind = Kind::List(&Kind::Map(&[
+    may("webhook", Kind::Text),
+    may("secret", Kind::Text),
+    may("mail", Kind::Text),
+]));
 const COUNCIL: Kind = Kind::Map(&[
     must("domain", Kind::Text),
     must("aors", TEXTS),
@@ -106,6 +111,7 @@ const EXPERT: Kind = Kind::Map(&[
     must("transports", TEXTS),
     may("quota", QUOTA),
     may("acceptance", Kind::Text),
+    may("notify", CHANNELS),
 ]);
 
 /// A whole registry.

@@ -20,8 +20,8 @@ fn changed(from: &str, to: &str) -> String {
 #[test]
 fn the_example_is_valid_and_its_comments_are_too() {
     load(EXAMPLE).expect("the example is valid");
-    // Another test covers the section after it.
-    let before = EXAMPLE.split("# evidence:").next().unwrap_or_default();
+    // Other tests cover the sections after it.
+    let before = EXAMPLE.split("# notify:").next().unwrap_or_default();
     let all: String = before
         .lines()
         .map(|line| {
@@ -254,4 +254,55 @@ fn an_error_of_syntax_says_the_line() {
         line.is_some_and(|line| text.contains(&line.to_string())),
         "{text}"
     );
+}
+
+/// The example with its section `notify`.
+fn with_notify() -> String {
+    let (before, rest) = EXAMPLE
+        .split_once("# notify:\n")
+        .expect("the example has the section");
+    let lines = rest.lines().take_while(|line| line.starts_with("#   "));
+    let section: String = lines.map(|line| line.replacen('#', "", 1) + "\n").collect();
+    format!("{before}notify:\n{section}")
+}
+
+#[test]
+fn the_section_notify_of_the_example_is_valid() {
+    let config = load(&with_notify()).expect("it is valid");
+    let notify = config.notify.expect("it is there");
+    assert_eq!((notify.secrets.len(), notify.timeout_s), (1, 5));
+    assert!(notify.mail.is_some_and(|mail| mail.port == 587));
+}
+
+#[test]
+fn notifications_that_cannot_work_are_named() {
+    let cases = [
+        (
+            "[hooks.external.advisor]",
+            "[\"https://hooks.external.advisor\"]",
+            "notify.allowed_hosts: must be host",
+        ),
+        ("{pager:", "{\"a/b\":", "notify.secrets: must have names"),
+        ("timeout_s: 5", "timeout_s: 31", "notify.timeout_s: must be"),
+        ("tls: starttls", "tls: none", "notify.mail.tls: must be"),
+        (
+            "smtp.council.example",
+            "\"a b\"",
+            "notify.mail.server: must",
+        ),
+        ("port: 587", "port: 0", "notify.mail.server: must"),
+        ("username: bridge", "", "notify.mail.username: and password"),
+        (
+            "IF.ESCALATE <escalations@council.example>",
+            "\"a@b.example\\r\\nBcc: c@d.example\"",
+            "notify.mail.from: must be",
+        ),
+        ("tls: starttls", "tls: maybe", "unknown variant"),
+    ];
+    for (from, to, expected) in cases {
+        let text = with_notify();
+        assert!(text.contains(from), "{from} is not in the section");
+        let error = load(&text.replace(from, to)).expect_err(to).to_string();
+        assert!(error.contains(expected), "{to}: {error}");
+    }
 }
