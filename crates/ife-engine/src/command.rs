@@ -338,6 +338,15 @@ impl Submission {
 /// One request to the engine.
 #[derive(Debug)]
 pub enum Command {
+    /// The expert of a call accepts it on the page.
+    Accept {
+        /// The call.
+        call_id: String,
+        /// The expert of the page's link.
+        expert_id: String,
+        /// Answers when Asterisk has the order.
+        reply: Reply<()>,
+    },
     /// Answers when the expert's leg has an outcome or the call is connected, as `wait` says.
     Escalate {
         /// The escalation.

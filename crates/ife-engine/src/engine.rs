@@ -155,11 +155,17 @@ impl Engine {
             Action::Stop => return self.cx.note(Entry::Stop, "the bridge has stopped"),
         }
         self.on_ami();
+        self.tell_phones();
         self.tidy_store();
     }
 
     fn on_command(&mut self, command: Command) {
         match command {
+            Command::Accept {
+                call_id,
+                expert_id,
+                reply,
+            } => reply.respond(self.accept_by_page(&call_id, &expert_id)),
             Command::Escalate {
                 escalation,
                 wait,

@@ -32,6 +32,8 @@ const PLAYED: &[u8] = b"IfePlayed";
 const ACCEPTED: &[u8] = b"IfeAccepted";
 /// Name of the dialplan's event that an expert who answered does not take the call.
 const NOT_ACCEPTED: &[u8] = b"IfeNotAccepted";
+/// Name of the dialplan's event that an expert has confirmed a decision by key.
+const DECISION: &[u8] = b"IfeDecision";
 /// Q.850: no circuit available. A full room is that to a call.
 const NO_SEAT: u8 = 34;
 /// A leg's end waits so long for that of the phone's own channel.
@@ -123,6 +125,10 @@ impl Engine {
                     // A word that is not known is none of the other two.
                     let why = why.unwrap_or(NotAccepted::NoKey);
                     self.seen(&channel.uniqueid, Seen::NotAccepted(why));
+                }
+                DECISION => {
+                    let number = message.view().first("Choice").unwrap_or_default();
+                    self.decided_by_phone(&channel.uniqueid, number);
                 }
                 REMOVED => self.seen(&channel.uniqueid, Seen::Removed),
                 FULL => {

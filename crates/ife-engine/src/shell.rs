@@ -56,7 +56,7 @@ pub trait Shell: fmt::Debug + Send {
     /// Makes what an expert hears after the answer, and returns each prompt's file, as Asterisk
     /// plays it: without its ending. Nothing without speech. The briefing's file may be written
     /// later, while the phone rings.
-    fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)>;
+    fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<Said>;
 
     /// Tells an expert of a call by the ways of the notice; [`crate::command::Command::Notified`]
     /// follows for each of them. False when too much is under way: then none follows.
@@ -197,7 +197,7 @@ ife_words::words! {
     /// Something that an expert hears on the phone. The word is the name of its recording.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
     pub enum Prompt {
-        /// Who calls and why. The only one that is made for each call.
+        /// Who calls and why. Made for each call.
         Briefing = "briefing",
         /// Which keys there are.
         Menu = "menu",
@@ -213,6 +213,14 @@ ife_words::words! {
         NoKey = "no_key",
         /// That key means nothing.
         WrongKey = "wrong_key",
+        /// A choice with its number. One for each choice of a call.
+        Choice = "choice",
+        /// Which key confirms a decision.
+        Confirm = "confirm",
+        /// The decision is taken.
+        Decided = "decided",
+        /// The decision is not taken.
+        NotDecided = "not_decided",
     }
 }
 
@@ -225,6 +233,19 @@ pub struct Spoken<'a> {
     pub hazard: &'a str,
     /// The message's reason.
     pub reason: Option<&'a str>,
+    /// What the expert can decide by key, at most nine.
+    pub choices: &'a [String],
+}
+
+/// A prompt of a call, and its file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Said {
+    /// Which prompt.
+    pub prompt: Prompt,
+    /// Number of a choice, from 1.
+    pub number: Option<u8>,
+    /// Path without ending.
+    pub file: String,
 }
 
 /// Something to count, or a duration to observe.

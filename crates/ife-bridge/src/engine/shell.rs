@@ -7,7 +7,7 @@ use std::{
 
 use ife_engine::{
     notice::Notice,
-    shell::{About, Fact, Measure, Prompt, Refused, Shell as Orders, Spoken},
+    shell::{About, Fact, Measure, Refused, Said, Shell as Orders, Spoken},
 };
 use tokio::sync::broadcast;
 use tracing::warn;
@@ -119,7 +119,7 @@ impl Orders for Shell {
         self.evidence.get()?.offer(about)
     }
 
-    fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)> {
+    fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<Said> {
         let speech = self.speech.get();
         speech.map_or_else(Vec::new, |speech| speech.speak(spoken))
     }

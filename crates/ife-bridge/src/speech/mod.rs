@@ -16,7 +16,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ife_engine::shell::{Prompt, Spoken};
+use ife_engine::shell::{Prompt, Said, Spoken};
 use thiserror::Error;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -36,8 +36,8 @@ const SOUND_LEN_MAX: u64 = 32 << 20;
 const COMMANDS_MAX: usize = 2;
 /// Briefings that wait to be spoken. More are not spoken at all: their calls ring meanwhile.
 const WAITING_MAX: u32 = 64;
-/// Briefings that are kept for calls about the same.
-const BRIEFINGS_MAX: usize = 500;
+/// Prompts of calls that are kept for calls about the same.
+const KEPT_MAX: usize = 1_000;
 /// Converts what a command gives to what Asterisk plays.
 const CONVERT: [&str; 13] = [
     "sox",
@@ -54,6 +54,9 @@ const CONVERT: [&str; 13] = [
     "-b",
     "16",
 ];
+
+/// Seconds of silence before the words: a phone that has just answered swallows the first ones.
+const PAD: [&str; 2] = ["pad", "0.4"];
 
 /// Why experts cannot be spoken to.
 #[derive(Debug, Error)]
@@ -105,7 +108,7 @@ impl Speech {
             waiting: AtomicU32::new(0),
         }));
         for prompt in Prompt::ALL {
-            if prompt != Prompt::Briefing {
+            if !is_of_call(prompt) {
                 let text = text::words_of(prompt, &config.texts);
                 let made = speech.0.make(prompt, text).await;
                 made.map_err(|why| SpeechError::Prompt { prompt, why })?;
@@ -116,35 +119,52 @@ impl Speech {
         Ok(speech)
     }
 
-    /// Returns the files of all prompts for a call, without their endings. The briefing is made
-    /// while the phone rings. Needs a tokio runtime.
-    pub(crate) fn speak(&self, spoken: &Spoken<'_>) -> Vec<(Prompt, String)> {
+    /// Returns the files of all prompts for a call, without their endings. Those of its own are
+    /// made while the phone rings. Needs a tokio runtime.
+    pub(crate) fn speak(&self, spoken: &Spoken<'_>) -> Vec<Said> {
         let maker = &self.0;
-        let template = text::words_of(Prompt::Briefing, &maker.config.texts);
-        let briefing = text::briefing(template, spoken);
-        let file_of = |prompt| {
-            let words = if prompt == Prompt::Briefing {
-                &briefing
-            } else {
-                text::words_of(prompt, &maker.config.texts)
-            };
-            maker.file(prompt, words)
+        let words = |prompt| text::words_of(prompt, &maker.config.texts);
+        let said = |prompt, number, text: &str| Said {
+            prompt,
+            number,
+            file: maker.file(prompt, text).display().to_string(),
         };
-        let files = Prompt::ALL.map(|prompt| (prompt, file_of(prompt).display().to_string()));
+        let same = Prompt::ALL
+            .into_iter()
+            .filter(|prompt| !is_of_call(*prompt));
+        let mut all: Vec<Said> = same
+            .map(|prompt| said(prompt, None, words(prompt)))
+            .collect();
+        let briefing = text::briefing(words(Prompt::Briefing), spoken);
+        all.push(said(Prompt::Briefing, None, &briefing));
+        let mut own = vec![(Prompt::Briefing, briefing)];
+        for (number, choice) in (1..=9).zip(spoken.choices) {
+            let text = text::choice(words(Prompt::Choice), number, choice);
+            all.push(said(Prompt::Choice, Some(number), &text));
+            own.push((Prompt::Choice, text));
+        }
         if maker.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
             maker.waiting.fetch_sub(1, Ordering::Relaxed);
             warn!("too many briefings wait to be spoken: one is left out");
         } else {
-            tokio::spawn(maker.clone().brief(briefing));
+            tokio::spawn(maker.clone().speak(own));
         }
-        files.into()
+        all
     }
 }
 
+/// Whether a prompt is another one for each call.
+fn is_of_call(prompt: Prompt) -> bool {
+    prompt == Prompt::Briefing || prompt == Prompt::Choice
+}
+
 impl Maker {
-    async fn brief(self: Arc<Self>, briefing: String) {
-        if let Err(why) = self.make(Prompt::Briefing, &briefing).await {
-            warn!("a briefing cannot be spoken, the expert hears the menu alone: {why}");
+    /// Speaks the prompts of one call.
+    async fn speak(self: Arc<Self>, own: Vec<(Prompt, String)>) {
+        for (prompt, text) in own {
+            if let Err(why) = self.make(prompt, &text).await {
+                warn!("the prompt `{prompt}` of a call cannot be spoken: {why}");
+            }
         }
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
@@ -159,6 +179,9 @@ impl Maker {
     }
 
     fn recording(&self, prompt: Prompt) -> Option<PathBuf> {
+        if prompt == Prompt::Choice {
+            return None;
+        }
         let file = self.config.recordings.as_ref()?.join(prompt.as_str());
         file.with_extension("wav").is_file().then_some(file)
     }
@@ -175,7 +198,9 @@ impl Maker {
         // Written aside: Asterisk plays whole files alone.
         let aside = aside(&file);
         let convert = CONVERT.iter().map(|word| (*word).to_owned());
-        let convert: Vec<String> = convert.chain([aside.display().to_string()]).collect();
+        let silence = PAD.map(str::to_owned);
+        let convert = convert.chain([aside.display().to_string()]).chain(silence);
+        let convert: Vec<String> = convert.collect();
         let written = run(&convert, &sound).await;
         let done = written.and_then(|_| {
             let mode = Permissions::from_mode(0o640);
@@ -186,25 +211,27 @@ impl Maker {
         if done.is_err() {
             // It may not be there at all.
             let _ = fs::remove_file(&aside);
-        } else if prompt == Prompt::Briefing {
+        } else if is_of_call(prompt) {
             self.tidy();
         }
         done
     }
 
-    /// Removes the briefings that were made first, and what an earlier process left half made.
+    /// Removes the prompts of calls that were made first, and what an earlier process left half
+    /// made.
     fn tidy(&self) {
         let Ok(entries) = fs::read_dir(&self.config.dir) else {
             return;
         };
-        let mut briefings: Vec<(SystemTime, PathBuf)> = entries
+        let is_own = |name: &str| name.starts_with("briefing-") || name.starts_with("choice-");
+        let mut own: Vec<(SystemTime, PathBuf)> = entries
             .flatten()
-            .filter(|entry| entry.file_name().to_string_lossy().starts_with("briefing-"))
+            .filter(|entry| is_own(&entry.file_name().to_string_lossy()))
             .filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())))
             .collect();
-        briefings.sort();
-        let surplus = briefings.len().saturating_sub(BRIEFINGS_MAX);
-        for (_, path) in briefings.iter().take(surplus) {
+        own.sort();
+        let surplus = own.len().saturating_sub(KEPT_MAX);
+        for (_, path) in own.iter().take(surplus) {
             // The next one tries again.
             let _ = fs::remove_file(path);
         }

@@ -18,12 +18,19 @@ const SPOKEN: Spoken<'static> = Spoken {
     council: "council.example",
     hazard: "safety",
     reason: Some("A model; $(touch /tmp/x)\r\nasks -v de --stdout"),
+    choices: &[],
 };
 
 async fn file_of(speech: &Speech, wanted: Prompt) -> PathBuf {
-    let files = speech.speak(&SPOKEN);
-    let file = files.into_iter().find(|(prompt, _)| *prompt == wanted);
-    let file = PathBuf::from(file.expect("every prompt has a file").1).with_extension("wav");
+    let choices = ["approve; $(reboot)".to_owned()];
+    let said = speech.speak(&Spoken {
+        choices: &choices,
+        ..SPOKEN
+    });
+    let said = said.into_iter().find(|said| said.prompt == wanted);
+    let said = said.expect("every prompt has a file");
+    assert_eq!(said.number, (wanted == Prompt::Choice).then_some(1));
+    let file = PathBuf::from(said.file).with_extension("wav");
     while !file.exists() {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
@@ -105,12 +112,12 @@ async fn old_briefings_go() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = config(dir.path(), &SPEAKS);
     fs::create_dir(&config.dir).expect("made");
-    for number in 0..BRIEFINGS_MAX + 3 {
+    for number in 0..KEPT_MAX + 3 {
         let file = config.dir.join(format!("briefing-{number}.wav"));
         fs::write(file, "").expect("written");
     }
     Speech::open(&config).await.expect("it speaks");
     let left = fs::read_dir(&config.dir).expect("a directory").flatten();
     let left = left.filter(|entry| entry.file_name().to_string_lossy().starts_with("briefing-"));
-    assert_eq!(left.count(), BRIEFINGS_MAX);
+    assert_eq!(left.count(), KEPT_MAX);
 }

@@ -24,11 +24,17 @@ pub(super) fn words_of(prompt: Prompt, texts: &BTreeMap<String, String>) -> &str
             "Please accept this call on the page whose link you were sent. Press 2 to decline. \
              Press 3 to pass the call on. Press 9 to hear this again."
         }
-        Prompt::Accepted => "Accepted. You are joining the council.",
+        Prompt::Accepted => {
+            "Accepted. You are joining the council. Press star and zero to hear what you can decide."
+        }
         Prompt::Declined => "Declined. Goodbye.",
         Prompt::PassedOn => "The next expert is called. Goodbye.",
         Prompt::NoKey => "No key was pressed. Goodbye.",
         Prompt::WrongKey => "That key has no meaning here.",
+        Prompt::Choice => "Star {number}: {choice}.",
+        Prompt::Confirm => "Press 1 to confirm this decision, or another key to go back.",
+        Prompt::Decided => "Your decision is recorded.",
+        Prompt::NotDecided => "Your decision was not recorded.",
     }
 }
 
@@ -38,6 +44,13 @@ pub(super) fn briefing(template: &str, spoken: &Spoken<'_>) -> String {
     let text = template.replace("{council}", spoken.council);
     let text = text.replace("{hazard}", spoken.hazard);
     text.replace("{reason}", spoken.reason.unwrap_or_default())
+}
+
+/// One choice with its number.
+pub(super) fn choice(template: &str, number: u8, choice: &str) -> String {
+    // The choice comes last, so that no mark in it is filled in.
+    let text = template.replace("{number}", &number.to_string());
+    text.replace("{choice}", choice)
 }
 
 /// Text as a speech command gets it, on its standard input: words alone, without the marks by which
@@ -88,6 +101,7 @@ mod tests {
             council: "council.example",
             hazard: "safety",
             reason: Some("A {hazard} {reason}"),
+            choices: &[],
         };
         let texts = BTreeMap::new();
         let template = words_of(Prompt::Briefing, &texts);

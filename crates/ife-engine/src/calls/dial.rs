@@ -14,7 +14,10 @@ use ife_call::Acceptance;
 use ife_message::Briefing;
 
 use super::{Slot, hex_of};
-use crate::{context::Context, council::context, gate::Pass, record::CallRecord, shell::Spoken};
+use crate::{
+    context::Context, council::context, decisions::choices_of, gate::Pass, record::CallRecord,
+    shell::Spoken,
+};
 
 /// Channel variable with the call's record, for a process whose store does not have it.
 pub(crate) const RECORD: &str = "IFE_RECORD";
@@ -89,16 +92,19 @@ impl Slot {
             Variable::channel("IFE_ACCEPT", acceptance.as_str())?,
             Variable::channel("IFE_ACCEPT_S", wait_s.to_string())?,
         ];
-        if acceptance != Acceptance::None {
-            let spoken = Spoken {
-                council: cx.gate.caller().host(),
-                hazard,
-                reason: self.record.briefing.reason.as_deref(),
-            };
-            for (prompt, file) in cx.shell.speak(&spoken) {
-                let name = format!("IFE_SAY_{}", prompt.as_str().to_ascii_uppercase());
-                variables.push(Variable::channel(&name, file)?);
+        let choices = choices_of(&self.record.briefing.options);
+        let spoken = Spoken {
+            council: cx.gate.caller().host(),
+            hazard,
+            reason: self.record.briefing.reason.as_deref(),
+            choices: &choices,
+        };
+        for said in cx.shell.speak(&spoken) {
+            let mut name = format!("IFE_SAY_{}", said.prompt.as_str().to_ascii_uppercase());
+            if let Some(number) = said.number {
+                name = format!("{name}_{number}");
             }
+            variables.push(Variable::channel(&name, said.file)?);
         }
         Ok(variables)
     }

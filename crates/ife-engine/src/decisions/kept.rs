@@ -98,11 +98,17 @@ impl Decided {
     }
 }
 
+/// Whether a person took the call, who can be asked for a decision.
+pub(crate) fn is_asked(call: &CallView) -> bool {
+    let called_in = call.origin == "expert";
+    call.answered.is_some() && (called_in || call.accepted_by.is_some())
+}
+
 /// Unix milliseconds until which a decision about a call is taken; open while the call lasts. A
-/// call that was never answered has no time after its end.
+/// call that no person accepted has no time after its end.
 pub(crate) fn until_ms(call: &CallView, decision_s: u32) -> Option<u64> {
     let ended_ms = time::parse_ns(call.ended.as_deref()?)? / 1_000_000;
-    let more_s = if call.answered.is_some() {
+    let more_s = if is_asked(call) {
         decision_s
     } else {
         0

@@ -2,6 +2,7 @@
 
 mod judge;
 mod kept;
+mod phone;
 mod view;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -25,7 +26,9 @@ use crate::{
 };
 use judge::{Circumstances, NotTaken, Why, judge, read};
 pub(crate) use kept::Decided;
-use kept::{is_late, until_ms};
+use kept::{is_asked, is_late, until_ms};
+use phone::Phones;
+pub(crate) use view::choices_of;
 pub use view::{DecisionAsked, DecisionBrief, DecisionEvent, DecisionState, DecisionView};
 
 /// Refusals of one call that have an entry each.
@@ -37,6 +40,7 @@ const FORGOTTEN_MS: u64 = 86_400_000;
 #[derive(Debug, Default)]
 pub(crate) struct Decisions {
     awaiting: BTreeMap<u64, (CallView, DecisionView, Reply<DecisionView>)>,
+    phones: Phones,
 }
 
 impl Engine {
@@ -200,7 +204,7 @@ impl Engine {
 
     /// Notes the end of the time for a decision about a call that has just ended.
     pub(crate) fn await_decision(&mut self, call_id: &str) {
-        let Some(call) = self.view_of(call_id).filter(|call| call.answered.is_some()) else {
+        let Some(call) = self.view_of(call_id).filter(is_asked) else {
             return;
         };
         self.arm(&call);
@@ -220,7 +224,7 @@ impl Engine {
         let decision_s = self.cx.settings.limits.decision_s;
         let (ledger, now_ms) = (&self.cx.ledger, self.cx.now.unix_ms);
         let is_waited_for = |call: &&CallView| {
-            call.answered.is_some()
+            is_asked(call)
                 && !ledger.decided.is_closed(&call.call_id)
                 && until_ms(call, decision_s).is_some_and(|until| until + FORGOTTEN_MS > now_ms)
         };

@@ -84,10 +84,15 @@ pub struct DecisionEvent {
 
 /// Returns the choices that a call offers.
 pub(crate) fn choices(call: &CallView) -> Vec<String> {
-    if call.options.is_empty() {
+    choices_of(&call.options)
+}
+
+/// Returns the choices of a call with these options.
+pub(crate) fn choices_of(options: &[String]) -> Vec<String> {
+    if options.is_empty() {
         CHOICES.map(str::to_owned).to_vec()
     } else {
-        call.options.clone()
+        options.to_vec()
     }
 }
 

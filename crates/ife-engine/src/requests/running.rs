@@ -6,7 +6,7 @@ use ife_ami::{
     Action,
     value::{RoomName, VarName, VarValue},
 };
-use ife_call::{Backend, Direction, Input};
+use ife_call::{Acceptance, Backend, Direction, Input, State};
 
 use super::{Waiter, bridge_failed};
 use crate::{
@@ -73,6 +73,44 @@ impl Engine {
             }
             Err(refusal) => reply.respond(Err(refusal)),
         }
+    }
+
+    /// The expert of a call, who has answered the phone, accepts it on the page: the dialplan takes
+    /// the channel to the council, and its context says how the call was accepted.
+    pub(crate) fn accept_by_page(&mut self, call_id: &str, expert: &str) -> Result<(), Refusal> {
+        let slot = self.calls.get(call_id).filter(|slot| slot.is_live());
+        let slot = slot.ok_or_else(no_such_call)?;
+        if slot.expert_id() != expert {
+            return Err(conflict("the call has gone on to another expert"));
+        }
+        match slot.state() {
+            State::Answered | State::Briefing => {}
+            State::Received | State::Approved | State::Inviting | State::Ringing => {
+                return Err(conflict("the phone has not been answered"));
+            }
+            State::Accepted | State::Bridging | State::Connected => return Ok(()),
+            State::Ending | State::Ended(_) | State::Failed(_) => {
+                return Err(conflict("the call is over"));
+            }
+        }
+        let cx = &mut self.cx;
+        match cx.gate.acceptance(expert, slot.record().hazard.as_str()) {
+            Acceptance::Page => {}
+            Acceptance::Key | Acceptance::None => {
+                return Err(conflict("this call is accepted on the phone"));
+            }
+        }
+        let channel = slot.expert_channel().cloned();
+        let channel = channel.ok_or_else(|| conflict("the phone is not connected"))?;
+        let context = format!("{}{}", context::ACCEPTED, Acceptance::Page);
+        let destination = place(&context, cx.settings.council.name());
+        let destination = destination.map_err(|error| bridge_failed(&error.to_string()))?;
+        let redirect = Action::Redirect {
+            channel,
+            destination,
+        };
+        cx.ask(&redirect, Asked::Nothing)
+            .map_err(|error| Refusal::new(ErrorName::Unavailable, error.to_string()))
     }
 
     /// Lets a request wait for the call, which has orders to carry out.

@@ -17,7 +17,7 @@ use ife_engine::{
     record::Line,
     refusal::Refusal,
     settings::{Guardian, Limits, Settings},
-    shell::{About, Fact, Measure, Prompt, Refused, Shell, Spoken},
+    shell::{About, Fact, Measure, Prompt, Refused, Said, Shell, Spoken},
     time::Now,
     view::Event,
 };
@@ -131,8 +131,12 @@ impl Shell for Orders {
         None
     }
 
-    fn speak(&mut self, _: &Spoken<'_>) -> Vec<(Prompt, String)> {
-        vec![(Prompt::Briefing, "/prompts/briefing-1".to_owned())]
+    fn speak(&mut self, _: &Spoken<'_>) -> Vec<Said> {
+        vec![Said {
+            prompt: Prompt::Choice,
+            number: Some(1),
+            file: "/prompts/choice-1".to_owned(),
+        }]
     }
 
     fn notify(&mut self, _: Notice) -> bool {
