@@ -8,6 +8,7 @@ use crate::{
     Engine,
     calls::CallId,
     context::{Asked, problem_of, value_of},
+    council::acceptance_of,
     refusal::{ErrorName, Refusal},
 };
 
@@ -39,6 +40,12 @@ impl Engine {
             Asked::Incoming(channel) => {
                 if let Some(value) = value_of(&outcome) {
                     self.expert_calls_in(&channel, value);
+                }
+            }
+            Asked::Acceptance(channel) => {
+                let means = value_of(&outcome).and_then(acceptance_of);
+                if let Some(means) = means {
+                    self.seen(&channel, Seen::Accepted(means));
                 }
             }
             Asked::Stray(channel) => {

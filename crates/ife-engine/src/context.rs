@@ -39,6 +39,8 @@ pub(crate) enum Asked {
     Hangup(CallId, Leg),
     /// To call a guardian.
     Guardian(Uniqueid),
+    /// The context in which the expert on a channel accepted.
+    Acceptance(Uniqueid),
     /// The subject of an incoming channel.
     Incoming(Uniqueid),
     /// The record of an own channel whose call the store does not have.

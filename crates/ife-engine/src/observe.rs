@@ -7,12 +7,13 @@ use ife_ami::{
     event::Channel,
     value::{RoomName, Uniqueid},
 };
-use ife_call::{Cause, Input, Leg, NotAccepted, Seen};
+use ife_call::{Cause, Direction, Input, Leg, NotAccepted, Seen};
 use tracing::{info, warn};
 
 use crate::{
     Engine,
     calls::{CallId, Ours, Part, Place},
+    context::Asked,
     council::{acceptance_of, context},
     shell::Measure,
     timers::Due,
@@ -30,6 +31,8 @@ const BRIEFING: &[u8] = b"IfeBriefing";
 const PLAYED: &[u8] = b"IfePlayed";
 /// Name of the dialplan's event that an expert has accepted; the channel's context says how.
 const ACCEPTED: &[u8] = b"IfeAccepted";
+/// Channel variable with the context in which an expert accepted.
+const ACCEPTED_AS: &str = "IFE_ACCEPTED";
 /// Name of the dialplan's event that an expert who answered does not take the call.
 const NOT_ACCEPTED: &[u8] = b"IfeNotAccepted";
 /// Name of the dialplan's event that an expert has confirmed a decision by key.
@@ -217,7 +220,7 @@ impl Engine {
         }
     }
 
-    fn seen(&mut self, id: &Uniqueid, seen: Seen) {
+    pub(crate) fn seen(&mut self, id: &Uniqueid, seen: Seen) {
         let Some((Place { call, leg, part }, slot)) = self.calls.at(id) else {
             return;
         };
@@ -407,6 +410,24 @@ impl Engine {
             let legs = slot.leg_views(&self.cx.model);
             slot.handle(Input::Snapshot { legs, restarted });
             self.work(id);
+        }
+        self.ask_acceptance(id);
+    }
+
+    /// Asks the channel of an expert in the room how they accepted, where its context does not say:
+    /// that of a channel that runs a menu of the room is another one.
+    fn ask_acceptance(&mut self, id: &CallId) {
+        let slot = self.calls.get(id).filter(|slot| slot.is_live());
+        let slot = slot.filter(|slot| slot.direction() == Direction::ToExpert);
+        let channel = slot.filter(|slot| slot.acceptance().is_none());
+        let channel = channel.and_then(|slot| slot.expert_channel()).cloned();
+        let channel = channel.filter(|channel| {
+            let known = self.cx.model.channel(channel);
+            known.is_some_and(|known| known.room.is_some())
+        });
+        if let Some(channel) = channel {
+            let asked = Asked::Acceptance(channel.clone());
+            self.cx.ask_variable(&channel, ACCEPTED_AS, asked);
         }
     }
 

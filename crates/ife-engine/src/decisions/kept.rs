@@ -108,11 +108,7 @@ pub(crate) fn is_asked(call: &CallView) -> bool {
 /// call that no person accepted has no time after its end.
 pub(crate) fn until_ms(call: &CallView, decision_s: u32) -> Option<u64> {
     let ended_ms = time::parse_ns(call.ended.as_deref()?)? / 1_000_000;
-    let more_s = if is_asked(call) {
-        decision_s
-    } else {
-        0
-    };
+    let more_s = if is_asked(call) { decision_s } else { 0 };
     Some(ended_ms.saturating_add(u64::from(more_s) * 1_000))
 }
 
