@@ -2,6 +2,7 @@
 
 use std::{path::Path, time::Instant};
 
+use ife_engine::gate::Means;
 pub use ife_engine::gate::{Gate, GateError};
 use ife_guard::registry::limits::FILE_LEN_MAX;
 use ife_message::PrivateKey;
@@ -20,10 +21,10 @@ pub fn load(config: &Config) -> Result<Gate, GateError> {
     })?;
     let text = read_registry(registry)?;
     let gate = Gate::new(registry.clone(), &text, &council.aor, key, Instant::now())?;
-    if config.speech.is_none() {
-        return gate.without_speech();
-    }
-    Ok(gate)
+    gate.with_means(Means {
+        speech: config.speech.is_some(),
+        pages: config.evidence.is_some(),
+    })
 }
 
 /// Reads the registry's text.

@@ -44,6 +44,7 @@ static ASSETS: &[Asset] = assets! {
     "expert/tab.js"
     "expert/transport.js"
     "expert/view/decision.js"
+    "expert/view/accept.js"
     "expert/view/dom.js"
     "expert/view/files.js"
     "expert/view/format.js"

@@ -71,19 +71,21 @@ pub enum GateError {
     /// `council.aor` is not an address.
     #[error("council.aor: {0}")]
     Aor(#[from] ife_message::AorError),
-    /// Experts accept by voice, and there is none.
+    /// Experts accept by means that the bridge does not have.
     #[error(
-        "{path}: expert `{expert}` accepts calls about `{hazard}` after a spoken briefing, and the \
-         bridge has no `speech`: add that section to its configuration, or write \
-         `acceptance: none` for the expert or the hazard"
+        "{path}: expert `{expert}` accepts calls about `{hazard}` by key or page, and the bridge has \
+         no `{section}`: add that section to its configuration, or write another `acceptance` for \
+         the expert or the hazard"
     )]
-    NoVoice {
+    NoMeans {
         /// The registry.
         path: PathBuf,
         /// An expert.
         expert: String,
         /// A hazard.
         hazard: String,
+        /// What the bridge's configuration lacks.
+        section: &'static str,
     },
     /// The registry does not let this bridge call.
     #[error("{path}: {why}")]
@@ -139,6 +141,15 @@ pub struct Question<'a> {
     pub signature: Option<&'a str>,
 }
 
+/// Means by which a bridge asks experts whether they accept a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Means {
+    /// It speaks on the phone, which acceptance by key and by page needs.
+    pub speech: bool,
+    /// It has pages for experts.
+    pub pages: bool,
+}
+
 /// The registry in force, with the key that the bridge signs by.
 pub struct Gate {
     path: PathBuf,
@@ -147,8 +158,7 @@ pub struct Gate {
     key: PrivateKey,
     quota: MemoryState,
     born: Instant,
-    /// Whether experts can be spoken to.
-    speaks: bool,
+    means: Means,
 }
 
 impl Gate {
@@ -173,17 +183,20 @@ impl Gate {
             key,
             quota: MemoryState::with_capacity(65_536),
             born: now,
-            speaks: true,
+            means: Means {
+                speech: true,
+                pages: true,
+            },
         })
     }
 
-    /// For a bridge that cannot speak to experts.
+    /// For a bridge that has these means alone to ask experts whether they accept.
     ///
     /// # Errors
-    /// An expert accepts calls after a spoken briefing.
-    pub fn without_speech(mut self) -> Result<Gate, GateError> {
-        self.loaded.check_unspoken(&self.path)?;
-        self.speaks = false;
+    /// An expert accepts by others.
+    pub fn with_means(mut self, means: Means) -> Result<Gate, GateError> {
+        self.loaded.check_means(&self.path, means)?;
+        self.means = means;
         Ok(self)
     }
 
@@ -193,9 +206,7 @@ impl Gate {
     /// As for [`Gate::new`].
     pub fn reload(&mut self, registry: &str) -> Result<(), GateError> {
         let loaded = Loaded::read(&self.path, registry, &self.caller, &self.key)?;
-        if !self.speaks {
-            loaded.check_unspoken(&self.path)?;
-        }
+        loaded.check_means(&self.path, self.means)?;
         self.loaded = loaded;
         Ok(())
     }

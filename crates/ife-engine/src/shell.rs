@@ -189,6 +189,9 @@ pub struct About {
     /// What the expert reads.
     #[serde(default, skip_serializing_if = "Briefing::is_empty")]
     pub briefing: Briefing,
+    /// Whether the expert accepts the call on the page.
+    #[serde(default)]
+    pub accepts_here: bool,
     /// Paths below the roots, or URIs, as the escalation named them.
     pub files: Vec<String>,
 }

@@ -1,5 +1,6 @@
-//! The expert's decision over the page: what is asked, and the signed statement, by the cookie of
-//! the redeemed link. It is open after the call's end too, as long as a decision is taken.
+//! What the expert says over the page, by the cookie of the redeemed link: the acceptance of the
+//! call, and the decision: what is asked, and the signed statement. The latter is open after the
+//! call's end too, as long as a decision is taken.
 
 use axum::{
     Json,
@@ -108,6 +109,23 @@ pub(super) async fn decide(
         .ask(|reply| Command::Decide(submission, reply))
         .await?;
     Ok((StatusCode::CREATED, Json(view)).into_response())
+}
+
+/// The expert accepts the call, whose phone is answered.
+pub(super) async fn accept(
+    State(handle): State<EvidenceHandle>,
+    Path(session): Path<String>,
+    headers: HeaderMap,
+) -> Result<StatusCode, Refused> {
+    let pass = pass(session, &headers)?;
+    let (call_id, expert_id) = handle.ask(|reply| Order::Decider(pass, reply)).await?;
+    let accept = |reply| Command::Accept {
+        call_id,
+        expert_id,
+        reply,
+    };
+    handle.engine.ask(accept).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 fn asking(detail: CallDetail, expert_id: String) -> Asking {

@@ -37,6 +37,7 @@ pub(super) struct Description {
     pub(super) council: String,
     pub(super) caller: String,
     pub(super) call_state: String,
+    pub(super) accepts_here: bool,
     pub(super) evidence: EvidenceState,
     pub(super) bridge: String,
     pub(super) expert: String,

@@ -38,6 +38,7 @@ pub fn router(handle: EvidenceHandle, pages: Router) -> Router {
         .route("/e/{session}/offer", post(offer))
         .route("/e/{session}/peer/{peer}", delete(hang_up))
         .route("/e/{session}/proof", get(prove))
+        .route("/e/{session}/accept", post(decision::accept))
         .route(
             "/e/{session}/decision",
             get(decision::ask).post(decision::decide),

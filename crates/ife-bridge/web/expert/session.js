@@ -385,6 +385,11 @@ export class Session extends EventTarget {
     this.#changed(isWhole ? "All files are verified." : undefined);
   }
 
+  /** Accepts the call, whose phone is answered. */
+  accept() {
+    return this.#http.accept();
+  }
+
   /** Starts or resumes files. */
   request(...ids) {
     this.#intend("request", ids);

@@ -59,6 +59,11 @@ export class Http {
     return (await this.#ask("/proof")).json();
   }
 
+  /** Accepts the call, whose phone is answered. */
+  async accept() {
+    await this.#ask("/accept", { method: "POST" });
+  }
+
   /** What is asked for a decision, and the one in force. */
   async decision() {
     return (await this.#ask("/decision")).json();

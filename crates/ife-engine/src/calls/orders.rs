@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ife_ami::{Action, value::Uniqueid};
 use ife_call::{
-    Cause, Direction, EndReason, Event, ExpertId, FailReason, Gate, Input, Leg, Output, Reported,
-    Seen, State, Timer, Verdict, Witnessed,
+    Acceptance, Cause, Direction, EndReason, Event, ExpertId, FailReason, Gate, Input, Leg, Output,
+    Reported, Seen, State, Timer, Verdict, Witnessed,
 };
 use ife_guard::CallKey;
 use tracing::{info, warn};
@@ -157,6 +157,8 @@ impl Slot {
     /// What the expert who is called is called about.
     pub(super) fn about(&self, cx: &Context) -> About {
         let council = cx.gate.caller().to_string();
+        let hazard = self.record.hazard.as_str();
+        let acceptance = cx.gate.acceptance(self.expert_id(), hazard);
         let message = self.record.message.as_ref();
         About {
             call_id: self.record.call_id.clone(),
@@ -166,6 +168,7 @@ impl Slot {
             caller: message.map_or_else(|| council.clone(), |message| message.source.clone()),
             council,
             briefing: self.record.briefing.clone(),
+            accepts_here: acceptance == Acceptance::Page,
             files: self.record.evidence_files.clone(),
         }
     }

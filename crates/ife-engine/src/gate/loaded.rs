@@ -10,7 +10,7 @@ use ife_guard::{
 };
 use ife_message::{Aor, Covered, PrivateKey};
 
-use super::GateError;
+use super::{GateError, Means};
 
 pub(super) struct Loaded {
     pub(super) registry: Registry,
@@ -42,19 +42,23 @@ impl Loaded {
         Image::open_trusted(&self.image)
     }
 
-    /// Checks that no expert accepts calls after a spoken briefing.
-    pub(super) fn check_unspoken(&self, path: &Path) -> Result<(), GateError> {
+    /// Checks that experts can accept by the means that the registry names.
+    pub(super) fn check_means(&self, path: &Path, means: Means) -> Result<(), GateError> {
         for expert in &self.registry.experts {
             for hazard in &self.registry.hazards {
-                match self.registry.acceptance(expert, &hazard.name) {
-                    Acceptance::None => {}
-                    Acceptance::Key | Acceptance::Page => {
-                        return Err(GateError::NoVoice {
-                            path: path.to_owned(),
-                            expert: expert.id.clone(),
-                            hazard: hazard.name.clone(),
-                        });
-                    }
+                let lacks = match self.registry.acceptance(expert, &hazard.name) {
+                    Acceptance::None => None,
+                    Acceptance::Key | Acceptance::Page if !means.speech => Some("speech"),
+                    Acceptance::Page if !means.pages => Some("evidence"),
+                    Acceptance::Key | Acceptance::Page => None,
+                };
+                if let Some(section) = lacks {
+                    return Err(GateError::NoMeans {
+                        path: path.to_owned(),
+                        expert: expert.id.clone(),
+                        hazard: hazard.name.clone(),
+                        section,
+                    });
                 }
             }
         }

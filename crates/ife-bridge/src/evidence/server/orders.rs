@@ -123,6 +123,7 @@ impl Server {
         Description {
             session: name.to_string(),
             call_state: case.map(|case| case.call_state.clone()).unwrap_or_default(),
+            accepts_here: about.accepts_here,
             evidence,
             bridge: settings.name.clone(),
             expert: expert_name(&about.expert_id),

@@ -1,6 +1,7 @@
 // The page as a whole: who calls about what, how the connection is, notices, and a live region for what changes.
 
 import { DecisionView } from "./decision.js";
+import { Accept } from "./accept.js";
 import { byId, setText, showText } from "./dom.js";
 import { Files } from "./files.js";
 import { capital, fileName } from "./format.js";
@@ -29,6 +30,7 @@ const LINK_STATES = { opening: "Connecting", live: "Connected", lost: "Connectin
 export class Page {
   #session;
   #files;
+  #accept;
   #decision;
   #isDue = false;
 
@@ -41,6 +43,7 @@ export class Page {
       save: (id) => this.#save(id),
       preview: (id) => openPreview(session.receiver.manifest.files[id], (type) => session.blobOf(id, type)),
     });
+    this.#accept = new Accept(session);
     session.addEventListener("change", () => this.#soon());
     session.addEventListener("news", ({ detail }) => setText(byId("news"), detail));
     this.#decision = new DecisionView(session);
@@ -73,6 +76,7 @@ export class Page {
     setText(byId("link-state"), LINK_STATES[session.phase]);
     this.#renderCall(session.description);
     this.#decision.render();
+    this.#accept.render();
     this.#renderNotice(session);
     this.#files.render(session);
     renderReceipt(session);
