@@ -73,9 +73,9 @@ pub enum GateError {
     Aor(#[from] ife_message::AorError),
     /// Experts accept by means that the bridge does not have.
     #[error(
-        "{path}: expert `{expert}` accepts calls about `{hazard}` by key or page, and the bridge has \
-         no `{section}`: add that section to its configuration, or write another `acceptance` for \
-         the expert or the hazard"
+        "{path}: expert `{expert}` accepts calls about `{hazard}` by key or page, and the bridge \
+         has no `{section}`: add that section to its configuration, or write another \
+         `acceptance` for the expert or the hazard"
     )]
     NoMeans {
         /// The registry.

@@ -242,6 +242,7 @@ mod tests {
                     question: Some("Open?".to_owned()),
                     options: vec!["yes".to_owned(), "no".to_owned()],
                 },
+                accepts_here: false,
                 files: vec!["/secret/path".to_owned()],
             },
             attempt: 0,

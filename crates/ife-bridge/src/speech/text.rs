@@ -25,7 +25,8 @@ pub(super) fn words_of(prompt: Prompt, texts: &BTreeMap<String, String>) -> &str
              Press 3 to pass the call on. Press 9 to hear this again."
         }
         Prompt::Accepted => {
-            "Accepted. You are joining the council. Press star and zero to hear what you can decide."
+            "Accepted. You are joining the council. Press star and zero to hear what you can \
+             decide."
         }
         Prompt::Declined => "Declined. Goodbye.",
         Prompt::PassedOn => "The next expert is called. Goodbye.",

@@ -1,5 +1,5 @@
-//! Decisions by keys of the expert's phone: `*` and the number of a choice, confirmed by another key
-//! (context `ife-decide` of the dialplan).
+//! Decisions by keys of the expert's phone: `*` and the number of a choice, confirmed by another
+//! key (context `ife-decide` of the dialplan).
 
 use std::sync::mpsc::{Receiver, Sender, channel};
 
