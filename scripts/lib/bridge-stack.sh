@@ -75,6 +75,7 @@ bridge_config() {
 		  tcp: {address: "127.0.0.1:$API_PORT", token_file: keys/bridge-token}
 		agents:
 		  - {id: "$AGENT", kid: guard-2026a, public_key: "${PUBLIC[guard-2026a]}"}
+		speech: {dir: $TESTBED/prompts}
 		evidence:
 		  public_url: "http://127.0.0.1:$API_PORT"
 		  udp: "${EVIDENCE_IP:-127.0.0.1}:$EVIDENCE_PORT"

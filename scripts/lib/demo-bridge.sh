@@ -4,6 +4,8 @@
 
 HAZARD=security
 REASON="Someone signs in with the keys of a colleague who has left"
+QUESTION="What shall happen to the account?"
+OPTIONS=("lock it" "leave it")
 # Maximum width of printed output.
 WIDTH_MAX=116
 
@@ -13,6 +15,9 @@ full_way() {
 	say "Part 2, the full way: an agent escalates, an expert joins the council's H.323 conference"
 	say
 	bridge_stack
+	# shellcheck source=tests/e2e/phone.sh
+	. "$IFE_ROOT/tests/e2e/phone.sh"
+	PHONE_TRACE=yes phone security "$SPARE_PORT" PCMU 440
 	capture_start
 	say "  agent --IFMessage--> ife-bridge --AMI--> Asterisk $(asterisk_version)," \
 		"gateway $GATEWAY_IP --SIP--> Kamailio, the gate --> expert"
@@ -24,6 +29,7 @@ full_way() {
 	step_invite
 	step_room
 	step_evidence
+	step_decide
 	step_hangup
 	capture_stop
 	print_wire
@@ -53,23 +59,56 @@ wrong() {
 	say "    ^ WRONG: $*"
 }
 
+# The agent waits until the expert, who hears the reason, has pressed 1.
 step_escalate() {
-	local files=() file
+	local files=() file asked=(--reason "$REASON" --question "$QUESTION")
 	for file in "${EVIDENCE[@]}"; do files+=(--evidence "$file"); done
+	for file in "${OPTIONS[@]}"; do asked+=(--option "$file"); done
 	step "The agent signs an IFMessage and sends it to the bridge, which asks the gate and calls:"
 	shown ifectl escalate --hazard "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait --reason "'$REASON'"
-	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait --reason "$REASON" >"$STACK/captures/escalate" ||
+	expert_accepts &
+	local expert=$!
+	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait "${asked[@]}" >"$STACK/captures/escalate" ||
 		wrong "the escalation failed"
+	wait "$expert"
 	sed '/^$/,$d' "$STACK/captures/escalate" |
 		want "the expert in the conference" "connected +confbridge:$ROOM:"
 	CALL=$(awk '$1 == "call" { print $2 }' "$STACK/captures/escalate")
+	bridged call "$CALL" --json | jq -e '.accepted_by == "key"' >/dev/null || wrong "the call is not accepted by key"
+	say "    The phone heard why, and the expert pressed 1. What it heard: ${STACK#"$IFE_ROOT"/}/captures/heard.wav"
 	say
 }
+
+# The briefing takes some twelve seconds; the key comes after the first four.
+expert_accepts() {
+	wait_until 60 phone_heard_speech 80 && press 1
+}
+press() { media press $((SPARE_PORT + 2)) "$1"; }
+phone_heard_speech() { [ "$(media loud "$(phone_heard security)" 2>/dev/null)" -ge "$1" ]; }
+phone_messages() { sed 's/\x1b\[[0-9;]*m//g' "$STACK/log/security.log" | tr -d '\r'; }
+
+# By page the expert has decided in the browser; by phone they change their mind.
+step_decide() {
+	step "The expert decides on the page, and again by phone: *1, read back, and 1 to confirm:"
+	bridged call "$CALL" --json | jq -r '.decision | "\(.choice), by \(.assurance)"' >"$STACK/captures/by-page"
+	want "the decision by page" '^leave it, by link$' <"$STACK/captures/by-page"
+	press '*1'
+	# The read-back takes some six seconds, and is not waited for.
+	sleep 2
+	press 1
+	wait_until 30 decided_by_phone || wrong "the phone did not decide"
+	bridged call "$CALL" --json >"$STACK/captures/decision.json"
+	shown "ifectl call $CALL --json >decision.json; ifectl decision verify decision.json --registry registry.yaml"
+	ifectl decision verify "$STACK/captures/decision.json" --registry "$STACK/registry.yaml" 2>&1 |
+		want "the verified decisions" 'lock it'
+	say
+}
+decided_by_phone() { bridged call "$CALL" --json | jq -e '.decision | .choice == "lock it" and .assurance == "phone"' >/dev/null; }
 
 # The lines of the INVITE at the phone with caller, reason, signature and witness hash.
 step_invite() {
 	step "The INVITE at the phone: signed by the bridge, approved and witnessed by the gate:"
-	tr -d '\r' <"$STACK/captures/security.msg" | awk -v trace="X-IF-Trace-ID: $TRACE" '
+	phone_messages | awk -v trace="X-IF-Trace-ID: $TRACE" '
 		/^INVITE /  { text = ""; mine = 0; inside = 1 }
 		inside && /^(INVITE |From:|X-IF-|Subject:|Call-Info:)/ { text = text $0 "\n" }
 		$0 == trace { mine = 1 }
@@ -110,6 +149,7 @@ step_hangup() {
 	shown ifectl hangup "$CALL"
 	bridged hangup "$CALL" | want "the end" "^$CALL: hung up, [0-9]"
 	wait_until 30 phone_got_bye || wrong "the phone got no BYE"
+	cp "$(phone_heard security)" "$STACK/captures/heard.wav" || wrong "what the phone heard was not kept"
 	wait_until 30 no_rooms || wrong "the room is still there"
 	shown "ifectl call $CALL | grep -E '^(state|H.323|talk)'"
 	bridged call "$CALL" | grep -E '^(state|H.323|talk)' |
@@ -117,7 +157,7 @@ step_hangup() {
 	say
 }
 
-phone_got_bye() { tr -d '\r' <"$STACK/captures/security.msg" | grep -q '^BYE '; }
+phone_got_bye() { phone_messages | grep -q '^BYE '; }
 no_rooms() { [ "$(bridged rooms --json)" = '[]' ]; }
 
 # Captures the packets between gateway and council.
@@ -175,7 +215,7 @@ print_story() {
 		>"$STACK/captures/story" || wrong "the log does not have the call"
 	cat "$STACK/captures/story"
 	local step
-	for step in 'escalate' 'gate asked, approved' 'INVITE .*approved, signed by' 'rings' 'joins the room' \
+	for step in 'escalate' 'gate asked, approved' 'INVITE .*approved, signed by' 'rings' 'hears why' 'accepts.*by key' 'joins the room' \
 		'H.323 connected .*guardian guardian-1' 'H.323 released .*guardian guardian-1' 'ended, user hangup'; do
 		grep -qE " $step" "$STACK/captures/story" || wrong "$step is not in the log"
 	done

@@ -36,6 +36,11 @@ console.log(`receipt        entry ${index} of the witness log; ${hashes} hashes 
 const { manifest, verified, failed } = JSON.parse(proofs.receipt.entry).evidence;
 console.log(`               manifest=${manifest} verified=${verified} failed=${failed}`);
 
+await page.getByRole("radio", { name: "leave it", exact: true }).check();
+await page.locator("#decision-send").click();
+await hasText(page, "#decision-choice", "leave it");
+await shoot(page, "evidence-0-decided");
+
 for (const [at, name] of names.entries()) {
   const button = page.getByRole("button", { name: `Preview ${name}` });
   if ((await button.count()) === 0) continue;

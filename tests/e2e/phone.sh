@@ -11,7 +11,8 @@ phone() {
 	media tone "$dir/whistle.wav" "$hz" 60
 	phone_config "$port" "$dir" >"$dir/config"
 	echo "<sip:expert-$name@127.0.0.1>;regint=0;answermode=auto;audio_codecs=$codec/8000/1" >"$dir/accounts"
-	proc_start "$name" baresip -f "$dir"
+	# With PHONE_TRACE its log has all SIP messages.
+	proc_start "$name" baresip ${PHONE_TRACE:+-s} -f "$dir"
 	wait_until 10 port_taken "$port" || stack_fail "$name" "baresip did not open port $port"
 }
 

@@ -24,10 +24,7 @@ pub(super) fn words_of(prompt: Prompt, texts: &BTreeMap<String, String>) -> &str
             "Please accept this call on the page whose link you were sent. Press 2 to decline. \
              Press 3 to pass the call on. Press 9 to hear this again."
         }
-        Prompt::Accepted => {
-            "Accepted. You are joining the council. Press star and zero to hear what you can \
-             decide."
-        }
+        Prompt::Accepted => "Accepted. Star zero reads your choices.",
         Prompt::Declined => "Declined. Goodbye.",
         Prompt::PassedOn => "The next expert is called. Goodbye.",
         Prompt::NoKey => "No key was pressed. Goodbye.",
