@@ -15,7 +15,7 @@ main() {
 	if stack_load "$DEMO"; then demo_close; fi
 	trap 'demo_close; page_network_close' EXIT
 	trap 'exit 130' INT TERM
-	demo_stack "$DEMO" "${IFE_NET:-1}"
+	SECURITY_ACCEPTANCE=key demo_stack "$DEMO" "${IFE_NET:-1}"
 	say "Part 1, the gate: eight calls through Kamailio $(kamailio_version) on 127.0.0.1:$SIP_PORT"
 	say
 	place_calls

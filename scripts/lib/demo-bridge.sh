@@ -17,6 +17,8 @@ full_way() {
 	bridge_stack
 	# shellcheck source=tests/e2e/phone.sh
 	. "$IFE_ROOT/tests/e2e/phone.sh"
+	# In the place of the gate's phone one that hears and presses keys.
+	proc_stop security
 	PHONE_TRACE=yes phone security "$SPARE_PORT" PCMU 440
 	capture_start
 	say "  agent --IFMessage--> ife-bridge --AMI--> Asterisk $(asterisk_version)," \
@@ -71,7 +73,7 @@ step_escalate() {
 	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait "${asked[@]}" >"$STACK/captures/escalate" ||
 		wrong "the escalation failed"
 	wait "$expert"
-	sed '/^$/,$d' "$STACK/captures/escalate" |
+	sed '/ received$/d; /^$/,$d' "$STACK/captures/escalate" |
 		want "the expert in the conference" "connected +confbridge:$ROOM:"
 	CALL=$(awk '$1 == "call" { print $2 }' "$STACK/captures/escalate")
 	bridged call "$CALL" --json | jq -e '.accepted_by == "key"' >/dev/null || wrong "the call is not accepted by key"
@@ -90,8 +92,8 @@ phone_messages() { sed 's/\x1b\[[0-9;]*m//g' "$STACK/log/security.log" | tr -d '
 # By page the expert has decided in the browser; by phone they change their mind.
 step_decide() {
 	step "The expert decides on the page, and again by phone: *1, read back, and 1 to confirm:"
-	bridged call "$CALL" --json | jq -r '.decision | "\(.choice), by \(.assurance)"' >"$STACK/captures/by-page"
-	want "the decision by page" '^leave it, by link$' <"$STACK/captures/by-page"
+	bridged call "$CALL" --json | jq -e '.decision | .choice == "leave it" and .assurance == "link"' >/dev/null ||
+		wrong "the page did not decide"
 	press '*1'
 	# The read-back takes some six seconds, and is not waited for.
 	sleep 2

@@ -33,8 +33,6 @@ const [, size] = proofs.receipt.proof.split("\n\n")[1].split("\n");
 const hashes = proofs.receipt.proof.split("\n\n")[0].split("\n").length - 2;
 console.log(`receipt        entry ${index} of the witness log; ${hashes} hashes lead to its` +
   ` signed head of ${size} entries: checked in the page`);
-const { manifest, verified, failed } = JSON.parse(proofs.receipt.entry).evidence;
-console.log(`               manifest=${manifest} verified=${verified} failed=${failed}`);
 
 await page.getByRole("radio", { name: "leave it", exact: true }).check();
 await page.locator("#decision-send").click();

@@ -21,7 +21,7 @@ demo_stack() {
 	stack_start_witnessd
 	stack_start_kamailio
 	stack_expert safety "$EXPERT_PORT" uas
-	bridge_possible || stack_expert security "$SPARE_PORT" uas
+	stack_expert security "$SPARE_PORT" uas
 	bridge_possible || stack_expert council-gateway "$GATEWAY_PORT" uas
 }
 
@@ -31,7 +31,7 @@ demo_close() {
 	stack_close
 }
 
-# The quota of the safety expert is one call a minute: the demo's second valid call exceeds it. The
+# SECURITY_ACCEPTANCE: how the security expert accepts calls. The quota of the safety expert is one call a minute: the demo's second valid call exceeds it. The
 # bridge has its own key.
 demo_registry() {
 	local key="{kid: bridge-2026a, public_key: \"${PUBLIC[bridge-2026a]}\", covers: [base]}"
@@ -39,5 +39,5 @@ demo_registry() {
 		ETHICS_QUOTA='{per_minute: 10, concurrent: 2, max_call_s: 14400}' stack_registry |
 		sed "/kid: council-2026a/a \\      - $key"
 	QUOTA='{per_minute: 10, concurrent: 2, max_call_s: 14400}' \
-		ACCEPTANCE=key registry_expert "$SECURITY" "$SPARE_PORT" security security-2026a
+		ACCEPTANCE=${SECURITY_ACCEPTANCE:-none} registry_expert "$SECURITY" "$SPARE_PORT" security security-2026a
 }
