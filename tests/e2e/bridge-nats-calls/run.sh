@@ -22,6 +22,7 @@ expect_event() {
 nats_start
 nats_streams
 expect_ok "stream of events" nats stream CALLS 'if.connect.calls.*.events'
+expect_ok "stream of decisions" nats stream DECISIONS 'if.connect.calls.*.decision'
 head -c 20000 /dev/urandom >"$STACK/evidence/one.bin"
 # A second agent, who has no part in the first one's calls.
 agents_more() { printf ', {id: "if://agent/other", kid: stranger, public_key: "%s"}' "${PUBLIC[stranger]}"; }
@@ -41,6 +42,17 @@ mkdir -p "$STACK/received/first"
 peer transfer "$(invited_link 1)" "$STACK/received/first" >"$STACK/peer.json"
 expect_event "$call" '.event == "call" and .call.evidence_state == "verified"'
 expect_event "$call" '.event == "evidence" and .evidence.event == "datachannel_open"'
+
+# The expert decides: the agent gets the signed decision, in a message that the bridge signs.
+decision() { nats messages DECISIONS | jq -c --arg s "if.connect.calls.$call.decision" 'select(.subject == $s) | .body | fromjson'; }
+has_decision() { [ -n "$(decision)" ]; }
+expect_ok "a decision" "$IFE_BIN/ifectl" decision sign "$call" --choice deny --key "$STACK/keys/safety-2026a.key" --bridge "unix:$STACK/bridge.sock"
+wait_until 15 has_decision
+expect "the decision" "if://agent/guard council-2026a decided deny key" \
+	"$(decision | jq -r '[.destination, .signature.kid, (.payload.decision | .decision_state, (.record.decision | .choice, .assurance))] | join(" ")')"
+decision >"$STACK/decision.json"
+expect_ok "the decision is verified" "$IFE_BIN/ifectl" decision verify "$STACK/decision.json" --registry "$STACK/registry.yaml"
+expect_event "$call" '.event == "call" and .call.decision.choice == "deny"'
 
 # Orders: whose call it is, and whose not.
 expect "state by order" "connected verified" "$(order guard-2026a o-1 get "$call" | send_order "$call" | jq -r '"\(.call.sip_call_state) \(.call.evidence_state)"')"

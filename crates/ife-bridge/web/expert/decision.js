@@ -119,7 +119,7 @@ export class Decision extends EventTarget {
 
 const REFUSALS = {
   text: "The text cannot be sent: it may have 4,096 bytes, and no control characters.",
-  assurance: "For this hazard a link is not enough to sign a decision. Tell the council; the operator can set you up with a key.",
+  assurance: "For this hazard a link is not enough to sign a decision. Tell the council: your own key is needed.",
   party: "Another expert was called about this. Your decision is not asked for any more.",
   choice: "The question has changed. Choose again.",
   question_sha256: "The question has changed. Load this page again.",

@@ -106,7 +106,7 @@ const moment = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit"
 
 function hint({ asked, call_state: state, record, decision_state: decision }, isAsked, isEnough) {
   if (!isAsked) return record ? "The time for a change has passed." : decision === "no_decision" ? "The time for a decision has passed, and none was given." : "";
-  if (!isEnough) return "For this hazard a link is not enough to sign a decision: the council asks for a key or a passkey.";
+  if (!isEnough) return "For this hazard a link is not enough to sign a decision: the council asks for one by your own key.";
   const until = asked.until ? ` until ${moment(asked.until)}` : "";
   if (OVER.has(state)) return record ? `The call has ended. You can change it${until}.` : `The call has ended, and the council waits for your decision${until}.`;
   return record ? "" : "The council gets it at once, signed. You can change it later.";
