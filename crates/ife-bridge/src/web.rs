@@ -23,11 +23,13 @@ macro_rules! assets {
 }
 
 static PAGE: &[u8] = include_bytes!("../web/expert/index.html");
+static PASSKEY_PAGE: &[u8] = include_bytes!("../web/expert/passkey.html");
 static ASSETS: &[Asset] = assets! {
     "common/theme.css"
     "expert/decision.js"
     "expert/icon.svg"
     "expert/main.js"
+    "expert/passkey.js"
     "expert/progress.js"
     "expert/protocol/candidates.js"
     "expert/protocol/crypto.js"
@@ -91,10 +93,12 @@ const HEADERS: [(&str, &str); 9] = [
     ),
 ];
 
-/// `GET /e/{session}` and `GET /e/assets/...`. The page is the same for every session and says
-/// nothing about any.
+/// `GET /e/{session}`, `GET /e/passkey` and `GET /e/assets/...`. The page is the same for every
+/// session and says nothing about any.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
-    let mut router = Router::new().route("/e/{session}", served("index.html", PAGE));
+    let mut router = Router::new()
+        .route("/e/{session}", served("index.html", PAGE))
+        .route("/e/passkey", served("passkey.html", PASSKEY_PAGE));
     for &(path, bytes) in ASSETS {
         router = router.route(&format!("/e/assets/{path}"), served(path, bytes));
     }

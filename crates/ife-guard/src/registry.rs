@@ -11,7 +11,10 @@ mod schema;
 
 use std::collections::HashSet;
 
-use ife_message::{Covered, decision::Assurance};
+use ife_message::{
+    Covered,
+    decision::{Assurance, Passkey},
+};
 use ife_words::Acceptance;
 
 use crate::network::Network;
@@ -41,6 +44,8 @@ pub mod limits {
     /// Signers of one party that may use the legacy form, which names no key: each of them is
     /// tried.
     pub const LEGACY_SIGNERS_MAX: usize = 4;
+    /// Passkeys of one expert.
+    pub const PASSKEYS_MAX: usize = 16;
     /// Networks of one party.
     pub const NETWORKS_MAX: usize = 256;
     /// Bytes of an expert's id.
@@ -151,6 +156,8 @@ pub struct Expert {
     pub acceptance: Option<Acceptance>,
     /// How the expert is told of a call, beside the phone.
     pub notify: Vec<Channel>,
+    /// Authenticators that sign decisions.
+    pub passkeys: Vec<Passkey>,
     /// Addresses, keys, sources, transports.
     pub party: Party,
 }

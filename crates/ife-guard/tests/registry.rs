@@ -77,6 +77,49 @@ fn a_hazard_says_what_is_enough_for_a_decision() {
 }
 
 #[test]
+fn an_expert_has_passkeys() {
+    let with = |passkey: &str| {
+        yaml().replacen(
+            "    hazards: [safety, alignment]\n",
+            &format!("    hazards: [safety, alignment]\n    passkeys: [{passkey}]\n"),
+            1,
+        )
+    };
+    let key = format!(
+        "ed25519:{}",
+        public("safety-1").trim_start_matches("ed25519:")
+    );
+    let good = format!("{{id: AQID, public_key: \"{key}\", rp_id: bridge.example}}");
+    let registry = load(&with(&good)).unwrap_or_else(|errors| panic!("{errors}"));
+    let expert = registry
+        .expert("expert-safety@external.advisor")
+        .expect("there");
+    assert_eq!(expert.passkeys[0].rp_id, "bridge.example");
+    assert_eq!(expert.passkeys[0].public_key.to_string(), key);
+    for (from, to, field) in [
+        ("id: AQID", "id: \"a+b\"", "id"),
+        ("id: AQID", "id: \"\"", "id"),
+        ("bridge.example", "https://bridge.example", "rp_id"),
+        ("ed25519:", "es256:", "public_key"),
+    ] {
+        let errors = load(&with(&good.replacen(from, to, 1)))
+            .expect_err(to)
+            .to_string();
+        assert!(
+            errors.contains(&format!("experts[0].passkeys[0].{field}: ")),
+            "{errors}"
+        );
+    }
+    let errors = load(&with(&format!("{good}, {good}")))
+        .expect_err("twice")
+        .to_string();
+    assert!(
+        errors.contains("passkeys[1].id: is listed twice"),
+        "{errors}"
+    );
+}
+
+#[test]
 fn hazards_find_their_experts() {
     let registry = good();
     let id = |hazard| registry.expert_for_hazard(hazard).map(|e| e.id.as_str());

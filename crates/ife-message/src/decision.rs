@@ -2,6 +2,7 @@
 //! attestation of it (docs/decision.md).
 
 mod attestation;
+mod passkey;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ife_words::{hex, time};
@@ -18,6 +19,7 @@ use crate::{
 };
 
 pub use attestation::{Attestation, Record};
+pub use passkey::{NoPasskeyKey, Passkey, PasskeyKey, VerifyP256};
 
 /// Version of the statement, its member `v`.
 pub const VERSION: &str = "if-decision-v1";

@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use ife_message::{
     Decision, PrivateKey, PublicKey,
-    decision::{Attestation, DecisionError, Record},
+    decision::{Assurance, Attestation, DecisionError, Passkey, PasskeyKey, Proof, Record},
 };
-use serde_json::Value;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 fn vectors() -> Value {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/vectors/decision.json");
@@ -130,4 +132,122 @@ fn a_draft_that_breaks_a_rule_is_not_signed() {
     draft.choice = String::new();
     let result = draft.sign(&key);
     assert_eq!(result.map_err(|error| error.code()), Err("choice"));
+}
+
+const RP_ID: &str = "bridge.example";
+
+fn authenticator() -> PrivateKey {
+    PrivateKey::from_seed("passkey", &[5; 32]).expect("a name")
+}
+
+fn passkey() -> Passkey {
+    Passkey {
+        id: "AQID".to_owned(),
+        public_key: PasskeyKey::Ed25519(authenticator().public_key()),
+        rp_id: RP_ID.to_owned(),
+    }
+}
+
+/// What the authenticator and the browser say, before it is signed.
+struct Assertion {
+    client: Value,
+    rp_id: &'static str,
+    flags: u8,
+}
+
+/// Signs a decision by a passkey, after `change` to what the browser and the authenticator say.
+fn asserted(change: impl Fn(&mut Assertion)) -> Decision {
+    let file = vectors();
+    let mut decision =
+        Decision::parse(text(&cases(&file, "valid")[0], "text").as_bytes()).expect("valid");
+    decision.assurance = Assurance::Passkey;
+    decision.kid = passkey().id;
+    decision.signature = None;
+    let challenge = URL_SAFE_NO_PAD.encode(decision.digest().expect("a form"));
+    let mut said = Assertion {
+        client: json!({
+            "type": "webauthn.get", "challenge": challenge,
+            "origin": "https://bridge.example", "crossOrigin": false,
+        }),
+        rp_id: RP_ID,
+        flags: 0b101,
+    };
+    change(&mut said);
+    let client = said.client.to_string();
+    let mut data = Sha256::digest(said.rp_id).to_vec();
+    data.extend([said.flags, 0, 0, 0, 1]);
+    let signed = [data.as_slice(), &Sha256::digest(&client)].concat();
+    decision.signature = Some(Proof::Webauthn {
+        authenticator_data: URL_SAFE_NO_PAD.encode(&data),
+        client_data: URL_SAFE_NO_PAD.encode(client),
+        sig: URL_SAFE_NO_PAD.encode(authenticator().sign(&signed)),
+    });
+    decision
+}
+
+fn verified(decision: &Decision) -> Result<(), String> {
+    let result = decision.verify_passkey(&passkey(), |_, _, _| false);
+    result.map_err(|error| error.to_string())
+}
+
+#[test]
+fn an_assertion_for_this_decision_verifies() {
+    assert_eq!(verified(&asserted(|_| {})), Ok(()));
+    let text = serde_json::to_vec(&asserted(|_| {})).expect("JSON");
+    let decision = Decision::parse(&text).expect("it is well-formed");
+    assert_eq!(verified(&decision), Ok(()));
+    assert!(decision.verify(&authenticator().public_key()).is_err());
+}
+
+#[test]
+fn an_assertion_of_another_kind_is_refused() {
+    type Change = fn(&mut Assertion);
+    let cases: [(Change, &str); 9] = [
+        (
+            |a| a.client["origin"] = json!("https://evil.example"),
+            "another origin",
+        ),
+        (
+            |a| a.client["origin"] = json!("http://bridge.example"),
+            "another origin",
+        ),
+        (|a| a.client["crossOrigin"] = json!(true), "another origin"),
+        (
+            |a| a.client["type"] = json!("webauthn.create"),
+            "not of an assertion",
+        ),
+        (
+            |a| a.client["challenge"] = json!("AAAA"),
+            "another decision",
+        ),
+        (|a| a.rp_id = "evil.example", "another domain"),
+        (|a| a.flags = 0b100, "verified person"),
+        (|a| a.flags = 0b001, "verified person"),
+        (|a| a.flags = 0b100_0101, "not of an assertion"),
+    ];
+    for (change, why) in cases {
+        let problem = verified(&asserted(change)).expect_err(why);
+        assert!(problem.contains(why), "{problem}, not {why}");
+    }
+    let mut altered = asserted(|_| {});
+    altered.choice = "yes".to_owned();
+    assert!(verified(&altered).is_err());
+    let mut other = passkey();
+    other.public_key = PasskeyKey::Ed25519(
+        PrivateKey::from_seed("x", &[6; 32])
+            .expect("a name")
+            .public_key(),
+    );
+    assert!(
+        asserted(|_| {})
+            .verify_passkey(&other, |_, _, _| false)
+            .is_err()
+    );
+    let mut moved = passkey();
+    moved.rp_id = "other.example".to_owned();
+    assert!(
+        asserted(|_| {})
+            .verify_passkey(&moved, |_, _, _| false)
+            .is_err()
+    );
 }

@@ -4,9 +4,10 @@ import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
 const web = "../../../crates/ife-bridge/web/expert";
-const { Decision, draft, signedBytes } = await import(`${web}/decision.js`);
+const { Decision, draft, isHere, signedBytes } = await import(`${web}/decision.js`);
 const { ed25519, parsePublicKey } = await import(`${web}/protocol/crypto.js`);
 const { fromBase64url, textOf } = await import(`${web}/protocol/encoding.js`);
+const { registryLine } = await import(`${web}/passkey.js`);
 const { HttpError } = await import(`${web}/transport.js`);
 
 const vectors = JSON.parse(readFileSync(new URL("../../vectors/decision.json", import.meta.url), "utf8"));
@@ -22,8 +23,8 @@ const about = (more = {}) => ({
 });
 
 test("a statement is the one of the published examples, and so are its signed bytes", async () => {
-  const publicKey = parsePublicKey(statement.public_key);
-  const made = await draft(about(), statement.choice, statement.text, statement.time, publicKey);
+  const signer = { assurance: "link", kid: "page", public_key: statement.public_key };
+  const made = await draft(about(), statement.choice, statement.text, statement.time, signer);
   const { signature: _signature, ...expected } = statement;
   assert.deepEqual(made, expected);
   assert.equal(textOf(signedBytes(made)), page.signed_bytes);
@@ -81,4 +82,13 @@ test("a refusal is told, and nothing counts as taken", async () => {
     assert.match(decision.refusal, words);
     assert.equal(decision.about.record, undefined);
   }
+});
+
+test("a passkey is offered at its domain alone, and its line is the registry's", () => {
+  const here = (host) => isHere({ rp_id: "bridge.example" }, host);
+  assert.deepEqual(["bridge.example", "a.bridge.example", "evilbridge.example", "example"].map(here), [true, true, false, false]);
+  const info = Uint8Array.from({ length: 91 }, (_, at) => at);
+  const line = registryLine(Uint8Array.of(1, 2), -7, info, "bridge.example");
+  assert.match(line, /^- \{id: "AQI", public_key: "es256:[A-Za-z0-9+/]{86}[A-Za-z0-9+/=]{2}", rp_id: "bridge.example"\}$/);
+  assert.throws(() => registryLine(Uint8Array.of(1), -257, info, "bridge.example"));
 });

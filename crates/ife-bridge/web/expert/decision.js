@@ -2,7 +2,7 @@
 
 import { canonical } from "./protocol/envelope.js";
 import { digest, publicKeyText } from "./protocol/crypto.js";
-import { toBase64url, toHex, utf8 } from "./protocol/encoding.js";
+import { fromBase64url, toBase64url, toHex, utf8 } from "./protocol/encoding.js";
 import { HttpError } from "./transport.js";
 
 /** Longest text, in bytes. */
@@ -12,8 +12,11 @@ const LOOK_MS = 15_000;
 
 const sha256 = async (text) => toHex(await digest(utf8(text)));
 
-/** The statement without its signature. `about` is what the bridge says of the call, `time` in RFC 3339. */
-export async function draft(about, choice, text, time, publicKey) {
+/**
+ * The statement without its signature. `about` is what the bridge says of the call, `time` in RFC 3339, `signer` the members that name what
+ * signs.
+ */
+export async function draft(about, choice, text, time, signer) {
   const { asked } = about;
   const statement = {
     v: "if-decision-v1",
@@ -24,9 +27,7 @@ export async function draft(about, choice, text, time, publicKey) {
     party: about.expert_id,
     choice,
     time,
-    assurance: "link",
-    kid: "page",
-    public_key: publicKeyText(publicKey),
+    ...signer,
   };
   if (asked.question_sha256) statement.question_sha256 = asked.question_sha256;
   return text ? { ...statement, text, text_sha256: await sha256(text) } : statement;
@@ -35,6 +36,22 @@ export async function draft(about, choice, text, time, publicKey) {
 /** The bytes that a signature covers: the text is covered by its hash. */
 export function signedBytes({ text: _text, signature: _signature, ...covered }) {
   return utf8(canonical(covered));
+}
+
+/** Whether a passkey is of this page's domain. */
+export const isHere = ({ rp_id: domain }, host = location.hostname) => host === domain || host.endsWith(`.${domain}`);
+
+/** The assertion of a passkey for a statement; throws what the browser throws when the person declines. */
+async function assertion(passkey, statement) {
+  const publicKey = {
+    challenge: await digest(signedBytes(statement)),
+    rpId: passkey.rp_id,
+    allowCredentials: [{ type: "public-key", id: fromBase64url(passkey.id) }],
+    userVerification: "required",
+  };
+  const { response } = await navigator.credentials.get({ publicKey });
+  const text = (buffer) => toBase64url(new Uint8Array(buffer));
+  return { alg: "webauthn", authenticator_data: text(response.authenticatorData), client_data: text(response.clientDataJSON), sig: text(response.signature) };
 }
 
 /**
@@ -80,27 +97,37 @@ export class Decision extends EventTarget {
     this.#changed();
   }
 
-  /** Signs and sends. True when the bridge has taken it. */
-  async send(choice, text) {
+  /** Signs by the page's key, or by a passkey, and sends. True when the bridge has taken it. */
+  async send(choice, text, passkey = null) {
     if (this.sending) return false;
     this.sending = true;
     this.refusal = null;
     this.#changed();
     try {
-      this.#key ??= await this.#makeKey();
-      const statement = await draft(this.about, choice, text, this.#time(), this.#key.publicKey);
-      const sig = toBase64url(await this.#key.sign(signedBytes(statement)));
-      const record = await this.#http.decide({ ...statement, signature: { alg: "ed25519", sig } });
+      const record = await this.#http.decide(await this.#signed(choice, text, passkey));
       this.about = { ...this.about, record, decision_state: "decided" };
     } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      this.refusal = whyRefused(error);
+      if (error instanceof DOMException) this.refusal = "The passkey was not used, and nothing was sent. Try again.";
+      else if (error instanceof HttpError) this.refusal = whyRefused(error);
+      else throw error;
     } finally {
       this.sending = false;
     }
     this.#changed(this.refusal ?? `Your decision was received: ${choice}.`);
     if (this.refusal) await this.look();
     return this.refusal === null;
+  }
+
+  async #signed(choice, text, passkey) {
+    if (passkey) {
+      const statement = await draft(this.about, choice, text, this.#time(), { assurance: "passkey", kid: passkey.id });
+      return { ...statement, signature: await assertion(passkey, statement) };
+    }
+    this.#key ??= await this.#makeKey();
+    const signer = { assurance: "link", kid: "page", public_key: publicKeyText(this.#key.publicKey) };
+    const statement = await draft(this.about, choice, text, this.#time(), signer);
+    const sig = toBase64url(await this.#key.sign(signedBytes(statement)));
+    return { ...statement, signature: { alg: "ed25519", sig } };
   }
 
   // By the bridge's clock, and later than the one before: each decision replaces the earlier.

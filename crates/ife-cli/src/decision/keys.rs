@@ -4,9 +4,9 @@ use std::path::Path;
 
 use ife_guard::{
     Registry,
-    registry::{Signer, Status},
+    registry::{Expert, Signer, Status},
 };
-use ife_message::PublicKey;
+use ife_message::{PublicKey, decision::Passkey};
 
 use crate::{Failure, registry};
 
@@ -56,16 +56,26 @@ impl Keys {
         if let Some(key) = self.given(kid) {
             return Ok(key);
         }
-        let expert = self
-            .registry
-            .as_ref()
-            .and_then(|registry| registry.expert(id));
+        let expert = self.known(id, at_s)?;
+        usable(expert.party.signers.iter(), kid, at_s)
+            .map_err(|why| format!("expert {id}, key {kid}: {why}"))
+    }
+
+    /// A passkey of an expert.
+    pub(super) fn passkey(&self, id: &str, kid: &str, at_s: u64) -> Result<&Passkey, String> {
+        let mut passkeys = self.known(id, at_s)?.passkeys.iter();
+        let passkey = passkeys.find(|passkey| passkey.id == kid);
+        passkey.ok_or_else(|| format!("expert {id}: the registry has no such passkey"))
+    }
+
+    fn known(&self, id: &str, at_s: u64) -> Result<&Expert, String> {
+        let registry = self.registry.as_ref();
+        let expert = registry.and_then(|registry| registry.expert(id));
         let expert = expert.ok_or_else(|| format!("expert {id}: not in the registry"))?;
         if !expert.validity.includes(at_s) {
             return Err(format!("expert {id}: not valid at that time"));
         }
-        usable(expert.party.signers.iter(), kid, at_s)
-            .map_err(|why| format!("expert {id}, key {kid}: {why}"))
+        Ok(expert)
     }
 }
 

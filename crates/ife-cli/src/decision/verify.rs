@@ -1,5 +1,6 @@
 //! What makes a decision verified, without a connection.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use ife_message::{
     decision::{Assurance, Record, Role},
     json as ife_json,
@@ -80,13 +81,22 @@ pub(super) fn verify(record: &Record, keys: &Keys) -> Result<String, String> {
             (key, "the bridge, by keys of the phone".to_owned())
         }
         (Role::Expert, Assurance::Passkey) => {
-            return Err("passkey: not among the keys given".to_owned());
+            let passkey = keys.passkey(&decision.party, &decision.kid, signed_s)?;
+            let result = decision.verify_passkey(passkey, p256);
+            result.map_err(|error| format!("decision: {error}"))?;
+            return Ok(format!("a passkey of the expert at {}", passkey.rp_id));
         }
     };
     decision
         .verify(&key)
         .map_err(|error| format!("decision: {error}"))?;
     Ok(by)
+}
+
+/// Verifies ECDSA over P-256, see [`ife_message::decision::VerifyP256`].
+fn p256(point: &[u8], message: &[u8], sig: &[u8]) -> bool {
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point);
+    key.verify(message, sig).is_ok()
 }
 
 #[cfg(test)]

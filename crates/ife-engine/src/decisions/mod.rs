@@ -29,7 +29,9 @@ pub(crate) use kept::Decided;
 use kept::{is_asked, is_late, until_ms};
 use phone::Phones;
 pub(crate) use view::choices_of;
-pub use view::{DecisionAsked, DecisionBrief, DecisionEvent, DecisionState, DecisionView};
+pub use view::{
+    DecisionAsked, DecisionBrief, DecisionEvent, DecisionState, DecisionView, PasskeyAsked,
+};
 
 /// Refusals of one call that have an entry each.
 const REFUSALS_MAX: u32 = 100;
@@ -268,6 +270,15 @@ impl Engine {
             choices: view::choices(call),
             question_sha256: view::question_sha256(call),
             assurance: cx.gate.assurances(&call.hazard).to_vec(),
+            passkeys: cx
+                .gate
+                .passkeys(&call.expert_id)
+                .iter()
+                .map(|passkey| PasskeyAsked {
+                    id: passkey.id.clone(),
+                    rp_id: passkey.rp_id.clone(),
+                })
+                .collect(),
             until: until_ms(call, decision_s).map(of_ms),
         });
         detail

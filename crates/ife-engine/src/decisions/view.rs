@@ -61,9 +61,21 @@ pub struct DecisionAsked {
     /// For `assurance`: one of these is enough for the hazard.
     #[schema(value_type = Vec<String>)]
     pub assurance: Vec<Assurance>,
+    /// Passkeys of the expert, for `kid`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub passkeys: Vec<PasskeyAsked>,
     /// RFC 3339; known once the call has ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<String>,
+}
+
+/// A passkey that may sign.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct PasskeyAsked {
+    /// Credential id, base64url.
+    pub id: String,
+    /// The domain of its page.
+    pub rp_id: String,
 }
 
 /// A decision, or the end of the time for one, as an event.

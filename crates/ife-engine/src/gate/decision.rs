@@ -1,9 +1,10 @@
 //! What the registry and the council's key have to do with decisions.
 
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use ife_guard::registry::Status;
 use ife_message::{
     Decision, PublicKey,
-    decision::{Assurance, Attestation, DecisionError},
+    decision::{Assurance, Attestation, DecisionError, Passkey},
 };
 
 use super::Gate;
@@ -44,9 +45,19 @@ impl Gate {
                 .as_deref()
                 .and_then(|key| key.parse().ok()),
             Assurance::Phone => Some(self.key.public_key()),
-            Assurance::Passkey => None,
+            Assurance::Passkey => {
+                let mut passkeys = expert.passkeys.iter();
+                let passkey = passkeys.find(|passkey| passkey.id == decision.kid);
+                return passkey
+                    .is_some_and(|passkey| decision.verify_passkey(passkey, p256).is_ok());
+            }
         };
         key.is_some_and(|key| decision.verify(&key).is_ok())
+    }
+
+    /// The passkeys of an expert.
+    pub fn passkeys(&self, expert: &str) -> &[Passkey] {
+        self.expert(expert).map_or(&[], |expert| &expert.passkeys)
     }
 
     /// Signs a decision that was made by keys of a phone.
@@ -68,4 +79,10 @@ impl Gate {
     ) -> Result<Attestation, DecisionError> {
         Attestation::of(decision, received, &self.key)
     }
+}
+
+/// Verifies ECDSA over P-256, see [`ife_message::decision::VerifyP256`].
+fn p256(point: &[u8], message: &[u8], sig: &[u8]) -> bool {
+    let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_ASN1, point);
+    key.verify(message, sig).is_ok()
 }

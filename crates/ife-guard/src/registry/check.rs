@@ -268,6 +268,11 @@ impl<'r> Checker<'_, 'r> {
             quota: self.quota(&at.key("quota"), raw.quota.as_ref()),
             acceptance: self.acceptance(&at, raw.acceptance.as_deref()),
             notify: notify::channels(self.problems, &at.key("notify"), raw.notify.as_deref()),
+            passkeys: decision::passkeys(
+                self.problems,
+                &at.key("passkeys"),
+                raw.passkeys.as_deref().unwrap_or_default(),
+            ),
             party,
         }
     }

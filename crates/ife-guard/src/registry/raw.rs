@@ -111,6 +111,8 @@ pub(super) struct Expert<'y> {
     pub(super) acceptance: Option<Str<'y>>,
     #[serde(borrow)]
     pub(super) notify: Option<Vec<Channel<'y>>>,
+    #[serde(borrow)]
+    pub(super) passkeys: Option<Vec<Passkey<'y>>>,
 }
 
 #[derive(Deserialize)]
@@ -122,6 +124,17 @@ pub(super) struct Channel<'y> {
     pub(super) secret: Option<Str<'y>>,
     #[serde(borrow)]
     pub(super) mail: Option<Str<'y>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Passkey<'y> {
+    #[serde(borrow)]
+    pub(super) id: Str<'y>,
+    #[serde(borrow)]
+    pub(super) public_key: Str<'y>,
+    #[serde(borrow)]
+    pub(super) rp_id: Str<'y>,
 }
 
 #[derive(Deserialize)]

@@ -74,6 +74,11 @@ const SIGNERS: Kind = Kind::List(&Kind::Map(&[
     may("covers", TEXTS),
     may("legacy_signature", Kind::Flag),
 ]));
+const PASSKEYS: Kind = Kind::List(&Kind::Map(&[
+    must("id", Kind::Text),
+    must("public_key", Kind::Text),
+    must("rp_id", Kind::Text),
+]));
 const QUOTA: Kind = Kind::Map(&[
     may("per_minute", Kind::Number),
     may("concurrent", Kind::Number),
@@ -112,6 +117,7 @@ const EXPERT: Kind = Kind::Map(&[
     may("quota", QUOTA),
     may("acceptance", Kind::Text),
     may("notify", CHANNELS),
+    may("passkeys", PASSKEYS),
 ]);
 
 /// A whole registry.

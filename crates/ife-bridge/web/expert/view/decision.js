@@ -1,6 +1,6 @@
 // The form of the decision: the choices, a text, and what was received.
 
-import { TEXT_LEN_MAX } from "../decision.js";
+import { TEXT_LEN_MAX, isHere } from "../decision.js";
 import { utf8 } from "../protocol/encoding.js";
 import { byId, el, setText, showText } from "./dom.js";
 import { capital } from "./format.js";
@@ -14,6 +14,7 @@ export class DecisionView {
   #decision;
   #isEditing = false;
   #drawn = "";
+  #drawnPasskeys = "";
 
   constructor(session) {
     const { decision } = session;
@@ -31,8 +32,10 @@ export class DecisionView {
     const { about, refusal, sending } = this.#decision;
     const record = about?.record;
     const isAsked = Boolean(about?.asked);
-    // Where the link is not enough, the page says so before anybody writes.
-    const isEnough = isAsked && about.asked.assurance.includes("link");
+    // Where nothing that this page can sign by is enough, it says so before anybody writes.
+    const passkeys = isAsked ? usable(about.asked) : [];
+    const isLinkEnough = isAsked && about.asked.assurance.includes("link");
+    const isEnough = isLinkEnough || passkeys.length > 0;
     byId("decision").hidden = !about || (!isAsked && !record && about.decision_state !== "no_decision");
     if (!about) return;
     byId("options").hidden = true;
@@ -45,6 +48,7 @@ export class DecisionView {
     const isForm = isEnough && (!record || this.#isEditing);
     byId("decision-form").hidden = !isForm;
     if (isForm) this.#renderChoices(about.asked.choices);
+    if (isForm) this.#renderSigners(isLinkEnough, passkeys);
     byId("decision-fields").disabled = sending;
     showText(byId("decision-refusal"), refusal);
     this.#renderButton();
@@ -71,11 +75,25 @@ export class DecisionView {
     byId("decision-choices").replaceChildren(...rows);
   }
 
+  #renderSigners(isLinkEnough, passkeys) {
+    byId("decision-send").hidden = !isLinkEnough;
+    byId("decision-send").classList.toggle("primary", passkeys.length === 0);
+    const wanted = JSON.stringify(passkeys);
+    if (wanted === this.#drawnPasskeys) return;
+    this.#drawnPasskeys = wanted;
+    const buttons = passkeys.map((passkey, at) => {
+      const label = passkeys.length > 1 ? `Sign with passkey ${at + 1}` : "Sign with your passkey";
+      return el("button", { type: "button", class: "primary passkey", onclick: () => this.#send(null, passkey) }, label);
+    });
+    byId("decision-passkeys").replaceChildren(...buttons);
+  }
+
   #renderButton() {
     const { sending } = this.#decision;
     const over = utf8(byId("decision-text").value.trim()).length - TEXT_LEN_MAX;
     showText(byId("decision-length"), over > 0 ? `The text is ${over} bytes too long.` : "");
-    byId("decision-send").disabled = sending || over > 0 || !this.#choice();
+    const isBlocked = sending || over > 0 || !this.#choice();
+    for (const button of byId("decision-form").querySelectorAll("button")) button.disabled = isBlocked;
     setText(byId("decision-send"), sending ? "Sending" : "Sign and send");
   }
 
@@ -83,11 +101,11 @@ export class DecisionView {
     return byId("decision-form").querySelector("input[name=choice]:checked")?.value;
   }
 
-  async #send(event) {
-    event.preventDefault();
+  async #send(event, passkey = null) {
+    event?.preventDefault();
     const choice = this.#choice();
-    if (!choice) return;
-    const isTaken = await this.#decision.send(choice, byId("decision-text").value.trim());
+    if (!choice || (!passkey && byId("decision-send").hidden)) return;
+    const isTaken = await this.#decision.send(choice, byId("decision-text").value.trim(), passkey);
     if (!isTaken) return;
     this.#isEditing = false;
     this.render();
@@ -101,12 +119,13 @@ export class DecisionView {
   }
 }
 
+const usable = ({ assurance, passkeys = [] }) => (assurance.includes("passkey") && window.PublicKeyCredential ? passkeys.filter((passkey) => isHere(passkey)) : []);
 const name = (choice) => NAMES[choice] ?? choice;
 const moment = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
 function hint({ asked, call_state: state, record, decision_state: decision }, isAsked, isEnough) {
   if (!isAsked) return record ? "The time for a change has passed." : decision === "no_decision" ? "The time for a decision has passed, and none was given." : "";
-  if (!isEnough) return "For this hazard a link is not enough to sign a decision: the council asks for one by your own key.";
+  if (!isEnough) return "For this hazard a link is not enough to sign a decision: the council asks for one by your own key or passkey.";
   const until = asked.until ? ` until ${moment(asked.until)}` : "";
   if (OVER.has(state)) return record ? `The call has ended. You can change it${until}.` : `The call has ended, and the council waits for your decision${until}.`;
   return record ? "" : "The council gets it at once, signed. You can change it later.";
