@@ -192,7 +192,7 @@ mod tests {
             files(&root.join(folder), &mut found, &root);
         }
         let mut listed: BTreeSet<_> = ASSETS.iter().map(|(path, _)| (*path).to_owned()).collect();
-        listed.insert("expert/index.html".to_owned());
+        listed.extend(["expert/index.html", "expert/passkey.html"].map(str::to_owned));
         assert_eq!(found, listed);
     }
 
@@ -200,6 +200,7 @@ mod tests {
     async fn everything_comes_under_the_policy_and_with_its_type() {
         let cases = [
             ("/e/AAAAAAAAAAAAAAAAAAAAAA", "text/html; charset=utf-8"),
+            ("/e/passkey", "text/html; charset=utf-8"),
             ("/e/assets/expert/main.js", "text/javascript; charset=utf-8"),
             ("/e/assets/expert/style.css", "text/css; charset=utf-8"),
             (
