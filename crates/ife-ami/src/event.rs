@@ -107,6 +107,8 @@ pub struct Channel {
     pub state: ChannelState,
     /// Dialplan context.
     pub context: Text,
+    /// Extension in the context.
+    pub exten: Text,
 }
 
 /// `ChannelState`, the numbers of `enum ast_channel_state`.

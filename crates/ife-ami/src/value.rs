@@ -129,6 +129,11 @@ token!(
     /// The name of a channel variable, with a leading `_` (inherited once) or `__` (always).
     VarName, 80, |byte| byte.is_ascii_alphanumeric() || byte == b'_'
 );
+token!(
+    /// The name of a global variable: [`DialToken`]'s alphabet and slashes. It has no parenthesis,
+    /// by which Asterisk knows a function.
+    GlobalName, 200, |byte| dial_byte(byte) || byte == b'/'
+);
 
 token!(
     /// A channel's unique id in Asterisk: printable ASCII without blank, comma and slash, of at

@@ -58,6 +58,13 @@ pub struct GuardianLabels {
     pub reason: &'static str,
 }
 
+/// A party that was neither called nor admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct UnknownPartyLabels {
+    /// `refused`, `removed`, `muted` or `admitted`.
+    pub done: &'static str,
+}
+
 /// Declares the metrics: a line of documentation, which is the help text, the field, its type, its
 /// name for Prometheus, and how it begins.
 macro_rules! metrics {
@@ -130,6 +137,11 @@ metrics! {
         <_>::default();
     /// Notifications of experts by what became of them
     notifications: Family<Notification, Counter> = "ife_bridge_notifications", <_>::default();
+    /// Parties that came to a room and were neither called nor admitted, by what was done
+    unknown_parties: Family<UnknownPartyLabels, Counter> = "ife_bridge_unknown_parties",
+        <_>::default();
+    /// Such parties that are in rooms
+    unknown_parties_present: Gauge = "ife_bridge_unknown_parties_present", <_>::default();
     /// Connections closed at once: their source, or the listener, had as many as it may
     connections_refused: Counter = "ife_bridge_connections_refused", <_>::default();
 }

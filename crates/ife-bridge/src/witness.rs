@@ -121,6 +121,7 @@ impl Witness {
             evidence: fact.evidence,
             channel: fact.channel,
             outcome: fact.outcome,
+            participant: fact.participant.map(str::as_bytes),
             detail: Some(fact.detail.as_bytes()).filter(|detail| !detail.is_empty()),
             ..Entry::new(
                 clock::unix_ns(),

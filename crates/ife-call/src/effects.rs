@@ -106,7 +106,10 @@ impl Call {
                 if dials_mcu(Direction::ToExpert) {
                     self.witness(Event::H323Connected);
                 }
-                self.witness(Event::CouncilJoin);
+                // Members of a room are witnessed as they come and go.
+                if backend == Backend::Mcu {
+                    self.witness(Event::CouncilJoin);
+                }
             }
             State::Ending => self.begin_end(),
             State::Ended(reason) => {
@@ -228,12 +231,13 @@ impl Call {
 
     /// Witnesses the end of a call that had reached the council, whichever way it is over.
     fn leave_council(&mut self) {
+        if self.at.plan.backend != Backend::Mcu {
+            return;
+        }
         if self.at.is_joined() {
             self.witness(Event::CouncilLeave);
         }
-        if self.at.plan.backend == Backend::Mcu
-            && let Some(gone) = self.at.facts.council.gone
-        {
+        if let Some(gone) = self.at.facts.council.gone {
             self.output(Output::Witness(Witnessed {
                 cause: Some(gone.cause),
                 ..self.entry(Event::H323Released)

@@ -202,9 +202,7 @@ fn an_escalation_goes_through_every_state_and_witnesses_each() {
         "CONNECTED",
         "ACCEPTED",
         "TRYING",
-        "COUNCIL_JOIN",
         "BYE",
-        "COUNCIL_LEAVE",
         "TERMINATED",
     ];
     assert_eq!(bench.witnessed(), events);

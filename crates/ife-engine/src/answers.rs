@@ -59,11 +59,15 @@ impl Engine {
             } => reply.respond(match problem {
                 None => {
                     // Its own event may come later.
-                    rooms.note_mute(cx, calls, &room, &channel, muted);
+                    rooms.note_mute(cx, &channel, muted);
                     Ok(vec![rooms.view(cx, calls, &room)])
                 }
                 Some(why) => Err(Refusal::new(ErrorName::Unavailable, why)),
             }),
+            Asked::Admission(admitted, reply) => {
+                rooms.on_admission(cx, admitted, &outcome, reply);
+            }
+            Asked::Notes => rooms.on_notes(cx, calls, &outcome),
             Asked::Move(call) => {
                 if let Some(why) = problem {
                     self.move_failed(&call, &why);

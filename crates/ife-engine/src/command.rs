@@ -188,14 +188,14 @@ pub struct Whereabouts {
 }
 
 /// The gateway's note about a call, written by the dialplan when an expert is called:
-/// `<node>:<experts called>`, then `:answered`.
+/// `<node>:<number of the expert, from 1>`, then `:answered`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Note {
     /// As it was read.
     pub text: String,
     /// The bridge that called.
     pub node: String,
-    /// How many experts it called, one after the other.
+    /// Number of experts, from the first, who were called or passed over.
     pub tried: u8,
     /// The last of them answered.
     pub answered: bool,

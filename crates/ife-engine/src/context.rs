@@ -18,11 +18,12 @@ use tracing::warn;
 
 use crate::{
     calls::{CallId, Names},
-    command::{Escalation, Reply, Whereabouts},
+    command::{Admission, Escalation, Reply, Whereabouts},
     gate::Gate,
     gateway::{FromLink, Gateway},
     ledger::Ledger,
     record::Line,
+    roll::Admitted,
     settings::Settings,
     shell::{Fact, Shell},
     time::Now,
@@ -58,6 +59,10 @@ pub(crate) enum Asked {
         /// The way of the answer.
         reply: Reply<Vec<RoomView>>,
     },
+    /// To tell the dialplan an admission.
+    Admission(Admitted, Reply<Admission>),
+    /// The gateway's notes of parties that came and went.
+    Notes,
     /// To move a call to another room.
     Move(CallId),
     /// The gateway's note about the call of a message that was delivered before.

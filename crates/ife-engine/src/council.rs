@@ -20,6 +20,8 @@ pub mod context {
     pub const ACCEPTED: &str = "ife-accepted-";
     /// Where experts meet the council: of those who called in, and included by the others.
     pub const COUNCIL: &str = "ife-council";
+    /// A guardian who dials in and was admitted.
+    pub const ADMITTED: &str = "ife-admitted";
     /// A guardian who is called.
     pub const GUARDIAN: &str = "ife-guardian";
     /// Experts who call in.

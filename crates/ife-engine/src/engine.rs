@@ -187,7 +187,7 @@ impl Engine {
             Command::Owner(call_id, reply) => reply.respond(Ok(self.owner_of(&call_id))),
             Command::Room(command, reply) => self.on_room_command(command, reply),
             Command::Admit(request, reply) => {
-                reply.respond(self.rooms.admit(&mut self.cx, &self.calls, &request));
+                self.rooms.admit(&mut self.cx, &self.calls, &request, reply);
             }
             Command::Health(reply) => {
                 self.look_at_health();
@@ -226,6 +226,7 @@ impl Engine {
                 Due::Forget(id) => self.calls.forget(&mut self.cx, &id),
                 Due::Undecided(id) => self.close_decision(&id),
                 Due::Moved(id) => self.move_failed(&id, "not joined in time"),
+                Due::Admission(name) => self.rooms.admission_over(&mut self.cx, &name),
                 Due::Guardian { room, name } => {
                     self.rooms
                         .call_again(&mut self.cx, &mut self.calls, &room, &name);

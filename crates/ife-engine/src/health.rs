@@ -17,6 +17,7 @@ use crate::{
     calls::{Calls, Slot},
     command::Reply,
     context::{Asked, Context},
+    rooms::Rooms,
     settings::Settings,
     shell::Measure,
     view::{Event, Health, LogHealth},
@@ -58,6 +59,7 @@ impl HealthWatch {
                 nats: intake_up,
                 log: LogHealth::Off,
                 active_calls: 0,
+                unknown_parties: 0,
                 draining: false,
             },
             aor: settings.sip_aor.clone(),
@@ -106,6 +108,7 @@ impl HealthWatch {
             nats: self.intake_up,
             log: self.log,
             active_calls: u32::try_from(active).unwrap_or(u32::MAX),
+            unknown_parties: Rooms::unknown_parties(cx),
             draining: self.is_draining(),
         };
         cx.shell.measure(Measure::Health {

@@ -10,6 +10,7 @@ use ife_ami::value::RoomName;
 use crate::{
     decisions::Decided,
     record::{Answer, CallRecord, Line, MessageKey},
+    roll::Roll,
     view::CallDetail,
 };
 
@@ -50,6 +51,8 @@ pub struct Ledger {
     rooms_asked: BTreeSet<RoomName>,
     /// Decisions about the calls that are remembered.
     pub(crate) decided: Decided,
+    /// Rooms, members and admissions.
+    pub roll: Roll,
 }
 
 impl Ledger {
@@ -191,6 +194,14 @@ impl Ledger {
             Line::RoomOver { room } => {
                 self.ask_room(&room, false);
             }
+            Line::RoomOpen { room, trace_id } => self.roll.add_room(room, trace_id),
+            Line::RoomEnd { room } => self.roll.remove_room(&room),
+            Line::Member(member) => self.roll.set_member(*member),
+            Line::Left { channel } => {
+                self.roll.remove_member(&channel);
+            }
+            Line::Admitted(admitted) => self.roll.set_admission(admitted),
+            Line::Noted { number } => self.roll.set_noted(number),
             Line::Ended(detail) => {
                 if let Some(at) = find(live, &detail.call.call_id) {
                     live.remove(at);
@@ -217,6 +228,7 @@ impl Ledger {
         let rooms = self.rooms_asked.iter().cloned();
         lines.extend(rooms.map(|room| Line::RoomAsked { room }));
         lines.extend(self.decided.lines());
+        lines.extend(self.roll.lines());
         for key in &self.order {
             let Some(remembered) = self.messages.get(key) else {
                 continue;

@@ -6,7 +6,7 @@
 //! | module | owns |
 //! |---|---|
 //! | `calls` | every call with its machine, its channels and its history |
-//! | `rooms` | rooms with their guardians, admissions and mutes |
+//! | `rooms` | rooms with their guardians, members and admissions |
 //! | `requests` | requests whose answer is due, and all that waits for the store |
 //! | `decisions` | decisions about calls: judged, witnessed, kept, told |
 //! | `timers` | deadlines |
@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod notice;
 pub mod record;
 pub mod refusal;
+pub mod roll;
 pub mod settings;
 pub mod shell;
 pub mod time;

@@ -23,6 +23,8 @@ use crate::{
 const EXPERT_IN: &[u8] = b"IfeExpertIn";
 /// Name of the dialplan's event that the council put an expert's leg out of the room.
 const REMOVED: &[u8] = b"IfeRemoved";
+/// Name of the dialplan's event with a note of a party that came, went or was refused.
+const NOTE: &[u8] = b"IfeNote";
 /// Name of the dialplan's event that the room has no seat for an expert's leg.
 const FULL: &[u8] = b"IfeFull";
 /// Name of the dialplan's event that an expert who answered hears why they are called.
@@ -82,6 +84,7 @@ impl Engine {
                 info!(version = %up.version, restarted = up.restarted, "Asterisk is in sight");
                 self.sight.restarted |= up.restarted;
                 self.sight.is_lost = false;
+                self.rooms.connected(&mut self.cx);
             }
             Output::Down(reason) => {
                 // One line for each loss, and none for the attempts that fail until it is back.
@@ -95,18 +98,24 @@ impl Engine {
             }
             Output::Gap(reason) => {
                 warn!("events were missed ({reason:?}), asking for all channels");
+                self.rooms.events_missed(&mut self.cx);
             }
             Output::ResyncFailed(error) => warn!("{error}"),
             Output::Answer { id, outcome } => self.on_answer(id, outcome),
             Output::Event(event) => self.on_event(&event),
-            Output::Snapshot(snapshot) => self.rooms.note_muted(&snapshot),
+            Output::ResyncStarted => self.rooms.comparison_begins(),
+            Output::Snapshot(snapshot) => self.rooms.compare_mutes(&mut self.cx, &snapshot),
             // Connections are opened and closed where the session lives.
-            Output::ResyncStarted | Output::Connect | Output::Close => {}
+            Output::Connect | Output::Close => {}
         }
     }
 
     fn on_event(&mut self, event: &Event) {
         match event {
+            Event::UserEvent { name, message, .. } if name.as_bytes() == NOTE => {
+                let note = message.view().first("Note").unwrap_or_default();
+                self.rooms.on_note(&mut self.cx, note);
+            }
             Event::UserEvent {
                 name,
                 channel: Some(channel),
@@ -148,8 +157,7 @@ impl Engine {
                 room,
             } => {
                 let id = &channel.uniqueid;
-                self.rooms
-                    .note_mute(&mut self.cx, &self.calls, room, id, *muted);
+                self.rooms.note_mute(&mut self.cx, id, *muted);
                 self.publish_room(room);
             }
             Event::UserEvent { .. }
@@ -204,7 +212,7 @@ impl Engine {
             }
             Change::Joined { uniqueid, room } => self.joined(&uniqueid, &room),
             Change::Left { uniqueid, room } => self.left(&uniqueid, &room),
-            Change::RoomStarted(room) => self.publish_room(&room),
+            Change::RoomStarted(room) => rooms.started(cx, calls, &room),
             Change::RoomEnded(room) => rooms.ended(cx, calls, &room),
             Change::InStep => self.in_step(),
         }
@@ -272,7 +280,7 @@ impl Engine {
 
     fn gone(&mut self, channel: &Channel, cause: Option<u8>) {
         let id = &channel.uniqueid;
-        self.rooms.forget_mute(id);
+        self.rooms.forget(id);
         self.rooms
             .guardian_gone(&mut self.cx, &mut self.calls, id, cause);
         self.sight.asked.remove(id);
@@ -363,7 +371,8 @@ impl Engine {
         if let Some(channel) = known.map(|known| known.channel.clone()) {
             self.look_if_accepted(&channel);
         }
-        let (cx, calls) = (&mut self.cx, &mut self.calls);
+        let (rooms, cx, calls) = (&mut self.rooms, &mut self.cx, &mut self.calls);
+        rooms.entered(cx, calls, id, room);
         if let Some((Place { call, leg, part }, slot)) = calls.at(id)
             && part == Part::Primary
         {
@@ -376,8 +385,7 @@ impl Engine {
     }
 
     fn left(&mut self, id: &Uniqueid, room: &RoomName) {
-        self.rooms
-            .guardian_left(&mut self.cx, &self.calls, id, room);
+        self.rooms.left(&mut self.cx, id, room);
         if let Some((Place { call, leg, part }, slot)) = self.calls.at(id)
             && part == Part::Primary
         {
@@ -401,6 +409,7 @@ impl Engine {
             }
         }
         self.rooms.in_step(&mut self.cx, &mut self.calls);
+        self.rooms.compared(&mut self.cx, &self.calls);
         self.look_for_incoming();
     }
 

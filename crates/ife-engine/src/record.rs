@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     refusal::Refusal,
+    roll::{Admitted, Member},
     view::{CallDetail, CallView},
 };
 
@@ -147,6 +148,36 @@ pub enum Line {
         #[serde(with = "text")]
         room: RoomName,
     },
+    /// The log says that a room is open.
+    RoomOpen {
+        /// The conference.
+        #[serde(with = "text")]
+        room: RoomName,
+        /// Trace id of the call that opened it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        trace_id: Option<String>,
+    },
+    /// The log says that a room is open no longer.
+    RoomEnd {
+        /// The conference.
+        #[serde(with = "text")]
+        room: RoomName,
+    },
+    /// The log says that a member is in its room, and whether it is muted.
+    Member(Box<Member>),
+    /// The log says that a member has left.
+    Left {
+        /// Its channel.
+        #[serde(with = "text")]
+        channel: Uniqueid,
+    },
+    /// A guardian was admitted, or the admission was withdrawn.
+    Admitted(Admitted),
+    /// The gateway's notes up to this number were followed.
+    Noted {
+        /// Counted by the dialplan.
+        number: u64,
+    },
     /// A call is over.
     Ended(Box<CallDetail>),
     /// A decision about a call was taken.
@@ -184,26 +215,32 @@ impl Line {
             | Line::RoomAsked { .. }
             | Line::RoomOver { .. }
             | Line::Decided { .. }
-            | Line::Undecided { .. } => {}
+            | Line::Undecided { .. }
+            | Line::RoomOpen { .. }
+            | Line::RoomEnd { .. }
+            | Line::Member(_)
+            | Line::Left { .. }
+            | Line::Admitted(_)
+            | Line::Noted { .. } => {}
         }
         kept
     }
 }
 
 /// Values that are stored as their text.
-mod text {
+pub(crate) mod text {
     use std::{fmt::Display, str::FromStr};
 
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    pub(super) fn serialize<T: Display, S: Serializer>(
+    pub(crate) fn serialize<T: Display, S: Serializer>(
         value: &T,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
         serializer.collect_str(value)
     }
 
-    pub(super) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+    pub(crate) fn deserialize<'de, T, D>(deserializer: D) -> Result<T, D::Error>
     where
         T: FromStr<Err: Display>,
         D: Deserializer<'de>,

@@ -1,5 +1,7 @@
 //! Settings of the engine, all checked before it starts.
 
+use std::time::Duration;
+
 use ife_ami::value::{DialToken, RoomName};
 use ife_call::Policy;
 use serde::Deserialize;
@@ -19,6 +21,10 @@ pub struct Settings {
     pub guardians: Vec<Guardian>,
     /// Bandwidth of all guardians of a room together, bit/s.
     pub bandwidth_bps_max: u64,
+    /// What happens to a party that was not admitted.
+    pub unknown_parties: UnknownParties,
+    /// How long an admitted terminal may take to dial in.
+    pub admission: Duration,
     /// Limits of calls.
     pub limits: Limits,
     /// PJSIP AOR of Asterisk whose contact is Kamailio.
@@ -44,6 +50,39 @@ pub struct Guardian {
     /// `ed25519:<base64>`, for admissions.
     #[serde(default)]
     pub public_key: Option<String>,
+    /// ooh323 section of the address that the terminal dials in from; `peer` when absent.
+    #[serde(default)]
+    pub section: Option<String>,
+    /// The `h323id` that the terminal dials in with; the name when absent.
+    #[serde(default)]
+    pub h323_id: Option<String>,
+}
+
+impl Guardian {
+    /// The ooh323 section of the address that the terminal dials in from.
+    pub fn section(&self) -> Option<&str> {
+        self.section.as_deref().or(self.peer.as_deref())
+    }
+
+    /// The `h323id` that the terminal dials in with.
+    pub fn h323_id(&self) -> &str {
+        self.h323_id.as_deref().unwrap_or(&self.name)
+    }
+}
+
+ife_words::words! {
+    /// What happens to a party in a room that is neither called nor admitted.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+    #[serde(rename_all = "snake_case")]
+    pub enum UnknownParties {
+        /// It is put out.
+        #[default]
+        Remove = "remove",
+        /// It hears and is not heard.
+        Mute = "mute",
+        /// It stays.
+        Admit = "admit",
+    }
 }
 
 /// Limits and waits of calls.

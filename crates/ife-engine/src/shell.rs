@@ -124,6 +124,8 @@ pub struct Fact<'a> {
     pub channel: Option<&'static str>,
     /// One word: the end of a notification.
     pub outcome: Option<&'static str>,
+    /// A member of the room, as the API names it.
+    pub participant: Option<&'a str>,
     /// For a person; may be empty.
     pub detail: &'a str,
 }
@@ -166,6 +168,7 @@ impl<'a> Fact<'a> {
             evidence: None,
             channel: None,
             outcome: None,
+            participant: None,
             detail,
         }
     }
@@ -295,6 +298,11 @@ pub enum Measure<'a> {
         channel: &'static str,
         /// The word for its end.
         outcome: &'static str,
+    },
+    /// A party without admission came to a room.
+    UnknownParty {
+        /// What was done: `removed`, `muted` or `admitted`.
+        done: &'static str,
     },
     /// The state of all parts.
     Health {

@@ -89,7 +89,8 @@ impl Engine {
         }
         let Some(record) = self.incoming_record(channel, about) else {
             warn!("an expert's call says nothing that can be read, it is not followed");
-            return;
+            let (rooms, cx, calls) = (&mut self.rooms, &mut self.cx, &self.calls);
+            return rooms.set_unreadable(cx, calls, channel);
         };
         if self.calls.contains(&record.call_id) {
             return;

@@ -26,6 +26,8 @@ pub(crate) enum Due {
     Undecided(CallId),
     /// A call has not joined another room in time.
     Moved(CallId),
+    /// The time of a guardian's admission is over.
+    Admission(String),
     /// A guardian is called again.
     Guardian {
         /// The room.

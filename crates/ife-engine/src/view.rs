@@ -70,7 +70,7 @@ pub struct CallView {
     /// State of the H.323 leg to the MCU. With `confbridge`, of the room's H.323 legs, from the
     /// expert's answer on: `connected` when a guardian is in the room, `inviting`, `ringing` or
     /// `bridging` while one is on the way, `failed` when none could be had (they are called again),
-    /// `ended` when they have left or the call is over, `received` when there is none to be called.
+    /// `ended` when they have left or the call is over, `received` while none was asked for.
     pub h323_state: CallState,
     /// State of the evidence session.
     pub evidence_state: EvidenceState,
@@ -223,7 +223,7 @@ pub struct RoomView {
 pub struct Participant {
     /// `confbridge:<room>:<Uniqueid>` or `h323:<ChannelId>`.
     pub id: String,
-    /// `expert` or `guardian`.
+    /// `expert`, `guardian` or `unknown`.
     pub role: String,
     /// Expert id, or the guardian's name in the configuration.
     pub name: String,
@@ -269,6 +269,9 @@ pub struct Health {
     pub log: LogHealth,
     /// Calls that have not ended.
     pub active_calls: u32,
+    /// Parties in rooms that were neither called nor admitted: a person must look.
+    #[serde(default)]
+    pub unknown_parties: u32,
     /// New calls are refused: the bridge drains before it stops.
     pub draining: bool,
 }

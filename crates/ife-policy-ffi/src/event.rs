@@ -292,6 +292,8 @@ fn update<'a>(
         | Event::DecisionRefused
         | Event::NoDecision
         | Event::Notified
+        | Event::RoomOpen
+        | Event::RoomEnd
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

@@ -316,6 +316,8 @@ pub(crate) fn kind_of(event: Event) -> Kind {
         | Event::DecisionRefused
         | Event::NoDecision
         | Event::Notified
+        | Event::RoomOpen
+        | Event::RoomEnd
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

@@ -361,6 +361,8 @@ fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
             | Event::DecisionRefused
             | Event::NoDecision
             | Event::Notified
+            | Event::RoomOpen
+            | Event::RoomEnd
             | Event::EvidenceOffer
             | Event::EvidenceAnswer
             | Event::EvidenceOpen
@@ -432,6 +434,8 @@ fn of_bridge(entry: &Value) -> Row {
             arrow(Bridge, Expert, "notification")
         }
         Some(Event::Notified) => Row::note(Bridge, "notification failed").tone(Tone::Bad),
+        Some(Event::RoomOpen) => Row::note(Council, "room opened"),
+        Some(Event::RoomEnd) => Row::note(Council, "room ended"),
         Some(Event::Cancel) => arrow(Bridge, Gateway, "cancel"),
         Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
         Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),

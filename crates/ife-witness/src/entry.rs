@@ -163,6 +163,8 @@ pub struct Entry<'a> {
     pub channel: Option<&'static str>,
     /// One word: the end of a notification.
     pub outcome: Option<&'static str>,
+    /// A member of the room: its name in the API, with its channel.
+    pub participant: Option<&'a [u8]>,
     /// Further facts, for a person.
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
@@ -219,6 +221,7 @@ impl<'a> Entry<'a> {
             evidence: None,
             channel: None,
             outcome: None,
+            participant: None,
             detail: None,
             gap: None,
             omitted: None,
@@ -392,6 +395,7 @@ fn write(
         object.omitted(omitted);
     }
     object.name("outcome", entry.outcome);
+    object.text("participant", entry.participant);
     object.text("peer", entry.peer);
     object.text("producer", Some(entry.producer.as_bytes()));
     object.text("reason", entry.reason);

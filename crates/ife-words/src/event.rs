@@ -57,7 +57,7 @@ crate::words! {
         Mute = "MUTE",
         /// A participant of a room may be heard again.
         Unmute = "UNMUTE",
-        /// A client of the API removes a participant from a room.
+        /// A party is put out of a room, or kept out: by a client of the API, or without admission.
         Remove = "REMOVE",
         /// A party decided about a call.
         Decision = "DECISION",
@@ -67,6 +67,10 @@ crate::words! {
         NoDecision = "NO_DECISION",
         /// An expert is told of a call by another way than the phone, or cannot be.
         Notified = "NOTIFIED",
+        /// A room of the council opened.
+        RoomOpen = "ROOM_OPEN",
+        /// A room of the council ended.
+        RoomEnd = "ROOM_END",
         /// Evidence was offered.
         EvidenceOffer = "EVIDENCE_OFFER",
         /// The offer was answered.

@@ -28,12 +28,25 @@ expect_h323 connected 90
 expect_room council 2
 expect_ok "the guardian is in the history" history_says '^guardian guardian-1 is in the room$'
 
-# A terminal that dials in by itself: its name is unknown, its coming and going are entries.
-asterisk_cli council channel originate OOH323/council@gateway-4b1e application Wait 3 >/dev/null
+# A terminal that dials in by itself and was not admitted is refused.
+dial_in() { asterisk_cli council channel originate OOH323/council@gateway-4b1e application Wait 3 >/dev/null; }
+unknown() { api GET /metrics | grep -q "^ife_bridge_unknown_parties_total{done=\"$1\"} $2"; }
+dial_in
+wait_log 1 '.event == "REMOVE" and .room == "council" and .guardian == "unknown" and .reason == "not_admitted" and .trace_id == "trace-guardians-1"'
+expect_ok "the refusal is counted" wait_until 5 unknown refused 1
+expect_room council 2
+
+# Where the configuration says so it may listen: muted, its name is unknown, its coming and going are entries.
+sed -i 's/^council:$/&\n  unknown_parties: mute/' "$STACK/bridge.yaml"
+proc_stop bridge
+bridge_start
+dial_in
 expect_room council 3
+is_muted() { [ "$(api GET /v1/rooms/council | jq -r '[.participants[] | select(.muted) | .name] | join(" ")')" = unknown ]; }
+expect_ok "it is muted" wait_until 10 is_muted
 expect "names" "expert-safety@external.advisor guardian-1 unknown" "$(api GET /v1/rooms/council | jq -r '.participants[].name' | sort | xargs)"
 expect_room council 2
-for event in COUNCIL_JOIN COUNCIL_LEAVE; do
+for event in COUNCIL_JOIN MUTE COUNCIL_LEAVE; do
 	wait_log 1 ".event == \"$event\" and .room == \"council\" and .guardian == \"unknown\" and .trace_id == \"trace-guardians-1\""
 done
 

@@ -6,7 +6,9 @@ mod writer;
 pub use originate::{Destination, DialString, Originate};
 pub use writer::{ActionId, EncodeError, HEADERS_MAX, LINE_BYTES_MAX};
 
-use crate::value::{ChannelName, DialToken, RoomName, Secret, Uniqueid, VarName, VarValue};
+use crate::value::{
+    ChannelName, DialToken, GlobalName, RoomName, Secret, Uniqueid, VarName, VarValue,
+};
 use writer::Writer;
 
 /// An action. Every value in it was checked on creation.
@@ -56,6 +58,11 @@ pub enum Action {
         /// The key.
         key: DialToken,
     },
+    /// Reads all entries of a family of Asterisk's database: a list of rows with `Key` and `Val`.
+    DbGetTree {
+        /// Family of keys.
+        family: DialToken,
+    },
     /// Lists the participants of a room. An error if there is no such room.
     ConfbridgeList {
         /// The room.
@@ -93,6 +100,13 @@ pub enum Action {
         /// The participant, by full channel name.
         channel: ChannelName,
     },
+    /// Sets a global variable; an empty value removes it. It is lost when Asterisk ends.
+    SetGlobal {
+        /// Name.
+        name: GlobalName,
+        /// Value.
+        value: VarValue,
+    },
     /// Sets a variable, of a channel or global.
     Setvar {
         /// The channel, or none for a global variable.
@@ -125,9 +139,10 @@ impl Action {
             Action::ConfbridgeList { .. } => "ConfbridgeList",
             Action::ConfbridgeListRooms => "ConfbridgeListRooms",
             Action::DbGet { .. } => "DBGet",
+            Action::DbGetTree { .. } => "DBGetTree",
             Action::ConfbridgeMute { .. } => "ConfbridgeMute",
             Action::ConfbridgeUnmute { .. } => "ConfbridgeUnmute",
-            Action::Setvar { .. } => "Setvar",
+            Action::Setvar { .. } | Action::SetGlobal { .. } => "Setvar",
             Action::Getvar { .. } | Action::PjsipAor { .. } | Action::PjsipContact { .. } => {
                 "Getvar"
             }
@@ -144,6 +159,8 @@ impl Action {
             | Action::Redirect { .. }
             | Action::CoreShowChannels
             | Action::DbGet { .. }
+            | Action::DbGetTree { .. }
+            | Action::SetGlobal { .. }
             | Action::ConfbridgeList { .. }
             | Action::ConfbridgeListRooms
             | Action::ConfbridgeMute { .. }
@@ -204,6 +221,11 @@ impl Action {
                 to.line("Variable", name.as_str())?;
                 to.line("Value", value.as_bytes())
             }
+            Action::SetGlobal { name, value } => {
+                to.line("Variable", name.as_str())?;
+                to.line("Value", value.as_bytes())
+            }
+            Action::DbGetTree { family } => to.line("Family", family.as_str()),
             Action::DbGet { family, key } => {
                 to.line("Family", family.as_str())?;
                 to.line("Key", key.as_str())

@@ -81,6 +81,7 @@ pub(crate) struct Keys {
     name: &'static str,
     state: &'static str,
     context: &'static str,
+    exten: &'static str,
 }
 
 pub(crate) const PLAIN: Keys = Keys {
@@ -89,6 +90,7 @@ pub(crate) const PLAIN: Keys = Keys {
     name: "Channel",
     state: "ChannelState",
     context: "Context",
+    exten: "Exten",
 };
 
 const DEST: Keys = Keys {
@@ -97,6 +99,7 @@ const DEST: Keys = Keys {
     name: "DestChannel",
     state: "DestChannelState",
     context: "DestContext",
+    exten: "DestExten",
 };
 
 pub(crate) fn channel(message: MessageRef<'_>, keys: &Keys) -> Parsed<Channel> {
@@ -115,6 +118,7 @@ pub(crate) fn channel(message: MessageRef<'_>, keys: &Keys) -> Parsed<Channel> {
             _ => ChannelState::Other,
         },
         context: Text::from(message.first(keys.context).unwrap_or_default()),
+        exten: Text::from(message.first(keys.exten).unwrap_or_default()),
     })
 }
 

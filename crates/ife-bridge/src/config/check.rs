@@ -117,6 +117,26 @@ impl Config {
             guardians.any(|guardian| guardian.name.len() > 32),
             "council.guardians",
             "names must be at most 32 long: they become part of channel ids",
+        )?;
+        self.check_admissions()
+    }
+
+    fn check_admissions(&self) -> Result<(), Problem> {
+        let council = &self.council;
+        let terminals = council.guardians.iter();
+        let mut terminals: Vec<_> = terminals
+            .filter_map(|guardian| Some((guardian.section()?, guardian.h323_id())))
+            .collect();
+        terminals.sort_unstable();
+        refuse(
+            terminals.windows(2).any(|pair| pair[0] == pair[1]),
+            "council.guardians",
+            "of one section must differ in h323_id, by which the gateway tells them apart",
+        )?;
+        refuse(
+            !(1..=86_400).contains(&council.admission_s),
+            "council.admission_s",
+            "must be 1 to 86400",
         )
     }
 
@@ -352,6 +372,18 @@ impl Config {
                     .peer
                     .iter()
                     .map(|peer| (field("peer"), peer.as_str())),
+            );
+            tokens.extend(
+                guardian
+                    .section
+                    .iter()
+                    .map(|section| (field("section"), section.as_str())),
+            );
+            tokens.extend(
+                guardian
+                    .h323_id
+                    .iter()
+                    .map(|h323_id| (field("h323_id"), h323_id.as_str())),
             );
             tokens.extend(
                 guardian

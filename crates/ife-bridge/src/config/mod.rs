@@ -14,7 +14,7 @@ use std::{
 use serde::Deserialize;
 use thiserror::Error;
 
-pub use ife_engine::settings::Guardian;
+pub use ife_engine::settings::{Guardian, UnknownParties};
 
 use crate::plain_file::FileError;
 pub use nats::Nats;
@@ -185,6 +185,12 @@ pub struct Council {
     /// Bandwidth of all guardians of a room together, bit/s.
     #[serde(default = "default_bandwidth")]
     pub bandwidth_bps_max: u64,
+    /// Seconds that an admitted terminal may take to dial in.
+    #[serde(default = "default_admission_s")]
+    pub admission_s: u64,
+    /// What happens to a party in a room that was neither called nor admitted.
+    #[serde(default)]
+    pub unknown_parties: UnknownParties,
 }
 
 /// Where the expert meets the council.
@@ -421,6 +427,10 @@ fn default_endpoint() -> String {
 
 fn default_bandwidth() -> u64 {
     10_000_000
+}
+
+fn default_admission_s() -> u64 {
+    300
 }
 
 fn default_file_len() -> u64 {

@@ -31,6 +31,8 @@ pub(super) fn settings(config: &Config) -> Result<Settings, ValueError> {
         default_room: RoomName::parse(&council.default_room)?,
         guardians: council.guardians.clone(),
         bandwidth_bps_max: council.bandwidth_bps_max,
+        unknown_parties: council.unknown_parties,
+        admission: Duration::from_secs(council.admission_s),
         limits: Limits {
             total_max: calls.total_max,
             council_max: calls.council_max,

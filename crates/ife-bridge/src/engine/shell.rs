@@ -16,7 +16,9 @@ use crate::{
     ami::Ami,
     clock,
     evidence::EvidenceDesk,
-    metrics::{CallLabels, Decision, GuardianLabels, Metrics, Notification, Status},
+    metrics::{
+        CallLabels, Decision, GuardianLabels, Metrics, Notification, Status, UnknownPartyLabels,
+    },
     notify::Notifier,
     speech::Speech,
     store::{Line, Store},
@@ -69,6 +71,8 @@ impl Shell {
         metrics.kamailio_up.set(kamailio);
         metrics.stuck_channels.set(health.stuck_channels.into());
         metrics.store_up.set(i64::from(health.store));
+        let unknown = health.unknown_parties;
+        metrics.unknown_parties_present.set(unknown.into());
         metrics.witness_up.set(i64::from(health.witness));
         metrics.witness_dropped.set(self.witness.dropped());
         metrics.ami_dropped.set(events_dropped);
@@ -188,6 +192,10 @@ impl Orders for Shell {
             Measure::Notified { channel, outcome } => {
                 let labels = Notification { channel, outcome };
                 metrics.notifications.get_or_create(&labels).inc();
+            }
+            Measure::UnknownParty { done } => {
+                let labels = UnknownPartyLabels { done };
+                metrics.unknown_parties.get_or_create(&labels).inc();
             }
             Measure::Health {
                 health,

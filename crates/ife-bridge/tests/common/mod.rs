@@ -18,6 +18,7 @@ pub(crate) fn api() -> (axum::Router, utoipa::openapi::OpenApi) {
         while let Some(command) = commands.recv().await {
             if let Command::Health(reply) = command {
                 let health = Health {
+                    unknown_parties: 0,
                     ami: true,
                     kamailio: Some(true),
                     stuck_channels: 0,

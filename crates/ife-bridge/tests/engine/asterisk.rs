@@ -194,6 +194,11 @@ impl Asterisk {
         self.change(|world| world.appear(uniqueid, channel));
     }
 
+    /// The dialplan notes a party of the room `council`.
+    pub(crate) fn note(&self, what: &str, uniqueid: &str, who: &str) {
+        self.change(|world| world.note(what, "council", uniqueid, who));
+    }
+
     pub(crate) fn state(&self, uniqueid: &str, state: u8) {
         self.change(|world| world.state(uniqueid, state));
     }

@@ -35,6 +35,26 @@ pub(crate) struct Bed {
 impl Bed {
     /// With lines that are added to the configuration's `calls` and at its end.
     pub(crate) async fn new(calls: &str, more: &str) -> Bed {
+        Bed::with("", calls, more).await
+    }
+
+    /// With a line of the configuration's `council`, which replaces the guardians if it names them.
+    pub(crate) async fn council(line: &str) -> Bed {
+        Bed::with(line, "", "").await
+    }
+
+    async fn with(council: &str, calls: &str, more: &str) -> Bed {
+        let guardian_key = PrivateKey::from_seed("guardian-2", &[9; 32]).expect("a name");
+        let guardians = format!(
+            "guardians: [{{name: guardian-1, peer: guardian-peer, alias: guardian}}, \
+             {{name: guardian-2, section: terminals, public_key: \"{}\"}}]",
+            guardian_key.public_key()
+        );
+        let council = match council {
+            "" => guardians,
+            line if line.starts_with("guardians") => line.to_owned(),
+            line => format!("{guardians}, {line}"),
+        };
         let asterisk = Asterisk::start().await;
         let dir = tempfile::tempdir().expect("a directory");
         // Rings must be on tmpfs.
@@ -43,14 +63,11 @@ impl Bed {
         fs::write(dir.path().join("key"), key.to_file().as_bytes()).expect("there is room");
         fs::write(dir.path().join("secret"), "secret\n").expect("there is room");
         fs::write(dir.path().join("registry.yaml"), registry(&key)).expect("there is room");
-        let guardian = PrivateKey::from_seed("guardian-2", &[9; 32])
-            .expect("a name")
-            .public_key();
         let settings = format!(
             "node: node1\nstate_dir: {}\nstore_dir: store\nregistry: registry.yaml\nwitness: best_effort\n\
              ami: {{address: \"{}\", username: bridge, secret_file: secret}}\n\
              council: {{aor: \"sip:council@council.example\", signing_key: key, backend: confbridge, \
-             guardians: [{{name: guardian-1, peer: guardian-peer, alias: guardian}}, {{name: guardian-2, public_key: \"{guardian}\"}}]}}\n\
+             {council}}}\n\
              calls: {{expert_max: 9, {calls}}}\nlisten: {{unix: bridge.sock}}\n{more}\n",
             state.path().display(),
             asterisk.address
@@ -237,6 +254,21 @@ impl Bed {
             }
         };
         timeout(PATIENCE, wait).await.expect("the room fills")
+    }
+
+    /// Waits until there is no room.
+    pub(crate) async fn no_rooms(&self) {
+        let wait = async {
+            while !self
+                .room(RoomCommand::List)
+                .await
+                .expect("a list")
+                .is_empty()
+            {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        timeout(PATIENCE, wait).await.expect("rooms end");
     }
 
     /// Everything that was witnessed, as JSON.

@@ -10,3 +10,4 @@ mod probe;
 mod restarts;
 mod resume;
 mod rooms;
+mod strangers;

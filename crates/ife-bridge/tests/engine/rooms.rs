@@ -54,11 +54,7 @@ async fn a_room_that_a_call_opened_ends_with_it() {
     roles.sort_unstable();
     assert_eq!(roles, ["expert", "guardian"]);
     bed.terminate(&view.call_id).await;
-    let mut listed = 1;
-    while listed > 0 {
-        listed = bed.room(RoomCommand::List).await.expect("a list").len();
-        tokio::task::yield_now().await;
-    }
+    bed.no_rooms().await;
     let events = bed.story("trace-of-m-1");
     assert!(
         events.iter().any(|event| event == "H323_RELEASED"),

@@ -49,6 +49,7 @@ impl Slot {
             // By these the dialplan keeps an expert from being called twice about one call.
             Variable::channel("IFE_CALL", hex_of(self.id()))?,
             Variable::channel("IFE_NODE", cx.names.node())?,
+            Variable::channel("IFE_TRIED", (u16::from(attempt) + 1).to_string())?,
             // For the H.323 leg to an MCU; its far side sees it as `CHANNEL(caller_h323id)`.
             Variable::channel("_CALLER_H323ID", trace_id)?,
             Variable::channel("IFE_EXPERTS_MAX", seats)?,

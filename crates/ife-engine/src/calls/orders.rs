@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use ife_ami::{Action, value::Uniqueid};
 use ife_call::{
-    Acceptance, Cause, Direction, EndReason, Event, ExpertId, FailReason, Gate, Input, Leg, Output,
-    Reported, Seen, State, Timer, Verdict, Witnessed,
+    Acceptance, Backend, Cause, Direction, EndReason, Event, ExpertId, FailReason, Gate, Input,
+    Leg, Output, Reported, Seen, State, Timer, Verdict, Witnessed,
 };
 use ife_guard::CallKey;
 use tracing::{info, warn};
@@ -266,6 +266,7 @@ impl Slot {
             (None, false) => String::new(),
         };
         let fact = Fact {
+            participant: self.participant.as_deref(),
             trace_id: Some(self.record.trace_id.as_str()),
             call_id: Some(&self.record.call_id),
             direction: Some(self.direction()),
@@ -305,6 +306,9 @@ impl Slot {
                 cx.shell.measure(Measure::Ringing(waited));
             }
             cx.shell.measure(Measure::Response(180));
+        }
+        if *state == State::Connected && self.call.plan().backend == Backend::Room {
+            self.step(cx.now, format!("{} is in the room", self.expert_id()));
         }
         if ANSWERED.contains(state) && !self.is_answered() {
             self.answered_ms = Some(cx.now.unix_ms);

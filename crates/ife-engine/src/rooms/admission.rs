@@ -1,34 +1,39 @@
-//! Guardians who ask to join a room.
-
-use std::collections::BTreeMap;
+//! Guardians who ask to join a room. One who is admitted may dial in for a while, and the dialplan
+//! lets in nobody else: the bridge tells it each admission by a global variable of Asterisk,
+//!
+//! ```text
+//! IFE_ADMIT_<ooh323 section>/<h323id> = <Unix s of its end>:<guardian>:<room>
+//! ```
 
 use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use ife_ami::value::RoomName;
+use ife_ami::{
+    Action,
+    session::Outcome,
+    value::{GlobalName, RoomName, Uniqueid, VarValue},
+};
+use ife_call::Backend;
 use ife_message::{PublicKey, json};
 use ife_witness::entry::Event as Entry;
 use ife_words::time;
 
-use super::{Rooms, room_name};
+use super::{Rooms, members::witness_member, room_name, witness};
 use crate::{
-    calls::Calls,
-    command::{Admission, GuardianAdmission, TIMESTAMP_WINDOW_S},
-    context::Context,
+    calls::{Calls, Ours},
+    command::{Admission, GuardianAdmission, Reply, TIMESTAMP_WINDOW_S},
+    context::{Asked, Context, problem_of},
+    record::Line,
     refusal::Refusal,
+    roll::{Admitted, Role},
+    settings::Guardian,
     shell::Fact,
+    timers::Due,
 };
 
 /// Most bandwidth that a terminal may ask for, bit/s.
 const BANDWIDTH_BPS_MAX: u64 = 10_000_000;
-
-/// Rooms that admissions are noted for until they end.
-const ROOMS_MAX: usize = 1_000;
-
-/// Bandwidth of guardians who were admitted, bit/s, by room and name.
-#[derive(Debug, Default)]
-pub(super) struct Admissions(BTreeMap<RoomName, BTreeMap<String, u64>>);
 
 ife_words::words! {
     /// The reason that a guardian may not join, in the words of the interface contract.
@@ -57,34 +62,83 @@ struct Circumstances<'a> {
     gateway_up: bool,
 }
 
-impl Admissions {
-    /// Bandwidth granted to others in a room.
-    fn granted_bps(&self, room: &RoomName, terminal: &str) -> u64 {
-        let granted = self.0.get(room).into_iter().flatten();
-        let others = granted.filter(|(name, _)| *name != terminal);
-        others.map(|(_, bps)| bps).sum()
-    }
-
-    fn is_full(&self) -> bool {
-        self.0.len() >= ROOMS_MAX
-    }
-
-    fn grant(&mut self, room: RoomName, terminal: String, bps: u64) {
-        self.0.entry(room).or_default().insert(terminal, bps);
-    }
-
-    pub(super) fn forget(&mut self, room: &RoomName) {
-        self.0.remove(room);
-    }
-}
-
 impl Rooms {
     pub(crate) fn admit(
         &mut self,
         cx: &mut Context,
         calls: &Calls,
         request: &GuardianAdmission,
-    ) -> Result<Admission, Refusal> {
+        reply: Reply<Admission>,
+    ) {
+        let (room, judged) = match self.judge(cx, calls, request) {
+            Ok(judged) => judged,
+            Err(refusal) => return reply.respond(Err(refusal)),
+        };
+        let name = request.terminal_id.as_str();
+        if let Err(reject) = judged {
+            if reject == Reject::PiiPolicyViolation {
+                self.withdraw(cx, name);
+            }
+            return refuse(cx, &room, name, reject, reply);
+        }
+        let admitted = Admitted {
+            guardian: name.to_owned(),
+            room: room.clone(),
+            bandwidth_bps: request.bandwidth_bps,
+            until_ms: cx.now.unix_ms + cx.settings.admission.as_millis() as u64,
+        };
+        match cx.settings.council.backend {
+            // The MCU lets its members in.
+            Backend::Mcu => self.confirm(cx, admitted, reply),
+            Backend::Room => {
+                let order = order(cx, &admitted).map(|order| cx.submit(&order));
+                match order {
+                    Some(Ok(id)) => cx.expect_answer(id, Asked::Admission(admitted, reply)),
+                    Some(Err(_)) | None => {
+                        refuse(cx, &room, name, Reject::GatekeeperError, reply);
+                    }
+                }
+            }
+        }
+    }
+
+    /// The answer of Asterisk, which knows the admission or does not.
+    pub(crate) fn on_admission(
+        &mut self,
+        cx: &mut Context,
+        admitted: Admitted,
+        outcome: &Outcome,
+        reply: Reply<Admission>,
+    ) {
+        if problem_of(outcome).is_none() {
+            return self.confirm(cx, admitted, reply);
+        }
+        let (room, name) = (admitted.room, admitted.guardian);
+        refuse(cx, &room, &name, Reject::GatekeeperError, reply);
+    }
+
+    fn confirm(&mut self, cx: &mut Context, admitted: Admitted, reply: Reply<Admission>) {
+        let fact = Fact {
+            approved: Some(true),
+            guardian: Some(&admitted.guardian),
+            ..Fact::new(Entry::Admission, "")
+        };
+        witness(cx, &admitted.room, fact);
+        cx.ledger.roll.set_admission(admitted.clone());
+        self.time_admission(cx, &admitted);
+        cx.remember(&Line::Admitted(admitted));
+        reply.respond(Ok(Admission {
+            confirmed: true,
+            reject_reason: None,
+        }));
+    }
+
+    fn judge(
+        &self,
+        cx: &Context,
+        calls: &Calls,
+        request: &GuardianAdmission,
+    ) -> Result<(RoomName, Result<(), Reject>), Refusal> {
         let room = room_name("call_id", &request.call_id)?;
         if !["ROUTINE", "ESCALATE", "EMERGENCY"].contains(&request.call_type.as_str()) {
             return Err(Refusal::field(
@@ -92,46 +146,154 @@ impl Rooms {
                 "must be ROUTINE, ESCALATE or EMERGENCY",
             ));
         }
-        let mut guardians = cx.settings.guardians.iter();
-        let guardian = guardians.find(|guardian| guardian.name == request.terminal_id);
+        let guardian = guardian(cx, &request.terminal_id);
+        let roll = &cx.ledger.roll;
+        let others = roll
+            .admissions()
+            .filter(|other| other.room == room && other.guardian != request.terminal_id);
         let circumstances = Circumstances {
             now_unix_s: cx.now.unix_s(),
             public_key: guardian.and_then(|guardian| guardian.public_key.as_deref()),
-            granted_bps: self.admissions.granted_bps(&room, &request.terminal_id),
+            granted_bps: others.map(|other| other.bandwidth_bps).sum(),
             room_bps_max: cx.settings.bandwidth_bps_max,
-            participants: if self.admissions.is_full() {
-                usize::MAX
-            } else {
-                self.members(cx, calls, &room).len()
-            },
+            participants: self.members(cx, calls, &room).len(),
             participants_max: usize::try_from(cx.settings.limits.council_max).unwrap_or(usize::MAX),
             gateway_up: cx.is_connected(),
         };
-        let is_known = guardian.is_some();
-        let reject = judge(request, &circumstances).err();
-        let reason = reject.map(Reject::as_str);
-        // The name of a terminal that is not configured is any text: it stays out of the log.
-        let (guardian, detail) = if is_known {
-            (Some(request.terminal_id.as_str()), "")
-        } else {
-            (None, "a terminal that is not configured")
-        };
-        let fact = Fact {
-            approved: Some(reject.is_none()),
-            reason,
-            guardian,
-            ..Fact::new(Entry::Admission, detail)
-        };
-        self.witness(cx, &room, fact);
-        if reject.is_none() {
-            let terminal = request.terminal_id.clone();
-            self.admissions.grant(room, terminal, request.bandwidth_bps);
-        }
-        Ok(Admission {
-            confirmed: reject.is_none(),
-            reject_reason: reason.map(str::to_owned),
-        })
+        Ok((room, judge(request, &circumstances)))
     }
+
+    /// Withdraws a guardian's admission, and puts the terminal that came by it out of the room.
+    fn withdraw(&mut self, cx: &mut Context, name: &str) {
+        let Some(mut admitted) = cx.ledger.roll.admission(name).cloned() else {
+            return;
+        };
+        admitted.until_ms = 0;
+        cx.ledger.roll.set_admission(admitted.clone());
+        cx.remember(&Line::Admitted(admitted));
+        self.tell_admissions(cx);
+        let members = cx.ledger.roll.members();
+        let theirs = members.filter(|member| member.role == Role::Guardian && member.name == name);
+        let dialled_in = theirs.filter(|member| !is_called(cx, &member.channel));
+        for member in dialled_in.cloned().collect::<Vec<_>>() {
+            let reason = Reject::PiiPolicyViolation.as_str();
+            witness_member(cx, &member, Entry::Remove, Some(reason), "");
+            cx.end_channel(member.channel);
+        }
+    }
+
+    /// Tells Asterisk how unknown parties are treated, and every admission; drops those that are
+    /// over.
+    pub(crate) fn tell_admissions(&mut self, cx: &mut Context) {
+        match cx.settings.council.backend {
+            Backend::Room => {}
+            Backend::Mcu => return,
+        }
+        let policy = cx.settings.unknown_parties.as_str();
+        if let (Ok(name), Ok(value)) = (GlobalName::parse("IFE_UNKNOWN"), VarValue::parse(policy)) {
+            // The next connection tells it again.
+            let _ = cx.ask(&Action::SetGlobal { name, value }, Asked::Nothing);
+        }
+        let all: Vec<Admitted> = cx.ledger.roll.admissions().cloned().collect();
+        for admitted in all {
+            if let Some(order) = order(cx, &admitted) {
+                let _ = cx.ask(&order, Asked::Nothing);
+            }
+            if is_live(cx, &admitted) {
+                self.time_admission(cx, &admitted);
+            } else {
+                self.drop_if_over(cx, &admitted.guardian);
+            }
+        }
+    }
+
+    fn time_admission(&mut self, cx: &mut Context, admitted: &Admitted) {
+        let left_ms = admitted.until_ms.saturating_sub(cx.now.unix_ms);
+        let guardian = admitted.guardian.clone();
+        let after = std::time::Duration::from_millis(left_ms + 1);
+        let key = cx.after(after, Due::Admission(guardian.clone()));
+        if let Some(replaced) = self.admission_ends.insert(guardian, key) {
+            cx.timers.remove(replaced);
+        }
+    }
+
+    /// The time of an admission is over: the terminal may not dial in any more.
+    pub(crate) fn admission_over(&mut self, cx: &mut Context, guardian: &str) {
+        self.admission_ends.remove(guardian);
+        let admitted = cx.ledger.roll.admission(guardian).cloned();
+        if let Some(order) = admitted.and_then(|admitted| order(cx, &admitted)) {
+            // The dialplan knows its time.
+            let _ = cx.ask(&order, Asked::Nothing);
+        }
+        self.drop_if_over(cx, guardian);
+    }
+
+    /// Drops an admission whose time is over and whose terminal is not in a room: its bandwidth is
+    /// free again.
+    pub(super) fn drop_if_over(&mut self, cx: &mut Context, guardian: &str) {
+        let is_in =
+            |member: &crate::roll::Member| member.role == Role::Guardian && member.name == guardian;
+        let roll = &cx.ledger.roll;
+        let is_over = roll
+            .admission(guardian)
+            .is_some_and(|own| !is_live(cx, own));
+        if is_over && !roll.members().any(is_in) {
+            cx.ledger.roll.drop_admission(guardian);
+        }
+    }
+}
+
+fn guardian<'a>(cx: &'a Context, name: &str) -> Option<&'a Guardian> {
+    let mut guardians = cx.settings.guardians.iter();
+    guardians.find(|guardian| guardian.name == name)
+}
+
+fn is_live(cx: &Context, admitted: &Admitted) -> bool {
+    admitted.until_ms > cx.now.unix_ms
+}
+
+/// Whether this bridge has called the guardian whose channel it is.
+fn is_called(cx: &Context, channel: &Uniqueid) -> bool {
+    match cx.names.parse(channel) {
+        Some(Ours::Guardian { .. }) => true,
+        Some(Ours::Expert { .. } | Ours::Far) | None => false,
+    }
+}
+
+/// The order that tells Asterisk an admission, or its end; `None` for a guardian who cannot dial
+/// in.
+fn order(cx: &Context, admitted: &Admitted) -> Option<Action> {
+    let guardian = guardian(cx, &admitted.guardian)?;
+    let (section, h323_id) = (guardian.section()?, guardian.h323_id());
+    let name = GlobalName::parse(format!("IFE_ADMIT_{section}/{h323_id}")).ok()?;
+    let value = if is_live(cx, admitted) {
+        let until_s = admitted.until_ms / 1_000;
+        format!("{until_s}:{}:{}", admitted.guardian, admitted.room)
+    } else {
+        String::new()
+    };
+    let value = VarValue::parse(value).ok()?;
+    Some(Action::SetGlobal { name, value })
+}
+
+fn refuse(cx: &mut Context, room: &RoomName, name: &str, reject: Reject, reply: Reply<Admission>) {
+    // The name of a terminal that is not configured is any text: it stays out of the log.
+    let (guardian, detail) = match guardian(cx, name) {
+        Some(_) => (Some(name), ""),
+        None => (None, "a terminal that is not configured"),
+    };
+    let reason = reject.as_str();
+    let fact = Fact {
+        approved: Some(false),
+        reason: Some(reason),
+        guardian,
+        ..Fact::new(Entry::Admission, detail)
+    };
+    witness(cx, room, fact);
+    reply.respond(Ok(Admission {
+        confirmed: false,
+        reject_reason: Some(reason.to_owned()),
+    }));
 }
 
 /// Whether the terminal may join.

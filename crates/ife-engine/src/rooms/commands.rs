@@ -7,7 +7,7 @@ use ife_ami::{
 use ife_call::{Backend, Input};
 use ife_witness::entry::Event as Entry;
 
-use super::{Rooms, no_such_participant, no_such_room, room_name};
+use super::{Rooms, members::witness_member, no_such_participant, no_such_room, room_name};
 use crate::{
     Engine,
     calls::{CallId, Calls},
@@ -83,9 +83,8 @@ impl Engine {
         let channel = self
             .rooms
             .member(&self.cx, &self.calls, room, participant)?;
-        let (cx, calls) = (&mut self.cx, &self.calls);
-        self.rooms
-            .witness_participant(cx, calls, room, &channel, Entry::Remove);
+        let member = self.rooms.identify(&self.cx, &self.calls, &channel, room);
+        witness_member(&mut self.cx, &member, Entry::Remove, None, "");
         let call = self.calls.place(&channel).map(|place| place.call.clone());
         match call {
             Some(call) => self.feed(&call, Input::UserHangup),

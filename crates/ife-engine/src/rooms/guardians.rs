@@ -17,8 +17,7 @@ use ife_call::{Backend, Cause, cause::Class};
 use ife_witness::entry::Event as Entry;
 use tracing::warn;
 
-use self::h323::is_h323;
-use super::{Room, Rooms};
+use super::{Room, Rooms, witness};
 use crate::{
     calls::{Bridges, Calls, Ours, place},
     context::{Asked, Context},
@@ -179,7 +178,7 @@ impl Rooms {
                 dismissed: false,
             });
         }
-        self.witness(cx, room, of_guardian(Entry::H323Setup, name));
+        witness(cx, room, of_guardian(Entry::H323Setup, name));
     }
 
     /// Whether this bridge has a leg of the guardian, or another bridge at this gateway has called
@@ -209,7 +208,10 @@ impl Rooms {
         let number = cx.now.unix_ms * 1_000 + cx.number() % 1_000;
         let exten = guardian.alias.as_deref().unwrap_or(&guardian.name);
         let open = self.open.get(room);
-        let mut variables = vec![Variable::channel("IFE_ROOM", room.as_str())?];
+        let mut variables = vec![
+            Variable::channel("IFE_ROOM", room.as_str())?,
+            Variable::channel("IFE_GUARDIAN", &guardian.name)?,
+        ];
         if open.is_some_and(|open| !open.asked_for) {
             // The leg ends with the room's last expert, even without a bridge.
             variables.push(Variable::channel("IFE_WITH_CALLS", "yes")?);
@@ -270,7 +272,7 @@ impl Rooms {
 
     pub(crate) fn guardian_up(&self, cx: &mut Context, calls: &mut Calls, channel: &Uniqueid) {
         if let Some((room, name)) = self.guardian_at(channel) {
-            self.witness(cx, &room, of_guardian(Entry::H323Connected, &name));
+            witness(cx, &room, of_guardian(Entry::H323Connected, &name));
             self.note_h323(cx, calls, &room);
         }
     }
@@ -283,7 +285,7 @@ impl Rooms {
         room: &RoomName,
     ) {
         let Some(Ours::Guardian { name }) = cx.names.parse(channel) else {
-            return self.stranger(cx, calls, channel, room, Entry::CouncilJoin);
+            return;
         };
         // The store knows whether a room of an earlier process was asked for. If it was not, the
         // comparison that follows ends this leg unless a call goes there.
@@ -305,36 +307,7 @@ impl Rooms {
             with_calls,
             dismissed: false,
         });
-        self.witness(cx, room, of_guardian(Entry::CouncilJoin, &name));
         step(cx, calls, room, &format!("guardian {name} is in the room"));
-    }
-
-    pub(crate) fn guardian_left(
-        &self,
-        cx: &mut Context,
-        calls: &Calls,
-        channel: &Uniqueid,
-        room: &RoomName,
-    ) {
-        if let Some(Ours::Guardian { name }) = cx.names.parse(channel) {
-            self.witness(cx, room, of_guardian(Entry::CouncilLeave, &name));
-        } else {
-            self.stranger(cx, calls, channel, room, Entry::CouncilLeave);
-        }
-    }
-
-    /// Witnesses a terminal that dialled in by itself over H.323: its name is unknown.
-    fn stranger(
-        &self,
-        cx: &mut Context,
-        calls: &Calls,
-        channel: &Uniqueid,
-        room: &RoomName,
-        event: Entry,
-    ) {
-        if calls.place(channel).is_none() && is_h323(cx, channel) {
-            self.witness_participant(cx, calls, room, channel, event);
-        }
     }
 
     pub(crate) fn guardian_gone(
@@ -362,7 +335,7 @@ impl Rooms {
                 cause,
                 ..of_guardian(Entry::H323Released, &name)
             };
-            self.witness(cx, &room, fact);
+            witness(cx, &room, fact);
             step(
                 cx,
                 calls,
@@ -420,7 +393,7 @@ impl Rooms {
             reason: Some(reason),
             ..of_guardian(Entry::H323Released, name)
         };
-        self.witness(cx, room, fact);
+        witness(cx, room, fact);
         let guardian = name;
         cx.shell
             .measure(Measure::GuardianFailed { guardian, reason });

@@ -6,25 +6,27 @@
 mod admission;
 mod commands;
 mod guardians;
+mod members;
+mod notes;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use ife_ami::{
-    model::Snapshot,
-    value::{RoomName, Uniqueid},
-};
+use ife_ami::value::{RoomName, Uniqueid};
 use ife_call::{Backend, Leg};
 use ife_witness::entry::Event as Entry;
 
 use crate::{
-    calls::{Calls, Ours, Part},
+    calls::Calls,
     context::Context,
+    record::Line,
     refusal::{ErrorName, Refusal},
+    roll::Role,
     shell::Fact,
+    timers,
     view::{Event, Participant, RoomView},
 };
-use admission::Admissions;
 use guardians::Called;
+use notes::Notes;
 
 /// Longest name of a room in the API.
 const NAME_LEN_MAX: usize = 64;
@@ -44,8 +46,15 @@ struct Room {
 #[derive(Debug, Default)]
 pub(crate) struct Rooms {
     open: BTreeMap<RoomName, Room>,
-    admissions: Admissions,
-    muted: HashSet<Uniqueid>,
+    /// Ends of admissions, by guardian.
+    admission_ends: BTreeMap<String, timers::Key>,
+    notes: Notes,
+    /// Experts' channels whose calls cannot be read.
+    unreadable: BTreeSet<Uniqueid>,
+    /// Members who left lately.
+    left: VecDeque<Uniqueid>,
+    /// Members whose mute has changed since the current comparison began.
+    mute_changed: BTreeSet<Uniqueid>,
 }
 
 /// Reads a room's name out of a request.
@@ -87,6 +96,8 @@ impl Rooms {
             ..Room::default()
         };
         self.open.insert(room.clone(), new);
+        self.show(cx, room);
+        self.find_members(cx, calls, room);
         self.call_guardians(cx, calls, room);
         self.publish(cx, calls, room);
     }
@@ -103,6 +114,7 @@ impl Rooms {
         retries.into_iter().for_each(|key| cx.timers.remove(key));
         if legs.is_empty() {
             self.open.remove(room);
+            self.settle(cx);
             self.publish(cx, calls, room);
         }
         legs.into_iter().for_each(|channel| cx.end_channel(channel));
@@ -114,52 +126,69 @@ impl Rooms {
         asked_for || calls.uses(&cx.model, room)
     }
 
-    /// Follows the end of a conference in Asterisk.
-    pub(crate) fn ended(&mut self, cx: &mut Context, calls: &mut Calls, room: &RoomName) {
-        self.admissions.forget(room);
-        self.close_if_over(cx, calls, room);
+    /// Follows the start of a conference in Asterisk.
+    pub(crate) fn started(&mut self, cx: &mut Context, calls: &mut Calls, room: &RoomName) {
+        if self.is_ours(cx, calls, room) {
+            self.show(cx, room);
+        }
         self.publish(cx, calls, room);
     }
 
-    /// Notes and witnesses that a participant was muted, or is no longer.
-    pub(crate) fn note_mute(
-        &mut self,
-        cx: &mut Context,
-        calls: &Calls,
-        room: &RoomName,
-        channel: &Uniqueid,
-        muted: bool,
-    ) {
-        let (has_changed, event) = if muted {
-            (self.muted.insert(channel.clone()), Entry::Mute)
-        } else {
-            (self.muted.remove(channel), Entry::Unmute)
-        };
-        if has_changed {
-            self.witness_participant(cx, calls, room, channel, event);
+    /// Follows the end of a conference in Asterisk.
+    pub(crate) fn ended(&mut self, cx: &mut Context, calls: &mut Calls, room: &RoomName) {
+        self.close_if_over(cx, calls, room);
+        self.settle(cx);
+        self.publish(cx, calls, room);
+    }
+
+    /// Whether a conference at the gateway is a room of the council.
+    fn is_ours(&self, cx: &Context, calls: &Calls, room: &RoomName) -> bool {
+        match cx.settings.council.backend {
+            Backend::Room => {}
+            Backend::Mcu => return false,
+        }
+        *room == cx.settings.default_room
+            || self.open.contains_key(room)
+            || cx.ledger.roll.has_room(room)
+            || cx.ledger.is_room_asked(room)
+            || calls.uses(&cx.model, room)
+            || members::has_admitted(&cx.model, room)
+    }
+
+    /// Witnesses that a room is open, unless the log says so.
+    fn show(&self, cx: &mut Context, room: &RoomName) {
+        if cx.ledger.roll.has_room(room) {
+            return;
+        }
+        let open = self.open.get(room);
+        let trace_id = open.and_then(|open| open.trace_id.clone());
+        cx.ledger.roll.add_room(room.clone(), trace_id.clone());
+        witness(cx, room, Fact::new(Entry::RoomOpen, ""));
+        let room = room.clone();
+        cx.remember(&Line::RoomOpen { room, trace_id });
+    }
+
+    /// Witnesses the end of every room that is neither open here nor at the gateway.
+    fn settle(&self, cx: &mut Context) {
+        if !self.notes.is_caught_up() {
+            return;
+        }
+        let is_over =
+            |room: &&RoomName| !self.open.contains_key(*room) && cx.model.members(room).is_none();
+        let over: Vec<RoomName> = cx.ledger.roll.rooms().filter(is_over).cloned().collect();
+        for room in over {
+            witness(cx, &room, Fact::new(Entry::RoomEnd, ""));
+            cx.ledger.roll.remove_room(&room);
+            cx.remember(&Line::RoomEnd { room });
         }
     }
 
-    pub(crate) fn forget_mute(&mut self, channel: &Uniqueid) {
-        self.muted.remove(channel);
-    }
-
-    /// Takes over the mutes of a snapshot.
-    pub(crate) fn note_muted(&mut self, snapshot: &Snapshot) {
-        let members = snapshot.rooms.iter().flat_map(|room| &room.members);
-        self.muted = members
-            .filter(|member| member.muted)
-            .map(|member| member.channel.uniqueid.clone())
-            .collect();
-    }
-
-    /// Channels in a room.
+    /// Channels of a room's members.
     fn members(&self, cx: &Context, calls: &Calls, room: &RoomName) -> Vec<Uniqueid> {
         match cx.settings.council.backend {
             Backend::Room => {
-                let members = cx.model.members(room);
-                let ids = members.map(|all| all.map(|known| known.channel.uniqueid.clone()));
-                ids.map(Iterator::collect).unwrap_or_default()
+                let members = cx.ledger.roll.members_of(room);
+                members.map(|member| member.channel.clone()).collect()
             }
             Backend::Mcu => calls
                 .live_in(room)
@@ -185,8 +214,7 @@ impl Rooms {
     }
 
     fn known(&self, cx: &Context, calls: &Calls, room: &RoomName) -> Result<(), Refusal> {
-        let in_model = cx.model.rooms().any(|known| known == room);
-        if in_model || self.open.contains_key(room) || calls.uses(&cx.model, room) {
+        if cx.ledger.roll.has_room(room) || calls.uses(&cx.model, room) {
             Ok(())
         } else {
             Err(no_such_room())
@@ -194,18 +222,15 @@ impl Rooms {
     }
 
     fn list(&self, cx: &Context, calls: &Calls) -> Vec<RoomView> {
-        let mut names: Vec<&RoomName> = cx.model.rooms().chain(self.open.keys()).collect();
-        names.sort_unstable();
-        names.dedup();
-        let views = names.into_iter().map(|room| self.view(cx, calls, room));
-        views.collect()
+        let rooms = cx.ledger.roll.rooms();
+        rooms.map(|room| self.view(cx, calls, room)).collect()
     }
 
     pub(crate) fn view(&self, cx: &Context, calls: &Calls, room: &RoomName) -> RoomView {
         let members = self.members(cx, calls, room);
         let participants: Vec<Participant> = members
             .iter()
-            .map(|id| self.participant(cx, calls, room, id))
+            .map(|channel| participant(cx, calls, room, channel))
             .collect();
         RoomView {
             call_id: room.to_string(),
@@ -216,72 +241,46 @@ impl Rooms {
         }
     }
 
-    fn participant(
-        &self,
-        cx: &Context,
-        calls: &Calls,
-        room: &RoomName,
-        channel: &Uniqueid,
-    ) -> Participant {
-        let is_expert = |leg: Leg| match leg {
-            Leg::Expert(_) => true,
-            Leg::Council => cx.settings.council.backend == Backend::Mcu,
-        };
-        let place = calls.place(channel);
-        let place = place.filter(|place| place.part == Part::Primary && is_expert(place.leg));
-        let expert = place.and_then(|place| calls.get(&place.call));
-        let (role, name) = match (expert, cx.names.parse(channel)) {
-            (Some(slot), _) => ("expert", slot.expert_id().to_owned()),
-            (None, Some(Ours::Guardian { name })) => ("guardian", name),
-            // A terminal that joined by itself: the name that it gives is not checked.
-            (None, _) => ("guardian", "unknown".to_owned()),
-        };
-        Participant {
-            id: participant_id(cx, room, channel),
-            role: role.to_owned(),
-            name,
-            muted: self.muted.contains(channel),
-        }
-    }
-
     /// Publishes a room as it is.
     pub(crate) fn publish(&self, cx: &mut Context, calls: &mut Calls, room: &RoomName) {
         self.note_h323(cx, calls, room);
         let view = self.view(cx, calls, room);
         cx.shell.publish(Event::Room(view));
     }
+}
 
-    /// Witnesses an event about one participant: an expert's is one of the call's.
-    fn witness_participant(
-        &self,
-        cx: &mut Context,
-        calls: &Calls,
-        room: &RoomName,
-        channel: &Uniqueid,
-        event: Entry,
-    ) {
-        let participant = self.participant(cx, calls, room, channel);
-        let place = calls.place(channel);
-        let record = place.and_then(|place| Some(calls.get(&place.call)?.record()));
-        let is_expert = participant.role == "expert";
-        let fact = Fact {
-            trace_id: record.map(|record| record.trace_id.as_str()),
-            call_id: record.map(|record| record.call_id.as_str()),
-            expert: is_expert.then_some(participant.name.as_str()),
-            guardian: (!is_expert).then_some(participant.name.as_str()),
-            ..Fact::new(event, &participant.id)
-        };
-        self.witness(cx, room, fact);
-    }
+/// Witnesses an event of a room, under the trace id of the call that opened it unless the event
+/// has one.
+fn witness(cx: &mut Context, room: &RoomName, fact: Fact<'_>) {
+    let trace_id = cx.ledger.roll.trace_of(room).map(str::to_owned);
+    cx.witness(&Fact {
+        trace_id: fact.trace_id.or(trace_id.as_deref()),
+        room: Some(room.as_str()),
+        ..fact
+    });
+}
 
-    fn witness(&self, cx: &mut Context, room: &RoomName, fact: Fact<'_>) {
-        let open = self.open.get(room);
-        let of_room = open.and_then(|room| room.trace_id.as_deref());
-        cx.witness(&Fact {
-            trace_id: fact.trace_id.or(of_room),
-            room: Some(room.as_str()),
-            ..fact
-        });
+/// A participant as the API shows it.
+fn participant(cx: &Context, calls: &Calls, room: &RoomName, channel: &Uniqueid) -> Participant {
+    let id = participant_id(cx, room, channel);
+    match cx.ledger.roll.member(channel) {
+        Some(member) => Participant {
+            id,
+            role: member.role.as_str().to_owned(),
+            name: member.name.clone(),
+            muted: member.muted,
+        },
+        // A leg to an MCU.
+        None => {
+            let place = calls.place(channel);
+            let slot = place.and_then(|place| calls.get(&place.call));
+            Participant {
+                id,
+                role: Role::Expert.as_str().to_owned(),
+                name: slot.map_or("", |slot| slot.expert_id()).to_owned(),
+                muted: false,
+            }
+        }
     }
 }
 

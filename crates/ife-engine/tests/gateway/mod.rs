@@ -14,6 +14,10 @@ pub(crate) struct Channel {
     pub(crate) state: u8,
     pub(crate) linkedid: String,
     pub(crate) context: String,
+    pub(crate) exten: String,
+    pub(crate) is_muted: bool,
+    /// Who it is, if the dialplan has noted that it came.
+    pub(crate) noted_as: Option<String>,
     pub(crate) room: Option<String>,
     pub(crate) variables: BTreeMap<String, String>,
 }
@@ -29,6 +33,10 @@ pub(crate) struct Gateway {
     pub(crate) channels: BTreeMap<String, Channel>,
     /// What the dialplan noted about calls, by the hex digits of their names.
     pub(crate) notes: BTreeMap<String, String>,
+    /// What the dialplan noted about parties that come and go: the texts, counted from 1.
+    pub(crate) party_notes: Vec<String>,
+    /// Global variables.
+    pub(crate) globals: BTreeMap<String, String>,
     pub(crate) uptime_s: u64,
     /// It neither hears nor speaks, with every connection open.
     pub(crate) is_silent: bool,
@@ -71,11 +79,28 @@ impl Gateway {
                 let value = known.map(|known| known.variable(variable));
                 with_value(action, &value.unwrap_or_default())
             }
+            "Setvar" if channel.is_empty() => {
+                let value = first(action, "Value").to_owned();
+                self.globals.insert(variable.to_owned(), value);
+                done(action)
+            }
             "Setvar" => {
                 if let Some(known) = self.channels.get_mut(channel) {
                     let value = first(action, "Value").to_owned();
                     known.variables.insert(variable.to_owned(), value);
                 }
+                done(action)
+            }
+            "DBGetTree" => {
+                let rows = self
+                    .party_notes
+                    .iter()
+                    .map(|note| format!("Val: {note}\r\n"));
+                rows_of(id, "DBGetTreeResponse", rows)
+            }
+            "ConfbridgeMute" | "ConfbridgeUnmute" => {
+                let is_muted = first(action, "Action") == "ConfbridgeMute";
+                self.mute(channel, is_muted);
                 done(action)
             }
             "DBGet" => match self.notes.get(first(action, "Key")) {
@@ -112,11 +137,10 @@ impl Gateway {
         let call = channel.variable("IFE_CALL");
         if !call.is_empty() {
             let note = self.notes.entry(call).or_default();
-            let tried = note.split(':').nth(1).and_then(|tried| tried.parse().ok());
             *note = format!(
                 "{}:{}",
                 channel.variable("IFE_NODE"),
-                1 + tried.unwrap_or(0_u8)
+                channel.variable("IFE_TRIED")
             );
         }
         self.appear(&uniqueid, channel.clone());
@@ -145,6 +169,38 @@ impl Gateway {
             channel.state = channel.state.max(state);
             let channel = channel.clone();
             self.tell("Newstate", uniqueid, &channel, "");
+        }
+    }
+
+    fn mute(&mut self, name: &str, is_muted: bool) {
+        let mut all = self.channels.iter_mut();
+        let found = all.find(|(_, channel)| channel.name == name && channel.room.is_some());
+        let Some((uniqueid, channel)) = found else {
+            return;
+        };
+        channel.is_muted = is_muted;
+        let (uniqueid, channel) = (uniqueid.clone(), channel.clone());
+        let room = channel.room.clone().unwrap_or_default();
+        let event = if is_muted {
+            "ConfbridgeMute"
+        } else {
+            "ConfbridgeUnmute"
+        };
+        self.tell(
+            event,
+            &uniqueid,
+            &channel,
+            &format!("Conference: {room}\r\n"),
+        );
+    }
+
+    /// The dialplan notes that a party comes, goes or is refused.
+    pub(crate) fn note(&mut self, what: &str, room: &str, uniqueid: &str, who: &str) {
+        let number = self.party_notes.len() + 1;
+        let note = format!("{number} 1790000000 {what} {room} {uniqueid} {who}");
+        self.party_notes.push(note.clone());
+        if !self.is_silent {
+            self.out += &format!("Event: UserEvent\r\nUserEvent: IfeNote\r\nNote: {note}\r\n\r\n");
         }
     }
 
@@ -204,7 +260,12 @@ impl Gateway {
 
     /// A channel's end, with the headers of its event; false when it is not there.
     pub(crate) fn end(&mut self, uniqueid: &str, more: &str) -> bool {
+        let known = self.channels.get(uniqueid);
+        let noted = known.and_then(|known| Some((known.noted_as.clone()?, known.room.clone()?)));
         self.enter(uniqueid, None);
+        if let Some((who, room)) = noted {
+            self.note("leave", &room, uniqueid, &who);
+        }
         let Some(channel) = self.channels.remove(uniqueid) else {
             return false;
         };
@@ -253,8 +314,13 @@ fn rows_of(id: &str, event: &str, rows: impl Iterator<Item = String>) -> String 
 
 fn of(uniqueid: &str, channel: &Channel) -> String {
     format!(
-        "Channel: {}\r\nChannelState: {}\r\nContext: {}\r\nUniqueid: {uniqueid}\r\nLinkedid: {}\r\n",
-        channel.name, channel.state, channel.context, channel.linkedid
+        "Channel: {}\r\nChannelState: {}\r\nContext: {}\r\nExten: {}\r\nMuted: {}\r\nUniqueid: {uniqueid}\r\nLinkedid: {}\r\n",
+        channel.name,
+        channel.state,
+        channel.context,
+        channel.exten,
+        if channel.is_muted { "Yes" } else { "No" },
+        channel.linkedid
     )
 }
 

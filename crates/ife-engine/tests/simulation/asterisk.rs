@@ -228,8 +228,68 @@ impl Asterisk {
             return;
         }
         if let Some(room) = room.cloned() {
-            self.enter(uniqueid, Some(room));
+            self.enter_noted(uniqueid, &room, "expert -");
             self.ends_ms.remove(uniqueid);
+        }
+    }
+
+    /// What the dialplan does before it lets a channel into a room.
+    fn enter_noted(&mut self, uniqueid: &str, room: &str, who: &str) {
+        self.note("join", room, uniqueid, who);
+        if let Some(channel) = self.channels.get_mut(uniqueid) {
+            channel.noted_as = Some(who.to_owned());
+        }
+        self.enter(uniqueid, Some(room.to_owned()));
+    }
+
+    /// A terminal dials in over H.323, as the dialplan handles it; or another part of the PBX puts
+    /// a channel into the room.
+    pub(crate) fn dial_in(&mut self, h323_id: &str, unix_s: u64, dice: &mut Dice) {
+        self.incoming += 1;
+        let id = format!("gateway-1.{}", self.incoming);
+        let by_dialplan = dice.below(3) > 0;
+        let mut channel = Channel {
+            name: format!("OOH323/terminals-{}", self.incoming),
+            state: 6,
+            linkedid: id.clone(),
+            context: "ife-unknown".to_owned(),
+            exten: "s".to_owned(),
+            ..Channel::default()
+        };
+        self.appear(&id, channel.clone());
+        let admitted = self.globals.get(&format!("IFE_ADMIT_terminals/{h323_id}"));
+        let admitted = admitted
+            .filter(|_| by_dialplan)
+            .cloned()
+            .unwrap_or_default();
+        let words: Vec<&str> = admitted.split(':').collect();
+        if let [until_s, name, room] = words[..]
+            && until_s
+                .parse::<u64>()
+                .is_ok_and(|until_s| until_s >= unix_s)
+        {
+            channel.context = "ife-admitted".to_owned();
+            channel.exten = format!("g{name}");
+            self.channels.insert(id.clone(), channel);
+            return self.enter_noted(&id, room, &format!("guardian {name}"));
+        }
+        let unknown = self.globals.get("IFE_UNKNOWN").map(String::as_str);
+        match unknown {
+            _ if !by_dialplan => self.enter(&id, Some("council".to_owned())),
+            Some("admit" | "mute") => {
+                channel.is_muted = unknown == Some("mute");
+                self.channels.insert(id.clone(), channel);
+                self.enter_noted(&id, "council", "unknown -");
+            }
+            _ => {
+                self.note(
+                    "refused",
+                    "council",
+                    &id,
+                    &format!("unknown terminals/{h323_id}"),
+                );
+                self.end(&id, "Cause: 21\r\n");
+            }
         }
     }
 

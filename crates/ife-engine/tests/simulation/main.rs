@@ -7,11 +7,14 @@
 mod asterisk;
 #[path = "../gateway/mod.rs"]
 mod gateway;
+mod log;
 mod world;
 
+use base64::Engine as _;
 use ife_engine::{
     command::{
-        ApproveExternalCall, BridgeExternalCall, Command, Escalation, InitiateCall, RoomCommand,
+        ApproveExternalCall, BridgeExternalCall, Command, Escalation, GuardianAdmission,
+        InitiateCall, RoomCommand,
     },
     view::CallView,
 };
@@ -33,6 +36,7 @@ fn nothing_is_left_of_any_history() {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
             step(&mut world);
+            world.check_rooms();
         }
         let views = settle(&mut world);
         calls += views.len();
@@ -46,7 +50,7 @@ fn nothing_is_left_of_any_history() {
 }
 
 fn step(world: &mut World) {
-    match world.below(40) {
+    match world.below(44) {
         0..10 => {
             let ms = world.below(3_000);
             world.pass(ms);
@@ -82,6 +86,8 @@ fn step(world: &mut World) {
         36 => world.wedge(),
         37 => world.disk(),
         38 => world.ask(Command::Calls),
+        39 => admission(world),
+        40..43 => world.dial_in(),
         _ => world.tick(),
     }
     world.deliver();
@@ -141,9 +147,40 @@ fn room(world: &mut World) {
     world.ask(|reply| Command::Room(command, reply));
 }
 
+/// The guardian who dials in asks to join.
+fn admission(world: &mut World) {
+    let key = world::guardian_key();
+    let mut request = GuardianAdmission {
+        terminal_id: "guardian-2".to_owned(),
+        call_id: world.any_of(&["council", "hearing"]).to_owned(),
+        call_type: "ESCALATE".to_owned(),
+        bandwidth_bps: 1_000,
+        has_pii: world.below(4) == 0,
+        timestamp: ife_words::time::of_ms(world.unix_ms()),
+        signature: String::new(),
+        public_key: key.public_key().to_string(),
+    };
+    let mut value = serde_json::to_value(&request).expect("JSON");
+    value
+        .as_object_mut()
+        .expect("an object")
+        .remove("signature");
+    let bytes = ife_message::json::canonical(&value).expect("it has a canonical form");
+    request.signature = base64::engine::general_purpose::STANDARD.encode(key.sign(&bytes));
+    world.ask(|reply| Command::Admit(request, reply));
+}
+
 /// Lets everything come to its end, and checks that nothing is left.
 fn settle(world: &mut World) -> Vec<CallView> {
     world.recover();
+    for _ in 0..30 {
+        world.deliver();
+        world.pass(1_000);
+        world.tick();
+    }
+    world.deliver();
+    world.check_rooms();
+    world.check_conferences();
     for room in ["council", "hearing"] {
         world.ask(|reply| Command::Room(RoomCommand::End(room.to_owned()), reply));
     }

@@ -9,14 +9,14 @@ use ife_ami::value::{DialToken, RoomName, Secret};
 use ife_call::{Backend, Policy};
 use ife_engine::{
     Action, Engine, FromLink, Parts,
-    command::{Command, Reply},
+    command::{Command, Reply, RoomCommand},
     council::Council,
     gate::Gate,
     ledger::Ledger,
     notice::Notice,
     record::Line,
     refusal::Refusal,
-    settings::{Guardian, Limits, Settings},
+    settings::{Guardian, Limits, Settings, UnknownParties},
     shell::{About, Fact, Measure, Prompt, Refused, Said, Shell, Spoken},
     time::Now,
     view::Event,
@@ -58,6 +58,8 @@ pub(crate) struct Outside {
     lines: Vec<Line>,
     tokens: Vec<u64>,
     is_disk_full: bool,
+    /// The rooms as a reader of the log has them.
+    pub(crate) log: crate::log::Log,
 }
 
 #[derive(Debug)]
@@ -114,8 +116,12 @@ impl Shell for Orders {
         self.outside().lines = lines;
     }
 
-    fn witness(&mut self, _: &Fact<'_>, decision: bool) -> Result<(), Refused> {
+    fn witness(&mut self, fact: &Fact<'_>, decision: bool) -> Result<(), Refused> {
         let is_taken = !decision || self.outside().dice.below(20) > 0;
+        if is_taken {
+            let outside = &mut *self.outside();
+            outside.log.follow(fact, outside.now_ms);
+        }
         is_taken.then_some(()).ok_or(Refused)
     }
 
@@ -178,12 +184,13 @@ impl World {
             lines: Vec::new(),
             tokens: Vec::new(),
             is_disk_full: false,
+            log: crate::log::Log::new(seed),
         }));
         let begin = Instant::now();
         let now = now(begin, 0);
         World {
             seed,
-            engine: engine(&outside, now),
+            engine: engine(&outside, now, seed),
             begin,
             outside,
             due: Arc::default(),
@@ -344,6 +351,53 @@ impl World {
         outside.asterisk.incoming(&mut outside.dice);
     }
 
+    /// A terminal dials in.
+    pub(crate) fn dial_in(&mut self) {
+        let h323_id = self.any_of(&["guardian-2", "guardian-2", "guardian-1", "stranger"]);
+        let outside = &mut *self.outside();
+        let unix_s = (BEGIN_MS + outside.now_ms) / 1_000;
+        outside.asterisk.dial_in(h323_id, unix_s, &mut outside.dice);
+    }
+
+    /// Unix milliseconds.
+    pub(crate) fn unix_ms(&self) -> u64 {
+        BEGIN_MS + self.outside().now_ms
+    }
+
+    /// The rooms by the log and by the API, which are the same at any time.
+    pub(crate) fn check_rooms(&mut self) {
+        let rooms = self.answer(|reply| Command::Room(RoomCommand::List, reply));
+        let shown = rooms.expect("a list").into_iter().map(|room| {
+            let members = room.participants.into_iter();
+            let members = members.map(|member| (member.id, member.muted));
+            (room.call_id, members.collect())
+        });
+        let shown: crate::log::Shown = shown.collect();
+        if self.outside().log.has_forgotten {
+            return;
+        }
+        let logged = self.outside().log.rooms();
+        assert_eq!(logged, shown, "seed {}: log and list", self.seed);
+    }
+
+    /// The rooms by the log and by Asterisk, which are the same once all was compared.
+    pub(crate) fn check_conferences(&mut self) {
+        let outside = self.outside();
+        if outside.log.has_forgotten {
+            return;
+        }
+        let mut held = crate::log::Shown::new();
+        for (id, channel) in &outside.asterisk.channels {
+            if let Some(room) = &channel.room {
+                let members = held.entry(room.clone()).or_default();
+                members.insert(format!("confbridge:{room}:{id}"), channel.is_muted);
+            }
+        }
+        let mut logged = outside.log.rooms();
+        logged.retain(|_, members| !members.is_empty());
+        assert_eq!(logged, held, "seed {}: log and conferences", self.seed);
+    }
+
     /// Asterisk falls silent, or speaks again.
     pub(crate) fn silence(&mut self) {
         let mut outside = self.outside();
@@ -386,12 +440,13 @@ impl World {
             outside.said.clear();
             outside.tokens.clear();
             outside.asterisk.out.clear();
+            outside.log.has_forgotten |= outside.is_disk_full;
             outside.is_disk_full = false;
         }
         // No client of a killed bridge gets an answer.
         self.due.lock().expect("no panic").clear();
         let now = self.now();
-        self.engine = engine(&self.outside, now);
+        self.engine = engine(&self.outside, now, self.seed);
     }
 
     /// Everything works again.
@@ -412,7 +467,7 @@ fn now(begin: Instant, now_ms: u64) -> Now {
     }
 }
 
-fn engine(outside: &Arc<Mutex<Outside>>, now: Now) -> Engine {
+fn engine(outside: &Arc<Mutex<Outside>>, now: Now, seed: u64) -> Engine {
     let key = PrivateKey::from_seed("bridge-2026a", &[7; 32]).expect("a name");
     let registry = registry(&key);
     let aor = "sip:council@council.example";
@@ -425,7 +480,7 @@ fn engine(outside: &Arc<Mutex<Outside>>, now: Now) -> Engine {
     let token = |text| DialToken::parse(text).expect("a token");
     let secret = Secret::parse("secret").expect("a secret");
     let parts = Parts {
-        settings: settings(),
+        settings: settings(seed),
         gate: gate.expect("a registry"),
         gateway: ife_ami::Config::new(token("bridge"), secret),
         ledger,
@@ -435,12 +490,22 @@ fn engine(outside: &Arc<Mutex<Outside>>, now: Now) -> Engine {
     Engine::new(parts, now)
 }
 
-fn settings() -> Settings {
+fn settings(seed: u64) -> Settings {
     let guardian = Guardian {
         name: "guardian-1".to_owned(),
         peer: Some("guardian-peer".to_owned()),
         alias: None,
         public_key: None,
+        section: None,
+        h323_id: None,
+    };
+    let dials_in = Guardian {
+        name: "guardian-2".to_owned(),
+        peer: None,
+        alias: None,
+        public_key: Some(guardian_key().public_key().to_string()),
+        section: Some("terminals".to_owned()),
+        h323_id: None,
     };
     Settings {
         node: "node1".to_owned(),
@@ -452,8 +517,10 @@ fn settings() -> Settings {
             endpoint: String::new(),
         },
         default_room: RoomName::parse("council").expect("a room"),
-        guardians: vec![guardian],
+        guardians: vec![guardian, dials_in],
         bandwidth_bps_max: 10_000_000,
+        unknown_parties: UnknownParties::ALL[(seed % 3) as usize],
+        admission: Duration::from_secs(300),
         limits: Limits {
             total_max: 20,
             council_max: 25,
@@ -471,6 +538,11 @@ fn settings() -> Settings {
         witness_required: true,
         has_intake: false,
     }
+}
+
+/// The key of the guardian who dials in.
+pub(crate) fn guardian_key() -> PrivateKey {
+    PrivateKey::from_seed("guardian-2", &[9; 32]).expect("a name")
 }
 
 fn registry(council: &PrivateKey) -> String {

@@ -7,7 +7,7 @@ use ife_ami::{
 use ife_call::Backend;
 
 use super::{GuardianLeg, Rooms};
-use crate::{calls::Calls, context::Context, view::CallState};
+use crate::{calls::Calls, context::Context, roll::Role, view::CallState};
 
 impl Rooms {
     /// Measures the H.323 legs of a room, for every call that goes there.
@@ -16,7 +16,7 @@ impl Rooms {
             Backend::Room => {}
             Backend::Mcu => return,
         }
-        let measured = self.measure_h323(cx, calls, room);
+        let measured = self.measure_h323(cx, room);
         for slot in calls.live_in_mut(room) {
             if slot.set_h323(measured) {
                 slot.publish(cx);
@@ -25,9 +25,10 @@ impl Rooms {
     }
 
     /// State of the room's H.323 leg that is furthest, `received` when there is none to be had.
-    fn measure_h323(&self, cx: &Context, calls: &Calls, room: &RoomName) -> CallState {
-        let members = self.members(cx, calls, room);
-        if members.iter().any(|id| is_h323(cx, id)) {
+    fn measure_h323(&self, cx: &Context, room: &RoomName) -> CallState {
+        let guardians = cx.ledger.roll.members_of(room);
+        let mut guardians = guardians.filter(|member| member.role == Role::Guardian);
+        if guardians.any(|member| is_h323(cx, &member.channel)) {
             return CallState::Connected;
         }
         let open = self.open.get(room);
@@ -43,7 +44,7 @@ impl Rooms {
     }
 }
 
-pub(super) fn is_h323(cx: &Context, channel: &Uniqueid) -> bool {
+fn is_h323(cx: &Context, channel: &Uniqueid) -> bool {
     let known = cx.model.channel(channel);
     known.is_some_and(|known| known.channel.name.driver() == b"OOH323")
 }
