@@ -85,8 +85,9 @@ impl Checks {
         let state = match reported {
             // Told as unknown, but entered: its witness entry follows now.
             Reported::Unknown(state) => {
-                self.unwitnessed =
-                    Some(state.clone()).filter(|_| self.entered.as_ref() != Some(state));
+                let by_room = *state == State::Connected && self.backend == Backend::Room;
+                self.unwitnessed = Some(state.clone())
+                    .filter(|_| self.entered.as_ref() != Some(state) && !by_room);
                 self.entered = Some(state.clone());
                 return;
             }
@@ -100,7 +101,9 @@ impl Checks {
             "a state was entered without a witness entry",
         );
         if self.entered.as_ref() != Some(&state) {
-            self.unwitnessed = Some(state.clone());
+            // A member of a room is witnessed by the room.
+            let by_room = state == State::Connected && self.backend == Backend::Room;
+            self.unwitnessed = (!by_room).then(|| state.clone());
             self.entered = Some(state.clone());
         }
         self.supported(attempt, &state);
