@@ -162,12 +162,21 @@ async def talk(link):
     channel = await Channel(link, link.redeem()).connect()
     await channel.manifest()
     channel.send("agent.message", message={"text": "the premise is wrong", "grade": 3})
-    heard = (await channel.wait_for("agent.message"))["message"]
-    channel.send("agent.message", message={"heard": heard})
-    states = []
+    asked = await channel.wait_for("agent.message")
+    heard = asked["message"]
+    channel.send("agent.shown", id=asked["id"])
+    # One with an id is taken once, however often it comes; each is answered.
+    bounds, states = [], []
+    for name, message in (("m-1", {"heard": heard}), ("m-1", {"heard": heard}), ("m-2", {"text": "x" * 20_000}), ("m 3", {"text": "x"})):
+        channel.send("agent.message", id=name, message=message)
+        answer = await channel.next()
+        while answer["type"] == "evidence.state":
+            states.append(answer["call_state"])
+            answer = await channel.next()
+        bounds.append(f"{answer['id']} {answer.get('code', 'taken')}")
     while not states or states[-1] not in ("ended", "failed"):
         states.append((await channel.wait_for("evidence.state"))["call_state"])
-    print(json.dumps({"heard": heard, "states": states, "afterwards": link.status_of("GET", "/state")}))
+    print(json.dumps({"heard": heard, "bounds": bounds, "states": states, "afterwards": link.status_of("GET", "/state")}))
     await channel.close()
 
 

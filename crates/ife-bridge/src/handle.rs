@@ -61,9 +61,10 @@ impl EngineHandle {
             .map_err(|_| Refusal::new(ErrorName::Unavailable, "the engine has stopped"))?
     }
 
-    /// Tells something that needs no answer; dropped when the queue is full.
-    pub fn tell(&self, command: Command) {
-        let _ = self.commands.try_send(command);
+    /// Tells something that needs no answer. It is dropped, and false the result, when the queue is
+    /// full.
+    pub fn tell(&self, command: Command) -> bool {
+        self.commands.try_send(command).is_ok()
     }
 
     /// Tells something that must be heard, and waits while the queue is full.

@@ -117,11 +117,12 @@ impl Witness {
             choice: decided.choice.map(str::as_bytes),
             assurance: decided.assurance.map(Assurance::as_str),
             text_sha256: decided.text_sha256,
-            message_sha256: decided.sha256,
+            message_sha256: decided.sha256.or(fact.message_sha256),
             evidence: fact.evidence,
             channel: fact.channel,
             outcome: fact.outcome,
             participant: fact.participant.map(str::as_bytes),
+            size: fact.size,
             detail: Some(fact.detail.as_bytes()).filter(|detail| !detail.is_empty()),
             ..Entry::new(
                 clock::unix_ns(),

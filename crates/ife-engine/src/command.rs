@@ -11,7 +11,10 @@ use crate::{
     notice::Notified,
     record::MessageKey,
     refusal::Refusal,
-    view::{CallDetail, CallView, EvidenceError, EvidenceState, Health, LogHealth, RoomView},
+    view::{
+        CallDetail, CallMessage, CallView, EvidenceError, EvidenceState, Health, LogHealth,
+        RoomView,
+    },
 };
 
 /// Q.850 cause by which the dialplan says that another bridge has the call: invalid call
@@ -394,6 +397,15 @@ pub enum Command {
         detail: String,
         /// What cannot be had.
         errors: Vec<EvidenceError>,
+    },
+    /// A message between agents and the expert of the call.
+    Said(String, Box<CallMessage>),
+    /// The message of that id was shown to the expert.
+    Shown {
+        /// The call.
+        call_id: String,
+        /// The message.
+        id: String,
     },
     /// A notification of an expert is over.
     Notified(Box<Notified>),

@@ -204,6 +204,16 @@ impl Engine {
                     slot.publish(&mut self.cx);
                 }
             }
+            Command::Said(call_id, message) => {
+                if let Some(slot) = self.calls.get_mut(&call_id) {
+                    slot.messages.add(*message);
+                }
+            }
+            Command::Shown { call_id, id } => {
+                if let Some(slot) = self.calls.get_mut(&call_id) {
+                    slot.messages.shown(&id);
+                }
+            }
             Command::Notified(notified) => self.calls.notified(&mut self.cx, &notified),
             Command::WitnessLog(log) => {
                 if self.health.set_log(log) {

@@ -122,10 +122,14 @@ pub struct Fact<'a> {
     pub evidence: Option<&'a Evidence<'a>>,
     /// Way by which an expert is told of a call.
     pub channel: Option<&'static str>,
-    /// One word: the end of a notification.
+    /// One word: the end of a notification, or how far a message has come.
     pub outcome: Option<&'static str>,
     /// A member of the room, as the API names it.
     pub participant: Option<&'a str>,
+    /// Bytes of a message.
+    pub size: Option<u64>,
+    /// SHA-256 of a message.
+    pub message_sha256: Option<[u8; 32]>,
     /// For a person; may be empty.
     pub detail: &'a str,
 }
@@ -169,6 +173,8 @@ impl<'a> Fact<'a> {
             channel: None,
             outcome: None,
             participant: None,
+            size: None,
+            message_sha256: None,
             detail,
         }
     }

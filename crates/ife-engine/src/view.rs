@@ -140,8 +140,8 @@ pub struct EvidenceError {
 /// Something that happened on an expert's evidence channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceEvent {
-    /// `webrtc_answer_created`, `datachannel_open`, `ifmessage_sent`, `ifmessage_received` or
-    /// `peer_disconnected`.
+    /// `webrtc_answer_created`, `datachannel_open`, `ifmessage_sent`, `ifmessage_shown`,
+    /// `ifmessage_received` or `peer_disconnected`.
     pub event: String,
     /// The call.
     pub call_id: String,
@@ -149,6 +149,9 @@ pub struct EvidenceEvent {
     pub trace_id: String,
     /// The expert.
     pub expert_id: String,
+    /// Id of the message in `messages` of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_id: Option<String>,
     /// The message of `ifmessage_sent` and `ifmessage_received`; signature, order and binding were
     /// checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -168,6 +171,52 @@ pub struct EvidencePeer {
     pub public_key: String,
     /// RFC 3339, UTC.
     pub connected: String,
+}
+
+ife_words::words! {
+    /// How far a message between agents and an expert has come.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+    #[serde(rename_all = "snake_case")]
+    pub enum MessageState {
+        /// To the expert: on the channel.
+        Sent = "sent",
+        /// To the expert: the page has shown it.
+        Shown = "shown",
+        /// Of the expert: here, and told to subscribers.
+        Taken = "taken",
+    }
+}
+
+/// A message to one expert, and how far it has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The expert.
+    pub peer: EvidencePeer,
+    /// Id of the message.
+    pub message_id: String,
+    /// `sent` or `shown`.
+    pub state: MessageState,
+}
+
+/// A message between agents and the expert of a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallMessage {
+    /// Its id, unique among those to or of one expert; empty where the expert's side gave none.
+    pub id: String,
+    /// `to_expert` or `to_council`.
+    pub direction: String,
+    /// RFC 3339, UTC.
+    pub time: String,
+    /// How far it has come.
+    pub state: MessageState,
+    /// Bytes of its canonical JSON.
+    pub size: usize,
+    /// SHA-256 of them, lower-case hex.
+    pub sha256: String,
+    /// The message itself; absent for the older ones of a call with more than 64 KiB of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    pub message: Option<serde_json::Value>,
 }
 
 /// One step of a call's history.
@@ -201,6 +250,9 @@ pub struct CallDetail {
     /// What a decision must say, as long as one is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<DecisionAsked>,
+    /// Messages between agents and the expert, oldest first, at most 400.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub messages: Vec<CallMessage>,
 }
 
 /// A council room.

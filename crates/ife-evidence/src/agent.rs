@@ -172,9 +172,10 @@ impl Agent {
         }
     }
 
-    /// Sends an `agent.message`.
-    pub fn send(&mut self, message: Map<String, Value>) {
-        self.say(&Body::Agent { message });
+    /// Sends an `agent.message`. With an id, which no other message of the session has, the bridge
+    /// answers [`Body::Taken`] or [`Body::NotTaken`].
+    pub fn send(&mut self, id: Option<String>, message: Map<String, Value>) {
+        self.say(&Body::Agent { id, message });
     }
 
     /// Ends the connection at once.
@@ -310,15 +311,18 @@ impl Agent {
             Body::Error { code, text, file } => self
                 .outputs
                 .push_back(AgentOutput::Failed(Refused { code, text, file })),
-            Body::ReceiptOk { .. } | Body::State { .. } | Body::Agent { .. } => {
-                self.outputs.push_back(AgentOutput::Message(body))
-            }
+            Body::ReceiptOk { .. }
+            | Body::State { .. }
+            | Body::Agent { .. }
+            | Body::Taken { .. }
+            | Body::NotTaken { .. } => self.outputs.push_back(AgentOutput::Message(body)),
             Body::Hello { .. }
             | Body::Manifest { .. }
             | Body::Request { .. }
             | Body::Ack { .. }
             | Body::Pause { .. }
             | Body::Cancel { .. }
+            | Body::Shown { .. }
             | Body::Receipt { .. } => self.refuse(Refused::new(
                 ErrorCode::BadMessage,
                 "this message is not for the expert",

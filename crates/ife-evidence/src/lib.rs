@@ -17,6 +17,7 @@ pub mod peer;
 pub mod receiver;
 pub mod sender;
 pub mod session;
+pub mod talk;
 
 pub use agent::{Agent, AgentConfig, AgentOutput};
 pub use frame::Frame;
@@ -27,6 +28,7 @@ pub use peer::{Peer, PeerError, PeerOutput};
 pub use receiver::{Receiver, ReceiverOutput};
 pub use sender::{Sender, SenderOutput};
 pub use session::{Now, Session, SessionConfig, SessionOutput};
+pub use talk::{Heard, Measured, Talk, TalkError};
 
 /// Label of the data channel.
 pub const CHANNEL_LABEL: &str = "if-agent-messaging";

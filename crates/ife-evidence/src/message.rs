@@ -59,7 +59,22 @@ pub enum Body {
         file: Option<u32>,
     },
     #[serde(rename = "agent.message")]
-    Agent { message: Map<String, Value> },
+    Agent {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        message: Map<String, Value>,
+    },
+    #[serde(rename = "agent.shown")]
+    Shown { id: String },
+    #[serde(rename = "agent.taken")]
+    Taken { id: String },
+    #[serde(rename = "agent.refused")]
+    NotTaken {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<String>,
+        code: String,
+        text: String,
+    },
 }
 
 /// Who calls whom about what.
@@ -242,7 +257,12 @@ impl Outbox {
 fn performative(body: &Body) -> &'static str {
     match body {
         Body::Request { .. } | Body::Pause { .. } | Body::Cancel { .. } => "request",
-        Body::Ack { .. } | Body::Receipt { .. } | Body::ReceiptOk { .. } => "confirm",
+        Body::Ack { .. }
+        | Body::Receipt { .. }
+        | Body::ReceiptOk { .. }
+        | Body::Shown { .. }
+        | Body::Taken { .. } => "confirm",
+        Body::NotTaken { .. } => "refuse",
         Body::Error { .. } => "failure",
         Body::Hello { .. }
         | Body::Manifest { .. }

@@ -93,7 +93,10 @@ impl Sender {
             | Body::ReceiptOk { .. }
             | Body::State { .. }
             | Body::Error { .. }
-            | Body::Agent { .. } => Ok(()),
+            | Body::Agent { .. }
+            | Body::Shown { .. }
+            | Body::Taken { .. }
+            | Body::NotTaken { .. } => Ok(()),
         }
     }
 

@@ -95,8 +95,10 @@ pub enum SessionOutput {
         /// SHA-256 of the signed message, lower-case hex.
         sha256: String,
     },
-    /// A verified `agent.message`.
-    Agent(Map<String, Value>),
+    /// A verified `agent.message`, with the id that the expert's side gave it.
+    Agent(Option<String>, Map<String, Value>),
+    /// The expert's side has shown the message of that id.
+    Shown(String),
     /// Something went wrong that the witness should know; the session goes on unless `Closed`
     /// follows.
     Failed(Refused),
@@ -331,7 +333,10 @@ impl Session {
                 manifest_sha256,
                 files,
             } => self.receipt(&manifest_sha256, files, text),
-            Body::Agent { message } => self.outputs.push_back(SessionOutput::Agent(message)),
+            Body::Agent { id, message } => {
+                self.outputs.push_back(SessionOutput::Agent(id, message));
+            }
+            Body::Shown { id } => self.outputs.push_back(SessionOutput::Shown(id)),
             Body::Error { code, text, file } => self
                 .outputs
                 .push_back(SessionOutput::Failed(Refused { code, text, file })),
@@ -339,6 +344,8 @@ impl Session {
             | Body::Manifest { .. }
             | Body::Complete { .. }
             | Body::ReceiptOk { .. }
+            | Body::Taken { .. }
+            | Body::NotTaken { .. }
             | Body::State { .. } => {
                 self.strike(Refused::new(
                     ErrorCode::BadMessage,

@@ -152,13 +152,14 @@ impl World {
                 SessionOutput::Receipt { files, .. } => {
                     self.receipt = Some(files.iter().map(|entry| entry.verified).collect())
                 }
-                SessionOutput::Agent(message) => {
+                SessionOutput::Agent(_, message) => {
                     self.agent_messages.push(message["text"].to_string())
                 }
                 SessionOutput::Failed(refused) => self.failures.push(refused.code),
                 SessionOutput::Closed => self.session_closed = true,
                 SessionOutput::Opened { .. }
                 | SessionOutput::Sent { .. }
+                | SessionOutput::Shown(_)
                 | SessionOutput::Interrupted
                 | SessionOutput::Connected => {}
                 SessionOutput::Timeout(_) => return,
@@ -277,9 +278,10 @@ fn agent_messages_reach_the_application_after_verification() {
     let mut world = World::new(vec![contents(1)], 1, 1);
     world.run_until(|world| world.receipt.is_some());
     let message = serde_json::json!({"text": "the premise is wrong"});
-    world
-        .agent
-        .send(message.as_object().cloned().expect("an object"));
+    world.agent.send(
+        Some("m-1".to_owned()),
+        message.as_object().cloned().expect("an object"),
+    );
     world.run_until(|world| !world.agent_messages.is_empty());
     assert_eq!(world.agent_messages, ["\"the premise is wrong\""]);
 }

@@ -294,6 +294,7 @@ fn update<'a>(
         | Event::Notified
         | Event::RoomOpen
         | Event::RoomEnd
+        | Event::Message
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

@@ -318,6 +318,7 @@ pub(crate) fn kind_of(event: Event) -> Kind {
         | Event::Notified
         | Event::RoomOpen
         | Event::RoomEnd
+        | Event::Message
         | Event::EvidenceOffer
         | Event::EvidenceAnswer
         | Event::EvidenceOpen

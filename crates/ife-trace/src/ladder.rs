@@ -363,6 +363,7 @@ fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
             | Event::Notified
             | Event::RoomOpen
             | Event::RoomEnd
+            | Event::Message
             | Event::EvidenceOffer
             | Event::EvidenceAnswer
             | Event::EvidenceOpen
@@ -436,6 +437,11 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Notified) => Row::note(Bridge, "notification failed").tone(Tone::Bad),
         Some(Event::RoomOpen) => Row::note(Council, "room opened"),
         Some(Event::RoomEnd) => Row::note(Council, "room ended"),
+        Some(Event::Message) if is_inward => arrow(Expert, Agent, "message"),
+        Some(Event::Message) if text(entry, "outcome") == "shown" => {
+            Row::note(Expert, "message shown")
+        }
+        Some(Event::Message) => arrow(Agent, Expert, "message"),
         Some(Event::Cancel) => arrow(Bridge, Gateway, "cancel"),
         Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
         Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),

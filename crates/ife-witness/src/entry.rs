@@ -161,10 +161,12 @@ pub struct Entry<'a> {
     pub evidence: Option<&'a Evidence<'a>>,
     /// Way by which an expert is told of a call.
     pub channel: Option<&'static str>,
-    /// One word: the end of a notification.
+    /// One word: the end of a notification, or how far a message has come.
     pub outcome: Option<&'static str>,
     /// A member of the room: its name in the API, with its channel.
     pub participant: Option<&'a [u8]>,
+    /// Bytes of a message between agents and an expert.
+    pub size: Option<u64>,
     /// Further facts, for a person.
     pub detail: Option<&'a [u8]>,
     /// The missing numbers; only with [`Event::Gap`].
@@ -222,6 +224,7 @@ impl<'a> Entry<'a> {
             channel: None,
             outcome: None,
             participant: None,
+            size: None,
             detail: None,
             gap: None,
             omitted: None,
@@ -310,6 +313,7 @@ fn check_numbers(entry: &Entry<'_>) -> Result<(), EntryError> {
     let numbers = [
         ("epoch", entry.epoch),
         ("seq", entry.seq),
+        ("size", entry.size.unwrap_or(0)),
         ("gap.epoch", gap[0]),
         ("gap.first_seq", gap[1]),
         ("gap.count", gap[2]),
@@ -410,6 +414,7 @@ fn write(
         object.flag("sdp_truncated");
     }
     object.number("seq", Some(entry.seq));
+    object.number("size", entry.size);
     object.name("state", entry.state);
     object.hash("text_sha256", entry.text_sha256);
     object.key("time");

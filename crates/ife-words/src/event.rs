@@ -71,6 +71,8 @@ crate::words! {
         RoomOpen = "ROOM_OPEN",
         /// A room of the council ended.
         RoomEnd = "ROOM_END",
+        /// A message between agents and an expert.
+        Message = "MESSAGE",
         /// Evidence was offered.
         EvidenceOffer = "EVIDENCE_OFFER",
         /// The offer was answered.

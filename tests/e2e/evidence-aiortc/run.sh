@@ -84,12 +84,13 @@ has_peer() { api GET /v1/evidence/peers | jq -e --arg call "$call" 'any(.call_id
 wait_until 15 has_peer
 wait_until 15 grep -q 'the premise is wrong' "$STACK/events"
 expect "a message to nobody" 404 "$(api_status POST /v1/evidence/peers/sip-call-0000000000000000/messages '{"message":{"text":"x"}}')"
-expect "sent to" "$call" "$(api POST "/v1/evidence/peers/$call/messages" '{"message":{"text":"go on"}}' | jq -r '.peers[0].call_id')"
+expect "sent to, and shown" "$call shown" "$(api POST "/v1/evidence/peers/$call/messages" '{"message":{"text":"go on"}}' | jq -r '.peers[0].call_id + " " + .messages[0].state')"
 wait_until 15 grep -q '"heard":{"text":"go on"}' "$STACK/events"
 api DELETE "/v1/calls/$call" >/dev/null
 wait "$talk"
 expect "what the expert heard" '{"text":"go on"} ended 410' "$(jq -r '"\(.heard | tojson) \(.states[-1]) \(.afterwards)"' "$STACK/talk.json")"
-expect "events" "datachannel_open ifmessage_received ifmessage_sent peer_disconnected webrtc_answer_created" \
+expect "what became of the expert's messages" "m-1 taken;m-1 taken;m-2 too_long;m 3 bad_id" "$(jq -r '.bounds | join(";")' "$STACK/talk.json")"
+expect "events" "datachannel_open ifmessage_received ifmessage_sent ifmessage_shown peer_disconnected webrtc_answer_created" \
 	"$(grep -o '"event":"[a-z_]*"' "$STACK/events" | cut -d '"' -f 4 | sort -u | xargs)"
 kill "$events" 2>/dev/null
 wait_log 1 ".event == \"EVIDENCE_OPEN\" and .call_id == \"$call\""

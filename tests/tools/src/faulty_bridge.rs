@@ -347,7 +347,10 @@ impl Liar {
             | Body::Complete { .. }
             | Body::ReceiptOk { .. }
             | Body::State { .. }
-            | Body::Agent { .. } => Ok(()),
+            | Body::Agent { .. }
+            | Body::Shown { .. }
+            | Body::Taken { .. }
+            | Body::NotTaken { .. } => Ok(()),
         }
     }
 

@@ -11,15 +11,16 @@ use super::{AppState, Problem, problem::ProblemBody, request::Body};
 use crate::{
     evidence::EvidenceHandle,
     refusal::{ErrorName, Refusal},
-    view::EvidencePeer,
+    view::{Delivery, EvidencePeer, MessageState},
 };
 
 /// A message to experts.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct AgentMessage {
-    /// Any object of at most 64 KiB; the expert's page or agent gets it as `agent.message`, signed
-    /// by the bridge.
+    /// Any object of at most 16 KiB; the expert's page or agent gets it as `agent.message`, signed
+    /// by the bridge. The page shows the text of its member `text`, or of `payload.text`; any other
+    /// message as JSON.
     #[schema(value_type = Object)]
     message: serde_json::Map<String, serde_json::Value>,
 }
@@ -29,10 +30,38 @@ pub(super) struct AgentMessage {
 pub(super) struct Delivered {
     /// Experts with an open channel.
     peers: Vec<EvidencePeer>,
+    /// The message for each of them, in the same order.
+    messages: Vec<Sent>,
 }
 
-/// Longest message, bytes of JSON.
-const MESSAGE_LEN_MAX: usize = 65_536;
+/// A message on its way to one expert.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct Sent {
+    /// The call.
+    call_id: String,
+    /// Its id in `messages` of the call and in events.
+    message_id: String,
+    /// `shown` when it was shown to the expert within 5 s; otherwise `sent`, and an event
+    /// `ifmessage_shown` follows when it is.
+    state: MessageState,
+}
+
+impl Delivered {
+    fn of(deliveries: Vec<Delivery>) -> Delivered {
+        let sent = |delivery: &Delivery| Sent {
+            call_id: delivery.peer.call_id.clone(),
+            message_id: delivery.message_id.clone(),
+            state: delivery.state,
+        };
+        Delivered {
+            messages: deliveries.iter().map(sent).collect(),
+            peers: deliveries
+                .into_iter()
+                .map(|delivery| delivery.peer)
+                .collect(),
+        }
+    }
+}
 
 /// Experts whose evidence channel is open (`getConnectedPeers`).
 #[utoipa::path(
@@ -47,8 +76,9 @@ pub(super) async fn peers(
     Ok(Json(handle(&state)?.peers().await?))
 }
 
-/// Sends a message to the expert of one call (`sendIFMessage`). What experts send comes as events
-/// `evidence` of `GET /v1/events`.
+/// Sends a message to the expert of one call (`sendIFMessage`), and says whether it was shown. What
+/// experts send is in `messages` of `GET /v1/calls/{call_id}` and comes as events `evidence` of
+/// `GET /v1/events`.
 #[utoipa::path(
     post,
     path = "/v1/evidence/peers/{call_id}/messages",
@@ -59,6 +89,7 @@ pub(super) async fn peers(
         (status = 200, body = Delivered),
         (status = 400, body = ProblemBody),
         (status = 404, body = ProblemBody),
+        (status = 409, body = ProblemBody),
         (status = 503, body = ProblemBody),
     ),
 )]
@@ -67,15 +98,15 @@ pub(super) async fn send(
     Path(call_id): Path<String>,
     Body(request): Body<AgentMessage>,
 ) -> Result<Json<Delivered>, Problem> {
-    let peers = say(&state, Some(call_id), request).await?;
-    if peers.is_empty() {
+    let deliveries = handle(&state)?.say(Some(call_id), request.message).await?;
+    if deliveries.is_empty() {
         let refusal = Refusal::new(
             ErrorName::NotFound,
             "this call has no open evidence channel",
         );
         return Err(refusal.into());
     }
-    Ok(Json(Delivered { peers }))
+    Ok(Json(Delivered::of(deliveries)))
 }
 
 /// Sends a message to every expert whose channel is open (`broadcastIFMessage`).
@@ -87,6 +118,7 @@ pub(super) async fn send(
     responses(
         (status = 200, body = Delivered),
         (status = 400, body = ProblemBody),
+        (status = 409, body = ProblemBody),
         (status = 503, body = ProblemBody),
     ),
 )]
@@ -94,21 +126,8 @@ pub(super) async fn broadcast(
     State(state): State<AppState>,
     Body(request): Body<AgentMessage>,
 ) -> Result<Json<Delivered>, Problem> {
-    let peers = say(&state, None, request).await?;
-    Ok(Json(Delivered { peers }))
-}
-
-async fn say(
-    state: &AppState,
-    call_id: Option<String>,
-    request: AgentMessage,
-) -> Result<Vec<EvidencePeer>, Refusal> {
-    let handle = handle(state)?;
-    let len = serde_json::to_vec(&request.message).map_or(usize::MAX, |json| json.len());
-    if len > MESSAGE_LEN_MAX {
-        return Err(Refusal::field("message", "must be at most 64 KiB"));
-    }
-    handle.say(call_id, request.message).await
+    let deliveries = handle(&state)?.say(None, request.message).await?;
+    Ok(Json(Delivered::of(deliveries)))
 }
 
 fn handle(state: &AppState) -> Result<&EvidenceHandle, Refusal> {

@@ -7,8 +7,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use ife_evidence::{Body, Session};
+use ife_evidence::{Body, Session, Talk};
 use ife_words::time;
+use tokio::sync::oneshot;
 
 use super::{blocks::Blocks, grant::Grant, source::Prepared};
 use crate::{clock, view::EvidencePeer, witness::Leaf};
@@ -67,8 +68,9 @@ pub(super) struct Case {
     pub(super) log_size: u64,
     /// Entries in the witness log so far.
     pub(super) entries: u32,
-    /// Messages to agents: the first of a period, and how many.
-    pub(super) heard: (Option<Instant>, u32),
+    pub(super) talk: Talk,
+    /// Clients that wait for their messages to be shown, by the message's id.
+    pub(super) waiters: Vec<(String, oneshot::Sender<()>)>,
     /// When something is due without a connection.
     pub(super) forget_at: Option<Instant>,
     /// Where it stands in the queue of the server.
@@ -87,7 +89,8 @@ impl Case {
             receipted: None,
             log_size: 0,
             entries: 0,
-            heard: (None, 0),
+            talk: Talk::default(),
+            waiters: Vec::new(),
             forget_at: None,
             due: None,
         }

@@ -134,6 +134,7 @@ fn asking(detail: CallDetail, expert_id: String) -> Asking {
         decisions,
         asked,
         history: _,
+        messages: _,
     } = detail;
     let mut newest_first = decisions.into_iter().rev();
     let record = newest_first.find(|view| {

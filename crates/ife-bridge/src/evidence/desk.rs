@@ -1,29 +1,36 @@
 //! The two ways to the evidence server: the engine's desk, where links are made, and the handle of
 //! everybody else.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 pub use ife_engine::shell::About;
-use ife_evidence::{Link, Token};
+use ife_evidence::{Link, TalkError, Token};
 use ife_message::Briefing;
 use ife_trace::Proof;
 use ife_witness::reader::ProveError;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use tokio::sync::{mpsc, oneshot};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{Instant, timeout_at},
+};
 use tracing::warn;
 
-use super::{Settings, case::Place, grant::Grant, turn::IceServer};
+use super::{Settings, case::Place, grant::Grant, talk::Saying, turn::IceServer};
 use crate::{
     clock,
     handle::EngineHandle,
     refusal::{ErrorName, Refusal},
-    view::{self, EvidenceError, EvidencePeer},
+    view::{self, Delivery, EvidenceError, EvidencePeer, MessageState},
 };
 
 /// Orders that may wait; more are refused.
 const ORDERS_MAX: usize = 1_024;
+/// A client whose message meets the rate's bound may try again after this.
+const RETRY_AFTER_S: u32 = 10;
+/// A client is answered that its message was sent, when it was not shown within this time.
+const SHOWN_WAIT: Duration = Duration::from_secs(5);
 
 /// The session description (docs/evidence.md, 1).
 #[derive(Debug, Clone, Serialize)]
@@ -98,6 +105,9 @@ pub(super) struct Answer {
     pub(super) ice_servers: Vec<IceServer>,
 }
 
+/// A message to one expert, or the bound that it meets.
+pub(super) type Spoken = Result<Saying, TalkError>;
+
 pub(super) type Reply<T> = oneshot::Sender<Result<T, Denied>>;
 
 /// Who asks: the session's name and the cookie.
@@ -124,11 +134,11 @@ pub(super) enum Order {
     /// The last entries that name the manifest and a receipt.
     Manifested(Pass, Reply<(Option<Place>, Option<Place>)>),
     Peers(oneshot::Sender<Vec<EvidencePeer>>),
-    /// To the expert of one call, or to all; answers to whose expert it went.
+    /// To the expert of one call, or to all whose channel is open.
     Say(
         Option<String>,
         Map<String, Value>,
-        oneshot::Sender<Vec<EvidencePeer>>,
+        oneshot::Sender<Vec<Spoken>>,
     ),
 }
 
@@ -238,13 +248,33 @@ impl EvidenceHandle {
     }
 
     /// Sends an `agent.message` to the expert of one call, or to all of them (sendIFMessage,
-    /// broadcastIFMessage). Answers who it went to.
+    /// broadcastIFMessage), and waits a while for it to be shown.
     pub async fn say(
         &self,
         call_id: Option<String>,
         message: Map<String, Value>,
-    ) -> Result<Vec<EvidencePeer>, Refusal> {
-        self.tell(|reply| Order::Say(call_id, message, reply)).await
+    ) -> Result<Vec<Delivery>, Refusal> {
+        let spoken = self
+            .tell(|reply| Order::Say(call_id, message, reply))
+            .await?;
+        if let [Err(error)] = spoken.as_slice() {
+            return Err(refusal_of(*error));
+        }
+        let until = Instant::now() + SHOWN_WAIT;
+        let mut deliveries = Vec::new();
+        for saying in spoken.into_iter().flatten() {
+            let is_shown = matches!(timeout_at(until, saying.shown).await, Ok(Ok(())));
+            deliveries.push(Delivery {
+                peer: saying.peer,
+                message_id: saying.message_id,
+                state: if is_shown {
+                    MessageState::Shown
+                } else {
+                    MessageState::Sent
+                },
+            });
+        }
+        Ok(deliveries)
     }
 
     async fn tell<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, Refusal> {
@@ -258,5 +288,19 @@ impl EvidenceHandle {
         let (reply, answer) = oneshot::channel();
         self.orders.try_send(order(reply)).map_err(|_| busy())?;
         answer.await.map_err(|_| busy())
+    }
+}
+
+fn refusal_of(error: TalkError) -> Refusal {
+    let name = match error {
+        TalkError::TooLong => return Refusal::field("message", "must be at most 16 KiB of JSON"),
+        TalkError::BadId => ErrorName::InvalidRequest,
+        TalkError::TooMany => ErrorName::Conflict,
+        TalkError::TooFast | TalkError::Unshown => ErrorName::CapacityExceeded,
+    };
+    let passes = name == ErrorName::CapacityExceeded;
+    Refusal {
+        retry_after_s: passes.then_some(RETRY_AFTER_S),
+        ..Refusal::new(name, error.to_string())
     }
 }

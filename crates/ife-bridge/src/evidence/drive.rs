@@ -12,7 +12,6 @@ use ife_evidence::{
 };
 use ife_witness::entry::{Event as Entry, Evidence};
 use ife_words::hex;
-use serde_json::{Map, Value};
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
 
@@ -25,15 +24,12 @@ use super::{
 };
 use crate::{
     handle::{Command, EngineHandle},
-    view::{Event, EvidenceError, EvidenceEvent, EvidenceState},
+    view::{EvidenceError, EvidenceState},
     witness::{Fact, Leaf, Witness},
 };
 
 /// Entries that a session may have in the log; a peer that makes more of them has no honest reason.
 const ENTRIES_MAX: u32 = 1_000;
-/// Messages of an expert to agents in one period.
-const HEARD_MAX: u32 = 100;
-const HEARD_PERIOD: Duration = Duration::from_secs(10);
 const WAKE_MIN: Duration = Duration::from_millis(1);
 
 /// What work off the server's task has come to.
@@ -91,7 +87,8 @@ impl Case {
                 SessionOutput::Opened { public_key } => self.opened(public_key, world),
                 SessionOutput::Sent { file, .. } => self.sent(file, world),
                 SessionOutput::Receipt { files, sha256 } => self.receipt(&files, &sha256, world),
-                SessionOutput::Agent(message) => self.heard(message, now, world),
+                SessionOutput::Agent(id, message) => self.heard(id, message, now, world),
+                SessionOutput::Shown(id) => self.shown(&id, world),
                 SessionOutput::Failed(refused) => self.failed(&refused, world),
                 SessionOutput::Interrupted => {
                     let give_up = now + world.settings.grace;
@@ -162,6 +159,7 @@ impl Case {
         connection.session.say(&Body::State {
             call_state: self.call_state.clone(),
         });
+        self.say_unshown();
         let leaf = self.record(Entry::EvidenceOpen, said, "", world);
         self.manifested = leaf.map(|leaf| Place {
             leaf,
@@ -169,7 +167,7 @@ impl Case {
         });
         info!(call_id = %self.grant.about.call_id, "the expert's evidence channel is open");
         self.tell_engine(Some(EvidenceState::Open), "open", Vec::new(), world);
-        self.publish("datachannel_open", None, world);
+        self.publish("datachannel_open", world);
     }
 
     fn sent(&mut self, file: u32, world: &mut World) {
@@ -285,32 +283,6 @@ impl Case {
         world.witness.record(&fact, false).ok().flatten()
     }
 
-    /// A message for agents: as many as people and programs have to say, and no flood.
-    fn heard(&mut self, message: Map<String, Value>, now: Instant, world: &World) {
-        let (since, count) = self.heard;
-        let is_new = since.is_none_or(|since| now.duration_since(since) > HEARD_PERIOD);
-        self.heard = if is_new {
-            (Some(now), 1)
-        } else {
-            (since, count.saturating_add(1))
-        };
-        match self.heard.1 {
-            ..=HEARD_MAX => self.publish("ifmessage_received", Some(message), world),
-            count if count == HEARD_MAX + 1 => {
-                let text = format!(
-                    "at most {HEARD_MAX} messages in {} s",
-                    HEARD_PERIOD.as_secs()
-                );
-                self.say(&Body::Error {
-                    code: ErrorCode::TooFast,
-                    text,
-                    file: None,
-                });
-            }
-            _ => {}
-        }
-    }
-
     /// The connection is gone; the files stay for the next.
     pub(super) fn closed(&mut self, world: &mut World) {
         let Some(connection) = self.connection.take() else {
@@ -318,7 +290,7 @@ impl Case {
         };
         if connection.peer.is_some() {
             self.tell_engine(None, "channel closed", Vec::new(), world);
-            self.publish("peer_disconnected", None, world);
+            self.publish("peer_disconnected", world);
         }
     }
 
@@ -352,17 +324,8 @@ impl Case {
         });
     }
 
-    pub(super) fn publish(&self, event: &str, message: Option<Map<String, Value>>, world: &World) {
-        let about = &self.grant.about;
-        world
-            .engine
-            .publish(Event::Evidence(Box::new(EvidenceEvent {
-                event: event.to_owned(),
-                call_id: about.call_id.clone(),
-                trace_id: about.trace_id.clone(),
-                expert_id: about.expert_id.clone(),
-                message: message.map(Value::Object),
-            })));
+    pub(super) fn publish(&self, event: &str, world: &World) {
+        self.publish_said(event, "", None, world);
     }
 }
 

@@ -18,6 +18,7 @@ mod port;
 mod server;
 mod settings;
 mod source;
+mod talk;
 mod turn;
 
 pub use desk::{About, EvidenceDesk, EvidenceHandle};

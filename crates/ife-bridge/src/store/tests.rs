@@ -173,6 +173,7 @@ fn no_line_has_the_token_of_an_evidence_link() {
         history,
         decisions: Vec::new(),
         asked: None,
+        messages: Vec::new(),
     }));
     let dir = tempfile::tempdir().expect("a directory");
     let (mut store, ..) = open(dir.path());

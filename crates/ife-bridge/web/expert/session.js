@@ -7,6 +7,7 @@ import { checkManifest } from "./protocol/manifest.js";
 import { checkEntry } from "./protocol/entry.js";
 import { Receiver, STATUS } from "./protocol/receiver.js";
 import { Decision } from "./decision.js";
+import { Messages } from "./messages.js";
 import { Rate } from "./progress.js";
 import { openStore } from "./store.js";
 import { keepIntents, keptIntents, onlyTab } from "./tab.js";
@@ -46,6 +47,8 @@ export class Session extends EventTarget {
 
   #http;
   #connection = null;
+  /** The connection whose list of files has come: before, nothing can be said on it. */
+  #listed = null;
   #inbox = null;
   #outbox = null;
   #queue = Promise.resolve();
@@ -68,9 +71,11 @@ export class Session extends EventTarget {
     this.decision = new Decision(this.#http, () => this.#pageKey());
     this.name = base.slice(base.lastIndexOf("/") + 1);
     this.#intents = keptIntents(this.name);
+    this.messages = new Messages(this.name, { say: (body) => this.#enqueue(() => this.#say(body)), changed: () => this.#changed() });
   }
 
   #changed(news) {
+    this.messages.setLive(this.phase === "live");
     this.dispatchEvent(new Event("change"));
     if (news) this.dispatchEvent(new CustomEvent("news", { detail: news }));
   }
@@ -197,7 +202,7 @@ export class Session extends EventTarget {
   #interrupted(connection, isInterrupted) {
     if (connection !== this.#connection || this.#isFinal) return;
     if (!isInterrupted) {
-      if (this.phase === "lost" && this.#outbox) {
+      if (this.phase === "lost" && this.#listed === connection) {
         this.phase = "live";
         this.#changed("Connected again.");
       }
@@ -286,9 +291,8 @@ export class Session extends EventTarget {
         return undefined;
       case "evidence.error":
         return this.#error(body);
-      case "agent.message":
-        return undefined;
       default:
+        if (this.messages.handle(body)) return undefined;
         throw new Refused("bad_message", `${body.type} is not for the expert`);
     }
   }
@@ -309,6 +313,7 @@ export class Session extends EventTarget {
     this.call = body.call;
     this.#attempt = 0;
     this.noWay = null;
+    this.#listed = this.#connection;
     this.phase = "live";
     this.#changed(earlier ? "Connected again." : `Connected. Files offered: ${manifest.files.length}.`);
     await this.#act(this.receiver.requestAgain());
@@ -488,6 +493,7 @@ export class Session extends EventTarget {
   /** Removes this session's files from the browser. */
   async forget() {
     keepIntents(this.name, {});
+    this.messages.forget();
     await this.store.forget();
   }
 }

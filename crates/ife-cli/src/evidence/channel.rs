@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use ife_evidence::{Agent, AgentConfig, AgentOutput, Now, Peer};
+use ife_evidence::{Agent, AgentConfig, AgentOutput, Body, Now, Peer};
 use ife_message::PrivateKey;
 use tokio::{net::UdpSocket, time::timeout_at};
 
@@ -63,6 +63,11 @@ impl Channel {
     /// Takes a block that an earlier connection has verified.
     pub(super) fn handle_stored(&mut self, file: u32, block: &[u8]) -> bool {
         self.agent.handle_stored(file, block)
+    }
+
+    /// Says something that is not about files.
+    pub(super) fn say(&mut self, body: &Body) {
+        self.agent.say(body);
     }
 
     /// Asks for every file that is not complete.

@@ -126,7 +126,12 @@ async fn transfer(
                 let entry = format!("sha256:{entry}");
                 return Ok(End::Received(Some(Receipt { entry, index })));
             }
-            AgentOutput::Message(body) => message(&body, out),
+            AgentOutput::Message(body) => {
+                message(&body, out);
+                if let Body::Agent { id: Some(id), .. } = body {
+                    channel.say(&Body::Shown { id });
+                }
+            }
             AgentOutput::Failed(refused) => {
                 out.remark(format!("the bridge: {}", harmless(&refused.text)));
             }
@@ -156,7 +161,7 @@ fn go_on(channel: &mut Channel, manifest: &Manifest, folder: &mut Folder) -> Res
 fn message(body: &Body, out: &mut Output) {
     match body {
         Body::State { call_state } => out.remark(format!("call: {}", harmless(call_state))),
-        Body::Agent { message } => {
+        Body::Agent { message, .. } => {
             let text = Value::Object(message.clone()).to_string();
             out.remark(format!("message: {}", harmless(&text)));
         }
@@ -169,6 +174,9 @@ fn message(body: &Body, out: &mut Output) {
         | Body::Complete { .. }
         | Body::Receipt { .. }
         | Body::ReceiptOk { .. }
+        | Body::Shown { .. }
+        | Body::Taken { .. }
+        | Body::NotTaken { .. }
         | Body::Error { .. } => {}
     }
 }

@@ -2,6 +2,7 @@
 
 mod dial;
 mod legs;
+mod messages;
 mod notify;
 mod orders;
 mod shown;

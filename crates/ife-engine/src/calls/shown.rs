@@ -82,6 +82,7 @@ impl Slot {
             history: self.history.clone(),
             decisions: Vec::new(),
             asked: None,
+            messages: self.messages.all().to_vec(),
         }
     }
 

@@ -14,7 +14,7 @@ use ife_call::{
 use ife_guard::CallKey;
 use ife_words::time::of_ms;
 
-use super::{CallId, Part};
+use super::{CallId, Part, messages::Messages};
 use crate::{
     context::Context,
     council::acceptance_of,
@@ -66,6 +66,7 @@ pub(crate) struct Slot {
     /// State of the H.323 leg, or of the H.323 legs of the room's guardians, as last measured.
     pub(super) h323: CallState,
     pub(super) history: Vec<Step>,
+    pub(crate) messages: Messages,
     pub(super) answered_ms: Option<u64>,
     pub(super) ended_ms: Option<u64>,
     pub(super) participant: Option<String>,
@@ -94,6 +95,7 @@ impl Slot {
             mcu: None,
             h323: CallState::Received,
             history: Vec::new(),
+            messages: Messages::default(),
             answered_ms: None,
             ended_ms: None,
             participant: None,

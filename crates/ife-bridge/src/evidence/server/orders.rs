@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use ife_evidence::{Body, Now, Redeemed, Session, SessionConfig, message::CallFacts};
+use ife_evidence::{Now, Redeemed, Session, SessionConfig, message::CallFacts};
 use ife_witness::entry::{Event as Entry, Evidence};
 use serde_json::{Map, Value};
 use tracing::warn;
@@ -12,7 +12,7 @@ use super::{
     super::{
         blocks::Blocks,
         case::{Case, Connection, Files, OPENING_MAX},
-        desk::{Answer, Denied, Description, EvidenceState, Order, Pass, WitnessKeys},
+        desk::{Answer, Denied, Description, EvidenceState, Order, Pass, Spoken, WitnessKeys},
         drive::{Done, World},
         source::Prepared,
     },
@@ -201,28 +201,22 @@ impl Server {
         peers
     }
 
-    fn say(&mut self, call_id: Option<&str>, message: &Map<String, Value>) -> Vec<EvidencePeer> {
+    fn say(&mut self, call_id: Option<&str>, message: &Map<String, Value>) -> Vec<Spoken> {
         let all: Vec<Name> = match call_id {
             Some(call_id) => self.by_call.get(call_id).cloned().into_iter().collect(),
             None => self.by_call.values().cloned().collect(),
         };
-        let body = Body::Agent {
-            message: message.clone(),
-        };
-        let mut reached = Vec::new();
+        let now = Instant::now();
+        let mut spoken = Vec::new();
         for name in all {
-            let peer = self.with(&name, |case, world| {
-                if !case.say(&body) {
-                    return None;
-                }
-                case.publish("ifmessage_sent", Some(message.clone()), world);
-                let peer = case.connection.as_ref().and_then(|c| c.peer.clone());
-                case.drive(world, Instant::now());
-                peer
+            let said = self.with(&name, |case, world| {
+                let said = case.say_to_expert(message, now, world);
+                case.drive(world, now);
+                said
             });
-            reached.extend(peer.flatten());
+            spoken.extend(said.flatten());
         }
-        reached
+        spoken
     }
 }
 
@@ -271,7 +265,7 @@ fn accept(
     };
     case.record(Entry::EvidenceOffer, said, "", world);
     case.record(Entry::EvidenceAnswer, said, "", world);
-    case.publish("webrtc_answer_created", None, world);
+    case.publish("webrtc_answer_created", world);
     case.connection = Some(Connection {
         number,
         session,

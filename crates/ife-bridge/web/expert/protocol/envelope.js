@@ -65,6 +65,7 @@ const PERFORMATIVE = {
   "evidence.cancel": "request",
   "evidence.ack": "confirm",
   "evidence.receipt": "confirm",
+  "agent.shown": "confirm",
   "evidence.error": "failure",
 };
 

@@ -5,6 +5,7 @@ import { Accept } from "./accept.js";
 import { byId, setText, showText } from "./dom.js";
 import { Files } from "./files.js";
 import { capital, fileName } from "./format.js";
+import { MessagesView } from "./messages.js";
 import { mayReload, noticeFor, wayOut } from "./notices.js";
 import { openPreview } from "./preview.js";
 import { renderProof, renderReceipt } from "./proof.js";
@@ -32,6 +33,7 @@ export class Page {
   #files;
   #accept;
   #decision;
+  #messages;
   #isDue = false;
 
   constructor(session) {
@@ -44,6 +46,7 @@ export class Page {
       preview: (id) => openPreview(session.receiver.manifest.files[id], (type) => session.blobOf(id, type)),
     });
     this.#accept = new Accept(session);
+    this.#messages = new MessagesView(session);
     session.addEventListener("change", () => this.#soon());
     session.addEventListener("news", ({ detail }) => setText(byId("news"), detail));
     this.#decision = new DecisionView(session);
@@ -79,6 +82,7 @@ export class Page {
     this.#accept.render();
     this.#renderNotice(session);
     this.#files.render(session);
+    this.#messages.render(session);
     renderReceipt(session);
     renderProof(session);
     byId("no-reload").hidden = session.store?.survivesReload !== false;
