@@ -5,6 +5,7 @@ use ife_message::{Briefing, Hazard, TraceId, decision::Record};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
+    command::Note,
     refusal::Refusal,
     roll::{Admitted, Member},
     view::{CallDetail, CallView},
@@ -74,6 +75,15 @@ pub struct CallRecord {
     /// A signature that came with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
+}
+
+impl CallRecord {
+    /// Experts of the message, from the first, whom another bridge had tried and who are left out
+    /// of [`CallRecord::experts`].
+    pub(crate) fn left_out(&self) -> u8 {
+        let note = self.takes.as_deref().and_then(Note::parse);
+        note.map_or(0, |note| note.tried)
+    }
 }
 
 /// The first answer to a message.

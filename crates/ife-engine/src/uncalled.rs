@@ -70,7 +70,9 @@ impl Engine {
         }
         let tried = match note {
             None => 0,
-            Some(note) if note.node == self.cx.names.node() && !note.answered => note.tried,
+            Some(note) if note.node == self.cx.names.node() && !note.answered => {
+                note.tried.saturating_sub(record.left_out())
+            }
             Some(_) => return None,
         };
         (usize::from(tried) < record.experts.len()).then_some(tried)

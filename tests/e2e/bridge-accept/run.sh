@@ -125,7 +125,7 @@ bridge_start
 expect_accepted "presses 1 without a bridge"
 
 expect "the reason ran as a command" no "$([ -e /tmp/ife-spoken ] && echo yes || echo no)"
-expect "prompts" 8 "$(find "$TESTBED/prompts" -name '*.wav' | wc -l)"
+expect "prompts: ten, the briefing and four choices" 15 "$(find "$TESTBED/prompts" -name '*.wav' | wc -l)"
 expect "prompts that could not be played" 0 "$(api GET /metrics | sed -n 's/^ife_bridge_prompts_failed_total //p')"
 
 # A registry that asks for a voice is refused by a bridge without one.

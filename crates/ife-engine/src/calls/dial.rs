@@ -36,6 +36,7 @@ impl Slot {
         let host = SipHost::parse(pass.callee.host())?;
         let caller = SipUser::parse(cx.gate.caller().user())?;
         let trace_id = record.trace_id.as_str();
+        let tried = u16::from(record.left_out()) + u16::from(attempt) + 1;
         let seats = cx.settings.limits.council_experts_max.to_string();
         // One underscore: inherited once, by the SIP channel whose INVITE carries the headers.
         let mut variables = vec![
@@ -49,7 +50,7 @@ impl Slot {
             // By these the dialplan keeps an expert from being called twice about one call.
             Variable::channel("IFE_CALL", hex_of(self.id()))?,
             Variable::channel("IFE_NODE", cx.names.node())?,
-            Variable::channel("IFE_TRIED", (u16::from(attempt) + 1).to_string())?,
+            Variable::channel("IFE_TRIED", tried.to_string())?,
             // For the H.323 leg to an MCU; its far side sees it as `CHANNEL(caller_h323id)`.
             Variable::channel("_CALLER_H323ID", trace_id)?,
             Variable::channel("IFE_EXPERTS_MAX", seats)?,
