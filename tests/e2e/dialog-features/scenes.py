@@ -96,9 +96,11 @@ def again(stage):
     caller, expert = stage.caller(), stage.expert()
     ours = stage.invite(caller)
     theirs = expert.answering(expert.expect("INVITE", ours.call_id))
-    for _ in range(2):
-        theirs.reply(theirs.invite, 200)
-    ours.establish(caller.final(ours.invite))
+    theirs.reply(theirs.invite, 200)
+    answer = caller.final(ours.invite)
+    # Sent again when the first one has passed: RFC 3261 13.3.1.4 waits for T1. Two at once may be two entries.
+    theirs.reply(theirs.invite, 200)
+    ours.establish(answer)
     ours.ack()
     expert.expect("ACK", ours.call_id)
     stage.hang_up(ours, theirs)
