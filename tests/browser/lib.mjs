@@ -1,5 +1,6 @@
 // What the browser cases share: Chromium with a fresh profile, waits that are polls, screenshots, a summary with a good exit code.
 
+import assert from "node:assert/strict";
 import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
@@ -113,6 +114,19 @@ export async function violations(page) {
   await page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
   const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
   return found.map((one) => `${one.id} (${one.impact}): ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
+}
+
+/** Pictures of the page for a phone and a desktop, light and dark; none may scroll sideways or have a violation. */
+export async function shootAll(page, name) {
+  for (const scheme of ["light", "dark"]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.setViewportSize({ width: 360, height: 740 });
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "sideways scroll");
+    assert.deepEqual(await violations(page), []);
+    await shoot(page, `${name}-phone-${scheme}`);
+    await page.setViewportSize({ width: 1280, height: 900 });
+    await shoot(page, `${name}-${scheme}`);
+  }
 }
 
 /** Resident memory of the browser's renderer processes that use this profile, in bytes. */

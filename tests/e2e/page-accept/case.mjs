@@ -1,21 +1,9 @@
 // usage: case.mjs LINK
 import assert from "node:assert/strict";
-import { hasText, openBrowser, run, shoot, violations } from "../../browser/lib.mjs";
+import { hasText, openBrowser, run, shootAll } from "../../browser/lib.mjs";
 
 const [, , link] = process.argv;
 const { page, said, close } = await openBrowser();
-
-async function shots(name) {
-  for (const scheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: scheme });
-    await page.setViewportSize({ width: 360, height: 740 });
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "sideways scroll");
-    assert.deepEqual(await violations(page), []);
-    await shoot(page, `${name}-phone-${scheme}`);
-    await page.setViewportSize({ width: 1280, height: 900 });
-    await shoot(page, `${name}-${scheme}`);
-  }
-}
 
 await run([
   ["a call whose phone is answered can be accepted", async () => {
@@ -23,7 +11,7 @@ await run([
     await hasText(page, "#call-state", "Your phone tells why you are called");
     await hasText(page, "#accept-hint", "You are connected to the council only when you accept.");
     assert.ok(await page.locator("#accept-button").isEnabled());
-    await shots("expert-accept");
+    await shootAll(page, "expert-accept");
   }],
   ["it is accepted by keyboard, and the button goes", async () => {
     await page.locator("#accept-button").focus();

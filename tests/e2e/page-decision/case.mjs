@@ -1,7 +1,7 @@
 // usage: case.mjs LINK QUESTION DIR
 import assert from "node:assert/strict";
 import { existsSync, writeFileSync } from "node:fs";
-import { hasText, openBrowser, run, shoot, violations, WAIT_MS } from "../../browser/lib.mjs";
+import { hasText, openBrowser, run, shootAll, WAIT_MS } from "../../browser/lib.mjs";
 
 const [, , link, question, dir] = process.argv;
 const { page, said, close } = await openBrowser();
@@ -18,18 +18,6 @@ async function signOf(name) {
 const choose = (choice) => page.getByRole("radio", { name: choice, exact: true }).check();
 const send = () => page.locator("#decision-send").click();
 
-async function shots(name) {
-  for (const scheme of ["light", "dark"]) {
-    await page.emulateMedia({ colorScheme: scheme });
-    await page.setViewportSize({ width: 360, height: 740 });
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "sideways scroll");
-    assert.deepEqual(await violations(page), []);
-    await shoot(page, `${name}-phone-${scheme}`);
-    await page.setViewportSize({ width: 1280, height: 900 });
-    await shoot(page, `${name}-${scheme}`);
-  }
-}
-
 await run([
   ["the options are offered as text, and nothing can be sent before one is chosen", async () => {
     await page.goto(link);
@@ -39,7 +27,7 @@ await run([
     assert.deepEqual(await page.locator(".choice span").allTextContents(), ["yes", NO]);
     assert.equal(await page.locator("#decision b, #decision img, #call i").count(), 0);
     assert.ok(await page.locator("#decision-send").isDisabled());
-    await shots("expert-decision");
+    await shootAll(page, "expert-decision");
   }],
   ["a text that is too long is told", async () => {
     await choose(NO);
@@ -54,7 +42,7 @@ await run([
     await hasText(page, "#decision-choice", NO);
     assert.equal(await page.locator("#decision-said").textContent(), TEXT);
     assert.equal(await page.locator("#decision img").count(), 0);
-    await shots("expert-decided");
+    await shootAll(page, "expert-decided");
     sign("decided");
   }],
   ["after the talk it can be changed", async () => {
@@ -66,7 +54,7 @@ await run([
     await page.locator("#decision-text").fill("");
     await send();
     await hasText(page, "#decision-choice", "yes");
-    await shots("expert-decided-after");
+    await shootAll(page, "expert-decided-after");
     sign("changed");
   }],
   ["after a reload, and a restart of the bridge, too", async () => {

@@ -86,7 +86,7 @@ pub struct Config {
     /// Evidence over WebRTC.
     #[serde(default)]
     pub evidence: Option<Evidence>,
-    /// How experts are told of calls, beside the phone.
+    /// Notifications of experts by webhook and mail.
     #[serde(default)]
     pub notify: Option<Notify>,
 }

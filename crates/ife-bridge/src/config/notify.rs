@@ -1,4 +1,4 @@
-//! How experts are told of calls beside the phone; the registry says whom.
+//! Notifications of experts by webhook and mail; the registry names the addresses.
 
 use std::{collections::BTreeMap, net::IpAddr, path::PathBuf};
 

@@ -125,7 +125,7 @@ mod tests {
         let plain = mail("trace-1", "a");
         let expected = headers(&plain);
         let bad = "x\r\nBcc: evil@a.example\r\n\r\n<b>y</b>";
-        // Neither can be in a trace id or a reason that was checked; a mail holds it all the same.
+        // The checks of a message refuse both texts; the mail must not depend on them.
         assert_eq!(headers(&mail(bad, bad)), expected);
         assert_eq!(headers(&mail("trace-1", "é中 \u{202e}")), expected);
         assert!(!expected.contains(&"Bcc"), "{expected:?}");

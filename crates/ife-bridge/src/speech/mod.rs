@@ -119,8 +119,8 @@ impl Speech {
         Ok(speech)
     }
 
-    /// Returns the files of all prompts for a call, without their endings. Those of its own are
-    /// made while the phone rings. Needs a tokio runtime.
+    /// Returns the files of all prompts for a call, without their endings. The briefing and the
+    /// choices are made while the phone rings. Needs a tokio runtime.
     pub(crate) fn speak(&self, spoken: &Spoken<'_>) -> Vec<Said> {
         let maker = &self.0;
         let words = |prompt| text::words_of(prompt, &maker.config.texts);

@@ -1,6 +1,6 @@
 // What the council's agents and the expert write to each other: in order, each once, and whether it has arrived. Knows no element of the page.
 
-/** Characters that the field takes: less than the bridge does, whatever they are. */
+/** Maximum length of a message in characters; in UTF-8 it stays below the maximum of the bridge. */
 export const TEXT_LEN_MAX = 4_000;
 /** Messages that are kept; the bridge takes no more of either side. */
 const ITEMS_MAX = 400;

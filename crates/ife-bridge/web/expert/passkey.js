@@ -1,4 +1,4 @@
-// The page on which an expert makes a passkey. It tells nobody: the expert sends its line to the operator, who puts it into the registry.
+// The page on which an expert makes a passkey. The page sends nothing: the expert sends its line to the operator, who adds it to the registry.
 
 import { toBase64, toBase64url, utf8 } from "./protocol/encoding.js";
 import { byId, setText, showText } from "./view/dom.js";
