@@ -1,11 +1,17 @@
 //! Ed25519 keys and their text forms: `ed25519:<base64, 32 bytes>` for public keys,
 //! `IFE-PRIVATE-KEY-1 <name> <base64 seed>` in a file.
 
+mod field;
+mod known;
+mod point;
+
 use std::{fmt, str::FromStr};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use ed25519_dalek::{Signature, Signer, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
+
+pub use known::{KnownKey, prepare};
 
 const PREFIX: &str = "ed25519:";
 const PRIVATE_MAGIC: &str = "IFE-PRIVATE-KEY-1";

@@ -26,7 +26,7 @@ pub use escalate::{Briefing, Escalate, call_id};
 pub use header::{Fault, HeaderError, WitnessHash};
 pub use ids::{Hazard, Kid, TraceId};
 pub use ifmessage::{IfMessage, MessageError, MessageSignature};
-pub use key::{KeyError, PrivateKey, PublicKey};
+pub use key::{KeyError, KnownKey, PrivateKey, PublicKey};
 pub use received::Received;
 pub use sign::{SignError, SignedFields};
 pub use signature::{AnySignature, Covered, LegacySignature, Part, SignatureHeader};
