@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-#define IFE_ABI_VERSION 3u
+#define IFE_ABI_VERSION 4u
 
 /* Sizes of the fixed buffers in output structs, terminating NUL included. */
 #define IFE_TRACE_ID_SIZE 129
@@ -261,6 +261,8 @@ typedef struct ife_stats
 	uint64_t registry_experts;
 	uint64_t registry_loaded_unix_s;
 	uint64_t started_unix_s;
+	uint64_t key_tables;      /* tables of public keys that all processes keep at present */
+	uint64_t key_table_bytes; /* their memory */
 } ife_stats;
 
 /* Constants, for any process at any time, also before ife_policy_open. All strings are static and

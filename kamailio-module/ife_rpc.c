@@ -69,6 +69,8 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 	add_u64(rpc, th, "active_calls", now.active_calls);
 	add_u64(rpc, th, "replay_used", now.replay_used);
 	add_u64(rpc, th, "replay_slots", now.replay_slots);
+	add_u64(rpc, th, "key_tables", now.key_tables);
+	add_u64(rpc, th, "key_table_bytes", now.key_table_bytes);
 }
 
 static const char *rpc_stats_doc[] = {"Counters over all processes", 0};

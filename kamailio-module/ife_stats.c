@@ -44,6 +44,8 @@ static const ife_stat_t stats[] = {
 		IFE_STAT(buckets_full, "INVITEs refused because the table of sources was full"),
 		IFE_STAT(registry_generation, "number of the registry in use"),
 		IFE_STAT(registry_experts, "experts in the registry in use"),
+		IFE_STAT(key_tables, "tables of public keys that workers keep"),
+		IFE_STAT(key_table_bytes, "memory of these tables"),
 };
 
 /* Kamailio keeps pointers to the names. */

@@ -5,8 +5,9 @@ use std::fmt::Write;
 use sha2::{Digest, Sha256};
 
 use crate::gates::{self, Claims, Parties, Proof, Refusal, Why};
+use crate::keys::KeyCache;
 use crate::network::{canonical, flood_source};
-use crate::policy::{KeyCache, Policy};
+use crate::policy::Policy;
 use crate::state::{Begin, CallKey, CallLimits, Now, SETUP_LEASE_S, Sight, State, Token};
 use crate::text::Text;
 use crate::{Direction, Gate, Request, Verdict};

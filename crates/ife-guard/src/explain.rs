@@ -2,7 +2,8 @@
 
 use crate::decide::dialog;
 use crate::gates::{self, Claims, Parties, Refusal};
-use crate::policy::{KeyCache, Policy};
+use crate::keys::KeyCache;
+use crate::policy::Policy;
 use crate::state::Now;
 use crate::{Gate, Request};
 

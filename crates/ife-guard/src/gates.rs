@@ -10,7 +10,8 @@ use ife_message::{AnySignature, LegacySignature, SignatureHeader, SignedFields, 
 use sha2::{Digest, Sha256};
 
 use crate::image::{Image, Party, PartyKind, SignerKey};
-use crate::policy::{KeyCache, Policy};
+use crate::keys::KeyCache;
+use crate::policy::Policy;
 use crate::registry::{Status, Validity};
 use crate::{Direction, Now, Request};
 
@@ -218,11 +219,11 @@ fn verify<'i>(
         call_id: request.call_id,
         body_sha256: signs_body.then(|| Sha256::digest(request.body).into()),
     };
-    let key = keys
-        .key(&signer.public_key())
-        .ok_or_else(|| Refusal::internal(Why::BadKey))?;
-    sign::verify(&key, &fields, &header.sig, &mut keys.scratch)
+    sign::canonical_bytes(&fields, &mut keys.scratch)
         .map_err(|error| invalid(Why::Invalid(error)))?;
+    keys.verify(&signer.public_key(), &header.sig)
+        .ok_or_else(|| Refusal::internal(Why::BadKey))?
+        .map_err(|bad| invalid(Why::Invalid(bad.into())))?;
     let replay_key = replay_key(
         "if-replay-v1",
         header.kid.as_bytes(),
@@ -253,10 +254,10 @@ fn verify_legacy<'i>(
         .filter(|key| key.legacy() && lapse_of(key, now).is_none())
     {
         candidates += 1;
-        let key = keys
-            .key(&signer.public_key())
+        let outcome = keys
+            .verify(&signer.public_key(), &legacy.sig)
             .ok_or_else(|| Refusal::internal(Why::BadKey))?;
-        if key.verify_strict(&keys.scratch, &legacy.sig).is_ok() {
+        if outcome.is_ok() {
             // By key, not by kid: a renamed key must not make its old signatures new.
             let replay_key = replay_key("if-legacy-v1", &signer.public_key(), trace_id.as_str(), 0);
             return Ok(Proof {

@@ -82,11 +82,40 @@ fn verification() -> impl FnMut() -> u64 {
 }
 
 fn verify_alone() {
-    let mut verify = verification();
+    let (mut verify, mut known) = (verification(), known_verification());
+    let (strict, by_table) = ("verify_strict alone", "verify by a key's table");
+    report(strict, (0..CALLS).map(|_| verify()).collect());
+    report(by_table, (0..CALLS).map(|_| known()).collect());
     report(
-        "verify_strict alone",
-        (0..CALLS).map(|_| verify()).collect(),
+        "building a key's table",
+        (0..100).map(|_| build()).collect(),
     );
+}
+
+fn public_key() -> ife_message::PublicKey {
+    let key = ed25519_dalek::SigningKey::from_bytes(&[7; 32]);
+    ife_message::PublicKey::from_bytes(key.verifying_key().as_bytes()).expect("a key")
+}
+
+/// Returns a closure that measures one verification by a table, in nanoseconds.
+fn known_verification() -> impl FnMut() -> u64 {
+    use ed25519_dalek::{Signer, SigningKey};
+    let message = [b'x'; 220];
+    let signature = SigningKey::from_bytes(&[7; 32]).sign(&message).to_bytes();
+    let known = ife_message::KnownKey::new(&public_key()).expect("a point");
+    move || {
+        let start = Instant::now();
+        black_box(known.verify_strict(black_box(&message), &signature)).expect("valid");
+        start.elapsed().as_nanos() as u64
+    }
+}
+
+/// Measures how long the table of a key takes to build, in nanoseconds.
+fn build() -> u64 {
+    let key = public_key();
+    let start = Instant::now();
+    black_box(ife_message::KnownKey::new(black_box(&key)));
+    start.elapsed().as_nanos() as u64
 }
 
 fn verify_paced(seconds: u64) {

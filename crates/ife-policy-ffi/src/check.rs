@@ -37,8 +37,13 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
         return Err(Failure::invalid("not attached"));
     };
     let mut state = WorkerState::new(&policy.shared, policy.legacy.as_ref(), worker.slot);
+    let tables = worker.keys.tables();
     let verdict = decide(&rules, &request, &mut state, &mut worker.keys, now);
     let begun = state.begun();
+    if worker.keys.tables() != tables {
+        let counters = policy.shared.counters();
+        counters.set_key_tables(worker.slot, worker.keys.tables());
+    }
     crate::shared::step();
     let mut verdict = verdict;
     if policy.options.shadow && !verdict.approved {

@@ -66,6 +66,8 @@ impl Policy {
     /// Loads the registry and makes or opens the shared state.
     pub(crate) fn open(options: Options, log: Log) -> Result<Self, Failure> {
         let (now, _) = sys::now();
+        // Before the fork, so that all workers share its pages.
+        ife_message::key::prepare();
         prepare_dir(&options.state_dir, options.owner)?;
         let layout = Layout::new(options.replay_slots, options.max_processes);
         let now_s = now.mono_ms / 1000;
@@ -144,6 +146,7 @@ impl Policy {
             witness,
             mark,
         });
+        self.shared.counters().set_key_tables(slot, 0);
         self.shared.populate();
         self.shared
             .counters()
@@ -162,6 +165,7 @@ impl Policy {
             self.witness_own(Event::Stop, "", None, unix_ns);
             if let Some(worker) = &self.worker {
                 self.shared.counters().set_mapped(worker.slot, 0, 0);
+                self.shared.counters().set_key_tables(worker.slot, 0);
             }
         }
     }
@@ -273,9 +277,12 @@ impl Policy {
 
     fn adopt(&mut self, view: View) -> Result<(), Failure> {
         self.registry = view;
-        if let Some(worker) = &self.worker
+        if let Some(worker) = &mut self.worker
             && worker.mark.is_ours()
         {
+            // Another registry may not have the keys.
+            worker.keys.forget();
+            self.shared.counters().set_key_tables(worker.slot, 0);
             self.shared.counters().set_mapped(
                 worker.slot,
                 sys::process_id(),

@@ -555,6 +555,25 @@ fn workers_follow_a_reload_and_its_old_image_goes_when_nobody_maps_it() {
 }
 
 #[test]
+fn a_key_in_use_has_a_table_that_the_statistics_show_until_the_next_reload() {
+    let b = bench("tables", |_| {});
+    let tables = |n| {
+        let (call, invite) = call(n);
+        assert_eq!(b.gate.check(&message(&call, &invite)).approved, 1);
+        b.gate.stats().key_tables
+    };
+    assert_eq!([tables(1), tables(2), tables(3)], [0, 1, 1]);
+    b.gate.reset_stats();
+    let stats = b.gate.stats();
+    assert_eq!((stats.approved, stats.key_tables), (0, 1));
+    assert!((100_000..110_000).contains(&stats.key_table_bytes));
+    b.gate.reload().expect("the same registry");
+    let stats = b.gate.stats();
+    assert_eq!((stats.key_tables, stats.key_table_bytes), (0, 0));
+    assert_eq!([tables(4), tables(5)], [0, 1]);
+}
+
+#[test]
 fn a_reload_is_refused_while_another_process_is_at_it() {
     let b = bench("busy", |_| {});
     let other = lock_as_another_process(&b.setup.state_dir.join("registry.lock"));

@@ -1,6 +1,8 @@
 //! `ife_stats`: counters over all processes.
 #![allow(unsafe_code)]
 
+use ife_guard::KeyCache;
+
 use super::on_policy;
 use crate::abi;
 use crate::plumbing::pointer;
@@ -21,6 +23,7 @@ pub unsafe extern "C" fn ife_policy_stats(
         let shared = &policy.shared;
         let counters = shared.counters();
         let (registry_experts, registry_loaded_unix_s) = shared.registry_facts();
+        let key_tables = counters.sum(Counter::KeyTables);
         let mut rejected = [0; abi::IFE_GATE_COUNT as usize];
         for (gate, sum) in rejected.iter_mut().enumerate() {
             *sum = counters.sum_rejected(gate);
@@ -45,6 +48,8 @@ pub unsafe extern "C" fn ife_policy_stats(
             registry_experts,
             registry_loaded_unix_s,
             started_unix_s: shared.started_unix_s(),
+            key_tables,
+            key_table_bytes: key_tables.saturating_mul(KeyCache::TABLE_SIZE as u64),
         };
         pointer::write_optional(stats, out);
         Ok(())

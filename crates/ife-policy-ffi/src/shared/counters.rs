@@ -20,6 +20,8 @@ pub(crate) enum Counter {
     CallsFull = 10,
     BucketsFull = 11,
     RefusalsOmitted = 12,
+    /// Not a count but the tables of keys that the process keeps.
+    KeyTables = 13,
     /// The first of 14: one per gate.
     Rejected = 16,
 }
@@ -52,10 +54,16 @@ impl Counters<'_> {
         self.sum_word(Counter::Rejected as usize + gate)
     }
 
+    /// Notes how many tables of keys process `slot` keeps.
+    pub(crate) fn set_key_tables(&self, slot: usize, tables: usize) {
+        self.words[slot * SLOT_WORDS + Counter::KeyTables as usize].store(tables as u64, Relaxed);
+    }
+
     /// Sets every counter to 0. Concurrent increments may be lost.
     pub(crate) fn reset(&self) {
         for slot in self.words.chunks_exact(SLOT_WORDS) {
-            for word in &slot[Counter::Approved as usize..] {
+            let counts = slot.iter().enumerate().skip(Counter::Approved as usize);
+            for (_, word) in counts.filter(|(index, _)| *index != Counter::KeyTables as usize) {
                 word.store(0, Relaxed);
             }
         }

@@ -252,6 +252,12 @@ impl Gate {
         stats
     }
 
+    pub fn reset_stats(&self) {
+        // SAFETY: any handle may be asked.
+        let result = unsafe { ::ife_policy::ife_policy_stats_reset(self.handle) };
+        assert_eq!(result, IFE_OK);
+    }
+
     /// Returns the new generation, or the error.
     pub fn reload(&self) -> Result<u64, (u32, String)> {
         let mut generation = 0;
