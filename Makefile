@@ -12,7 +12,7 @@ help: ## this list
 	@echo "IF.ESCALATE: SIP escalation to human experts, gated by policy and witnessed."
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: ## install the Debian 12 packages that are missing (root or sudo)
+setup: ## install the Debian packages that are missing (root or sudo)
 	@scripts/setup.sh
 
 # The packages of one part of the tests alone.
@@ -31,11 +31,14 @@ testbed: setup ## start Asterisk with H.323, a gateway and a council, on loopbac
 testbed-down: ## stop what `make testbed` started
 	@scripts/testbed.sh stop
 
-demo: build ## the gate's eight calls; as root also an escalation to the H.323 conference
-	@scripts/demo.sh
+# These build what is quick to build, or take what `make build` has made.
+demo up: export IFE_PROFILE ?= $(if $(wildcard target/release/ife-bridge),release,quick)
 
-up: build ## start the same deployment, leave it running, print commands to try
-	@scripts/up.sh
+demo: ## the gate's eight calls; as root also an escalation to the H.323 conference
+	@scripts/setup.sh demo && scripts/build.sh && scripts/demo.sh
+
+up: ## start the same deployment, leave it running, print commands to try
+	@scripts/setup.sh demo && scripts/build.sh && scripts/up.sh
 
 down: ## stop what `make up` started
 	@scripts/down.sh

@@ -30,7 +30,20 @@ cp -p "$from/"*.c "$from/"*.h "$from/Makefile" "$build/"
 libdir=$(CDPATH='' cd -- "$(dirname -- "$lib")" && pwd)
 
 log=$build/log
-if ! make -C "$build" KSR="$ksr" IFE_LIB="$libdir" Q=0 IFE_CFLAGS="${IFE_CFLAGS:-}" \
+# Kamailio's makefiles take no path with a blank: links name such paths, for this run alone.
+case $ksr$libdir$build in
+*[[:space:]]*)
+	links=$(mktemp -d "${TMPDIR:-/tmp}/if-escalate-build.XXXXXX")
+	trap 'rm -rf "$links"' EXIT
+	rm -f "$build/"*.d
+	ln -s "$ksr" "$links/kamailio"
+	ln -s "$libdir" "$links/lib"
+	ln -s "$build" "$links/module"
+	ksr=$links/kamailio libdir=$links/lib makes=$links/module
+	;;
+*) makes=$build ;;
+esac
+if ! make -C "$makes" KSR="$ksr" IFE_LIB="$libdir" Q=0 IFE_CFLAGS="${IFE_CFLAGS:-}" \
 	>"$log" 2>&1; then
 	cat "$log" >&2
 	die "compilation failed"

@@ -11,11 +11,12 @@ DEMO=${IFE_DEMO_DIR:-$IFE_TARGET/demo}
 WRONG=0
 
 main() {
+	alone "make demo" "$DEMO.lock"
 	# Left by a demo that was killed.
 	if stack_load "$DEMO"; then demo_close; fi
 	trap 'demo_close; page_network_close' EXIT
-	trap 'exit 130' INT TERM
-	SECURITY_ACCEPTANCE=key demo_stack "$DEMO" "${IFE_NET:-1}"
+	trap 'note "Stopping all that runs"; exit 130' INT TERM
+	SECURITY_ACCEPTANCE=key demo_stack "$DEMO" "${IFE_NET:-}"
 	say "Part 1, the gate: eight calls through Kamailio $(kamailio_version) on 127.0.0.1:$SIP_PORT"
 	say
 	place_calls

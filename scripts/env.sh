@@ -4,10 +4,15 @@
 IFE_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 IFE_TARGET=$IFE_ROOT/target
 IFE_CARGO_TARGET=${CARGO_TARGET_DIR:-$IFE_TARGET}
-IFE_BIN=$IFE_CARGO_TARGET/release
-IFE_MODULE_DIR=$IFE_TARGET/module
+# Cargo's profile: release, or quick (make demo).
+IFE_PROFILE=${IFE_PROFILE:-release}
+IFE_BIN=$IFE_CARGO_TARGET/$IFE_PROFILE
+case $IFE_PROFILE in
+release) IFE_MODULE_DIR=$IFE_TARGET/module ;;
+*) IFE_MODULE_DIR=$IFE_TARGET/module-$IFE_PROFILE ;;
+esac
 IFE_RUST_MIN=1.89
-export IFE_ROOT IFE_TARGET IFE_CARGO_TARGET IFE_BIN IFE_MODULE_DIR
+export IFE_ROOT IFE_TARGET IFE_CARGO_TARGET IFE_PROFILE IFE_BIN IFE_MODULE_DIR
 
 case ":$PATH:" in
 *":${CARGO_HOME:-$HOME/.cargo}/bin:"*) ;;
@@ -24,7 +29,18 @@ die() {
 	exit 1
 }
 
+# alone WHAT FILE: holds the lock FILE until the script ends. It waits for another script that holds
+# it, and says so. Processes that outlive the script must close descriptor 8.
+alone() {
+	mkdir -p "$(dirname "$2")"
+	exec 8>>"$2"
+	flock -n 8 && return
+	note "  another $1 runs in this directory: waiting for its end"
+	flock 8
+}
+
 # run_quietly LABEL COMMAND...: prints the command's output only if it fails or VERBOSE is set.
+# IFE_LOG names the file for the output.
 run_quietly() {
 	local label=$1 log
 	shift
@@ -34,7 +50,7 @@ run_quietly() {
 		return
 	fi
 	mkdir -p "$IFE_TARGET"
-	log=$(mktemp "$IFE_TARGET/.log.XXXXXX")
+	log=${IFE_LOG:-$(mktemp "$IFE_TARGET/.log.XXXXXX")}
 	if "$@" >"$log" 2>&1 </dev/null; then
 		rm -f "$log"
 	else

@@ -90,7 +90,11 @@ tarball=$(find "$work/download" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1
 [ -n "$tarball" ] || die "source package $source $version holds no upstream tarball"
 mkdir -p "$tree"
 tar -xf "$tarball" -C "$tree" --strip-components=1
-make -C "$tree" "LIBSSL_SET_MUTEX_SHARED=${mutex_shared:-0}" cfg >>"$log" 2>&1 || {
+# Kamailio's makefiles take no path with a blank.
+links=$(mktemp -d "${TMPDIR:-/tmp}/if-escalate-cfg.XXXXXX")
+trap 'rm -rf "$links"' EXIT
+ln -s "$tree" "$links/kamailio"
+make -C "$links/kamailio" "LIBSSL_SET_MUTEX_SHARED=${mutex_shared:-0}" cfg >>"$log" 2>&1 || {
 	tail -n 20 "$log" >&2
 	die "'make cfg' failed in $tree (are make, gcc, flex and bison installed?)"
 }

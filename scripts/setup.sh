@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs the Debian 12 packages that are missing.
+# Installs the Debian packages that are missing. No service of theirs is started or enabled.
 #
-# usage: scripts/setup.sh [all | rust | lint | repo]      default: all
-#   rust, lint, repo: for that part of scripts/test.sh alone
+# usage: scripts/setup.sh [all | demo | rust | lint | repo]      default: all
+#   demo: for make demo and make up; rust, lint, repo: for that part of scripts/test.sh
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -16,26 +16,26 @@ PACKAGES_LINT=(shellcheck clang-format-14)
 PACKAGES_REPO=(git python3)
 # flex and bison configure Kamailio's source tree; dpkg-dev unpacks source packages.
 PACKAGES_MODULE=(g++ make flex bison pkg-config dpkg-dev)
+# The scripts read JSON.
+PACKAGES_RUN+=(python3 jq procps iproute2)
+# Part 2 of the demo, which only root can run: Asterisk in its own root directory; a SIP phone that
+# plays, records and sends keys; dissectors for H.225 and H.245; the expert's browser.
+PACKAGES_FULL=(mmdebstrap curl baresip-core tshark chromium fonts-liberation)
+# A node from another source conflicts with Debian's npm and is sufficient.
+command -v npm >/dev/null || PACKAGES_FULL+=(nodejs npm)
 # The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C
 # tests; Debian's sipp has no TLS, so socat adds it.
-PACKAGES_TEST=(python3-cryptography python3-yaml python3-venv jq valgrind libc6-dbg socat)
-# The bridge's cases run Asterisk in its own root directory, and call the API.
-PACKAGES_TEST+=(mmdebstrap curl)
-# A SIP phone that plays, records and sends keys; packet capture, and dissectors for H.225 and
-# H.245.
-PACKAGES_TEST+=(baresip-core tcpdump tshark)
+PACKAGES_TEST=(python3-cryptography python3-yaml python3-venv valgrind libc6-dbg socat tcpdump)
 # NATS intake of the bridge.
 PACKAGES_TEST+=(nats-server)
-# Network namespaces and a TURN server for the evidence cases.
-PACKAGES_TEST+=(iproute2 coturn)
+# A TURN server for the evidence cases.
+PACKAGES_TEST+=(coturn)
 # A real systemd for the shipped units.
 PACKAGES_TEST+=(systemd)
 # Injected failures of system calls.
 PACKAGES_TEST+=(strace)
-# The pages are tested in Chromium and Firefox with node; fonts make the screenshots realistic.
-PACKAGES_TEST+=(chromium firefox-esr fonts-liberation)
-# A node from another source conflicts with Debian's npm and is sufficient.
-command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
+# The pages are tested in Firefox too.
+PACKAGES_TEST+=(firefox-esr)
 # Modules that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 
@@ -43,15 +43,27 @@ case ${1:-all} in
 rust) PACKAGES=("${PACKAGES_RUST[@]}") ;;
 lint) PACKAGES=("${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}") ;;
 repo) PACKAGES=("${PACKAGES_REPO[@]}") ;;
+demo)
+	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_MODULE[@]}")
+	# Without sudo, only the first part of the demo runs.
+	[ "$(id -u)" != 0 ] || PACKAGES+=("${PACKAGES_FULL[@]}")
+	;;
 all)
-	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}"
+	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_FULL[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}"
 		"${PACKAGES_REPO[@]}" "${PACKAGES_MODULE[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
 	;;
-*) die "usage: scripts/setup.sh [all | rust | lint | repo]" ;;
+*) die "usage: scripts/setup.sh [all | demo | rust | lint | repo]" ;;
 esac
+
+AS_ROOT=()
+# Another apt may be at work.
+APT=(-qq -o DPkg::Lock::Timeout=600)
+POLICY=/usr/sbin/policy-rc.d
+POLICY_IS_OURS=
 
 main() {
 	check_system
+	alone setup "$IFE_TARGET/.setup.lock"
 	install_packages
 	check_rust
 }
@@ -71,27 +83,57 @@ missing_packages() {
 }
 
 install_packages() {
-	local missing as_root=()
+	local missing
 	missing=$(missing_packages)
 	[ -n "$missing" ] || return 0
 	if [ "$(id -u)" != 0 ]; then
 		command -v sudo >/dev/null ||
 			die "cannot install these missing packages without root: $missing"
-		as_root=(sudo)
+		AS_ROOT=(sudo)
 	fi
-	note "Installing Debian packages: $missing"
-	# Only the programs are needed: installed services must not start.
-	local policy=/usr/sbin/policy-rc.d
-	if [ "$(id -u)" = 0 ] && [ ! -e "$policy" ]; then
-		trap 'rm -f /usr/sbin/policy-rc.d' EXIT
-		printf '#!/bin/sh\nexit 101\n' >"$policy"
-		chmod 755 "$policy"
-	fi
-	run_quietly "apt-get update" "${as_root[@]}" apt-get -qq update
+	note "Installing $(wc -w <<<"$missing") Debian packages and what they need: $missing"
+	run_quietly "apt-get update" "${AS_ROOT[@]}" apt-get "${APT[@]}" update
+	trap services_may_start EXIT
+	services_may_not_start
 	# shellcheck disable=SC2086
-	run_quietly "apt-get install" "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
-		apt-get -qq -y --no-install-recommends install $missing
+	run_quietly "apt-get install" "${AS_ROOT[@]}" env DEBIAN_FRONTEND=noninteractive \
+		apt-get "${APT[@]}" -y --no-install-recommends install $missing
+	disable_new_services
+	services_may_start
 	[ -z "$(missing_packages)" ] || die "still missing after installation: $(missing_packages)"
+}
+
+# Only the programs are needed: packages ask this file before they start a service.
+services_may_not_start() {
+	ENABLED_BEFORE=$(enabled_services)
+	[ ! -e "$POLICY" ] || return 0
+	printf '#!/bin/sh\nexit 101\n' | "${AS_ROOT[@]}" tee "$POLICY" >/dev/null
+	"${AS_ROOT[@]}" chmod 755 "$POLICY"
+	POLICY_IS_OURS=yes
+}
+
+services_may_start() {
+	[ -z "$POLICY_IS_OURS" ] || "${AS_ROOT[@]}" rm -f "$POLICY"
+	POLICY_IS_OURS=
+}
+
+# What the next boot would start, as names of systemd and of System V.
+enabled_services() {
+	find /etc/systemd/system -name '*.service' -path '*.wants/*' -printf '%f\n' 2>/dev/null
+	find /etc/rc[2-5].d -name 'S*' -printf '%f\n' 2>/dev/null | sed 's/^S[0-9]*//; s/$/.init/'
+}
+
+# Services of the new packages do not begin at the next boot; those that were enabled stay so.
+disable_new_services() {
+	local service
+	while read -r service; do
+		case $service in
+		*.init) "${AS_ROOT[@]}" update-rc.d "${service%.init}" disable ;;
+		# Of systemd itself, installed for the tests.
+		systemd-* | getty@.service) ;;
+		?*) "${AS_ROOT[@]}" deb-systemd-helper disable "$service" ;;
+		esac >/dev/null 2>&1 || note "  $service stays enabled for the next boot"
+	done < <(comm -13 <(sort -u <<<"$ENABLED_BEFORE") <(enabled_services | sort -u))
 }
 
 check_rust() {

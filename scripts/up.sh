@@ -6,13 +6,14 @@ set -uo pipefail
 UP=${IFE_UP_DIR:-$IFE_TARGET/up}
 
 main() {
+	alone "make up" "$UP.lock"
 	if stack_load "$UP" && proc_alive kamailio; then
 		die "already running in ${UP#"$IFE_ROOT/"} (make down stops it)"
 	fi
 	if stack_load "$UP"; then demo_close; fi
 	trap 'demo_close' EXIT
-	trap 'exit 130' INT TERM
-	WELL_KNOWN_PORTS=1 demo_stack "$UP" "${IFE_NET:-2}"
+	trap 'note "Stopping all that runs"; exit 130' INT TERM
+	WELL_KNOWN_PORTS=1 demo_stack "$UP" "${IFE_NET:-}"
 	if bridge_possible; then bridge_stack; fi
 	trap - EXIT
 	announce

@@ -9,15 +9,28 @@ ROOM=council
 # Only root can mount and use chroot.
 bridge_possible() { [ "$(id -u)" = 0 ]; }
 
-# bridge_plan N: sets loopback addresses of gateway and council, one set per deployment. Call it
-# before Kamailio starts, because the dispatcher list names the gateway.
+# bridge_plan [N]: sets loopback addresses of gateway and council, one set per deployment: set N, or
+# the first that no deployment of this host has. Call it before any process starts.
 bridge_plan() {
-	GATEWAY_IP=127.0.$1.2 COUNCIL_IP=127.0.$1.3
+	local net=${1:-}
+	[ -n "$net" ] || claim_net
+	GATEWAY_IP=127.0.$net.2 COUNCIL_IP=127.0.$net.3
 	{ read -r API_PORT && read -r EVIDENCE_PORT; } < <(siptool ports 2 8080 8180) ||
 		die "no free ports for the bridge"
 	printf '1 sip:%s:%s 0 20\n' "$GATEWAY_IP" "$GATEWAY_PORT" >"$STACK/dispatcher.list"
 	declare -p GATEWAY_IP COUNCIL_IP API_PORT EVIDENCE_PORT |
 		sed 's/^declare --/declare -g --/' >>"$STACK/stack.env"
+}
+
+# Sets `net` to the first set that is free. Every process of the deployment inherits the claim, which
+# ends with the last of them.
+claim_net() {
+	mkdir -p /run/lock
+	for net in {1..60}; do
+		exec 7>>"/run/lock/if-escalate-net-$net"
+		flock -n 7 && return
+	done
+	die "no loopback addresses are left for another deployment"
 }
 
 # Evidence files of a call, in its evidence root.

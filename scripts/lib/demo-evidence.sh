@@ -13,7 +13,7 @@ demo_evidence() {
 	# shellcheck source=tests/e2e/page.sh
 	IFE_SHOTS=$shots . "$IFE_ROOT/tests/e2e/page.sh"
 	page_setup
-	timeout -k 5 120 node "$IFE_ROOT/scripts/lib/demo-evidence.mjs" "$link" \
+	timeout --foreground -k 5 120 node "$IFE_ROOT/scripts/lib/demo-evidence.mjs" "$link" \
 		"$STACK/captures/receipt.json" >"$STACK/captures/page" 2>"$STACK/log/page.log" ||
 		tail -n 5 "$STACK/log/page.log"
 	want "the verified files" ' verified$' <"$STACK/captures/page"

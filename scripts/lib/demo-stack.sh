@@ -9,7 +9,7 @@ if [ -f "$IFE_ROOT/scripts/lib/demo-evidence.sh" ]; then
 	. "$IFE_ROOT/scripts/lib/demo-evidence.sh"
 fi
 
-# demo_stack DIR N: starts all but Asterisk and the bridge; N (IFE_NET) is for bridge_plan.
+# demo_stack DIR [N]: starts all but Asterisk and the bridge; N (IFE_NET) is for bridge_plan.
 demo_stack() {
 	stack_new "$1"
 	stack_keys council-2026a bridge-2026a guard-2026a safety-2026a ethics-2026a security-2026a \
@@ -17,7 +17,7 @@ demo_stack() {
 	demo_registry >"$STACK/registry.yaml"
 	ifectl registry check "$STACK/registry.yaml" >"$STACK/log/registry-check.log" 2>&1 ||
 		stack_fail registry-check "the registry is not valid"
-	if bridge_possible; then bridge_plan "$2"; fi
+	if bridge_possible; then bridge_plan "${2:-}"; fi
 	stack_start_witnessd
 	stack_start_kamailio
 	stack_expert safety "$EXPERT_PORT" uas

@@ -16,7 +16,7 @@ proc_start() {
 	local name=$1 pid
 	shift
 	mkdir -p "$STACK/run" "$STACK/log"
-	setsid "$@" >>"$STACK/log/$name.log" 2>&1 </dev/null &
+	setsid "$@" >>"$STACK/log/$name.log" 2>&1 </dev/null 8>&- &
 	pid=$!
 	disown "$pid"
 	printf '%s %s\n' "$pid" "$(proc_identity "$pid")" >"$STACK/run/$name.pid"

@@ -69,8 +69,8 @@ stack_save() {
 		declare -p STACK STATE STATE_MOUNTED SIP_PORT TLS_PORT RPC_PORT HTTP_PORT
 		declare -p EXPERT_PORT ETHICS_PORT GATEWAY_PORT GATEWAY2_PORT CALLER_PORT SPARE_PORT
 		declare -p PROXY_IP CALLER_IP CALLER2_IP EXPERT_IP ETHICS_IP GATEWAY_IP GATEWAY2_IP
-		declare -p SPARE_IP STRANGER_IP COUNCIL_NET
-	} | sed 's/^declare --/declare -g --/' >"$STACK/stack.env"
+		declare -p SPARE_IP STRANGER_IP COUNCIL_NET IFE_BIN
+	} | sed 's/^declare -[-x]/declare -g/' >"$STACK/stack.env"
 }
 
 # stack_load DIR: loads a deployment of another shell.
@@ -329,7 +329,7 @@ stack_calls() {
 	case $scenario in */*) ;; *) scenario=$SIPP_DIR/$scenario.xml ;; esac
 	(
 		cd "$STACK/sipp" || exit 1
-		timeout -k 5 "${CALLS_TIMEOUT_S:-120}" \
+		timeout --foreground -k 5 "${CALLS_TIMEOUT_S:-120}" \
 			sipp -sf "$scenario" "${CALL_IP:-$PROXY_IP}:${CALL_PORT:-$SIP_PORT}" \
 			-i "$CALLER_IP" -p "$CALLER_PORT" -inf "$csv" -m "$(($(wc -l <"$csv") - 1))" \
 			-r 50 -d 100 -nostdin -default_behaviors all,-abortunexp \

@@ -20,7 +20,7 @@ browser() {
 browser_steps() {
 	local log=$1 rc=0
 	shift
-	timeout -k 5 220 node "$@" >"$log" 2>&1 || rc=$?
+	timeout --foreground -k 5 220 node "$@" >"$log" 2>&1 || rc=$?
 	cat "$log"
 	return "$rc"
 }
