@@ -46,6 +46,17 @@ expect_fails() {
 	fi
 }
 
+# expect_soon LABEL WANTED COMMAND...: what it prints, in the end. Entries are in the published log a
+# moment after their events.
+expect_soon() {
+	local label=$1 wanted=$2
+	shift 2
+	wait_until 20 prints "$wanted" "$@"
+	expect "$label" "$wanted" "$("$@")"
+}
+
+prints() { [ "$("${@:2}")" = "$1" ]; }
+
 # expect_log COUNT JQ_CONDITION: waits for the entries to be published, then wants exactly so many.
 expect_log() {
 	wait_log "$1" "$2"

@@ -31,8 +31,8 @@ accepted() { log_entries | jq -r --arg trace "$TRACE" 'select(.trace_id == $trac
 expect_next() {
 	expect_call "$CALL" connected 30
 	expect "$1: the expert" "$SECOND" "$(api GET "/v1/calls/$CALL" | jq -r .expert_id)"
-	expect "$1: the reason" "$2" "$(reasons)"
-	expect "$1: accepted" "$SECOND none" "$(accepted)"
+	expect_soon "$1: the reason" "$2" reasons
+	expect_soon "$1: accepted" "$SECOND none" accepted
 	end_call
 }
 
@@ -40,8 +40,8 @@ expect_next() {
 expect_accepted() {
 	expect_call "$CALL" connected 30
 	expect "$1: the expert" "$SAFETY key" "$(api GET "/v1/calls/$CALL" | jq -r '.expert_id + " " + .accepted_by')"
-	expect "$1: the reason" "" "$(reasons)"
-	expect "$1: accepted" "$SAFETY key" "$(accepted)"
+	expect_soon "$1: accepted" "$SAFETY key" accepted
+	expect_soon "$1: the reason" "" reasons
 	end_call
 }
 
