@@ -302,6 +302,15 @@ pub enum WitnessCommand {
         #[arg(long, value_name = "DIR")]
         to: PathBuf,
     },
+    /// Make the index of a copy, by which `show` finds a trace at once; ife-witnessd keeps that of
+    /// its own log.
+    Index {
+        #[command(flatten)]
+        log: LogArgs,
+        /// Begin anew instead of adding what is missing.
+        #[arg(long)]
+        anew: bool,
+    },
     /// Print the head of the log: size, root, who signed it and when.
     Checkpoint {
         #[command(flatten)]

@@ -1,17 +1,22 @@
-//! A search of the log's bundles, the newest first, without an index.
+//! A search of the log, the newest entries first: by the sorted files beside it where they answer,
+//! else bundle by bundle.
 
 use std::time::{Duration, Instant};
 
 use ife_witness::{
+    places,
     reader::{LogDir, LogError},
     tile::{self, TILE_WIDTH, bundle_of},
 };
 use memchr::memmem;
 
-use crate::{index::Wanted, record::Record};
+use crate::{
+    index::{Member, Wanted},
+    record::Record,
+};
 
-/// Entries that one search reads at most.
-const SCAN_MAX: u64 = 1 << 18;
+/// Bundles that one search reads at most without an index.
+const SCAN_MAX: u32 = 1 << 10;
 /// Time that it spends on them at most.
 const SCAN_TIME_MAX: Duration = Duration::from_secs(2);
 
@@ -43,14 +48,88 @@ pub fn scan(
         down_to: before.min(size),
         ..Scan::default()
     };
-    let end = scan.down_to.saturating_sub(SCAN_MAX);
-    while scan.down_to > end && scan.found.len() < enough && begun.elapsed() < SCAN_TIME_MAX {
-        scan.bundle(dir, size, wanted)?;
+    let mut bundles = 0;
+    while scan.down_to > 0
+        && bundles < SCAN_MAX
+        && scan.found.len() < enough
+        && begun.elapsed() < SCAN_TIME_MAX
+    {
+        // A run that cannot be read is none: the entries have the answer.
+        if let Some(Ok((block, places))) = candidates(dir, scan.down_to, wanted) {
+            scan.places(dir, size, wanted, &places, enough)?;
+            if scan.found.len() < enough {
+                scan.down_to = block.first();
+            }
+            scan.time_ns = None;
+        } else {
+            scan.bundle(dir, size, wanted)?;
+            bundles += 1;
+        }
+    }
+    if scan.time_ns.is_none() && before > 0 {
+        scan.time_ns = first_time(dir, size, scan.down_to)?;
     }
     Ok(scan)
 }
 
+/// Asks the run of the block below `end`, where it knows the member that is wanted.
+fn candidates(
+    dir: &LogDir,
+    end: u64,
+    wanted: &Wanted,
+) -> Option<Result<places::Candidates, places::Damaged>> {
+    let text = wanted.text.as_deref().filter(|_| !wanted.is_prefix)?;
+    let member = match wanted.member {
+        Member::TraceId => places::Member::TraceId,
+        Member::CallId => places::Member::CallId,
+        Member::Any | Member::Expert => return None,
+    };
+    places::find(dir, end, member, text)
+}
+
+/// Time of the first entry of a bundle that tells one, ns since 1970.
+fn first_time(dir: &LogDir, size: u64, index: u64) -> Result<Option<i64>, LogError> {
+    let Some(bundle) = bundle_of(index, size) else {
+        return Ok(None);
+    };
+    let bytes = dir.entries(&bundle)?;
+    let time = |entry: Result<(usize, &[u8]), _>| Record::whole(index, entry.ok()?.1)?.time_ns;
+    Ok(tile::entries(&bytes).find_map(time))
+}
+
 impl Scan {
+    /// Takes the entries at these places that are wanted indeed, the newest first, until there are
+    /// enough; `down_to` follows.
+    pub(crate) fn places(
+        &mut self,
+        dir: &LogDir,
+        size: u64,
+        wanted: &Wanted,
+        places: &[u64],
+        enough: usize,
+    ) -> Result<(), LogError> {
+        let mut places = places.iter().rev().copied().peekable();
+        while let Some(newest) = places.peek().copied()
+            && self.found.len() < enough
+            && let Some(bundle) = bundle_of(newest, size)
+        {
+            let first = newest - newest % TILE_WIDTH;
+            let bytes = dir.entries(&bundle)?;
+            let entries: Vec<&[u8]> = tile::entries(&bytes)
+                .map_while(|entry| entry.ok().map(|(_, entry)| entry))
+                .collect();
+            while let Some(place) = places.next_if(|place| *place >= first) {
+                // Below 256.
+                let entry = entries.get((place - first) as usize);
+                let record = entry.and_then(|entry| Record::whole(place, entry));
+                self.found
+                    .extend(record.filter(|record| wanted.is_in(record)));
+            }
+            self.down_to = first;
+        }
+        Ok(())
+    }
+
     /// Searches the bundle below `down_to`.
     fn bundle(&mut self, dir: &LogDir, size: u64, wanted: &Wanted) -> Result<(), LogError> {
         let last = self.down_to.saturating_sub(1);

@@ -6,6 +6,7 @@ use ife_witness::{
     checkpoint::Checkpoint,
     merkle::leaf_hash,
     note::{KeyKind, SigningKey},
+    places,
     reader::LogDir,
     tile::TreeBuilder,
 };
@@ -14,6 +15,7 @@ use crate::{
     Log, Standing,
     index::{Member, Wanted, traces},
     record::Record,
+    scan::{Scan, scan},
 };
 
 const NOW_NS: u64 = 1_790_000_000_000_000_000;
@@ -51,12 +53,13 @@ impl Writer {
             } else {
                 "APPROVED"
             };
-            let entry = serde_json::json!({
-                "call_id": format!("call-{}", number / 2), "event": event, "expert": "ann@example",
-                "producer": "kamailio-1", "time": "2026-01-01T00:00:00Z",
-                "trace_id": format!("trace-{}", number / 2),
-            });
-            self.entries.push(entry.to_string().into_bytes());
+            let id = number / 2;
+            let entry = format!(
+                r#"{{"call_id":"call-{id}","event":"{event}","expert":"ann@example","#,
+            ) + &format!(
+                r#""producer":"kamailio-1","time":"2026-01-01T00:00:00Z","trace_id":"trace-{id}"}}"#,
+            );
+            self.entries.push(entry.into_bytes());
             let entry = &self.entries[number];
             let append = self.builder.append(entry, leaf_hash(entry), &mut full);
             append.expect("short enough");
@@ -301,4 +304,87 @@ fn keys_that_are_none_are_refused() {
 fn readers_share_the_view() {
     fn is_shared<T: Send + Sync>(_: &Arc<T>) {}
     is_shared(&Arc::new(Writer::new().view()));
+}
+
+/// Makes all runs that a log of `size` entries lacks; returns how far they go.
+fn indexed(dir: &LogDir, size: u64) -> u64 {
+    let mut from = 0;
+    while places::make_next(dir, size, &mut from)
+        .expect("made")
+        .is_some()
+    {}
+    from
+}
+
+fn runs(dir: &LogDir, bits: u8) -> usize {
+    fs::read_dir(dir.path().join(format!("index/{bits}"))).map_or(0, Iterator::count)
+}
+
+const SMALL: u64 = 1 << 14;
+const LARGE: u64 = 1 << 18;
+
+#[test]
+fn an_index_finds_what_a_search_of_all_bundles_finds() {
+    let mut writer = Writer::new();
+    writer.log(3 * SMALL as usize + 100);
+    let dir = LogDir::new(writer.dir.path());
+    assert_eq!(indexed(&dir, 3 * SMALL + 100), 3 * SMALL);
+    assert_eq!((runs(&dir, 14), runs(&dir, 18)), (3, 0));
+    writer.log((LARGE - 2 * SMALL) as usize);
+    let size = LARGE + SMALL + 100;
+    assert_eq!(indexed(&dir, size), LARGE + SMALL);
+    // The large one is in place of the small ones.
+    assert_eq!((runs(&dir, 14), runs(&dir, 18)), (1, 1));
+    assert_eq!(indexed(&dir, size), LARGE + SMALL);
+
+    // As far as one search goes, then the next.
+    let found = |wanted: &Wanted, mut before: u64| {
+        let mut places = Vec::new();
+        while before > 0 {
+            let scan = scan(&dir, size, before, wanted, 10).expect("readable");
+            places.extend(scan.found.iter().map(|record| record.index));
+            before = scan.down_to;
+        }
+        places
+    };
+    let trace = |id: u64| Wanted::exactly(Member::TraceId, &format!("trace-{id}"));
+    for id in [0, 1, 8_191, 100_000, LARGE / 2 - 1, LARGE / 2, size / 2 - 1] {
+        assert_eq!(found(&trace(id), size), [2 * id + 1, 2 * id], "trace-{id}");
+    }
+    assert_eq!(found(&trace(size), size), [0_u64; 0]);
+    let call = Wanted::exactly(Member::CallId, "call-77");
+    assert_eq!(found(&call, size), [155, 154]);
+    // Below an entry in the middle of the large one.
+    assert_eq!(found(&trace(500), 1_001), [1_000]);
+    assert_eq!(found(&trace(501), 1_002), [0_u64; 0]);
+
+    // Damaged, of another block, and not there: the bundles have the answer.
+    let path = dir.path().join("index/18/0");
+    let whole = fs::read(&path).expect("a run");
+    let damaged: Vec<u8> = whole.iter().map(|byte| byte ^ 1).collect();
+    fs::write(&path, damaged).expect("written");
+    assert_eq!(found(&trace(7), size), [15, 14]);
+    fs::copy(dir.path().join("index/14/16"), &path).expect("copied");
+    assert_eq!(found(&trace(7), size), [15, 14]);
+    places::remove(&dir).expect("removed");
+    assert_eq!(found(&trace(7), size), [15, 14]);
+    places::remove(&dir).expect("nothing to remove");
+}
+
+#[test]
+fn what_an_index_names_is_looked_at_in_the_log() {
+    let mut writer = Writer::new();
+    writer.log(600);
+    let dir = LogDir::new(writer.dir.path());
+    let wanted = Wanted::exactly(Member::TraceId, "trace-200");
+    let mut scan = Scan::default();
+    let lies: Vec<u64> = (0..1_000).collect();
+    scan.places(&dir, 600, &wanted, &lies, 10)
+        .expect("readable");
+    assert_eq!(scan.found, []);
+    let places: Vec<u64> = (0..600).collect();
+    scan.places(&dir, 600, &wanted, &places, 10)
+        .expect("readable");
+    let found: Vec<u64> = scan.found.iter().map(|record| record.index).collect();
+    assert_eq!(found, [401, 400]);
 }

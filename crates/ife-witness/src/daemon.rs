@@ -1,16 +1,18 @@
 //! `ife-witnessd`: options, keys, recovery, then a writing and a publishing thread.
 
+mod error;
+mod indexing;
 mod keys;
 mod options;
 mod preparing;
 mod publishing;
+mod signals;
 mod status;
 
 use std::error::Error;
-use std::io::{ErrorKind, IsTerminal};
+use std::io::IsTerminal;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Parser;
@@ -18,14 +20,18 @@ use sd_notify::NotifyState;
 use tracing::{debug, error, info, warn};
 
 use crate::entry::Event;
-use crate::recovery::{Found, Recovered, Refusal, Start, recover};
-use crate::ring::{RingError, RingSet};
+use crate::recovery::{Found, Recovered, Start, recover};
+use crate::ring::RingSet;
 use crate::store::{RealDisk, Store, StoreError};
-use crate::writer::{Notice, PublishError, Step, Writer, WriterConfig, WriterError};
+use crate::writer::{Notice, Step, Writer, WriterConfig};
+use indexing::Indexing;
 use preparing::Preparing;
 use publishing::Publishing;
+use signals::Signals;
 use status::Status;
 
+pub use error::DaemonError;
+use error::is_failed_system_call;
 pub use keys::{KeysError, load as load_keys};
 pub use options::Options;
 
@@ -46,91 +52,6 @@ const SLEEP_MAX: Duration = Duration::from_millis(250);
 
 /// Longest drain of the rings after SIGTERM.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
-
-/// Reasons why the daemon ends other than by a signal.
-#[derive(Debug, thiserror::Error)]
-pub enum DaemonError {
-    /// Recovery refused; a restart does not help.
-    #[error("refused to start")]
-    Refused(#[source] Box<Refusal>),
-    /// The keys are unusable.
-    #[error("refused to start: the keys are unusable")]
-    Keys(#[from] KeysError),
-    /// The rings are unusable.
-    #[error("refused to start: the rings are unusable")]
-    Rings(#[from] RingError),
-    /// The log directory or a file beside it cannot be used.
-    #[error("cannot start")]
-    Setup(#[from] StoreError),
-    /// Signals cannot be caught.
-    #[error("cannot catch signals")]
-    Signals(#[source] std::io::Error),
-    /// The WAL cannot be written.
-    #[error("the write-ahead log cannot be written")]
-    Writer(#[from] WriterError),
-    /// Tiles or checkpoints cannot be written.
-    #[error("the log cannot be published")]
-    Publish(#[from] PublishError),
-    /// The daemon was stopped before all entries were on disk.
-    #[error(
-        "stopped, but {bytes} bytes of entries are not on disk: {why}. They wait in the rings; \
-         start ife-witnessd again before the host is shut down"
-    )]
-    Left {
-        /// Bytes of records in the rings.
-        bytes: u64,
-        /// The reason.
-        why: &'static str,
-    },
-    /// A thread cannot be started.
-    #[error("cannot begin a thread")]
-    Thread(#[source] std::io::Error),
-    /// A thread panicked.
-    #[error("a thread panicked")]
-    Panic,
-}
-
-impl DaemonError {
-    /// Returns 3 if a restart cannot help; 1 if the host failed, which may be temporary.
-    fn exit_code(&self) -> ExitCode {
-        ExitCode::from(if self.is_host_failure() { 1 } else { 3 })
-    }
-
-    fn is_host_failure(&self) -> bool {
-        match self {
-            Self::Refused(refusal) => is_failed_system_call(refusal.as_ref()),
-            Self::Keys(KeysError::Random(_)) => true,
-            Self::Keys(keys) => is_failed_system_call(keys),
-            Self::Rings(rings) => is_failed_system_call(rings),
-            // A rolled-back log may also be detected when a ring appears; a restart refuses again.
-            Self::Writer(WriterError::RolledBack { .. }) => false,
-            Self::Setup(_)
-            | Self::Signals(_)
-            | Self::Thread(_)
-            | Self::Writer(WriterError::Store(_))
-            | Self::Publish(_)
-            | Self::Left { .. }
-            | Self::Panic => true,
-        }
-    }
-}
-
-/// Returns whether a system call's failure caused the refusal, rather than a file's content.
-///
-/// A missing (ENOENT) or short file counts as content.
-fn is_failed_system_call(error: &(dyn Error + 'static)) -> bool {
-    let mut cause = Some(error);
-    while let Some(error) = cause {
-        if let Some(io) = error.downcast_ref::<std::io::Error>() {
-            return !matches!(
-                io.kind(),
-                ErrorKind::NotFound | ErrorKind::UnexpectedEof | ErrorKind::InvalidData
-            );
-        }
-        cause = error.source();
-    }
-    false
-}
 
 /// The program: parses the command line, runs until a signal, and logs the reason of its end.
 #[must_use]
@@ -166,11 +87,13 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     let (recovered, store) = start(options)?;
     let found = recovered.found;
     let node = options.node.clone().unwrap_or_else(host_name);
+    let free_bytes_min = options.min_free_mib.saturating_mul(1024 * 1024);
     let config = WriterConfig {
         node,
         batch_bytes: BATCH_BYTES,
-        free_bytes_min: options.min_free_mib.saturating_mul(1024 * 1024),
+        free_bytes_min,
     };
+    let readable = store.clone();
     let Recovered {
         lock: _lock,
         rings,
@@ -182,6 +105,8 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
     } = recovered;
     let writer = Writer::new(config, store, log_id, rings, wal, producers, unix_ms());
     let publishing = Publishing::spawn(publisher, Duration::from_millis(options.publish_ms))
+        .map_err(DaemonError::Thread)?;
+    let _indexing = Indexing::spawn(readable, publishing.shared(), free_bytes_min)
         .map_err(DaemonError::Thread)?;
     let status = Status::new(
         &options.state_dir,
@@ -461,34 +386,6 @@ enum Progress {
     Some,
     None,
     Stalled,
-}
-
-struct Signals {
-    stop: Arc<AtomicBool>,
-    hangup: Arc<AtomicBool>,
-}
-
-impl Signals {
-    fn catch() -> std::io::Result<Self> {
-        use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-        let signals = Self {
-            stop: Arc::default(),
-            hangup: Arc::default(),
-        };
-        for signal in [SIGTERM, SIGINT] {
-            signal_hook::flag::register(signal, Arc::clone(&signals.stop))?;
-        }
-        signal_hook::flag::register(SIGHUP, Arc::clone(&signals.hangup))?;
-        Ok(signals)
-    }
-
-    fn stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    fn take_hangup(&self) -> bool {
-        self.hangup.swap(false, Ordering::Relaxed)
-    }
 }
 
 /// Notifies systemd; has no effect without it.

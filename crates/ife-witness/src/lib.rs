@@ -16,6 +16,8 @@ pub mod merkle;
 #[cfg(feature = "log")]
 pub mod note;
 #[cfg(feature = "log")]
+pub mod places;
+#[cfg(feature = "log")]
 pub mod proof;
 #[cfg(feature = "log")]
 pub mod reader;

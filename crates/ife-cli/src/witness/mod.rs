@@ -3,6 +3,7 @@
 mod checkpoint;
 mod copy;
 mod entry;
+mod index;
 mod ladder;
 mod prove;
 mod show;
@@ -32,6 +33,7 @@ pub(crate) fn run(args: WitnessArgs, out: &mut Output) -> Result<Outcome, Failur
         WitnessCommand::CheckProof(args) => prove::check(&args, out),
         WitnessCommand::Tail { log, lines, follow } => tail::run(&log, lines, follow, out),
         WitnessCommand::Copy { log, to } => copy::run(&log, &to, out),
+        WitnessCommand::Index { log, anew } => index::run(&log, anew, out),
         WitnessCommand::Checkpoint { log, raw } => checkpoint::run(&log, raw, out),
     }
 }

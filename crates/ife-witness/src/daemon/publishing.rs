@@ -76,6 +76,11 @@ impl Publishing {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
+    /// What is published, for other threads.
+    pub(super) fn shared(&self) -> Arc<Shared> {
+        Arc::clone(&self.shared)
+    }
+
     pub(super) fn published(&self) -> Published {
         self.shared.get()
     }
