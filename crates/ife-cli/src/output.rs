@@ -34,6 +34,12 @@ impl Output {
         self.json
     }
 
+    /// Columns of the terminal that shows the answer.
+    pub(crate) fn width(&self) -> Option<usize> {
+        let (_, columns) = console::Term::stdout().size_checked()?;
+        io::stdout().is_terminal().then_some(usize::from(columns))
+    }
+
     /// One line of the answer.
     pub(crate) fn line(&mut self, text: impl AsRef<str>) -> Result<(), Failure> {
         self.bytes(text.as_ref().as_bytes())?;

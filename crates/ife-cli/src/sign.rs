@@ -4,7 +4,7 @@ use std::fs;
 
 use ife_message::{
     Covered, Part, PrivateKey, SignatureHeader, TraceId, header,
-    sign::{self, CallFields},
+    sign::{self, SignedFields},
 };
 use ife_words::hex;
 use serde_json::json;
@@ -119,7 +119,7 @@ impl Job<'_> {
             .unwrap_or_default();
         let header = sign::sign(
             key,
-            &CallFields {
+            &SignedFields {
                 iat: self.iat + args.rate.map_or(0, |rate| offset / rate),
                 trace_id,
                 hazard: &args.hazard,

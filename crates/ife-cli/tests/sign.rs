@@ -39,7 +39,6 @@ fn verify(
 ) -> bool {
     let aor = |uri: &str| uri.parse::<Aor>().expect("an address");
     let fields = SignedFields {
-        kid: &header.kid,
         iat: header.iat,
         trace_id: &trace_id.parse::<TraceId>().expect("a trace id"),
         hazard: &"safety".parse::<Hazard>().expect("a hazard"),
@@ -49,7 +48,7 @@ fn verify(
         call_id: call_id.as_bytes(),
         body_sha256: Some(Sha256::digest(body).into()),
     };
-    sign::verify(key, &fields, &header.sig, &mut Vec::new()).is_ok()
+    sign::verify(key, &header.kid, &fields, &header.sig, &mut Vec::new()).is_ok()
 }
 
 #[test]

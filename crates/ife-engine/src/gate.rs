@@ -18,7 +18,7 @@ use ife_guard::{
 };
 use ife_message::{
     Aor, Covered, Hazard, PrivateKey, SignatureHeader, TraceId,
-    sign::{CallFields, sign},
+    sign::{SignedFields, sign},
 };
 use thiserror::Error;
 
@@ -404,7 +404,7 @@ impl Gate {
         }
         let header = sign(
             &self.key,
-            &CallFields {
+            &SignedFields {
                 iat,
                 trace_id: question.trace_id,
                 hazard: question.hazard,

@@ -1,16 +1,15 @@
 //! The expert's side as a program: an agent that offers the channel, takes the files and answers
 //! with a signed receipt.
 
-use std::{collections::VecDeque, net::SocketAddr, sync::Arc, time::Instant};
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use ife_message::{PrivateKey, PublicKey};
-use serde_json::{Map, Value};
 
 use crate::{
     frame::Frame,
     manifest::Manifest,
     message::{Binding, Body, ErrorCode, Inbox, Outbox, Refused},
-    peer::{PeerError, PeerOutput, PendingPeer},
+    peer::{Datagram, PeerError, PeerOutput, PendingPeer},
     receiver::{Receiver, ReceiverOutput},
     session::{Now, utc},
 };
@@ -33,15 +32,8 @@ pub struct AgentConfig {
 /// What the agent wants done, or tells.
 #[derive(Debug)]
 pub enum AgentOutput {
-    /// Send this datagram from `source`.
-    Transmit {
-        /// Our address.
-        source: SocketAddr,
-        /// Theirs.
-        destination: SocketAddr,
-        /// UDP payload.
-        bytes: Vec<u8>,
-    },
+    /// Send this datagram.
+    Transmit(Datagram),
     /// Nothing more until something is handled, or until then.
     Timeout(Instant),
     /// The signed list of files has come. Feed stored blocks by [`Agent::handle_stored`], then call
@@ -67,8 +59,6 @@ pub enum AgentOutput {
     Complete {
         /// File id.
         file: u32,
-        /// Its size.
-        size: u64,
     },
     /// A verified message that is not about files.
     Message(Body),
@@ -120,27 +110,14 @@ impl Agent {
         })
     }
 
-    /// Whether a datagram is for this connection.
-    pub fn accepts(
-        &self,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-        now: Instant,
-    ) -> bool {
-        self.peer.accepts(source, destination, bytes, now)
-    }
-
     /// A datagram for this connection.
     pub fn handle_datagram(
         &mut self,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
+        datagram: Datagram<&[u8]>,
         now: Instant,
     ) -> Result<(), PeerError> {
         self.last = now;
-        self.peer.handle_datagram(source, destination, bytes, now)
+        self.peer.handle_datagram(datagram, now)
     }
 
     /// The time of [`AgentOutput::Timeout`] has come.
@@ -172,17 +149,6 @@ impl Agent {
         }
     }
 
-    /// Sends an `agent.message`. With an id, which no other message of the session has, the bridge
-    /// answers [`Body::Taken`] or [`Body::NotTaken`].
-    pub fn send(&mut self, id: Option<String>, message: Map<String, Value>) {
-        self.say(&Body::Agent { id, message });
-    }
-
-    /// Ends the connection at once.
-    pub fn close(&mut self) {
-        self.peer.close();
-    }
-
     /// The next output. After [`AgentOutput::Timeout`], handle something first.
     pub fn poll(&mut self) -> Result<AgentOutput, PeerError> {
         loop {
@@ -203,17 +169,7 @@ impl Agent {
             }
             match self.peer.poll()? {
                 PeerOutput::Timeout(at) => return Ok(AgentOutput::Timeout(at)),
-                PeerOutput::Transmit {
-                    source,
-                    destination,
-                    bytes,
-                } => {
-                    return Ok(AgentOutput::Transmit {
-                        source,
-                        destination,
-                        bytes,
-                    });
-                }
+                PeerOutput::Transmit(datagram) => return Ok(AgentOutput::Transmit(datagram)),
                 PeerOutput::Open => self.greet(),
                 PeerOutput::Interrupted | PeerOutput::Connected => {}
                 PeerOutput::Message { binary: true, data } => self.frame(&data),
@@ -302,11 +258,11 @@ impl Agent {
                 )),
                 Err(error) => self.refuse(Refused::new(ErrorCode::BadMessage, error.to_string())),
             },
-            Body::Complete { file, size } => {
+            Body::Complete { file, .. } => {
                 if let Some(receiver) = &mut self.receiver {
                     receiver.handle_complete(file);
                 }
-                self.outputs.push_back(AgentOutput::Complete { file, size });
+                self.outputs.push_back(AgentOutput::Complete { file });
             }
             Body::Error { code, text, file } => self
                 .outputs

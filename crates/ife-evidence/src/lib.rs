@@ -24,7 +24,7 @@ pub use frame::Frame;
 pub use link::{Link, Redeemed, Token};
 pub use manifest::{FileEntry, FileHasher, Manifest, ManifestError};
 pub use message::{Binding, Body, Inbox, Outbox, Refused};
-pub use peer::{Peer, PeerError, PeerOutput};
+pub use peer::{Datagram, Peer, PeerError, PeerOutput};
 pub use receiver::{Receiver, ReceiverOutput};
 pub use sender::{Sender, SenderOutput};
 pub use session::{Now, Session, SessionConfig, SessionOutput};

@@ -40,18 +40,22 @@ pub enum PeerError {
     Rtc(#[from] RtcError),
 }
 
+/// A datagram; received ones borrow their bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<B = Vec<u8>> {
+    /// The sender's address.
+    pub source: SocketAddr,
+    /// The receiver's address.
+    pub destination: SocketAddr,
+    /// UDP payload.
+    pub bytes: B,
+}
+
 /// What a peer wants done, or tells.
 #[derive(Debug)]
 pub enum PeerOutput {
-    /// Send this datagram from `source`.
-    Transmit {
-        /// Our address.
-        source: SocketAddr,
-        /// Theirs.
-        destination: SocketAddr,
-        /// UDP payload.
-        bytes: Vec<u8>,
-    },
+    /// Send this datagram.
+    Transmit(Datagram),
     /// Nothing more until a datagram comes, or until then.
     Timeout(Instant),
     /// The data channel is open.
@@ -153,31 +157,23 @@ impl Peer {
     }
 
     /// Whether this datagram belongs to this peer: by ICE credentials at first, by address later.
-    pub fn accepts(
-        &self,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-        now: Instant,
-    ) -> bool {
-        receive(source, destination, bytes)
-            .is_some_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
+    pub fn accepts(&self, datagram: Datagram<&[u8]>, now: Instant) -> bool {
+        receive(datagram).is_some_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
     }
 
     /// A datagram that came to `destination`, one of the configured addresses. What is no STUN,
     /// DTLS or SRTP is ignored.
     pub fn handle_datagram(
         &mut self,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
+        datagram: Datagram<&[u8]>,
         now: Instant,
     ) -> Result<(), PeerError> {
         self.now = now;
-        if let Some(receive) = receive(source, destination, bytes) {
+        if let Some(receive) = receive(datagram) {
             self.rtc.handle_input(Input::Receive(now, receive))?;
             // Checks come by every path, data by the one that is used.
-            if is_dtls(bytes) && self.far.replace(source) != Some(source) {
+            if is_dtls(datagram.bytes) && self.far.replace(datagram.source) != Some(datagram.source)
+            {
                 self.flight.handle_new_path();
             }
             if let Some(mut channel) = self.channel.and_then(|id| self.rtc.channel(id)) {
@@ -236,11 +232,11 @@ impl Peer {
             match output {
                 Output::Timeout(at) => return Ok(PeerOutput::Timeout(at)),
                 Output::Transmit(transmit) => {
-                    return Ok(PeerOutput::Transmit {
+                    return Ok(PeerOutput::Transmit(Datagram {
                         source: transmit.source,
                         destination: transmit.destination,
                         bytes: transmit.contents.into(),
-                    });
+                    }));
                 }
                 Output::Event(event) => {
                     if let Some(output) = self.event(event) {
@@ -333,12 +329,12 @@ fn add_candidates(rtc: &mut Rtc, addresses: &[SocketAddr]) -> Result<(), PeerErr
     Ok(())
 }
 
-fn receive(source: SocketAddr, destination: SocketAddr, bytes: &[u8]) -> Option<Receive<'_>> {
+fn receive(datagram: Datagram<&[u8]>) -> Option<Receive<'_>> {
     Some(Receive {
         proto: Protocol::Udp,
-        source,
-        destination,
-        contents: bytes.try_into().ok()?,
+        source: datagram.source,
+        destination: datagram.destination,
+        contents: datagram.bytes.try_into().ok()?,
     })
 }
 

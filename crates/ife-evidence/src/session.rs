@@ -16,7 +16,7 @@ use crate::{
     frame::{CHUNK_LEN, Frame, HEADER_LEN},
     manifest::Manifest,
     message::{Binding, Body, CallFacts, ErrorCode, Inbox, Outbox, ReceiptEntry, Refused},
-    peer::{Peer, PeerError, PeerOutput},
+    peer::{Datagram, Peer, PeerError, PeerOutput},
     sender::{Sender, SenderOutput},
 };
 
@@ -56,15 +56,8 @@ pub struct Now {
 /// What the session wants done, or tells.
 #[derive(Debug)]
 pub enum SessionOutput {
-    /// Send this datagram from `source`.
-    Transmit {
-        /// Our address.
-        source: SocketAddr,
-        /// Theirs.
-        destination: SocketAddr,
-        /// UDP payload.
-        bytes: Vec<u8>,
-    },
+    /// Send this datagram.
+    Transmit(Datagram),
     /// Nothing more until something is handled, or until then.
     Timeout(Instant),
     /// Read this and call [`Session::handle_read`].
@@ -85,8 +78,6 @@ pub enum SessionOutput {
     Sent {
         /// File id.
         file: u32,
-        /// Its size.
-        size: u64,
     },
     /// The expert's signed receipt for this session's manifest.
     Receipt {
@@ -170,32 +161,19 @@ impl Session {
         self.binding.hash()
     }
 
-    /// Bytes of a file that the expert has verified.
-    pub fn acknowledged(&self, file: u32) -> u64 {
-        self.sender.acknowledged(file)
-    }
-
     /// Whether a datagram on the shared port is for this session.
-    pub fn accepts(
-        &self,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
-        now: Instant,
-    ) -> bool {
-        self.peer.accepts(source, destination, bytes, now)
+    pub fn accepts(&self, datagram: Datagram<&[u8]>, now: Instant) -> bool {
+        self.peer.accepts(datagram, now)
     }
 
     /// A datagram for this session.
     pub fn handle_datagram(
         &mut self,
-        source: SocketAddr,
-        destination: SocketAddr,
-        bytes: &[u8],
+        datagram: Datagram<&[u8]>,
         now: Instant,
     ) -> Result<(), PeerError> {
         self.last = now;
-        self.peer.handle_datagram(source, destination, bytes, now)
+        self.peer.handle_datagram(datagram, now)
     }
 
     /// The time of [`SessionOutput::Timeout`] has come.
@@ -252,7 +230,7 @@ impl Session {
                         return Ok(SessionOutput::Read { file, offset, len });
                     }
                     Some(SenderOutput::Complete { file, size }) => {
-                        self.outputs.push_back(SessionOutput::Sent { file, size });
+                        self.outputs.push_back(SessionOutput::Sent { file });
                         self.say(&Body::Complete { file, size });
                         continue;
                     }
@@ -262,17 +240,7 @@ impl Session {
             match self.peer.poll()? {
                 PeerOutput::Timeout(_) if std::mem::take(&mut self.closing) => self.peer.close(),
                 PeerOutput::Timeout(at) => return Ok(SessionOutput::Timeout(at)),
-                PeerOutput::Transmit {
-                    source,
-                    destination,
-                    bytes,
-                } => {
-                    return Ok(SessionOutput::Transmit {
-                        source,
-                        destination,
-                        bytes,
-                    });
-                }
+                PeerOutput::Transmit(datagram) => return Ok(SessionOutput::Transmit(datagram)),
                 PeerOutput::Open => {}
                 PeerOutput::Message { binary: true, data } => {
                     let text = match Frame::parse(&data) {

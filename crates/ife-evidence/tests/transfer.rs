@@ -6,8 +6,8 @@ use std::{
 };
 
 use ife_evidence::{
-    Agent, AgentConfig, AgentOutput, Body, FileHasher, Manifest, Now, Peer, Session, SessionConfig,
-    SessionOutput, message::CallFacts, message::ErrorCode,
+    Agent, AgentConfig, AgentOutput, Body, Datagram, FileHasher, Manifest, Now, Peer, Session,
+    SessionConfig, SessionOutput, message::CallFacts, message::ErrorCode,
 };
 use ife_message::PrivateKey;
 
@@ -64,6 +64,14 @@ fn config_of(files: &[Vec<u8>]) -> SessionConfig {
             ..CallFacts::default()
         },
         manifest: manifest(files),
+    }
+}
+
+fn borrowed(datagram: &Datagram) -> Datagram<&[u8]> {
+    Datagram {
+        source: datagram.source,
+        destination: datagram.destination,
+        bytes: &datagram.bytes,
     }
 }
 
@@ -130,15 +138,11 @@ impl World {
     fn drain_session(&mut self) {
         loop {
             match self.session.poll().expect("the session is healthy") {
-                SessionOutput::Transmit {
-                    source,
-                    destination,
-                    bytes,
-                } => {
+                SessionOutput::Transmit(datagram) => {
                     // UDP may lose it; a closed peer takes none.
-                    let _ =
-                        self.agent
-                            .handle_datagram(source, destination, &bytes, self.now.instant);
+                    let _ = self
+                        .agent
+                        .handle_datagram(borrowed(&datagram), self.now.instant);
                 }
                 SessionOutput::Read { file, offset, len } => {
                     let start = offset as usize;
@@ -170,14 +174,10 @@ impl World {
     fn drain_agent(&mut self) {
         loop {
             match self.agent.poll().expect("the agent is healthy") {
-                AgentOutput::Transmit {
-                    source,
-                    destination,
-                    bytes,
-                } => {
-                    let _ =
-                        self.session
-                            .handle_datagram(source, destination, &bytes, self.now.instant);
+                AgentOutput::Transmit(datagram) => {
+                    let _ = self
+                        .session
+                        .handle_datagram(borrowed(&datagram), self.now.instant);
                 }
                 AgentOutput::Manifest(_) => {
                     for (file, bytes) in (0..).zip(&self.stored) {
@@ -278,10 +278,10 @@ fn agent_messages_reach_the_application_after_verification() {
     let mut world = World::new(vec![contents(1)], 1, 1);
     world.run_until(|world| world.receipt.is_some());
     let message = serde_json::json!({"text": "the premise is wrong"});
-    world.agent.send(
-        Some("m-1".to_owned()),
-        message.as_object().cloned().expect("an object"),
-    );
+    world.agent.say(&Body::Agent {
+        id: Some("m-1".to_owned()),
+        message: message.as_object().cloned().expect("an object"),
+    });
     world.run_until(|world| !world.agent_messages.is_empty());
     assert_eq!(world.agent_messages, ["\"the premise is wrong\""]);
 }

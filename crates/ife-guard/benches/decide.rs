@@ -14,7 +14,7 @@ use ife_guard::{
     Begin, CallKey, CallLimits, HeaderValue, Image, KeyCache, Now, Policy, Request, Sight, State,
     Token, Transport, decide, image, registry,
 };
-use ife_message::sign::{self, CallFields};
+use ife_message::sign::{self, SignedFields};
 use ife_message::{Aor, Covered, Hazard, PrivateKey, TraceId};
 
 const NOW: Now = Now {
@@ -288,7 +288,7 @@ fn calls(experts: usize, to_expert: bool) -> Vec<Call> {
 
 fn signature(call: &Call, signer: &PrivateKey) -> String {
     let parsed = || -> Result<_, Box<dyn std::error::Error>> {
-        let fields = CallFields {
+        let fields = SignedFields {
             iat: NOW.unix_ms / 1000,
             trace_id: &call.trace_id.parse::<TraceId>()?,
             hazard: &"safety".parse::<Hazard>()?,

@@ -38,7 +38,6 @@ pub enum Outcome {
 
 impl Outcome {
     /// Returns true if the gate refuses.
-    #[must_use]
     pub const fn is_refusal(self) -> bool {
         match self {
             Self::Refuse { .. } => true,
@@ -47,7 +46,6 @@ impl Outcome {
     }
 
     /// Returns `pass`, `refuse`, `depends` or `unasked`.
-    #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Pass => "pass",
@@ -190,7 +188,10 @@ fn freshness_of(
 fn age(iat: Option<u64>, now: Now) -> String {
     iat.map_or_else(
         || "the legacy form has no time".to_owned(),
-        |iat| format!("signed {} s from now", now.unix_s().abs_diff(iat)),
+        |iat| match now.unix_s().checked_sub(iat) {
+            Some(age) => format!("signed {age} s ago"),
+            None => format!("signed {} s in the future", iat - now.unix_s()),
+        },
     )
 }
 

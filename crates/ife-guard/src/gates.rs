@@ -209,7 +209,6 @@ fn verify<'i>(
     );
     let signs_body = header.covered.contains(ife_message::Part::Sdp);
     let fields = SignedFields {
-        kid: &header.kid,
         iat: header.iat,
         trace_id: &trace_id,
         hazard: &hazard,
@@ -219,7 +218,7 @@ fn verify<'i>(
         call_id: request.call_id,
         body_sha256: signs_body.then(|| Sha256::digest(request.body).into()),
     };
-    sign::canonical_bytes(&fields, &mut keys.scratch)
+    sign::canonical_bytes(&header.kid, &fields, &mut keys.scratch)
         .map_err(|error| invalid(Why::Invalid(error)))?;
     keys.verify(&signer.public_key(), &header.sig)
         .ok_or_else(|| Refusal::internal(Why::BadKey))?

@@ -76,19 +76,16 @@ impl<'a> Image<'a> {
     }
 
     /// Returns the SHA-256 over the image's contents, equal for equal registries.
-    #[must_use]
     pub fn digest(&self) -> &'a [u8] {
         bytes_at(self.bytes, layout::DIGEST_AT, 32).unwrap_or_default()
     }
 
     /// Returns the freshness window of signatures, seconds.
-    #[must_use]
     pub fn freshness_s(&self) -> u32 {
         self.head.freshness_s
     }
 
     /// Returns the token bucket of each source address.
-    #[must_use]
     pub fn flood(&self) -> Flood {
         Flood {
             rate_per_s: self.head.flood_rate_per_s,
@@ -97,7 +94,6 @@ impl<'a> Image<'a> {
     }
 
     /// Returns the file of spent legacy trace ids; `None` when no signer has the legacy form.
-    #[must_use]
     pub fn legacy_store(&self) -> Option<&'a str> {
         let (at, len) = self.head.legacy_store;
         std::str::from_utf8(bytes_at(self.bytes, at, len)?)
@@ -106,19 +102,16 @@ impl<'a> Image<'a> {
     }
 
     /// Returns the number of experts.
-    #[must_use]
     pub fn expert_count(&self) -> u32 {
         self.head.expert_count
     }
 
     /// Returns the number of councils.
-    #[must_use]
     pub fn council_count(&self) -> u32 {
         self.head.party_count.saturating_sub(self.head.expert_count)
     }
 
     /// Returns the expert with this index in the registry.
-    #[must_use]
     pub fn expert_at(&self, index: u32) -> Option<Party<'a>> {
         if index < self.head.expert_count {
             self.party_at(index)
@@ -134,7 +127,6 @@ impl<'a> Image<'a> {
     }
 
     /// Returns the public keys of all parties.
-    #[must_use]
     pub fn public_keys(&self) -> HashSet<[u8; 32]> {
         self.parties()
             .flat_map(|party| party.signers())
@@ -143,18 +135,11 @@ impl<'a> Image<'a> {
     }
 
     /// Returns the expert with this id.
-    #[must_use]
     pub fn expert(&self, id: &str) -> Option<Party<'a>> {
         let at = self.probe(self.head.ids, hash(self.head.seed, id.as_bytes()), |at| {
             self.party(at).filter(|party| party.id() == id).map(|_| at)
         })?;
         self.party(at)
-    }
-
-    /// Returns the expert for hazards that no expert lists.
-    #[must_use]
-    pub fn default_expert(&self) -> Option<Party<'a>> {
-        self.expert_at(self.head.default_expert.checked_sub(1)?)
     }
 
     /// Returns the names of all hazards, by index.
@@ -164,7 +149,6 @@ impl<'a> Image<'a> {
     }
 
     /// Returns the index of a hazard.
-    #[must_use]
     pub fn hazard(&self, name: &str) -> Option<u8> {
         self.probe(
             self.head.hazards,
@@ -179,14 +163,12 @@ impl<'a> Image<'a> {
 
     /// Returns the party of an address: by the exact address first, otherwise by the winning glob
     /// of its host (see [`crate::pattern`]).
-    #[must_use]
     pub fn party_of(&self, aor: &Aor) -> Option<Party<'a>> {
         let at = self.exact(aor.as_bytes()).or_else(|| self.glob(aor))?;
         self.party(at)
     }
 
     /// Returns true for a council's domain, and for the host of one of its addresses.
-    #[must_use]
     pub fn is_our_domain(&self, host: &str) -> bool {
         self.host(host)
             .and_then(|at| u16_at(self.bytes, at))

@@ -85,7 +85,6 @@ impl MemoryState {
     }
 
     /// Returns the number of an expert's calls that hold a slot.
-    #[must_use]
     pub fn active_calls(&self, expert: u64, now: Now) -> usize {
         self.calls
             .values()

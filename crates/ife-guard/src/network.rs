@@ -74,19 +74,16 @@ impl Network {
     }
 
     /// Returns the first address of the block.
-    #[must_use]
     pub fn address(&self) -> IpAddr {
         self.address
     }
 
     /// Returns the length of the prefix in bits.
-    #[must_use]
     pub fn prefix_len(&self) -> u8 {
         self.prefix_len
     }
 
     /// Returns whether the address is in the block. A v4-mapped address counts as v4.
-    #[must_use]
     pub fn contains(&self, address: IpAddr) -> bool {
         let address = canonical(address);
         address.is_ipv4() == self.address.is_ipv4()

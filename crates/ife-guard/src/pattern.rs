@@ -78,25 +78,21 @@ impl Pattern {
     }
 
     /// Returns the normalised text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
     /// Returns whether the text has a `*`.
-    #[must_use]
     pub fn is_glob(&self) -> bool {
         self.star.is_some()
     }
 
     /// Returns the host in lower case.
-    #[must_use]
     pub fn host(&self) -> &str {
         self.text.get(self.at + 1..).unwrap_or_default()
     }
 
     /// Returns the text before the `*`; the whole user part of an exact address.
-    #[must_use]
     pub fn prefix(&self) -> &str {
         self.text
             .get("sip:".len()..self.star.unwrap_or(self.at))
@@ -104,7 +100,6 @@ impl Pattern {
     }
 
     /// Returns the text after the `*`; empty for an exact address.
-    #[must_use]
     pub fn suffix(&self) -> &str {
         self.star
             .and_then(|star| self.text.get(star + 1..self.at))
@@ -112,7 +107,6 @@ impl Pattern {
     }
 
     /// Returns whether the pattern matches this address.
-    #[must_use]
     pub fn matches(&self, aor: &Aor) -> bool {
         if self.star.is_none() {
             return self.text == aor.as_str();
@@ -125,7 +119,6 @@ impl Pattern {
     }
 
     /// Returns whether both match some address although neither is a special case of the other.
-    #[must_use]
     pub fn crosses(&self, other: &Self) -> bool {
         let (long, short) = if self.prefix().len() >= other.prefix().len() {
             (self, other)

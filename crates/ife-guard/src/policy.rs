@@ -29,7 +29,6 @@ impl<'a> Policy<'a> {
     }
 
     /// Returns the freshness window in force, seconds.
-    #[must_use]
     pub fn window_s(&self) -> u32 {
         self.freshness_s.unwrap_or(self.image.freshness_s())
     }

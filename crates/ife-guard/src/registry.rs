@@ -120,7 +120,6 @@ pub struct Party {
 
 impl Party {
     /// Returns whether this party may call over this transport.
-    #[must_use]
     pub fn allows(&self, transport: crate::Transport) -> bool {
         self.transports & transport.bit() != 0
     }
@@ -223,7 +222,6 @@ pub struct Quota {
 
 impl Registry {
     /// Returns the expert with this id.
-    #[must_use]
     pub fn expert(&self, id: &str) -> Option<&Expert> {
         self.experts.iter().find(|expert| expert.id == id)
     }
@@ -231,7 +229,6 @@ impl Registry {
     /// Returns the expert to call about a hazard: the first active one that lists it, otherwise the
     /// default expert for a hazard that no expert lists. `None` for an unknown hazard and for one
     /// whose experts are all suspended.
-    #[must_use]
     pub fn expert_for_hazard(&self, name: &str) -> Option<&Expert> {
         let index = self.hazards.iter().position(|h| h.name == name)?;
         let mut listing = self

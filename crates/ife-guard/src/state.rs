@@ -23,7 +23,6 @@ pub struct Now {
 
 impl Now {
     /// Returns the wall clock in whole seconds.
-    #[must_use]
     pub fn unix_s(self) -> u64 {
         self.unix_ms / 1000
     }

@@ -31,7 +31,6 @@ impl<const N: usize> Text<N> {
     }
 
     /// Returns the text.
-    #[must_use]
     pub fn as_str(&self) -> &str {
         // Only whole characters are copied in, so this cannot fail; an empty text beats a panic.
         std::str::from_utf8(self.bytes.get(..usize::from(self.len)).unwrap_or_default())
@@ -39,15 +38,8 @@ impl<const N: usize> Text<N> {
     }
 
     /// Returns the text's bytes, without the UTF-8 check of [`Self::as_str`].
-    #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..usize::from(self.len)).unwrap_or_default()
-    }
-
-    /// Returns true when the text is empty.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
     }
 
     /// Appends `text`; each control character becomes `?`.
@@ -59,16 +51,6 @@ impl<const N: usize> Text<N> {
         for c in text.chars() {
             let c = if is_unsafe(c) { '?' } else { c };
             if !self.push_char(c) {
-                return;
-            }
-        }
-    }
-
-    /// Appends bytes of unknown origin: printable ASCII as it is, each other byte as `?`.
-    pub fn push_untrusted(&mut self, bytes: &[u8]) {
-        for &b in bytes {
-            let b = if (0x20..0x7f).contains(&b) { b } else { b'?' };
-            if !self.push_char(char::from(b)) {
                 return;
             }
         }
@@ -185,8 +167,5 @@ mod tests {
             Text::<32>::of("a\r\nb\u{7f}\u{85}\u{202e}é").as_str(),
             "a??b???é"
         );
-        let mut text = Text::<32>::new();
-        text.push_untrusted(b"x\r\n\xff\0y");
-        assert_eq!(text.as_str(), "x????y");
     }
 }

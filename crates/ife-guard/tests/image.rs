@@ -56,7 +56,7 @@ fn finds_what_the_registry_says() {
     assert_eq!(safety.number(), expert_number(safety.id()));
     assert_eq!(safety.hazards().collect::<Vec<_>>(), [0, 1]);
     assert_eq!(safety.quota().max_call_s, 600);
-    let pool = image.default_expert().expect("there");
+    let pool = image.expert("expert-pool").expect("there");
     assert_eq!(
         (
             pool.id(),
@@ -200,8 +200,6 @@ fn ask_everything(bytes: &[u8]) {
     let _ = (
         image.hazards().take(300).count(),
         image.legacy_store(),
-        image.default_expert(),
-        image.council_count(),
         image.digest(),
     );
     let policy = Policy::new(&image);

@@ -61,24 +61,6 @@ pub enum AorError {
     Port,
 }
 
-impl AorError {
-    /// Returns a short name, equal in the test vectors and in every implementation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            AorError::Empty => "empty",
-            AorError::TooLong => "too-long",
-            AorError::BadByte => "bad-byte",
-            AorError::Brackets => "brackets",
-            AorError::Scheme => "scheme",
-            AorError::NoUser => "no-user",
-            AorError::User => "user",
-            AorError::Escape => "escape",
-            AorError::Host => "host",
-            AorError::Port => "port",
-        }
-    }
-}
-
 impl Aor {
     /// Parses a SIP URI (`sips:Alice@Example.COM:5061;transport=tls`) or a name-addr (`"Alice"
     /// <sip:alice@example.com>;tag=1`).

@@ -45,7 +45,6 @@ pub struct Briefing {
 
 impl Briefing {
     /// Returns whether nothing is said.
-    #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Briefing::default()
     }

@@ -62,24 +62,6 @@ pub enum Fault {
     Encoding,
 }
 
-impl Fault {
-    /// Returns a short name, equal in the test vectors and in every implementation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            Fault::Empty => "empty",
-            Fault::TooShort(_) => "too-short",
-            Fault::TooLong(_) => "too-long",
-            Fault::LineBreak(_) => "line-break",
-            Fault::BadByte(_) => "bad-byte",
-            Fault::Version => "version",
-            Fault::Parameter(_) => "parameter",
-            Fault::IssuedAt => "iat",
-            Fault::Covered => "covered",
-            Fault::Encoding => "encoding",
-        }
-    }
-}
-
 /// Returns the body without the spaces and tabs around it.
 pub(crate) fn trim(mut body: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = body {

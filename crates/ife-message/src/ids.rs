@@ -15,8 +15,6 @@ macro_rules! name {
         pub struct $name(Inline<$max>);
 
         impl $name {
-            /// Fewest characters.
-            pub const MIN_LEN: usize = $min;
             /// Most characters.
             pub const MAX_LEN: usize = $max;
 

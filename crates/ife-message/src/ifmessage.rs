@@ -92,19 +92,6 @@ pub enum MessageError {
     BadSignature(#[from] BadSignature),
 }
 
-impl MessageError {
-    /// Returns a short name, equal in the test vectors and in every implementation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            MessageError::Json(_) => "json",
-            MessageError::Shape(_) => "shape",
-            MessageError::Member { .. } => "member",
-            MessageError::Unsigned => "unsigned",
-            MessageError::BadSignature(_) => "signature",
-        }
-    }
-}
-
 impl IfMessage {
     /// Checks the limits that types do not: lengths, the timestamp, the level.
     pub fn check(&self) -> Result<(), MessageError> {

@@ -41,20 +41,6 @@ pub enum KeyError {
     Name,
 }
 
-impl KeyError {
-    /// Returns a short name, equal in the test vectors and in every implementation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            KeyError::Prefix => "prefix",
-            KeyError::Encoding => "encoding",
-            KeyError::Point => "point",
-            KeyError::Weak => "weak",
-            KeyError::PrivateFormat => "private-format",
-            KeyError::Name => "name",
-        }
-    }
-}
-
 /// The signature does not belong to this key and these bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the signature does not verify")]

@@ -19,11 +19,9 @@ pub const CALL_ID_LEN_MAX: usize = 512;
 /// Latest `iat` that a header can carry: 12 digits.
 pub const IAT_MAX: u64 = 999_999_999_999;
 
-/// The fields that a signature of version 1 may cover.
+/// The fields that a signature of version 1 may cover, beside the key id of its signer.
 #[derive(Debug, Clone, Copy)]
 pub struct SignedFields<'a> {
-    /// Key id of the signer.
-    pub kid: &'a Kid,
     /// Time of signing, Unix seconds.
     pub iat: u64,
     /// Value of X-IF-Trace-ID.
@@ -64,26 +62,17 @@ pub enum SignError {
     BadSignature(#[from] BadSignature),
 }
 
-impl SignError {
-    /// Returns a short name, equal in the test vectors and in every implementation.
-    pub fn code(&self) -> &'static str {
-        match self {
-            SignError::CallId => "call-id",
-            SignError::BodyHash => "body-hash",
-            SignError::Kid => "kid",
-            SignError::IssuedAt => "iat",
-            SignError::BadSignature(_) => "signature",
-        }
-    }
-}
-
 /// Returns whether a Call-ID can be covered.
 pub fn is_call_id(call_id: &[u8]) -> bool {
     (1..=CALL_ID_LEN_MAX).contains(&call_id.len()) && call_id.iter().all(u8::is_ascii_graphic)
 }
 
 /// Replaces the contents of `out` by the signed bytes; on an error `out` is left empty.
-pub fn canonical_bytes(fields: &SignedFields<'_>, out: &mut Vec<u8>) -> Result<(), SignError> {
+pub fn canonical_bytes(
+    kid: &Kid,
+    fields: &SignedFields<'_>,
+    out: &mut Vec<u8>,
+) -> Result<(), SignError> {
     out.clear();
     if fields.iat > IAT_MAX {
         return Err(SignError::IssuedAt);
@@ -95,7 +84,7 @@ pub fn canonical_bytes(fields: &SignedFields<'_>, out: &mut Vec<u8>) -> Result<(
         return Err(SignError::BodyHash);
     }
     out.extend_from_slice(CONTEXT);
-    line(out, fields.kid.as_bytes());
+    line(out, kid.as_bytes());
     // Writing to a Vec cannot fail.
     _ = writeln!(out, "{}", fields.iat);
     line(out, fields.trace_id.as_bytes());
@@ -122,65 +111,24 @@ fn line(out: &mut Vec<u8>, text: &[u8]) {
 /// Verifies a signature over `fields`. `scratch` holds the signed bytes afterwards.
 pub fn verify(
     key: &PublicKey,
+    kid: &Kid,
     fields: &SignedFields<'_>,
     sig: &[u8; 64],
     scratch: &mut Vec<u8>,
 ) -> Result<(), SignError> {
-    canonical_bytes(fields, scratch)?;
+    canonical_bytes(kid, fields, scratch)?;
     Ok(key.verify_strict(scratch, sig)?)
 }
 
-/// The arguments of [`sign`]: the signed fields without the kid, which comes from the key.
-#[derive(Debug, Clone, Copy)]
-pub struct CallFields<'a> {
-    /// Time of signing, Unix seconds.
-    pub iat: u64,
-    /// Value of X-IF-Trace-ID.
-    pub trace_id: &'a TraceId,
-    /// Value of X-IF-Hazard.
-    pub hazard: &'a Hazard,
-    /// Address in the From header.
-    pub caller: &'a Aor,
-    /// Address of the Request-URI.
-    pub callee: &'a Aor,
-    /// Parts to cover.
-    pub covered: Covered,
-    /// Call-ID; used only if covered.
-    pub call_id: &'a [u8],
-    /// SHA-256 of the body; used only if covered.
-    pub body_sha256: Option<[u8; 32]>,
-}
-
 /// Signs a call; the name of the key becomes the kid.
-pub fn sign(key: &PrivateKey, call: &CallFields<'_>) -> Result<SignatureHeader, SignError> {
+pub fn sign(key: &PrivateKey, fields: &SignedFields<'_>) -> Result<SignatureHeader, SignError> {
     let kid = Kid::parse(key.name().as_bytes()).map_err(|_| SignError::Kid)?;
-    let CallFields {
-        iat,
-        trace_id,
-        hazard,
-        caller,
-        callee,
-        covered,
-        call_id,
-        body_sha256,
-    } = *call;
-    let fields = SignedFields {
-        kid: &kid,
-        iat,
-        trace_id,
-        hazard,
-        caller,
-        callee,
-        covered,
-        call_id,
-        body_sha256,
-    };
     let mut bytes = Vec::with_capacity(512);
-    canonical_bytes(&fields, &mut bytes)?;
+    canonical_bytes(&kid, fields, &mut bytes)?;
     Ok(SignatureHeader {
         kid,
-        iat,
-        covered,
+        iat: fields.iat,
+        covered: fields.covered,
         sig: key.sign(&bytes),
     })
 }

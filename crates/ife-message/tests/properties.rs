@@ -140,12 +140,12 @@ proptest! {
     ) {
         let (kid, caller) = ("k1".parse().expect("kid"), "sip:a@b".parse().expect("aor"));
         let fields = SignedFields {
-            kid: &kid, iat: 1, trace_id: &trace.parse().expect("trace id"),
+            iat: 1, trace_id: &trace.parse().expect("trace id"),
             hazard: &hazard.parse().expect("hazard"), caller: &caller, callee: &caller,
             covered, call_id: &call_id, body_sha256: Some([0; 32]),
         };
         let mut bytes = Vec::new();
-        if sign::canonical_bytes(&fields, &mut bytes).is_ok() {
+        if sign::canonical_bytes(&kid, &fields, &mut bytes).is_ok() {
             let lines = bytes.iter().filter(|&&b| b == b'\n').count();
             prop_assert_eq!(lines, 7 + covered.parts().count());
             prop_assert_eq!(bytes.last(), Some(&b'\n'));

@@ -3,14 +3,15 @@
 //! An entry has one row, a refusal two: the INVITE and its answer. Entries are strangers' text: a
 //! member of the wrong kind counts as absent, and texts are neither cut nor escaped here.
 
-use std::collections::HashMap;
+mod gate;
 
-use ife_message::Aor;
 use ife_witness::entry::Author;
 use ife_words::{Acceptance, Direction, Event};
 use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use gate::{calls, of_gate};
 
 /// Life lines from left to right: the way of an escalation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
@@ -228,155 +229,6 @@ fn prefixed(prefix: &str, text: &str) -> String {
         return String::new();
     }
     format!("{prefix} {text}")
-}
-
-/// What the other entries of a call tell about it.
-#[derive(Default)]
-struct Call {
-    to_council: bool,
-    caller: Option<Aor>,
-    /// Whether the INVITE has an entry beside that of the decision.
-    has_invite: bool,
-}
-
-impl Call {
-    fn take(&mut self, entry: &Value) {
-        let direction = text(entry, "direction");
-        if !direction.is_empty() {
-            self.to_council = direction == Direction::ToCouncil.as_str();
-        }
-        let event = event(entry);
-        let is_first = [Event::Invite, Event::Approved, Event::Rejected].map(Some);
-        if is_first.contains(&event) {
-            self.caller = self.caller.take().or_else(|| from(entry));
-            self.has_invite |= event == Some(Event::Invite);
-        }
-    }
-}
-
-/// The gate's calls in the story, by Call-ID.
-fn calls<'e>(entries: &[&'e Value]) -> HashMap<&'e str, Call> {
-    let mut calls: HashMap<&str, Call> = HashMap::new();
-    for entry in entries {
-        let id = text(entry, "call_id");
-        if author(entry) == Author::Gate && !id.is_empty() {
-            calls.entry(id).or_default().take(entry);
-        }
-    }
-    calls
-}
-
-fn from(entry: &Value) -> Option<Aor> {
-    Aor::parse(text(entry, "from").as_bytes()).ok()
-}
-
-/// The rows of an entry of Kamailio.
-fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
-    let mut alone = Call::default();
-    alone.take(entry);
-    alone.has_invite = false;
-    let call = call.unwrap_or(&alone);
-    let gate = Lane::Kamailio;
-    let (caller, callee) = if call.to_council {
-        (Lane::Expert, Lane::Gateway)
-    } else {
-        (Lane::Gateway, Lane::Expert)
-    };
-    // If nothing is known of the sender, it is the caller.
-    let is_callees =
-        matches!((&call.caller, from(entry)), (Some(caller), Some(from)) if *caller != from);
-    let (sender, receiver) = if is_callees {
-        (callee, caller)
-    } else {
-        (caller, callee)
-    };
-    // Of a request, its method is all that a detail may say.
-    let detail = Some(text(entry, "detail")).filter(|detail| *detail != text(entry, "event"));
-    let detail = detail.unwrap_or_default().to_owned();
-    let peer = || text(entry, "peer").to_owned();
-    let status = status(entry);
-    let label = || {
-        if status.is_empty() {
-            in_words(entry)
-        } else {
-            status.clone()
-        }
-    };
-    let answer = || Row::arrow(callee, caller, label()).via(gate);
-    match event(entry) {
-        Some(Event::Invite) => vec![Row::arrow(caller, gate, "INVITE").remark([peer(), detail])],
-        Some(Event::Approved) => {
-            let row = if call.has_invite {
-                Row::arrow(gate, callee, "INVITE")
-            } else {
-                Row::arrow(caller, callee, "INVITE").via(gate)
-            };
-            let signed = prefixed("signed by", text(entry, "kid"));
-            vec![
-                row.approved()
-                    .remark(["approved".to_owned(), signed, detail]),
-            ]
-        }
-        Some(Event::Rejected) => {
-            if let Some(count) = entry["omitted"]["count"].as_u64() {
-                let note = Row::note(gate, format!("{count} more refused"));
-                return vec![note.rejected().remark([detail])];
-            }
-            let at = format!("rejected at gate {}", text(entry, "gate"));
-            let answer = Row::arrow(gate, caller, label())
-                .rejected()
-                .remark([at, detail]);
-            if call.has_invite {
-                return vec![answer];
-            }
-            let invite = Row::arrow(caller, gate, "INVITE").tone(Tone::Bad);
-            vec![invite.remark([peer()]), answer]
-        }
-        Some(Event::Trying | Event::Ringing) => vec![answer().remark([detail])],
-        Some(Event::Connected) => vec![answer().tone(Tone::Good).remark([detail])],
-        Some(Event::Failed) => vec![answer().tone(Tone::Bad).remark([detail])],
-        Some(Event::Ack | Event::Cancel | Event::Bye | Event::Reinvite) => {
-            let method = match text(entry, "event") {
-                "REINVITE" => "INVITE again",
-                method => method,
-            };
-            let request = Row::arrow(sender, receiver, method).via(gate);
-            vec![request.remark([status, detail])]
-        }
-        Some(
-            Event::Escalate
-            | Event::Briefing
-            | Event::Accepted
-            | Event::Terminated
-            | Event::H323Setup
-            | Event::H323Connected
-            | Event::H323Released
-            | Event::CouncilJoin
-            | Event::CouncilLeave
-            | Event::Admission
-            | Event::Mute
-            | Event::Unmute
-            | Event::Remove
-            | Event::Decision
-            | Event::DecisionRefused
-            | Event::NoDecision
-            | Event::Notified
-            | Event::RoomOpen
-            | Event::RoomEnd
-            | Event::Message
-            | Event::EvidenceOffer
-            | Event::EvidenceAnswer
-            | Event::EvidenceOpen
-            | Event::EvidenceSent
-            | Event::EvidenceVerified
-            | Event::EvidenceFailed
-            | Event::Reload
-            | Event::Start
-            | Event::Stop
-            | Event::Gap,
-        )
-        | None => vec![Row::note(gate, in_words(entry)).remark([status, detail])],
-    }
 }
 
 /// The row of an entry of the log's writer.

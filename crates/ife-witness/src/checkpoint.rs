@@ -101,7 +101,6 @@ pub struct SignedCheckpoint {
 
 impl SignedCheckpoint {
     /// Returns the time of the latest cosignature, in Unix seconds.
-    #[must_use]
     pub fn time_s(&self) -> Option<u64> {
         self.signatures
             .iter()

@@ -3,12 +3,16 @@
 //! The bytes that [`encode`] writes are final: they are hashed, logged and verified unchanged.
 
 mod author;
+mod evidence;
 mod json;
+mod object;
 
-use ife_words::{hex, time};
 use sha2::{Digest, Sha256};
 
+use object::Object;
+
 pub use author::Author;
+pub use evidence::{Evidence, FILE_IDS_MAX};
 pub use ife_words::{Direction, Event};
 
 /// Largest encoded entry in bytes.
@@ -19,12 +23,6 @@ pub const NUMBER_MAX: u64 = (1 << 53) - 1;
 
 /// Encoded length to which each text is cut when cutting the SDP alone is not enough.
 const TEXT_KEPT: usize = 600;
-
-/// The same for the texts of `evidence`: a digest is whole.
-const EVIDENCE_TEXT_KEPT: usize = 80;
-
-/// Largest number of ids in a list of files; those beyond are left out.
-pub const FILE_IDS_MAX: usize = 64;
 
 /// Version of the entry format, field `v`.
 const FORMAT_VERSION: u64 = 1;
@@ -51,41 +49,6 @@ pub struct Omitted {
     pub first_unix_ns: u64,
     /// Upper bound of their times.
     pub last_unix_ns: u64,
-}
-
-/// What an entry of an evidence server says of its session; an absent member is left out.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Evidence<'a> {
-    /// Name of the session.
-    pub session: Option<&'a str>,
-    /// Number of the connection within the session.
-    pub peer: Option<u64>,
-    /// SHA-256 by which messages are bound to the connection.
-    pub binding: Option<&'a str>,
-    /// The expert's public key.
-    pub key: Option<&'a str>,
-    /// SHA-256 of the signed list of files.
-    pub manifest: Option<&'a str>,
-    /// Number of files in it.
-    pub files: Option<u32>,
-    /// Bytes of all files together.
-    pub bytes: Option<u64>,
-    /// Id of the file that the entry is about.
-    pub file: Option<u32>,
-    /// Its name.
-    pub name: Option<&'a str>,
-    /// Its size in bytes.
-    pub size: Option<u64>,
-    /// Its SHA-256.
-    pub sha256: Option<&'a str>,
-    /// Ids of the files that the expert has verified.
-    pub verified: Option<&'a [u32]>,
-    /// Ids of the files that the expert could not verify.
-    pub failed: Option<&'a [u32]>,
-    /// SHA-256 of the signed receipt.
-    pub receipt: Option<&'a str>,
-    /// The failure, in one word.
-    pub error: Option<&'a str>,
 }
 
 /// One event. Texts are untrusted bytes; an absent field is left out of the JSON.
@@ -430,130 +393,4 @@ fn write(
     );
     out.push(b'}');
     written
-}
-
-struct Object<'o> {
-    out: &'o mut Vec<u8>,
-    limit: usize,
-}
-
-impl Object<'_> {
-    fn key(&mut self, key: &str) {
-        if self.out.last() != Some(&b'{') {
-            self.out.push(b',');
-        }
-        self.out.push(b'"');
-        self.out.extend_from_slice(key.as_bytes());
-        self.out.extend_from_slice(b"\":");
-    }
-
-    /// Returns the encoded length without the quotes, and whether the text was cut.
-    fn string_within(&mut self, text: &[u8], limit: usize) -> (usize, bool) {
-        self.out.push(b'"');
-        let start = self.out.len();
-        let whole = if limit == usize::MAX {
-            json::escape(text, self.out);
-            true
-        } else {
-            json::escape_within(text, limit, self.out)
-        };
-        let len = self.out.len() - start;
-        self.out.push(b'"');
-        (len, !whole)
-    }
-
-    fn text(&mut self, key: &str, text: Option<&[u8]>) {
-        let Some(text) = text else { return };
-        self.key(key);
-        self.string_within(text, self.limit);
-    }
-
-    fn name(&mut self, key: &str, name: Option<&'static str>) {
-        self.text(key, name.map(str::as_bytes));
-    }
-
-    fn number(&mut self, key: &str, number: Option<u64>) {
-        let Some(number) = number else { return };
-        self.key(key);
-        json::number(number, self.out);
-    }
-
-    fn hash(&mut self, key: &str, hash: Option<[u8; 32]>) {
-        let Some(hash) = hash else { return };
-        self.key(key);
-        self.out.push(b'"');
-        self.out.extend_from_slice(&hex::digits_of_32(&hash));
-        self.out.push(b'"');
-    }
-
-    fn flag(&mut self, key: &str) {
-        self.key(key);
-        self.out.extend_from_slice(b"true");
-    }
-
-    fn time(&mut self, unix_ns: u64) {
-        self.out.push(b'"');
-        time::append_ns(unix_ns, self.out);
-        self.out.push(b'"');
-    }
-
-    fn gap(&mut self, gap: &Gap<'_>) {
-        self.key("gap");
-        self.out.push(b'{');
-        self.number("count", Some(gap.count));
-        self.number("epoch", Some(gap.epoch));
-        self.number("first_seq", Some(gap.first_seq));
-        self.text("producer", Some(gap.producer.as_bytes()));
-        self.out.push(b'}');
-    }
-
-    fn ids(&mut self, key: &str, ids: Option<&[u32]>) {
-        let Some(ids) = ids else { return };
-        self.key(key);
-        self.out.push(b'[');
-        for (place, id) in ids.iter().take(FILE_IDS_MAX).enumerate() {
-            if place > 0 {
-                self.out.push(b',');
-            }
-            json::number((*id).into(), self.out);
-        }
-        self.out.push(b']');
-    }
-
-    fn evidence(&mut self, evidence: &Evidence<'_>) {
-        self.key("evidence");
-        self.out.push(b'{');
-        let whole = self.limit;
-        if whole != usize::MAX {
-            self.limit = EVIDENCE_TEXT_KEPT;
-        }
-        self.text("binding", evidence.binding.map(str::as_bytes));
-        self.number("bytes", evidence.bytes);
-        self.text("error", evidence.error.map(str::as_bytes));
-        self.ids("failed", evidence.failed);
-        self.number("file", evidence.file.map(u64::from));
-        self.number("files", evidence.files.map(u64::from));
-        self.text("key", evidence.key.map(str::as_bytes));
-        self.text("manifest", evidence.manifest.map(str::as_bytes));
-        self.text("name", evidence.name.map(str::as_bytes));
-        self.number("peer", evidence.peer);
-        self.text("receipt", evidence.receipt.map(str::as_bytes));
-        self.text("session", evidence.session.map(str::as_bytes));
-        self.text("sha256", evidence.sha256.map(str::as_bytes));
-        self.number("size", evidence.size);
-        self.ids("verified", evidence.verified);
-        self.limit = whole;
-        self.out.push(b'}');
-    }
-
-    fn omitted(&mut self, omitted: &Omitted) {
-        self.key("omitted");
-        self.out.push(b'{');
-        self.number("count", Some(omitted.count));
-        self.key("first");
-        self.time(omitted.first_unix_ns);
-        self.key("last");
-        self.time(omitted.last_unix_ns);
-        self.out.push(b'}');
-    }
 }

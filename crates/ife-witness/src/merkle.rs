@@ -69,13 +69,11 @@ impl Frontier {
     }
 
     /// Returns the number of leaves.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.size
     }
 
     /// Returns the subtree roots, largest first.
-    #[must_use]
     pub fn nodes(&self) -> &[Hash] {
         &self.nodes
     }
@@ -101,7 +99,6 @@ impl Frontier {
     }
 
     /// Returns the root of the tree (RFC 6962 section 2.1).
-    #[must_use]
     pub fn root(&self) -> Hash {
         let mut from_right = self.nodes.iter().rev();
         match from_right.next() {

@@ -94,7 +94,6 @@ impl<'a> Note<'a> {
     }
 
     /// Returns the text with its final LF. It is untrusted before [`verify`](Self::verify).
-    #[must_use]
     pub fn text(&self) -> &'a str {
         self.text
     }

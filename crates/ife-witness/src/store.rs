@@ -180,7 +180,6 @@ impl Store {
     }
 
     /// Returns the path of the mark that a log was begun here.
-    #[must_use]
     pub fn begun(&self) -> PathBuf {
         self.root.join(BEGUN)
     }
@@ -203,25 +202,21 @@ impl Store {
     }
 
     /// Returns the log directory.
-    #[must_use]
     pub fn root(&self) -> &Path {
         &self.root
     }
 
     /// Returns the path of the public checkpoint.
-    #[must_use]
     pub fn public_checkpoint(&self) -> PathBuf {
         self.root.join("checkpoint")
     }
 
     /// Returns the path of the last signed checkpoint, published or not.
-    #[must_use]
     pub fn private_checkpoint(&self) -> PathBuf {
         self.private_dir().join("checkpoint.signed")
     }
 
     /// Returns the directory of the write-ahead log.
-    #[must_use]
     pub fn wal_dir(&self) -> PathBuf {
         self.private_dir().join("wal")
     }

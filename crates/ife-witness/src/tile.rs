@@ -58,19 +58,16 @@ impl Tile {
     }
 
     /// Returns true for a tile of 256 hashes or entries.
-    #[must_use]
     pub fn is_full(&self) -> bool {
         self.width == 256
     }
 
     /// Returns the full tile of this index.
-    #[must_use]
     pub fn to_full(self) -> Self {
         Self { width: 256, ..self }
     }
 
     /// Returns the relative path: `tile/<L>/<N>[.p/<W>]` or `tile/entries/<N>[.p/<W>]`.
-    #[must_use]
     pub fn path(&self) -> String {
         self.to_string()
     }

@@ -63,17 +63,6 @@ pub struct Report {
     pub strays: Strays,
 }
 
-impl Report {
-    /// Returns the time of the latest cosignature, in Unix seconds.
-    #[must_use]
-    pub fn time_s(&self) -> Option<u64> {
-        self.signatures
-            .iter()
-            .filter_map(|signature| signature.time_s)
-            .max()
-    }
-}
-
 /// Verifies the log in `dir`: its checkpoint by `keys`, and everything that it covers.
 ///
 /// - The checkpoint is signed by the log's key and, unless [`Options::allow_unsigned`], by every

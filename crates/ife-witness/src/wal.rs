@@ -181,19 +181,16 @@ impl Wal {
     }
 
     /// Returns the index of the next entry.
-    #[must_use]
     pub fn next_index(&self) -> u64 {
         self.next_index
     }
 
     /// Returns the duration of the last batch's fdatasync.
-    #[must_use]
     pub fn last_sync(&self) -> Duration {
         self.last_sync
     }
 
     /// Returns whether the next batch begins a new segment.
-    #[must_use]
     pub fn will_rotate(&self) -> bool {
         self.offset >= self.segment_bytes
     }
@@ -230,7 +227,6 @@ impl Wal {
     }
 
     /// Returns the arguments of [`Spare::prepare`] if there is no file for the next segment.
-    #[must_use]
     pub fn wants_spare(&self) -> Option<(Store, u64)> {
         self.spare
             .is_none()

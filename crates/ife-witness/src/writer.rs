@@ -171,13 +171,11 @@ impl Writer {
     }
 
     /// Returns the number of entries on disk.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.wal.next_index()
     }
 
     /// Returns the duration of the last batch's fdatasync.
-    #[must_use]
     pub fn last_sync(&self) -> std::time::Duration {
         self.wal.last_sync()
     }
@@ -197,13 +195,11 @@ impl Writer {
     }
 
     /// Returns the counts since the start.
-    #[must_use]
     pub fn counts(&self) -> Counts {
         self.total
     }
 
     /// Returns the rings.
-    #[must_use]
     pub fn rings(&self) -> &RingSet {
         &self.rings
     }

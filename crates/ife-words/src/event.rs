@@ -98,7 +98,6 @@ crate::words! {
 
 impl Event {
     /// Returns whether only the writer may use this event, and no producer.
-    #[must_use]
     pub fn is_reserved(self) -> bool {
         self == Self::Gap
     }

@@ -53,17 +53,7 @@ impl Gate {
     ];
 
     /// Returns the number of the gate.
-    #[must_use]
     pub const fn number(self) -> u8 {
         self as u8
-    }
-
-    /// Returns the script's result: 1 when approved, otherwise the gate's number, negative.
-    #[must_use]
-    pub const fn script_code(self) -> i32 {
-        match self as i32 {
-            0 => 1,
-            number => -number,
-        }
     }
 }

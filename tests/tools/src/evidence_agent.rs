@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use ife_evidence::{Agent, AgentConfig, AgentOutput, Body, Manifest, Now, Peer};
+use ife_evidence::{Agent, AgentConfig, AgentOutput, Body, Datagram, Manifest, Now, Peer};
 use ife_message::PrivateKey;
 use reqwest::{Client, header};
 use serde_json::{Value, json};
@@ -126,11 +126,11 @@ impl Channel {
     async fn whenever(&mut self) -> Result<AgentOutput, Failure> {
         loop {
             let wake = match self.agent.poll()? {
-                AgentOutput::Transmit {
-                    destination, bytes, ..
-                } => {
+                AgentOutput::Transmit(datagram) => {
                     // A datagram that the kernel does not take is lost, as datagrams are.
-                    let _ = self.socket.try_send_to(&bytes, destination);
+                    let _ = self
+                        .socket
+                        .try_send_to(&datagram.bytes, datagram.destination);
                     continue;
                 }
                 AgentOutput::Timeout(wake) => wake,
@@ -140,9 +140,12 @@ impl Channel {
             match timeout_at(wake.into(), received).await {
                 Ok(received) => {
                     let (len, source) = received?;
-                    let bytes = &self.buffer[..len];
-                    self.agent
-                        .handle_datagram(source, self.address, bytes, Instant::now())?;
+                    let datagram = Datagram {
+                        source,
+                        destination: self.address,
+                        bytes: &self.buffer[..len],
+                    };
+                    self.agent.handle_datagram(datagram, Instant::now())?;
                 }
                 Err(_) => self.agent.handle_timeout(Instant::now())?,
             }

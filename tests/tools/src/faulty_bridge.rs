@@ -21,8 +21,9 @@ use axum::{
     routing::{get, post},
 };
 use ife_evidence::{
-    Binding, Body, FileHasher, Inbox, Link, Manifest, Outbox, Peer, PeerOutput, Redeemed, Sender,
-    Token, frame::CHUNK_LEN_MAX, manifest::FileEntry, message::CallFacts, sender::SenderOutput,
+    Binding, Body, Datagram, FileHasher, Inbox, Link, Manifest, Outbox, Peer, PeerOutput, Redeemed,
+    Sender, Token, frame::CHUNK_LEN_MAX, manifest::FileEntry, message::CallFacts,
+    sender::SenderOutput,
 };
 use ife_message::PrivateKey;
 use serde_json::{Value, json};
@@ -204,8 +205,10 @@ impl Liar {
                 Ok((len, source)) = self.socket.recv_from(&mut datagram) => {
                     if let Some(connection) = &mut connection {
                         let local = self.socket.local_addr()?;
+                        let bytes = &datagram[..len];
+                        let received = Datagram { source, destination: local, bytes };
                         // Bytes of an earlier connection are refused by this one.
-                        let _ = connection.peer.handle_datagram(source, local, &datagram[..len], Instant::now());
+                        let _ = connection.peer.handle_datagram(received, Instant::now());
                     }
                 }
                 () = tokio::time::sleep_until(wake.into()) => {
@@ -256,9 +259,10 @@ impl Liar {
                 // What still waits is written after the next datagram.
                 PeerOutput::Timeout(at) => return Ok(at),
                 PeerOutput::Connected | PeerOutput::Open | PeerOutput::Interrupted => {}
-                PeerOutput::Transmit {
-                    destination, bytes, ..
-                } => {
+                PeerOutput::Transmit(datagram) => {
+                    let Datagram {
+                        destination, bytes, ..
+                    } = datagram;
                     self.socket.send_to(&bytes, destination).await?;
                 }
                 PeerOutput::Message {

@@ -77,15 +77,16 @@ impl Case {
                     connection.wake = at.max(now + WAKE_MIN);
                     return;
                 }
-                SessionOutput::Transmit {
-                    destination, bytes, ..
-                } => world.port.queue(destination, connection.via, &bytes),
+                SessionOutput::Transmit(datagram) => {
+                    let via = connection.via;
+                    world.port.queue(datagram.destination, via, &datagram.bytes);
+                }
                 SessionOutput::Read { file, offset, len } => {
                     let wanted = Wanted { file, offset, len };
                     read(&self.grant.session, connection, wanted, world);
                 }
                 SessionOutput::Opened { public_key } => self.opened(public_key, world),
-                SessionOutput::Sent { file, .. } => self.sent(file, world),
+                SessionOutput::Sent { file } => self.sent(file, world),
                 SessionOutput::Receipt { files, sha256 } => self.receipt(&files, &sha256, world),
                 SessionOutput::Agent(id, message) => self.heard(id, message, now, world),
                 SessionOutput::Shown(id) => self.shown(&id, world),

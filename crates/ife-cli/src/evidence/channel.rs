@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use ife_evidence::{Agent, AgentConfig, AgentOutput, Body, Now, Peer};
+use ife_evidence::{Agent, AgentConfig, AgentOutput, Body, Datagram, Now, Peer};
 use ife_message::PrivateKey;
 use tokio::{net::UdpSocket, time::timeout_at};
 
@@ -84,11 +84,11 @@ impl Channel {
                 .poll()
                 .map_err(|error| lost(&error.to_string()))?
             {
-                AgentOutput::Transmit {
-                    destination, bytes, ..
-                } => {
+                AgentOutput::Transmit(datagram) => {
                     // UDP may lose a datagram; the layers above send it again.
-                    _ = self.socket.try_send_to(&bytes, destination);
+                    _ = self
+                        .socket
+                        .try_send_to(&datagram.bytes, datagram.destination);
                     continue;
                 }
                 AgentOutput::Timeout(wake) => wake,
@@ -106,9 +106,12 @@ impl Channel {
             let received = self.socket.recv_from(&mut self.buffer);
             let handled = match timeout_at(wake.min(end).into(), received).await {
                 Ok(Ok((len, source))) => {
-                    let bytes = &self.buffer[..len];
-                    self.agent
-                        .handle_datagram(source, self.address, bytes, Instant::now())
+                    let datagram = Datagram {
+                        source,
+                        destination: self.address,
+                        bytes: &self.buffer[..len],
+                    };
+                    self.agent.handle_datagram(datagram, Instant::now())
                 }
                 // An ICMP error of an earlier datagram; ICE tries on.
                 Ok(Err(_)) => Ok(()),

@@ -136,9 +136,7 @@ async fn transfer(
                 out.remark(format!("the bridge: {}", harmless(&refused.text)));
             }
             AgentOutput::Closed => return Ok(End::Lost(channel.lost("the connection ended"))),
-            AgentOutput::Complete { .. }
-            | AgentOutput::Transmit { .. }
-            | AgentOutput::Timeout(_) => {}
+            AgentOutput::Complete { .. } | AgentOutput::Transmit(_) | AgentOutput::Timeout(_) => {}
         }
     }
 }

@@ -15,6 +15,16 @@ impl Ladder {
         self.lanes.last().map_or(0, |(_, at)| at + 3)
     }
 
+    /// Columns of a row before its remark.
+    pub(super) fn margin(self) -> usize {
+        ROW_HEAD + self.width() + 1
+    }
+
+    /// The name of a life line.
+    pub(super) fn name(self, lane: usize) -> &'static str {
+        self.lanes[lane].0
+    }
+
     /// The names, each above its line.
     pub(super) fn heads(self) -> String {
         let mut canvas = vec![' '; self.width() + 8];
@@ -23,7 +33,7 @@ impl Ladder {
             canvas.splice(start..start + name.len(), name.chars());
         }
         let heads: String = canvas.into_iter().collect();
-        format!("{:18}{heads}", "").trim_end().to_owned()
+        format!("{:ROW_HEAD$}{heads}", "").trim_end().to_owned()
     }
 
     fn canvas(self) -> Vec<char> {
@@ -69,9 +79,48 @@ impl Ladder {
     }
 }
 
+/// Columns for seconds and place in the log.
+const ROW_HEAD: usize = 18;
+
 /// A line of the diagram: seconds, place in the log, lines, remark.
 pub(super) fn row(time: &str, place: &str, ladder: &str, remark: &str) -> String {
     format!("{time:>10}  {place:<6}{ladder} {remark}")
         .trim_end()
         .to_owned()
+}
+
+/// Lines of `text` of at most `width` columns, cut at blanks where there are any.
+pub(super) fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let width = width.max(1);
+    let (mut lines, mut line) = (Vec::new(), Vec::<char>::new());
+    for word in text.split(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        if !line.is_empty() && line.len() + 1 + word.len() > width {
+            lines.push(line.drain(..).collect());
+        } else if !line.is_empty() {
+            line.push(' ');
+        }
+        while word.len() > width {
+            lines.push(word.drain(..width).collect());
+        }
+        line.append(&mut word);
+    }
+    lines.push(line.into_iter().collect());
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::wrapped;
+
+    #[test]
+    fn lines_are_cut_at_blanks() {
+        assert_eq!(
+            wrapped("a call of an expert", 8),
+            ["a call", "of an", "expert"]
+        );
+        assert_eq!(wrapped("", 8), [""]);
+        assert_eq!(wrapped("0123456789 ab", 4), ["0123", "4567", "89", "ab"]);
+        assert_eq!(wrapped("é é", 0), ["é", "é"]);
+    }
 }

@@ -51,7 +51,7 @@ pub(super) fn run(args: &ShowArgs, out: &mut Output) -> Result<Outcome, Failure>
     found
         .seen
         .sort_by_key(|entry| (entry.time_ns(), entry.index));
-    for line in story::tell(&found.seen) {
+    for line in story::tell(&found.seen, out.width()) {
         out.line(line)?;
     }
     out.line("")?;

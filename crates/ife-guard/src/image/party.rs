@@ -36,8 +36,6 @@ pub(super) const COVERS_SDP: u8 = 2;
 #[derive(Clone, Copy, Debug)]
 pub struct Party<'a> {
     record: &'a [u8],
-    /// Offset in the image: equal for the same party.
-    at: usize,
 }
 
 /// The side of a party.
@@ -60,11 +58,10 @@ impl<'a> Party<'a> {
         let len = u32_at(image, at.checked_add(4)?)? as usize;
         let record = bytes_at(image, at, len)?;
         let known = matches!(record.first(), Some(&(KIND_EXPERT | KIND_COUNCIL)));
-        (known && len >= FIXED_LEN).then_some(Self { record, at })
+        (known && len >= FIXED_LEN).then_some(Self { record })
     }
 
     /// Returns expert or council.
-    #[must_use]
     pub fn kind(&self) -> PartyKind {
         if self.byte(0) == KIND_COUNCIL {
             PartyKind::Council
@@ -73,39 +70,28 @@ impl<'a> Party<'a> {
         }
     }
 
-    /// Returns whether both are the same party of the same image.
-    #[must_use]
-    pub fn is(&self, other: &Self) -> bool {
-        self.at == other.at
-    }
-
     /// Returns an expert's id or a council's domain.
-    #[must_use]
     pub fn id(&self) -> &'a str {
         self.text(0, 0)
     }
 
     /// Returns the name for people; a council's is its domain.
-    #[must_use]
     pub fn name(&self) -> &'a str {
         self.text(self.len_at(80), 1)
     }
 
     /// Returns the URI to which calls to this expert go; `None` for the address that was called.
-    #[must_use]
     pub fn contact(&self) -> Option<&'a str> {
         let start = self.len_at(80) + self.len_at(82);
         Some(self.text(start, 2)).filter(|contact| !contact.is_empty())
     }
 
     /// Returns active or suspended. Any other value, in a damaged record, counts as suspended.
-    #[must_use]
     pub fn status(&self) -> Status {
         status_of(self.byte(1))
     }
 
     /// Returns when the party takes part.
-    #[must_use]
     pub fn validity(&self) -> Validity {
         Validity {
             not_before: self.long(8),
@@ -114,13 +100,11 @@ impl<'a> Party<'a> {
     }
 
     /// Returns [`crate::expert_number`] of the id.
-    #[must_use]
     pub fn number(&self) -> u64 {
         self.long(24)
     }
 
     /// Returns whether this expert takes this hazard.
-    #[must_use]
     pub fn takes_hazard(&self, index: u8) -> bool {
         self.byte(32 + usize::from(index / 8)) & (1 << (index % 8)) != 0
     }
@@ -133,7 +117,6 @@ impl<'a> Party<'a> {
     }
 
     /// Returns the limits of this expert.
-    #[must_use]
     pub fn quota(&self) -> Quota {
         let word = |at| u32_at(self.record, at).unwrap_or(0);
         Quota {
@@ -144,13 +127,11 @@ impl<'a> Party<'a> {
     }
 
     /// Returns whether the party may call over this transport.
-    #[must_use]
     pub fn allows(&self, transport: crate::Transport) -> bool {
         self.byte(2) & transport.bit() != 0
     }
 
     /// Returns whether the party calls from this address.
-    #[must_use]
     pub fn calls_from(&self, address: IpAddr) -> bool {
         let start = self.signers_at() + SIGNER_LEN * self.len_at(76);
         self.records(start, NETWORK_LEN, self.len_at(78))
@@ -164,7 +145,6 @@ impl<'a> Party<'a> {
     }
 
     /// Returns this party's key with this id.
-    #[must_use]
     pub fn signer(&self, kid: &str) -> Option<SignerKey<'a>> {
         self.signers().find(|signer| signer.kid() == kid)
     }
@@ -206,13 +186,11 @@ impl<'a> Party<'a> {
 
 impl<'a> SignerKey<'a> {
     /// Returns the public key's 32 bytes.
-    #[must_use]
     pub fn public_key(&self) -> [u8; 32] {
         self.record.first_chunk().copied().unwrap_or_default()
     }
 
     /// Returns when the key is valid.
-    #[must_use]
     pub fn validity(&self) -> Validity {
         let long = |at| u64_at(self.record, at).unwrap_or(0);
         Validity {
@@ -222,13 +200,11 @@ impl<'a> SignerKey<'a> {
     }
 
     /// Returns the standing of the key.
-    #[must_use]
     pub fn status(&self) -> Status {
         status_of(self.byte(48))
     }
 
     /// Returns the parts that its signatures must cover at least.
-    #[must_use]
     pub fn covers(&self) -> Covered {
         let bits = self.byte(49);
         [(COVERS_CID, Part::CallId), (COVERS_SDP, Part::Sdp)]
@@ -240,13 +216,11 @@ impl<'a> SignerKey<'a> {
     }
 
     /// Returns whether the key may sign in the form of the earlier contract.
-    #[must_use]
     pub fn legacy(&self) -> bool {
         self.byte(50) == 1
     }
 
     /// Returns the key id.
-    #[must_use]
     pub fn kid(&self) -> &'a str {
         let len = usize::from(self.byte(51));
         bytes_at(self.record, 56, len.min(64))

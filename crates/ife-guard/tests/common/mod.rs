@@ -9,7 +9,7 @@ use ife_guard::{
     HeaderValue, Image, KeyCache, MemoryState, Now, Policy, Request, State, Transport, Verdict,
     decide, image, registry,
 };
-use ife_message::sign::{self, CallFields};
+use ife_message::sign::{self, SignedFields};
 use ife_message::{Aor, Covered, Hazard, PrivateKey, TraceId};
 use sha2::{Digest, Sha256};
 
@@ -171,7 +171,7 @@ impl Call {
 
     /// Signs the call as it is.
     pub fn sign(&mut self, kid: &str, iat: u64, covered: &str) {
-        let fields = CallFields {
+        let fields = SignedFields {
             iat,
             trace_id: &TraceId::parse(self.trace_id.as_deref().expect("signed")).expect("trace id"),
             hazard: &Hazard::parse(self.hazard.as_deref().expect("signed")).expect("hazard"),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ife_message::sign::{CallFields, sign};
+use ife_message::sign::{SignedFields, sign};
 use ife_message::{Aor, Covered, Hazard, PrivateKey, TraceId};
 
 /// Key id of the council's signer.
@@ -93,7 +93,7 @@ impl SignedCall {
             .expect("after 1970");
         let signature = sign(
             &council_key(),
-            &CallFields {
+            &SignedFields {
                 iat,
                 trace_id: &TraceId::parse(trace_id.as_bytes()).expect("well-formed"),
                 hazard: &Hazard::parse(hazard.as_bytes()).expect("well-formed"),

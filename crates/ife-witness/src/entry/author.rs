@@ -41,7 +41,6 @@ impl Author {
     }
 
     /// The kind's name.
-    #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Author::Gate => GATE,
@@ -52,7 +51,6 @@ impl Author {
     }
 
     /// The ring's name for this kind of producer on `node`.
-    #[must_use]
     pub fn producer(self, node: &str) -> String {
         match self {
             Author::Writer => WRITER_PRODUCER.to_owned(),
@@ -61,7 +59,6 @@ impl Author {
     }
 
     /// Whether a part of a bridge wrote the entry.
-    #[must_use]
     pub const fn is_of_bridge(self) -> bool {
         match self {
             Author::Bridge | Author::Evidence => true,

@@ -107,19 +107,16 @@ impl VerifierKey {
     }
 
     /// Returns the key's name; for a log's key, the log's origin.
-    #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// Returns the kind of signature that the key makes.
-    #[must_use]
     pub fn kind(&self) -> KeyKind {
         self.kind
     }
 
     /// Returns the key id: the first four bytes of `SHA-256(name || 0x0A || type byte || key)`.
-    #[must_use]
     pub fn id(&self) -> [u8; 4] {
         self.id
     }
@@ -185,13 +182,11 @@ impl SigningKey {
     }
 
     /// Returns the public half.
-    #[must_use]
     pub fn verifier(&self) -> &VerifierKey {
         &self.verifier
     }
 
     /// Returns the signature line with its LF. Only cosigners sign `unix_s`, at most 2^63 - 1.
-    #[must_use]
     pub fn signature_line(&self, text: &str, unix_s: u64) -> String {
         let mut blob = self.verifier.id.to_vec();
         match self.verifier.kind {

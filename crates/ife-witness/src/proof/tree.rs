@@ -29,11 +29,6 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> TileTree<F> {
         }
     }
 
-    /// Returns the number of leaves.
-    pub fn size(&self) -> u64 {
-        self.size
-    }
-
     /// Returns the root, computed from the tiles along the right edge.
     ///
     /// # Errors

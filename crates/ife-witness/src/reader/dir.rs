@@ -28,13 +28,11 @@ impl LogDir {
     }
 
     /// Returns the directory.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.root
     }
 
     /// Returns the path of the public checkpoint.
-    #[must_use]
     pub fn checkpoint_path(&self) -> PathBuf {
         self.root.join("checkpoint")
     }

@@ -71,25 +71,21 @@ impl Consumer {
     }
 
     /// Returns the producer's name.
-    #[must_use]
     pub fn producer(&self) -> &str {
         &self.producer
     }
 
     /// Returns the path of the file.
-    #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
     /// Returns the random id that distinguishes this ring from an earlier one of the same producer.
-    #[must_use]
     pub fn ring_id(&self) -> u64 {
         self.map.header().fixed.ring_id.load(Ordering::Relaxed)
     }
 
     /// Returns the bound below which every sequence number was acknowledged as durable.
-    #[must_use]
     pub fn durable_seq(&self) -> u64 {
         self.map
             .header()
@@ -99,38 +95,32 @@ impl Consumer {
     }
 
     /// Returns the epoch of the last owner.
-    #[must_use]
     pub fn epoch(&self) -> u64 {
         self.map.header().producer.epoch.load(Ordering::Relaxed)
     }
 
     /// Returns the owner's next sequence number, final once the owner died or the ring is closed.
-    #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.map.header().producer.next_seq.load(Ordering::Acquire)
     }
 
     /// Returns the bytes of unread records.
-    #[must_use]
     pub fn waiting_bytes(&self) -> u64 {
         let tail = self.map.header().producer.tail.load(Ordering::Acquire);
         tail.wrapping_sub(self.position)
     }
 
     /// Returns whether there is an unread record.
-    #[must_use]
     pub fn has_unread(&self) -> bool {
         self.map.header().producer.tail.load(Ordering::Acquire) != self.position
     }
 
     /// Returns whether there is an unread record whose producer waits for the disk.
-    #[must_use]
     pub fn has_waiters(&self) -> bool {
         self.has_unread() && self.map.header().producer.waiters.load(Ordering::SeqCst) != 0
     }
 
     /// Returns whether every record that was read is acknowledged.
-    #[must_use]
     pub fn is_acknowledged(&self) -> bool {
         self.map.header().consumer.head.load(Ordering::Relaxed) == self.position
     }
@@ -238,19 +228,16 @@ pub struct Orphan<'a> {
 
 impl Orphan<'_> {
     /// Returns the sequence number after the owner's last one.
-    #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.ring.next_seq()
     }
 
     /// Returns whether every record is read and acknowledged.
-    #[must_use]
     pub fn is_drained(&self) -> bool {
         !self.ring.has_unread() && self.ring.is_acknowledged()
     }
 
     /// Returns the time, in ns, since the first call for this owner's death. `now_ns`: now.
-    #[must_use]
     pub fn age_ns(&self, now_ns: u64) -> u64 {
         let since_ns = self.ring.orphaned_ns.get().unwrap_or(now_ns);
         self.ring.orphaned_ns.set(Some(since_ns));

@@ -118,19 +118,16 @@ impl Producer {
     }
 
     /// Returns this attachment's epoch, greater than that of every earlier owner.
-    #[must_use]
     pub fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// Returns the number of the next [`push`](Self::push) or [`skip`](Self::skip), across epochs.
-    #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.next_seq
     }
 
     /// Returns the end of the record that a push of `len` bytes would write next.
-    #[must_use]
     pub fn record_end(&self, len: usize) -> RecordEnd {
         RecordEnd {
             epoch: self.epoch,
@@ -191,7 +188,6 @@ impl Producer {
     }
 
     /// Returns a handle by which other threads wait for this ring's entries.
-    #[must_use]
     pub fn waiter(&self) -> Waiter {
         Waiter {
             shared: Arc::clone(&self.shared),
@@ -199,7 +195,6 @@ impl Producer {
     }
 
     /// Returns the bytes in use and the size of the data area.
-    #[must_use]
     pub fn usage(&self) -> (u64, u64) {
         (
             file::used(self.shared.header()),
@@ -208,7 +203,6 @@ impl Producer {
     }
 
     /// Returns the number of entries in the log, of all producers, as last published by the writer.
-    #[must_use]
     pub fn log_size(&self) -> u64 {
         self.shared.doorbell.mark().size
     }

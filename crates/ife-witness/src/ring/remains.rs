@@ -53,7 +53,6 @@ impl Remains {
     }
 
     /// Returns the fate of a record of the last owner; `None` if another owner has come since.
-    #[must_use]
     pub fn fate(&self, end: RecordEnd) -> Option<Fate> {
         if end.epoch != self.epoch {
             None

@@ -80,14 +80,12 @@ impl RingSet {
     }
 
     /// Returns whether there is a record to read or a ring to open.
-    #[must_use]
     pub fn has_unread(&self) -> bool {
         self.changes_seen != Some(self.doorbell.rings_changed())
             || self.rings.iter().any(Consumer::has_unread)
     }
 
     /// Returns the bytes of unread records in all open rings.
-    #[must_use]
     pub fn waiting_bytes(&self) -> u64 {
         self.rings.iter().map(Consumer::waiting_bytes).sum()
     }
@@ -114,7 +112,6 @@ impl RingSet {
     }
 
     /// Returns the mark of the last writer on this host; `None` if its checksum does not match.
-    #[must_use]
     pub fn mark(&self) -> Option<Mark> {
         self.doorbell.checked_mark()
     }

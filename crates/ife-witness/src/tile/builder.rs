@@ -38,13 +38,11 @@ impl HashTree {
     }
 
     /// Returns the number of leaves.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.frontier.size()
     }
 
     /// Returns the root of the tree.
-    #[must_use]
     pub fn root(&self) -> Hash {
         self.frontier.root()
     }
@@ -154,13 +152,11 @@ impl TreeBuilder {
     }
 
     /// Returns the number of entries.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.tree.size()
     }
 
     /// Returns the root.
-    #[must_use]
     pub fn root(&self) -> Hash {
         self.tree.root()
     }

@@ -55,7 +55,6 @@ pub struct BundleEntries<'a> {
 
 impl BundleEntries<'_> {
     /// Returns the bytes consumed; after `n` entries, the length of a bundle of width `n`.
-    #[must_use]
     pub fn offset(&self) -> usize {
         self.at
     }

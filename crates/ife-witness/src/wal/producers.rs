@@ -28,13 +28,11 @@ pub struct Producers {
 
 impl Producers {
     /// Returns the state of `producer`.
-    #[must_use]
     pub fn state(&self, producer: &str) -> Option<&State> {
         self.states.get(producer)
     }
 
     /// Returns the greatest epoch.
-    #[must_use]
     pub fn epoch_max(&self) -> u64 {
         self.states
             .values()
@@ -43,21 +41,8 @@ impl Producers {
             .unwrap_or(0)
     }
 
-    /// Returns the number of producers.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.states.len()
-    }
-
-    /// Returns whether there are no producers.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.states.is_empty()
-    }
-
     /// Returns the next number expected from a ring; of an unknown one, its own `durable_seq`,
     /// which another log may have acknowledged.
-    #[must_use]
     pub fn expected(&self, producer: &str, ring_id: u64, durable_seq: u64) -> u64 {
         match self.states.get(producer) {
             Some(state) if state.ring_id == ring_id => state.next_seq,
@@ -97,7 +82,6 @@ impl Producers {
     }
 
     /// Encodes the payload of a segment's first frame.
-    #[must_use]
     pub fn to_snapshot(&self, log_id: u64) -> Vec<u8> {
         let mut out = SNAPSHOT_MAGIC.to_vec();
         out.extend_from_slice(&log_id.to_le_bytes());
@@ -170,7 +154,7 @@ mod tests {
             producers.set(&name, 1, n, 0);
             producers.set_gone(&name);
         }
-        assert_eq!(producers.len(), GONE_MAX + 1);
+        assert_eq!(producers.states.len(), GONE_MAX + 1);
         assert!(producers.state("living").is_some() && producers.state("p-9").is_none());
     }
 }

@@ -70,19 +70,16 @@ impl Publisher {
     }
 
     /// Returns the number of entries appended.
-    #[must_use]
     pub fn size(&self) -> u64 {
         self.builder.size()
     }
 
     /// Returns the root over the entries appended.
-    #[must_use]
     pub fn root(&self) -> [u8; 32] {
         self.builder.root()
     }
 
     /// Returns the size of the public checkpoint.
-    #[must_use]
     pub fn published(&self) -> u64 {
         self.published
     }
@@ -124,7 +121,6 @@ impl Publisher {
     }
 
     /// Returns whether enough is pending to publish a checkpoint early.
-    #[must_use]
     pub fn is_backlogged(&self) -> bool {
         self.pending_bytes > PENDING_BYTES_MAX / 2
     }

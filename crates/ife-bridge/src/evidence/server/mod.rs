@@ -10,6 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use ife_evidence::Datagram;
 use ife_witness::entry::{Author, Event as Entry, Evidence};
 use tokio::{
     sync::{broadcast, broadcast::error::RecvError, mpsc, watch},
@@ -204,11 +205,14 @@ impl Server {
 
     fn on_datagram(&mut self, datagram: &Arrived, now: Instant) {
         let Arrived { source, to, bytes } = datagram;
-        let ours = self.world.settings.address_for(source.ip(), *to);
+        let datagram = Datagram {
+            source: *source,
+            destination: self.world.settings.address_for(source.ip(), *to),
+            bytes: bytes.as_slice(),
+        };
         let is_for = |case: &Case| {
             let connection = case.connection.as_ref();
-            connection
-                .is_some_and(|connection| connection.session.accepts(*source, ours, bytes, now))
+            connection.is_some_and(|connection| connection.session.accepts(datagram, now))
         };
         let known = self.by_address.get(source).cloned();
         let known = known.filter(|name| self.cases.get(name).is_some_and(is_for));
@@ -231,10 +235,7 @@ impl Server {
         self.with(&name, |case, world| {
             if let Some(connection) = &mut case.connection {
                 connection.via = *to;
-                let handled = connection
-                    .session
-                    .handle_datagram(*source, ours, bytes, now);
-                if let Err(error) = handled {
+                if let Err(error) = connection.session.handle_datagram(datagram, now) {
                     debug!("a datagram is refused: {error}");
                 }
             }
