@@ -130,8 +130,8 @@ fn block_with(log: &Path, index: u64) -> Option<Block> {
 /// Places that a run names, and the block that it covers.
 pub type Candidates = (Block, Vec<u64>);
 
-/// Returns the places below entry `end` that seem to have `text`, the oldest first, by the run of the
-/// block that holds the entry before it; `None` if that block has no run.
+/// Returns the places below entry `end` that seem to have `text`, the oldest first, by the run of
+/// the block that holds the entry before it; `None` if that block has no run.
 ///
 /// An entry that has the text in this member is always among them, unless the file was altered.
 ///
@@ -144,7 +144,7 @@ pub fn find(
     text: &str,
 ) -> Option<Result<Candidates, Damaged>> {
     let block = block_with(dir.path(), end.checked_sub(1)?)?;
-    // serde_json escapes as RFC 8785 section 3.2.2.2 says, which is how entries are written.
+    // serde_json escapes as RFC 8785 section 3.2.2.2, which is how entries are written.
     let quoted = serde_json::Value::from(text).to_string();
     let hash = member.hash(&quoted.as_bytes()[1..quoted.len() - 1]);
     let found = run::find(&block.path(dir.path()), block.first(), hash);
