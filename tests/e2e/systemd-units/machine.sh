@@ -67,7 +67,11 @@ machine_stop() {
 }
 
 machine_init() { pgrep -P "$(proc_pid machine)"; }
-machine_is_up() { in_machine systemctl is-active --quiet basic.target run-if\\x2descalate.mount; }
+# By its words: systemctl ignores commands, and ends with 0, while the machine's root is not yet in
+# place and looks like a chroot.
+machine_is_up() {
+	[ "$(in_machine systemctl show -P ActiveState basic.target run-if\\x2descalate.mount | grep -cx active)" = 2 ]
+}
 
 in_machine() { nsenter -t "$(machine_init)" -m -u -i -n -p -C -r -w "$@"; }
 # in_machine_net COMMAND...: with the files of the host and the machine's network.
