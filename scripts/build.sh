@@ -33,9 +33,11 @@ cargo_build() {
 	export IFE_LOG
 	say_progress "$total" &
 	progress=$!
-	trap 'kill "$progress" 2>/dev/null' EXIT
+	# shellcheck disable=SC2064
+	trap "kill $progress 2>/dev/null" EXIT
 	run_quietly "$label" cargo build --profile "$IFE_PROFILE" --locked "$@"
-	kill "$progress" 2>/dev/null
+	trap - EXIT
+	kill "$progress"
 	wait "$progress" 2>/dev/null || true
 	unset IFE_LOG
 }
