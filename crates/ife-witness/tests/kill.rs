@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use common::{Random, TempDir};
 use ife_witness::entry::{Entry, Event, encode};
 use ife_witness::note::VerifierKey;
+use ife_witness::places;
 use ife_witness::reader::{LogDir, entries};
 use ife_witness::ring::{Producer, RingConfig};
 use ife_witness::verify::{Options, verify_log};
@@ -434,4 +435,54 @@ fn a_host_without_descriptors_is_no_evidence_against_the_log() {
             "{files_max} files: {code:?}"
         );
     }
+}
+
+/// Entries that a run of the index covers.
+const RUN: u64 = 1 << 14;
+
+#[test]
+fn the_writer_keeps_an_index_and_makes_a_lost_one_anew() {
+    let host = Host::new();
+    let mut writer = host.start_writer();
+    let config = RingConfig {
+        state_dir: host.state.path(),
+        producer: "kamailio-0",
+        capacity: 1 << 20,
+    };
+    let mut ring = Producer::attach(&config).expect("attach");
+    let (count, mut buffer) = (RUN + 100, Vec::new());
+    for number in 0..count {
+        let (epoch, seq) = (ring.epoch(), ring.next_seq());
+        let trace = format!("trace-{}", number / 2);
+        let mut entry = Entry::new(1, "node", "kamailio-0", epoch, seq, Event::Invite);
+        entry.trace_id = Some(trace.as_bytes());
+        encode(&entry, &mut buffer).expect("encodes");
+        while ring.push(&buffer).is_err() {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    let run = host.file("log/index/14/0");
+    let wait_for_run = || {
+        let begun = Instant::now();
+        while !run.is_file() {
+            assert!(begun.elapsed() < DEADLINE, "no run is made");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    };
+    wait_for_run();
+    let dir = LogDir::new(host.file("log"));
+    let places = |trace: &str| {
+        let found = places::find(&dir, RUN, places::Member::TraceId, trace);
+        found.expect("a run").expect("whole").1
+    };
+    // The writer's START is entry 0.
+    assert_eq!(places("trace-700"), [1_401, 1_402]);
+    assert_eq!(places("trace-none"), [0_u64; 0]);
+    host.stop(&mut writer);
+    places::remove(&dir).expect("removed");
+    let mut writer = host.start_writer();
+    wait_for_run();
+    assert_eq!(places("trace-700"), [1_401, 1_402]);
+    host.stop(&mut writer);
+    assert_eq!(host.entries_of("kamailio-0").len() as u64, count);
 }
