@@ -23,6 +23,8 @@ use clap::Parser;
 use ife_witness::checkpoint::Checkpoint;
 use ife_witness::daemon::load_keys;
 use ife_witness::entry::{Entry, Event, encode, leaf_hash};
+use ife_witness::places;
+use ife_witness::reader::LogDir;
 use ife_witness::recovery::log_id;
 use ife_witness::ring::{Producer, PushError, RingConfig, RingSet};
 use ife_witness::store::{RealDisk, Store};
@@ -53,6 +55,12 @@ struct Args {
     /// Entries in the log at the start of the second round.
     #[arg(long, default_value_t = 10_000_000)]
     big_log: u64,
+    /// Entries in the log in which a trace is looked up.
+    #[arg(long, default_value_t = 1_000_000)]
+    lookup_log: u64,
+    /// Only this measurement.
+    #[arg(long)]
+    only_lookup: bool,
     /// Path of the writer.
     #[arg(long, default_value = env!("CARGO_BIN_EXE_ife-witnessd"))]
     witnessd: PathBuf,
@@ -102,6 +110,9 @@ impl Bench {
     }
 
     fn run(&self, args: &Args) -> Result<()> {
+        if args.only_lookup {
+            return self.look_up(args);
+        }
         let push_ns = self.push_ns()?;
         report(
             "witness_ring_push",
@@ -151,6 +162,73 @@ impl Bench {
             "ratio",
             Some((1.2, false)),
             "CPU per entry, big log over empty log",
+        )?;
+        self.look_up(args)
+    }
+
+    /// Times `ifectl witness show --trace` as a process, by the index and without it.
+    fn look_up(&self, args: &Args) -> Result<()> {
+        let home = self.disk.join("lookup");
+        let begun = Instant::now();
+        synthesise_traces(&home, args.lookup_log)?;
+        eprintln!(
+            "a log of {} entries after {:?}",
+            args.lookup_log,
+            begun.elapsed()
+        );
+        let ifectl = self.witnessd.with_file_name("ifectl");
+        if !ifectl.is_file() {
+            return Err(format!("{}: build ife-cli first", ifectl.display()).into());
+        }
+        let show = |number: u64| -> Result<f64> {
+            let mut command = Command::new(&ifectl);
+            command
+                .args(["witness", "show", "--log"])
+                .arg(home.join("log"));
+            command.arg("--vkey").arg(home.join("vkey"));
+            command.args(["--trace", &trace(number)]);
+            let begun = Instant::now();
+            let shown = command.output()?;
+            let ms = begun.elapsed().as_secs_f64() * 1e3;
+            if !shown.status.success() {
+                return Err(String::from_utf8_lossy(&shown.stderr).into());
+            }
+            Ok(ms)
+        };
+        let what = format!("ifectl as a process, log of {} entries", args.lookup_log);
+        let traces = args.lookup_log / TRACE_ENTRIES;
+        report("trace_without_index", show(traces / 2)?, "ms", None, &what)?;
+        let (dir, mut from) = (LogDir::new(home.join("log")), 0);
+        let begun = Instant::now();
+        while places::make_next(&dir, args.lookup_log, &mut from)?.is_some() {}
+        let per_entry = begun.elapsed().as_nanos() as f64 / args.lookup_log as f64;
+        report(
+            "index_per_entry",
+            per_entry,
+            "ns",
+            None,
+            "made from the log",
+        )?;
+        report(
+            "trace_first",
+            show(traces / 3)?,
+            "ms",
+            Some((50.0, false)),
+            &what,
+        )?;
+        let mut samples = Vec::new();
+        for n in 0..LOOKUPS {
+            samples.push(show(traces * n / LOOKUPS)?);
+        }
+        samples.sort_by(f64::total_cmp);
+        let median = samples[samples.len() / 2];
+        report("trace_median", median, "ms", Some((50.0, false)), &what)?;
+        report(
+            "trace_slowest",
+            samples[samples.len() - 1],
+            "ms",
+            None,
+            &what,
         )
     }
 
@@ -430,7 +508,7 @@ fn push_all(
     let mut buffer = Vec::new();
     let mut count = 0;
     while !stop.load(Ordering::Relaxed) {
-        sample(name, ring.epoch(), ring.next_seq(), &mut buffer);
+        sample(name, TRACE, ring.epoch(), ring.next_seq(), &mut buffer);
         loop {
             match ring.push(&buffer) {
                 Ok(_) => break,
@@ -447,8 +525,10 @@ fn push_all(
     Ok(())
 }
 
+const TRACE: &str = "5f0c3f4e-3f4b-4c57-9a68-0c5b0a2d7f11";
+
 /// An entry of about 500 bytes.
-fn sample(producer: &str, epoch: u64, seq: u64, out: &mut Vec<u8>) {
+fn sample(producer: &str, trace: &str, epoch: u64, seq: u64, out: &mut Vec<u8>) {
     let mut entry = Entry::new(
         1_800_000_000_000_000_000,
         "bench",
@@ -458,7 +538,7 @@ fn sample(producer: &str, epoch: u64, seq: u64, out: &mut Vec<u8>) {
         Event::Invite,
     );
     entry.call_id = Some(b"a84b4c76e66710@pc33.council.example");
-    entry.trace_id = Some(b"5f0c3f4e-3f4b-4c57-9a68-0c5b0a2d7f11");
+    entry.trace_id = Some(trace.as_bytes());
     entry.from = Some(b"sip:council@council.example");
     entry.to = Some(b"sip:expert-safety@external.advisor");
     entry.sdp = Some(
@@ -475,7 +555,7 @@ fn encode_ns() -> f64 {
         .map(|_| {
             let begun = Instant::now();
             for seq in 0..5_000 {
-                sample("bench", 1_800_000_000_000, seq, &mut out);
+                sample("bench", TRACE, 1_800_000_000_000, seq, &mut out);
                 std::hint::black_box(&out);
             }
             begun.elapsed().as_nanos() as f64 / 5_000.0
@@ -537,6 +617,49 @@ fn synthesise(home: &Path, size: u64) -> Result<()> {
         spare,
     )?;
     Ok(())
+}
+
+/// Entries of one trace in [`synthesise_traces`]; they come one after the other.
+const TRACE_ENTRIES: u64 = 20;
+/// Traces that are looked up.
+const LOOKUPS: u64 = 40;
+
+fn trace(number: u64) -> String {
+    format!("trace-{number:08}")
+}
+
+/// Makes a published log with all of its tiles.
+fn synthesise_traces(home: &Path, size: u64) -> Result<()> {
+    let log_dir = home.join("log");
+    fs::create_dir_all(&log_dir)?;
+    let (key, cosigner) = (home.join("key"), home.join("cosigner"));
+    let keys = load_keys(&key, &cosigner, ORIGIN, &log_dir, true)?;
+    let write = |path: String, bytes: &[u8]| -> Result<()> {
+        let path = log_dir.join(path);
+        fs::create_dir_all(path.parent().ok_or("a tile has a directory")?)?;
+        Ok(fs::write(path, bytes)?)
+    };
+    let mut tree = TreeBuilder::new();
+    let (mut full, mut entry) = (Vec::new(), Vec::new());
+    for n in 0..size {
+        sample("bench", &trace(n / TRACE_ENTRIES), 1, n, &mut entry);
+        tree.append(&entry, leaf_hash(&entry), &mut full)?;
+        for file in full.drain(..) {
+            write(file.tile.path(), &file.bytes)?;
+        }
+    }
+    for (tile, bytes) in tree.partials() {
+        write(tile.path(), bytes)?;
+    }
+    let checkpoint = Checkpoint {
+        origin: ORIGIN.to_owned(),
+        size,
+        root: tree.root(),
+    };
+    let note = checkpoint.sign(&keys.log, Some((&keys.cosigner, 1_800_000_000)))?;
+    fs::write(log_dir.join("checkpoint"), note)?;
+    let vkeys = format!("{}\n{}\n", keys.log.verifier(), keys.cosigner.verifier());
+    Ok(fs::write(home.join("vkey"), vkeys)?)
 }
 
 fn at(sorted: &[u64], percent: f64) -> f64 {
