@@ -92,8 +92,10 @@ export class Files {
   }
 }
 
+const OVER = new Set(["over", "refused"]);
+
 function totalText(session, { size, received, underWay }) {
-  if (received === 0 && size > 0 && !underWay) return "Nothing is transferred before you ask for it.";
+  if (received === 0 && size > 0 && !underWay) return OVER.has(session.phase) ? "You received none of these files." : "Nothing is transferred before you ask for it.";
   if (received === size && !underWay) return `All ${bytes(size)} are here.`;
   const parts = [`${bytes(received)} of ${bytes(size)}`];
   if (underWay && session.phase === "live") {
