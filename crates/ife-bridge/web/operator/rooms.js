@@ -10,7 +10,7 @@ export function roomsView(root) {
   root.replaceChildren(h("h2", { id: "rooms-title" }, "Rooms"), list);
   root.setAttribute("aria-labelledby", "rooms-title");
   return {
-    update: (rooms) => refill(list, rooms.length > 0 ? rooms.map(room) : h("p", { class: "empty" }, "No room is open. One opens when a call's expert answers.")),
+    update: (rooms) => refill(list, rooms.length > 0 ? rooms.map(room) : h("p", { class: "empty" }, "No room is open. One opens when a call's expert accepts.")),
     close() {},
   };
 }
