@@ -5,6 +5,7 @@
 //! accept and refuse the same signatures; `tests/known_keys.rs` compares them.
 
 use std::fmt;
+use std::hint::black_box;
 use std::sync::LazyLock;
 
 use curve25519_dalek::Scalar;
@@ -17,6 +18,8 @@ use super::{BadSignature, PublicKey};
 /// Bits of a digit: of k for the table of a key, of S for that of B.
 const KEY_DIGIT_BITS: usize = 5;
 const BASE_DIGIT_BITS: usize = 6;
+/// Most digits of a scalar: those of 5 bits.
+const DIGITS_MAX: usize = 51;
 
 /// The parts that all keys share.
 struct Base {
@@ -75,12 +78,11 @@ impl KnownKey {
             .chain_update(message)
             .finalize();
         let k = Scalar::from_bytes_mod_order_wide(&hash.into());
-        let minus_ka = self.negated.add_to(Point::IDENTITY, k.as_bytes());
-        let expected = self
-            .base
-            .multiples
-            .add_to(minus_ka, s.as_bytes())
-            .compress();
+        let k = Multiples::<KEY_DIGIT_BITS>::digits(k.as_bytes());
+        let s = Multiples::<BASE_DIGIT_BITS>::digits(s.as_bytes());
+        black_box(self.negated.touch(&k) ^ self.base.multiples.touch(&s));
+        let minus_ka = self.negated.add_to(Point::IDENTITY, &k);
+        let expected = self.base.multiples.add_to(minus_ka, &s).compress();
         // `expected` is canonical, so an R that equals it decodes to that very point, and its order
         // is seen by its encoding. A `PublicKey` is of no small order.
         if expected == r && !self.base.small_order.contains(&expected) {
@@ -130,30 +132,57 @@ impl<const BITS: usize> Multiples<BITS> {
         Self(to_affine(&points))
     }
 
-    /// Adds `scalar` times the point to `sum`.
+    /// Returns the signed digits of a scalar, the lowest first.
     #[inline]
-    fn add_to(&self, mut sum: Point, scalar: &[u8; 32]) -> Point {
+    fn digits(scalar: &[u8; 32]) -> [i16; DIGITS_MAX] {
         let (half, mask) = (1 << (BITS - 1), (1 << BITS) - 1);
         let mut carry = 0;
-        for (digit, row) in self.0.chunks_exact(Self::ROW).enumerate() {
-            let mut value = (bits_from(scalar, digit * BITS) & mask) + carry;
-            carry = i64::from(value > half);
-            value -= carry << BITS;
-            let index = value.unsigned_abs() as usize; // at most ROW
-            if let Some(multiple) = row.get(index.wrapping_sub(1)) {
-                sum = sum.plus_affine(multiple, value < 0);
-            }
-        }
-        sum
+        std::array::from_fn(|number| {
+            let value = (bits_from(scalar, number * BITS) & mask) + carry;
+            carry = i16::from(value > half);
+            value - (carry << BITS)
+        })
+    }
+
+    /// Returns the multiples that the digits select, each with its sign.
+    #[inline]
+    fn selected(
+        &self,
+        digits: &[i16; DIGITS_MAX],
+    ) -> impl Iterator<Item = (&Affine, bool)> + use<'_, BITS> {
+        let rows = self.0.chunks_exact(Self::ROW);
+        rows.zip(*digits).filter_map(|(row, digit)| {
+            let index = usize::from(digit.unsigned_abs()); // at most ROW
+            Some((row.get(index.wrapping_sub(1))?, digit < 0))
+        })
+    }
+
+    /// Reads each selected multiple, and returns a number made of all. In a worker the table has
+    /// left the caches since the last call: this way the processor waits for all lines at once, and
+    /// not for each in its addition.
+    #[inline]
+    fn touch(&self, digits: &[i16; DIGITS_MAX]) -> u64 {
+        self.selected(digits)
+            .fold(0, |all, (multiple, _)| all ^ multiple.touch())
+    }
+
+    /// Adds to `sum` the multiples that the digits select.
+    #[inline]
+    fn add_to(&self, sum: Point, digits: &[i16; DIGITS_MAX]) -> Point {
+        self.selected(digits)
+            .fold(sum, |sum, (multiple, is_negative)| {
+                sum.plus_affine(multiple, is_negative)
+            })
     }
 }
 
-/// Returns the 16 bits of `scalar` from bit `from` on, then zeros: a digit has at most 9.
+/// Returns 9 or more bits of `scalar` from bit `from` on, as many as a digit has; zeros follow.
 #[inline(always)]
-fn bits_from(scalar: &[u8; 32], from: usize) -> i64 {
-    let byte = |index: usize| i64::from(scalar.get(index).copied().unwrap_or(0));
+fn bits_from(scalar: &[u8; 32], from: usize) -> i16 {
+    let byte = |index: usize| u16::from(scalar.get(index).copied().unwrap_or(0));
     let at = from / 8;
-    (byte(at) | byte(at + 1) << 8) >> (from % 8)
+    // A digit's bits and those that the shift drops are below the sign: 7 + 6 at most.
+    ((byte(at) | byte(at + 1) << 8) >> (from % 8)) as i16
 }
 
 #[cfg(test)]
@@ -187,8 +216,10 @@ mod tests {
             let (five, six) = (Multiples::<5>::of(point), Multiples::<6>::of(point));
             for scalar in scalars() {
                 let expected = (base * scalar).compress().to_bytes();
-                let of_five = five.add_to(Point::IDENTITY, scalar.as_bytes());
-                let of_six = six.add_to(Point::IDENTITY, scalar.as_bytes());
+                let of_five =
+                    five.add_to(Point::IDENTITY, &Multiples::<5>::digits(scalar.as_bytes()));
+                let of_six =
+                    six.add_to(Point::IDENTITY, &Multiples::<6>::digits(scalar.as_bytes()));
                 assert_eq!(of_five.compress(), expected, "{scalar:?}");
                 assert_eq!(of_six.compress(), expected, "{scalar:?}");
             }

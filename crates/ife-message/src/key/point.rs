@@ -30,6 +30,14 @@ pub(super) struct Affine {
     xy2d: Tight,
 }
 
+impl Affine {
+    /// Reads both cache lines.
+    #[inline(always)]
+    pub(super) fn touch(&self) -> u64 {
+        self.plus.0[0] ^ self.minus.0[0] ^ self.xy2d.0[0]
+    }
+}
+
 impl Point {
     /// The neutral element.
     pub(super) const IDENTITY: Point = Point {
