@@ -120,6 +120,7 @@ pub fn run(options: &Options) -> Result<(), DaemonError> {
         preparing: Preparing::default(),
         status,
         started: false,
+        begins_only: options.init_only,
         stalled: None,
         last_notice: String::new(),
     };
@@ -136,7 +137,7 @@ fn start(options: &Options) -> Result<(Recovered, Store), DaemonError> {
         &options.cosigner_key,
         &options.origin,
         &options.log_dir,
-        options.init,
+        options.init || options.init_only,
     )?;
     let vkeys = format!("{}\n{}\n", keys.log.verifier(), keys.cosigner.verifier());
     let store = Store::open(&options.log_dir, Arc::new(RealDisk))?;
@@ -184,6 +185,8 @@ struct Daemon {
     status: Status,
     /// START is logged.
     started: bool,
+    /// Ends after START: `--init-only`.
+    begins_only: bool,
     /// Time of the last report of a full disk; `None` if there is space.
     stalled: Option<Instant>,
     last_notice: String,
@@ -193,7 +196,7 @@ impl Daemon {
     fn work(&mut self, signals: &Signals, found: &Found) -> Result<(), DaemonError> {
         let mut maintained: Option<Instant> = None;
         let mut worked: Option<Instant> = None;
-        while !signals.stop() {
+        while !(signals.stop() || self.begins_only && self.started) {
             if self.publishing.has_ended() {
                 return Ok(());
             }

@@ -387,7 +387,7 @@ fn kill_with(signal: &str, child: &Child) {
 #[test]
 fn a_log_is_begun_once_and_only_when_asked() {
     let host = Host::new();
-    let begin_without_init = || {
+    let ended = |begin: Option<&str>| {
         let mut command = host.writer_command();
         let args: Vec<_> = command
             .get_args()
@@ -396,18 +396,19 @@ fn a_log_is_begun_once_and_only_when_asked() {
             .collect();
         command = Command::new(env!("CARGO_BIN_EXE_ife-witnessd"));
         command
+            .args(begin)
             .args(args)
             .stderr(Stdio::null())
             .status()
             .expect("start")
             .code()
     };
-    assert_eq!(begin_without_init(), Some(3), "no log and no --init");
+    assert_eq!(ended(None), Some(3), "no log and no --init");
     assert!(!host.file("key").exists() && !host.file("log").exists());
-    let mut writer = host.start_writer();
-    host.stop(&mut writer);
+    assert_eq!(ended(Some("--init-only")), Some(0), "begun, and ended");
     std::fs::rename(host.file("log"), host.file("away")).expect("rename");
     assert_eq!(host.refused(), Some(3), "a second history under one key");
+    assert_eq!(ended(Some("--init-only")), Some(3), "nor by --init-only");
     assert!(!host.file("log").exists());
     std::fs::rename(host.file("away"), host.file("log")).expect("rename");
     let mut writer = host.start_writer();

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 . "$IFE_ROOT/tests/e2e/netns.sh"
+. "$IFE_ROOT/tests/e2e/machine.sh"
 # shellcheck source=SCRIPTDIR/machine.sh
 . "$CASE_DIR/machine.sh"
 
@@ -52,20 +53,9 @@ expect_published() {
 	stack_verify_quietly
 }
 
-# begin_log: docs/operations.md has these lines for sudo.
-begin_log() {
-	local log
-	in_machine install -d -o ife-witness -g if-escalate -m 0750 "$LOG" "$KEYS" || return 1
-	mapfile -t log < <(unit_command ife-witnessd)
-	as_user ife-witness timeout --preserve-status -s INT 2 "${log[0]}" --init "${log[@]:1}"
-}
-
-# unit_command UNIT: the words of its ExecStart, one a line.
-unit_command() { sed -n '/^ExecStart=/,/[^\\]$/p' "$EXAMPLES/systemd/$1.service" | sed 's/^ExecStart=//; s/\\$//' | xargs -n 1; }
-
 machine_tree
 machine_start
-expect_ok "the documented first start of the log" begin_log
+expect_ok "the first start of the log" in_machine systemctl start ife-witnessd-init
 expect_ok "the units start" in_machine systemctl enable --now "${UNITS[@]}"
 expect_active "${UNITS[@]}"
 expect_owners "first start"

@@ -44,6 +44,10 @@ pub struct Options {
     #[arg(long)]
     pub init: bool,
 
+    /// As --init, and then end: for the first start of a host.
+    #[arg(long)]
+    pub init_only: bool,
+
     /// Directory shared with the producers (Kamailio, ife-bridge); must be on tmpfs.
     #[arg(long, value_name = "DIR")]
     pub state_dir: PathBuf,
@@ -103,8 +107,13 @@ pub struct Options {
 }
 
 fn name(text: &str) -> Result<String, String> {
+    if text.is_empty() {
+        return Err(
+            "a log needs a name; for the unit, set ORIGIN in /etc/default/ife-witnessd".to_owned(),
+        );
+    }
     let bad = |c: char| c == '+' || c.is_whitespace() || c.is_control();
-    if text.is_empty() || text.contains(bad) {
+    if text.contains(bad) {
         return Err("a log's name has no space and no '+'".to_owned());
     }
     if text.contains("://") {
