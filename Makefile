@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-rust setup-lint setup-repo build bridge testbed testbed-down demo up down fresh clean
+.PHONY: help setup setup-rust setup-lint setup-repo build bridge testbed testbed-down demo up down deb fresh clean
 .PHONY: test test-rust test-c test-vectors test-repo test-e2e lint check-fmt
 .PHONY: bench-gate bench-bridge bench-evidence bench prove
 
@@ -82,7 +82,10 @@ bench: build ## all benchmarks
 prove: build ## long tests: torture, fuzzing, kills; ONLY="part ...", SEED=N, RESUME=1, SOAK=1
 	@PROVE_TABLE=1 tests/prove/run $(ONLY)
 
-fresh: ## make demo and make test, twice, in an empty Debian 12 root (needs root)
+deb: build ## Debian packages, into target/deb
+	@scripts/setup.sh deb && scripts/deb.sh
+
+fresh: ## make demo and make test, twice, in an empty Debian 12 root (SUITE=trixie: 13); needs root
 	@tests/fresh/run.sh
 
 clean: ## remove target/

@@ -1,18 +1,26 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that are missing. No service of theirs is started or enabled.
+# Installs the Debian packages that are missing (Debian 12, 13 and later). No service of theirs is
+# started or enabled.
 #
-# usage: scripts/setup.sh [all | demo | rust | lint | repo]      default: all
-#   demo: for make demo and make up; rust, lint, repo: for that part of scripts/test.sh
+# usage: scripts/setup.sh [all | demo | rust | lint | repo | deb]      default: all
+#   demo: for make demo and make up; rust, lint, repo: for that part of scripts/test.sh; deb: for
+#   make deb
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
 # Kamailio with the modules of kamailio.cfg, and sipp for callers and experts.
 PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
+# Each release has versions of Clang of its own. Version 14 formats the C sources.
+case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in
+bookworm) CLANG=(libclang1-14 libclang-common-14-dev) CLANG_FORMAT=clang-format-14 ;;
+trixie) CLANG=(libclang1-19 libclang-common-19-dev) CLANG_FORMAT=clang-format-19 ;;
+*) CLANG=(libclang-dev) CLANG_FORMAT=clang-format ;;
+esac
 # bindgen needs libclang, tests signal processes.
-PACKAGES_RUST=(gcc libc6-dev libclang1-14 libclang-common-14-dev ca-certificates git procps)
+PACKAGES_RUST=(gcc libc6-dev "${CLANG[@]}" ca-certificates git procps)
 # Experts hear prompts.
 PACKAGES_RUST+=(espeak-ng sox)
-PACKAGES_LINT=(shellcheck clang-format-14)
+PACKAGES_LINT=(shellcheck "$CLANG_FORMAT")
 PACKAGES_REPO=(git python3)
 # flex and bison configure Kamailio's source tree; dpkg-dev unpacks source packages.
 PACKAGES_MODULE=(g++ make flex bison pkg-config dpkg-dev)
@@ -39,6 +47,9 @@ PACKAGES_TEST+=(firefox-esr)
 # Modules that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 
+# Debian packages of the programs.
+PACKAGES_DEB=(debhelper dh-apparmor help2man lintian)
+
 case ${1:-all} in
 rust) PACKAGES=("${PACKAGES_RUST[@]}") ;;
 lint) PACKAGES=("${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}") ;;
@@ -48,11 +59,12 @@ demo)
 	# Without sudo, only the first part of the demo runs.
 	[ "$(id -u)" != 0 ] || PACKAGES+=("${PACKAGES_FULL[@]}")
 	;;
+deb) PACKAGES=("${PACKAGES_DEB[@]}") ;;
 all)
 	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_FULL[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}"
 		"${PACKAGES_REPO[@]}" "${PACKAGES_MODULE[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
 	;;
-*) die "usage: scripts/setup.sh [all | demo | rust | lint | repo]" ;;
+*) die "usage: scripts/setup.sh [all | demo | rust | lint | repo | deb]" ;;
 esac
 
 AS_ROOT=()
