@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Makes an empty Debian 12 root and runs make targets in a clone of the last commit there (see README.md).
+# Makes an empty Debian root (SUITE: bookworm, or another such as trixie) and runs make targets in a clone of the last commit there (see README.md).
 #
 # usage: tests/fresh/run.sh [TARGET ...]      default: demo test demo test
 set -euo pipefail
 . "$(dirname "$0")/../../scripts/env.sh"
 
-SUITE=bookworm
+SUITE=${SUITE:-bookworm}
 FRESH=${IFE_FRESH_DIR:-$IFE_TARGET/fresh}
 NEW_ROOT=$FRESH/root
 RUSTUP=${RUSTUP_HOME:-$HOME/.rustup}
