@@ -73,6 +73,7 @@ static param_export_t params[] = {
 	{"node",            PARAM_STR, &ife_settings.node},
 	{"mode",            PARAM_STR, &ife_settings.mode_name},
 	{"witness",         PARAM_STR, &ife_settings.witness_name},
+	{"scope",           PARAM_STR, &ife_settings.scope_name},
 	{"witness_wait_ms", PARAM_INT, &ife_settings.witness_wait_ms},
 	{"freshness_s",     PARAM_INT, &ife_settings.freshness_s},
 	{"replay_slots",    PARAM_INT, &ife_settings.replay_slots},
@@ -140,9 +141,9 @@ static int mod_init(void)
 		LM_ERR("cannot register a timer\n");
 		return -1;
 	}
-	LM_INFO("libife_policy.so %s, mode %.*s, witness %.*s\n", ife_version(),
+	LM_INFO("libife_policy.so %s, mode %.*s, witness %.*s, scope %.*s\n", ife_version(),
 			ife_settings.mode_name.len, ife_settings.mode_name.s, ife_settings.witness_name.len,
-			ife_settings.witness_name.s);
+			ife_settings.witness_name.s, ife_settings.scope_name.len, ife_settings.scope_name.s);
 	return 0;
 }
 

@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-#define IFE_ABI_VERSION 4u
+#define IFE_ABI_VERSION 5u
 
 /* Sizes of the fixed buffers in output structs, terminating NUL included. */
 #define IFE_TRACE_ID_SIZE 129
@@ -68,6 +68,7 @@ typedef uint32_t ife_result;
 #define IFE_WITNESS_OMITTED 7024u /* a refusal that the log's next summary counts */
 #define IFE_NOT_FOUND 7030u
 #define IFE_BUFFER_TOO_SMALL 7031u /* err has the number of bytes needed */
+#define IFE_NOT_FOR_GATE 7032u     /* the message concerns no party of the registry (ife_scope) */
 #define IFE_PANIC 7099u            /* a bug in the library, contained; treat as refused */
 
 typedef struct ife_str
@@ -97,6 +98,12 @@ typedef enum ife_mode
 	IFE_MODE_ENFORCE = 0,
 	IFE_MODE_SHADOW = 1
 } ife_mode;
+/* What the gate decides on. */
+typedef enum ife_scope
+{
+	IFE_SCOPE_ALL = 0,     /* every request */
+	IFE_SCOPE_REGISTRY = 1 /* requests that concern a party of the registry */
+} ife_scope;
 typedef enum ife_witness_mode
 {
 	IFE_WITNESS_REQUIRED = 0,
@@ -159,6 +166,7 @@ typedef struct ife_options
 	void *log_ctx;
 	ife_is_own_callback is_own; /* may be NULL: no address is this server's */
 	void *is_own_ctx;
+	uint32_t scope; /* ife_scope */
 } ife_options;
 
 /* One raw header field: number of occurrences and body of the first one, folding included. */
@@ -196,6 +204,8 @@ typedef struct ife_message
 	const ife_str *record_routes; /* of the Record-Route header fields */
 	uint32_t route_count;         /* at most IFE_ROUTES_MAX */
 	uint32_t record_route_count;  /* likewise */
+	ife_str other_ruri;           /* if ruri is the current one, the received one, or vice versa */
+	uint32_t if_header_count;     /* header fields whose name begins with X-IF- */
 } ife_message;
 
 /* Verdict of the gate. Strings are NUL-terminated; empty when not known. */
@@ -263,6 +273,7 @@ typedef struct ife_stats
 	uint64_t started_unix_s;
 	uint64_t key_tables;      /* tables of public keys that all processes keep at present */
 	uint64_t key_table_bytes; /* their memory */
+	uint64_t not_for_gate; /* requests with the answer IFE_NOT_FOR_GATE */
 } ife_stats;
 
 /* Constants, for any process at any time, also before ife_policy_open. All strings are static and
@@ -349,14 +360,24 @@ void ife_policy_close(ife_policy *policy);
  * server, 405 a method without use in these dialogs. BYE and ACK are never refused because the log
  * is full.
  *
+ * With IFE_SCOPE_REGISTRY a request is decided on only if it belongs to an approved dialog, or if
+ * its From, its Request-URI (current or received) or a Route names a party of the registry, or if
+ * it carries a header field of the gate. For any other the answer is IFE_NOT_FOR_GATE: nothing is
+ * decided, spent or witnessed. A party is named in any letter case and with any escapes, with or
+ * without parameters of the user part, and by its user part at any name of this server if its
+ * address is at one of them.
+ *
+ * An ACK outside an approved dialog is refused without an entry and is not counted: it has no
+ * answer, and it follows each refusal.
+ *
  * Process   an attached one.
  * msg       only read, during the call. A request, with transport and peer_ip. hazard, trace_id and
  *           signature are the message's headers, or the caller's values for them.
  * verdict   written on IFE_OK, also for a refusal (verdict->approved is 0). After a contained bug:
  *           a refusal by IFE_GATE_INTERNAL with 500.
- * Returns   IFE_OK; IFE_NULL_PARAMETER, IFE_INVALID_PARAMETER (among others peer_ip is no address,
- *           or msg is a reply), IFE_ABI_MISMATCH, IFE_NOT_ATTACHED, IFE_CLOSED, IFE_CONCURRENT_USE,
- *           IFE_STATE_FORMAT, IFE_PANIC. Refuse the request unless the result is IFE_OK.
+ * Returns   IFE_OK; IFE_NOT_FOR_GATE (let the request pass); IFE_NULL_PARAMETER,
+ *           IFE_INVALID_PARAMETER (among others peer_ip is no address, or msg is a reply), IFE_ABI_MISMATCH, IFE_NOT_ATTACHED, IFE_CLOSED, IFE_CONCURRENT_USE,
+ *           IFE_STATE_FORMAT, IFE_PANIC. Refuse the request at any other result than these two.
  * Blocks    at most witness_wait_ms, only for an INVITE that it approves; one disk write more for a
  *           legacy signature.
  *
@@ -414,7 +435,8 @@ ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, 
  * receipt   may be NULL. on_disk is always 0: no event waits.
  * Returns   IFE_WITNESS_OMITTED (REJECTED, or CANCEL of no approved call, beyond refusals_per_s:
  *           counted in a summary; or the event has its entry: a dialog's second CONNECTED,
- *           TERMINATED or FAILED of an ended call), IFE_WITNESS_FULL, IFE_WITNESS_UNAVAILABLE,
+ *           TERMINATED or FAILED of an ended call), IFE_NOT_FOR_GATE (of no approved call, see
+ *           ife_policy_check: nothing is written), IFE_WITNESS_FULL, IFE_WITNESS_UNAVAILABLE,
  *           IFE_INVALID_PARAMETER (event), IFE_NOT_ATTACHED, and as ife_policy_check. A refused
  *           entry leaves a hole in the sequence numbers, which the log reports as GAP.
  * Blocks    never.
@@ -432,7 +454,8 @@ ife_result ife_call_find(const ife_policy *policy, ife_str call_id, ife_call *ca
  * Decides whether msg, a reply without a transaction, may go to via_ip, the address of its second
  * Via. IFE_OK for a 2xx to an INVITE of an approved dialog (sent again because its ACK was lost,
  * RFC 3261 16.7) from its sender's known address to an address of the other side. Else
- * IFE_NOT_FOUND: drop it.
+ * IFE_NOT_FOUND: drop it; or, with IFE_SCOPE_REGISTRY, IFE_NOT_FOR_GATE: the gate has no call with
+ * its Call-ID, and its From names no party.
  *
  * With via_ip absent, msg comes from another address than the one its request was sent to. IFE_OK
  * if that address has sent for this side before or the registry lists it, or if the

@@ -24,6 +24,7 @@ ife_settings_t ife_settings = {
 		.node = str_init(""),
 		.mode_name = str_init("enforce"),
 		.witness_name = str_init("required"),
+		.scope_name = str_init("registry"),
 		.event_callback = str_init(""),
 		.refusals_per_s = 50,
 };
@@ -98,9 +99,11 @@ int ife_check_settings(void)
 	static char host[65];
 	int mode = parse_choice("mode", &ife_settings.mode_name, "enforce", "shadow");
 	int witness = parse_choice("witness", &ife_settings.witness_name, "required", "best_effort");
+	int scope = parse_choice("scope", &ife_settings.scope_name, "registry", "all");
 
-	if(mode < 0 || witness < 0)
+	if(mode < 0 || witness < 0 || scope < 0)
 		return -1;
+	ife_settings.scope = scope == 0 ? IFE_SCOPE_REGISTRY : IFE_SCOPE_ALL;
 	ife_settings.mode = mode == 0 ? IFE_MODE_ENFORCE : IFE_MODE_SHADOW;
 	ife_settings.witness = witness == 0 ? IFE_WITNESS_REQUIRED : IFE_WITNESS_BEST_EFFORT;
 	if(ife_settings.witness_wait_ms < 0 || ife_settings.freshness_s < 0
@@ -146,6 +149,7 @@ int ife_open(void)
 	options.owner_gid = gid > 0 ? (uint32_t)gid : 0;
 	options.log = on_library_log;
 	options.is_own = is_own;
+	options.scope = ife_settings.scope;
 
 	result = ife_policy_open(&options, &ife_handle, &err);
 	if(result != IFE_OK) {

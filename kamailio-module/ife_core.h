@@ -23,6 +23,7 @@ typedef struct ife_settings
 	str node;
 	str mode_name;
 	str witness_name;
+	str scope_name;
 	str event_callback;
 	int witness_wait_ms;
 	int freshness_s;
@@ -30,7 +31,15 @@ typedef struct ife_settings
 	int refusals_per_s;
 	ife_mode mode;
 	ife_witness_mode witness;
+	ife_scope scope;
 } ife_settings_t;
+
+/* The gate's answer about one request. */
+typedef struct ife_note
+{
+	int not_for_gate;
+	ife_verdict verdict;
+} ife_note_t;
 
 extern ife_settings_t ife_settings;
 extern ife_policy *ife_handle;

@@ -23,16 +23,19 @@ typedef struct last_verdict
 	int msg_pid;
 	int valid;
 	int in_dialog; /* the request has a To tag: the verdict is reused */
-	ife_verdict verdict;
+	ife_note_t note;
 } last_verdict_t;
 
 static last_verdict_t last = {0};
 
-const ife_verdict *ife_verdict_of(const sip_msg_t *msg)
+static int is_last(const sip_msg_t *msg)
 {
-	if(msg == NULL || !last.valid || last.msg_id != msg->id || last.msg_pid != msg->pid)
-		return NULL;
-	return &last.verdict;
+	return msg != NULL && last.valid && last.msg_id == msg->id && last.msg_pid == msg->pid;
+}
+
+const ife_note_t *ife_note_of(const sip_msg_t *msg)
+{
+	return is_last(msg) ? &last.note : ife_tm_note(msg);
 }
 
 static void remember(const sip_msg_t *msg, int in_dialog)
@@ -52,10 +55,22 @@ static void refuse_internal(ife_verdict *verdict)
 	snprintf(verdict->reason, sizeof(verdict->reason), "Server Internal Error");
 }
 
-static int return_code(const ife_verdict *verdict)
+/* Until a decision is made the answer is a refusal. */
+static void forget(void)
 {
-	if(verdict->approved)
-		return 1;
+	last.valid = 0;
+	last.note.not_for_gate = 0;
+	refuse_internal(&last.note.verdict);
+}
+
+static int return_code(const ife_note_t *note)
+{
+	const ife_verdict *verdict = &note->verdict;
+
+	if(note->not_for_gate)
+		return IFE_CP_NOT_FOR_GATE;
+	if(verdict->approved || ife_settings.mode == IFE_MODE_SHADOW)
+		return IFE_CP_APPROVED;
 	/* 0 would end the script without a refusal. */
 	if(verdict->gate == IFE_GATE_NONE || verdict->gate >= IFE_GATE_COUNT)
 		return -IFE_GATE_INTERNAL;
@@ -85,22 +100,28 @@ static int decide(
 	replace_header(&in.trace_id, trace_id);
 	replace_header(&in.signature, signature);
 	err.text[0] = '\0';
-	result = ife_policy_check(ife_handle, &in, &last.verdict, &err);
-	if(result != IFE_OK) {
+	result = ife_policy_check(ife_handle, &in, &last.note.verdict, &err);
+	last.note.not_for_gate = result == IFE_NOT_FOR_GATE;
+	if(result != IFE_OK && result != IFE_NOT_FOR_GATE) {
 		ife_log_error("the gate failed, the request is refused", result, &err);
-		refuse_internal(&last.verdict);
-	} else if(last.verdict.approved && msg->REQ_METHOD != METHOD_ACK) {
-		ife_tm_watch(msg, t, &in);
+		refuse_internal(&last.note.verdict);
 	}
+	if(msg->REQ_METHOD == METHOD_ACK)
+		return 1;
+	if(result == IFE_OK && last.note.verdict.approved)
+		ife_tm_watch(msg, t, &in, &last.note);
+	else if(msg->REQ_METHOD == METHOD_INVITE && in.to_tag.len == 0)
+		ife_tm_keep(msg, &last.note);
 	return in.to_tag.len > 0;
 }
 
 /* Sends the request to the dialog's next hop, not by its Route and Request-URI. */
 static int apply_next_hop(sip_msg_t *msg)
 {
-	str next_hop = {last.verdict.next_hop, (int)strlen(last.verdict.next_hop)};
+	ife_verdict *verdict = &last.note.verdict;
+	str next_hop = {verdict->next_hop, (int)strlen(verdict->next_hop)};
 
-	if(!last.verdict.approved || next_hop.len == 0)
+	if(last.note.not_for_gate || !verdict->approved || next_hop.len == 0)
 		return 0;
 	return set_dst_uri(msg, &next_hop);
 }
@@ -115,7 +136,7 @@ static ife_result ask_about_reply(sip_msg_t *msg, const str *via)
 	ife_msg_fill(msg, &in, &room);
 	err.text[0] = '\0';
 	result = ife_reply_check(ife_handle, &in, ife_from_str(via), &err);
-	if(result != IFE_OK && result != IFE_NOT_FOUND)
+	if(result != IFE_OK && result != IFE_NOT_FOUND && result != IFE_NOT_FOR_GATE)
 		LM_DBG("a reply is dropped: %s\n", ife_result_text(result));
 	return result;
 }
@@ -145,35 +166,56 @@ static int check_reply(sip_msg_t *msg)
 	via = msg->via2->host;
 	if(msg->via2->received != NULL && msg->via2->received->value.s != NULL)
 		via = msg->via2->received->value;
-	return ask_about_reply(msg, &via) == IFE_OK ? 1 : -IFE_GATE_DIALOG;
+	switch(ask_about_reply(msg, &via)) {
+		case IFE_OK:
+			return IFE_CP_APPROVED;
+		case IFE_NOT_FOR_GATE:
+			return IFE_CP_NOT_FOR_GATE;
+		default:
+			return -IFE_GATE_DIALOG;
+	}
+}
+
+/* Takes the verdict on a request from its transaction: another process decided, or this one has
+ * decided on others since. Returns 0 if there is none. */
+static int recall(const sip_msg_t *msg)
+{
+	const ife_note_t *note = ife_tm_note(msg);
+
+	if(note == NULL)
+		return 0;
+	last.note = *note;
+	remember(msg, 1);
+	return 1;
 }
 
 static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const str *signature)
 {
+	const ife_verdict *verdict = &last.note.verdict;
 	int in_dialog = 0;
-	int rc;
 
 	if(msg != NULL && msg->first_line.type == SIP_REPLY)
 		return check_reply(msg);
-	if(ife_verdict_of(msg) == NULL || !last.in_dialog) {
-		last.valid = 0;
-		refuse_internal(&last.verdict);
+	if(!(is_last(msg) && last.in_dialog) && !(msg != NULL && recall(msg))) {
+		forget();
 		if(msg == NULL || msg->first_line.type != SIP_REQUEST) {
 			LM_ERR("check_policy() needs a message\n");
 			return -IFE_GATE_INTERNAL;
 		}
-		if(ife_attach() == 0)
+		if(ife_tm_absorbs(msg))
+			last.note.not_for_gate = in_dialog = 1;
+		else if(is_last(msg))
+			in_dialog = last.in_dialog; /* tm has shown it to ife_gate_see() */
+		else if(ife_attach() == 0)
 			in_dialog = decide(msg, NULL, hazard, trace_id, signature);
 		remember(msg, in_dialog);
 	}
 	if(apply_next_hop(msg) < 0) {
 		LM_ERR("no memory for the next hop\n");
-		refuse_internal(&last.verdict);
+		refuse_internal(&last.note.verdict);
 	}
-	rc = return_code(&last.verdict);
-	LM_DBG("gate %s, code %u: %s\n", ife_gate_name(last.verdict.gate), last.verdict.code,
-			last.verdict.detail);
-	return ife_settings.mode == IFE_MODE_SHADOW ? 1 : rc;
+	LM_DBG("gate %s, code %u: %s\n", ife_gate_name(verdict->gate), verdict->code, verdict->detail);
+	return return_code(&last.note);
 }
 
 static int has_to_tag(sip_msg_t *msg)
@@ -189,17 +231,29 @@ void ife_gate_see(sip_msg_t *msg, tm_cell_t *t)
 {
 	ife_call call;
 
-	if(msg == NULL || msg->first_line.type != SIP_REQUEST || ife_verdict_of(msg) != NULL
-			|| !has_to_tag(msg))
+	if(msg == NULL || msg->first_line.type != SIP_REQUEST || is_last(msg) || !has_to_tag(msg))
 		return;
 	/* Requests of other dialogs have no entry. */
 	if(ife_attach() < 0 || parse_headers(msg, HDR_CALLID_F, 0) < 0 || msg->callid == NULL
 			|| ife_call_find(ife_handle, ife_from_str(&msg->callid->body), &call) != IFE_OK)
 		return;
-	last.valid = 0;
-	refuse_internal(&last.verdict);
+	forget();
 	decide(msg, t, NULL, NULL, NULL);
 	remember(msg, 1);
+}
+
+void ife_gate_answered(sip_msg_t *msg, int code, const str *reason)
+{
+	ife_msg_room_t room;
+	ife_message in;
+
+	if(code < 300 || !is_last(msg) || last.in_dialog || last.note.not_for_gate
+			|| !last.note.verdict.approved || msg->REQ_METHOD != METHOD_INVITE)
+		return;
+	ife_msg_fill(msg, &in, &room);
+	in.status_code = (uint32_t)code;
+	in.reason_phrase = ife_from_str(reason);
+	ife_gate_log_message(&in, "FAILED", "refused by the script");
 }
 
 int ki_check_policy(sip_msg_t *msg)
@@ -217,6 +271,7 @@ static int witness_code(ife_result result)
 	switch(result) {
 		case IFE_OK:
 		case IFE_WITNESS_OMITTED: /* counted in a summary */
+		case IFE_NOT_FOR_GATE:
 			return IFE_WL_OK;
 		case IFE_WITNESS_FULL:
 		case IFE_WITNESS_UNAVAILABLE:
@@ -304,6 +359,7 @@ int ki_witness_log(sip_msg_t *msg, str *event)
 
 int ki_check_message(sip_msg_t *msg)
 {
+	ife_verdict *verdict = &last.note.verdict;
 	const ife_bound_t *bound;
 
 	if(msg == NULL)
@@ -311,11 +367,11 @@ int ki_check_message(sip_msg_t *msg)
 	bound = ife_bounds_check(msg);
 	if(bound == NULL)
 		return 1;
-	memset(&last.verdict, 0, sizeof(last.verdict));
-	last.verdict.gate = IFE_GATE_HEADERS;
-	last.verdict.code = bound->code;
-	snprintf(last.verdict.reason, sizeof(last.verdict.reason), "%s", bound->reason);
-	snprintf(last.verdict.detail, sizeof(last.verdict.detail), "%s", bound->detail);
+	memset(&last.note, 0, sizeof(last.note));
+	verdict->gate = IFE_GATE_HEADERS;
+	verdict->code = bound->code;
+	snprintf(verdict->reason, sizeof(verdict->reason), "%s", bound->reason);
+	snprintf(verdict->detail, sizeof(verdict->detail), "%s", bound->detail);
 	remember(msg, 0);
 	return -1;
 }

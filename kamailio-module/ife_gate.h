@@ -10,7 +10,11 @@
 
 #include "ife_core.h"
 
-/* Return codes of witness_log(); those of check_policy() are 1 and -(gate number). */
+/* Return codes of check_policy(); a refusal is -(gate number). */
+#define IFE_CP_APPROVED 1
+#define IFE_CP_NOT_FOR_GATE 2
+
+/* Return codes of witness_log(). */
 #define IFE_WL_OK 1
 #define IFE_WL_REFUSED -1     /* unknown event, or an entry that is malformed or too large */
 #define IFE_WL_FULL -2        /* the ring is full or missing: the event is not in the log */
@@ -25,8 +29,12 @@ int ki_check_message(sip_msg_t *msg);
 /* 1 if the source address is that of a party of the registry or of a call under way, else -1. */
 int ki_is_party_source(sip_msg_t *msg);
 
-/* Returns the verdict of check_policy() on this message, or NULL. */
-const ife_verdict *ife_verdict_of(const sip_msg_t *msg);
+/* Returns the answer of check_policy() on this message, or on the request of its transaction, or
+ * NULL. */
+const ife_note_t *ife_note_of(const sip_msg_t *msg);
+
+/* Witnesses the end of an approved call that the script refuses without a transaction. */
+void ife_gate_answered(sip_msg_t *msg, int code, const str *reason);
 
 /* 1 if a reply comes from its request's destination or a known address of its sender, else 0. */
 int ife_gate_is_answer(sip_msg_t *reply);

@@ -129,7 +129,7 @@ int ife_load_check_memory(void)
 	if(!tcp_disable && !tls_disable)
 		streams += (unsigned long)tls_max_connections * IFE_TLS_BYTES;
 #endif
-	if(streams + IFE_BASE_BYTES > shm_mem_size) {
+	if(streams + IFE_BASE_BYTES > shm_mem_size && ife_settings.scope == IFE_SCOPE_ALL) {
 		LM_ERR("shared memory of %lu MiB is too small: tcp_max_connections=%d and"
 			   " tls_max_connections=%d can take %lu MiB of it; start Kamailio with -m %lu or more,"
 			   " or lower them\n",

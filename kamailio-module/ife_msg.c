@@ -93,8 +93,9 @@ static void count_header(ife_header *out, const hdr_field_t *hf)
 
 static void count_other(const hdr_field_t *hf, ife_message *out)
 {
-	if(hf->name.s == NULL || hf->name.len < 11 || (hf->name.s[0] | 0x20) != 'x')
+	if(hf->name.s == NULL || hf->name.len < 5 || strncasecmp(hf->name.s, "X-IF-", 5) != 0)
 		return;
+	out->if_header_count++;
 	if(name_is(hf, "X-IF-Trace-ID", 13))
 		count_header(&out->trace_id, hf);
 	else if(name_is(hf, "X-IF-Hazard", 11))
@@ -221,13 +222,17 @@ static void fill_first_line(sip_msg_t *msg, ife_message *out)
 	out->method = ife_from_str(&msg->first_line.u.request.method);
 	/* The current URI, rewritten or not: the call goes there. */
 	out->ruri = ife_from_str(GET_RURI(msg));
+	if(GET_RURI(msg) != &msg->first_line.u.request.uri)
+		out->other_ruri = ife_from_str(&msg->first_line.u.request.uri);
 }
 
 /* The dialog knows the received Request-URI; loose_route() may have rewritten it. */
 static void fill_dialog_ruri(sip_msg_t *msg, ife_message *out)
 {
-	if(msg->first_line.type == SIP_REQUEST && out->to_tag.len > 0)
-		out->ruri = ife_from_str(&msg->first_line.u.request.uri);
+	if(msg->first_line.type != SIP_REQUEST || out->to_tag.len == 0)
+		return;
+	out->other_ruri = ife_from_str(GET_RURI(msg));
+	out->ruri = ife_from_str(&msg->first_line.u.request.uri);
 }
 
 static int add_route(ife_str *routes, uint32_t *count, const hdr_field_t *hf)
@@ -352,6 +357,7 @@ void ife_msg_complete(ife_message *out, ife_msg_room_t *room)
 		clear_header(&out->trace_id);
 		clear_header(&out->hazard);
 		clear_header(&out->signature);
+		out->if_header_count = 0;
 		memset(&counts, 0, sizeof(counts));
 		if(request != NULL)
 			walk_headers(request, out, &counts);

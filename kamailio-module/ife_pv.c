@@ -168,14 +168,17 @@ static int get_from_call(sip_msg_t *msg, pv_param_t *param, pv_value_t *res, con
 
 int ife_pv_get(sip_msg_t *msg, pv_param_t *param, pv_value_t *res)
 {
-	const ife_verdict *verdict;
+	const ife_note_t *note;
 	ife_call call;
 
 	if(param == NULL || res == NULL)
 		return -1;
-	verdict = ife_verdict_of(msg);
-	if(verdict != NULL)
-		return get_from_verdict(msg, param, res, verdict);
+	note = ife_note_of(msg);
+	if(note != NULL && note->not_for_gate)
+		return get_text(msg, param, res,
+				param->pvn.u.isname.name.n == IFE_PV_VERDICT ? "not_for_gate" : "");
+	if(note != NULL)
+		return get_from_verdict(msg, param, res, &note->verdict);
 
 	/* A reply, or the same call in another process: the record is shared. */
 	if(msg == NULL || ife_handle == NULL)

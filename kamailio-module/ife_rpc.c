@@ -57,9 +57,10 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 	}
 	if(rpc->add(ctx, "{", &th) < 0)
 		return;
-	rpc->struct_add(th, "sSSSSS", "version", ife_version(), "mode", &ife_settings.mode_name,
-			"witness", &ife_settings.witness_name, "node", &ife_settings.node, "registry",
-			&ife_settings.registry, "state_dir", &ife_settings.state_dir);
+	rpc->struct_add(th, "sSSSSSS", "version", ife_version(), "mode", &ife_settings.mode_name,
+			"scope", &ife_settings.scope_name, "witness", &ife_settings.witness_name, "node",
+			&ife_settings.node, "registry", &ife_settings.registry, "state_dir",
+			&ife_settings.state_dir);
 	rpc->struct_add(th, "dd", "abi", (int)ife_abi_version(), "witness_wait_ms",
 			ife_settings.witness_wait_ms);
 	add_u64(rpc, th, "registry_generation", now.registry_generation);
@@ -104,6 +105,7 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 	add_u64(rpc, th, "calls_full", now.calls_full);
 	add_u64(rpc, th, "buckets_full", now.buckets_full);
 	add_u64(rpc, th, "refusals_omitted", now.refusals_omitted);
+	add_u64(rpc, th, "not_for_gate", now.not_for_gate);
 }
 
 static const char *rpc_reset_stats_doc[] = {"Sets the counters to zero", 0};

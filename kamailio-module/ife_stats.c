@@ -29,6 +29,7 @@ typedef struct ife_stat
 
 static const ife_stat_t stats[] = {
 		IFE_STAT(approved, "INVITEs that passed every gate"),
+		IFE_STAT(not_for_gate, "requests that concern no party of the registry"),
 		IFE_STAT(errors, "internal errors, each of them a refusal"),
 		IFE_STAT(witness_queued, "entries put into the witness rings"),
 		IFE_STAT(witness_dropped, "entries that found their ring full"),

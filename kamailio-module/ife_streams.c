@@ -66,8 +66,9 @@ typedef struct blocked
 	int64_t until_ms;
 } blocked_t;
 
+/* -1: by the scope. A proxy that serves others does not cut their connections. */
 ife_streams_settings_t ife_streams_settings = {
-		.per_source = 32, .stranger_s = 10, .party_source = 0};
+		.per_source = -1, .stranger_s = -1, .party_source = 0};
 
 static stream_t *streams;
 static source_t *sources;
@@ -293,10 +294,24 @@ static void sweep(unsigned int uticks, void *param)
 		LM_DBG("%d of %zu connections closed\n", closed, count);
 }
 
-int ife_streams_register(void)
+static int is_off(void)
 {
 	const ife_streams_settings_t *bound = &ife_streams_settings;
 
+	return tcp_disable
+		   || (ife_settings.scope == IFE_SCOPE_REGISTRY && bound->per_source == 0
+				   && bound->stranger_s == 0 && bound->party_source == 0);
+}
+
+int ife_streams_register(void)
+{
+	ife_streams_settings_t *bound = &ife_streams_settings;
+	int is_dedicated = ife_settings.scope == IFE_SCOPE_ALL;
+
+	if(bound->per_source == -1)
+		bound->per_source = is_dedicated ? 32 : 0;
+	if(bound->stranger_s == -1)
+		bound->stranger_s = is_dedicated ? 10 : 0;
 	if(bound->per_source < 0 || bound->party_source < 0 || bound->stranger_s < 0
 			|| bound->stranger_s > IFE_STRANGER_S_MAX) {
 		LM_ERR("modparams tcp_per_source and tcp_party_source must not be negative, tcp_stranger_s"
@@ -304,12 +319,12 @@ int ife_streams_register(void)
 				IFE_STRANGER_S_MAX);
 		return -1;
 	}
-	return tcp_disable ? 0 : register_basic_timers(1);
+	return is_off() ? 0 : register_basic_timers(1);
 }
 
 int ife_streams_fork(void)
 {
-	if(tcp_disable)
+	if(is_off())
 		return 0;
 	sources_size = (size_t)tcp_max_connections * 2 + 1;
 	streams = calloc((size_t)tcp_max_connections + 1, sizeof(*streams));

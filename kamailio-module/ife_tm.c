@@ -14,6 +14,7 @@
 #include "core/mem/shm_mem.h"
 #include "core/route.h"
 #include "core/sr_module.h"
+#include "modules/sl/sl.h"
 
 #include "ife_gate.h"
 #include "ife_msg.h"
@@ -35,7 +36,11 @@ typedef struct ife_watch
 	str to_uri;
 	str to_tag;
 	str call_id;
+	ife_note_t note;
 } ife_watch_t;
+
+/* The answer about a stranger's request is the same for all. */
+static ife_note_t not_for_gate = {.not_for_gate = 1};
 
 static tm_api_t tmb;
 static int tm_loaded = 0;
@@ -74,6 +79,14 @@ void ife_tm_release(sip_msg_t *reply)
 {
 	if(current() != NULL)
 		tmb.t_unref(reply);
+}
+
+int ife_tm_absorbs(sip_msg_t *msg)
+{
+	int branch = -1;
+
+	return tm_loaded && msg->REQ_METHOD == METHOD_ACK && tmb.t_check(msg, &branch) == 1
+		   && current() != NULL;
 }
 
 static ife_str of_text(const char *text)
@@ -269,6 +282,64 @@ static str copy(char **room, ife_str text)
 	return out;
 }
 
+static void on_end(tm_cell_t *t, int type, struct tmcb_params *params)
+{
+	(void)t;
+	(void)type;
+	(void)params;
+}
+
+/* Only in a request route tm may hold the transaction of another request. The copy that tm makes of
+ * a request for a later route has the number before that of the request. */
+static int is_of(const tm_cell_t *t, const sip_msg_t *msg)
+{
+	const sip_msg_t *request = t->uas.request;
+
+	return msg->first_line.type == SIP_REPLY || !is_route_type(REQUEST_ROUTE)
+		   || (request != NULL && request->pid == msg->pid
+				   && (request->id == msg->id || request->id == msg->id + 1));
+}
+
+const ife_note_t *ife_tm_note(const sip_msg_t *msg)
+{
+	const tm_cell_t *t = current();
+	volatile struct tm_callback *cb;
+
+	if(t == NULL || msg == NULL || !is_of(t, msg))
+		return NULL;
+	for(cb = t->tmcb_hl.first; cb != NULL; cb = cb->next) {
+		if(cb->callback == on_transaction)
+			return &((const ife_watch_t *)cb->param)->note;
+		if(cb->callback == on_end)
+			return cb->param;
+	}
+	return NULL;
+}
+
+void ife_tm_keep(sip_msg_t *msg, const ife_note_t *note)
+{
+	ife_note_t *kept = &not_for_gate;
+
+	/* The script ends a refused request at once, except in shadow mode. */
+	if(!tm_loaded || (!note->not_for_gate && ife_settings.mode != IFE_MODE_SHADOW))
+		return;
+	if(!note->not_for_gate) {
+		kept = shm_malloc(sizeof(*kept));
+		if(kept == NULL) {
+			SHM_MEM_ERROR;
+			return;
+		}
+		*kept = *note;
+	}
+	if(tmb.register_tmcb(
+			   msg, NULL, TMCB_DESTROY, on_end, kept, note->not_for_gate ? NULL : free_watch)
+			<= 0) {
+		LM_WARN("no memory to keep the gate's answer with a transaction\n");
+		if(!note->not_for_gate)
+			shm_free(kept);
+	}
+}
+
 static ife_watch_t *new_watch(const ife_message *in)
 {
 	size_t len = in->method.len + in->ruri.len + in->from_uri.len + in->from_tag.len
@@ -299,7 +370,7 @@ static ife_watch_t *new_watch(const ife_message *in)
 	return watch;
 }
 
-void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
+void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in, const ife_note_t *note)
 {
 	int types = TMCB_RESPONSE_IN | TMCB_RESPONSE_READY;
 	ife_watch_t *watch;
@@ -309,6 +380,7 @@ void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
 	watch = new_watch(in);
 	if(watch == NULL)
 		return;
+	watch->note = *note;
 	if(is_method(watch, "INVITE"))
 		types |= TMCB_E2ECANCEL_IN | TMCB_E2EACK_IN;
 	if(tmb.register_tmcb(msg, t, types, on_transaction, watch, free_watch) <= 0) {
@@ -317,8 +389,31 @@ void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
 	}
 }
 
+static void on_stateless_reply(sl_cbp_t *params)
+{
+	if(params->type == SLCB_REPLY_READY)
+		ife_gate_answered(params->req, params->code, params->reason);
+}
+
+/* A script may refuse an approved call without a transaction. */
+static int follow_stateless_replies(void)
+{
+	static sl_cbelem_t callback = {.type = SLCB_REPLY_READY, .cbf = on_stateless_reply};
+	sl_api_t sl;
+
+	if(find_export("bind_sl", 0, 0) == NULL)
+		return 0;
+	if(sl_load_api(&sl) < 0 || sl.register_cb(&callback) < 0) {
+		LM_ERR("cannot register a callback for stateless replies\n");
+		return -1;
+	}
+	return 0;
+}
+
 int ife_tm_init(void)
 {
+	if(follow_stateless_replies() < 0)
+		return -1;
 	if(find_export("load_tm", NO_SCRIPT, 0) == NULL) {
 		LM_WARN("tm is not loaded: calls are gated, but the script must witness their replies and"
 				" their end\n");

@@ -39,13 +39,23 @@ ife_tm_sender_t ife_tm_sender(sip_msg_t *reply);
 /* Releases the transaction of a reply that the script drops: tm would hold it for ever. */
 void ife_tm_release(sip_msg_t *reply);
 
+/* Returns 1 for an ACK that ends in a transaction of this server: that of a refusal. */
+int ife_tm_absorbs(sip_msg_t *msg);
+
 /* 1 and the final reply when called in a failure route, else 0. */
 int ife_tm_final(ife_tm_final_t *final);
 
 /*
  * Follows the transaction of an approved request to its end. `t` is NULL for the current
- * transaction or the one that the script will create. `in` describes `msg`; its strings are copied.
+ * transaction or the one that the script will create. `in` describes `msg`; its strings are copied,
+ * and so is the gate's answer `note`.
  */
-void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in);
+void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in, const ife_note_t *note);
+
+/* Keeps the gate's answer with the transaction that the script may create, and does no more. */
+void ife_tm_keep(sip_msg_t *msg, const ife_note_t *note);
+
+/* Returns the gate's answer about the request of msg's transaction, or NULL. */
+const ife_note_t *ife_tm_note(const sip_msg_t *msg);
 
 #endif /* IFE_TM_H */

@@ -7,12 +7,12 @@
 _Static_assert(sizeof(ife_str) == 16, "ife_str");
 _Static_assert(sizeof(ife_header) == 24, "ife_header");
 _Static_assert(sizeof(ife_error) == 1024, "ife_error");
-_Static_assert(sizeof(ife_options) == 144, "ife_options");
-_Static_assert(sizeof(ife_message) == 328, "ife_message");
+_Static_assert(sizeof(ife_options) == 152, "ife_options");
+_Static_assert(sizeof(ife_message) == 352, "ife_message");
 _Static_assert(sizeof(ife_verdict) == 1080, "ife_verdict");
 _Static_assert(sizeof(ife_call) == 396, "ife_call");
 _Static_assert(sizeof(ife_receipt) == 48, "ife_receipt");
-_Static_assert(sizeof(ife_stats) == 272, "ife_stats");
+_Static_assert(sizeof(ife_stats) == 280, "ife_stats");
 _Static_assert(offsetof(ife_options, log) == 112, "ife_options.log");
 _Static_assert(offsetof(ife_message, cseq) == 176, "ife_message.cseq");
 _Static_assert(offsetof(ife_message, raw) == 288, "ife_message.raw");
@@ -24,6 +24,8 @@ _Static_assert(offsetof(ife_verdict, next_hop) == 997, "ife_verdict.next_hop");
 _Static_assert(offsetof(ife_call, expert) == 40, "ife_call.expert");
 _Static_assert(offsetof(ife_receipt, leaf_hash) == 12, "ife_receipt.leaf_hash");
 _Static_assert(offsetof(ife_stats, active_calls) == 168, "ife_stats.active_calls");
+_Static_assert(offsetof(ife_options, scope) == 144, "ife_options.scope");
+_Static_assert(offsetof(ife_message, if_header_count) == 344, "ife_message.if_header_count");
 
 static void every_result_has_a_text_of_its_own(void)
 {
@@ -31,7 +33,8 @@ static void every_result_has_a_text_of_its_own(void)
 			IFE_ABI_MISMATCH, IFE_NOT_ATTACHED, IFE_ALREADY_ATTACHED, IFE_CLOSED,
 			IFE_CONCURRENT_USE, IFE_REGISTRY_INVALID, IFE_REGISTRY_BUSY, IFE_STATE_DIR,
 			IFE_STATE_FORMAT, IFE_WITNESS_FULL, IFE_WITNESS_TIMEOUT, IFE_WITNESS_TOO_LARGE,
-			IFE_WITNESS_UNAVAILABLE, IFE_NOT_FOUND, IFE_BUFFER_TOO_SMALL, IFE_PANIC};
+			IFE_WITNESS_UNAVAILABLE, IFE_NOT_FOUND, IFE_BUFFER_TOO_SMALL, IFE_NOT_FOR_GATE,
+			IFE_PANIC};
 	const size_t count = sizeof(results) / sizeof(results[0]);
 	const char *unknown = ife_result_text(1);
 	size_t i, j;

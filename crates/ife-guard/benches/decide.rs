@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::hint::black_box;
 use std::net::IpAddr;
 
+use ife_guard::scope::concerns;
 use ife_guard::{
     Begin, CallKey, CallLimits, HeaderValue, Image, KeyCache, Now, Policy, Request, Sight, State,
     Token, Transport, decide, image, registry,
@@ -101,12 +102,27 @@ fn main() {
         .into_iter()
         .map(|experts| (experts, prepare(experts)))
         .collect();
+    strangers(&registries);
     for (to_expert, side) in [(true, "to_expert"), (false, "to_council")] {
         for (signed, what) in [(true, "approved"), (false, "refused_before_crypto")] {
             for (experts, ns) in compare(&registries, to_expert, signed) {
                 report("decide", &format!("{what}_{side}"), experts, ns, "ns");
             }
         }
+    }
+}
+
+/// Measures the cost of a request that concerns no party: what an ordinary call pays.
+fn strangers(registries: &[(usize, Vec<u8>)]) {
+    for (experts, bytes) in registries {
+        let image = Image::open_trusted(bytes).unwrap_or_else(|e| panic!("{e}"));
+        let (from, ruri): (&[u8], &[u8]) = (b"sip:alice@192.0.2.1", b"sip:bob@192.0.2.1:5060");
+        let ns = best(|| {
+            (0..CALLS).for_each(|_| {
+                assert!(!concerns(&image, false, black_box(from), [ruri], |_| false));
+            });
+        }) / CALLS as f64;
+        report("scope", "stranger", *experts, ns, "ns");
     }
 }
 

@@ -7,6 +7,7 @@
 //! or reads elsewhere. [`Image::open`] checks once that the bytes are whole.
 
 mod compile;
+mod folded;
 mod layout;
 mod party;
 
@@ -19,7 +20,8 @@ use sha2::{Digest, Sha256};
 use crate::registry::Flood;
 use layout::{Table, bytes_at, hash, hash_glob, u16_at, u32_at, u64_at};
 
-pub use compile::{CompileError, compile};
+pub use compile::{CompileError, compile, compile_for};
+pub(crate) use folded::Folded;
 pub use party::{Party, PartyKind, SignerKey};
 
 /// A view of image bytes. Cheap to make and to copy.
@@ -164,7 +166,10 @@ impl<'a> Image<'a> {
     /// Returns the party of an address: by the exact address first, otherwise by the winning glob
     /// of its host (see [`crate::pattern`]).
     pub fn party_of(&self, aor: &Aor) -> Option<Party<'a>> {
-        let at = self.exact(aor.as_bytes()).or_else(|| self.glob(aor))?;
+        let folded = Folded::of(aor.as_bytes())?;
+        let at = self
+            .exact(&folded, |stored| stored == aor.as_bytes())
+            .or_else(|| self.glob(aor.user().as_bytes(), aor.host(), |a, b| a == b))?;
         self.party(at)
     }
 
@@ -175,17 +180,51 @@ impl<'a> Image<'a> {
             .is_some_and(|flags| flags & layout::HOST_OURS != 0)
     }
 
-    fn exact(&self, aor: &[u8]) -> Option<usize> {
-        self.probe(self.head.aors, hash(self.head.seed, aor), |at| {
-            let party = u32_at(self.bytes, at)?;
-            let len = u16_at(self.bytes, at + 4)?;
-            (bytes_at(self.bytes, at + 6, usize::from(len))? == aor).then_some(party as usize)
+    /// Returns whether a party has this address, in any letter case and with any escapes.
+    pub(crate) fn knows(&self, aor: &Folded) -> bool {
+        let same = |stored: &[u8]| {
+            Folded::of(stored).is_some_and(|stored| stored.as_bytes() == aor.as_bytes())
+        };
+        self.exact(aor, same).is_some() || self.glob_folded(aor.as_bytes()).is_some()
+    }
+
+    /// Returns the hosts of addresses that are names of this server, by
+    /// [`compile_for`].
+    pub fn own_hosts(&self) -> impl Iterator<Item = &'a str> + use<'a> {
+        let image = *self;
+        (0..self.head.own_host_count).map_while(move |index| {
+            let offset = image.head.own_hosts_at.checked_add(4 * index as usize)?;
+            let at = u32_at(image.bytes, offset)? as usize;
+            let len = u16_at(image.bytes, at)?;
+            std::str::from_utf8(bytes_at(image.bytes, at + 2, usize::from(len))?).ok()
         })
     }
 
-    fn glob(&self, aor: &Aor) -> Option<usize> {
-        let host_at = self.host(aor.host())?;
-        let user = aor.user().as_bytes();
+    /// Returns the party's record of the first address that is `folded` and passes `is_same`.
+    fn exact(&self, folded: &Folded, is_same: impl Fn(&[u8]) -> bool) -> Option<usize> {
+        let key = hash(self.head.seed, folded.as_bytes());
+        self.probe(self.head.aors, key, |at| {
+            let party = u32_at(self.bytes, at)?;
+            let len = u16_at(self.bytes, at + 4)?;
+            let stored = bytes_at(self.bytes, at + 6, usize::from(len))?;
+            is_same(stored).then_some(party as usize)
+        })
+    }
+
+    fn glob_folded(&self, aor: &[u8]) -> Option<usize> {
+        let rest = aor.strip_prefix(b"sip:")?;
+        let at = rest.iter().position(|&b| b == b'@')?;
+        let host = std::str::from_utf8(rest.get(at + 1..)?).ok()?;
+        self.glob(rest.get(..at)?, host, <[u8]>::eq_ignore_ascii_case)
+    }
+
+    fn glob(
+        &self,
+        user: &[u8],
+        host: &str,
+        is_same: impl Fn(&[u8], &[u8]) -> bool,
+    ) -> Option<usize> {
+        let host_at = self.host(host)?;
         let (shapes, len) = (
             u16_at(self.bytes, host_at + 2)?,
             u16_at(self.bytes, host_at + 4)?,
@@ -210,9 +249,12 @@ impl<'a> Image<'a> {
                     let party = u32_at(self.bytes, at)?;
                     let same_host = u32_at(self.bytes, at + 4)? as usize == host_at;
                     let same_prefix = usize::from(u16_at(self.bytes, at + 8)?) == prefix_len
-                        && bytes_at(self.bytes, at + 12, prefix_len)? == prefix;
+                        && is_same(bytes_at(self.bytes, at + 12, prefix_len)?, prefix);
                     let same_suffix = usize::from(u16_at(self.bytes, at + 10)?) == suffix_len
-                        && bytes_at(self.bytes, at + 12 + prefix_len, suffix_len)? == suffix;
+                        && is_same(
+                            bytes_at(self.bytes, at + 12 + prefix_len, suffix_len)?,
+                            suffix,
+                        );
                     (same_host && same_prefix && same_suffix).then_some(party as usize)
                 },
             );

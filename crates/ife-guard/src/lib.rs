@@ -13,6 +13,7 @@ pub mod pattern;
 mod policy;
 pub mod registry;
 mod request;
+pub mod scope;
 mod state;
 mod text;
 mod time;

@@ -17,12 +17,12 @@ const _: () = {
     assert!(size_of::<ife_str>() == 16);
     assert!(size_of::<ife_header>() == 24);
     assert!(size_of::<ife_error>() == 1024);
-    assert!(size_of::<ife_options>() == 144);
-    assert!(size_of::<ife_message>() == 328);
+    assert!(size_of::<ife_options>() == 152);
+    assert!(size_of::<ife_message>() == 352);
     assert!(size_of::<ife_verdict>() == 1080);
     assert!(size_of::<ife_call>() == 396);
     assert!(size_of::<ife_receipt>() == 48);
-    assert!(size_of::<ife_stats>() == 272);
+    assert!(size_of::<ife_stats>() == 280);
     assert!(align_of::<ife_verdict>() == 8);
     assert!(offset_of!(ife_options, log) == 112);
     assert!(offset_of!(ife_message, cseq) == 176);
@@ -35,6 +35,8 @@ const _: () = {
     assert!(offset_of!(ife_call, expert) == 40);
     assert!(offset_of!(ife_receipt, leaf_hash) == 12);
     assert!(offset_of!(ife_stats, active_calls) == 168);
+    assert!(offset_of!(ife_options, scope) == 144);
+    assert!(offset_of!(ife_message, if_header_count) == 344);
 };
 
 // One number has one meaning on both sides.

@@ -2,8 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use ife_guard::{Gate, Now, Verdict};
+use ife_guard::network::canonical;
+use ife_guard::{CallKey, Gate, Now, Verdict};
 
+use crate::address::octets;
 use crate::decision::Decision;
 use crate::dialog::{self, Lesson};
 use crate::message::Message;
@@ -78,6 +80,10 @@ pub(crate) fn rejection(
     now: Now,
     unix_ns: u64,
 ) {
+    let identity = refusal_identity(msg, &decision.verdict);
+    if policy.shared.refusals().is_recent(&identity, now) {
+        return;
+    }
     if is_unauthenticated(decision.verdict.gate) && !policy.may_write_refusal(msg, now, unix_ns) {
         return;
     }
@@ -88,9 +94,27 @@ pub(crate) fn rejection(
         .witness
         .prepare_decision(msg, &decision.verdict, unix_ns)
     {
-        Ok(prepared) if push(policy, prepared, REJECTION_RESERVE) => decision.entered(prepared),
+        Ok(prepared) if push(policy, prepared, REJECTION_RESERVE) => {
+            policy.shared.refusals().remember(&identity, now);
+            decision.entered(prepared);
+        }
         Ok(_) | Err(_) => drop_entry(policy),
     }
+}
+
+/// Returns the identity of a refusal, equal for a retransmission of the request with the same
+/// answer: a server without a transaction for the request sees each of them.
+fn refusal_identity(msg: &Message<'_>, verdict: &Verdict) -> Vec<u8> {
+    let call = CallKey::new(msg.call_id, msg.from_tag);
+    let mut identity = [call.call_id, call.caller_tag].concat();
+    identity.extend_from_slice(&CallKey::hash(msg.method));
+    identity.extend_from_slice(&msg.cseq.to_le_bytes());
+    identity.extend_from_slice(&[verdict.gate.number()]);
+    identity.extend_from_slice(&verdict.code.to_le_bytes());
+    if let Some(peer) = msg.peer {
+        identity.extend_from_slice(&octets(canonical(peer.ip())));
+    }
+    identity
 }
 
 /// Returns true for refusals that an unauthenticated sender can cause: no fresh signature of a

@@ -10,6 +10,7 @@ use crate::event;
 use crate::message::Message;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
+use crate::scope;
 use crate::shared::calls::{Call, Tags};
 use crate::shared::counters::Counter;
 use crate::state::{self, WorkerState};
@@ -27,6 +28,17 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
         return Ok(decision);
     }
     let image = policy.registry.image()?;
+    if !scope::is_for_gate(policy, &image, msg) {
+        policy.count(Counter::NotForGate);
+        return Err(scope::not_for_gate());
+    }
+    if msg.method == b"ACK" {
+        // Without an answer, so without an entry: an ACK follows each refusal.
+        let detail = "an ACK of no approved dialog";
+        let (code, reason) = (481, "Call/Transaction Does Not Exist");
+        let verdict = Verdict::rejected(Gate::Dialog, code, reason, detail);
+        return Ok(Decision::of(verdict));
+    }
     // The replay table's own floor of iat covers a widened window, see shared/replay.rs.
     let rules = Rules {
         image: &image,

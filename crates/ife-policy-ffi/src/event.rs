@@ -9,6 +9,7 @@ use crate::dialog::{self, Lesson};
 use crate::message::Message;
 use crate::plumbing::failure::Failure;
 use crate::policy::Policy;
+use crate::scope;
 use crate::shared::calls::{Call, CallRef, Dialog, Lease, Side, Stage, Tags};
 use crate::shared::counters::Counter;
 use crate::sys;
@@ -29,6 +30,9 @@ pub(crate) fn log(
     let (now, unix_ns) = sys::now();
     let now_s = now.mono_ms / 1000;
     let found = find(policy, msg, event, now_s);
+    if found.is_none() && !scope::is_for_gate(policy, &policy.registry.image()?, msg) {
+        return Err(scope::not_for_gate());
+    }
     let mut outcome = Outcome::as_is(event, detail);
     if let Some((call_ref, call)) = &found {
         outcome = update(policy, msg, event, detail, *call_ref, call, now_s);

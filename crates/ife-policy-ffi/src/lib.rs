@@ -16,6 +16,7 @@ mod ownership;
 mod plumbing;
 mod policy;
 mod registry;
+mod scope;
 mod sdp;
 mod shared;
 mod source;

@@ -37,6 +37,10 @@ pub(crate) struct Message<'a> {
     /// Route and Record-Route, from top to bottom.
     pub(crate) routes: Fields<'a>,
     pub(crate) record_routes: Fields<'a>,
+    /// The other one of current and received Request-URI, if the server has changed it.
+    pub(crate) other_ruri: &'a [u8],
+    /// Whether any header field is one of the gate's.
+    pub(crate) has_if_header: bool,
 }
 
 /// Bodies of the header fields of one name.
@@ -94,6 +98,8 @@ impl<'a> Message<'a> {
                 msg.record_route_count,
                 "msg.record_routes",
             )?,
+            other_ruri: bytes(msg.other_ruri, "msg.other_ruri")?,
+            has_if_header: msg.if_header_count > 0,
         })
     }
 
@@ -122,6 +128,8 @@ impl<'a> Message<'a> {
             raw: &[],
             routes: Fields::default(),
             record_routes: Fields::default(),
+            other_ruri: &[],
+            has_if_header: false,
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) refusals_per_s: Option<u32>,
     /// The server's own addresses.
     pub(crate) own: Own,
+    /// Requests that concern no party of the registry are not for the gate.
+    pub(crate) registry_only: bool,
 }
 
 /// Reads the struct that `ptr` points at.
@@ -62,6 +64,9 @@ pub(crate) fn read(ptr: *const abi::ife_options) -> Result<(Options, Log), Failu
         return Err(Failure::invalid(
             "options.witness_mode: not an ife_witness_mode",
         ));
+    }
+    if raw.scope > abi::IFE_SCOPE_REGISTRY {
+        return Err(Failure::invalid("options.scope: not an ife_scope"));
     }
     if raw.witness_wait_ms > WITNESS_WAIT_MS_MAX {
         return Err(Failure::invalid(format!(
@@ -92,6 +97,7 @@ pub(crate) fn read(ptr: *const abi::ife_options) -> Result<(Options, Log), Failu
         owner: owner(raw.owner_uid, raw.owner_gid),
         refusals_per_s: (raw.refusals_per_s != 0).then_some(raw.refusals_per_s),
         own: Own::new(raw.is_own, raw.is_own_ctx),
+        registry_only: raw.scope == abi::IFE_SCOPE_REGISTRY,
     };
     Ok((options, Log::new(raw.log, raw.log_ctx)))
 }

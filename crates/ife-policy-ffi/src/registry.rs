@@ -180,7 +180,8 @@ fn compile(registry_path: &Path, in_force: Option<&View>, own: &Own) -> Result<V
              calls would come back here; give the address of the phone or of its proxy"
         )));
     }
-    ife_guard::image::compile(&registry).map_err(|e| invalid(format!("{name}: {e}")))
+    ife_guard::image::compile_for(&registry, |host| own.is_host(host.as_bytes()))
+        .map_err(|e| invalid(format!("{name}: {e}")))
 }
 
 /// Returns the first expert whose contact is this server itself, and that contact.

@@ -370,7 +370,9 @@ fn a_flood_of_refusals_writes_a_bounded_part_and_one_entry_about_the_rest() {
     let mut msg = message(&call, &invite);
     msg.hazard = header("ethics");
     let mut witnessed = 0;
-    for _ in 0..REFUSALS {
+    for n in 0..REFUSALS {
+        // Not a retransmission, which has no entry at all.
+        msg.cseq = n as u32;
         let verdict = b.gate.check(&msg);
         assert_eq!((verdict.approved, verdict.gate), (0, IFE_GATE_HAZARD));
         witnessed += verdict.witnessed as usize;

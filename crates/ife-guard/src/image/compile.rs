@@ -1,13 +1,15 @@
 //! Compiles a checked registry to an image.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ife_message::Part;
 use sha2::{Digest, Sha256};
 
+use super::folded::Folded;
 use super::layout::{
-    CHECKED_FROM, DIGEST_AT, FORMAT, HEAD_LEN, HOST_OURS, MAGIC, TABLES_AT, hash, hash_glob, tag,
+    CHECKED_FROM, DIGEST_AT, FORMAT, HEAD_LEN, HOST_OURS, MAGIC, OWN_HOSTS_AT, TABLES_AT, hash,
+    hash_glob, tag,
 };
 use super::party::{
     COVERS_CID, COVERS_SDP, FIXED_LEN, KIND_COUNCIL, KIND_EXPERT, NETWORK_LEN, SIGNER_LEN,
@@ -22,8 +24,16 @@ use crate::state::expert_number;
 #[error("the registry compiles to more than 4 GiB")]
 pub struct CompileError;
 
-/// Compiles a registry. Equal registries give equal images.
+/// Compiles a registry for a server without addresses. Equal registries give equal images.
 pub fn compile(registry: &Registry) -> Result<Vec<u8>, CompileError> {
+    compile_for(registry, |_| false)
+}
+
+/// Compiles a registry for the server whose names `is_own` knows.
+pub fn compile_for(
+    registry: &Registry,
+    is_own: impl Fn(&str) -> bool,
+) -> Result<Vec<u8>, CompileError> {
     let mut builder = Builder {
         out: vec![0; HEAD_LEN],
         seed: 0x1f_e5ca_1a7e,
@@ -31,7 +41,7 @@ pub fn compile(registry: &Registry) -> Result<Vec<u8>, CompileError> {
         globs: Vec::new(),
         hosts: Hosts::new(),
     };
-    builder.registry(registry)
+    builder.registry(registry, is_own)
 }
 
 type Hosts<'r> = BTreeMap<&'r str, Host>;
@@ -55,7 +65,11 @@ struct Builder<'r> {
 }
 
 impl<'r> Builder<'r> {
-    fn registry(&mut self, registry: &'r Registry) -> Result<Vec<u8>, CompileError> {
+    fn registry(
+        &mut self,
+        registry: &'r Registry,
+        is_own: impl Fn(&str) -> bool,
+    ) -> Result<Vec<u8>, CompileError> {
         let unlisted = unlisted(registry);
         let mut parties = Vec::with_capacity(registry.experts.len() + registry.councils.len());
         let mut ids = Vec::with_capacity(registry.experts.len());
@@ -82,6 +96,7 @@ impl<'r> Builder<'r> {
         let legacy_at = self.here()?;
         let legacy = registry.legacy_store.as_deref().unwrap_or_default();
         self.out.extend_from_slice(legacy.as_bytes());
+        let own_hosts = self.own_hosts(registry, is_own)?;
         self.align(8);
         let head = [
             registry.freshness_s,
@@ -98,6 +113,9 @@ impl<'r> Builder<'r> {
         ];
         for (number, entries) in [aors, globs, hosts, ids, hazards].iter().enumerate() {
             self.table(number, entries)?;
+        }
+        for (index, word) in own_hosts.iter().enumerate() {
+            self.patch(OWN_HOSTS_AT + 4 * index, &word.to_le_bytes());
         }
         self.finish(&head)
     }
@@ -234,9 +252,32 @@ impl<'r> Builder<'r> {
         self.u32(party);
         self.u16(aor.as_str().len())?;
         self.out.extend_from_slice(aor.as_str().as_bytes());
-        self.aors
-            .push((hash(self.seed, aor.as_str().as_bytes()), at));
+        // An address has at most the length that folds.
+        let folded = Folded::of(aor.as_str().as_bytes()).ok_or(CompileError)?;
+        self.aors.push((hash(self.seed, folded.as_bytes()), at));
         Ok(())
+    }
+
+    /// Writes the hosts of addresses that are this server's. Returns the offset of their offsets,
+    /// and their number.
+    fn own_hosts(
+        &mut self,
+        registry: &Registry,
+        is_own: impl Fn(&str) -> bool,
+    ) -> Result<[u32; 2], CompileError> {
+        let experts = registry.experts.iter().map(|expert| &expert.party);
+        let councils = registry.councils.iter().map(|council| &council.party);
+        let hosts: BTreeSet<_> = experts
+            .chain(councils)
+            .flat_map(|party| party.aors.iter().map(Pattern::host))
+            .collect();
+        let mut offsets = Vec::new();
+        for host in hosts.into_iter().filter(|host| is_own(host)) {
+            offsets.push(self.here()?);
+            self.u16(host.len())?;
+            self.out.extend_from_slice(host.as_bytes());
+        }
+        Ok([self.offsets(&offsets)?, small(offsets.len())?])
     }
 
     fn hazards(&mut self, registry: &Registry) -> Result<Vec<(u64, u32)>, CompileError> {

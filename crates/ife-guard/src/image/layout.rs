@@ -14,25 +14,28 @@
 //! | 92 | u32 each: offset of the party offsets, offset of the hazard offsets |
 //! | 100 | u32 each: offset and length of the legacy store's path |
 //! | 108 | tables aors, globs, hosts, ids, hazards: u32 offset, u32 slots - 1, u32 longest probe |
+//! | 168 | u32 each: offset of the offsets of own hosts, number of own hosts |
 //!
 //! A table's slot is a u64: tag (upper half of the hash, low bit set) in its upper half, offset of
 //! a record in its lower half; 0 is free.
 //!
 //! Records: address {u32 party, u16 length, text}; glob {u32 party, u32 host, u16 prefix length,
 //! u16 suffix length, prefix, suffix}; host {u16 flags, u16 shapes, u16 length, text, shapes of u16
-//! prefix length and u16 suffix length}; hazard {u16 index, u16 length, text}; party see
-//! `party.rs`. "party" and "host" in a record are offsets.
+//! prefix length and u16 suffix length}; hazard {u16 index, u16 length, text}; own host {u16
+//! length, text}; party see `party.rs`. "party" and "host" in a record are offsets. Addresses,
+//! prefixes and suffixes are hashed folded (`folded.rs`) and compared as they are.
 
 use std::ops::ControlFlow;
 
 use super::ImageError;
 
 pub(super) const MAGIC: &[u8; 8] = b"IFEREGI\0";
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 pub(super) const HEAD_LEN: usize = 256;
 pub(super) const DIGEST_AT: usize = 24;
 pub(super) const CHECKED_FROM: usize = 56;
 pub(super) const TABLES_AT: usize = 108;
+pub(super) const OWN_HOSTS_AT: usize = 168;
 /// Flag of a host record: unknown users of the host are answered 404.
 pub(super) const HOST_OURS: u16 = 1;
 /// Longest search of a valid table; a damaged one is not searched further.
@@ -65,6 +68,8 @@ pub(super) struct Head {
     pub(super) hosts: Table,
     pub(super) ids: Table,
     pub(super) hazards: Table,
+    pub(super) own_hosts_at: usize,
+    pub(super) own_host_count: u32,
 }
 
 impl Head {
@@ -109,6 +114,8 @@ impl Head {
             hosts: table(2),
             ids: table(3),
             hazards: table(4),
+            own_hosts_at: word(OWN_HOSTS_AT) as usize,
+            own_host_count: word(OWN_HOSTS_AT + 4),
         })
     }
 }
@@ -143,8 +150,16 @@ pub(super) fn hash(seed: u64, bytes: &[u8]) -> u64 {
     )
 }
 
+/// Ignores letter case.
 pub(super) fn hash_glob(seed: u64, host_at: usize, prefix: &[u8], suffix: &[u8]) -> u64 {
-    hash(hash(seed ^ host_at as u64, prefix), suffix)
+    let folded = |seed, text: &[u8]| {
+        let mut lower = [0; 256];
+        let lower = lower.get_mut(..text.len()).unwrap_or_default();
+        lower.copy_from_slice(text.get(..lower.len()).unwrap_or_default());
+        lower.make_ascii_lowercase();
+        hash(seed, lower)
+    };
+    folded(folded(seed ^ host_at as u64, prefix), suffix)
 }
 
 fn mix(a: u64, b: u64) -> u64 {

@@ -12,6 +12,7 @@ use crate::event;
 use crate::message::Message;
 use crate::plumbing::failure::Failure;
 use crate::plumbing::{pointer, text};
+use crate::scope;
 use crate::source;
 use crate::sys;
 
@@ -70,6 +71,14 @@ pub unsafe extern "C" fn ife_reply_check(
         };
         if may_pass {
             Ok(())
+        } else if policy
+            .shared
+            .calls()
+            .find_call_id(msg.call_id, now_s)
+            .is_none()
+            && !scope::is_for_gate(policy, &policy.registry.image()?, &msg)
+        {
+            Err(scope::not_for_gate())
         } else {
             Err(Failure::new(
                 abi::IFE_NOT_FOUND,

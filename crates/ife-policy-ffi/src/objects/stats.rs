@@ -50,6 +50,7 @@ pub unsafe extern "C" fn ife_policy_stats(
             started_unix_s: shared.started_unix_s(),
             key_tables,
             key_table_bytes: key_tables.saturating_mul(KeyCache::TABLE_SIZE as u64),
+            not_for_gate: counters.sum(Counter::NotForGate),
         };
         pointer::write_optional(stats, out);
         Ok(())

@@ -48,6 +48,7 @@ pub extern "C" fn ife_result_text(code: abi::ife_result) -> *const c_char {
         abi::IFE_WITNESS_OMITTED => c"the refusal is counted, not written by itself",
         abi::IFE_NOT_FOUND => c"not found",
         abi::IFE_BUFFER_TOO_SMALL => c"the buffer is too small",
+        abi::IFE_NOT_FOR_GATE => c"the message concerns no party of the registry",
         abi::IFE_PANIC => c"internal error, contained",
         _ => c"not a result of this library",
     };

@@ -22,6 +22,7 @@ pub(crate) enum Counter {
     RefusalsOmitted = 12,
     /// Not a count but the tables of keys that the process keeps.
     KeyTables = 13,
+    NotForGate = 14,
     /// The first of 14: one per gate.
     Rejected = 16,
 }

@@ -7,7 +7,7 @@ use super::refusals::WORDS as REFUSAL_WORDS;
 use super::replay::DATA_WORDS;
 
 /// Changes whenever the meaning of a word changes.
-pub(super) const VERSION: u64 = 4;
+pub(super) const VERSION: u64 = 5;
 /// "IFESHM" and two spare bytes.
 pub(super) const MAGIC: u64 = u64::from_le_bytes(*b"IFESHM\0\0");
 

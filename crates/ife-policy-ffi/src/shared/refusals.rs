@@ -26,8 +26,12 @@ const BURST_S: u32 = 100;
 const SOURCE_SHARE: u32 = 5;
 
 const BUCKETS: usize = 1024;
-/// Words of the table: one cache line for all, then the sources.
-pub(super) const WORDS: usize = FIRST_BUCKET + BUCKETS;
+/// Number of recent refusals that are known again.
+const RECENT: usize = 4096;
+/// How long a retransmission may follow its request, seconds: 64 x T1 of RFC 3261.
+const RECENT_S: u64 = 32;
+/// Words of the table: one cache line for all, the sources, the recent refusals.
+pub(super) const WORDS: usize = FIRST_RECENT + RECENT;
 
 const TOTAL: usize = 0;
 const COUNT: usize = 1;
@@ -36,6 +40,7 @@ const LAST_NS: usize = 3;
 /// When the next summary may be written, ms.
 const DUE_MS: usize = 4;
 const FIRST_BUCKET: usize = 8;
+const FIRST_RECENT: usize = FIRST_BUCKET + BUCKETS;
 
 /// The budget and the count of omitted refusals.
 pub(crate) struct Refusals<'a> {
@@ -121,6 +126,29 @@ impl Refusals<'_> {
                 SeqCst,
             );
         }
+    }
+
+    /// Returns true if the refusal with this identity has an entry that is not older than a
+    /// retransmission can be. Later refusals may displace one: then a retransmission has an entry
+    /// as well.
+    pub(crate) fn is_recent(&self, identity: &[u8], now: Now) -> bool {
+        let (word, tag) = self.recent(identity);
+        let known = word.load(Relaxed);
+        let age_s = (now.mono_ms / 1000).wrapping_sub(known & u64::from(u32::MAX));
+        known >> 32 == tag && age_s < RECENT_S
+    }
+
+    /// Notes that the refusal with this identity has an entry.
+    pub(crate) fn remember(&self, identity: &[u8], now: Now) {
+        let (word, tag) = self.recent(identity);
+        let now_s = (now.mono_ms / 1000) & u64::from(u32::MAX);
+        word.store(tag << 32 | now_s, Relaxed);
+    }
+
+    fn recent(&self, identity: &[u8]) -> (&AtomicU64, u64) {
+        let hash = self.key.hash(identity);
+        let index = hash.high as usize % RECENT;
+        (&self.words[FIRST_RECENT + index], hash.low >> 32 | 1)
     }
 
     fn bucket(&self, source: IpAddr) -> &AtomicU64 {

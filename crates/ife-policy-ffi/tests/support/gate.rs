@@ -85,6 +85,7 @@ pub struct Setup {
     pub registry: PathBuf,
     pub required: bool,
     pub shadow: bool,
+    pub registry_only: bool,
     pub wait_ms: u32,
     pub replay_slots: u32,
     pub refusals_per_s: u32,
@@ -100,6 +101,7 @@ impl Setup {
             registry,
             required: true,
             shadow: false,
+            registry_only: false,
             wait_ms: 0,
             replay_slots: 1024,
             refusals_per_s: 0,
@@ -150,6 +152,11 @@ impl Gate {
             max_processes: 16,
             refusals_per_s: setup.refusals_per_s,
             is_own: Some(is_own),
+            scope: if setup.registry_only {
+                IFE_SCOPE_REGISTRY
+            } else {
+                IFE_SCOPE_ALL
+            },
             ..Default::default()
         };
         let mut handle = ptr::null_mut();
@@ -189,6 +196,17 @@ impl Gate {
         (ns, verdict)
     }
 
+    /// Returns whether the gate says that the message is not for it.
+    pub fn is_not_for_gate(&self, msg: &ife_message) -> bool {
+        let mut verdict = ife_verdict::default();
+        // SAFETY: all pointers are to live locals; the error pointer is NULL.
+        let result = unsafe {
+            ::ife_policy::ife_policy_check(self.handle, msg, &mut verdict, ptr::null_mut())
+        };
+        assert!([IFE_OK, IFE_NOT_FOR_GATE].contains(&result), "{result}");
+        result == IFE_NOT_FOR_GATE
+    }
+
     pub fn check(&self, msg: &ife_message) -> ife_verdict {
         self.timed_check(msg).1
     }
@@ -215,6 +233,12 @@ impl Gate {
             unsafe { ::ife_policy::ife_reply_check(self.handle, msg, text(via), ptr::null_mut()) };
         assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
         result == IFE_OK
+    }
+
+    /// Returns the answer about a stray reply.
+    pub fn reply_result(&self, msg: &ife_message, via: &str) -> u32 {
+        // SAFETY: `msg` is live; the error pointer is NULL.
+        unsafe { ::ife_policy::ife_reply_check(self.handle, msg, text(via), ptr::null_mut()) }
     }
 
     /// Returns whether this reply, from another address than its request was sent to, is accepted.
