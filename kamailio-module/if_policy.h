@@ -273,7 +273,7 @@ typedef struct ife_stats
 	uint64_t started_unix_s;
 	uint64_t key_tables;      /* tables of public keys that all processes keep at present */
 	uint64_t key_table_bytes; /* their memory */
-	uint64_t not_for_gate; /* requests with the answer IFE_NOT_FOR_GATE */
+	uint64_t not_for_gate;    /* requests with the answer IFE_NOT_FOR_GATE */
 } ife_stats;
 
 /* Constants, for any process at any time, also before ife_policy_open. All strings are static and

@@ -40,6 +40,8 @@ PACKAGES_TEST+=(nats-server)
 PACKAGES_TEST+=(coturn)
 # A real systemd for the shipped units.
 PACKAGES_TEST+=(systemd)
+# Neighbours of the gate: scripts in Lua, WebSocket.
+PACKAGES_TEST+=(kamailio-lua-modules kamailio-websocket-modules)
 # Injected failures of system calls.
 PACKAGES_TEST+=(strace)
 # The pages are tested in Firefox too.

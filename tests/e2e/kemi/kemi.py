@@ -15,7 +15,9 @@ class Router:
         if KSR.pv.get("$rm") != "INVITE":
             return 1
         result = self.check()
-        if result == 1:
+        if result == 2:
+            KSR.sl.send_reply(480, KSR.pv.get("$ife(verdict)"))
+        elif result == 1:
             KSR.if_escalate.witness_log("RINGING")
             KSR.if_escalate.witness_log_detail("FAILED", "answered by KEMI")
             KSR.sl.send_reply(480, "Approved By KEMI")
