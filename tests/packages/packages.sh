@@ -94,15 +94,16 @@ install_by_three_commands() {
 	expect "systemd-analyze verify" "" "$(in_machine systemd-analyze verify --man=no ife-witnessd.service ife-witnessd-init.service 2>&1)"
 }
 
-# README.Debian of the module's package, and where an approved call goes.
+# The lines of docs/operations.md.
 snippet() {
 	cat <<-'CFG'
 		#!ifdef WITH_IF_ESCALATE
-			if (is_method("INVITE") && $hdr(X-IF-Trace-ID) != $null) {
-				if (!check_policy()) { sl_send_reply("$ife(code)", "$ife(reason)"); exit; }
-				$ru = $ife(expert_contact);
-				append_hf("X-IF-Witness-Hash: $ife(witness)\r\n");
+			if (!is_method("REGISTER") && !check_policy()) { sl_send_reply("$ife(code)", "$ife(reason)"); exit; }
+			if ($ife(direction) == "to_expert" && !has_totag()) {
+				remove_hf("Route");
+				append_hf("X-IF-Witness-Hash: sha256:$ife(witness)\r\n");
 				record_route();
+				$ru = $ife(expert_contact);
 				route(RELAY);
 			}
 		#!else
@@ -118,7 +119,7 @@ snippet_and_calls() {
 	snippet >"$STACK/snippet"
 	in_machine cat "$CFG" >"$STACK/kamailio.cfg"
 	sed -i -e '/^loadmodule "counters.so"/a import_file "/usr/share/kamailio-if-escalate/load.cfg"' \
-		-e "/^\troute(WITHINDLG);/r $STACK/snippet" "$STACK/kamailio.cfg"
+		-e "/^\t# handle requests within SIP dialogs/r $STACK/snippet" "$STACK/kamailio.cfg"
 	expect "places of the snippet" 2 "$(grep -cE '^import_file "/usr/share|Gate Not Available' "$STACK/kamailio.cfg")"
 	in_machine cp "$CFG" "$CFG.stock"
 	in_machine tee "$CFG" <"$STACK/kamailio.cfg" >/dev/null
