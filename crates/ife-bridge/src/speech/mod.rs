@@ -4,6 +4,7 @@
 mod text;
 
 use std::{
+    collections::BTreeMap,
     fs::{self, Permissions},
     io,
     os::unix::fs::PermissionsExt,
@@ -86,6 +87,10 @@ pub struct Speech(Arc<Maker>);
 #[derive(Debug)]
 struct Maker {
     config: config::Speech,
+    /// Recordings of the operator, as they were found at the start.
+    recordings: BTreeMap<Prompt, PathBuf>,
+    /// The prompts that are the same for all calls.
+    same: Vec<Said>,
     commands: Semaphore,
     waiting: AtomicU32,
 }
@@ -102,21 +107,24 @@ impl Speech {
             path: dir.clone(),
             source,
         })?;
-        let speech = Speech(Arc::new(Maker {
+        let mut maker = Maker {
             config: config.clone(),
+            recordings: recordings(config),
+            same: Vec::new(),
             commands: Semaphore::new(COMMANDS_MAX),
             waiting: AtomicU32::new(0),
-        }));
+        };
         for prompt in Prompt::ALL {
             if !is_of_call(prompt) {
                 let text = text::words_of(prompt, &config.texts);
-                let made = speech.0.make(prompt, text).await;
+                let made = maker.make(prompt, text).await;
                 made.map_err(|why| SpeechError::Prompt { prompt, why })?;
+                maker.same.push(maker.said(prompt, None, text));
             }
         }
-        speech.0.tidy();
+        maker.tidy();
         info!(dir = %dir.display(), "prompts are ready");
-        Ok(speech)
+        Ok(Speech(Arc::new(maker)))
     }
 
     /// Returns the files of all prompts for a call, without their endings. The briefing and the
@@ -124,23 +132,13 @@ impl Speech {
     pub(crate) fn speak(&self, spoken: &Spoken<'_>) -> Vec<Said> {
         let maker = &self.0;
         let words = |prompt| text::words_of(prompt, &maker.config.texts);
-        let said = |prompt, number, text: &str| Said {
-            prompt,
-            number,
-            file: maker.file(prompt, text).display().to_string(),
-        };
-        let same = Prompt::ALL
-            .into_iter()
-            .filter(|prompt| !is_of_call(*prompt));
-        let mut all: Vec<Said> = same
-            .map(|prompt| said(prompt, None, words(prompt)))
-            .collect();
+        let mut all = maker.same.clone();
         let briefing = text::briefing(words(Prompt::Briefing), spoken);
-        all.push(said(Prompt::Briefing, None, &briefing));
+        all.push(maker.said(Prompt::Briefing, None, &briefing));
         let mut own = vec![(Prompt::Briefing, briefing)];
         for (number, choice) in (1..=9).zip(spoken.choices) {
             let text = text::choice(words(Prompt::Choice), number, choice);
-            all.push(said(Prompt::Choice, Some(number), &text));
+            all.push(maker.said(Prompt::Choice, Some(number), &text));
             own.push((Prompt::Choice, text));
         }
         if maker.waiting.fetch_add(1, Ordering::Relaxed) >= WAITING_MAX {
@@ -151,6 +149,16 @@ impl Speech {
         }
         all
     }
+}
+
+/// The recordings of the operator that are there.
+fn recordings(config: &config::Speech) -> BTreeMap<Prompt, PathBuf> {
+    let recorded = |prompt: Prompt| {
+        let file = config.recordings.as_ref()?.join(prompt.as_str());
+        let is_there = file.with_extension("wav").is_file();
+        (prompt != Prompt::Choice && is_there).then_some((prompt, file))
+    };
+    Prompt::ALL.into_iter().filter_map(recorded).collect()
 }
 
 /// Whether a prompt is another one for each call.
@@ -169,27 +177,28 @@ impl Maker {
         self.waiting.fetch_sub(1, Ordering::Relaxed);
     }
 
+    fn said(&self, prompt: Prompt, number: Option<u8>, text: &str) -> Said {
+        let file = self.file(prompt, text).display().to_string();
+        Said {
+            prompt,
+            number,
+            file,
+        }
+    }
+
     /// The file of a prompt, without its ending.
     fn file(&self, prompt: Prompt, text: &str) -> PathBuf {
-        if let Some(recording) = self.recording(prompt) {
-            return recording;
+        if let Some(recording) = self.recordings.get(&prompt) {
+            return recording.clone();
         }
         let name = text::file_name(prompt, &self.config.command, &text::plain(text));
         self.config.dir.join(name)
     }
 
-    fn recording(&self, prompt: Prompt) -> Option<PathBuf> {
-        if prompt == Prompt::Choice {
-            return None;
-        }
-        let file = self.config.recordings.as_ref()?.join(prompt.as_str());
-        file.with_extension("wav").is_file().then_some(file)
-    }
-
     /// Speaks a prompt into its file, unless it is there.
     async fn make(&self, prompt: Prompt, text: &str) -> Result<(), String> {
         let file = self.file(prompt, text).with_extension("wav");
-        if self.recording(prompt).is_some() || file.is_file() {
+        if self.recordings.contains_key(&prompt) || file.is_file() {
             return Ok(());
         }
         // Never closed.

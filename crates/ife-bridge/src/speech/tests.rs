@@ -1,5 +1,3 @@
-use std::collections::BTreeMap;
-
 use super::*;
 
 fn config(dir: &Path, command: &[&str]) -> config::Speech {
