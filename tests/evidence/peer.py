@@ -8,6 +8,7 @@
   loss LINK DIR                a break that the connection survives (DIR/first, DIR/first-over), one that it does not (DIR/second, DIR/second-over)
   expired LINK                 a link whose time has run out
   over LINK                    a link whose call is over
+  guardian LINK                a guardian's link: what is the expert's is refused
 """
 
 import asyncio
@@ -223,7 +224,19 @@ async def refused(link):
         raise AssertionError("the link was good")
 
 
-SCENARIOS = {"transfer": transfer, "abuse": abuse, "changed": changed, "talk": talk, "loss": loss, "expired": refused, "over": refused}
+async def guardian(link):
+    description = link.redeem()
+    channel = await Channel(link, description).connect()
+    await channel.manifest()
+    channel.send("agent.message", id="m-1", message={"text": "as the expert"})
+    refusal = await channel.wait_for("agent.refused")
+    seen = {path: link.status_of("POST", path, body=b"{}") for path in ("/accept", "/decision")}
+    seen["asked"] = link.status_of("GET", "/decision")
+    await channel.close()
+    print(json.dumps({"viewer": description["viewer"], "message": f"{refusal['id']} {refusal['code']}", **seen, "cookie": link.cookie}))
+
+
+SCENARIOS = {"transfer": transfer, "abuse": abuse, "changed": changed, "talk": talk, "loss": loss, "expired": refused, "over": refused, "guardian": guardian}
 
 
 def main():

@@ -167,7 +167,7 @@ class Channel:
             "id": f"{self.link.session}-{sequence}",
             "timestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
             "level": 1,
-            "source": self.description["expert"],
+            "source": self.description["viewer"],
             "destination": self.description["bridge"],
             "performative": "inform",
             "traceId": self.description["trace_id"],

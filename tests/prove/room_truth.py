@@ -5,31 +5,17 @@ usage: room_truth.py admission KEY_FILE PII       a guardian's request, signed
        room_truth.py dial AMI_HOST SECRET SECONDS [H323ID]   dials in; prints yes or no
        room_truth.py compare DIR     entries, rooms.json and channels: differences, exit code 1
 """
-import base64
-import datetime
 import json
 import pathlib
 import socket
 import sys
 
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent / "e2e"))
-from ifmessage import canonical, read_key  # noqa: E402
+from guardian import signed  # noqa: E402
 
 
 def admission(key_file, pii):
-    _, key = read_key(key_file)
-    public = key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-    now = datetime.datetime.now(datetime.timezone.utc)
-    request = {
-        "terminal_id": "guardian-2", "call_id": "council", "call_type": "ESCALATE",
-        "bandwidth_bps": 64000, "has_pii": pii == "true",
-        "timestamp": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-        "public_key": f"ed25519:{base64.b64encode(public).decode()}",
-    }
-    signature = key.sign(canonical(request))
-    print(json.dumps(request | {"signature": base64.b64encode(signature).decode()}))
+    print(json.dumps(signed(key_file, "admission", "council", pii)))
 
 
 def dial(host, secret_file, seconds, h323_id=""):

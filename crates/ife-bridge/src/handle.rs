@@ -2,8 +2,8 @@
 
 pub use ife_engine::command::{
     Admission, Approval, ApproveExternalCall, BridgeExternalCall, Bridged, Command, Escalation,
-    ExpertInfo, GuardianAdmission, InitiateCall, Note, Reply, Resume, RoomCommand, Submission,
-    TAKEN_ELSEWHERE, TIMESTAMP_WINDOW_S, Terminated, Whereabouts,
+    ExpertInfo, GuardianAdmission, GuardianEvidence, GuardianLinks, InitiateCall, Note, Reply,
+    Resume, RoomCommand, Submission, TAKEN_ELSEWHERE, TIMESTAMP_WINDOW_S, Terminated, Whereabouts,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 

@@ -64,8 +64,8 @@ impl Engine {
                 }
                 Some(why) => Err(Refusal::new(ErrorName::Unavailable, why)),
             }),
-            Asked::Admission(admitted, reply) => {
-                rooms.on_admission(cx, admitted, &outcome, reply);
+            Asked::Admission(admitted, signed_ns, reply) => {
+                rooms.on_admission(cx, calls, (admitted, signed_ns), &outcome, reply);
             }
             Asked::Notes => rooms.on_notes(cx, calls, &outcome),
             Asked::Move(call) => {

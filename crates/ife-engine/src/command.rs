@@ -162,6 +162,43 @@ pub struct Admission {
     /// CAPACITY_EXCEEDED or GATEKEEPER_ERROR.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reject_reason: Option<String>,
+    /// The guardian's own links to the evidence of the calls of the room.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<GuardianLink>,
+}
+
+/// The link of a guardian to the evidence of one call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuardianLink {
+    /// The call.
+    pub call_id: String,
+    /// Its trace id.
+    pub trace_id: String,
+    /// Single-use link for the guardian's browser.
+    pub evidence_link: String,
+}
+
+/// A guardian who was admitted asks for links to the evidence of the calls of the room.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GuardianEvidence {
+    /// Name of the terminal in the configuration.
+    pub terminal_id: String,
+    /// The conference of the admission.
+    pub call_id: String,
+    /// RFC 3339; later than that of each earlier request of the guardian.
+    pub timestamp: String,
+    /// Ed25519 over the JCS form of the request without `signature`, base64.
+    pub signature: String,
+    /// `ed25519:<base64>`; must be the configured one.
+    pub public_key: String,
+}
+
+/// Links of a guardian.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuardianLinks {
+    /// One for each call of the room that has evidence.
+    pub evidence: Vec<GuardianLink>,
 }
 
 /// A message that was delivered before, in this process or in another one, is gone on with.
@@ -385,12 +422,16 @@ pub enum Command {
     Room(RoomCommand, Reply<Vec<RoomView>>),
     /// A guardian asks to join.
     Admit(GuardianAdmission, Reply<Admission>),
+    /// A guardian who was admitted asks for links.
+    Links(GuardianEvidence, Reply<GuardianLinks>),
     /// How the parts are.
     Health(Reply<Health>),
     /// The evidence server tells how a call's evidence stands.
     Evidence {
         /// The call.
         call_id: String,
+        /// The guardian whose session it is; absent for the expert's.
+        guardian: Option<String>,
         /// As it was when absent.
         state: Option<EvidenceState>,
         /// For the call's history.

@@ -59,8 +59,8 @@ pub(crate) enum Asked {
         /// The way of the answer.
         reply: Reply<Vec<RoomView>>,
     },
-    /// To tell the dialplan an admission.
-    Admission(Admitted, Reply<Admission>),
+    /// To tell the dialplan an admission; with the signed time of its request, Unix nanoseconds.
+    Admission(Admitted, u64, Reply<Admission>),
     /// The gateway's notes of parties that came and went.
     Notes,
     /// To move a call to another room.

@@ -187,7 +187,12 @@ impl Engine {
             Command::Owner(call_id, reply) => reply.respond(Ok(self.owner_of(&call_id))),
             Command::Room(command, reply) => self.on_room_command(command, reply),
             Command::Admit(request, reply) => {
-                self.rooms.admit(&mut self.cx, &self.calls, &request, reply);
+                self.rooms
+                    .admit(&mut self.cx, &mut self.calls, &request, reply);
+            }
+            Command::Links(request, reply) => {
+                let (cx, calls) = (&mut self.cx, &mut self.calls);
+                reply.respond(self.rooms.give_links(cx, calls, &request));
             }
             Command::Health(reply) => {
                 self.look_at_health();
@@ -195,12 +200,17 @@ impl Engine {
             }
             Command::Evidence {
                 call_id,
+                guardian,
                 state,
                 detail,
                 errors,
             } => {
                 if let Some(slot) = self.calls.get_mut(&call_id) {
-                    slot.note_evidence(self.cx.now, state, &detail, errors);
+                    let now = self.cx.now;
+                    match guardian {
+                        None => slot.note_evidence(now, state, &detail, errors),
+                        Some(name) => slot.note_guardian_evidence(now, &name, state, &detail),
+                    }
                     slot.publish(&mut self.cx);
                 }
             }

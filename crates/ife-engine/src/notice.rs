@@ -231,6 +231,7 @@ mod tests {
     fn notice() -> Notice {
         Notice {
             about: About {
+                guardian: None,
                 call_id: "sip-call-0011223344556677".to_owned(),
                 trace_id: "trace-1".to_owned(),
                 hazard: "safety".to_owned(),

@@ -53,6 +53,9 @@ pub trait Shell: fmt::Debug + Send {
     /// Makes a single-use link to a call's evidence; `None` without evidence.
     fn offer_evidence(&mut self, about: About) -> Option<String>;
 
+    /// Ends all sessions of a guardian, and all unused links.
+    fn end_evidence(&mut self, guardian: &str);
+
     /// Makes what an expert hears after the answer, and returns each prompt's file, as Asterisk
     /// plays it: without its ending. Nothing without speech. The briefing's file may be written
     /// later, while the phone rings.
@@ -191,6 +194,9 @@ pub struct About {
     pub hazard: String,
     /// Id of the expert in the registry.
     pub expert_id: String,
+    /// The guardian whose link it is; absent for the expert's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardian: Option<String>,
     /// Who escalated.
     pub caller: String,
     /// The council's AOR.

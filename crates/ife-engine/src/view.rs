@@ -110,6 +110,9 @@ pub struct CallView {
     /// Evidence that could not be had; the call went on (WEBRTC_EVIDENCE_FAILED).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence_errors: Vec<EvidenceError>,
+    /// Evidence sessions of guardians, by name; the links themselves are in no view.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guardian_evidence: Vec<GuardianView>,
     /// Why it ended or failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
@@ -126,6 +129,15 @@ pub struct CallView {
     pub decision: Option<DecisionBrief>,
 }
 
+/// The evidence session of a guardian.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct GuardianView {
+    /// Name in the configuration.
+    pub guardian: String,
+    /// `offered`, `open`, `verified` or `failed`.
+    pub evidence_state: EvidenceState,
+}
+
 /// A file that an escalation named and that could not be offered or sent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceError {
@@ -137,7 +149,7 @@ pub struct EvidenceError {
     pub code: String,
 }
 
-/// Something that happened on an expert's evidence channel.
+/// Something that happened on an evidence channel.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidenceEvent {
     /// `webrtc_answer_created`, `datachannel_open`, `ifmessage_sent`, `ifmessage_shown`,
@@ -149,6 +161,9 @@ pub struct EvidenceEvent {
     pub trace_id: String,
     /// The expert.
     pub expert_id: String,
+    /// The guardian whose channel it is; absent for the expert's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardian: Option<String>,
     /// Id of the message in `messages` of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message_id: Option<String>,
@@ -158,15 +173,18 @@ pub struct EvidenceEvent {
     pub message: Option<serde_json::Value>,
 }
 
-/// An expert whose evidence channel is open.
+/// An expert or guardian whose evidence channel is open.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EvidencePeer {
     /// The call.
     pub call_id: String,
     /// Its trace id.
     pub trace_id: String,
-    /// The expert.
+    /// The expert of the call.
     pub expert_id: String,
+    /// The guardian whose channel it is; absent for the expert's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub guardian: Option<String>,
     /// Key that signs the peer's messages, `ed25519:<base64>`.
     pub public_key: String,
     /// RFC 3339, UTC.

@@ -35,7 +35,7 @@ pub enum Redeemed {
     No,
 }
 
-/// One expert's way in. Its stored form holds digests only: who reads it cannot get in by it.
+/// One viewer's way in. Its stored form holds digests only: who reads it cannot get in by it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     token: Token,
@@ -75,6 +75,11 @@ impl Link {
         self.cookie.is_some_and(|kept| kept.matches(cookie))
     }
 
+    /// Whether it was redeemed.
+    pub fn is_used(&self) -> bool {
+        self.cookie.is_some()
+    }
+
     /// Whether this is the link's token, used or not, expired or not.
     pub fn knows(&self, token: &str) -> bool {
         self.token.matches(token)
@@ -95,6 +100,7 @@ mod tests {
         };
         assert_eq!(link.redeem(&text, [2; 32], 0), Redeemed::Already);
         assert_eq!(link.redeem(&text, [2; 32], 100), Redeemed::Already);
+        assert!(link.is_used());
         assert!(link.admits(&cookie) && !link.admits(&text) && link.knows(&text));
     }
 

@@ -1,4 +1,4 @@
-//! The bridge's side of one expert's connection: peer, envelope and sender in one machine.
+//! The bridge's side of one viewer's connection: peer, envelope and sender in one machine.
 
 use std::{
     collections::VecDeque,
@@ -37,7 +37,7 @@ pub struct SessionConfig {
     /// Who sends, for `source`.
     pub bridge: String,
     /// Who receives, for `destination`.
-    pub expert: String,
+    pub viewer: String,
     /// What the expert is told about the call.
     pub call: CallFacts,
     /// What there is to see.
@@ -135,7 +135,7 @@ impl Session {
         let binding = Binding::new(&config.session, &config.trace_id, offerer, answerer);
         let session = Session {
             inbox: Inbox::new(binding.clone(), None),
-            outbox: Outbox::new(binding.clone(), key, &config.bridge, &config.expert),
+            outbox: Outbox::new(binding.clone(), key, &config.bridge, &config.viewer),
             binding,
             sender: Sender::new(config.manifest, CHUNK_LEN),
             call: config.call,

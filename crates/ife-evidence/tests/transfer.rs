@@ -58,7 +58,7 @@ fn config_of(files: &[Vec<u8>]) -> SessionConfig {
         session: "session-1".into(),
         trace_id: "trace-0001".into(),
         bridge: "if://service/bridge".into(),
-        expert: "if://expert/safety".into(),
+        viewer: "if://expert/safety".into(),
         call: CallFacts {
             hazard: "safety".into(),
             ..CallFacts::default()

@@ -247,6 +247,7 @@ fn of_bridge(entry: &Value) -> Row {
     let is_inward = text(entry, "direction") == Direction::ToCouncil.as_str();
     let is_guardian = !text(entry, "guardian").is_empty();
     let arrow = |from, to, label: &str| Row::arrow(from, to, label);
+    let viewer = if is_guardian { Council } else { Expert };
     match event(entry) {
         Some(Event::Escalate) => arrow(Agent, Bridge, "escalate"),
         Some(Event::Approved) => Row::note(Bridge, "gate asked").approved(),
@@ -298,12 +299,12 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
         Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),
         Some(Event::Terminated) => arrow(Bridge, Agent, "ended"),
-        Some(Event::EvidenceOffer) => arrow(Expert, Bridge, "evidence: offer"),
-        Some(Event::EvidenceAnswer) => arrow(Bridge, Expert, "evidence: answer"),
-        Some(Event::EvidenceOpen) => arrow(Expert, Bridge, "evidence: channel open"),
-        Some(Event::EvidenceSent) => arrow(Bridge, Expert, "evidence: file sent"),
+        Some(Event::EvidenceOffer) => arrow(viewer, Bridge, "evidence: offer"),
+        Some(Event::EvidenceAnswer) => arrow(Bridge, viewer, "evidence: answer"),
+        Some(Event::EvidenceOpen) => arrow(viewer, Bridge, "evidence: channel open"),
+        Some(Event::EvidenceSent) => arrow(Bridge, viewer, "evidence: file sent"),
         Some(Event::EvidenceVerified) => {
-            arrow(Expert, Bridge, "evidence: receipt").tone(Tone::Good)
+            arrow(viewer, Bridge, "evidence: receipt").tone(Tone::Good)
         }
         Some(Event::EvidenceFailed) => Row::note(Bridge, "evidence failed").tone(Tone::Bad),
         Some(

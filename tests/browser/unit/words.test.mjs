@@ -6,6 +6,7 @@ const web = "../../../crates/ife-bridge/web/expert";
 const { bytes, capital, counted, duration, fileName, grouped, mediaType } = await import(`${web}/view/format.js`);
 const { Rate, secondsLeft } = await import(`${web}/progress.js`);
 const { mayReload, noticeFor } = await import(`${web}/view/notices.js`);
+const { guardianOf } = await import(`${web}/transport.js`);
 
 test("sizes, times and types as people read them", () => {
   const cases = [
@@ -37,4 +38,14 @@ test("every refusal has words", () => {
     assert.ok(title.length > 10 && text.length > 20, refusal);
     assert.equal(typeof mayReload(refusal), "boolean");
   }
+});
+
+test("a page is the expert's or one guardian's, and its notices are for that viewer", () => {
+  for (const [viewer, wanted] of [["if://guardian/guardian-1", "guardian-1"], ["if://expert/guardian-1", null], [undefined, null]]) {
+    assert.equal(guardianOf({ viewer }), wanted);
+  }
+  assert.equal(guardianOf(null), null);
+  assert.match(noticeFor("forgotten", true).text, /admission/);
+  assert.doesNotMatch(noticeFor("forgotten").text, /admission/);
+  assert.deepEqual(noticeFor("over", true), noticeFor("over"));
 });

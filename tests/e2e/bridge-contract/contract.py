@@ -129,11 +129,14 @@ def other_spellings(case):
 
 
 def admission(keys, **change):
+    return of_guardian(keys, **({"call_type": "ROUTINE", "bandwidth_bps": 512000, "has_pii": False} | change))
+
+
+def of_guardian(keys, **more):
     key, _ = private_key(keys, "guardian-1")
     public = base64.b64encode(key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)).decode()
-    now = datetime.datetime.now(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
-    request = {"terminal_id": "guardian-1", "call_id": "council", "call_type": "ROUTINE", "bandwidth_bps": 512000, "has_pii": False,
-               "timestamp": now, "public_key": f"ed25519:{public}", **change}
+    now = datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z")
+    request = {"terminal_id": "guardian-1", "call_id": "council", "timestamp": now, "public_key": f"ed25519:{public}", **more}
     return {**request, "signature": base64.b64encode(key.sign(canonical(request))).decode()}
 
 
@@ -226,6 +229,11 @@ def rooms(case, second):
     case.operation("mute_participant", {"muted": True}, room="council", participant=participant)
     case.refused("mute_participant", "NOT_FOUND", {"muted": True}, room="council", participant="confbridge:council:nobody")
     case.operation("admit_guardian", admission(case.keys))
+    asked = of_guardian(case.keys)
+    case.operation("guardian_evidence", asked)
+    case.refused("guardian_evidence", "INVALID_REQUEST", asked)
+    case.refused("guardian_evidence", "INVALID_SIGNATURE", {**of_guardian(case.keys), "call_id": "side"})
+    case.refused("guardian_evidence", "NOT_FOUND", of_guardian(case.keys, call_id="side"))
     rejections = [
         ("INVALID_SIGNATURE", {**admission(case.keys), "bandwidth_bps": 1}),
         ("NOT_REGISTERED", admission(case.keys, terminal_id="guardian-9")),

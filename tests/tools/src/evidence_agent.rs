@@ -96,7 +96,7 @@ impl Channel {
         let config = AgentConfig {
             session: text("session"),
             trace_id: text("trace_id"),
-            agent: text("expert"),
+            agent: text("viewer"),
             bridge: text("bridge"),
             bridge_key: text("bridge_key").parse()?,
         };

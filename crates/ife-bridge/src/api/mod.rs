@@ -93,6 +93,7 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
         .routes(routes!(rooms::mute))
         .routes(routes!(rooms::remove))
         .routes(routes!(rooms::admit))
+        .routes(routes!(rooms::links))
         .routes(routes!(evidence::peers))
         .routes(routes!(evidence::send))
         .routes(routes!(evidence::broadcast))

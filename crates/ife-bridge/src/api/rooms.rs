@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use super::{AppState, Problem, problem::ProblemBody, request::Body};
 use crate::{
-    handle::{Admission, Command, GuardianAdmission, RoomCommand},
+    handle::{Admission, Command, GuardianAdmission, GuardianEvidence, GuardianLinks, RoomCommand},
     refusal::{ErrorName, Refusal},
     view::RoomView,
 };
@@ -159,4 +159,25 @@ pub(super) async fn admit(
     Body(request): Body<GuardianAdmission>,
 ) -> Result<Json<Admission>, Problem> {
     state.answer(|reply| Command::Admit(request, reply)).await
+}
+
+/// A guardian who was admitted asks for links to the evidence: one for each call of the room. A
+/// link that was not used is replaced by the new one.
+#[utoipa::path(
+    post,
+    path = "/v1/guardians/evidence",
+    tag = "rooms",
+    request_body = GuardianEvidence,
+    responses(
+        (status = 200, body = GuardianLinks),
+        (status = 400, body = ProblemBody),
+        (status = 403, body = ProblemBody),
+        (status = 404, body = ProblemBody),
+    ),
+)]
+pub(super) async fn links(
+    State(state): State<AppState>,
+    Body(request): Body<GuardianEvidence>,
+) -> Result<Json<GuardianLinks>, Problem> {
+    state.answer(|reply| Command::Links(request, reply)).await
 }

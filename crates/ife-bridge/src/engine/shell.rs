@@ -123,6 +123,12 @@ impl Orders for Shell {
         self.evidence.get()?.offer(about)
     }
 
+    fn end_evidence(&mut self, guardian: &str) {
+        if let Some(desk) = self.evidence.get() {
+            desk.end(guardian);
+        }
+    }
+
     fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<Said> {
         let speech = self.speech.get();
         speech.map_or_else(Vec::new, |speech| speech.speak(spoken))

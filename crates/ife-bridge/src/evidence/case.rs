@@ -1,5 +1,5 @@
-//! One call's evidence as the server keeps it: the link, the files, and the connection if there is
-//! one.
+//! One viewer's session as the server keeps it: the link, the files, and the connection if there is
+//! one. Sessions of one call share nothing but its files.
 
 use std::{
     net::IpAddr,
@@ -36,7 +36,7 @@ pub(super) struct Place {
     pub(super) from: u64,
 }
 
-/// One connection of the expert's browser.
+/// One connection of the viewer's browser.
 #[derive(Debug)]
 pub(super) struct Connection {
     pub(super) number: u64,
@@ -53,7 +53,7 @@ pub(super) struct Connection {
     pub(super) peer: Option<EvidencePeer>,
 }
 
-/// A call with a link.
+/// A session of the expert or of a guardian.
 #[derive(Debug)]
 pub(super) struct Case {
     pub(super) grant: Grant,
@@ -94,6 +94,11 @@ impl Case {
             forget_at: None,
             due: None,
         }
+    }
+
+    /// Whether it is a guardian's session of that call.
+    pub(super) fn is_of(&self, guardian: &str) -> bool {
+        self.grant.about.guardian.as_deref() == Some(guardian)
     }
 
     /// When it must be looked at again.
@@ -144,6 +149,7 @@ impl Case {
             call_id: about.call_id.clone(),
             trace_id: about.trace_id.clone(),
             expert_id: about.expert_id.clone(),
+            guardian: about.guardian.clone(),
             public_key,
             connected: time::of_ms(clock::unix_ms()),
         }

@@ -15,7 +15,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, timeout_at},
 };
-use tracing::warn;
+use tracing::{error, warn};
 
 use super::{Settings, case::Place, grant::Grant, talk::Saying, turn::IceServer};
 use crate::{
@@ -48,6 +48,7 @@ pub(super) struct Description {
     pub(super) evidence: EvidenceState,
     pub(super) bridge: String,
     pub(super) expert: String,
+    pub(super) viewer: String,
     pub(super) bridge_key: String,
     pub(super) witness: WitnessKeys,
     pub(super) ice_servers: Vec<IceServer>,
@@ -76,6 +77,8 @@ pub(super) enum Denied {
     Used,
     /// The call is over.
     Over,
+    /// A guardian asks for something that is the expert's.
+    NotExpert,
     /// Files are still being read.
     Preparing,
     /// What is wrong with the offer.
@@ -122,6 +125,8 @@ pub(super) struct Pass {
 pub(super) enum Order {
     /// A call has a new link; one that it had before ends.
     Open(Box<Grant>),
+    /// A guardian's admission is over, and so are the guardian's sessions.
+    End(String),
     /// Sessions of all other calls are those of calls that have ended meanwhile.
     Keep(Vec<String>),
     /// Token for cookie.
@@ -129,7 +134,8 @@ pub(super) enum Order {
     Describe(Pass, Reply<Description>),
     Offer(Pass, String, Reply<Answer>),
     Hangup(Pass, u64, Reply<()>),
-    /// Whose page asks about a decision: call and expert. It may do so after the call's end.
+    /// Whose page asks about a decision: call and expert. It may do so after the call's end. A
+    /// guardian's page may not.
     Decider(Pass, Reply<(String, String)>),
     /// The last entries that name the manifest and a receipt.
     Manifested(Pass, Reply<(Option<Place>, Option<Place>)>),
@@ -151,11 +157,12 @@ pub struct EvidenceDesk {
 }
 
 impl EvidenceDesk {
-    /// A single-use link for the expert of this call, `None` when the server takes no orders.
+    /// A single-use link for the expert of this call, or for a guardian; `None` when the server
+    /// takes no orders.
     pub fn offer(&self, about: About) -> Option<String> {
         let (mut name, mut secret) = ([0; 16], [0; 32]);
         if getrandom::fill(&mut name).is_err() || getrandom::fill(&mut secret).is_err() {
-            warn!("no randomness: the expert gets no link to the evidence");
+            warn!("no randomness: no link to the evidence is made");
             return None;
         }
         let session = URL_SAFE_NO_PAD.encode(name);
@@ -171,10 +178,22 @@ impl EvidenceDesk {
             ended_unix_s: None,
         };
         if self.orders.try_send(Order::Open(Box::new(grant))).is_err() {
-            warn!("the evidence server takes no orders: the expert gets no link");
+            warn!("the evidence server takes no orders: no link is made");
             return None;
         }
         Some(link)
+    }
+
+    /// Ends the sessions and links of a guardian.
+    pub fn end(&self, guardian: &str) {
+        let order = Order::End(guardian.to_owned());
+        if self.orders.try_send(order).is_err() {
+            // The next withdrawal or the end of the call ends them.
+            error!(
+                guardian,
+                "the links of a guardian live on: the evidence server takes no orders"
+            );
+        }
     }
 
     /// Tells which calls live on, after a restart.
@@ -242,7 +261,7 @@ impl EvidenceHandle {
         })
     }
 
-    /// Experts whose channel is open (the earlier contract's getConnectedPeers).
+    /// Experts and guardians whose channel is open (the earlier contract's getConnectedPeers).
     pub async fn peers(&self) -> Result<Vec<EvidencePeer>, Refusal> {
         self.tell(Order::Peers).await
     }

@@ -166,7 +166,8 @@ impl Case {
             leaf,
             from: self.log_size,
         });
-        info!(call_id = %self.grant.about.call_id, "the expert's evidence channel is open");
+        let viewer = self.grant.viewer_name();
+        info!(call_id = %self.grant.about.call_id, viewer, "the evidence channel is open");
         self.tell_engine(Some(EvidenceState::Open), "open", Vec::new(), world);
         self.publish("datachannel_open", world);
     }
@@ -244,8 +245,8 @@ impl Case {
         }
     }
 
-    /// Witnesses something about the call's evidence; gives the entry's leaf hash unless the ring
-    /// had no room, or the session its share.
+    /// Witnesses something about the session, in the name of its viewer. Gives the entry's leaf
+    /// hash unless the ring had no room, or the session its share.
     pub(super) fn record(
         &mut self,
         event: Entry,
@@ -271,12 +272,13 @@ impl Case {
             session: Some(&self.grant.session),
             ..said
         };
-        let about = &self.grant.about;
+        let (about, (expert, guardian)) = (&self.grant.about, self.grant.viewer());
         let fact = Fact {
             trace_id: Some(&about.trace_id),
             call_id: Some(&about.call_id),
             hazard: Some(&about.hazard),
-            expert: Some(&about.expert_id),
+            expert,
+            guardian,
             evidence: Some(&said),
             ..Fact::new(event, detail)
         };
@@ -319,6 +321,7 @@ impl Case {
         }
         world.engine.tell(Command::Evidence {
             call_id: self.grant.about.call_id.clone(),
+            guardian: self.grant.about.guardian.clone(),
             state,
             detail: detail.to_owned(),
             errors,

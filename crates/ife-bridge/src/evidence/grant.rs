@@ -16,7 +16,7 @@ use crate::view::EvidenceState;
 /// Longest file that is read back, bytes.
 const LEN_MAX: u64 = 1 << 20;
 
-/// An expert's way in, and what it leads to.
+/// A viewer's way in, and what it leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Grant {
     /// Name of the session: 22 of base64url.
@@ -25,7 +25,7 @@ pub(super) struct Grant {
     pub(super) link: Link,
     /// Connections so far: their numbers are never used again.
     pub(super) peers: u64,
-    /// What was told of the session last: `evidence_state` of the call.
+    /// What was told of the session last.
     #[serde(default = "offered")]
     pub(super) state: EvidenceState,
     /// When the call ended: the page may ask about a decision for a while.
@@ -33,11 +33,32 @@ pub(super) struct Grant {
     pub(super) ended_unix_s: Option<u64>,
 }
 
+/// The name of an expert in messages.
+pub(super) fn expert_name(expert_id: &str) -> String {
+    format!("if://expert/{expert_id}")
+}
+
 fn offered() -> EvidenceState {
     EvidenceState::Offered
 }
 
 impl Grant {
+    /// The expert and the guardian of an entry about the session: whose it is.
+    pub(super) fn viewer(&self) -> (Option<&str>, Option<&str>) {
+        match &self.about.guardian {
+            Some(guardian) => (None, Some(guardian)),
+            None => (Some(&self.about.expert_id), None),
+        }
+    }
+
+    /// The viewer's name in messages.
+    pub(super) fn viewer_name(&self) -> String {
+        match &self.about.guardian {
+            Some(guardian) => format!("if://guardian/{guardian}"),
+            None => expert_name(&self.about.expert_id),
+        }
+    }
+
     /// Writes the file. It is replaced as a whole, so that a crash leaves the old one or the new
     /// one.
     pub(super) fn save(&self, dir: &Path) -> io::Result<()> {
@@ -108,6 +129,17 @@ mod tests {
         );
         grant().forget(dir.path());
         assert_eq!(Grant::load_all(dir.path()).expect("it is readable"), []);
+    }
+
+    #[test]
+    fn a_session_is_of_the_expert_or_of_one_guardian() {
+        let mut grant = grant();
+        grant.about.expert_id = "safety".to_owned();
+        assert_eq!(grant.viewer(), (Some("safety"), None));
+        assert_eq!(grant.viewer_name(), "if://expert/safety");
+        grant.about.guardian = Some("guardian-1".to_owned());
+        assert_eq!(grant.viewer(), (None, Some("guardian-1")));
+        assert_eq!(grant.viewer_name(), "if://guardian/guardian-1");
     }
 
     #[test]

@@ -182,6 +182,11 @@ impl IntoResponse for Denied {
                 "CALL_OVER",
                 "the call is over, and with it the access to its evidence".to_owned(),
             ),
+            Denied::NotExpert => (
+                StatusCode::FORBIDDEN,
+                "NOT_EXPERT",
+                "this is a guardian's link: only the expert accepts and decides by page".to_owned(),
+            ),
             Denied::Preparing => (
                 StatusCode::SERVICE_UNAVAILABLE,
                 "PREPARING",

@@ -1,5 +1,5 @@
-//! The evidence server: links, files and WebRTC connections of all calls (docs/evidence.md).
-//! No failure in here ends a call.
+//! The evidence server: links of experts and guardians, files and WebRTC connections of all calls
+//! (docs/evidence.md). No failure in here ends a call.
 //!
 //! ```text
 //! engine ----EvidenceDesk--+                                    +--> UDP port

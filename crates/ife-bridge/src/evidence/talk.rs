@@ -97,6 +97,9 @@ impl Case {
         now: Instant,
         world: &mut World,
     ) {
+        if self.grant.about.guardian.is_some() {
+            return self.say_not_taken(id, "not_expert", "only the expert of the call writes here");
+        }
         let measured = match self.talk.hear(id.as_deref(), &message, now) {
             Ok(Heard::New(measured)) => measured,
             Ok(Heard::Again) => return self.say_taken(id),
@@ -186,6 +189,7 @@ impl Case {
                 call_id: about.call_id.clone(),
                 trace_id: about.trace_id.clone(),
                 expert_id: about.expert_id.clone(),
+                guardian: about.guardian.clone(),
                 message_id: Some(id.to_owned()).filter(|id| !id.is_empty()),
                 message: message.map(Value::Object),
             })));

@@ -1,4 +1,4 @@
-// The expert's page. Opened as /e/<session>#<token>; everything else is in the modules.
+// The page of an expert or a guardian. Opened as /e/<session>#<token>; everything else is in the modules.
 
 import { Session } from "./session.js";
 import { Page } from "./view/page.js";

@@ -1,4 +1,4 @@
-// One expert's session from link to receipt: ties transport, envelope, receiver and store together, and tells the view what changed.
+// One viewer's session from link to receipt: ties transport, envelope, receiver and store together, and tells the view what changed.
 
 import { digest, ed25519, incremental, parsePublicKey, publicKeyText } from "./protocol/crypto.js";
 import { bind, Inbox, Outbox, Refused } from "./protocol/envelope.js";
@@ -11,7 +11,7 @@ import { Messages } from "./messages.js";
 import { Rate } from "./progress.js";
 import { openStore } from "./store.js";
 import { keepIntents, keptIntents, onlyTab } from "./tab.js";
-import { Connection, Http, HttpError } from "./transport.js";
+import { Connection, guardianOf, Http, HttpError } from "./transport.js";
 
 /** Nothing heard for so long while bytes are wanted: ask again; twice: connect anew. */
 const STALL_MS = 15_000;
@@ -74,6 +74,11 @@ export class Session extends EventTarget {
     this.messages = new Messages(this.name, { say: (body) => this.#enqueue(() => this.#say(body)), changed: () => this.#changed() });
   }
 
+  /** The guardian whose page it is; null for the expert's. */
+  get guardian() {
+    return guardianOf(this.description);
+  }
+
   #changed(news) {
     this.messages.setLive(this.phase === "live");
     this.dispatchEvent(new Event("change"));
@@ -86,7 +91,8 @@ export class Session extends EventTarget {
     if (!(await onlyTab(this.name))) return this.#refuse("other-tab");
     try {
       this.description = await this.#enter(token);
-      this.decision.open();
+      // A guardian decides by the API, by the guardian's own key.
+      if (!this.guardian) this.decision.open();
     } catch (error) {
       // The call may be over, and its decision still be asked for.
       if (error instanceof HttpError && error.status === 410) this.decision.open();
@@ -229,7 +235,7 @@ export class Session extends EventTarget {
     const [binding, key] = await Promise.all([bind(session, traceId, ...fingerprints), this.#pageKey()]);
     this.#inbox = new Inbox(binding, this.#trusted, this.signer.verify);
     this.#outbox = new Outbox(binding, key, "page", {
-      source: this.description.expert ?? "if://page/expert",
+      source: this.description.viewer ?? "if://page/expert",
       destination: this.description.bridge ?? "if://service/bridge",
     });
     this.#heardAt = performance.now();
@@ -286,7 +292,7 @@ export class Session extends EventTarget {
         return this.loadProofs();
       case "evidence.state":
         this.description = { ...this.description, call_state: body.call_state };
-        this.decision.look();
+        if (!this.guardian) this.decision.look();
         if (!this.#endedWithCall()) this.#changed();
         return undefined;
       case "evidence.error":
@@ -484,9 +490,9 @@ export class Session extends EventTarget {
 
   /** Everything that a third person needs to check the session, as one JSON text. */
   receiptFile() {
-    const { session, trace_id, call_id, hazard, council, caller, bridge_key, witness } = this.description;
+    const { session, trace_id, call_id, viewer, hazard, council, caller, bridge_key, witness } = this.description;
     const { proofs, ...messages } = this.#texts;
-    const about = { session, trace_id, call_id, hazard, council, caller };
+    const about = { session, trace_id, call_id, viewer, hazard, council, caller };
     return `${JSON.stringify({ format: "if-evidence-receipt-v1", ...about, bridge_key, witness, messages, proofs }, null, 2)}\n`;
   }
 

@@ -25,6 +25,14 @@ export class HttpError extends Error {
   }
 }
 
+const GUARDIAN = "if://guardian/";
+
+/** The guardian whom a session description is for, or null. */
+export function guardianOf(description) {
+  const viewer = description?.viewer ?? "";
+  return viewer.startsWith(GUARDIAN) ? viewer.slice(GUARDIAN.length) : null;
+}
+
 /** Requests below the session's own path, `/e/<session>`. */
 export class Http {
   #base;

@@ -61,6 +61,7 @@ function card(call) {
       leg("H.323 leg", callState(call.h323_state)),
       leg(`Room ${call.council_call_id}`, call.mcu_participant_id ? ["in the room", "full", "good"] : ["not in it yet", "hollow", "quiet"]),
       leg("Evidence", evidenceState(call.evidence_state)),
+      ...(call.guardian_evidence ?? []).map(({ guardian, evidence_state: at }) => leg(`Evidence, ${guardian}`, evidenceState(at))),
     ]),
     call.evidence_errors?.length > 0
       ? h("p", { class: "state warn" }, [mark("alarm", "warn"), `Evidence that cannot be had: ${call.evidence_errors.map(({ name, code }) => `${name} (${code.replaceAll("_", " ")})`).join(", ")}`])

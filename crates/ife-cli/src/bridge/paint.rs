@@ -120,6 +120,16 @@ pub(super) fn calls(calls: &[&Call], now_ns: u64, width: Option<usize>) -> Vec<S
     table(&CALLS_HEADS, &rows, width)
 }
 
+/// The guardians who have links to the evidence, and how each has it.
+fn guardians(call: &Call) -> String {
+    let viewers = call.guardian_evidence.iter();
+    let words = viewers.map(|viewer| {
+        let name = harmless(&viewer.guardian);
+        format!("{name} evidence {}", state(&viewer.evidence_state))
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 /// One call as a line, for a log of changes.
 pub(super) fn call_line(call: &Call) -> String {
     let mut parts = vec![
@@ -176,6 +186,7 @@ pub(super) fn call(call: &Call) -> Vec<String> {
                 String::new()
             },
         ),
+        ("guardians", guardians(call)),
         ("began", harmless(&call.started)),
         ("answered", text(&call.answered)),
         ("accepted by", text(&call.accepted_by)),

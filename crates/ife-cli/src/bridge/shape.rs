@@ -29,11 +29,20 @@ pub(super) struct Call {
     pub(super) ended: Option<String>,
     pub(super) mcu_participant_id: Option<String>,
     pub(super) evidence_link: Option<String>,
+    pub(super) guardian_evidence: Vec<Viewer>,
     pub(super) reason: Option<String>,
     pub(super) cause: Option<u64>,
     pub(super) h323_segment: String,
     pub(super) decision_state: String,
     pub(super) decision: Option<Decision>,
+}
+
+/// The evidence session of a guardian.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct Viewer {
+    pub(super) guardian: String,
+    pub(super) evidence_state: String,
 }
 
 /// The expert's decision in force.

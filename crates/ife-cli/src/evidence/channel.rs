@@ -46,7 +46,7 @@ impl Channel {
         let config = AgentConfig {
             session: description.session.clone(),
             trace_id: description.trace_id.clone(),
-            agent: description.expert.clone(),
+            agent: description.viewer.clone(),
             bridge: description.bridge.clone(),
             bridge_key,
         };

@@ -45,7 +45,8 @@ pub(super) struct Description {
     pub(super) call_id: String,
     pub(super) hazard: String,
     pub(super) bridge: String,
-    pub(super) expert: String,
+    /// Whose link it is, as `source` of messages.
+    pub(super) viewer: String,
     pub(super) bridge_key: String,
     pub(super) evidence: Offered,
 }

@@ -1,6 +1,7 @@
 //! All calls: those under way, those that ended lately, and the channels of both.
 
 mod dial;
+mod evidence;
 mod legs;
 mod messages;
 mod notify;

@@ -14,10 +14,9 @@ use super::{Part, Place, Slot, legs::Legs};
 use crate::{
     context::{Asked, Context},
     gate::{Question, Refused},
-    record::{Line, Origin},
+    record::Line,
     shell::{About, Fact, Measure},
     timers::Due,
-    view::EvidenceState,
 };
 
 /// What other parts have to do with an order of a call.
@@ -140,20 +139,6 @@ impl Slot {
         Ok(())
     }
 
-    /// Makes a new link to the evidence for the expert who is called next. The link of an earlier
-    /// expert ends with this.
-    fn offer_evidence(&mut self, cx: &mut Context) {
-        match self.record.origin {
-            Origin::Escalation => {}
-            Origin::Expert => return,
-        }
-        let link = cx.shell.offer_evidence(self.about(cx));
-        if link.is_some() {
-            self.evidence = EvidenceState::Offered;
-        }
-        self.evidence_link = link;
-    }
-
     /// What the expert who is called is called about.
     pub(super) fn about(&self, cx: &Context) -> About {
         let council = cx.gate.caller().to_string();
@@ -165,6 +150,7 @@ impl Slot {
             trace_id: self.record.trace_id.to_string(),
             hazard: self.record.hazard.to_string(),
             expert_id: self.expert_id().to_owned(),
+            guardian: None,
             caller: message.map_or_else(|| council.clone(), |message| message.source.clone()),
             council,
             briefing: self.record.briefing.clone(),

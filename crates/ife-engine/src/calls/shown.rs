@@ -9,7 +9,7 @@ use crate::{
     decisions::{DecisionState, with_decision},
     record::Origin,
     time::Now,
-    view::{CallDetail, CallState, CallView, Event},
+    view::{CallDetail, CallState, CallView, Event, GuardianView},
 };
 
 impl Slot {
@@ -67,6 +67,14 @@ impl Slot {
             mcu_participant_id: self.participant.clone(),
             evidence_link: self.evidence_link.clone(),
             evidence_errors: self.evidence_errors.clone(),
+            guardian_evidence: self
+                .guardians
+                .iter()
+                .map(|(guardian, state)| GuardianView {
+                    guardian: guardian.clone(),
+                    evidence_state: *state,
+                })
+                .collect(),
             reason,
             cause,
             h323_segment: cx.settings.council.segment().to_owned(),

@@ -1,6 +1,6 @@
 //! One call as the engine keeps it: the machine, its legs' channels, and its history.
 
-use std::time::Instant;
+use std::{collections::BTreeMap, time::Instant};
 
 use ife_ami::{
     Model,
@@ -28,8 +28,6 @@ use crate::{
 /// Steps that a call's history keeps; the first ones and the newest.
 const HISTORY_MAX: usize = 64;
 const TIMER_KINDS: usize = 8;
-/// Errors that a call shows: one for each file that can be named, and as many later ones.
-const EVIDENCE_ERRORS_MAX: usize = 128;
 
 /// The channels of one attempt to reach an expert.
 #[derive(Debug, Clone, Default)]
@@ -73,6 +71,8 @@ pub(crate) struct Slot {
     pub(super) evidence: EvidenceState,
     pub(super) evidence_link: Option<String>,
     pub(super) evidence_errors: Vec<EvidenceError>,
+    /// Evidence sessions of guardians, by name.
+    pub(super) guardians: BTreeMap<String, EvidenceState>,
     /// The decision could not be witnessed, so there must be no call.
     pub(super) unwitnessed: bool,
     /// Time of the last signature, Unix seconds.
@@ -102,6 +102,7 @@ impl Slot {
             evidence: EvidenceState::None,
             evidence_link: None,
             evidence_errors: Vec::new(),
+            guardians: BTreeMap::new(),
             unwitnessed: false,
             last_iat: 0,
             timers: [None; TIMER_KINDS],
@@ -461,27 +462,6 @@ impl Slot {
         self.step(cx.now, format!("not in room {}: {why}", moving.to));
         cx.timers.remove(moving.timer);
         true
-    }
-
-    /// Notes how the call's evidence stands.
-    pub(crate) fn note_evidence(
-        &mut self,
-        now: Now,
-        state: Option<EvidenceState>,
-        detail: &str,
-        errors: Vec<EvidenceError>,
-    ) {
-        self.step(now, format!("evidence {detail}"));
-        let room = EVIDENCE_ERRORS_MAX.saturating_sub(self.evidence_errors.len());
-        self.evidence_errors.extend(errors.into_iter().take(room));
-        if let Some(state) = state {
-            self.evidence = state;
-        }
-        match self.evidence {
-            // A link works once.
-            EvidenceState::Open | EvidenceState::Verified => self.evidence_link = None,
-            EvidenceState::None | EvidenceState::Offered | EvidenceState::Failed => {}
-        }
     }
 
     fn stop_timers(&mut self, cx: &mut Context) {

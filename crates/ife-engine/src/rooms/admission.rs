@@ -18,8 +18,9 @@ use ife_call::Backend;
 use ife_message::{PublicKey, json};
 use ife_witness::entry::Event as Entry;
 use ife_words::time;
+use serde::Serialize;
 
-use super::{Rooms, members::witness_member, room_name, witness};
+use super::{Rooms, links, members::witness_member, room_name, witness};
 use crate::{
     calls::{Calls, Ours},
     command::{Admission, GuardianAdmission, Reply, TIMESTAMP_WINDOW_S},
@@ -66,7 +67,7 @@ impl Rooms {
     pub(crate) fn admit(
         &mut self,
         cx: &mut Context,
-        calls: &Calls,
+        calls: &mut Calls,
         request: &GuardianAdmission,
         reply: Reply<Admission>,
     ) {
@@ -87,13 +88,17 @@ impl Rooms {
             bandwidth_bps: request.bandwidth_bps,
             until_ms: cx.now.unix_ms + cx.settings.admission.as_millis() as u64,
         };
+        // It was judged by this time.
+        let signed_ns = time::parse_ns(&request.timestamp).unwrap_or_default();
         match cx.settings.council.backend {
             // The MCU lets its members in.
-            Backend::Mcu => self.confirm(cx, admitted, reply),
+            Backend::Mcu => self.confirm(cx, calls, admitted, signed_ns, reply),
             Backend::Room => {
                 let order = order(cx, &admitted).map(|order| cx.submit(&order));
                 match order {
-                    Some(Ok(id)) => cx.expect_answer(id, Asked::Admission(admitted, reply)),
+                    Some(Ok(id)) => {
+                        cx.expect_answer(id, Asked::Admission(admitted, signed_ns, reply));
+                    }
                     Some(Err(_)) | None => {
                         refuse(cx, &room, name, Reject::GatekeeperError, reply);
                     }
@@ -106,30 +111,44 @@ impl Rooms {
     pub(crate) fn on_admission(
         &mut self,
         cx: &mut Context,
-        admitted: Admitted,
+        calls: &mut Calls,
+        (admitted, signed_ns): (Admitted, u64),
         outcome: &Outcome,
         reply: Reply<Admission>,
     ) {
         if problem_of(outcome).is_none() {
-            return self.confirm(cx, admitted, reply);
+            return self.confirm(cx, calls, admitted, signed_ns, reply);
         }
         let (room, name) = (admitted.room, admitted.guardian);
         refuse(cx, &room, &name, Reject::GatekeeperError, reply);
     }
 
-    fn confirm(&mut self, cx: &mut Context, admitted: Admitted, reply: Reply<Admission>) {
+    fn confirm(
+        &mut self,
+        cx: &mut Context,
+        calls: &mut Calls,
+        admitted: Admitted,
+        signed_ns: u64,
+        reply: Reply<Admission>,
+    ) {
         let fact = Fact {
             approved: Some(true),
             guardian: Some(&admitted.guardian),
             ..Fact::new(Entry::Admission, "")
         };
         witness(cx, &admitted.room, fact);
+        let earlier = cx.ledger.roll.admission(&admitted.guardian);
+        if earlier.is_some_and(|earlier| earlier.room != admitted.room) {
+            links::end(cx, &admitted.guardian);
+        }
         cx.ledger.roll.set_admission(admitted.clone());
         self.time_admission(cx, &admitted);
-        cx.remember(&Line::Admitted(admitted));
+        cx.remember(&Line::Admitted(admitted.clone()));
+        let evidence = self.links(cx, calls, &admitted, signed_ns);
         reply.respond(Ok(Admission {
             confirmed: true,
             reject_reason: None,
+            evidence,
         }));
     }
 
@@ -163,8 +182,10 @@ impl Rooms {
         Ok((room, judge(request, &circumstances)))
     }
 
-    /// Withdraws a guardian's admission, and puts the terminal that came by it out of the room.
+    /// Withdraws a guardian's admission with its links, and puts the terminal that came by it out
+    /// of the room.
     fn withdraw(&mut self, cx: &mut Context, name: &str) {
+        links::end(cx, name);
         let Some(mut admitted) = cx.ledger.roll.admission(name).cloned() else {
             return;
         };
@@ -239,16 +260,17 @@ impl Rooms {
             .is_some_and(|own| !is_live(cx, own));
         if is_over && !roll.members().any(is_in) {
             cx.ledger.roll.drop_admission(guardian);
+            links::lapse(cx, guardian);
         }
     }
 }
 
-fn guardian<'a>(cx: &'a Context, name: &str) -> Option<&'a Guardian> {
+pub(super) fn guardian<'a>(cx: &'a Context, name: &str) -> Option<&'a Guardian> {
     let mut guardians = cx.settings.guardians.iter();
     guardians.find(|guardian| guardian.name == name)
 }
 
-fn is_live(cx: &Context, admitted: &Admitted) -> bool {
+pub(super) fn is_live(cx: &Context, admitted: &Admitted) -> bool {
     admitted.until_ms > cx.now.unix_ms
 }
 
@@ -293,12 +315,13 @@ fn refuse(cx: &mut Context, room: &RoomName, name: &str, reject: Reject, reply: 
     reply.respond(Ok(Admission {
         confirmed: false,
         reject_reason: Some(reason.to_owned()),
+        evidence: Vec::new(),
     }));
 }
 
 /// Whether the terminal may join.
 fn judge(request: &GuardianAdmission, now: &Circumstances<'_>) -> Result<(), Reject> {
-    verify(request).ok_or(Reject::InvalidSignature)?;
+    is_signed(request, &request.public_key, &request.signature).ok_or(Reject::InvalidSignature)?;
     let is_fresh = time::parse_s(&request.timestamp)
         .is_some_and(|sent_s| sent_s.abs_diff(now.now_unix_s) <= TIMESTAMP_WINDOW_S);
     if !is_fresh {
@@ -324,18 +347,18 @@ fn judge(request: &GuardianAdmission, now: &Circumstances<'_>) -> Result<(), Rej
 }
 
 /// The signature is by the key that the request names.
-fn verify(request: &GuardianAdmission) -> Option<()> {
-    let key: PublicKey = request.public_key.parse().ok()?;
-    let text = request.signature.trim_end_matches('=');
+pub(super) fn is_signed(request: &impl Serialize, public_key: &str, signature: &str) -> Option<()> {
+    let key: PublicKey = public_key.parse().ok()?;
+    let text = signature.trim_end_matches('=');
     let bytes = STANDARD
-        .decode(&request.signature)
+        .decode(signature)
         .or_else(|_| URL_SAFE_NO_PAD.decode(text));
     let signature: [u8; 64] = bytes.ok()?.try_into().ok()?;
     key.verify_strict(&signed_bytes(request)?, &signature).ok()
 }
 
 /// The JCS form of the request without `signature`.
-fn signed_bytes(request: &GuardianAdmission) -> Option<Vec<u8>> {
+fn signed_bytes(request: &impl Serialize) -> Option<Vec<u8>> {
     let mut value = serde_json::to_value(request).ok()?;
     value.as_object_mut()?.remove("signature");
     json::canonical(&value).ok()

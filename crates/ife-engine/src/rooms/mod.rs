@@ -6,6 +6,7 @@
 mod admission;
 mod commands;
 mod guardians;
+mod links;
 mod members;
 mod notes;
 
@@ -26,6 +27,7 @@ use crate::{
     view::{Event, Participant, RoomView},
 };
 use guardians::Called;
+use links::Links;
 use notes::Notes;
 
 /// Longest name of a room in the API.
@@ -48,6 +50,7 @@ pub(crate) struct Rooms {
     open: BTreeMap<RoomName, Room>,
     /// Ends of admissions, by guardian.
     admission_ends: BTreeMap<String, timers::Key>,
+    links: Links,
     notes: Notes,
     /// Experts' channels whose calls cannot be read.
     unreadable: BTreeSet<Uniqueid>,
@@ -68,6 +71,7 @@ impl Rooms {
     /// Opens the rooms that were asked for in an earlier process. Guardians who are there are found
     /// by the first comparison.
     pub(crate) fn reopen(&mut self, cx: &Context) {
+        self.links = Links::from(cx.now.unix_s());
         for room in cx.ledger.rooms_asked() {
             let open = Room {
                 asked_for: true,

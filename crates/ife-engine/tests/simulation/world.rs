@@ -133,9 +133,11 @@ impl Shell for Orders {
         !self.outside().is_disk_full
     }
 
-    fn offer_evidence(&mut self, _: About) -> Option<String> {
-        None
+    fn offer_evidence(&mut self, about: About) -> Option<String> {
+        Some(format!("https://bridge.example/e/{}", about.call_id))
     }
+
+    fn end_evidence(&mut self, _: &str) {}
 
     fn speak(&mut self, _: &Spoken<'_>) -> Vec<Said> {
         vec![Said {

@@ -163,6 +163,21 @@ fn evidence_goes_between_expert_and_bridge() {
 }
 
 #[test]
+fn evidence_of_a_guardian_goes_to_the_council_by_name() {
+    let sent = json!({"producer": "evidence-node1", "event": "EVIDENCE_SENT", "guardian": "g-1",
+        "evidence": {"session": "abc", "file": 0}});
+    let receipt = json!({"producer": "evidence-node1", "event": "EVIDENCE_VERIFIED",
+        "guardian": "g-1", "evidence": {"verified": [0], "failed": []}});
+    let rows = told(&[sent, receipt]);
+    assert_eq!(
+        (rows[0].from, rows[0].to, rows[1].from),
+        (Lane::Bridge, Lane::Council, Lane::Council)
+    );
+    assert_eq!(rows[0].remark, "guardian g-1, file 0");
+    assert_eq!(rows[1].remark, "guardian g-1, verified 0");
+}
+
+#[test]
 fn facts_are_those_of_the_first_entry_that_has_them() {
     let entries = [
         gate(

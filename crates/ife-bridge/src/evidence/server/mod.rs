@@ -7,11 +7,11 @@ use std::{
     net::SocketAddr,
     os::unix::fs::DirBuilderExt,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use ife_evidence::Datagram;
-use ife_witness::entry::{Author, Event as Entry, Evidence};
+use ife_witness::entry::Author;
 use tokio::{
     sync::{broadcast, broadcast::error::RecvError, mpsc, watch},
     time::sleep_until,
@@ -20,23 +20,24 @@ use tracing::{debug, info, warn};
 
 use super::{
     EvidenceDesk, EvidenceError, EvidenceHandle, Settings,
-    case::{Case, Connection, Files},
+    case::{Case, Connection},
     desk::Order,
     drive::{Done, World},
     grant::Grant,
     port::{Arrived, Port},
-    source::Prepared,
 };
 use crate::{
-    clock,
     config::Config,
     handle::{Command, EngineHandle},
     plain_file::FileError,
-    view::{CallState, CallView, Event, EvidenceState},
+    view::{CallState, CallView, Event},
     witness::Witness,
 };
 
 mod orders;
+mod sessions;
+
+use sessions::Viewers;
 
 type Name = Arc<str>;
 
@@ -62,8 +63,8 @@ enum Action {
 pub struct Server {
     world: World,
     cases: HashMap<Name, Case>,
-    /// The session of each call's last link.
-    by_call: HashMap<String, Name>,
+    /// The sessions of each call.
+    by_call: HashMap<String, Viewers>,
     /// Whose datagrams come from there; a hint, which the session confirms.
     by_address: HashMap<SocketAddr, Name>,
     due: BTreeSet<(Instant, Name)>,
@@ -268,21 +269,6 @@ impl Server {
         }
     }
 
-    fn forget(&mut self, name: &Name) {
-        if let Some(case) = self.cases.remove(name) {
-            case.grant.forget(&self.world.settings.dir);
-            let call_id = &case.grant.about.call_id;
-            if self.by_call.get(call_id) == Some(name) {
-                self.by_call.remove(call_id);
-            }
-            if let Some(due) = case.due {
-                self.due.remove(&(due, name.clone()));
-            }
-        }
-        self.due.retain(|(_, due)| due != name);
-        self.by_address.retain(|_, at| at != name);
-    }
-
     fn on_event(&mut self, event: &Event) {
         if let Event::Call(view) = event {
             self.on_call(view);
@@ -290,22 +276,21 @@ impl Server {
     }
 
     fn on_call(&mut self, view: &CallView) {
-        let Some(name) = self.by_call.get(&view.call_id).cloned() else {
-            return;
-        };
         let state = state_text(view.sip_call_state);
         let is_over = view.sip_call_state.is_over();
-        self.with(&name, |case, world| {
-            if case.over {
-                return;
-            }
-            let now = Instant::now();
-            case.set_state(&state);
-            if is_over {
-                end(case, world, now);
-            }
-            case.drive(world, now);
-        });
+        for name in self.sessions_of(&view.call_id) {
+            self.with(&name, |case, world| {
+                if case.over {
+                    return;
+                }
+                let now = Instant::now();
+                case.set_state(&state);
+                if is_over {
+                    sessions::end(case, world, now);
+                }
+                case.drive(world, now);
+            });
+        }
     }
 
     /// Asks the engine how every call is.
@@ -344,129 +329,6 @@ impl Server {
             }
         }
     }
-
-    fn prepared(&mut self, call_id: &str, files: Prepared) {
-        let Some(name) = self.by_call.get(call_id).cloned() else {
-            return;
-        };
-        self.with(&name, |case, world| {
-            if case.over {
-                return;
-            }
-            for (error, why) in &files.missing {
-                info!(call_id, name = %error.name.escape_debug(), code = %error.code,
-                "evidence cannot be had: {why}");
-                let said = Evidence {
-                    error: Some(&error.code),
-                    name: Some(&error.name),
-                    ..Evidence::default()
-                };
-                case.record(Entry::EvidenceFailed, said, "", world);
-            }
-            let offered = files.manifest.files().len();
-            let errors: Vec<_> = files
-                .missing
-                .iter()
-                .map(|(error, _)| error.clone())
-                .collect();
-            let state = (offered == 0 && !errors.is_empty()).then_some(EvidenceState::Failed);
-            let detail = format!("{offered} files ready, {} cannot be had", errors.len());
-            case.tell_engine(state, &detail, errors, world);
-            case.files = Files::Ready(Arc::new(files));
-        });
-    }
-
-    fn open(&mut self, grant: Grant) {
-        let name: Name = grant.session.as_str().into();
-        let about = grant.about.clone();
-        if let Err(error) = grant.save(&self.world.settings.dir) {
-            // The call has its evidence all the same.
-            warn!("a session will not survive a restart: {error}");
-        }
-        let mut case = Case::new(grant, Files::Preparing);
-        let earlier = self.by_call.insert(about.call_id.clone(), name.clone());
-        let files = earlier.and_then(|earlier| self.supersede(&earlier));
-        let is_prepared = files.is_some();
-        if let Some(files) = files {
-            case.files = files;
-        }
-        self.cases.insert(name, case);
-        if is_prepared {
-            return;
-        }
-        let (limits, done) = (self.world.settings.limits.clone(), self.world.done.clone());
-        tokio::spawn(async move {
-            let files = limits.prepare(about.files).await;
-            let call_id = about.call_id;
-            // A server that has stopped needs no files.
-            let _ = done.send(Done::Prepared { call_id, files });
-        });
-    }
-
-    /// A session of a call that ended in an earlier process.
-    fn open_ended(&mut self, grant: Grant, ended_unix_s: u64) {
-        let since_s = (clock::unix_ms() / 1_000).saturating_sub(ended_unix_s);
-        let left = self
-            .world
-            .settings
-            .linger
-            .checked_sub(Duration::from_secs(since_s));
-        let Some(left) = left else {
-            return grant.forget(&self.world.settings.dir);
-        };
-        let name: Name = grant.session.as_str().into();
-        let call_id = grant.about.call_id.clone();
-        self.cases
-            .insert(name.clone(), Case::new(grant, Files::Preparing));
-        self.by_call.entry(call_id).or_insert(name.clone());
-        self.with(&name, |case, _| case.end(Instant::now(), left));
-    }
-
-    /// Another expert is called: the link of the one before leads nowhere any more. Gives the
-    /// files, which are the same.
-    fn supersede(&mut self, name: &Name) -> Option<Files> {
-        self.with(name, |case, world| {
-            let files = case.files.clone();
-            let now = Instant::now();
-            case.grant.forget(&world.settings.dir);
-            case.end(now, world.settings.linger);
-            case.hang_up(world, now);
-            files
-        })
-    }
-
-    /// After a restart: sessions of calls that have ended meanwhile end too.
-    fn keep(&mut self, call_ids: &[String]) {
-        let sessions = self.by_call.iter();
-        let (kept, gone): (Vec<_>, Vec<_>) =
-            sessions.partition(|(call_id, _)| call_ids.contains(call_id));
-        let names = |sessions: Vec<(_, &Name)>| -> Vec<Name> {
-            sessions.into_iter().map(|(_, name)| name.clone()).collect()
-        };
-        let (kept, gone) = (names(kept), names(gone));
-        for name in kept {
-            self.with(&name, |case, world| {
-                let detail = "session of an earlier process";
-                case.tell_engine(Some(case.grant.state), detail, Vec::new(), world);
-            });
-        }
-        for name in gone {
-            self.with(&name, |case, world| {
-                if !case.over {
-                    end(case, world, Instant::now());
-                }
-            });
-        }
-    }
-}
-
-/// A call is over: its page may still ask about a decision, after a restart too.
-fn end(case: &mut Case, world: &World, now: Instant) {
-    case.grant.ended_unix_s = Some(clock::unix_ms() / 1_000);
-    if let Err(error) = case.grant.save(&world.settings.dir) {
-        warn!("after a restart the page of a call that ended is not known: {error}");
-    }
-    case.end(now, world.settings.linger);
 }
 
 fn state_text(state: CallState) -> String {

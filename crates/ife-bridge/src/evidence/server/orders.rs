@@ -14,9 +14,11 @@ use super::{
         case::{Case, Connection, Files, OPENING_MAX},
         desk::{Answer, Denied, Description, EvidenceState, Order, Pass, Spoken, WitnessKeys},
         drive::{Done, World},
+        grant::expert_name,
         source::Prepared,
     },
     Name, Server,
+    sessions::Viewers,
 };
 use crate::{clock, view::EvidencePeer};
 
@@ -25,6 +27,7 @@ impl Server {
         // Of every reply: whoever asked may have gone.
         match order {
             Order::Open(grant) => self.open(*grant),
+            Order::End(guardian) => self.end_guardian(&guardian),
             Order::Keep(call_ids) => self.keep(&call_ids),
             Order::Redeem(session, token, reply) => drop(reply.send(self.redeem(&session, &token))),
             Order::Describe(pass, reply) => {
@@ -75,6 +78,7 @@ impl Server {
             }
         });
         let cookie = redeemed.unwrap_or(Err(Denied::Unauthorized))?;
+        self.end_earlier(&name);
         Ok((cookie, self.describe(&name)))
     }
 
@@ -94,6 +98,9 @@ impl Server {
         let found = self.cases.get(pass.session.as_str());
         let admitted = found.filter(|case| case.grant.link.admits(&pass.cookie));
         let about = &admitted.ok_or(Denied::Unauthorized)?.grant.about;
+        if about.guardian.is_some() {
+            return Err(Denied::NotExpert);
+        }
         Ok((about.call_id.clone(), about.expert_id.clone()))
     }
 
@@ -127,6 +134,9 @@ impl Server {
             evidence,
             bridge: settings.name.clone(),
             expert: expert_name(&about.expert_id),
+            viewer: case
+                .map(|case| case.grant.viewer_name())
+                .unwrap_or_default(),
             bridge_key: settings.key.public_key().to_string(),
             witness: WitnessKeys {
                 vkeys: settings
@@ -202,9 +212,15 @@ impl Server {
     }
 
     fn say(&mut self, call_id: Option<&str>, message: &Map<String, Value>) -> Vec<Spoken> {
+        let expert = |viewers: &Viewers| viewers.expert.clone();
         let all: Vec<Name> = match call_id {
-            Some(call_id) => self.by_call.get(call_id).cloned().into_iter().collect(),
-            None => self.by_call.values().cloned().collect(),
+            Some(call_id) => self
+                .by_call
+                .get(call_id)
+                .into_iter()
+                .filter_map(expert)
+                .collect(),
+            None => self.by_call.values().filter_map(expert).collect(),
         };
         let now = Instant::now();
         let mut spoken = Vec::new();
@@ -233,7 +249,7 @@ fn accept(
         session: case.grant.session.clone(),
         trace_id: about.trace_id.clone(),
         bridge: settings.name.clone(),
-        expert: expert_name(&about.expert_id),
+        viewer: case.grant.viewer_name(),
         call: CallFacts {
             hazard: about.hazard.clone(),
             council: about.council.clone(),
@@ -286,8 +302,4 @@ fn accept(
             .map(|turn| turn.credentials(&case.grant.session, now_s))
             .collect(),
     })
-}
-
-fn expert_name(expert_id: &str) -> String {
-    format!("if://expert/{expert_id}")
 }

@@ -47,10 +47,11 @@ export class MessagesView {
     setText(byId("message-left"), left <= LEFT_SHOWN ? `${left} characters left` : "");
   }
 
-  render({ phase, messages, receiver }) {
+  render({ phase, messages, receiver, guardian }) {
     const isOver = OVER.has(phase);
     const hasAny = messages.items.length > 0;
-    byId("messages").hidden = !hasAny && (isOver || !receiver);
+    // They are between the agents and the expert.
+    byId("messages").hidden = guardian !== null || (!hasAny && (isOver || !receiver));
     byId("message-form").hidden = isOver;
     byId("message-none").hidden = hasAny || isOver;
     byId("message-log").hidden = !hasAny;

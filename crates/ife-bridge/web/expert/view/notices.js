@@ -1,4 +1,4 @@
-// Why the page cannot go on, in words for the expert: what happened, and what to do.
+// Why the page cannot go on, in words for the expert or the guardian: what happened, and what to do.
 
 import { isLoopback, written } from "../protocol/candidates.js";
 
@@ -23,9 +23,15 @@ const NOTICES = {
   broken: ["Something went wrong in this page", "Load it again: what is verified is kept. If it happens again, tell the council on the call."],
 };
 
+const GUARDIAN_NOTICES = {
+  ...NOTICES,
+  forgotten: ["This link is not good any more", "Your admission is over, or you have opened a newer link. Files that are verified can still be saved here. Ask for an admission to get a new link."],
+};
+
 /** {title, text} for a refusal of session.js. */
-export function noticeFor(refusal) {
-  const [title, text] = NOTICES[refusal] ?? NOTICES.broken;
+export function noticeFor(refusal, isGuardian = false) {
+  const notices = isGuardian ? GUARDIAN_NOTICES : NOTICES;
+  const [title, text] = notices[refusal] ?? notices.broken;
   return { title, text };
 }
 

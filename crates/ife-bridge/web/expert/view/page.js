@@ -25,6 +25,15 @@ const CALL_STATES = {
   failed: "failed",
   unknown: "not known at the moment",
 };
+const GUARDIAN_CALL_STATES = {
+  ...CALL_STATES,
+  inviting: "the expert is being called",
+  ringing: "the expert's phone rings",
+  briefing: "the expert hears the reason of the call",
+  accepted: "accepted, the expert joins the council",
+  bridging: "the expert joins the council",
+  connected: "the expert is in the council",
+};
 const LINK_STATES = { opening: "Connecting", live: "Connected", lost: "Connecting again", over: "Call ended", refused: "Not connected" };
 
 /** Keeps the page in step with the session. */
@@ -77,7 +86,7 @@ export class Page {
     const session = this.#session;
     document.body.dataset.phase = session.phase;
     setText(byId("link-state"), LINK_STATES[session.phase]);
-    this.#renderCall(session.description);
+    this.#renderCall(session.description, session.guardian);
     this.#decision.render();
     this.#accept.render();
     this.#renderNotice(session);
@@ -89,18 +98,21 @@ export class Page {
     byId("forget").hidden = !session.receiver?.isFinished;
   }
 
-  #renderCall(description) {
+  #renderCall(description, guardian) {
     byId("call").hidden = !description;
     if (!description) return;
     const { hazard, council, caller, trace_id: trace, call_state: state } = description;
+    setText(byId("for-whom"), guardian === null ? "A call for your judgement on" : `For guardian ${guardian}: a call about`);
+    byId("guardian").hidden = guardian === null;
+    const states = guardian === null ? CALL_STATES : GUARDIAN_CALL_STATES;
     setText(byId("hazard"), capital(hazard));
     this.#renderBriefing(description);
     setText(byId("council-aor"), council);
     setText(byId("caller"), caller);
     setText(byId("trace"), trace);
-    setText(byId("call-state"), capital(CALL_STATES[state] ?? state));
+    setText(byId("call-state"), capital(states[state] ?? state));
     byId("call-state").dataset.state = state;
-    document.title = `${capital(hazard)}: evidence for your call`;
+    document.title = `${capital(hazard)}: evidence for ${guardian === null ? "your call" : guardian}`;
   }
 
   #renderBriefing({ reason, question, options = [] }) {
@@ -113,14 +125,14 @@ export class Page {
     list.replaceChildren(...options.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
   }
 
-  #renderNotice({ refusal, phase, noWay }) {
+  #renderNotice({ refusal, phase, noWay, guardian }) {
     const notice = byId("notice");
     const isStuck = noWay !== null && (phase === "opening" || phase === "lost");
     byId("opening").hidden = phase !== "opening" || isStuck;
     byId("lost").hidden = phase !== "lost" || isStuck;
     this.#renderWayOut(isStuck ? noWay : null);
     if (!refusal || !notice.hidden) return;
-    const { title, text } = noticeFor(refusal);
+    const { title, text } = noticeFor(refusal, guardian !== null);
     setText(byId("notice-title"), title);
     setText(byId("notice-text"), text);
     byId("reload").hidden = !mayReload(refusal);
