@@ -7,12 +7,20 @@
 export BRIDGE_LOG=trace
 head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/token"
 head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/turn-secret"
-chmod 600 "$STACK/turn-secret"
-API_PORT=$(siptool ports 1 16000 16999)
+head -c 32 /dev/urandom | base64 | sed 's/^/whsec_/' >"$STACK/pager-secret"
+chmod 600 "$STACK/turn-secret" "$STACK/pager-secret"
+mapfile -t ports < <(siptool ports 2 16000 16999)
+API_PORT=${ports[0]} HOOK_PORT=${ports[1]} HOOK_TOKEN=$(head -c 18 /dev/urandom | base64 | tr '+/' '-_')
 LISTEN_MORE=", tcp: {address: \"127.0.0.1:$API_PORT\", token_file: token}"
-EVIDENCE_MORE="  turn: {urls: [\"turn:turn.example:3478\"], secret_file: turn-secret}"
+EVIDENCE_MORE="  turn: {urls: [\"turn:turn.example:3478\"], secret_file: turn-secret}
+notify: {allowed_hosts: [\"127.0.0.1:$HOOK_PORT\"], secrets: {pager: pager-secret}}"
+registry_edit() { sed "/^  - id: $SAFETY/a\\    notify: [{webhook: \"http://127.0.0.1:$HOOK_PORT/?token=$HOOK_TOKEN\", secret: pager}]"; }
 echo '# What the council saw' >"$STACK/evidence/notes.md"
-start_with_evidence
+KEYS=guardian-1 start_with_evidence
+GUARDIANS="{name: guardian-1, section: mcu-7f3a, public_key: \"${PUBLIC[guardian-1]}\"}" bridge_config >"$STACK/bridge.yaml"
+proc_stop bridge
+bridge_start
+proc_start hook python3 "$CASE_DIR/hook.py" "$HOOK_PORT" "$STACK/signatures"
 
 # secret WHAT TEXT: remembered; nothing may keep it.
 secrets=$STACK/secrets
@@ -24,7 +32,10 @@ cookie_of() { sed -n 's/.*ife_evidence=\([^;]*\).*/\1/p'; }
 secret "token of the API" "$(cat "$STACK/token")"
 secret "TURN secret" "$(cat "$STACK/turn-secret")"
 secret "AMI secret" "$(cat "$TESTBED/ami-secret")"
+secret "webhook secret" "$(sed 's/^whsec_//' "$STACK/pager-secret")"
+secret "token of the webhook's receiver" "$HOOK_TOKEN"
 for key in "$STACK"/keys/*.key; do secret "private key ${key##*/}" "$(awk '{print $3}' "$key")"; done
+configured=$(cat "$secrets")
 
 # An escalation whose link an independent WebRTC peer uses: the peer's own ICE password and the bridge's are on the wire.
 answer=$(ifectl escalate --json --bridge "unix:$STACK/bridge.sock" --key "$STACK/keys/guard-2026a.key" --source if://agent/guard --hazard safety --evidence notes.md)
@@ -35,6 +46,14 @@ expect "evidence is received" '[true]' "$(peer transfer "$link" "$STACK/received
 while IFS=$'\t' read -r what text; do secret "$what" "$text"; done <"$PEER_SECRETS"
 expect "secrets of both sides" "cookie;offered ice-pwd;answered ice-pwd" "$(cut -f 1 "$PEER_SECRETS" | awk '!seen[$0]++' | paste -sd ';')"
 expect_evidence "$call" verified
+wait_until 15 test -s "$STACK/signatures"
+wait_log 1 '.event == "NOTIFIED" and .channel == "webhook" and .outcome == "delivered"'
+
+# A guardian's link, used by hand.
+link=$(api POST /v1/guardians/admissions "$(python3 "$IFE_ROOT/tests/e2e/guardian.py" "$STACK/keys/guardian-1.key" admission council)" | jq -r '.evidence[0].evidence_link')
+secret "token of a guardian's link" "${link#*#}"
+cookie=$(curl -s -D - -o /dev/null -X POST -H "Authorization: Bearer ${link#*#}" "${link%%#*}/redeem" | cookie_of)
+secret "cookie of a guardian" "$cookie"
 
 # A link that is redeemed by hand, with an offer that has every kind of secret in it; and a link that nobody uses.
 answer=$(call_about notes.md)
@@ -61,6 +80,12 @@ curl -s -o /dev/null -H "Authorization: Bearer $(cat "$STACK/token")x" "http://1
 third=$(call_about notes.md)
 secret "token of a link that nobody used" "$(jq -r .evidence_link <<<"$third" | sed 's/.*#//')"
 
+# No answer of the API has what is configured, and none but the guardian's own has the guardian's link.
+for path in /v1/calls "/v1/calls/$call" /v1/rooms /v1/evidence/peers /readyz /metrics; do api GET "$path"; done >"$STACK/answers"
+while IFS=$'\t' read -r what text; do
+	expect "answers with a secret: $what" 0 "$(grep -cF -- "$text" "$STACK/answers")"
+done < <(printf '%s\n' "$configured" && grep guardian "$secrets")
+
 # After a restart, and after the calls' ends.
 proc_stop bridge 10
 bridge_start
@@ -76,5 +101,5 @@ for path in "${kept[@]}"; do [ -e "$path" ] || fail "nothing at $path"; done
 while IFS=$'\t' read -r what text; do
 	expect "files with a secret: $what" "" "$(grep -rlF -- "$text" "${kept[@]}" | xargs)"
 done <"$secrets"
-expect "kinds of secrets that were looked for" 21 "$(cut -f 1 "$secrets" | sort -u | wc -l)"
+expect "kinds of secrets that were looked for" 26 "$(cut -f 1 "$secrets" | sort -u | wc -l)"
 expect_alive
