@@ -139,7 +139,7 @@ impl Policy {
         let producer = Producer::attach(&config).map_err(|e| ring_failure(&e))?;
         let mark =
             ForkMark::new().map_err(|e| Failure::state_dir("cannot guard against forks", &e))?;
-        let witness = Witness::new(producer, &self.options.node, name);
+        let witness = Witness::new(producer, &self.options.node, name, self.options.shadow);
         self.worker = Some(Worker {
             slot,
             keys: KeyCache::new(),

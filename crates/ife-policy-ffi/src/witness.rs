@@ -24,6 +24,8 @@ pub(crate) struct Witness {
     producer: Producer,
     node: String,
     name: String,
+    /// Shadow mode: refusals are not carried out, and their entries say so.
+    shadow: bool,
     buffer: Vec<u8>,
     message_hash: HashMemo,
     sdp_hash: HashMemo,
@@ -38,11 +40,12 @@ pub(crate) struct Prepared {
 }
 
 impl Witness {
-    pub(crate) fn new(producer: Producer, node: &str, name: String) -> Self {
+    pub(crate) fn new(producer: Producer, node: &str, name: String, shadow: bool) -> Self {
         Self {
             producer,
             node: node.to_owned(),
             name,
+            shadow,
             buffer: Vec::with_capacity(entry::ENTRY_SIZE_MAX),
             message_hash: HashMemo::default(),
             sdp_hash: HashMemo::default(),
@@ -87,6 +90,7 @@ impl Witness {
         entry.direction = verdict.direction;
         entry.approved = Some(verdict.approved);
         entry.gate = (!verdict.approved).then(|| verdict.gate.as_str());
+        entry.shadow = self.shadow && !verdict.approved;
         entry.code = Some(u32::from(verdict.code));
         entry.reason = Some(verdict.reason.as_bytes());
         entry.detail = some(&verdict.detail);
@@ -159,6 +163,7 @@ impl Witness {
         entry.detail = present(detail.as_bytes());
         entry.omitted = omitted;
         entry.approved = (event == Event::Rejected).then_some(false);
+        entry.shadow = self.shadow && event == Event::Rejected;
         let prepared = self.finish(&entry, &mut buffer);
         self.buffer = buffer;
         prepared

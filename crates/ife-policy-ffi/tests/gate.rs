@@ -118,6 +118,7 @@ fn a_rejection_is_witnessed_with_its_gate_and_without_the_text_of_its_offer() {
         ("REJECTED", "hazard")
     );
     assert_eq!(entry.json["code"], 403);
+    assert!(entry.json.get("shadow").is_none());
     assert!(entry.json.get("sdp").is_none() && entry.json.get("sdp_sha256").is_none());
 }
 
@@ -507,16 +508,29 @@ fn best_effort_does_not_refuse_what_is_late() {
 
 #[test]
 fn shadow_mode_says_where_a_refused_call_would_have_gone() {
-    let b = bench("shadow", |setup| setup.shadow = true);
-    let (call, invite) = call(1);
+    let mut b = bench("shadow", |setup| setup.shadow = true);
+    let ((refused, invite), (approved, another)) = (call(1), call(2));
     let verdict = b.gate.check(&ife_message {
         hazard: header("ethics"),
-        ..message(&call, &invite)
+        ..message(&refused, &invite)
     });
     assert_eq!((verdict.approved, verdict.gate), (0, IFE_GATE_HAZARD));
     assert_eq!(
         of_buffer(&verdict.expert_contact),
         "sip:phone@127.0.0.1:5070"
+    );
+    let entries = b.ring.calls();
+    assert_eq!(entries[0].json["shadow"], true);
+    let verdict = b.gate.check(&message(&approved, &another));
+    assert_eq!(verdict.approved, 1);
+    assert!(
+        b.ring
+            .calls()
+            .last()
+            .expect("an entry")
+            .json
+            .get("shadow")
+            .is_none()
     );
 }
 

@@ -88,6 +88,8 @@ pub struct Entry<'a> {
     pub approved: Option<bool>,
     /// Name of the gate that decided.
     pub gate: Option<&'a str>,
+    /// The refusal was not carried out: the gate was in shadow mode.
+    pub shadow: bool,
     /// SIP status or cause code.
     pub code: Option<u32>,
     /// SIP reason phrase or cause text.
@@ -167,6 +169,7 @@ impl<'a> Entry<'a> {
             hazard: None,
             approved: None,
             gate: None,
+            shadow: false,
             code: None,
             reason: None,
             kid: None,
@@ -377,6 +380,9 @@ fn write(
         object.flag("sdp_truncated");
     }
     object.number("seq", Some(entry.seq));
+    if entry.shadow {
+        object.flag("shadow");
+    }
     object.number("size", entry.size);
     object.name("state", entry.state);
     object.hash("text_sha256", entry.text_sha256);
