@@ -2,6 +2,7 @@
 
 mod bridge;
 mod decision;
+mod doctor;
 
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -13,6 +14,7 @@ pub(crate) use bridge::{
     RoomsArgs, RoomsCommand, WaitFor,
 };
 pub(crate) use decision::{DecideArgs, DecisionArgs, DecisionCommand, VerifyDecisionArgs};
+pub(crate) use doctor::{DoctorArgs, DoctorPaths};
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -77,6 +79,19 @@ pub enum Command {
     Decision(DecisionArgs),
     /// Evidence of a call: the expert's side, without a browser.
     Evidence(EvidenceArgs),
+    /// Say what enforcement would have refused, from the log of a gate in shadow mode.
+    ///
+    /// Refusals that are alike are one line: gate, code, caller, expert, hazard and source, with
+    /// their number, times and an example. With --vkey the whole log is verified first. Exit code
+    /// 0: nothing would have been refused; 1: something would.
+    ShadowReport(ShadowReportArgs),
+    /// Look at a host's deployment and say what to do about each finding.
+    ///
+    /// Versions, modes of keys and directories, the writer of the log and its disk, Kamailio, the
+    /// bridge, the registry and its dates, certificates, the clock, names and limits. It changes
+    /// nothing; what is not on the host is skipped. Exit code 0: nothing is to be done; 1: there
+    /// are findings; 3: there is none, and not everything could be looked at.
+    Doctor(Box<DoctorArgs>),
     /// Print a completion script for a shell.
     Completions {
         /// Which shell.
@@ -353,6 +368,18 @@ pub struct VerifyArgs {
     /// Threads. Default: one for each core.
     #[arg(long, value_name = "COUNT")]
     pub threads: Option<usize>,
+}
+
+/// Options of `shadow-report`.
+#[derive(Debug, Args)]
+pub struct ShadowReportArgs {
+    #[command(flatten)]
+    #[allow(missing_docs)]
+    pub log: LogArgs,
+    /// Entries from this time on: 2026-01-02T03:04:05Z, or an age such as 90m, 24h, 7d. Default:
+    /// all.
+    #[arg(long, value_name = "TIME")]
+    pub since: Option<String>,
 }
 
 /// Options of `witness show`.

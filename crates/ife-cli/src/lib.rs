@@ -8,6 +8,7 @@
 mod bridge;
 mod cli;
 mod decision;
+mod doctor;
 mod evidence;
 mod explain;
 mod failure;
@@ -62,6 +63,8 @@ fn dispatch(command: Command, out: &mut Output) -> Result<Outcome, Failure> {
         Command::Order(args) => bridge::order(&args, out),
         Command::Decision(args) => decision::run(&args, out),
         Command::Evidence(args) => evidence::run(&args, out),
+        Command::ShadowReport(args) => witness::shadow_report(&args, out),
+        Command::Doctor(args) => doctor::run(&args, out),
         Command::Completions { shell } => shell::completions(shell, out),
         Command::Man { directory } => shell::man(&directory, out),
     }

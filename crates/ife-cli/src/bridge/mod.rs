@@ -11,6 +11,7 @@ mod client;
 mod decide;
 mod escalate;
 mod hangup;
+mod health;
 mod live;
 mod order;
 mod paint;
@@ -22,10 +23,13 @@ mod sse;
 use std::future::Future;
 
 use ife_message::{TraceId, call_id};
+use serde_json::Value;
 
 use crate::{
     Failure, Outcome,
-    cli::{CallArgs, CallsArgs, DecideArgs, EscalateArgs, HangupArgs, OrderArgs, RoomsArgs},
+    cli::{
+        BridgeArgs, CallArgs, CallsArgs, DecideArgs, EscalateArgs, HangupArgs, OrderArgs, RoomsArgs,
+    },
     output::Output,
 };
 
@@ -58,6 +62,13 @@ pub(crate) fn decide(args: &DecideArgs, out: &mut Output) -> Result<Outcome, Fai
 
 pub(crate) fn order(args: &OrderArgs, out: &mut Output) -> Result<Outcome, Failure> {
     order::run(args, out)
+}
+
+/// `/readyz`, the version of the API, and the process that serves the Unix socket.
+pub(crate) async fn health(
+    args: &BridgeArgs,
+) -> Result<(Value, Option<String>, Option<u32>), Failure> {
+    health::health(args).await
 }
 
 /// Runs to the end on this thread.

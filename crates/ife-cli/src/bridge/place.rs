@@ -55,6 +55,16 @@ fn is_this_host(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
+impl Place {
+    /// The path of a Unix socket.
+    pub(crate) fn socket(&self) -> Option<&PathBuf> {
+        match self {
+            Place::Unix(path) => Some(path),
+            Place::Tcp(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -6,6 +6,7 @@ mod entry;
 mod index;
 mod ladder;
 mod prove;
+mod shadow_report;
 mod show;
 mod story;
 mod tail;
@@ -20,7 +21,7 @@ use ife_witness::{
 
 use crate::{
     Failure, Outcome,
-    cli::{LogArgs, WitnessArgs, WitnessCommand},
+    cli::{LogArgs, ShadowReportArgs, WitnessArgs, WitnessCommand},
     output::Output,
     registry, text,
 };
@@ -36,6 +37,10 @@ pub(crate) fn run(args: WitnessArgs, out: &mut Output) -> Result<Outcome, Failur
         WitnessCommand::Index { log, anew } => index::run(&log, anew, out),
         WitnessCommand::Checkpoint { log, raw } => checkpoint::run(&log, raw, out),
     }
+}
+
+pub(crate) fn shadow_report(args: &ShadowReportArgs, out: &mut Output) -> Result<Outcome, Failure> {
+    shadow_report::run(args, out)
 }
 
 /// The keys in a `--vkey` file; at least one.

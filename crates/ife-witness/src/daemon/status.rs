@@ -82,6 +82,7 @@ impl Status {
         let counts = writer.counts();
         let text = json!({
             "v": 1,
+            "version": env!("CARGO_PKG_VERSION"),
             "state": state,
             "pid": std::process::id(),
             "origin": self.origin,
