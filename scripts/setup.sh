@@ -21,6 +21,8 @@ PACKAGES_RUST=(gcc libc6-dev "${CLANG[@]}" ca-certificates git procps)
 # Experts hear prompts.
 PACKAGES_RUST+=(espeak-ng sox)
 PACKAGES_LINT=(shellcheck "$CLANG_FORMAT")
+# promtool, and YAML for the test of the alerts.
+PACKAGES_LINT+=(prometheus python3-yaml)
 PACKAGES_REPO=(git python3)
 # flex and bison configure Kamailio's source tree; dpkg-dev unpacks source packages.
 PACKAGES_MODULE=(g++ make flex bison pkg-config dpkg-dev)

@@ -67,6 +67,7 @@ part_lint() {
 	mapfile -t scripts < <(git ls-files -- '*.sh' .ci/run tests/e2e/run tests/e2e/repeat \
 		tests/tools/build)
 	one "shellcheck" shellcheck -x -S warning "${scripts[@]}"
+	one "alerts" tests/prometheus/run.py
 	lint_dependencies
 }
 

@@ -22,6 +22,7 @@ RUN = {
     ("docs/tutorial.md", "console"): "tests/e2e/up",
     ("docs/SIP-ESCALATE-INTEGRATION.md", "sh"): "tests/e2e/up",
     ("docs/kamailio.md", "kamailio"): "tests/e2e/docs-kamailio",
+    ("docs/migration.md", "kamailio"): "tests/e2e/docs-kamailio",
     ("docs/api.md", "http"): "crates/ife-bridge/tests/api_page.rs",
     ("docs/api.md", "json"): "crates/ife-bridge/tests/api_page.rs",
 }

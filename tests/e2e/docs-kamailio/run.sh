@@ -3,7 +3,7 @@
 
 accepts() { kamailio -c -f "$1" -L "$(kamailio_modules):$IFE_MODULE_DIR" -Y "$STACK/kamailio-run"; }
 mkdir -p "$STACK/snippets"
-for page in docs/kamailio.md kamailio-module/doc/if_escalate_admin.xml; do
+for page in docs/kamailio.md docs/migration.md kamailio-module/doc/if_escalate_admin.xml; do
 	/usr/bin/python3 -B "$IFE_ROOT/tests/docs/blocks.py" scripts "$IFE_ROOT/$page" "$STACK/snippets"
 done
 sed -i "s|/usr/lib/if-escalate/|$IFE_MODULE_DIR/|" "$STACK"/snippets/*.cfg
