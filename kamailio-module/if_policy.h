@@ -282,7 +282,7 @@ typedef struct ife_stats
 /* Returns IFE_ABI_VERSION of the library's header. Compare it with your own before any other call.
  * */
 uint32_t ife_abi_version(void);
-/* Returns the version of the library, for example "0.1.0". */
+/* Returns the version of the library, for example "1.0.0". */
 const char *ife_version(void);
 /* Returns the meaning of a result code, for a log; unknown codes have a text too. */
 const char *ife_result_text(ife_result code);

@@ -49,7 +49,7 @@ void test_body(void)
 {
 	uint32_t gate;
 	CHECK(ife_abi_version() == IFE_ABI_VERSION);
-	CHECK(strcmp(ife_version(), "0.1.0") == 0);
+	CHECK(strcmp(ife_version(), "1.0.0") == 0);
 	CHECK(strcmp(ife_gate_name(IFE_GATE_DIALOG), "dialog") == 0);
 	for(gate = 0; gate < IFE_GATE_COUNT; gate++)
 		CHECK(strcmp(ife_gate_name(gate), "unknown") != 0);

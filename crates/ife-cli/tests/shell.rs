@@ -46,5 +46,5 @@ fn the_help_documents_the_exit_codes() {
         "  3  something could not be read, written or reached",
     ]);
     place.run(&[]).with(2);
-    place.run(&["--version"]).with(0).says(&["ifectl 0.1.0"]);
+    place.run(&["--version"]).with(0).says(&["ifectl 1.0.0"]);
 }
