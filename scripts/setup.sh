@@ -146,8 +146,9 @@ disable_new_services() {
 		case $service in
 		*.init) "${AS_ROOT[@]}" update-rc.d "${service%.init}" disable ;;
 		# Of systemd itself, installed for the tests.
-		systemd-* | getty@.service) ;;
-		?*) "${AS_ROOT[@]}" deb-systemd-helper disable "$service" ;;
+		systemd-* | getty@*) ;;
+		# It demands the name of a package.
+		?*) "${AS_ROOT[@]}" env DPKG_MAINTSCRIPT_PACKAGE=if-escalate deb-systemd-helper disable "$service" ;;
 		esac >/dev/null 2>&1 || note "  $service stays enabled for the next boot"
 	done < <(comm -13 <(sort -u <<<"$ENABLED_BEFORE") <(enabled_services | sort -u))
 }

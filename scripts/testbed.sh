@@ -45,10 +45,11 @@ make_root() {
 		{ apt-get -qq update && apt-get -qq -y --no-install-recommends install mmdebstrap; } >&2
 	rm -rf "$root"
 	# sid's Release file may be out of date on a mirror; the packages' signatures are checked
-	# anyway.
+	# anyway. mmdebstrap gives its next descriptor to dash, which knows those below 10: the locks of
+	# the callers are closed.
 	mmdebstrap --variant=minbase --include=asterisk,asterisk-ooh323,asterisk-modules \
 		--aptopt='Acquire::Check-Valid-Until "false"' "$suite" "$root" "$(mirror)" \
-		>"$bed/root-$suite.log" 2>&1 || {
+		>"$bed/root-$suite.log" 2>&1 6>&- 7>&- 8>&- 9>&- || {
 		rm -rf "$root"
 		return 1
 	}
