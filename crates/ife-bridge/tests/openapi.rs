@@ -11,7 +11,7 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 /// What design and contract promise.
-const PROMISED: [(&str, &str); 29] = [
+const PROMISED: [(&str, &str); 30] = [
     ("post", "/v1/escalations"),
     ("post", "/v1/calls"),
     ("get", "/v1/calls"),
@@ -27,6 +27,7 @@ const PROMISED: [(&str, &str); 29] = [
     ("put", "/v1/rooms/{room}/participants/{participant}/mute"),
     ("delete", "/v1/rooms/{room}/participants/{participant}"),
     ("post", "/v1/guardians/admissions"),
+    ("post", "/v1/guardians/evidence"),
     ("get", "/v1/evidence/peers"),
     ("post", "/v1/evidence/peers/{call_id}/messages"),
     ("post", "/v1/evidence/messages"),

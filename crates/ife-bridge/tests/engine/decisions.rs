@@ -246,6 +246,9 @@ async fn the_way_of_a_decision_limits_its_assurance() {
     let call = connected(&bed, "m-1").await;
     let page = key("page", 50);
     let mut decision = draft(&call, "yes");
+    // The browser's clock is ahead of the bridge's.
+    decision.time = of_ms(now_ms() + 2_000);
+    let signed_at = decision.time.clone();
     decision.assurance = Assurance::Link;
     decision.kid = "page".to_owned();
     decision.public_key = Some(page.public_key().to_string());
@@ -274,6 +277,7 @@ async fn the_way_of_a_decision_limits_its_assurance() {
     };
     let view = bed.decide(by_phone("no")).await.expect("by phone");
     assert_eq!(view.decision.assurance, Assurance::Phone);
+    assert!(view.decision.time > signed_at, "{}", view.decision.time);
     let council = key("bridge-2026a", 7).public_key();
     view.decision.verify(&council).expect("the bridge signs");
     let refusal = bed.decide(by_phone("maybe")).await.expect_err("no choice");

@@ -12,7 +12,10 @@ use ife_message::{
     decision::{Assurance, Attestation, Record, Role, VERSION},
 };
 use ife_witness::entry::Event as Entry;
-use ife_words::{hex, time::of_ms};
+use ife_words::{
+    hex,
+    time::{of_ms, parse_ns},
+};
 
 use crate::{
     Engine,
@@ -305,15 +308,27 @@ fn phoned(cx: &Context, call: &CallView, choice: &str) -> Result<Decision, NotTa
         question_sha256: view::question_sha256(call),
         text: None,
         text_sha256: None,
-        time: of_ms(cx.now.unix_ms),
+        time: String::new(),
         assurance: Assurance::Phone,
         kid: cx.gate.kid().to_owned(),
         public_key: None,
         signature: None,
     };
+    decision.time = of_ms(later_than_all(cx, &decision));
     let signed = cx.gate.sign_decision(&mut decision);
     signed.map_err(|error| NotTaken::new(Why::Malformed, None, error.to_string()))?;
     Ok(decision)
+}
+
+/// Now, or a time after the party's latest decision, which may be of this millisecond or of a clock
+/// that is ahead: keys on the phone replace what was decided before, however close it was.
+fn later_than_all(cx: &Context, decision: &Decision) -> u64 {
+    let earlier = cx.ledger.decided.records(&decision.call_id).iter();
+    let times = earlier
+        .filter(|record| view::is_same_party(&record.decision, decision))
+        .filter_map(|record| parse_ns(&record.decision.time));
+    let after = times.max().map_or(0, |ns| ns / 1_000_000 + 1);
+    cx.now.unix_ms.max(after)
 }
 
 fn judge_in(
