@@ -194,7 +194,9 @@ struct Daemon {
 
 impl Daemon {
     fn work(&mut self, signals: &Signals, found: &Found) -> Result<(), DaemonError> {
-        let mut maintained: Option<Instant> = None;
+        // Before the publisher may end the loop: a start on a full disk always says so.
+        self.maintain(found)?;
+        let mut maintained = Instant::now();
         let mut worked: Option<Instant> = None;
         while !(signals.stop() || self.begins_only && self.started) {
             if self.publishing.has_ended() {
@@ -203,9 +205,9 @@ impl Daemon {
             if signals.take_hangup() {
                 info!("SIGHUP: there is nothing to reload");
             }
-            if maintained.is_none_or(|at| at.elapsed() >= MAINTENANCE_INTERVAL) {
+            if maintained.elapsed() >= MAINTENANCE_INTERVAL {
                 self.maintain(found)?;
-                maintained = Some(Instant::now());
+                maintained = Instant::now();
             }
             match self.step()? {
                 Progress::Much => worked = Some(Instant::now()),
