@@ -147,7 +147,7 @@ start() {
 	for name in gateway council; do
 		! runs "$dir" "$name" || continue
 		chroot "$root" asterisk -f -C "$dir/$name/etc/asterisk.conf" \
-			>"$dir/$name/log/console.log" 2>&1 &
+			>"$dir/$name/log/console.log" 2>&1 8>&- &
 		echo $! >"$dir/$name.pid"
 	done
 	for name in gateway council; do wait_booted "$root" "$dir" "$name"; done
