@@ -10,7 +10,7 @@ set -euo pipefail
 
 # Kamailio with the modules of kamailio.cfg, and sipp for callers and experts.
 PACKAGES_RUN=(kamailio kamailio-tls-modules sip-tester openssl)
-# Each release has versions of Clang of its own. Version 14 formats the C sources.
+# The versions of Clang differ between releases. Version 14 formats the C sources.
 case $(. /etc/os-release && echo "${VERSION_CODENAME:-}") in
 bookworm) CLANG=(libclang1-14 libclang-common-14-dev) CLANG_FORMAT=clang-format-14 ;;
 trixie) CLANG=(libclang1-19 libclang-common-19-dev) CLANG_FORMAT=clang-format-19 ;;

@@ -310,7 +310,7 @@ mod tests {
         assert!(verifies(&mut cache, newcomer));
         assert!(has_table(&cache, newcomer) && !has_table(&cache, &old[5]));
         assert_eq!(cache.tables(), TABLES_MAX);
-        // The one that lost its table leads nobody yet.
+        // The key that lost its table does not lead yet.
         assert!(verifies(&mut cache, &old[5]));
         assert!(!has_table(&cache, &old[5]));
     }

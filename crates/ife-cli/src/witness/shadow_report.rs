@@ -20,7 +20,7 @@ use crate::{Failure, Outcome, cli::ShadowReportArgs, output::Output, text};
 /// Different kinds of refusals that are kept apart; all further ones are summed up.
 const KINDS_MAX: usize = 10_000;
 
-/// Refused calls whose later requests are told as consequences, and such requests that are kept.
+/// Most refused calls, and most later requests of refused calls, that a report keeps.
 const CALLS_MAX: usize = 100_000;
 
 /// Refusals that are alike.

@@ -1,4 +1,4 @@
-//! A run's file: sorted pairs in pages, each with a checksum of its own.
+//! A run's file: sorted pairs in pages. Each page has a checksum.
 
 use std::fs::File;
 use std::io;

@@ -64,7 +64,7 @@ impl Server {
         let name: Name = grant.session.as_str().into();
         let about = grant.about.clone();
         if let Err(error) = grant.save(&self.world.settings.dir) {
-            // The call has its evidence all the same.
+            // The call keeps its evidence.
             warn!("a session will not survive a restart: {error}");
         }
         // All viewers of a call see the same files, which are found and hashed once.
