@@ -38,7 +38,10 @@ class Readme:
             place = f"{above}{number}."
             title = f"{place} {text_of(section.find('title'))}"
             self.contents.append(wrapped(title, "   " + " " * 5 * place.count(".")))
-            self.body += [textwrap.fill(title, 72, subsequent_indent="   ", break_on_hyphens=False), ""]
+            self.body += [
+                textwrap.fill(title, 72, subsequent_indent="   ", break_on_hyphens=False),
+                "",
+            ]
             for element in section:
                 self.element(element)
             self.sections(section, place)
@@ -61,8 +64,18 @@ def main():
     readme = Readme()
     for include in book.iter("{http://www.w3.org/2001/XInclude}include"):
         readme.chapter(ElementTree.parse(HERE / include.get("href")).getroot())
-    head = [text_of(book.find("bookinfo/title")), RULE, "", "   Table of Contents", "", *readme.contents, ""]
-    print("\n".join([*head, "   List of Examples", "", *readme.examples, "", *readme.body]).rstrip())
+    head = [
+        text_of(book.find("bookinfo/title")),
+        RULE,
+        "",
+        "   Table of Contents",
+        "",
+        *readme.contents,
+        "",
+    ]
+    print(
+        "\n".join([*head, "   List of Examples", "", *readme.examples, "", *readme.body]).rstrip()
+    )
 
 
 main()

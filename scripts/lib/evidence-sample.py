@@ -14,8 +14,9 @@ PAPER, GRID, LIMIT, CURVE = (250, 250, 247), (225, 225, 220), (200, 60, 50), (30
 
 REPORT = """# Incident 7: an agent asks to open valve 3
 
-At 02:14 the plant's agent asked for valve 3 to be opened by hand, outside of its mandate. The request carried the
-right key. The pressure (`sensor.png`) had crossed its limit four minutes earlier.
+At 02:14 the plant's agent asked for valve 3 to be opened by hand, outside of its mandate. The
+request carried the right key. The pressure (`sensor.png`) had crossed its limit four minutes
+earlier.
 
 | time  | pressure | what the agent said            |
 |-------|----------|--------------------------------|
@@ -23,7 +24,8 @@ right key. The pressure (`sensor.png`) had crossed its limit four minutes earlie
 | 02:10 | 7.4 bar  | "within tolerance"             |
 | 02:14 | 9.0 bar  | "open valve 3, do not wait"    |
 
-**Question to the expert:** is this a breach, or the agent's honest judgement with a stolen key's help?
+**Question to the expert:** is this a breach, or the agent's honest judgement with a stolen key's
+help?
 """
 
 

@@ -1,7 +1,9 @@
 """Fenced blocks of the documentation, and which test runs them.
 
-usage: tests/docs/blocks.py steps FILE    the commands of a page, as calls of the shell function `step`
-       tests/docs/blocks.py scripts FILE DIRECTORY    its snippets for Kamailio, each as a whole script
+usage: tests/docs/blocks.py steps FILE
+           the commands of a page, as calls of the shell function `step`
+       tests/docs/blocks.py scripts FILE DIRECTORY
+           its snippets for Kamailio, each as a whole script
 
 A block of a language in RUN is run by the test that is named there. Any other of a language in
 LANGUAGES has an HTML comment above it that says why it is not: <!-- not run: reason -->.
@@ -29,7 +31,10 @@ RUN = {
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.M | re.S)
 COMMENT = re.compile(r"<!-- (run|not run): (.*?) -->", re.S)
 # What a command prints when its refusal is what the page shows.
-REFUSED = re.compile(r"^(ifectl|\S+ ERROR refused to start|rpc [\w.]+|not done|refused[^:]*): |^ *[\d.]+ +failed ", re.M)
+REFUSED = re.compile(
+    r"^(ifectl|\S+ ERROR refused to start|rpc [\w.]+|not done|refused[^:]*): |^ *[\d.]+ +failed ",
+    re.M,
+)
 
 
 class Block:
@@ -69,7 +74,9 @@ def steps(path):
     """Shell text: `step PLACE STATUS OUTPUT COMMAND` for each command of a page, in its order."""
     page = path.read_text(encoding="utf-8")
     name = path.relative_to(ROOT)
-    found = [(match.start(), [(match[2], None)]) for match in COMMENT.finditer(page) if match[1] == "run"]
+    found = [
+        (match.start(), [(match[2], None)]) for match in COMMENT.finditer(page) if match[1] == "run"
+    ]
     for match, block in zip(FENCE.finditer(page), blocks(path)):
         if (str(name), block.language) in RUN and block.reason is None:
             found.append((match.start(), list(commands(block))))
@@ -80,7 +87,9 @@ def steps(path):
             print("step", *map(shlex.quote, (place, status, output or "", command)))
 
 
-WHOLE = re.compile(r"^(loadmodule|modparam|request_route|reply_route|event_route|failure_route|[a-z_]+ *=)", re.M)
+WHOLE = re.compile(
+    r"^(loadmodule|modparam|request_route|reply_route|event_route|failure_route|[a-z_]+ *=)", re.M
+)
 FRAME = """#!KAMAILIO
 listen=udp:127.0.0.1:5060
 loadmodule "tm.so"
@@ -104,7 +113,10 @@ def kamailio_code(path):
             code = example.findtext("programlisting")
             if code:
                 title = "".join(example.find("title").itertext())
-                yield re.sub(r"\W+", "-", title), code.strip().removeprefix("...").removesuffix("...")
+                yield (
+                    re.sub(r"\W+", "-", title),
+                    code.strip().removeprefix("...").removesuffix("..."),
+                )
     else:
         for block in blocks(path):
             if block.language == "kamailio" and block.reason is None:

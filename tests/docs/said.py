@@ -1,4 +1,5 @@
-"""Compares what a command printed with what the documentation shows: tests/docs/said.py SHOWN PRINTED
+"""Compares what a command printed with what the documentation shows: tests/docs/said.py SHOWN
+PRINTED
 
 Numbers, hashes, keys and spaces may differ; a line with an ellipsis may be any. Prints the lines
 that are missing; the status says whether there are any.
@@ -8,7 +9,9 @@ import pathlib
 import re
 import sys
 
-VARIES = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|[A-Za-z0-9+/_-]{40,}=*|\d[\d.,:]*")
+VARIES = re.compile(
+    r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{16,}|[A-Za-z0-9+/_-]{40,}=*|\d[\d.,:]*"
+)
 
 
 def plain(text):

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
-"""A DNS server for the end-to-end cases. It answers from a file of records, or is silent, and logs each question.
+"""A DNS server for the end-to-end cases. It answers from a file of records, or is silent, and logs
+each question.
 
     dns.py ADDRESS ZONE_FILE LOG_FILE
 
-Lines of the zone file, which is read anew for each question (TTL in seconds; a name that has no line does not exist):
+Lines of the zone file, which is read anew for each question (TTL in seconds; a name that has no
+line does not exist):
     NAME TTL A ADDRESS
     NAME TTL CNAME NAME
     NAME TTL SRV PRIORITY WEIGHT PORT TARGET
@@ -36,7 +38,13 @@ def rdata(kind, fields):
         return encode_name(fields[0])
     if kind == "SRV":
         return struct.pack("!HHH", *map(int, fields[:3])) + encode_name(fields[3])
-    return struct.pack("!HH", *map(int, fields[:2])) + text(fields[2]) + text(fields[3]) + text("") + encode_name(fields[4])
+    return (
+        struct.pack("!HH", *map(int, fields[:2]))
+        + text(fields[2])
+        + text(fields[3])
+        + text("")
+        + encode_name(fields[4])
+    )
 
 
 def read_zone(path):
@@ -61,7 +69,9 @@ def question(data):
 
 
 def answer(data, records):
-    """The reply to one question: records of the type, behind an alias too, with NXDOMAIN where there is no such name."""
+    """The reply to one question: records of the type, behind an alias too, with NXDOMAIN where
+    there is no such name.
+    """
     name, kind, asked = question(data)
     found, owner = [], name
     for record in records:
@@ -70,10 +80,16 @@ def answer(data, records):
             owner = record[3][0]
     found += [record for record in records if record[0] == owner and record[2] == kind]
     exists = any(record[0] == owner or record[0].endswith("." + owner) for record in records)
-    reply = data[:2] + struct.pack("!HHHHH", 0x8580 | (0 if exists else 3), 1, len(found), 0, 0) + asked
+    reply = (
+        data[:2] + struct.pack("!HHHHH", 0x8580 | (0 if exists else 3), 1, len(found), 0, 0) + asked
+    )
     for owner_name, ttl, record_kind, fields in found:
         body = rdata(record_kind, fields)
-        reply += encode_name(owner_name) + struct.pack("!HHIH", TYPES[record_kind], 1, ttl, len(body)) + body
+        reply += (
+            encode_name(owner_name)
+            + struct.pack("!HHIH", TYPES[record_kind], 1, ttl, len(body))
+            + body
+        )
     return reply
 
 

@@ -24,7 +24,9 @@ def signed(key_file, kind, room, pii="false"):
     request = {
         "terminal_id": os.environ.get("NAME", name),
         "call_id": room,
-        "timestamp": datetime.datetime.now(datetime.timezone.utc).isoformat().replace("+00:00", "Z"),
+        "timestamp": datetime.datetime.now(datetime.timezone.utc)
+        .isoformat()
+        .replace("+00:00", "Z"),
         "public_key": f"ed25519:{base64.b64encode(public).decode()}",
     }
     if kind == "admission":

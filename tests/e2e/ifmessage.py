@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
-"""An escalation, or an order about a call, as an agent sends it: one line of JSON, signed over its canonical form.
+"""An escalation, or an order about a call, as an agent sends it: one line of JSON, signed over its
+canonical form.
 
 usage: ifmessage.py KEY_FILE ID TRACE_ID HAZARD[,HAZARD...] [ROOM]
        ifmessage.py KEY_FILE order ID ORDER CALL_ID
 
-SOURCE in the environment names another agent, SENT the seconds from now to its timestamp, EVIDENCE a file.
+SOURCE in the environment names another agent, SENT the seconds from now to its timestamp, EVIDENCE
+a file.
 """
 import base64
 import datetime
@@ -16,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 
 def canonical(value):
-    # All names and values here are ASCII without numbers but integers: sorted keys and no blanks are RFC 8785.
+    # All names and values here are ASCII without numbers but integers: sorted keys and no blanks
+    # are RFC 8785.
     return json.dumps(value, sort_keys=True, separators=(",", ":")).encode()
 
 
@@ -42,7 +45,9 @@ def order(kid, key, message_id, word, call_id):
 
 
 def signed(kid, key, message_id, performative, payload, more):
-    sent = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(seconds=int(os.environ.get("SENT", 0)))
+    sent = datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(
+        seconds=int(os.environ.get("SENT", 0))
+    )
     message = {
         "id": message_id,
         "timestamp": sent.strftime("%Y-%m-%dT%H:%M:%SZ"),

@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Sound and keys in the bridge's cases: tones, what a recording holds, and the remote control of baresip.
+"""Sound and keys in the bridge's cases: tones, what a recording holds, and the remote control of
+baresip.
 
     media.py tone FILE HZ SECONDS        a sine as a WAV file, 8 kHz, 16 bit
-    media.py blocks FILE HZ              how many 50 ms of a recording consist of that tone (Goertzel), so far
+    media.py blocks FILE HZ              how many 50 ms of a recording are that tone, so far
     media.py loud FILE                   how many 50 ms of a recording are not silence, so far
     media.py ulaw FILE DIGITS SECONDS    that much silence, then keys as in-band tones, as raw PCMU
     media.py press PORT DIGITS           keys of the call that baresip has
-    media.py keys PORT FILE              writes the keys that baresip hears to FILE, until it is ended
+    media.py keys PORT FILE              writes the keys that baresip hears to FILE, until its end
 """
 
 import json
@@ -22,7 +23,8 @@ RATE_HZ = 8000
 BLOCK = RATE_HZ // 20
 # Quieter than this is silence: about -50 dB of full scale.
 RMS_MIN = 100
-# Of the block's power, what is at the tone's frequency. G.711 and GSM leave more than 0.9 of a pure tone, speech has next to nothing.
+# Of the block's power, what is at the tone's frequency. G.711 and GSM leave more than 0.9 of a pure
+# tone, speech has next to nothing.
 SHARE_MIN = 0.5
 
 
@@ -32,7 +34,11 @@ def tone(path, hz, seconds):
         out.setsampwidth(2)
         out.setframerate(RATE_HZ)
         step = 2 * math.pi * hz / RATE_HZ
-        out.writeframes(b"".join(struct.pack("<h", int(8000 * math.sin(step * n))) for n in range(RATE_HZ * seconds)))
+        out.writeframes(
+            b"".join(
+                struct.pack("<h", int(8000 * math.sin(step * n))) for n in range(RATE_HZ * seconds)
+            )
+        )
 
 
 def samples(path):
@@ -89,7 +95,9 @@ def key_tone(digit):
     row = next(at for at, keys in enumerate(KEYS) if digit in keys)
     steps = [2 * math.pi * hz / RATE_HZ for hz in (LOW_HZ[row], HIGH_HZ[KEYS[row].index(digit)])]
     length = RATE_HZ * 160 // 1000
-    return [int(sum(6000 * math.sin(step * n) for step in steps)) for n in range(length)] + [0] * length
+    return [int(sum(6000 * math.sin(step * n) for step in steps)) for n in range(length)] + [
+        0
+    ] * length
 
 
 def ulaw(path, digits, seconds):
@@ -115,7 +123,10 @@ def press(port, digits):
 
 def keys(port, path):
     """Of every event of the form `CALL_DTMF_START` its key."""
-    with socket.create_connection(("127.0.0.1", port), 5) as sock, open(path, "w", encoding="ascii") as out:
+    with (
+        socket.create_connection(("127.0.0.1", port), 5) as sock,
+        open(path, "w", encoding="ascii") as out,
+    ):
         sock.settimeout(None)
         pending = b""
         while True:
@@ -123,7 +134,9 @@ def keys(port, path):
             if not received:
                 return
             pending += received
-            while (found := re.match(rb"(\d+):", pending)) and len(pending) > found.end() + int(found[1]):
+            while (found := re.match(rb"(\d+):", pending)) and len(pending) > found.end() + int(
+                found[1]
+            ):
                 text = pending[found.end() : found.end() + int(found[1])]
                 pending = pending[found.end() + int(found[1]) + 1 :]
                 event = json.loads(text)

@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """TCP connections for the end-to-end cases.
 
-    streams.py hold ADDRESS PORT SOURCE COUNT    keeps COUNT idle connections open, opening anew what is closed, until it is stopped
-    streams.py keep ADDRESS PORT SOURCE FILE GO  opens one and prints "open", waits until the path GO is there, sends FILE
-                                                 over it, prints the first line of the answer or "closed"
+streams.py hold ADDRESS PORT SOURCE COUNT    keeps COUNT idle connections open, opening
+                                             anew what is closed, until it is stopped
+streams.py keep ADDRESS PORT SOURCE FILE GO  opens one and prints "open", waits until the
+                                             path GO is there, sends FILE over it, prints
+                                             the first line of the answer or "closed"
 """
 
 import pathlib
@@ -30,7 +32,10 @@ def open_more(address, port, source, count, selector):
 
 
 def hold(address, port, source, count):
-    resource.setrlimit(resource.RLIMIT_NOFILE, (count + 64, max(count + 64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
+    resource.setrlimit(
+        resource.RLIMIT_NOFILE,
+        (count + 64, max(count + 64, resource.getrlimit(resource.RLIMIT_NOFILE)[1])),
+    )
     selector = selectors.DefaultSelector()
     while True:
         open_more(address, port, source, count, selector)
@@ -49,7 +54,11 @@ def keep(address, port, source, file, go):
     while not pathlib.Path(go).exists():
         time.sleep(0.05)
     try:
-        stream.sendall(pathlib.Path(file).read_bytes().replace(b"@LOCAL@", b"%s:%d" % (source.encode(), stream.getsockname()[1])))
+        stream.sendall(
+            pathlib.Path(file)
+            .read_bytes()
+            .replace(b"@LOCAL@", b"%s:%d" % (source.encode(), stream.getsockname()[1]))
+        )
         answer = stream.recv(4096)
     except OSError:
         answer = b""

@@ -1,11 +1,14 @@
 #!/usr/bin/env python3
-"""Scenarios of an expert's peer: peer.py SCENARIO LINK ...; each prints one line of JSON that says what it saw.
+"""Scenarios of an expert's peer: peer.py SCENARIO LINK ...; each prints one line of JSON that says
+what it saw.
 
-  transfer LINK DIR [--turn]   redeems, takes all files, breaks the connection in the middle, goes on with a new offer, sends the receipt
+  transfer LINK DIR [--turn]   redeems, takes all files, breaks the connection in the middle, goes on
+                               with a new offer, sends the receipt
   abuse LINK                   wrong token, second redemption, messages that must be refused
   changed LINK FILE            a file is overwritten after it was offered, then asked for
   talk LINK                    messages in both directions, and the call's state until its end
-  loss LINK DIR                a break that the connection survives (DIR/first, DIR/first-over), one that it does not (DIR/second, DIR/second-over)
+  loss LINK DIR                a break that the connection survives (DIR/first, DIR/first-over), one
+                               that it does not (DIR/second, DIR/second-over)
   expired LINK                 a link whose time has run out
   over LINK                    a link whose call is over
   guardian LINK                a guardian's link: what is the expert's is refused
@@ -22,7 +25,8 @@ from protocol import PATIENCE_S, Channel, HttpError, Incoming, Link, frame_file
 
 
 async def receive(channel, files, stop_after=None):
-    """Asks for what is missing and takes it; with `stop_after`, until so many bytes are verified."""
+    """Asks for what is missing and takes it; with `stop_after`, until so many bytes are verified.
+    """
     for file in files:
         if not file.is_whole() or file.entry["size"] == 0:
             channel.send("evidence.request", file=file.entry["id"], offset=len(file.verified))
@@ -74,17 +78,30 @@ async def transfer(link, directory, *flags):
         name = f"{file.entry['id']}-{file.entry['name']}"
         (pathlib.Path(directory) / name).write_bytes(file.verified)
         names.append(name)
-    print(json.dumps({
-        "files": names, "kinds": [file.entry["media_type"] for file in files], "verified": [one["verified"] for one in receipt],
-        "kept": sum(kept), "total": total, "entry": answer["entry"], "manifest": manifest["manifest_sha256"],
-        "unavailable": link.state()["evidence"]["unavailable"], "candidates": kinds, "links": second.headers.get_all("Link") or [],
-        "proof": await proofs(link, directory),
-    }))
+    print(
+        json.dumps(
+            {
+                "files": names,
+                "kinds": [file.entry["media_type"] for file in files],
+                "verified": [one["verified"] for one in receipt],
+                "kept": sum(kept),
+                "total": total,
+                "entry": answer["entry"],
+                "manifest": manifest["manifest_sha256"],
+                "unavailable": link.state()["evidence"]["unavailable"],
+                "candidates": kinds,
+                "links": second.headers.get_all("Link") or [],
+                "proof": await proofs(link, directory),
+            }
+        )
+    )
     await second.close()
 
 
 async def proofs(link, directory):
-    """The proofs as files, once the log's next checkpoint has them; none where the bridge has no log."""
+    """The proofs as files, once the log's next checkpoint has them; none where the bridge has no
+    log.
+    """
     for _ in range(600):
         try:
             found = link.proof()
@@ -101,14 +118,24 @@ async def proofs(link, directory):
 
 async def abuse(link):
     seen = {}
-    seen["wrong_token"] = link.status_of("POST", "/redeem", body=b"", headers={"Authorization": "Bearer " + "A" * 43})
+    seen["wrong_token"] = link.status_of(
+        "POST", "/redeem", body=b"", headers={"Authorization": "Bearer " + "A" * 43}
+    )
     seen["no_cookie"] = link.status_of("GET", "/state")
     description = link.redeem()
     thief = Link(f"{link.base}#{link.token}")
-    seen["second_redeem"] = thief.status_of("POST", "/redeem", body=b"", headers={"Authorization": f"Bearer {link.token}"})
-    seen["no_offer"] = link.status_of("POST", "/offer", body=b"v=0\r\n", headers={"Content-Type": "application/sdp"})
-    seen["large_offer"] = link.status_of("POST", "/offer", body=b"a" * 70_000, headers={"Content-Type": "application/sdp"})
-    seen["no_sdp"] = link.status_of("POST", "/offer", body=b"{}", headers={"Content-Type": "application/json"})
+    seen["second_redeem"] = thief.status_of(
+        "POST", "/redeem", body=b"", headers={"Authorization": f"Bearer {link.token}"}
+    )
+    seen["no_offer"] = link.status_of(
+        "POST", "/offer", body=b"v=0\r\n", headers={"Content-Type": "application/sdp"}
+    )
+    seen["large_offer"] = link.status_of(
+        "POST", "/offer", body=b"a" * 70_000, headers={"Content-Type": "application/sdp"}
+    )
+    seen["no_sdp"] = link.status_of(
+        "POST", "/offer", body=b"{}", headers={"Content-Type": "application/json"}
+    )
     good = await Channel(link, description).connect()
     await good.manifest()
     # An honest mistake is no strike; three messages that must not be acted on end the connection.
@@ -120,7 +147,9 @@ async def abuse(link):
     good.channel.send(replayed)
     good.channel.send(replayed)
     seen["replayed"] = (await good.wait_for("evidence.error"))["code"]
-    good.channel.send(good.sealed("agent.message", key=Ed25519PrivateKey.generate(), message={"text": "forged"}))
+    good.channel.send(
+        good.sealed("agent.message", key=Ed25519PrivateKey.generate(), message={"text": "forged"})
+    )
     seen["wrong_signer"] = (await good.wait_for("evidence.error"))["code"]
     good.channel.send(good.sealed("agent.message", binding="0" * 64, message={"text": "elsewhere"}))
     seen["third"] = (await good.wait_for("evidence.error"))["code"]
@@ -153,9 +182,13 @@ async def changed(link, path):
             incoming.take(got)
         elif got["type"] == "evidence.error":
             break
-    channel.send("evidence.receipt", manifest_sha256=manifest["manifest_sha256"], files=[incoming.receipt()])
+    channel.send(
+        "evidence.receipt", manifest_sha256=manifest["manifest_sha256"], files=[incoming.receipt()]
+    )
     await channel.wait_for("evidence.receipt_ok")
-    print(json.dumps({"code": got["code"], "file": got["file"], "received": len(incoming.verified)}))
+    print(
+        json.dumps({"code": got["code"], "file": got["file"], "received": len(incoming.verified)})
+    )
     await channel.close()
 
 
@@ -168,7 +201,12 @@ async def talk(link):
     channel.send("agent.shown", id=asked["id"])
     # One with an id is taken once, however often it comes; each is answered.
     bounds, states = [], []
-    for name, message in (("m-1", {"heard": heard}), ("m-1", {"heard": heard}), ("m-2", {"text": "x" * 20_000}), ("m 3", {"text": "x"})):
+    for name, message in (
+        ("m-1", {"heard": heard}),
+        ("m-1", {"heard": heard}),
+        ("m-2", {"text": "x" * 20_000}),
+        ("m 3", {"text": "x"}),
+    ):
         channel.send("agent.message", id=name, message=message)
         answer = await channel.next()
         while answer["type"] == "evidence.state":
@@ -177,7 +215,16 @@ async def talk(link):
         bounds.append(f"{answer['id']} {answer.get('code', 'taken')}")
     while not states or states[-1] not in ("ended", "failed"):
         states.append((await channel.wait_for("evidence.state"))["call_state"])
-    print(json.dumps({"heard": heard, "bounds": bounds, "states": states, "afterwards": link.status_of("GET", "/state")}))
+    print(
+        json.dumps(
+            {
+                "heard": heard,
+                "bounds": bounds,
+                "states": states,
+                "afterwards": link.status_of("GET", "/state"),
+            }
+        )
+    )
     await channel.close()
 
 
@@ -211,7 +258,11 @@ async def loss(link, directory):
     receipt = [file.receipt() for file in files]
     second.send("evidence.receipt", manifest_sha256=manifest["manifest_sha256"], files=receipt)
     await second.wait_for("evidence.receipt_ok")
-    print(json.dumps({"survived": survived >= total // 2, "verified": [one["verified"] for one in receipt]}))
+    print(
+        json.dumps(
+            {"survived": survived >= total // 2, "verified": [one["verified"] for one in receipt]}
+        )
+    )
     await second.close()
 
 
@@ -233,10 +284,28 @@ async def guardian(link):
     seen = {path: link.status_of("POST", path, body=b"{}") for path in ("/accept", "/decision")}
     seen["asked"] = link.status_of("GET", "/decision")
     await channel.close()
-    print(json.dumps({"viewer": description["viewer"], "message": f"{refusal['id']} {refusal['code']}", **seen, "cookie": link.cookie}))
+    print(
+        json.dumps(
+            {
+                "viewer": description["viewer"],
+                "message": f"{refusal['id']} {refusal['code']}",
+                **seen,
+                "cookie": link.cookie,
+            }
+        )
+    )
 
 
-SCENARIOS = {"transfer": transfer, "abuse": abuse, "changed": changed, "talk": talk, "loss": loss, "expired": refused, "over": refused, "guardian": guardian}
+SCENARIOS = {
+    "transfer": transfer,
+    "abuse": abuse,
+    "changed": changed,
+    "talk": talk,
+    "loss": loss,
+    "expired": refused,
+    "over": refused,
+    "guardian": guardian,
+}
 
 
 def main():

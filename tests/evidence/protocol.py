@@ -1,6 +1,8 @@
-"""The expert's side of docs/evidence.md, written from that page alone: HTTP by the standard library, WebRTC by aiortc.
+"""The expert's side of docs/evidence.md, written from that page alone: HTTP by the standard
+library, WebRTC by aiortc.
 
-It shares no code with the bridge. `Link` is section 1, `Channel` is section 2; what a scenario does with them is in peer.py.
+It shares no code with the bridge. `Link` is section 1, `Channel` is section 2; what a scenario does
+with them is in peer.py.
 """
 
 import asyncio
@@ -74,7 +76,9 @@ class Link:
         self.cookie = None
 
     def request(self, method, path="", body=None, headers=None):
-        request = urllib.request.Request(self.base + path, data=body, method=method, headers=headers or {})
+        request = urllib.request.Request(
+            self.base + path, data=body, method=method, headers=headers or {}
+        )
         if self.cookie:
             request.add_header("Cookie", self.cookie)
         try:
@@ -92,7 +96,11 @@ class Link:
         headers = {"Authorization": f"Bearer {token or self.token}"}
         _, headers, body = self.request("POST", "/redeem", b"", headers)
         cookie = headers["Set-Cookie"]
-        assert "HttpOnly" in cookie and "SameSite=Strict" in cookie and f"Path=/e/{self.session}" in cookie, cookie
+        assert (
+            "HttpOnly" in cookie
+            and "SameSite=Strict" in cookie
+            and f"Path=/e/{self.session}" in cookie
+        ), cookie
         self.cookie = cookie.split(";")[0]
         note_secret("cookie", self.cookie.partition("=")[2])
         return json.loads(body)
@@ -104,7 +112,9 @@ class Link:
         return json.loads(self.request("GET", "/proof")[2])
 
     def offer(self, sdp):
-        status, headers, body = self.request("POST", "/offer", sdp.encode(), {"Content-Type": "application/sdp"})
+        status, headers, body = self.request(
+            "POST", "/offer", sdp.encode(), {"Content-Type": "application/sdp"}
+        )
         assert status == 201, status
         note_password("offered", sdp)
         note_password("answered", body.decode())
@@ -132,7 +142,9 @@ class Channel:
         self.link = link
         self.description = description
         self.key = Ed25519PrivateKey.generate()
-        self.bridge_key = Ed25519PublicKey.from_public_bytes(base64.b64decode(description["bridge_key"].removeprefix("ed25519:")))
+        self.bridge_key = Ed25519PublicKey.from_public_bytes(
+            base64.b64decode(description["bridge_key"].removeprefix("ed25519:"))
+        )
         self.inbox = asyncio.Queue()
         self.sequence = 0
         self.last = 0
@@ -140,7 +152,10 @@ class Channel:
         self.problems = []
 
     async def connect(self, ice_servers=None):
-        servers = [RTCIceServer(urls=s["urls"], username=s["username"], credential=s["credential"]) for s in ice_servers or []]
+        servers = [
+            RTCIceServer(urls=s["urls"], username=s["username"], credential=s["credential"])
+            for s in ice_servers or []
+        ]
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self.channel = self.pc.createDataChannel(LABEL, ordered=True)
         opened = asyncio.Event()
@@ -150,7 +165,13 @@ class Channel:
         await self.pc.setLocalDescription(await self.pc.createOffer())
         offer = self.pc.localDescription.sdp
         answer, self.headers = await asyncio.to_thread(self.link.offer, offer)
-        lines = ["if-evidence-v1", self.link.session, self.description["trace_id"], fingerprint(offer), fingerprint(answer)]
+        lines = [
+            "if-evidence-v1",
+            self.link.session,
+            self.description["trace_id"],
+            fingerprint(offer),
+            fingerprint(answer),
+        ]
         self.binding = sha256_hex("".join(line + "\n" for line in lines).encode())
         await self.pc.setRemoteDescription(RTCSessionDescription(answer, "answer"))
         await asyncio.wait_for(opened.wait(), PATIENCE_S)
@@ -195,8 +216,13 @@ class Channel:
             self.bridge_key.verify(unb64url(signature["sig"]), canonical(message))
         except InvalidSignature:
             raise AssertionError("a message of the bridge does not verify") from None
-        assert message["payload"]["binding"] == self.binding, "a message is bound to another connection"
-        assert message["conversation_id"] == self.link.session and message["traceId"] == self.description["trace_id"]
+        assert message["payload"]["binding"] == self.binding, (
+            "a message is bound to another connection"
+        )
+        assert (
+            message["conversation_id"] == self.link.session
+            and message["traceId"] == self.description["trace_id"]
+        )
         assert message["sequence_num"] > self.last, "a message came again"
         self.last = message["sequence_num"]
         return message["payload"]
@@ -214,7 +240,9 @@ class Channel:
 
     async def manifest(self):
         payload = await self.wait_for("evidence.manifest")
-        assert sha256_hex(canonical(payload["files"])) == payload["manifest_sha256"], "the manifest's hash is not its hash"
+        assert sha256_hex(canonical(payload["files"])) == payload["manifest_sha256"], (
+            "the manifest's hash is not its hash"
+        )
         for place, file in enumerate(payload["files"]):
             size, block = file["size"], 262_144
             while -(-size // block) > 2_048:
@@ -254,7 +282,9 @@ class Incoming:
             return None
         number = len(self.verified) // block_size
         digest = hashlib.sha256(self.block).digest()
-        assert b64url(digest) == self.entry["blocks"][number], f"block {number} is not what the manifest says"
+        assert b64url(digest) == self.entry["blocks"][number], (
+            f"block {number} is not what the manifest says"
+        )
         self.verified += self.block
         self.block.clear()
         return len(self.verified)
@@ -265,7 +295,12 @@ class Incoming:
     def receipt(self):
         digest = sha256_hex(self.verified)
         verified = self.is_whole() and digest == self.entry["sha256"]
-        return {"file": self.entry["id"], "size": len(self.verified), "sha256": digest, "verified": verified}
+        return {
+            "file": self.entry["id"],
+            "size": len(self.verified),
+            "sha256": digest,
+            "verified": verified,
+        }
 
 
 def frame_file(frame):

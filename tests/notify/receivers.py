@@ -2,8 +2,10 @@
 
 usage: receivers.py HTTPS_PORT SMTP_PORT CERT KEY SECRET_FILE OUT
 
-Each thing received is a line of JSON in OUT. The path says how a webhook is answered: /ok, /refuse, /redirect, /slow, /broken (always 500), /once
-(500 at first). The user of a mail's address says it for mails: refuse, later (451 at first); any other is taken.
+Each thing received is a line of JSON in OUT. The path says how a webhook is answered: /ok, /refuse,
+/redirect, /slow, /broken (always 500), /once
+(500 at first). The user of a mail's address says it for mails: refuse, later (451 at first); any
+other is taken.
 """
 
 import email
@@ -52,7 +54,13 @@ def handler(notes, secret):
             except WebhookVerificationError as error:
                 data, verified = None, str(error)
             path = self.path.split("?")[0]
-            notes.write(kind="webhook", path=path, id=headers.get("webhook-id"), verified=verified, body=data)
+            notes.write(
+                kind="webhook",
+                path=path,
+                id=headers.get("webhook-id"),
+                verified=verified,
+                body=data,
+            )
             status = STATUS.get(path, 404)
             if path == "/once" and notes.is_first(headers.get("webhook-id")):
                 status = 500

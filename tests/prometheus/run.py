@@ -1,9 +1,12 @@
 #!/usr/bin/python3
-"""Runs promtool over the shipped alerts: each fires on the series of its trouble, and is silent on those of a healthy host.
+"""Runs promtool over the shipped alerts: each fires on the series of its trouble, and is silent on
+those of a healthy host.
 
-usage: tests/prometheus/run.py            the rules by promtool, with series
-       tests/prometheus/run.py names FILE...   whether each metric that rules and dashboard name is in one of these files: what
-                                          Kamailio and the bridge answer at /metrics, and the textfile of witnessd.json
+usage: tests/prometheus/run.py
+           the rules by promtool, with series
+       tests/prometheus/run.py names FILE...
+           whether each metric that rules and dashboard name is in one of these files: what Kamailio
+           and the bridge answer at /metrics, and the textfile of witnessd.json
 """
 
 import json
@@ -20,7 +23,8 @@ RULES = ROOT / "docs/examples/prometheus/if-escalate.rules.yml"
 DASHBOARD = ROOT / "docs/examples/grafana/if-escalate.json"
 KAMAILIO, WITNESS, BRIDGE = "kamailio_if_escalate_", "ife_witness_", "ife_bridge_"
 
-# Values every 15 s up to the 15th minute, at which the alerts are looked at: still, one more in each step, or one jump.
+# Values every 15 s up to the 15th minute, at which the alerts are looked at: still, one more in
+# each step, or one jump.
 STEPS = 60
 STILL, RISES, JUMPS = f"5x{STEPS}", f"0+6x{STEPS}", f"0x{STEPS - 4} 1x8"
 
@@ -38,30 +42,58 @@ def ratio(over, under, broken, healthy):
     return both(broken), both(healthy)
 
 
-# Alert to the series of its trouble, those of a healthy host, and the labels that the alert has from its series.
+# Alert to the series of its trouble, those of a healthy host, and the labels that the alert has
+# from its series.
 CASES = {
-    "IfeKamailioDown": (*gauge('up{job="if-escalate-kamailio"}', 0, 1), {"job": "if-escalate-kamailio"}),
+    "IfeKamailioDown": (
+        *gauge('up{job="if-escalate-kamailio"}', 0, 1),
+        {"job": "if-escalate-kamailio"},
+    ),
     "IfeWitnessRefusesCalls": (*counter(KAMAILIO + "rejected_witness"), {}),
     "IfeWitnessDropsEntries": (*counter(KAMAILIO + "witness_dropped"), {}),
     "IfeInternalError": (*counter(KAMAILIO + "rejected_internal"), {}),
     "IfeReloadRefused": (*counter(KAMAILIO + "reload_failures"), {}),
-    "IfeReplayTableFills": (*ratio(KAMAILIO + "replay_used", KAMAILIO + "replay_slots", 71, 70), {}),
+    "IfeReplayTableFills": (
+        *ratio(KAMAILIO + "replay_used", KAMAILIO + "replay_slots", 71, 70),
+        {},
+    ),
     "IfeTableFull": (*counter(KAMAILIO + "buckets_full"), {}),
     "IfeRefusalsOmitted": (*counter(KAMAILIO + "refusals_omitted"), {}),
     "IfeClocksDiffer": (*counter(KAMAILIO + "rejected_freshness", RISES), {}),
     "IfeAttackOrFaultyCaller": (
-        {KAMAILIO + "rejected_replay": STILL, KAMAILIO + "rejected_signature": RISES, KAMAILIO + "rejected_source": STILL},
-        {KAMAILIO + "rejected_replay": STILL, KAMAILIO + "rejected_signature": JUMPS, KAMAILIO + "rejected_source": STILL},
+        {
+            KAMAILIO + "rejected_replay": STILL,
+            KAMAILIO + "rejected_signature": RISES,
+            KAMAILIO + "rejected_source": STILL,
+        },
+        {
+            KAMAILIO + "rejected_replay": STILL,
+            KAMAILIO + "rejected_signature": JUMPS,
+            KAMAILIO + "rejected_source": STILL,
+        },
         {},
     ),
     "IfeRegistriesDiffer": (
-        {KAMAILIO + 'registry_experts{instance="a"}': STILL, KAMAILIO + 'registry_experts{instance="b"}': f"6x{STEPS}"},
-        {KAMAILIO + 'registry_experts{instance="a"}': STILL, KAMAILIO + 'registry_experts{instance="b"}': STILL},
+        {
+            KAMAILIO + 'registry_experts{instance="a"}': STILL,
+            KAMAILIO + 'registry_experts{instance="b"}': f"6x{STEPS}",
+        },
+        {
+            KAMAILIO + 'registry_experts{instance="a"}': STILL,
+            KAMAILIO + 'registry_experts{instance="b"}': STILL,
+        },
         {},
     ),
-    "IfeSharedMemoryFills": (*ratio("kamailio_shmem_real_used_size", "kamailio_shmem_total_size", 71, 70), {}),
+    "IfeSharedMemoryFills": (
+        *ratio("kamailio_shmem_real_used_size", "kamailio_shmem_total_size", 71, 70),
+        {},
+    ),
     # The clock of a test begins at 0.
-    "IfeWitnessdDown": ({WITNESS + "updated_ms": f"600000x{STEPS}"}, {WITNESS + "updated_ms": f"0+15000x{STEPS}"}, {}),
+    "IfeWitnessdDown": (
+        {WITNESS + "updated_ms": f"600000x{STEPS}"},
+        {WITNESS + "updated_ms": f"0+15000x{STEPS}"},
+        {},
+    ),
     "IfeWitnessStalled": (*gauge(WITNESS + "stalled", 1, 0), {}),
     "IfeWitnessDoesNotPublish": (
         {WITNESS + "size": RISES, WITNESS + "published": f"0x{STEPS}"},
@@ -78,8 +110,15 @@ CASES = {
     "IfeBridgeEntriesLost": (*counter(BRIDGE + "witness_dropped"), {}),
     "IfeBridgeStoreFailed": (*gauge(BRIDGE + "store_up", 0, 1), {}),
     # A bridge without NATS has 0 from its start.
-    "IfeBridgeWithoutNats": ({BRIDGE + "nats_up": f"1x20 0x{STEPS - 20}"}, {BRIDGE + "nats_up": f"0x{STEPS}"}, {}),
-    "IfeBridgeDeadLetters": (*counter(BRIDGE + 'nats_messages_total{result="dead_letter"}'), {"result": "dead_letter"}),
+    "IfeBridgeWithoutNats": (
+        {BRIDGE + "nats_up": f"1x20 0x{STEPS - 20}"},
+        {BRIDGE + "nats_up": f"0x{STEPS}"},
+        {},
+    ),
+    "IfeBridgeDeadLetters": (
+        *counter(BRIDGE + 'nats_messages_total{result="dead_letter"}'),
+        {"result": "dead_letter"},
+    ),
     "IfeBridgeCallsFail": (
         {'sip_errors_total{status_code="486"}': RISES, 'sip_calls_total{result="ended"}': RISES},
         {'sip_errors_total{status_code="486"}': STILL, 'sip_calls_total{result="ended"}': RISES},
@@ -104,7 +143,11 @@ def rules():
 
 
 def one_test(alert, rule, series, labels, fires):
-    expected = [{"exp_labels": {**rule["labels"], **labels}, "exp_annotations": rule["annotations"]}] if fires else []
+    expected = (
+        [{"exp_labels": {**rule["labels"], **labels}, "exp_annotations": rule["annotations"]}]
+        if fires
+        else []
+    )
     return {
         "interval": "15s",
         "input_series": [{"series": name, "values": values} for name, values in series.items()],
@@ -125,7 +168,10 @@ def check_rules():
     tests = []
     for alert in known.keys() & CASES.keys():
         broken, healthy, labels = CASES[alert]
-        tests += [one_test(alert, known[alert], broken, labels, True), one_test(alert, known[alert], healthy, labels, False)]
+        tests += [
+            one_test(alert, known[alert], broken, labels, True),
+            one_test(alert, known[alert], healthy, labels, False),
+        ]
         page, _, anchor = known[alert]["annotations"]["section"].partition("#")
         if anchor not in anchors(ROOT / page):
             problems.append(f"{alert}: {page} has no section {anchor}")
@@ -148,8 +194,12 @@ def expressions():
             yield f"panel {panel['title']}", target["expr"]
 
 
-# Words of the expressions that are no metric: PromQL's functions and operators, and labels after `by`.
-WORDS = set("rate increase delta sum max min by or and on time max_over_time min_over_time histogram_quantile le".split())
+# Words of the expressions that are no metric: PromQL's functions and operators, and labels after
+# `by`.
+WORDS = set(
+    "rate increase delta sum max min by or and on time max_over_time min_over_time "
+    "histogram_quantile le".split()
+)
 
 
 def metrics_of(expr):
@@ -159,7 +209,8 @@ def metrics_of(expr):
 
 
 def check_names(*files):
-    # A family of the bridge that has no value yet is not in its answer, but in the source that declares it (a .rs file), without the
+    # A family of the bridge that has no value yet is not in its answer, but in the source that
+    # declares it (a .rs file), without the
     # suffix that its samples have.
     samples, families = {"up"}, set()
     for file in files:
@@ -169,8 +220,17 @@ def check_names(*files):
             continue
         samples |= set(re.findall(r"^([a-zA-Z_]\w*)", text, re.M))
         families |= set(re.findall(r"^# (?:HELP|TYPE) (\w+)", text, re.M))
-    exists = lambda name: name in samples or name in families or re.sub(r"_(total|bucket|sum|count)$", "", name) in families
-    missing = [f"{where}: no metric {name}" for where, expr in expressions() for name in metrics_of(expr) if not exists(name)]
+    exists = lambda name: (
+        name in samples
+        or name in families
+        or re.sub(r"_(total|bucket|sum|count)$", "", name) in families
+    )
+    missing = [
+        f"{where}: no metric {name}"
+        for where, expr in expressions()
+        for name in metrics_of(expr)
+        if not exists(name)
+    ]
     return missing, "rules and dashboard name metrics that exist"
 
 

@@ -13,7 +13,8 @@ import random
 import sys
 
 EVENTS = [
-    "Event: UserEvent\r\nPrivilege: user,all\r\nUserEvent: Noise\r\nUniqueid: 1.{n}\r\nSaid: x\r\n\r\n",
+    "Event: UserEvent\r\nPrivilege: user,all\r\nUserEvent: Noise\r\nUniqueid: 1.{n}\r\nSaid: x\r\n"
+    "\r\n",
     "Event: VarSet\r\nPrivilege: dialplan,all\r\nChannel: Local/x-{n}\r\nVariable: X\r\n"
     "Value: {n}\r\n"
     "Uniqueid: noise.{n}\r\n\r\n",

@@ -1,4 +1,6 @@
-"""Makes TLS connections from strangers' addresses, sixteen at once, and sees whether the server lives."""
+"""Makes TLS connections from strangers' addresses, sixteen at once, and sees whether the server
+lives.
+"""
 
 import concurrent.futures
 import os
@@ -57,7 +59,9 @@ def without_certificate(number):
 
 
 def garbage(number):
-    """The connection may be closed, or wait for the rest of what looks like the beginning of a record."""
+    """The connection may be closed, or wait for the rest of what looks like the beginning of a
+    record.
+    """
     noise = random.Random(sip.SEED + number).randbytes(300)
     with plain(number) as sock:
         sock.sendall(noise)

@@ -1,4 +1,6 @@
-"""Kills processes under calls and compares the callers' account with the witness log, Call-ID by Call-ID."""
+"""Kills processes under calls and compares the callers' account with the witness log, Call-ID by
+Call-ID.
+"""
 
 import importlib.util
 import os
@@ -103,7 +105,10 @@ def account(kind, caller, downtimes, killed):
     approved = sum(c["finals"].get("1", {}).get("code") == 200 for c in calls)
     gone = [d for d in downtimes if d is not None]
     note = f"{len(calls)} calls, {len(answered)} with a final reply, {approved} of them 200; "
-    note += f"back after {sum(gone) / max(1, len(gone)):.1f} s on average, {max(gone, default=0):.1f} s at most"
+    note += (
+        f"back after {sum(gone) / max(1, len(gone)):.1f} s on average, {max(gone, default=0):.1f} "
+        "s at most"
+    )
     if wrong:
         note += "; " + "; ".join(wrong[:3])
     ok = not wrong and len(gone) == killed == ROUNDS and approved > ROUNDS * 5

@@ -1,6 +1,7 @@
 """Kills the writer and its producers at random moments; what was acknowledged is in the log, once.
 
-The log is checked whole after every hundred kills and at the end: it verifies, so each number that a producer
+The log is checked whole after every hundred kills and at the end: it verifies, so each number that
+a producer
 used up is an entry or in a GAP, and it holds each acknowledged entry once.
 """
 

@@ -1,7 +1,10 @@
-"""Reads the torture messages of messages/*.txt, which are written for people, and makes their bytes.
+"""Reads the torture messages of messages/*.txt, which are written for people, and makes their
+bytes.
 
-The notation: a line `= NAME SECTION EXPECTED: text` begins a message; each line `|...` is one line of it and ends in
-CRLF. Within a line `\\\\` is a backslash, `\\xNN` a byte, `\\{N*text}` the text N times, and `\\+` at the end takes the
+The notation: a line `= NAME SECTION EXPECTED: text` begins a message; each line `|...` is one line
+of it and ends in
+CRLF. Within a line `\\\\` is a backslash, `\\xNN` a byte, `\\{N*text}` the text N times, and `\\+`
+at the end takes the
 CRLF away: the next line goes on, or the message ends there.
 """
 
@@ -15,7 +18,9 @@ ESCAPE = re.compile(r"\\(?:(\\)|x([0-9a-f]{2})|\{(\d+)\*([^}]*)\})")
 
 @dataclass
 class Message:
-    """One message, where it comes from, and the answers that are right: ints, "4xx", "none" or "any"."""
+    """One message, where it comes from, and the answers that are right: ints, "4xx", "none" or
+    "any".
+    """
 
     name: str
     source: str

@@ -1,8 +1,12 @@
-"""Sends mutants to the proxy and judges what reaches experts and third addresses, who dies, and what memory does.
+"""Sends mutants to the proxy and judges what reaches experts and third addresses, who dies, and
+what memory does.
 
-Each base message bears X-Mutant with its class: `invite` (signed, from the council's network), `party` (in a dialog, from a
-party's address), `outsider` (in a dialog, from a stranger's), `reply`. An expert may get an INVITE whose signed headers
-are those of a signature made here, and requests of class `party` in a dialog that is known; nothing else. THIRD gets nothing.
+Each base message bears X-Mutant with its class: `invite` (signed, from the council's network),
+`party` (in a dialog, from a
+party's address), `outsider` (in a dialog, from a stranger's), `reply`. An expert may get an INVITE
+whose signed headers
+are those of a signature made here, and requests of class `party` in a dialog that is known; nothing
+else. THIRD gets nothing.
 """
 
 import collections
@@ -23,7 +27,8 @@ COUNT = (
     if sip.SHORT
     else {"UDP": 60000, "TCP": 25000, "TLS": 15000}
 )
-# Kamailio finds the end of a message on a stream before anything unfolds it, and takes no folded Content-Length.
+# Kamailio finds the end of a message on a stream before anything unfolds it, and takes no folded
+# Content-Length.
 KEPT = {True: (b"x-if-",), False: (b"x-if-", b"content-length")}
 VALID = 150 if sip.SHORT else 2000
 CHUNK = 500
@@ -129,6 +134,7 @@ class Attack:
         ends = [("From", reply.get("from")), ("To", reply.get("to"))]
         if self.rng.random() < 0.3:
             ends = [("From", reply.get("to")), ("To", reply.get("from"))]
+        contacts = ("x@" + local, "x@203.0.113.200:5060", "x@third.example")
         headers = [
             ("Via", f"SIP/2.0/UDP {local};branch=z9hG4bKd{self.number};rport"),
             ("Max-Forwards", "70"),
@@ -136,10 +142,7 @@ class Attack:
             *ends,
             ("Call-ID", reply.get("call-id")),
             ("CSeq", f"{self.number + 1} {method}"),
-            (
-                "Contact",
-                f"<sip:{self.rng.choice(('x@' + local, 'x@203.0.113.200:5060', 'x@third.example'))}>",
-            ),
+            ("Contact", f"<sip:{self.rng.choice(contacts)}>"),
             ("X-Mutant", kind),
         ]
         uri = self.rng.choice(
@@ -163,7 +166,8 @@ class Attack:
             sip.SDP,
         )
         if self.rng.random() < 0.5:
-            # The second Via says where a reply goes on to; its received and rport would say otherwise.
+            # The second Via says where a reply goes on to; its received and rport would say
+            # otherwise.
             raw = re.sub(
                 rb"(\r\nVia: [^\r]*\r\nVia: SIP/2.0/UDP )[^\r]*",
                 rb"\g<1>%s;branch=z9hG4bKthird" % sip.THIRD.encode(),
@@ -309,7 +313,9 @@ class Attack:
 
 
 def settle():
-    """Memory after transactions have ended: their timers are 5 s (wait) and 10 s (a peer's silence)."""
+    """Memory after transactions have ended: their timers are 5 s (wait) and 10 s (a peer's
+    silence).
+    """
     time.sleep(7 if sip.SHORT else 25)
     return watch.snapshot()
 
@@ -331,7 +337,10 @@ def main():
         leaked = len(attack.third.got) - third + len(attack.ledger.through) - through
         doubled = sum(len(calls) > 1 for calls in attack.ledger.by_trace.values())
         reached = attack.ledger.got - got
-        note = f"{died} deaths; experts got {reached} of them or for them; of {VALID // 3} well-formed variants {lost} unanswered; {count / (time.time() - started):.0f}/s; "
+        note = (
+            f"{died} deaths; experts got {reached} of them or for them; of {VALID // 3} "
+            f"well-formed variants {lost} unanswered; {count / (time.time() - started):.0f}/s; "
+        )
         note += watch.compared(before, after)
         kinds = collections.Counter(what for what, _ in attack.ledger.through[through:])
         kinds.update(
@@ -364,7 +373,10 @@ def main():
         and last["descriptors"] <= first["descriptors"] + 40
         and not names
     )
-    note = f"from the first transport to the last: {watch.compared(middle, last)}; names asked for: {dict(attack.resolver.names.most_common(3)) or 'none'}"
+    note = (
+        f"from the first transport to the last: {watch.compared(middle, last)}; names asked for: "
+        f"{dict(attack.resolver.names.most_common(3)) or 'none'}"
+    )
     sip.result(
         "memory, descriptors and names under mutants",
         sum(COUNT.values()),

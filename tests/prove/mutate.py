@@ -4,9 +4,10 @@ HUGE = (0, 1, -1, 255, 256, 65535, 65536, 1 << 31, (1 << 32) - 1, 1 << 32, 1 << 
 CONTROL = b"\0\x01\x07\x08\t\n\x0b\r\x1b\x7f\x80\xff"
 LONG = (63, 64, 255, 256, 1023, 1024, 1025, 1100, 2048, 4096, 9000)
 HEADERS = (
-    b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Max-Forwards", b"Contact", b"Route", b"Record-Route", b"Require",
-    b"Content-Length", b"Content-Type", b"X-IF-Trace-ID", b"X-IF-Hazard", b"X-IF-Signature", b"Replaces", b"Join",
-    b"P-Asserted-Identity", b"X-IF-Witness-Hash", b"Expires", b"Authorization", b"Proxy-Authorization", b"Date",
+    b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Max-Forwards", b"Contact", b"Route",
+    b"Record-Route", b"Require", b"Content-Length", b"Content-Type", b"X-IF-Trace-ID",
+    b"X-IF-Hazard", b"X-IF-Signature", b"Replaces", b"Join", b"P-Asserted-Identity",
+    b"X-IF-Witness-Hash", b"Expires", b"Authorization", b"Proxy-Authorization", b"Date",
 )  # fmt: skip
 
 
@@ -129,7 +130,8 @@ def third(rng, raw, _):
 
 
 KINDS = (
-    bits, bits, cut, drop, repeat_line, drop_line, swap_lines, splice, control, number, lengthen, alias, header, third,
+    bits, bits, cut, drop, repeat_line, drop_line, swap_lines, splice, control, number, lengthen,
+    alias, header, third,
 )  # fmt: skip
 
 
@@ -147,9 +149,11 @@ def mutant(rng, raw, other):
     return raw[:60000], "+".join(names)
 
 
-# Changes after which the request is as well-formed as before, and its transaction and dialog the same.
+# Changes after which the request is as well-formed as before, and its transaction and dialog the
+# same.
 def valid(rng, raw, kept=(b"x-if-",)):
-    """A well-formed variant of a well-formed request, which must be answered. Fields that begin with one of
+    """A well-formed variant of a well-formed request, which must be answered. Fields that begin
+    with one of
     `kept` are not folded."""
     head, _, body = raw.partition(b"\r\n\r\n")
     start, *fields = head.split(b"\r\n")

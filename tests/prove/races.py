@@ -1,4 +1,6 @@
-"""Sends what must pass once many times at once, over UDP and TCP, so that every worker has a hand in it."""
+"""Sends what must pass once many times at once, over UDP and TCP, so that every worker has a hand
+in it.
+"""
 
 import collections
 import random
@@ -11,7 +13,9 @@ import stream
 
 
 class Shots:
-    """INVITEs from many sockets, each fired at once with the others; the final reply of each Call-ID."""
+    """INVITEs from many sockets, each fired at once with the others; the final reply of each
+    Call-ID.
+    """
 
     def __init__(self, sockets=24, links=8):
         self.socks = [sip.udp(sip.CALLERS[i % len(sip.CALLERS)]) for i in range(sockets)]
@@ -41,7 +45,8 @@ class Shots:
         return way, raw, call_id
 
     def fire(self, shots, wait_s):
-        """Sends all, then takes final replies until each Call-ID has one or `wait_s` have passed."""
+        """Sends all, then takes final replies until each Call-ID has one or `wait_s` have passed.
+        """
         for way, raw, _ in shots:
             way.send(raw) if isinstance(way, stream.Stream) else way.sendto(raw, sip.PROXY)
         wanted = {call_id for _, _, call_id in shots}
@@ -103,7 +108,8 @@ def copies(shots, phone, iat_offset_s, copies_of_each, signatures):
         answers = [
             next(iter(shots.finals.get(call_id, {0: None}).values())) for _, _, call_id in batch
         ]
-        # Eight hundred at once are more than receive buffers hold: silence and 503 are no second passage.
+        # Eight hundred at once are more than receive buffers hold: silence and 503 are no second
+        # passage.
         wrong += sum(code not in (200, 403, 503, None) for code in answers)
         wrong += max(0, answers.count(200) - 20)
     return rounds, lost, doubled, wrong
@@ -131,7 +137,10 @@ def race_floor(shots, phone):
     for _ in range(1 if sip.SHORT else 5):
         r, none, many, w = copies(shots, phone, 0, 1, 20)
         late, refused, rounds, doubled = late + none, refused + w, rounds + r, doubled + many
-    note = f"40 signatures with iat 58 s ahead, 4 copies of each; then {refused} ordinary calls refused"
+    note = (
+        f"40 signatures with iat 58 s ahead, 4 copies of each; then {refused} ordinary calls "
+        "refused"
+    )
     ok = not (lost or late or doubled or wrong or refused)
     sip.result("signatures of the near future, raced", rounds, lost + late, doubled, 0, ok, note)
 
@@ -189,8 +198,9 @@ def race_cseqs(shots, phone):
         doubled += max(0, phone.peak - 1)
         lost += not phone.peak
         time.sleep(0.3)
-    sip.result("one signature and Call-ID with CSeq 1 to 4 at once", rounds, lost, doubled, 0, not (lost or doubled),
-               "a phone must not ring twice for one call")  # fmt: skip
+    title = "one signature and Call-ID with CSeq 1 to 4 at once"
+    note = "a phone must not ring twice for one call"
+    sip.result(title, rounds, lost, doubled, 0, not (lost or doubled), note)
 
 
 class OneSeat(sip.Phone):

@@ -1,6 +1,8 @@
-"""SIP as the parts of `make prove` speak it: messages as bytes, phones that answer and callers that keep an account.
+"""SIP as the parts of `make prove` speak it: messages as bytes, phones that answer and callers that
+keep an account.
 
-Shares no code with the project. Everything runs on one thread per socket; an account is written down when the bytes
+Shares no code with the project. Everything runs on one thread per socket; an account is written
+down when the bytes
 have been seen, never when they were hoped for.
 """
 
@@ -24,7 +26,10 @@ THIRD = ENV.get("THIRD_IP", "203.0.113.200")
 COUNCIL, SAFETY, ETHICS = (ENV.get(name, name.lower()) for name in ("COUNCIL", "SAFETY", "ETHICS"))
 SHORT = ENV.get("SCALE") == "short"
 SEED = int(ENV.get("SEED", "1"))
-SDP = b"v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0 8\r\n"
+SDP = (
+    b"v=0\r\no=- 1 1 IN IP4 192.0.2.10\r\ns=-\r\nc=IN IP4 192.0.2.10\r\nt=0 0\r\nm=audio 40000 "
+    b"RTP/AVP 0 8\r\n"
+)
 
 
 def result(fault, rounds, lost=0, doubled=0, through=0, ok=True, note=""):
@@ -91,6 +96,7 @@ def invite(
     more=(),
 ):
     """A signed INVITE as the council sends it; `local` is "ip:port"."""
+    suffix = ";transport=" + transport.lower() if transport != "UDP" else ""
     headers = [
         ("Via", f"SIP/2.0/{transport} {local};branch=z9hG4bK{branch};rport"),
         ("Max-Forwards", "70"),
@@ -98,10 +104,7 @@ def invite(
         ("To", f"<sip:{callee}>"),
         ("Call-ID", call_id),
         ("CSeq", f"{cseq} INVITE"),
-        (
-            "Contact",
-            f"<sip:council@{local}{';transport=' + transport.lower() if transport != 'UDP' else ''}>",
-        ),
+        ("Contact", f"<sip:council@{local}{suffix}>"),
         *more,
     ]
     if signed:
@@ -127,7 +130,9 @@ COMPACT = {
 
 
 class Parsed:
-    """The start line, the header fields in order (names in lower case, long) and the body of a message."""
+    """The start line, the header fields in order (names in lower case, long) and the body of a
+    message.
+    """
 
     def __init__(self, raw):
         head, _, self.body = raw.partition(b"\r\n\r\n")
@@ -202,9 +207,11 @@ def udp(ip, port=0, buffer=16 << 20):
 
 
 class Phone(threading.Thread):
-    """An expert's phone: answers INVITEs, keeps every datagram that it got, with the sender's address.
+    """An expert's phone: answers INVITEs, keeps every datagram that it got, with the sender's
+    address.
 
-    `ring_s` is the time between 180 and 200; `busy` refuses; `on` may look at each message first and return True to
+    `ring_s` is the time between 180 and 200; `busy` refuses; `on` may look at each message first
+    and return True to
     have it left alone.
     """
 
@@ -282,9 +289,11 @@ def reply_to_invite(cancel, code, reason, tag):
 
 
 class Caller:
-    """Places calls over UDP at a rate and keeps the account: per Call-ID the final reply seen, and when.
+    """Places calls over UDP at a rate and keeps the account: per Call-ID the final reply seen, and
+    when.
 
-    INVITEs and BYEs are sent again as RFC 3261 17.1 has it (T1 0.5 s, doubled, for `give_up_s`); each 2xx is
+    INVITEs and BYEs are sent again as RFC 3261 17.1 has it (T1 0.5 s, doubled, for `give_up_s`);
+    each 2xx is
     acknowledged and hung up after `talk_s`, or kept in `dialogs` when that is None.
     """
 
@@ -322,7 +331,8 @@ class Caller:
             pass
 
     def turn(self, wait_s=0.01):
-        """Reads what has come, for `wait_s` at most when nothing has, and sends again what is due."""
+        """Reads what has come, for `wait_s` at most when nothing has, and sends again what is due.
+        """
         timeout = wait_s
         while select.select([self.sock], [], [], timeout)[0]:
             timeout = 0
@@ -402,7 +412,9 @@ class Caller:
 
 
 class Resolver(threading.Thread):
-    """Answers every A query with THIRD's address, so that what resolves a stranger's name shows itself there."""
+    """Answers every A query with THIRD's address, so that what resolves a stranger's name shows
+    itself there.
+    """
 
     def __init__(self):
         super().__init__(daemon=True)
@@ -434,7 +446,9 @@ class Resolver(threading.Thread):
 
 
 class Third(threading.Thread):
-    """Everything that comes to the address where nothing may go, and every datagram that leaves for an unknown one."""
+    """Everything that comes to the address where nothing may go, and every datagram that leaves for
+    an unknown one.
+    """
 
     def __init__(self, ports=(5060, 5061, 9, 5070, 9999)):
         super().__init__(daemon=True)

@@ -1,4 +1,6 @@
-"""Places calls at a steady rate for a long time, with strangers' requests among them, and draws what grows."""
+"""Places calls at a steady rate for a long time, with strangers' requests among them, and draws
+what grows.
+"""
 
 import os
 import pathlib
@@ -44,7 +46,8 @@ def draw(points, path):
     width, height, left = 900, 110, 60
     span = max(points[-1]["s"], 1)
     lines = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 20}" height="{(height + 50) * len(names) + 30}"'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width + left + 20}" '
+        f'height="{(height + 50) * len(names) + 30}"'
         ' font-family="sans-serif" font-size="12"><rect width="100%" height="100%" fill="white"/>'
     ]
     for row, name in enumerate(names):
@@ -52,7 +55,8 @@ def draw(points, path):
         most = max(p[name] for p in points) * 1.1 or 1
         lines.append(f'<text x="{left}" y="{top - 6}">{name}</text>')
         lines.append(
-            f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" stroke="#999"/>'
+            f'<rect x="{left}" y="{top}" width="{width}" height="{height}" fill="none" '
+            'stroke="#999"/>'
         )
         lines.append(f'<text x="{left - 6}" y="{top + 10}" text-anchor="end">{most:.3g}</text>')
         lines.append(f'<text x="{left - 6}" y="{top + height}" text-anchor="end">0</text>')

@@ -1,7 +1,8 @@
 """Makes each system call of ife-bridge on its store fail, or kills it there.
 
 What was acknowledged to an agent must be there after a start without a fault: the same answer, one
-call, and one INVITE at the expert's phone. Over HTTP the answer is the acknowledgement, and what was
+call, and one INVITE at the expert's phone. Over HTTP the answer is the acknowledgement, and what
+was
 refused may be sent again, and is then one call as well. Over NATS (NATS_PORT) JetStream has the
 message from the beginning: whatever fails, it gets one outcome and is one call.
 """
@@ -340,7 +341,9 @@ def main():
     for (phase, fault), tally in sorted(tallies.items()):
         name = f"{fault} at each system call of ife-bridge on its store, {phase} start"
         if NATS_PORT:
-            name = f"{fault} at each write and sync of the store, escalations over NATS, {phase} start"
+            name = (
+                f"{fault} at each write and sync of the store, escalations over NATS, {phase} start"
+            )
         note(name, len(tally.lost), tally)
     return 0
 

@@ -1,8 +1,10 @@
 #!/usr/bin/env python3
 """Results of `make prove`, one JSON object a line, as the tables of docs/reliability.md.
 
-table.py --finish FILE PART EXIT SECONDS SEED SCALE   ends a part's results; exit 1 if one of them is bad or none is there
-table.py RESULTS_DIR PAGE                            rewrites what is between the marks of the page
+table.py --finish FILE PART EXIT SECONDS SEED SCALE
+    ends a part's results; exit 1 if one of them is bad or none is there
+table.py RESULTS_DIR PAGE
+    rewrites what is between the marks of the page
 """
 
 import json
@@ -26,7 +28,8 @@ def finish(file, part, code, seconds, seed, scale):
     bad = [r for r in found if not r.get("ok")]
     for r in found:
         print(
-            f"  {r['fault']}: {r['rounds']} rounds, {r['lost']} lost, {r['doubled']} doubled, {r['through']} let through"
+            f"  {r['fault']}: {r['rounds']} rounds, {r['lost']} lost, {r['doubled']} doubled, "
+            f"{r['through']} let through"
             f"{'' if r['ok'] else ', FAILED'}{': ' + r['note'] if r['note'] else ''}"
         )
     summary = {
@@ -60,7 +63,10 @@ def machine():
     model = re.search(r"model name\s*: (.*)", pathlib.Path("/proc/cpuinfo").read_text())
     memory_kb = int(re.search(r"MemTotal:\s*(\d+)", pathlib.Path("/proc/meminfo").read_text())[1])
     name = model[1] if model else os.uname().machine
-    return f"{os.cpu_count()} virtual cores ({name}), {memory_kb >> 20} GB, Linux {os.uname().release.split('-')[0]}"
+    return (
+        f"{os.cpu_count()} virtual cores ({name}), {memory_kb >> 20} GB, Linux "
+        f"{os.uname().release.split('-')[0]}"
+    )
 
 
 def cell(text):
@@ -74,7 +80,8 @@ def tables(results):
             if "summary" in r:
                 s = r["summary"]
                 runs.append(
-                    f"| {s['part']} | {s['when']} | {s['seconds']} s | {s['scale']} | {s['seed']} | {s['what']} |"
+                    f"| {s['part']} | {s['when']} | {s['seconds']} s | {s['scale']} | {s['seed']} "
+                    f"| {s['what']} |"
                 )
                 where = s["where"]
             else:

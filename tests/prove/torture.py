@@ -1,4 +1,6 @@
-"""Sends the torture messages of the RFCs from a stranger's address and judges what comes back, and what goes on."""
+"""Sends the torture messages of the RFCs from a stranger's address and judges what comes back, and
+what goes on.
+"""
 
 import concurrent.futures
 import re
@@ -59,7 +61,8 @@ def judge(transport, send, third, phones):
             )
         )
     for case, code in zip(cases, answers):
-        # Behind the first damage of a stream nothing can be told apart: there the connection may end instead.
+        # Behind the first damage of a stream nothing can be told apart: there the connection may
+        # end instead.
         if not case.fits(code) and not (
             transport != "UDP" and code is None and case.name in FRAMING
         ):
@@ -88,7 +91,9 @@ FRAMING = {"clerr", "ncl", "mcl01", "multi01"}
 
 
 def requires(send_all):
-    """Proxy-Require of an unknown option: 420 with Unsupported (RFC 3261 8.2.2.3), whatever the method."""
+    """Proxy-Require of an unknown option: 420 with Unsupported (RFC 3261 8.2.2.3), whatever the
+    method.
+    """
     wrong, rounds = [], 0
     for transport, send in send_all:
         for method in ("OPTIONS", "INVITE", "REGISTER", "MESSAGE", "BYE"):

@@ -1,4 +1,6 @@
-"""The server's processes, memory and descriptors, from /proc and RPC: what a part watches before and after."""
+"""The server's processes, memory and descriptors, from /proc and RPC: what a part watches before
+and after.
+"""
 
 import json
 import os
@@ -97,7 +99,9 @@ def compared(before, after):
         return f"{count / (1 << 20):.1f}"
 
     return (
-        f"shared {megabytes(before['shared_used'])} to {megabytes(after['shared_used'])} MB (peak {megabytes(after['shared_max'])}"
-        f" of {megabytes(after['shared_total'])}), private {before['private_kb'] >> 10} to {after['private_kb'] >> 10} MB,"
+        f"shared {megabytes(before['shared_used'])} to {megabytes(after['shared_used'])} MB (peak "
+        f"{megabytes(after['shared_max'])}"
+        f" of {megabytes(after['shared_total'])}), private {before['private_kb'] >> 10} to "
+        f"{after['private_kb'] >> 10} MB,"
         f" descriptors {before['descriptors']} to {after['descriptors']}"
     )

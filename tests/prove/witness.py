@@ -1,4 +1,5 @@
-"""A witness log without a proxy: the writer, producers and verifier that the parts `log-*` torment."""
+"""A witness log without a proxy: the writer, producers and verifier that the parts `log-*` torment.
+"""
 
 import functools
 import importlib.util
@@ -29,7 +30,15 @@ def siptool():
 
 def result(fault, rounds, lost, doubled, ok, note=""):
     """One row of the table."""
-    row = {"fault": fault, "rounds": rounds, "lost": lost, "doubled": doubled, "through": 0, "ok": bool(ok), "note": note}
+    row = {
+        "fault": fault,
+        "rounds": rounds,
+        "lost": lost,
+        "doubled": doubled,
+        "through": 0,
+        "ok": bool(ok),
+        "note": note,
+    }
     with open(os.environ["PROVE_RESULTS"], "a", encoding="utf-8") as out:
         out.write(json.dumps(row) + "\n")
 
@@ -74,13 +83,35 @@ class Host:
 
     def command(self, *more):
         return [
-            str(BIN / "ife-witnessd"), "--init", "--log-dir", str(self.log), "--state-dir", str(self.memory), "--origin", ORIGIN,
-            "--key", str(self.disk / "key"), "--cosigner-key", str(self.disk / "cosigner"), "--vkey-out", str(self.disk / "vkey"),
-            "--publish-ms", "10", "--segment-mib", "1", "--min-free-mib", "1", "--log-level", "warn", *more,
+            str(BIN / "ife-witnessd"),
+            "--init",
+            "--log-dir",
+            str(self.log),
+            "--state-dir",
+            str(self.memory),
+            "--origin",
+            ORIGIN,
+            "--key",
+            str(self.disk / "key"),
+            "--cosigner-key",
+            str(self.disk / "cosigner"),
+            "--vkey-out",
+            str(self.disk / "vkey"),
+            "--publish-ms",
+            "10",
+            "--segment-mib",
+            "1",
+            "--min-free-mib",
+            "1",
+            "--log-level",
+            "warn",
+            *more,
         ]
 
     def writer(self, wrapper=(), stderr=subprocess.PIPE):
-        return subprocess.Popen([*wrapper, *self.command()], stdout=subprocess.DEVNULL, stderr=stderr)
+        return subprocess.Popen(
+            [*wrapper, *self.command()], stdout=subprocess.DEVNULL, stderr=stderr
+        )
 
     def running_pid(self, process, limit_s=START_S):
         """Process id of the writer once it runs; None once `process` has ended."""
@@ -110,7 +141,9 @@ class Host:
     def keep(self, producer, out):
         """Keeps what a producer printed as acknowledged, but for a line that was cut."""
         lines = [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
-        self.acknowledged.setdefault(producer, []).extend(tuple(map(int, line.split())) for line in lines)
+        self.acknowledged.setdefault(producer, []).extend(
+            tuple(map(int, line.split())) for line in lines
+        )
 
     def check(self):
         """(verified, lost, doubled, words): the whole log against what was acknowledged."""
@@ -121,7 +154,9 @@ class Host:
         for entry in siptool().entries(self.log):
             logged.setdefault(entry["producer"], []).append((entry.get("epoch"), entry["seq"]))
         doubled = sum(len(marks) - len(set(marks)) for marks in logged.values())
-        lost = sum(len(set(marks) - set(logged.get(name, ()))) for name, marks in self.acknowledged.items())
+        lost = sum(
+            len(set(marks) - set(logged.get(name, ()))) for name, marks in self.acknowledged.items()
+        )
         return True, lost, doubled, ""
 
 

@@ -2,8 +2,10 @@
 
     python verify_log.py LOG_DIR VKEY_FILE
 
-Checks the checkpoint's signatures (the log's and every cosigner's), every tile and every entry bundle up to the signed
-root, inclusion and consistency proofs at the borders of tiles, that every entry is canonical JSON, and that no producer
+Checks the checkpoint's signatures (the log's and every cosigner's), every tile and every entry
+bundle up to the signed
+root, inclusion and consistency proofs at the borders of tiles, that every entry is canonical JSON,
+and that no producer
 used a sequence number twice. Prints one line; exit code 1 if anything is wrong, 2 for wrong use.
 """
 
@@ -44,7 +46,9 @@ def read_keys(path):
 def open_checkpoint(log, vkey_file):
     log_key, cosigners = read_keys(vkey_file)
     note = parse_note((log / "checkpoint").read_bytes())
-    result = verify_checkpoint(note, log_key, cosigners, len(cosigners), expected_origin=log_key.name)
+    result = verify_checkpoint(
+        note, log_key, cosigners, len(cosigners), expected_origin=log_key.name
+    )
     if not result.ok:
         raise Wrong(f"checkpoint: {result.error}")
     return result
@@ -74,7 +78,9 @@ def check_entries(tiles, size):
         raw = tiles.entry(index)
         entry = json.loads(raw)
         # For objects with ASCII names and integers only, this is RFC 8785.
-        canonical = json.dumps(entry, sort_keys=True, ensure_ascii=False, separators=(",", ":")).encode()
+        canonical = json.dumps(
+            entry, sort_keys=True, ensure_ascii=False, separators=(",", ":")
+        ).encode()
         if canonical != raw:
             raise Wrong(f"entry {index}: not canonical JSON")
         number = (entry["producer"], entry["epoch"], entry["seq"])
@@ -99,7 +105,10 @@ def main(arguments):
         print(f"{log}: {error}", file=sys.stderr)
         return 1
     signers = 1 + head.cosignature_count
-    print(f"{head.size} entries, root {head.root.hex()}, {signers} signatures, {report.tiles} tiles: good by aics-tlog")
+    print(
+        f"{head.size} entries, root {head.root.hex()}, {signers} signatures, {report.tiles} "
+        "tiles: good by aics-tlog"
+    )
     return 0
 
 

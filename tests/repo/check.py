@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Checks of the repository itself: who may depend on what, that links lead somewhere, that nothing is left undone.
+"""Checks of the repository itself: who may depend on what, that links lead somewhere, that nothing
+is left undone.
 
 Prints a line per failed check and "N passed, N failed" at the end. Needs cargo and git; reads only.
 """
@@ -18,9 +19,19 @@ sys.path.insert(0, str(ROOT / "tests/docs"))
 sys.dont_write_bytecode = True
 import blocks as snippets  # noqa: E402
 
-# Crate to the workspace crates that it may use outside of its tests. Nothing depends on the two shells.
+# Crate to the workspace crates that it may use outside of its tests. Nothing depends on the two
+# shells.
 SHELLS = {"ife-bridge", "ife-cli"}
-ALL = {"ife-words", "ife-message", "ife-guard", "ife-witness", "ife-trace", "ife-ami", "ife-call", "ife-evidence"}
+ALL = {
+    "ife-words",
+    "ife-message",
+    "ife-guard",
+    "ife-witness",
+    "ife-trace",
+    "ife-ami",
+    "ife-call",
+    "ife-evidence",
+}
 MAY_USE = {
     "ife-words": set(),
     "ife-message": {"ife-words"},
@@ -35,8 +46,10 @@ MAY_USE = {
     "ife-bridge": ALL | {"ife-engine"},
     "ife-cli": ALL,
 }
-# A package to the workspace crates whose shipped dependencies may contain it. The policy library lives inside Kamailio:
-# no runtime, no OpenSSL (tls.so owns libcrypto), no allocator of its own (static TLS breaks dlopen).
+# A package to the workspace crates whose shipped dependencies may contain it. The policy library
+# lives inside Kamailio:
+# no runtime, no OpenSSL (tls.so owns libcrypto), no allocator of its own (static TLS breaks
+# dlopen).
 ONLY_IN = {
     "tokio": SHELLS,
     "serde_yaml": {"ife-guard", "ife-policy-ffi", "ife-engine"} | SHELLS,
@@ -45,9 +58,18 @@ ONLY_IN = {
     "mimalloc": set(),
 }
 # Crates that compute and never touch the world: now, bytes and randomness are arguments.
-PURE = ["ife-words", "ife-message", "ife-guard", "ife-ami", "ife-call", "ife-engine", "ife-evidence"]
+PURE = [
+    "ife-words",
+    "ife-message",
+    "ife-guard",
+    "ife-ami",
+    "ife-call",
+    "ife-engine",
+    "ife-evidence",
+]
 IMPURE = re.compile(
-    r"\b(SystemTime::now|Instant::now|std::fs\b|fs::(read|write|File)|UdpSocket|TcpStream|TcpListener|getrandom::|thread::spawn|env::var)"
+    r"\b(SystemTime::now|Instant::now|std::fs\b|fs::(read|write|File)|UdpSocket|TcpStream"
+    r"|TcpListener|getrandom::|thread::spawn|env::var)"
 )
 UNDONE = re.compile(r"todo!\(|unimplemented!\(|\bTODO\b|\bFIXME\b|\bXXX\b|#\[ignore")
 MACHINE_PATHS = re.compile(r"(?<![\w.-])/(work|root|home|Users)/[a-z]")
@@ -55,7 +77,9 @@ MACHINE_PATHS = re.compile(r"(?<![\w.-])/(work|root|home|Users)/[a-z]")
 
 @functools.cache
 def tracked():
-    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    listing = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
+    ).stdout.decode()
     return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).is_file()]
 
 
@@ -77,7 +101,9 @@ def metadata():
 @functools.cache
 def workspace():
     members = set(metadata()["workspace_members"])
-    return {package["name"]: package for package in metadata()["packages"] if package["id"] in members}
+    return {
+        package["name"]: package for package in metadata()["packages"] if package["id"] in members
+    }
 
 
 @functools.cache
@@ -128,7 +154,11 @@ def check_who_ships_what():
 
 def check_one_yaml_file():
     code = re.compile(r"^(?!\s*//).*\bserde_yaml::", re.M)
-    users = [name_of(p) for p in tracked() if p.suffix == ".rs" and "/tests/" not in name_of(p) and code.search(text_of(p))]
+    users = [
+        name_of(p)
+        for p in tracked()
+        if p.suffix == ".rs" and "/tests/" not in name_of(p) and code.search(text_of(p))
+    ]
     if len(users) != 1:
         yield f"serde_yaml is for one file, so that it can be replaced there; used in {users}"
 
@@ -139,13 +169,17 @@ def check_unsafe():
         if path.suffix == ".rs" and not name_of(path).startswith(allowed):
             for number, line in enumerate(text_of(path).split("\n"), start=1):
                 if re.search(r"\bunsafe\s*(\{|fn|impl|extern)", line.split("//")[0]):
-                    yield f"{name_of(path)}:{number}: unsafe outside of the C boundary and the rings"
+                    yield (
+                        f"{name_of(path)}:{number}: unsafe outside of the C boundary and the rings"
+                    )
 
 
 def check_pure_crates():
     for path in tracked():
         name = name_of(path)
-        if not any(name.startswith(f"crates/{crate}/src/") and name.endswith(".rs") for crate in PURE):
+        if not any(
+            name.startswith(f"crates/{crate}/src/") and name.endswith(".rs") for crate in PURE
+        ):
             continue
         code = text_of(path).split("#[cfg(test)]")[0]
         for number, line in enumerate(code.split("\n"), start=1):
@@ -190,7 +224,10 @@ def check_snippets():
             elif kind in snippets.RUN and block.reason is None:
                 used.add(kind)
             elif block.language in snippets.LANGUAGES and block.reason is None:
-                yield f"{place}: no test runs this block, and no comment says why: <!-- not run: reason -->"
+                yield (
+                    f"{place}: no test runs this block, and no comment says why: <!-- not run: "
+                    "reason -->"
+                )
         for line in snippets.unfenced(path):
             yield f"{name_of(path)}:{line}: code without a fence, so without a language"
     for kind, test in snippets.RUN.items():
@@ -218,7 +255,10 @@ def check_nothing_undone():
     for path in tracked():
         if "/vendor/" in name_of(path):
             continue
-        if path.suffix in {".rs", ".c", ".h", ".cfg", ".sh", ".py", ".md", ".toml", ".js", ".mjs"} and path != pathlib.Path(__file__).resolve():
+        if (
+            path.suffix in {".rs", ".c", ".h", ".cfg", ".sh", ".py", ".md", ".toml", ".js", ".mjs"}
+            and path != pathlib.Path(__file__).resolve()
+        ):
             for number, line in enumerate(text_of(path).split("\n"), start=1):
                 if UNDONE.search(line):
                     yield f"{name_of(path)}:{number}: undone or switched off: {line.strip()[:80]}"
@@ -227,21 +267,37 @@ def check_nothing_undone():
 def check_line_lengths():
     """100 columns, but for drawings and tables (blanks in a row, or bars) and raw strings."""
     for path in tracked():
-        if path.suffix != ".rs" or not name_of(path).startswith("crates/") or "/src/" not in name_of(path):
+        if (
+            path.suffix != ".rs"
+            or not name_of(path).startswith("crates/")
+            or "/src/" not in name_of(path)
+        ):
             continue
         for number, line in enumerate(text_of(path).split("\n"), start=1):
             text = line.strip()
-            if len(line) > 100 and "  " not in text and "|" not in text and "--+--" not in text and 'r#"' not in text:
+            if (
+                len(line) > 100
+                and "  " not in text
+                and "|" not in text
+                and "--+--" not in text
+                and 'r#"' not in text
+            ):
                 yield f"{name_of(path)}:{number}: {len(line)} columns"
 
 
 def check_no_machine_paths():
     for path in tracked():
-        if path.suffix in {".png", ".bin", ".lock", ".pcap"} or path == pathlib.Path(__file__).resolve():
+        if (
+            path.suffix in {".png", ".bin", ".lock", ".pcap"}
+            or path == pathlib.Path(__file__).resolve()
+        ):
             continue
         for number, line in enumerate(text_of(path).split("\n"), start=1):
             if MACHINE_PATHS.search(line):
-                yield f"{name_of(path)}:{number}: names a path of somebody's machine: {line.strip()[:80]}"
+                yield (
+                    f"{name_of(path)}:{number}: names a path of somebody's machine: "
+                    f"{line.strip()[:80]}"
+                )
 
 
 def check_e2e_cases():
@@ -254,7 +310,8 @@ def check_e2e_cases():
             yield f"tests/e2e/{case.name}: no run.sh that can be run"
 
 
-# An enum of ours is asked by an exhaustive `match`: a variant that is added later must be decided on wherever the enum is
+# An enum of ours is asked by an exhaustive `match`: a variant that is added later must be decided
+# on wherever the enum is
 # asked, and `matches!`, `if let` and `while let` without a binding pass it over in silence.
 #
 # Variants that are asked alone, whatever others there will be, by crate.
@@ -267,7 +324,8 @@ ASKED_ALONE = {
         "Problem::Read": "a checkpoint that cannot be read at all is no answer about the log",
     },
     "ife-engine": {
-        "Output::Snapshot": "what follows from a snapshot is a comparison, what follows from anything else is an event",
+        "Output::Snapshot": "what follows from a snapshot is a comparison, from anything else an "
+        "event",
         "Outcome::Error": "a refusal in Asterisk's words; any other outcome proves nothing",
         "FailReason::Expert": "only the expert's own phone answers with a SIP status to count",
     },
@@ -303,7 +361,9 @@ def pattern_asked(code, question):
 
 
 def check_own_enums_are_matched():
-    sources = [p for p in tracked() if re.fullmatch(r"crates/[^/]+/src/(?!.*tests).*\.rs", name_of(p))]
+    sources = [
+        p for p in tracked() if re.fullmatch(r"crates/[^/]+/src/(?!.*tests).*\.rs", name_of(p))
+    ]
     own = {enum for path in sources for enum in OWN_ENUM.findall(shipped_code(path))} | {"Self"}
     asked_alone = set()
     for path in sources:
@@ -324,8 +384,13 @@ def check_own_enums_are_matched():
                 yield f"ASKED_ALONE: {crate} does not ask {variant} alone any more"
 
 
-# Where programs of several users meet, a file that is there is never opened with O_CREAT: fs.protected_regular refuses it.
-SHARED_DIRECTORIES = ("crates/ife-policy-ffi/src/", "crates/ife-witness/src/ring/", "crates/ife-witness/src/daemon/")
+# Where programs of several users meet, a file that is there is never opened with O_CREAT:
+# fs.protected_regular refuses it.
+SHARED_DIRECTORIES = (
+    "crates/ife-policy-ffi/src/",
+    "crates/ife-witness/src/ring/",
+    "crates/ife-witness/src/daemon/",
+)
 CREATES = re.compile(r"\.create\(true\)|\bFile::create\(|\bfs::write\(")
 
 
@@ -366,20 +431,36 @@ DOCBOOK = ROOT / "kamailio-module/doc"
 
 def check_module_documentation():
     admin = ElementTree.parse(DOCBOOK / "if_escalate_admin.xml").getroot()
-    sections = {section.get("id"): section for section in admin.iter("section") if section.get("id")}
+    sections = {
+        section.get("id"): section for section in admin.iter("section") if section.get("id")
+    }
     exported = {
         f"if_escalate.{kind}.{name.replace(':', '_')}"
         for kind, file, names in EXPORTS
         for name in names.findall(text_of(ROOT / "kamailio-module" / file))
     }
-    yield from (f"{name}: exported, and has no section in the module's documentation" for name in exported - set(sections))
-    yield from (f"{name}: a section about what the module does not export" for name in set(sections) - exported)
-    yield from (f"{name}: no example" for name, section in sections.items() if section.find("example") is None)
+    yield from (
+        f"{name}: exported, and has no section in the module's documentation"
+        for name in exported - set(sections)
+    )
+    yield from (
+        f"{name}: a section about what the module does not export"
+        for name in set(sections) - exported
+    )
+    yield from (
+        f"{name}: no example"
+        for name, section in sections.items()
+        if section.find("example") is None
+    )
     told = "".join(admin.itertext())
-    for statistic in re.findall(r"IFE_STAT\((\w+), \"", text_of(ROOT / "kamailio-module/ife_stats.c")):
+    for statistic in re.findall(
+        r"IFE_STAT\((\w+), \"", text_of(ROOT / "kamailio-module/ife_stats.c")
+    ):
         if not re.search(rf"\b{statistic}\b", told):
             yield f"{statistic}: a statistic that the module's documentation does not name"
-    made = subprocess.run([sys.executable, DOCBOOK / "readme.py"], capture_output=True, check=True).stdout.decode()
+    made = subprocess.run(
+        [sys.executable, DOCBOOK / "readme.py"], capture_output=True, check=True
+    ).stdout.decode()
     if made != text_of(ROOT / "kamailio-module/README"):
         yield "kamailio-module/README: make it again by kamailio-module/doc/readme.py"
 

@@ -18,33 +18,67 @@ SEED = 20260101
 
 
 def run(ifectl, *arguments, cwd):
-    return subprocess.run([ifectl, *arguments], cwd=cwd, check=True, capture_output=True, text=True).stdout
+    return subprocess.run(
+        [ifectl, *arguments], cwd=cwd, check=True, capture_output=True, text=True
+    ).stdout
 
 
 def random_user(chance):
-    plain = "".join(chance.choices(rules.UNRESERVED + rules.USER_UNRESERVED, k=chance.randint(1, 12)))
+    plain = "".join(
+        chance.choices(rules.UNRESERVED + rules.USER_UNRESERVED, k=chance.randint(1, 12))
+    )
     return plain + "".join(f"%{chance.randrange(256):02x}" for _ in range(chance.randint(0, 3)))
 
 
 def random_uri(chance):
     host = chance.choice(["Council.Example", "10.1.2.3", "[2001:DB8::7]", "a.b-c.d"])
-    return f"{chance.choice(['sip', 'SIPS'])}:{random_user(chance)}@{host}{chance.choice(['', ':5060', ';lr', ':5061;transport=tls'])}"
+    scheme, user = chance.choice(["sip", "SIPS"]), random_user(chance)
+    return f"{scheme}:{user}@{host}{chance.choice(['', ':5060', ';lr', ':5061;transport=tls'])}"
 
 
 def check_call(ifectl, cwd, public, chance, number):
     """Signs one random call and verifies it."""
     caller, callee = random_uri(chance), random_uri(chance)
-    call_id, body = f"{number}.{chance.getrandbits(32):x}@host", "".join(chance.choices("v=0\r\nabc é", k=chance.randint(0, 40)))
+    call_id, body = (
+        f"{number}.{chance.getrandbits(32):x}@host",
+        "".join(chance.choices("v=0\r\nabc é", k=chance.randint(0, 40))),
+    )
     parts = chance.choice(["base", "base,cid", "base,sdp", "base,cid,sdp", "base,sdp,cid"])
     (cwd / "body").write_bytes(body.encode())
-    signed = json.loads(run(ifectl, "sign", "--json", "--key", "k.key", f"--from={caller}", f"--to={callee}", "--hazard", "safety",
-                            "--cover", parts, "--call-id", call_id, "--body", "body", cwd=cwd))
+    signed = json.loads(
+        run(
+            ifectl,
+            "sign",
+            "--json",
+            "--key",
+            "k.key",
+            f"--from={caller}",
+            f"--to={callee}",
+            "--hazard",
+            "safety",
+            "--cover",
+            parts,
+            "--call-id",
+            call_id,
+            "--body",
+            "body",
+            cwd=cwd,
+        )
+    )
     header = rules.signature(signed["signature"].encode())
-    message = rules.canonical_bytes({
-        "kid": header["kid"], "iat": header["iat"], "covered": header["covered"], "hazard": signed["hazard"], "call_id": call_id,
-        "trace_id": rules.trace_id(signed["trace_id"].encode()), "caller": rules.aor(caller.encode()),
-        "callee": rules.aor(callee.encode()), "body": body,
-    })
+    message = rules.canonical_bytes(
+        {
+            "kid": header["kid"],
+            "iat": header["iat"],
+            "covered": header["covered"],
+            "hazard": signed["hazard"],
+            "call_id": call_id,
+            "trace_id": rules.trace_id(signed["trace_id"].encode()),
+            "caller": rules.aor(caller.encode()),
+            "callee": rules.aor(callee.encode()),
+            "body": body,
+        }
+    )
     rules.verify_strict(public, message, bytes.fromhex(header["sig_hex"]))
 
 
@@ -54,7 +88,9 @@ def main():
     passed = failed = 0
     with tempfile.TemporaryDirectory() as directory:
         cwd = pathlib.Path(directory)
-        made = json.loads(run(ifectl, "keygen", "--kid", "cross-check", "--out", "k.key", "--json", cwd=cwd))
+        made = json.loads(
+            run(ifectl, "keygen", "--kid", "cross-check", "--out", "k.key", "--json", cwd=cwd)
+        )
         public = rules.public_key(made["public_key"])
         for number in range(CALLS):
             try:

@@ -1,6 +1,7 @@
 """The wire rules of IF.ESCALATE, written a second time.
 
-Written from docs/formats.md and the RFCs, not from the Rust code: where the two disagree, one of them is wrong. Every parser
+Written from docs/formats.md and the RFCs, not from the Rust code: where the two disagree, one of
+them is wrong. Every parser
 returns a value or raises Bad(code), and the codes are part of the published vectors.
 """
 
@@ -24,7 +25,8 @@ class Bad(Exception):
         self.code = code
 
 
-# ---- header bodies ---------------------------------------------------------------------------------------------------
+# ---- header bodies -------------------------------------------------------------------------------
+
 
 def trim(body):
     return body.strip(b" \t")
@@ -82,7 +84,9 @@ def b64_exact(text, length, urlsafe, padded):
     """Decodes the one canonical encoding of `length` bytes."""
     encode = base64.urlsafe_b64encode if urlsafe else base64.b64encode
     try:
-        raw = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_" if urlsafe else b"+/", validate=True)
+        raw = base64.b64decode(
+            text + "=" * (-len(text) % 4), altchars=b"-_" if urlsafe else b"+/", validate=True
+        )
     except ValueError:
         raise Bad("encoding") from None
     again = encode(raw).decode()
@@ -122,7 +126,10 @@ def signature_legacy(value):
         return {"form": "legacy", "sig_hex": text.lower()}
     if text == value:
         raise Bad("encoding")
-    return {"form": "legacy", "sig_hex": b64_exact(text, 64, urlsafe=False, padded=len(text) == 88).hex()}
+    return {
+        "form": "legacy",
+        "sig_hex": b64_exact(text, 64, urlsafe=False, padded=len(text) == 88).hex(),
+    }
 
 
 def signature(body):
@@ -131,10 +138,11 @@ def signature(body):
 
 
 def signature_text(kid_, iat, parts, sig):
-    return f"v=1;kid={kid_};iat={iat};c={','.join(parts)};sig={base64.urlsafe_b64encode(sig).decode().rstrip('=')}"
+    sig64 = base64.urlsafe_b64encode(sig).decode().rstrip("=")
+    return f"v=1;kid={kid_};iat={iat};c={','.join(parts)};sig={sig64}"
 
 
-# ---- addresses of record ---------------------------------------------------------------------------------------------
+# ---- addresses of record -------------------------------------------------------------------------
 
 UNRESERVED = ALNUM + "-_.!~*'()"
 USER_UNRESERVED = "&=+$,;?/"
@@ -237,10 +245,19 @@ def aor(text):
     return out
 
 
-# ---- signed bytes ----------------------------------------------------------------------------------------------------
+# ---- signed bytes --------------------------------------------------------------------------------
+
 
 def canonical_bytes(call):
-    lines = ["if-escalate-v1", call["kid"], str(call["iat"]), call["trace_id"], call["hazard"], call["caller"], call["callee"]]
+    lines = [
+        "if-escalate-v1",
+        call["kid"],
+        str(call["iat"]),
+        call["trace_id"],
+        call["hazard"],
+        call["caller"],
+        call["callee"],
+    ]
     for part in call["covered"][1:]:
         if part == "cid":
             if not re.fullmatch(r"[!-~]{1,512}", call["call_id"]):
@@ -283,7 +300,9 @@ SMALL_ORDER_Y = small_order_y()
 
 
 def decode_point(raw):
-    """Returns y, or raises Bad("point") for a non-canonical encoding and Bad("weak") for a point of small order."""
+    """Returns y, or raises Bad("point") for a non-canonical encoding and Bad("weak") for a point of
+    small order.
+    """
     y = int.from_bytes(raw, "little") & (2**255 - 1)
     if y >= P:
         raise Bad("point")
@@ -346,7 +365,8 @@ class Key:
         return self.key.sign(message)
 
 
-# ---- JSON ------------------------------------------------------------------------------------------------------------
+# ---- JSON ----------------------------------------------------------------------------------------
+
 
 def no_duplicates(pairs):
     seen = dict(pairs)
@@ -375,8 +395,13 @@ def refuse_constant(_):
 
 def parse_json(text):
     try:
-        value = json.loads(text.encode("utf-8").decode("utf-8"), object_pairs_hook=no_duplicates, parse_int=strict_int,
-                           parse_float=strict_float, parse_constant=refuse_constant)
+        value = json.loads(
+            text.encode("utf-8").decode("utf-8"),
+            object_pairs_hook=no_duplicates,
+            parse_int=strict_int,
+            parse_float=strict_float,
+            parse_constant=refuse_constant,
+        )
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # lone surrogates
     except ValueError:
         raise Bad("json") from None
@@ -403,7 +428,13 @@ def es_number(value):
         text = "0." + "0" * -point + digits
     else:
         e = point - 1
-        text = digits[0] + ("." + digits[1:] if k > 1 else "") + "e" + ("+" if e > 0 else "-") + str(abs(e))
+        text = (
+            digits[0]
+            + ("." + digits[1:] if k > 1 else "")
+            + "e"
+            + ("+" if e > 0 else "-")
+            + str(abs(e))
+        )
     return sign + text
 
 
@@ -418,14 +449,32 @@ def jcs(value):
         return json.dumps(value, ensure_ascii=False)
     if isinstance(value, list):
         return "[" + ",".join(map(jcs, value)) + "]"
-    keys = sorted(value, key=lambda key: struct.unpack(f">{len(key.encode('utf-16-be')) // 2}H", key.encode("utf-16-be")))
+    keys = sorted(
+        value,
+        key=lambda key: struct.unpack(
+            f">{len(key.encode('utf-16-be')) // 2}H", key.encode("utf-16-be")
+        ),
+    )
     return "{" + ",".join(jcs(key) + ":" + jcs(value[key]) for key in keys) + "}"
 
 
-# ---- IFMessage -------------------------------------------------------------------------------------------------------
+# ---- IFMessage -----------------------------------------------------------------------------------
 
-RFC3339 = re.compile(r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)", re.A)
-STRINGS = ("id", "source", "destination", "traceId", "trace_id", "version", "performative", "conversation_id")
+RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt](\d\d):(\d\d):(\d\d)(?:\.\d+)?"
+    r"(?:[Zz]|[+-](?:[01]\d|2[0-3]):[0-5]\d)",
+    re.A,
+)
+STRINGS = (
+    "id",
+    "source",
+    "destination",
+    "traceId",
+    "trace_id",
+    "version",
+    "performative",
+    "conversation_id",
+)
 
 
 def is_name(text):
@@ -439,7 +488,13 @@ def is_timestamp(text):
     year, month, day, hour, minute, second = map(int, match.groups())
     leap = year % 4 == 0 and (year % 100 != 0 or year % 400 == 0)
     days = [31, 29 if leap else 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-    return 1 <= month <= 12 and 1 <= day <= days[month - 1] and hour < 24 and minute < 60 and second <= 60
+    return (
+        1 <= month <= 12
+        and 1 <= day <= days[month - 1]
+        and hour < 24
+        and minute < 60
+        and second <= 60
+    )
 
 
 def is_int(value):
@@ -449,7 +504,11 @@ def is_int(value):
 def message_signature(value):
     if isinstance(value, str) and value.startswith("ed25519:"):
         return bytes.fromhex(signature_legacy(value)["sig_hex"])
-    if not isinstance(value, dict) or value.get("alg") != "ed25519" or not set(value) <= {"alg", "kid", "sig"}:
+    if (
+        not isinstance(value, dict)
+        or value.get("alg") != "ed25519"
+        or not set(value) <= {"alg", "kid", "sig"}
+    ):
         raise Bad("shape")
     if "kid" in value:
         kid(value["kid"].encode())
@@ -461,16 +520,32 @@ def if_message(text):
     value = parse_json(text)
     if not isinstance(value, dict):
         raise Bad("shape")
-    optional = ("traceId", "trace_id", "version", "performative", "conversation_id", "sequence_num", "citation_ids", "signature")
+    optional = (
+        "traceId",
+        "trace_id",
+        "version",
+        "performative",
+        "conversation_id",
+        "sequence_num",
+        "citation_ids",
+        "signature",
+    )
     if any(name in value and value[name] is None for name in optional):
         raise Bad("member")
-    if any(name not in value for name in ("id", "timestamp", "level", "source", "destination", "payload")):
+    if any(
+        name not in value
+        for name in ("id", "timestamp", "level", "source", "destination", "payload")
+    ):
         raise Bad("shape")
     if any(name in value and not isinstance(value[name], str) for name in STRINGS + ("timestamp",)):
         raise Bad("shape")
     if "traceId" in value and "trace_id" in value:
         raise Bad("shape")
-    if not is_int(value["level"]) or not 0 <= value["level"] < 2**32 or not isinstance(value["payload"], dict):
+    if (
+        not is_int(value["level"])
+        or not 0 <= value["level"] < 2**32
+        or not isinstance(value["payload"], dict)
+    ):
         raise Bad("shape")
     if "sequence_num" in value and (not is_int(value["sequence_num"]) or value["sequence_num"] < 0):
         raise Bad("shape")
@@ -484,7 +559,11 @@ def if_message(text):
             raise Bad("shape") from None
     if not all(is_name(value[name]) for name in STRINGS if name in value) or value["level"] < 1:
         raise Bad("member")
-    if not is_timestamp(value["timestamp"]) or len(citations) > 256 or not all(map(is_name, citations)):
+    if (
+        not is_timestamp(value["timestamp"])
+        or len(citations) > 256
+        or not all(map(is_name, citations))
+    ):
         raise Bad("member")
     return value, jcs({k: v for k, v in value.items() if k != "signature"}).encode()
 
@@ -492,13 +571,20 @@ def if_message(text):
 def is_shown(text, length_max):
     """Whether a person sees the text as it is, in one line."""
     hidden = r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ufeff]"
-    return isinstance(text, str) and 1 <= len(text.encode()) <= length_max and text.strip() == text and not re.search(hidden, text)
+    return (
+        isinstance(text, str)
+        and 1 <= len(text.encode()) <= length_max
+        and text.strip() == text
+        and not re.search(hidden, text)
+    )
 
 
 def escalation(value):
     """What a message with performative escalate asks for."""
     payload = value["payload"]
-    given = [place[name] for place in (payload, value) for name in ("hazards", "hazard") if name in place]
+    given = [
+        place[name] for place in (payload, value) for name in ("hazards", "hazard") if name in place
+    ]
     if value.get("performative") != "escalate" or len(given) != 1:
         raise Bad("member")
     trace = value.get("traceId", value.get("trace_id", value["id"]))
@@ -506,11 +592,19 @@ def escalation(value):
     hazards = [hazards] if isinstance(hazards, str) else hazards
     files = payload.get("evidence_files", [])
     files = [files] if isinstance(files, str) else files
-    if not isinstance(hazards, list) or not isinstance(files, list) or not all(isinstance(x, str) for x in hazards + files):
+    if (
+        not isinstance(hazards, list)
+        or not isinstance(files, list)
+        or not all(isinstance(x, str) for x in hazards + files)
+    ):
         raise Bad("member")
-    if not 1 <= len(hazards) <= 16 or not all(re.fullmatch(r"[a-z0-9_-]{1,32}", h) for h in hazards):
+    if not 1 <= len(hazards) <= 16 or not all(
+        re.fullmatch(r"[a-z0-9_-]{1,32}", h) for h in hazards
+    ):
         raise Bad("member")
-    if len(files) > 64 or not all(1 <= len(f.encode()) <= 2048 and not re.search(r"[\x00-\x1f\x7f-\x9f]", f) for f in files):
+    if len(files) > 64 or not all(
+        1 <= len(f.encode()) <= 2048 and not re.search(r"[\x00-\x1f\x7f-\x9f]", f) for f in files
+    ):
         raise Bad("member")
     for name in ("conversation_id", "expert_id", "signature"):
         if name in payload and not (isinstance(payload[name], str) and is_name(payload[name])):
@@ -521,8 +615,13 @@ def escalation(value):
     for name, length_max in (("reason", 320), ("question", 1024)):
         if name in payload and not is_shown(payload[name], length_max):
             raise Bad("member")
-    if options is not None and not (isinstance(options, list) and 2 <= len(options) <= 9 and "question" in payload
-                                    and all(is_shown(option, 64) for option in options) and len(set(options)) == len(options)):
+    if options is not None and not (
+        isinstance(options, list)
+        and 2 <= len(options) <= 9
+        and "question" in payload
+        and all(is_shown(option, 64) for option in options)
+        and len(set(options)) == len(options)
+    ):
         raise Bad("member")
     return {
         "trace_id": trace,

@@ -1,4 +1,6 @@
-"""Cases of IFMessage: JSON rules, canonical form, shape, signature, escalation. Used by generate.py."""
+"""Cases of IFMessage: JSON rules, canonical form, shape, signature, escalation. Used by
+generate.py.
+"""
 
 import base64
 import json
@@ -17,11 +19,17 @@ USUAL = {
     "conversation_id": "council-7",
     "sequence_num": 1,
     "citation_ids": ["if://citation/1"],
-    "payload": {"hazards": ["safety"], "evidence_files": ["reports/a.pdf", "https://evidence.example/b"],
-                "expert_id": "expert-safety@external.advisor"},
+    "payload": {
+        "hazards": ["safety"],
+        "evidence_files": ["reports/a.pdf", "https://evidence.example/b"],
+        "expert_id": "expert-safety@external.advisor",
+    },
 }
 REQUIRED = ("id", "timestamp", "level", "source", "destination", "payload")
-ESCAPES = '{"id":"m","timestamp":"2026-01-01T00:00:00Z","level":1,"source":"s","destination":"d","payload":{"text":"\\u20ac\\n\\u000f\\u007f\\"\\/\\ud83d\\ude02"}}'
+ESCAPES = (
+    '{"id":"m","timestamp":"2026-01-01T00:00:00Z","level":1,"source":"s","destination":"d",'
+    '"payload":{"text":"\\u20ac\\n\\u000f\\u007f\\"\\/\\ud83d\\ude02"}}'
+)
 
 
 def without(*names):
@@ -29,7 +37,14 @@ def without(*names):
 
 
 def bare(payload):
-    return {"id": "m", "timestamp": "2026-01-01T00:00:00Z", "level": 1, "source": "s", "destination": "d", "payload": payload}
+    return {
+        "id": "m",
+        "timestamp": "2026-01-01T00:00:00Z",
+        "level": 1,
+        "source": "s",
+        "destination": "d",
+        "payload": payload,
+    }
 
 
 def payload(**changes):
@@ -42,10 +57,38 @@ VALID = [
     ("least", {k: USUAL[k] for k in REQUIRED}),
     ("trace_id in place of traceId", {**without("traceId"), "trace_id": "a2f9c3b8d1e5"}),
     ("members that this version does not know", {**USUAL, "x_later": {"b": [1, None], "a": True}}),
-    ("timestamp with fraction and offset", {**USUAL, "timestamp": "2024-02-29t23:59:60.123456789+05:30"}),
-    ("keys in the order of UTF-16", bare({"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\x80": 6, "\u00f6": 7})),
+    (
+        "timestamp with fraction and offset",
+        {**USUAL, "timestamp": "2024-02-29t23:59:60.123456789+05:30"},
+    ),
+    (
+        "keys in the order of UTF-16",
+        bare({"\u20ac": 1, "\r": 2, "\ufb33": 3, "1": 4, "\U0001f600": 5, "\x80": 6, "\u00f6": 7}),
+    ),
     ("escapes", ESCAPES),
-    ("numbers", bare({"n": [0, -0.0, 1, -1, 1.5, 1e15, 123456789012.25, 1e-6, 1e-7, 333333333.33333329, 4.5, 2e-3, 9007199254740991, 5e-324]})),
+    (
+        "numbers",
+        bare(
+            {
+                "n": [
+                    0,
+                    -0.0,
+                    1,
+                    -1,
+                    1.5,
+                    1e15,
+                    123456789012.25,
+                    1e-6,
+                    1e-7,
+                    333333333.33333329,
+                    4.5,
+                    2e-3,
+                    9007199254740991,
+                    5e-324,
+                ]
+            }
+        ),
+    ),
     ("nested", bare({"a": {"c": {}, "b": []}})),
     ("another performative", {**USUAL, "performative": "inform"}),
 ]
@@ -53,12 +96,22 @@ VALID = [
 INVALID = [
     ("not JSON", "{", "json", None),
     ("repeated key", '{"id":"a","id":"b"}', "json", None),
-    ("repeated key, deep inside", json.dumps(bare({"a": 0})).replace('{"a": 0}', '{"a":{"b":1,"b":1}}'), "json", None),
+    (
+        "repeated key, deep inside",
+        json.dumps(bare({"a": 0})).replace('{"a": 0}', '{"a":{"b":1,"b":1}}'),
+        "json",
+        None,
+    ),
     ("integer beyond 2^53 - 1", bare({"n": 9007199254740992}), "json", None),
     ("negative integer beyond -(2^53 - 1)", bare({"n": -9007199254740992}), "json", None),
     ("integer beyond 64 bits", bare({"n": 10**30}), "json", None),
     ("whole number beyond 2^53 - 1, written as a double", bare({"n": 1e21}), "json", None),
-    ("number that overflows", json.dumps(bare({"n": 0})).replace('{"n": 0}', '{"n":1e999}'), "json", None),
+    (
+        "number that overflows",
+        json.dumps(bare({"n": 0})).replace('{"n": 0}', '{"n":1e999}'),
+        "json",
+        None,
+    ),
     ("lone surrogate", ESCAPES.replace("\\u20ac", "\\ud800"), "json", None),
     ("text after the message", json.dumps(USUAL) + "x", "json", None),
     ("NaN", json.dumps(bare({"n": 0})).replace('{"n": 0}', '{"n":NaN}'), "json", None),
@@ -78,12 +131,33 @@ INVALID = [
     ("timestamp without offset", {**USUAL, "timestamp": "2026-01-01T00:00:00"}, "member", False),
     ("timestamp with a space", {**USUAL, "timestamp": "2026-01-01 00:00:00Z"}, "member", False),
     ("timestamp as number", {**USUAL, "timestamp": 1767225600}, "shape", False),
-    ("signature of another algorithm", {**USUAL, "signature": {"alg": "rsa", "sig": "A" * 86}}, "shape", False),
-    ("signature too short", {**USUAL, "signature": {"alg": "ed25519", "sig": "A" * 85}}, "shape", False),
-    ("signature with an unknown member", {**USUAL, "signature": {"alg": "ed25519", "sig": "A" * 86, "x": 1}}, "shape", False),
+    (
+        "signature of another algorithm",
+        {**USUAL, "signature": {"alg": "rsa", "sig": "A" * 86}},
+        "shape",
+        False,
+    ),
+    (
+        "signature too short",
+        {**USUAL, "signature": {"alg": "ed25519", "sig": "A" * 85}},
+        "shape",
+        False,
+    ),
+    (
+        "signature with an unknown member",
+        {**USUAL, "signature": {"alg": "ed25519", "sig": "A" * 86, "x": 1}},
+        "shape",
+        False,
+    ),
 ]
-# What a schema of one message cannot see: it may be something else than an escalation, and which of two members is the trace id.
-NOT_IN_SCHEMA = ("another performative", "no performative", "neither traceId nor id is a trace id", "reason too long in bytes")
+# What a schema of one message cannot see: it may be something else than an escalation, and which of
+# two members is the trace id.
+NOT_IN_SCHEMA = (
+    "another performative",
+    "no performative",
+    "neither traceId nor id is a trace id",
+    "reason too long in bytes",
+)
 ESCALATIONS = [
     ("usual", USUAL, None),
     ("a lone string", payload(hazards="ethics"), None),
@@ -94,9 +168,21 @@ ESCALATIONS = [
     ("no evidence", payload(evidence_files=None), None),
     ("hazards beside the payload", {**payload(hazards=None), "hazards": ["safety"]}, None),
     ("hazard beside the payload", {**payload(hazards=None), "hazard": "safety"}, None),
-    ("a reason", payload(reason="Valve 1 opens by itself; \"why\"? $(date) \\ <b>\u00e9\u4e2d"), None),
-    ("a question with options", payload(reason="r", question="May valve 1 stay open?", options=["yes", "no", "until noon"]), None),
-    ("the longest texts", payload(reason="r" * 320, question="q" * 1024, options=[f"{i}" * 64 for i in range(1, 10)]), None),
+    (
+        "a reason",
+        payload(reason='Valve 1 opens by itself; "why"? $(date) \\ <b>\u00e9\u4e2d'),
+        None,
+    ),
+    (
+        "a question with options",
+        payload(reason="r", question="May valve 1 stay open?", options=["yes", "no", "until noon"]),
+        None,
+    ),
+    (
+        "the longest texts",
+        payload(reason="r" * 320, question="q" * 1024, options=[f"{i}" * 64 for i in range(1, 10)]),
+        None,
+    ),
     ("hazards in the payload and beside it", {**USUAL, "hazards": ["safety"]}, "member"),
     ("reason too long", payload(reason="r" * 321), "member"),
     ("reason too long in bytes", payload(reason="\u4e2d" * 107), "member"),
@@ -150,10 +236,20 @@ def cases(council, expert):
     for name, message in VALID:
         text = text_of(message)
         value, signed = rules.if_message(text)
-        out["valid"].append({"name": name, "text": text, "signed_bytes": signed.decode(), "sig_hex": council.sign(signed).hex()})
+        out["valid"].append(
+            {
+                "name": name,
+                "text": text,
+                "signed_bytes": signed.decode(),
+                "sig_hex": council.sign(signed).hex(),
+            }
+        )
     for name, message, reason, schema in INVALID:
         text = text_of(message)
-        assert reason_of(rules.if_message, text) == reason, (name, reason_of(rules.if_message, text))
+        assert reason_of(rules.if_message, text) == reason, (
+            name,
+            reason_of(rules.if_message, text),
+        )
         case = {"name": name, "text": text, "reason": reason}
         out["invalid"].append(case if schema is None else {**case, "schema": schema})
     out["signatures"] = signatures(council, expert)
@@ -162,7 +258,11 @@ def cases(council, expert):
         value, _ = rules.if_message(text)
         got = reason_of(rules.escalation, value)
         assert got == reason, (name, got)
-        outcome = {"reason": reason, "schema": name in NOT_IN_SCHEMA} if reason else {"value": rules.escalation(value), "schema": True}
+        outcome = (
+            {"reason": reason, "schema": name in NOT_IN_SCHEMA}
+            if reason
+            else {"value": rules.escalation(value), "schema": True}
+        )
         out["escalations"].append({"name": name, "text": text, **outcome})
     return out
 
@@ -174,15 +274,43 @@ def signatures(council, expert):
     other = base64.urlsafe_b64encode(expert.sign(signed)).decode().rstrip("=")
     out = []
     for name, message, reason in [
-        ("object with kid", {**USUAL, "signature": {"alg": "ed25519", "kid": council.name, "sig": b64}}, None),
+        (
+            "object with kid",
+            {**USUAL, "signature": {"alg": "ed25519", "kid": council.name, "sig": b64}},
+            None,
+        ),
         ("object without kid", {**USUAL, "signature": {"alg": "ed25519", "sig": b64}}, None),
         ("text", {**USUAL, "signature": "ed25519:" + council.sign(signed).hex()}, None),
-        ("another order of members", dict(reversed({**USUAL, "signature": {"sig": b64, "alg": "ed25519"}}.items())), None),
+        (
+            "another order of members",
+            dict(reversed({**USUAL, "signature": {"sig": b64, "alg": "ed25519"}}.items())),
+            None,
+        ),
         ("unsigned", USUAL, "unsigned"),
-        ("payload changed", {**payload(hazards=["ethics"]), "signature": {"alg": "ed25519", "sig": b64}}, "signature"),
-        ("a member added", {**USUAL, "x": 1, "signature": {"alg": "ed25519", "sig": b64}}, "signature"),
-        ("traceId renamed", {**without("traceId"), "trace_id": "a2f9c3b8d1e5", "signature": {"alg": "ed25519", "sig": b64}}, "signature"),
-        ("by another key", {**USUAL, "signature": {"alg": "ed25519", "kid": council.name, "sig": other}}, "signature"),
+        (
+            "payload changed",
+            {**payload(hazards=["ethics"]), "signature": {"alg": "ed25519", "sig": b64}},
+            "signature",
+        ),
+        (
+            "a member added",
+            {**USUAL, "x": 1, "signature": {"alg": "ed25519", "sig": b64}},
+            "signature",
+        ),
+        (
+            "traceId renamed",
+            {
+                **without("traceId"),
+                "trace_id": "a2f9c3b8d1e5",
+                "signature": {"alg": "ed25519", "sig": b64},
+            },
+            "signature",
+        ),
+        (
+            "by another key",
+            {**USUAL, "signature": {"alg": "ed25519", "kid": council.name, "sig": other}},
+            "signature",
+        ),
     ]:
         text = text_of(message)
         assert reason_of(verify, council, text) == reason, name

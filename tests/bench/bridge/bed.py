@@ -1,4 +1,6 @@
-"""The bridge under measurement: the deployment of bed.sh, its API, and what /proc and sipp's own trace say."""
+"""The bridge under measurement: the deployment of bed.sh, its API, and what /proc and sipp's own
+trace say.
+"""
 
 import json
 import os
@@ -24,14 +26,25 @@ class Bed:
         self.log = open(work / "bed.log", "wb")
         env = {"IFE_E2E_DIR": str(work), "KEEP": "1"}
         self.process = subprocess.Popen(
-            ["bash", str(HERE / "bed.sh"), backend], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.log, text=True,
+            ["bash", str(HERE / "bed.sh"), backend],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self.log,
+            text=True,
             env={**os.environ, **env},
         )
         ready = self.process.stdout.readline()
         if not ready.startswith("{"):
-            raise SystemExit(f"bench: the deployment does not start: {ready}{(work / 'bed.log').read_text()[-2000:]}")
+            raise SystemExit(
+                "bench: the deployment does not start: "
+                f"{ready}{(work / 'bed.log').read_text()[-2000:]}"
+            )
         told = json.loads(ready)
-        self.stack, self.expert, self.suite = pathlib.Path(told["stack"]), told["expert"], told["suite"]
+        self.stack, self.expert, self.suite = (
+            pathlib.Path(told["stack"]),
+            told["expert"],
+            told["suite"],
+        )
         self.kid, self.key = ifmessage.read_key(self.stack / "keys" / "guard-2026a.key")
 
     def tell(self, command):
@@ -77,7 +90,10 @@ class Bed:
     def end_all(self):
         """Ends every call, and waits until Asterisk has none left."""
         calls = self.live()
-        threads = [threading.Thread(target=self.ask, args=("DELETE", f"/v1/calls/{call['call_id']}")) for call in calls]
+        threads = [
+            threading.Thread(target=self.ask, args=("DELETE", f"/v1/calls/{call['call_id']}"))
+            for call in calls
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -102,16 +118,24 @@ class Bed:
 
     def cpu_ms(self):
         """{part: CPU time so far, ms}, of all processes that a call passes through."""
-        roots = {"Asterisk, gateway": self.asterisk("gateway"), "Kamailio": self.pid("kamailio"), "ife-bridge": self.pid("bridge"),
-                 "ife-witnessd": self.pid("witnessd"), "sipp": self.pid("safety")}
-        return {part: sum(cpu_ns(pid) for pid in family(root)) / 1e6 for part, root in roots.items()}
+        roots = {
+            "Asterisk, gateway": self.asterisk("gateway"),
+            "Kamailio": self.pid("kamailio"),
+            "ife-bridge": self.pid("bridge"),
+            "ife-witnessd": self.pid("witnessd"),
+            "sipp": self.pid("safety"),
+        }
+        return {
+            part: sum(cpu_ns(pid) for pid in family(root)) / 1e6 for part, root in roots.items()
+        }
 
     def bridge_rss_mib(self):
         status = pathlib.Path(f"/proc/{self.pid('bridge')}/status").read_text()
         return int(re.search(r"VmRSS:\s+(\d+) kB", status)[1]) / 1024
 
     def moments(self, way, start):
-        """{trace id: unix time} of the first message at the phone that begins so, by sipp's trace."""
+        """{trace id: unix time} of the first message at the phone that begins so, by sipp's trace.
+        """
         call_of, found = {}, {}
         for moment, direction, text in sipp_messages(self.stack / "captures" / "safety.msg"):
             call_id = re.search(r"(?mi)^Call-ID:\s*(\S+)", text)
@@ -142,7 +166,9 @@ def family(root):
 
 
 def cpu_ns(pid):
-    """User and system time of a process with its threads that have ended, in ticks of 10 ms as the kernel counts them."""
+    """User and system time of a process with its threads that have ended, in ticks of 10 ms as the
+    kernel counts them.
+    """
     fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) * 1_000_000_000 // os.sysconf("SC_CLK_TCK")
 

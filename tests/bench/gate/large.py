@@ -1,4 +1,6 @@
-"""A registry of 100,000 experts in a running Kamailio: memory of a worker, time of a reload, and what calls feel of it."""
+"""A registry of 100,000 experts in a running Kamailio: memory of a worker, time of a reload, and
+what calls feel of it.
+"""
 
 import itertools
 import json
@@ -20,9 +22,12 @@ SECONDS = 8
 def write_registry(path, signer, experts):
     """The bench's registry with more experts; the one that is called stays."""
     lines = [
-        f"  - {{id: expert-{number}@external.advisor, name: Expert {number}, aors: [\"sip:expert-{number}@external.advisor\"],"
-        f" contact: \"sip:expert-{number}@192.0.2.1\", hazards: [safety, ethics], sources: [192.0.2.0/24],"
-        f" transports: [udp, tcp, tls], signers: [{{kid: k-{number}, public_key: \"ed25519:{signing.new_public_base64()}\"}}]}}\n"
+        f'  - {{id: expert-{number}@external.advisor, name: Expert {number}, aors: '
+        f'["sip:expert-{number}@external.advisor"],'
+        f' contact: "sip:expert-{number}@192.0.2.1", hazards: [safety, ethics], sources: '
+        '[192.0.2.0/24],'
+        f' transports: [udp, tcp, tls], signers: [{{kid: k-{number}, public_key: '
+        f'"ed25519:{signing.new_public_base64()}"}}]}}\n'
         for number in range(experts - 1)
     ]
     path.write_text(peers.registry_yaml(signer) + "".join(lines))
@@ -62,9 +67,15 @@ def load_calls(setup, kamailio, body, count, prefix, rate=RATE, **options):
 
 
 def slowest_ms(setup, kamailio, body, prefix, reload_s):
-    """The longest time from INVITE to final reply, with a reload in the middle when there is a list for its duration."""
+    """The longest time from INVITE to final reply, with a reload in the middle when there is a list
+    for its duration.
+    """
     load_calls(setup, kamailio, body, RATE, f"warm-{prefix}")
-    reloader = threading.Timer(SECONDS / 3, timed_reload, (kamailio.rpc_port, reload_s)) if reload_s is not None else None
+    reloader = (
+        threading.Timer(SECONDS / 3, timed_reload, (kamailio.rpc_port, reload_s))
+        if reload_s is not None
+        else None
+    )
     if reloader:
         reloader.start()
     load_calls(setup, kamailio, body, RATE * SECONDS, prefix, response_times=True)
@@ -87,7 +98,9 @@ def measure(setup):
     for experts in (10, EXPERTS):
         write_registry(registry, setup.signer, experts)
         with started(setup, f"memory-{experts}") as kamailio:
-            worker = kamailio.worker_of(lambda: load_calls(setup, kamailio, body, 600, f"memory-{experts}"))
+            worker = kamailio.worker_of(
+                lambda: load_calls(setup, kamailio, body, 600, f"memory-{experts}")
+            )
             memory[experts] = stack.private_kib(worker)
     results["memory_growth_mib"] = (memory[EXPERTS] - memory[10]) / 1024
     reload_s, added_ms = [], []

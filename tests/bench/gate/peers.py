@@ -1,4 +1,6 @@
-"""Kamailio side by side: no check, our gate, app_python3 and secsipid, the same INVITE through each."""
+"""Kamailio side by side: no check, our gate, app_python3 and secsipid, the same INVITE through
+each.
+"""
 
 import contextlib
 import functools
@@ -60,9 +62,24 @@ class Witness:
     def __init__(self, binary, work, state_dir):
         self.log = open(work / "witnessd.log", "wb")
         self.process = subprocess.Popen(
-            [binary, "--init", "--log-dir", work / "witness", "--state-dir", state_dir, "--origin", "bench.example/log",
-             "--key", work / "witness.key", "--cosigner-key", work / "cosigner.key", "--vkey-out", work / "witness.vkey"],
-            stdout=self.log, stderr=self.log,
+            [
+                binary,
+                "--init",
+                "--log-dir",
+                work / "witness",
+                "--state-dir",
+                state_dir,
+                "--origin",
+                "bench.example/log",
+                "--key",
+                work / "witness.key",
+                "--cosigner-key",
+                work / "cosigner.key",
+                "--vkey-out",
+                work / "witness.vkey",
+            ],
+            stdout=self.log,
+            stderr=self.log,
         )
         time.sleep(1)
 
@@ -83,7 +100,10 @@ def measure(setup, calls):
     (setup.work / "registry.json").write_text(json.dumps(python_registry(signer)))
     (setup.work / "passport.pem").write_bytes(signer.passport_public_pem())
     values = setup.cfg_values()
-    env = {"IFE_BENCH_REGISTRY": str(setup.work / "registry.json"), "IFE_BENCH_LOG": str(setup.work / "python.log")}
+    env = {
+        "IFE_BENCH_REGISTRY": str(setup.work / "registry.json"),
+        "IFE_BENCH_LOG": str(setup.work / "python.log"),
+    }
     plans = [
         ("none", "none", signing.HAZARD, 480),
         ("gate", "gate", signing.HAZARD, 480),
@@ -113,14 +133,18 @@ def measure(setup, calls):
 
 
 def verify_beside_load_us(setup, calls):
-    """One verify_strict as a worker meets it: 2,000 a second, asleep in between, while as many INVITEs go to a Kamailio without a check."""
+    """One verify_strict as a worker meets it: 2,000 a second, asleep in between, while as many
+    INVITEs go to a Kamailio without a check.
+    """
     body = signing.scenario_body((stack.HERE / "uac.xml").read_text())
     fields = setup.work / "fields.csv"
     signing.write_fields(fields, setup.signer, body, calls, "beside")
     with stack.Kamailio("none", setup.work, setup.cfg_values()) as kamailio:
         load = threading.Thread(target=load_whatever_comes, args=(kamailio, fields, calls))
         load.start()
-        lines = programs.bench(setup, "ife-policy-ffi", "gate", "--verify-paced", max(1, calls // RATE - 1))
+        lines = programs.bench(
+            setup, "ife-policy-ffi", "gate", "--verify-paced", max(1, calls // RATE - 1)
+        )
         load.join()
     return programs.pick(lines, name="verify_strict paced")["value"] / 1000
 

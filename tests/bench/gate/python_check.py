@@ -1,7 +1,10 @@
-"""The peer in Python: the same checks as the gate, as an operator would write them in an app_python3 hook.
+"""The peer in Python: the same checks as the gate, as an operator would write them in an
+app_python3 hook.
 
-Reads its registry (JSON: caller to public key, callee to hazards) from IFE_BENCH_REGISTRY and appends one JSON
-line per decision to IFE_BENCH_LOG. Only what the bench compares is checked: headers, registry, hazard,
+Reads its registry (JSON: caller to public key, callee to hazards) from IFE_BENCH_REGISTRY and
+appends one JSON
+line per decision to IFE_BENCH_LOG. Only what the bench compares is checked: headers, registry,
+hazard,
 signature, freshness, replay.
 """
 

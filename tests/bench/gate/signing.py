@@ -1,4 +1,6 @@
-"""Signed INVITE fields for the load generator, made ahead of the run so that signing costs nothing in it."""
+"""Signed INVITE fields for the load generator, made ahead of the run so that signing costs nothing
+in it.
+"""
 
 import base64
 import hashlib
@@ -46,13 +48,26 @@ class Signer:
         )
 
     def signature(self, trace_id, iat, body, hazard=HAZARD):
-        lines = ["if-escalate-v1", KID, str(iat), trace_id, hazard, "sip:" + CALLER, "sip:" + CALLEE]
+        lines = [
+            "if-escalate-v1",
+            KID,
+            str(iat),
+            trace_id,
+            hazard,
+            "sip:" + CALLER,
+            "sip:" + CALLEE,
+        ]
         lines.append(hashlib.sha256(body).hexdigest())
         return b64url(self.key.sign("".join(line + "\n" for line in lines).encode()))
 
     def passport(self, iat):
         """A PASSporT of RFC 8225; one for the whole run, since secsipid keeps no replay table."""
-        header = {"alg": "ES256", "ppt": "shaken", "typ": "passport", "x5u": "https://certs.example/a.pem"}
+        header = {
+            "alg": "ES256",
+            "ppt": "shaken",
+            "typ": "passport",
+            "x5u": "https://certs.example/a.pem",
+        }
         payload = {
             "attest": "A",
             "dest": {"tn": ["15551230001"]},
@@ -60,7 +75,9 @@ class Signer:
             "orig": {"tn": "15551230002"},
             "origid": "f6b0e7c2-4c6a-4f5c-9d57-2d36f5c3a111",
         }
-        parts = [b64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload)]
+        parts = [
+            b64url(json.dumps(part, separators=(",", ":")).encode()) for part in (header, payload)
+        ]
         signed = ".".join(parts).encode()
         r, s = decode_dss_signature(self.es256.sign(signed, ec.ECDSA(hashes.SHA256())))
         return ".".join([*parts, b64url(r.to_bytes(32, "big") + s.to_bytes(32, "big"))])
@@ -74,7 +91,9 @@ def scenario_body(uac_xml):
 
 
 def write_fields(path, signer, body, count, prefix, hazard=HAZARD):
-    """One line per call: trace id, hazard, iat, signature, PASSporT, caller, callee; sipp cannot escape a ';'."""
+    """One line per call: trace id, hazard, iat, signature, PASSporT, caller, callee; sipp cannot
+    escape a ';'.
+    """
     iat = int(time.time())
     passport = signer.passport(iat)
     with open(path, "w", encoding="utf-8") as file:
@@ -82,4 +101,6 @@ def write_fields(path, signer, body, count, prefix, hazard=HAZARD):
         for number in range(count):
             trace_id = f"{prefix}-{number:08d}"
             signature = signer.signature(trace_id, iat, body, hazard)
-            file.write(";".join([trace_id, hazard, str(iat), signature, passport, CALLER, CALLEE]) + "\n")
+            file.write(
+                ";".join([trace_id, hazard, str(iat), signature, passport, CALLER, CALLEE]) + "\n"
+            )

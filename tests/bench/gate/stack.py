@@ -10,7 +10,8 @@ import sys
 import time
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Debian's default allocator is built for debugging: each allocation looks through a thousand lists, and how far depends on
+# Debian's default allocator is built for debugging: each allocation looks through a thousand lists,
+# and how far depends on
 # the luck of the heap's layout, by up to 30 us a message. This one has no such luck in it.
 ALLOCATOR = ["-x", "fm", "-X", "fm"]
 # The system's own: app_python3 takes its Python, and that Python its packages, by the path.
@@ -46,7 +47,8 @@ def cpu_ns(pids):
 
 
 def private_kib(pid):
-    """Memory that this process alone pays for. Mapped files of the state directory are shared by all workers, and count as
+    """Memory that this process alone pays for. Mapped files of the state directory are shared by
+    all workers, and count as
     private only while one of them happens to be the first to look."""
     total, shared = 0, False
     for line in pathlib.Path(f"/proc/{pid}/smaps").read_text().splitlines():
@@ -76,16 +78,34 @@ class Kamailio:
             (self.work / name).write_text(text)
         self.log = open(self.work / "kamailio.log", "wb")
         self.process = subprocess.Popen(
-            ["kamailio", "-DD", "-E", "-m", "256", "-M", "16", *ALLOCATOR, "-Y", str(self.work), "-f", str(self.work / f"{cfg_name}.cfg")],
-            stdout=self.log, stderr=self.log, env={**(env or {}), "PATH": SYSTEM_PATH}, start_new_session=True,
+            [
+                "kamailio",
+                "-DD",
+                "-E",
+                "-m",
+                "256",
+                "-M",
+                "16",
+                *ALLOCATOR,
+                "-Y",
+                str(self.work),
+                "-f",
+                str(self.work / f"{cfg_name}.cfg"),
+            ],
+            stdout=self.log,
+            stderr=self.log,
+            env={**(env or {}), "PATH": SYSTEM_PATH},
+            start_new_session=True,
         )
         self.wait_ready()
 
     def wait_ready(self):
         """Answers an INVITE-less probe: a worker that replies at all has finished child_init."""
         probe = (
-            f"OPTIONS sip:probe@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1:9;rport;branch=z9hG4bKprobe\r\n"
-            f"From: <sip:probe@127.0.0.1>;tag=p\r\nTo: <sip:probe@127.0.0.1>\r\nCall-ID: probe\r\nCSeq: 1 OPTIONS\r\n"
+            "OPTIONS sip:probe@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/UDP "
+            "127.0.0.1:9;rport;branch=z9hG4bKprobe\r\n"
+            "From: <sip:probe@127.0.0.1>;tag=p\r\nTo: <sip:probe@127.0.0.1>\r\nCall-ID: probe\r\n"
+            "CSeq: 1 OPTIONS\r\n"
             f"Max-Forwards: 1\r\nContent-Length: 0\r\n\r\n"
         ).encode()
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -105,7 +125,9 @@ class Kamailio:
         return children_of(self.process.pid)
 
     def worker_of(self, load):
-        """The process that takes SIP from UDP: the one whose CPU time grows most under `load`, a function."""
+        """The process that takes SIP from UDP: the one whose CPU time grows most under `load`, a
+        function.
+        """
         before = {pid: cpu_ns([pid]) for pid in self.pids()}
         load()
         return max(before, key=lambda pid: cpu_ns([pid]) - before[pid])
@@ -134,17 +156,48 @@ def load(kamailio, fields, count, rate, expected, response_times=False):
         old.unlink()
     traces = ["-trace_rtt", "-rtt_freq", "1"] if response_times else []
     done = subprocess.run(
-        ["sipp", f"127.0.0.1:{kamailio.port}", "-sf", str(xml), "-inf", str(fields), "-i", "127.0.0.1",
-         "-m", str(count), "-r", str(rate), "-l", "4000", "-nostdin", "-timeout", "120", "-recv_timeout", "5000",
-         "-nr", "-trace_stat", "-stf", str(kamailio.work / "stat.csv"), "-fd", "1", *traces],
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=kamailio.work, check=False,
+        [
+            "sipp",
+            f"127.0.0.1:{kamailio.port}",
+            "-sf",
+            str(xml),
+            "-inf",
+            str(fields),
+            "-i",
+            "127.0.0.1",
+            "-m",
+            str(count),
+            "-r",
+            str(rate),
+            "-l",
+            "4000",
+            "-nostdin",
+            "-timeout",
+            "120",
+            "-recv_timeout",
+            "5000",
+            "-nr",
+            "-trace_stat",
+            "-stf",
+            str(kamailio.work / "stat.csv"),
+            "-fd",
+            "1",
+            *traces,
+        ],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        cwd=kamailio.work,
+        check=False,
     )
     lines = (kamailio.work / "stat.csv").read_text().splitlines()
     row = dict(zip(lines[0].split(";"), lines[-1].split(";")))
     good = int(row["SuccessfulCall(C)"])
     # A datagram may be lost when the machine stalls; more than one call in 200 is no measurement.
     if good < count * 0.995:
-        raise Stalled(f"{kamailio.work.name}: {good} of {count} calls got {expected}; sipp says {done.stderr.decode()[-400:]}")
+        raise Stalled(
+            f"{kamailio.work.name}: {good} of {count} calls got {expected}; sipp says "
+            f"{done.stderr.decode()[-400:]}"
+        )
     return good
 
 
@@ -169,7 +222,8 @@ def cpu_per_call_us(kamailio, fields, count, rate, expected):
 
 
 def response_times_ms(kamailio):
-    """Milliseconds from INVITE to final reply of each call of the last load, from sipp's own clock."""
+    """Milliseconds from INVITE to final reply of each call of the last load, from sipp's own clock.
+    """
     times = []
     for path in kamailio.work.glob("*_rtt.csv"):
         for line in path.read_text().splitlines()[1:]:

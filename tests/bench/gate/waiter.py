@@ -1,4 +1,6 @@
-"""One producer that waits for each entry to be on disk, beside a JSONL file with fdatasync per line and SQLite that syncs each commit."""
+"""One producer that waits for each entry to be on disk, beside a JSONL file with fdatasync per line
+and SQLite that syncs each commit.
+"""
 
 import functools
 import json
@@ -15,7 +17,18 @@ LINE = json.dumps({"v": 1, "event": "INVITE", "detail": "x" * 300})
 
 
 def witness(setup, number, feed):
-    command = [feed, "--state-dir", setup.state_dir, "--producer", f"waiter-{number}", "--count", str(ENTRIES), "--bytes", "300", "--each"]
+    command = [
+        feed,
+        "--state-dir",
+        setup.state_dir,
+        "--producer",
+        f"waiter-{number}",
+        "--count",
+        str(ENTRIES),
+        "--bytes",
+        "300",
+        "--each",
+    ]
     begun = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=True).stdout.count("\n")
     return done / (time.monotonic() - begun)

@@ -21,7 +21,11 @@ def loop(stage, contact):
 def main():
     stage = Stage()
     ip, port = stage.gate
-    for contact in (f"<sip:expert@{ip}:{port}>", f"<sip:{ip}:{port};transport=tcp>", f"<sip:x@10.0.0.1:{port};maddr={ip}>"):
+    for contact in (
+        f"<sip:expert@{ip}:{port}>",
+        f"<sip:{ip}:{port};transport=tcp>",
+        f"<sip:x@10.0.0.1:{port};maddr={ip}>",
+    ):
         stage.scene(contact, loop, contact)
     stage.end()
 

@@ -2,8 +2,19 @@
 
 from sip.stage import Stage, equal
 
-GOES_ON = [(401, "Unauthorized"), (407, "Proxy Authentication Required"), (404, "Not Found"), (403, "Forbidden"), (500, "Error")]
-ENDS = [(200, "OK"), (481, "Call/Transaction Does Not Exist"), (408, "Request Timeout"), (None, "silence")]
+GOES_ON = [
+    (401, "Unauthorized"),
+    (407, "Proxy Authentication Required"),
+    (404, "Not Found"),
+    (403, "Forbidden"),
+    (500, "Error"),
+]
+ENDS = [
+    (200, "OK"),
+    (481, "Call/Transaction Does Not Exist"),
+    (408, "Request Timeout"),
+    (None, "silence"),
+]
 
 
 def sides(stage, who):
@@ -23,7 +34,9 @@ def goes_on(stage, code, reason, who):
     stage.hang_up(near, far)
     stage.seats(0)
     # The refused BYE has two entries, the request and its answer.
-    stage.logged(near.call_id, "APPROVED", "CONNECTED", "ACK", "BYE", "BYE", "REINVITE", "BYE", "TERMINATED")
+    stage.logged(
+        near.call_id, "APPROVED", "CONNECTED", "ACK", "BYE", "BYE", "REINVITE", "BYE", "TERMINATED"
+    )
 
 
 def ends(stage, code, reason, who):

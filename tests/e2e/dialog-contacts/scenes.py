@@ -19,7 +19,10 @@ def contacts(ip, port, victim):
         ("maddr of a third party", f"<sip:phone@{ip}:{port};maddr={victim.ip}>"),
         ("address of a third party", f"<sip:phone@{third}>"),
         ("no brackets", f"sip:phone@{ip}:{port}"),
-        ("parameters and a display name", f'"A, B" <sip:phone@{ip}:{port};ob;x=1>;expires=60;+sip.instance="<u>"'),
+        (
+            "parameters and a display name",
+            f'"A, B" <sip:phone@{ip}:{port};ob;x=1>;expires=60;+sip.instance="<u>"',
+        ),
         ("a long user part", f"<sip:{'u' * 200}@{ip}:{port}>"),
     ]
 
@@ -31,7 +34,9 @@ def play(stage, contact_of, whose, who):
     odd.contact = contact_of(odd, victim)
     if odd.contact == f"<sip:{odd.ip}>":
         # Without a port it is 5060 (RFC 3261 19.1.2): the phone listens there too.
-        stage.endpoint(f"{odd.name} at 5060", odd.ip, 5060).handler = lambda _, message: odd.put(message)
+        stage.endpoint(f"{odd.name} at 5060", odd.ip, 5060).handler = lambda _, message: odd.put(
+            message
+        )
     ours, theirs = stage.answered(caller, expert)
     sides = {"caller": (ours, theirs), "expert": (theirs, ours)}
     # The side that was given the Contact uses it; the ACK has done so in one direction.
@@ -53,7 +58,9 @@ def main():
                 def contact_of(odd, victim, index=index):
                     return contacts(odd.ip, odd.port, victim)[index][1]
 
-                stage.scene(f"{name} of the {whose}, the {who} hangs up", play, contact_of, whose, who)
+                stage.scene(
+                    f"{name} of the {whose}, the {who} hangs up", play, contact_of, whose, who
+                )
     stage.end()
 
 

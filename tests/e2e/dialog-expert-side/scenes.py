@@ -9,10 +9,14 @@ class Behind:
 
     def __init__(self, stage, name=None):
         ip, port = stage.address("EXPERT")
-        self.phone = stage.phone("phone", stage.address("SPARE")[0], 5090, contact="<sip:expert@10.1.1.7:5060>")
+        self.phone = stage.phone(
+            "phone", stage.address("SPARE")[0], 5090, contact="<sip:expert@10.1.1.7:5060>"
+        )
         self.hop = (ip, port)
         own = [(name, 5060)] if name else []
-        Proxy(stage, "proxy", [(ip, port)], [f"<sip:{name or f'{ip}:{port}'};lr>"], [self.phone], own)
+        Proxy(
+            stage, "proxy", [(ip, port)], [f"<sip:{name or f'{ip}:{port}'};lr>"], [self.phone], own
+        )
 
 
 class BehindNamed(Behind):
@@ -75,11 +79,21 @@ def main():
     stage = Stage()
     for who in ("expert", "council"):
         stage.scene(f"expert behind a proxy calls, the {who} hangs up", expert_calls, Behind, who)
-        stage.scene(f"expert behind a named proxy calls, the {who} hangs up", expert_calls, BehindNamed, who)
+        stage.scene(
+            f"expert behind a named proxy calls, the {who} hangs up", expert_calls, BehindNamed, who
+        )
         stage.scene(f"expert over TCP calls, the {who} hangs up", expert_calls, OverTcp, who)
-        stage.scene(f"expert over TCP calls, new connection, the {who} hangs up", expert_calls, OverTcp, who, True)
+        stage.scene(
+            f"expert over TCP calls, new connection, the {who} hangs up",
+            expert_calls,
+            OverTcp,
+            who,
+            True,
+        )
         stage.scene(f"expert by name calls, the {who} hangs up", expert_calls, ByName, who)
-        stage.scene(f"expert behind a proxy is called, the {who} hangs up", expert_is_called, Behind, who)
+        stage.scene(
+            f"expert behind a proxy is called, the {who} hangs up", expert_is_called, Behind, who
+        )
         stage.scene(f"expert by name is called, the {who} hangs up", expert_is_called, ByName, who)
     stage.end()
 

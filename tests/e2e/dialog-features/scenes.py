@@ -9,7 +9,9 @@ def early(stage):
     caller, expert = stage.caller(), stage.expert()
     ours = stage.invite(caller, extra=[("Supported", "100rel"), ("Require", "100rel")])
     theirs = expert.answering(expert.expect("INVITE", ours.call_id))
-    theirs.reply(theirs.invite, 183, "Session Progress", [("Require", "100rel"), ("RSeq", "1")], OFFER)
+    theirs.reply(
+        theirs.invite, 183, "Session Progress", [("Require", "100rel"), ("RSeq", "1")], OFFER
+    )
     progress = caller.expect(183, ours.call_id)
     ours.establish(progress)
     equal(progress.get("rseq"), "1", "RSeq")
@@ -92,13 +94,16 @@ def late_answer(stage):
 
 
 def again(stage):
-    """The 200 comes twice because the ACK was slow: both are passed on, and both ACKs; one CONNECTED."""
+    """The 200 comes twice because the ACK was slow: both are passed on, and both ACKs; one
+    CONNECTED.
+    """
     caller, expert = stage.caller(), stage.expert()
     ours = stage.invite(caller)
     theirs = expert.answering(expert.expect("INVITE", ours.call_id))
     theirs.reply(theirs.invite, 200)
     answer = caller.final(ours.invite)
-    # Sent again when the first one has passed: RFC 3261 13.3.1.4 waits for T1. Two at once may be two entries.
+    # Sent again when the first one has passed: RFC 3261 13.3.1.4 waits for T1. Two at once may be
+    # two entries.
     theirs.reply(theirs.invite, 200)
     ours.establish(answer)
     ours.ack()

@@ -28,13 +28,23 @@ def impostors(stage, who):
     for side in sides:
         for method in METHODS:
             wanted = None if method == "ACK" else 403
-            equal(impostor(stage, phone, side, method), wanted, f"{method} of {who} as {side.phone.name}")
+            equal(
+                impostor(stage, phone, side, method),
+                wanted,
+                f"{method} of {who} as {side.phone.name}",
+            )
     for party in (caller, expert, outsider, stage.victim):
         stage.ping(party)
     for party in (caller, expert, stage.victim):
-        equal([str(m) for m in party.holds(lambda m: m.is_request())], [], f"requests at {party.name}")
+        equal(
+            [str(m) for m in party.holds(lambda m: m.is_request())], [], f"requests at {party.name}"
+        )
     stage.wait(lambda: stage.events(ours.call_id).count("REJECTED") == len(METHODS) * len(sides))
-    equal(stage.events(ours.call_id).count("REJECTED"), len(METHODS) * len(sides), "refusals in the log")
+    equal(
+        stage.events(ours.call_id).count("REJECTED"),
+        len(METHODS) * len(sides),
+        "refusals in the log",
+    )
     stage.seats(1)
     stage.hang_up(ours, theirs)
     stage.seats(0)

@@ -5,7 +5,12 @@ from sip.party import Proxy
 from sip.stage import Stage, equal
 
 # Of 2001:db8::PART.
-SPELLINGS = ["2001:DB8:0:0:0:0:0:PART", "2001:db8::00PART", "2001:0db8:0000::PART", "2001:db8::0.0.0.PART"]
+SPELLINGS = [
+    "2001:DB8:0:0:0:0:0:PART",
+    "2001:db8::00PART",
+    "2001:0db8:0000::PART",
+    "2001:db8::0.0.0.PART",
+]
 
 
 def spelt(spelling, ip):
@@ -21,7 +26,9 @@ def play(stage, spelling, whose, who):
     ours, theirs = stage.answered(caller, expert)
     sides = {"caller": (ours, theirs), "expert": (theirs, ours)}
     near, far = sides["expert" if whose == "caller" else "caller"]
-    equal(stage.carried(near, far, "INFO").ruri, uri_of(odd.contact), "the Request-URI at the phone")
+    equal(
+        stage.carried(near, far, "INFO").ruri, uri_of(odd.contact), "the Request-URI at the phone"
+    )
     stage.refreshed(far, near)
     stage.hang_up(*sides[who])
     stage.seats(0)
@@ -32,7 +39,9 @@ def routed(stage, spelling, who):
     ip, port = stage.address("EXPERT")
     phone = stage.phone("phone", ip, 5090)
     own = spelt(spelling, ip)
-    Proxy(stage, "proxy", [(ip, port)], [f"<sip:{own}:{port};lr>"], [phone], [(own.strip("[]"), port)])
+    Proxy(
+        stage, "proxy", [(ip, port)], [f"<sip:{own}:{port};lr>"], [phone], [(own.strip("[]"), port)]
+    )
     stage.names[own.strip("[]"), port] = (ip, port)
     ours, theirs = stage.answered(stage.caller(), phone)
     theirs.hop = (ip, port)
@@ -50,7 +59,13 @@ def main():
     for spelling in SPELLINGS:
         for who in ("caller", "expert"):
             for whose in ("caller", "expert"):
-                stage.scene(f"{spelling} in the Contact of the {whose}, the {who} hangs up", play, spelling, whose, who)
+                stage.scene(
+                    f"{spelling} in the Contact of the {whose}, the {who} hangs up",
+                    play,
+                    spelling,
+                    whose,
+                    who,
+                )
             stage.scene(f"{spelling} in Record-Route, the {who} hangs up", routed, spelling, who)
     stage.end()
 

@@ -29,7 +29,11 @@ def main():
         ("a phone behind NAT refreshes its session", ["expert"], [("expert", "INVITE")]),
         ("a phone behind NAT updates", ["expert"], [("expert", "UPDATE"), ("caller", "UPDATE")]),
         ("the expert holds a caller behind NAT", ["caller"], [("expert", "INVITE")]),
-        ("both behind NAT, both refresh", ["caller", "expert"], [("caller", "INVITE"), ("expert", "UPDATE")]),
+        (
+            "both behind NAT, both refresh",
+            ["caller", "expert"],
+            [("caller", "INVITE"), ("expert", "UPDATE")],
+        ),
     ]
     for name, natted, refreshes in shapes:
         for who in ("caller", "expert"):

@@ -5,7 +5,11 @@ from sip.stage import Stage, equal, true
 
 def witnessed(stage, call_id, code, seq):
     def there():
-        return [e for e in stage.entries(call_id) if e.get("code") == code and e.get("cseq") == seq and e["event"] == "REJECTED"]
+        return [
+            e
+            for e in stage.entries(call_id)
+            if e.get("code") == code and e.get("cseq") == seq and e["event"] == "REJECTED"
+        ]
 
     true(stage.wait(there), f"no REJECTED with {code} in the log")
     equal(len(there()), 1, f"entries with {code}")

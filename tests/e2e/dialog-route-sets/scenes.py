@@ -5,7 +5,8 @@ from sip.stage import Stage
 
 
 def shapes(stage):
-    """(name, addresses that the proxy listens on, its Record-Route values, names that are itself)."""
+    """(name, addresses that the proxy listens on, its Record-Route values, names that are itself).
+    """
     ip, port = stage.address("EXPERT")
     other, _ = stage.address("SPARE")
     here = (ip, port)

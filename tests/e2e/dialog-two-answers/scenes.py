@@ -5,7 +5,8 @@ from sip.stage import Stage, equal
 
 
 def play(stage, loser, who):
-    """`loser` is the leg that is given up, 0 or 1 in the order of the answers; `who` gives it up."""
+    """`loser` is the leg that is given up, 0 or 1 in the order of the answers; `who` gives it up.
+    """
     ip, port = stage.address("EXPERT")
     phones = [stage.phone(f"phone{i}", ip, 5090 + i) for i in range(2)]
     Proxy(stage, "proxy", [(ip, port)], [f"<sip:{ip}:{port};lr>"], phones)

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""A host of evidence files with habits: host.py PORT CERT KEY OTHER_PORT. Over TLS on PORT, bare on OTHER_PORT.
+"""A host of evidence files with habits: host.py PORT CERT KEY OTHER_PORT. Over TLS on PORT, bare on
+OTHER_PORT.
 
 /file.png           a picture, with its length
 /unsaid.png         the same, its length unsaid, but not its end
@@ -86,7 +87,9 @@ def serve(port, tls=None):
     server.daemon_threads = True
     if tls:
         # In each connection's own thread, not in the one that accepts.
-        server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+        server.socket = tls.wrap_socket(
+            server.socket, server_side=True, do_handshake_on_connect=False
+        )
     threading.Thread(target=server.serve_forever).start()
 
 

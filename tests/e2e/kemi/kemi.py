@@ -27,7 +27,10 @@ class Router:
 
     def check(self):
         # A trace id that begins so brings its hazard by the script and not by the header.
-        trace_id, signature = KSR.pv.gete("$hdr(X-IF-Trace-ID)"), KSR.pv.gete("$hdr(X-IF-Signature)")
+        trace_id, signature = (
+            KSR.pv.gete("$hdr(X-IF-Trace-ID)"),
+            KSR.pv.gete("$hdr(X-IF-Signature)"),
+        )
         if trace_id.startswith("by-script-"):
             return KSR.if_escalate.check_policy_values("alignment", trace_id, signature)
         return KSR.if_escalate.check_policy()

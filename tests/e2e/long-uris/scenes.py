@@ -29,13 +29,18 @@ def in_dialog(stage, index, length, transport):
         one_of(ours.ask(method).code, (400, 403, 414, 416, 420, 513), f"the answer to {method}")
     ours.ack()
     ours.target = target
-    equal([request.start for request in expert.holds(lambda message: message.is_request())], [], "at the expert")
+    equal(
+        [request.start for request in expert.holds(lambda message: message.is_request())],
+        [],
+        "at the expert",
+    )
     stage.hang_up(ours, theirs)
     stage.seats(0)
 
 
 def from_outside(stage, index, length, transport):
-    """A new call, and a request of no call, to a long Request-URI or with one in Route and Contact."""
+    """A new call, and a request of no call, to a long Request-URI or with one in Route and Contact.
+    """
     caller = stage.caller(transport=transport)
     uri = targets(*stage.address("EXPERT"), length)[index][1]
     call = stage.invite(caller, ruri=uri)
@@ -44,7 +49,11 @@ def from_outside(stage, index, length, transport):
     call.refuse_ack(response)
     call = stage.invite(caller, extra=[("Route", f"<{uri};lr>")], contact=f"<{uri}>")
     response = caller.final(call.invite)
-    one_of(response.code, (400, 403, 404, 408, 414, 416, 503, 513), "the answer to INVITE with a long Contact")
+    one_of(
+        response.code,
+        (400, 403, 404, 408, 414, 416, 503, 513),
+        "the answer to INVITE with a long Contact",
+    )
     call.refuse_ack(response)
     stage.seats(0)
 
@@ -63,7 +72,9 @@ def answered_so(stage, index, length):
         ours.establish(response)
         ours.ack()
         bye = ours.send("BYE")
-        if stage.wait(lambda: expert.holds("BYE") or caller.holds(lambda m: m.code and m.seq == bye.seq)):
+        if stage.wait(
+            lambda: expert.holds("BYE") or caller.holds(lambda m: m.code and m.seq == bye.seq)
+        ):
             for received in expert.holds("BYE"):
                 theirs.reply(received, 200)
         one_of(caller.final(bye).code, (200, 400, 403, 414, 513), "the answer to BYE")
@@ -76,8 +87,20 @@ def main():
         for index, (name, _) in enumerate(targets("", 0, 1)):
             # A datagram takes less than 64 KB, and Kamailio's buffer for one as much.
             for transport in ("UDP", "TCP"):
-                stage.scene(f"in a dialog over {transport}: {name} of {length}", in_dialog, index, length, transport)
-                stage.scene(f"from outside over {transport}: {name} of {length}", from_outside, index, length, transport)
+                stage.scene(
+                    f"in a dialog over {transport}: {name} of {length}",
+                    in_dialog,
+                    index,
+                    length,
+                    transport,
+                )
+                stage.scene(
+                    f"from outside over {transport}: {name} of {length}",
+                    from_outside,
+                    index,
+                    length,
+                    transport,
+                )
             stage.scene(f"in the answer: {name} of {length}", answered_so, index, length)
     stage.end()
 

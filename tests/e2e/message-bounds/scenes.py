@@ -30,7 +30,11 @@ def in_dialog(stage, method):
 
 
 def caller_request(stage, caller):
-    headers = [("Via", caller.via()), ("Max-Forwards", "70"), ("From", "<sip:council@council.example>;tag=t1")]
+    headers = [
+        ("Via", caller.via()),
+        ("Max-Forwards", "70"),
+        ("From", "<sip:council@council.example>;tag=t1"),
+    ]
     headers += [("To", "<sip:expert-safety@external.advisor>"), ("Call-ID", unique("bound-"))]
     headers += [("CSeq", "1 INVITE"), ("Contact", caller.contact), *stage.sign()]
     return Message("INVITE sip:expert-safety@external.advisor SIP/2.0", headers)

@@ -66,7 +66,9 @@ def silent(stage, rings):
 
 def failed(stage, ours, code):
     def there():
-        return [entry.get("code") for entry in stage.entries(ours.call_id) if entry["event"] == "FAILED"]
+        return [
+            entry.get("code") for entry in stage.entries(ours.call_id) if entry["event"] == "FAILED"
+        ]
 
     stage.wait(there)
     equal(there(), [code], "FAILED in the log")

@@ -25,7 +25,11 @@ def race(stage, order):
     equal([code for code in codes if code not in (486, 403)], [], "codes of the others")
     equal(486 in codes, True, f"486 among {codes}")
     stage.ping(caller)
-    equal(expert.holds(lambda m: m.is_request() and m.method == "INVITE"), [], "further INVITEs at the phone")
+    equal(
+        expert.holds(lambda m: m.is_request() and m.method == "INVITE"),
+        [],
+        "further INVITEs at the phone",
+    )
     stage.seats(1)
     ours = next(dialog for dialog in dialogs if dialog.invite.seq == first.seq)
     theirs.reply(first, 200)

@@ -1,4 +1,5 @@
-"""Calls of the gate and calls of others, through the distribution's script with the pieces in it."""
+"""Calls of the gate and calls of others, through the distribution's script with the pieces in it.
+"""
 
 import sys
 
@@ -27,7 +28,10 @@ def register(stage, phone, user):
 
 
 def alice_and_bob(stage):
-    alice, bob = stage.phone("alice", ENV["STRANGER_IP"], 5070), stage.phone("bob", ENV["STRANGER_IP"], 5071)
+    alice, bob = (
+        stage.phone("alice", ENV["STRANGER_IP"], 5070),
+        stage.phone("bob", ENV["STRANGER_IP"], 5071),
+    )
     register(stage, alice, "alice")
     register(stage, bob, "bob")
     return alice, bob
@@ -102,7 +106,9 @@ def answer_of(stage, phone, dialog, code):
 def decisions(stage, call_id, gate):
     """The one entry about the INVITE, whatever the requests after it have."""
     entries = [entry for entry in stage.entries(call_id) if entry.get("gate") != "dialog"]
-    equal([(entry["event"], entry.get("gate")) for entry in entries], [("REJECTED", gate)], "the log")
+    equal(
+        [(entry["event"], entry.get("gate")) for entry in entries], [("REJECTED", gate)], "the log"
+    )
 
 
 def refused(stage, again):
@@ -125,7 +131,9 @@ def acknowledged_late(stage):
     answer_of(stage, caller, ours, 428)
     # In shadow mode the call went on: its BYE is of no approved dialog.
     wanted = 2 if SHADOW else 1
-    true(stage.wait(lambda: len(stage.entries(ours.call_id)) == wanted), "the entries before the ACK")
+    true(
+        stage.wait(lambda: len(stage.entries(ours.call_id)) == wanted), "the entries before the ACK"
+    )
     queued = stage.rpc("ife.stats")["witness_queued"]
     ours.remote = f"<sip:{SAFETY}>;tag={unique('other')}"
     for target in (f"sip:{SAFETY}", f"sip:{HERE}"):

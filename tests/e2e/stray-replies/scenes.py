@@ -25,15 +25,29 @@ def strays(stage, sender, ended):
         stage.hang_up(ours, theirs)
     phone = {"a stranger": stage.stranger(), "the expert": expert, "the caller": caller}[sender]
     there = f"{victim.ip}:{victim.port}"
-    for code, method in ((200, "INVITE"), (180, "INVITE"), (486, "INVITE"), (200, "BYE"), (200, "OPTIONS")):
-        for via in (there, f"{caller.ip}:{caller.port};received={victim.ip};rport={victim.port}", "victim.invalid"):
+    for code, method in (
+        (200, "INVITE"),
+        (180, "INVITE"),
+        (486, "INVITE"),
+        (200, "BYE"),
+        (200, "OPTIONS"),
+    ):
+        for via in (
+            there,
+            f"{caller.ip}:{caller.port};received={victim.ip};rport={victim.port}",
+            "victim.invalid",
+        ):
             phone.send(stray(stage, theirs, code, method, via), stage.gate)
     stage.ping(phone)
     equal([str(m) for m in victim.holds()], [], "what the third party got")
     if sender == "a stranger":
         phone.send(stray(stage, theirs, 200, "INVITE", f"{caller.ip}:{caller.port}"), stage.gate)
         stage.ping(phone)
-        equal([str(m) for m in caller.holds(lambda m: not m.is_request() and "Stray" in m.start)], [], "at the caller")
+        equal(
+            [str(m) for m in caller.holds(lambda m: not m.is_request() and "Stray" in m.start)],
+            [],
+            "at the caller",
+        )
     if not ended:
         stage.hang_up(ours, theirs)
     stage.seats(0)
@@ -107,7 +121,12 @@ def main():
     stage = Stage()
     for ended in (False, True):
         for sender in ("a stranger", "the expert", "the caller"):
-            stage.scene(f"stray replies of {sender}, {'after' if ended else 'during'} the call", strays, sender, ended)
+            stage.scene(
+                f"stray replies of {sender}, {'after' if ended else 'during'} the call",
+                strays,
+                sender,
+                ended,
+            )
     for sender in ("a stranger", "the caller"):
         stage.scene(f"answers of {sender} with the branch of the INVITE", forged_answers, sender)
     stage.scene("an answer from another registered address", answered_from_elsewhere)

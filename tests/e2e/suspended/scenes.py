@@ -23,7 +23,9 @@ def played(stage, verdict, signed):
     equal(words[3], "200" if verdict == "approved" else "428", "the code")
     theirs.reply(theirs.invite, 200)
     answer = ours.establish(caller.final(ours.invite))
-    true(seen(answer, verdict)[1].startswith("sip:expert-safety@"), "the contact, in the reply route")
+    true(
+        seen(answer, verdict)[1].startswith("sip:expert-safety@"), "the contact, in the reply route"
+    )
     ours.ack()
     expert.expect("ACK", ours.call_id)
     stage.hang_up(ours, theirs)

@@ -32,7 +32,9 @@ def main():
         for name, contacts in (("plain", (None, None)), ("behind NAT", natted)):
             for who in ("caller", "expert"):
                 where = "both behind a proxy" if caller_behind else "the expert behind a proxy"
-                stage.scene(f"{where}, {name}, the {who} hangs up", play, caller_behind, contacts, who)
+                stage.scene(
+                    f"{where}, {name}, the {who} hangs up", play, caller_behind, contacts, who
+                )
     stage.end()
 
 

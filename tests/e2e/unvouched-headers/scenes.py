@@ -85,7 +85,9 @@ def required(stage, options):
     ours.refuse_ack(refused)
     ours, theirs = stage.answered(caller, expert)
     for side in (ours, theirs):
-        equal(side.ask("INFO", [("Require", options)]).code, 420, f"an INFO that requires {options}")
+        equal(
+            side.ask("INFO", [("Require", options)]).code, 420, f"an INFO that requires {options}"
+        )
     equal([m.start for m in expert.holds(lambda m: m.is_request())], [], "requests at the phone")
     stage.hang_up(ours, theirs)
     stage.seats(0)

@@ -1,4 +1,6 @@
-"""A SIP address: UDP and TCP on one port, an inbox to wait on, and every message in the case's trace."""
+"""A SIP address: UDP and TCP on one port, an inbox to wait on, and every message in the case's
+trace.
+"""
 
 import socket
 import threading
@@ -23,7 +25,9 @@ class Trace:
     def write(self, name, arrow, peer, transport, raw):
         with self.lock:
             text = raw.decode("utf-8", "replace").replace("\r\n", "\n")
-            self.file.write(f"---- {time.time():.3f} {name} {arrow} {transport}:{peer[0]}:{peer[1]}\n{text}\n")
+            self.file.write(
+                f"---- {time.time():.3f} {name} {arrow} {transport}:{peer[0]}:{peer[1]}\n{text}\n"
+            )
             self.file.flush()
 
     def note(self, text):
@@ -32,9 +36,11 @@ class Trace:
 
 
 class Endpoint:
-    """`handler`, if set, takes each new message in the receiving thread; otherwise messages wait in the inbox.
+    """`handler`, if set, takes each new message in the receiving thread; otherwise messages wait in
+    the inbox.
 
-    A message whose bytes came before from the same peer is a retransmission: it is counted and shown to nobody.
+    A message whose bytes came before from the same peer is a retransmission: it is counted and
+    shown to nobody.
     """
 
     def __init__(self, trace, name, ip, port):
@@ -128,7 +134,9 @@ class Endpoint:
             self.changed.notify_all()
 
     def send(self, message, address, transport="UDP", connection=None):
-        """Over the connection if there is one, else by the transport; a TCP connection is opened once per peer."""
+        """Over the connection if there is one, else by the transport; a TCP connection is opened
+        once per peer.
+        """
         raw = message if isinstance(message, bytes) else message.encode()
         address = (address[0], address[1])
         self.trace.write(self.name, "->", address, transport, raw)
@@ -153,7 +161,9 @@ class Endpoint:
         self.send(message, request.source, request.transport, request.connection)
 
     def expect(self, wanted, call_id=None, patience_s=PATIENCE_S):
-        """The first message in the inbox that is `wanted`: a method, a code, or a test; it is taken out."""
+        """The first message in the inbox that is `wanted`: a method, a code, or a test; it is taken
+        out.
+        """
         deadline = time.monotonic() + patience_s
         with self.changed:
             while True:
@@ -164,7 +174,9 @@ class Endpoint:
                 left = deadline - time.monotonic()
                 if left <= 0:
                     there = "; ".join(map(str, self.inbox)) or "nothing"
-                    raise Missing(f"{self.name} has waited for {describe(wanted)}; there is {there}")
+                    raise Missing(
+                        f"{self.name} has waited for {describe(wanted)}; there is {there}"
+                    )
                 self.changed.wait(left)
 
     def final(self, request, patience_s=30.0):

@@ -1,8 +1,18 @@
-"""SIP messages as text: enough of RFC 3261 to play parties of a dialog, and as lenient as a phone. No code of the project."""
+"""SIP messages as text: enough of RFC 3261 to play parties of a dialog, and as lenient as a phone.
+No code of the project.
+"""
 
 import re
 
-COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length", "c": "content-type"}
+COMPACT = {
+    "v": "via",
+    "f": "from",
+    "t": "to",
+    "i": "call-id",
+    "m": "contact",
+    "l": "content-length",
+    "c": "content-type",
+}
 LISTS = ("via", "route", "record-route", "contact", "require", "supported", "allow")
 
 
@@ -84,7 +94,9 @@ class Message:
         return twin
 
     def encode(self):
-        headers = [(name, value) for name, value in self.headers if canonical(name) != "content-length"]
+        headers = [
+            (name, value) for name, value in self.headers if canonical(name) != "content-length"
+        ]
         headers.append(("Content-Length", str(len(self.body))))
         lines = [self.start, *(f"{name}: {value}" for name, value in headers)]
         return "\r\n".join(lines).encode("utf-8", "surrogateescape") + b"\r\n\r\n" + self.body
@@ -101,8 +113,12 @@ class Message:
 
     def put(self, name, values):
         """Replaces a header by these values, one a line, where its first one was, or at the top."""
-        at = next((i for i, (key, _) in enumerate(self.headers) if canonical(key) == name.lower()), 0)
-        kept = [(i, pair) for i, pair in enumerate(self.headers) if canonical(pair[0]) != name.lower()]
+        at = next(
+            (i for i, (key, _) in enumerate(self.headers) if canonical(key) == name.lower()), 0
+        )
+        kept = [
+            (i, pair) for i, pair in enumerate(self.headers) if canonical(pair[0]) != name.lower()
+        ]
         before = [pair for i, pair in kept if i < at]
         after = [pair for i, pair in kept if i >= at]
         self.headers = before + [(name, value) for value in values] + after

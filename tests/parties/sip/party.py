@@ -32,16 +32,23 @@ class Phone(Endpoint):
         self.contact = contact or f"<sip:{name}@{bracketed(ip)}:{port}{parameter}>"
 
     def via(self, branch=None):
-        return f"SIP/2.0/{self.transport} {bracketed(self.ip)}:{self.port};branch=z9hG4bK{branch or unique('b')};rport"
+        return (
+            f"SIP/2.0/{self.transport} "
+            f"{bracketed(self.ip)}:{self.port};branch=z9hG4bK{branch or unique('b')};rport"
+        )
 
     def invite(self, hop, caller, callee, call_id=None, extra=(), **more):
-        """Sends an INVITE to `hop` (host, port); the dialog to be. `extra` are further header pairs."""
+        """Sends an INVITE to `hop` (host, port); the dialog to be. `extra` are further header
+        pairs.
+        """
         dialog = Dialog(self, call_id or unique(f"{self.name}-"))
         dialog.local = f"<sip:{caller}>;tag={more.get('tag') or unique('c')}"
         dialog.remote = f"<sip:{callee}>"
         dialog.target = more.get("ruri") or f"sip:{callee}"
         dialog.hop = hop
-        dialog.invite = dialog.send("INVITE", extra, OFFER, seq=more.get("cseq"), contact=more.get("contact"))
+        dialog.invite = dialog.send(
+            "INVITE", extra, OFFER, seq=more.get("cseq"), contact=more.get("contact")
+        )
         return dialog
 
     def answering(self, invite):
@@ -93,7 +100,11 @@ class Dialog:
         if routes and "lr" not in Uri(uri_of(routes[0])).params:
             # A strict router is addressed, and the target comes last (RFC 3261 12.2.1.1).
             ruri, routes = uri_of(routes[0]), [*routes[1:], f"<{self.target}>"]
-        headers = [("Via", self.phone.via(branch)), ("Max-Forwards", "70"), *(("Route", route) for route in routes)]
+        headers = [
+            ("Via", self.phone.via(branch)),
+            ("Max-Forwards", "70"),
+            *(("Route", route) for route in routes),
+        ]
         headers += [("From", self.local), ("To", self.remote), ("Call-ID", self.call_id)]
         headers.append(("CSeq", f"{self.seq if seq is None else seq} {method}"))
         if method in ("INVITE", "UPDATE"):
@@ -104,7 +115,9 @@ class Dialog:
         return Message(f"{method} {ruri} SIP/2.0", headers, body)
 
     def next_hop(self):
-        """Where a request of this side goes first: the outbound proxy, the first route, or the target."""
+        """Where a request of this side goes first: the outbound proxy, the first route, or the
+        target.
+        """
         if self.hop:
             return self.hop
         return self.phone.stage.locate(uri_of(self.route_set[0]) if self.route_set else self.target)
@@ -134,7 +147,11 @@ class Dialog:
 
     def reply(self, request, code, reason="OK", extra=(), body=b"", contact=None):
         """A response to a request of this dialog, along its Vias."""
-        copied = [(name, value) for name, value in request.headers if canonical(name) in ("via", "from", "call-id", "cseq")]
+        copied = [
+            (name, value)
+            for name, value in request.headers
+            if canonical(name) in ("via", "from", "call-id", "cseq")
+        ]
         if request.method == "INVITE" or code < 200:
             copied += [("Record-Route", value) for value in request.all("record-route")]
         to = request.get("to") if tag_of(request.get("to")) else self.local
@@ -147,16 +164,21 @@ class Dialog:
 
 
 class Proxy:
-    """A proxy beside the one under test: record-routes as it is told, and forks to the phones behind it.
+    """A proxy beside the one under test: record-routes as it is told, and forks to the phones
+    behind it.
 
-    `addresses` are (ip, port) that it listens on, and sends from the first; `record_routes` the values that it
-    puts before those of an INVITE; `phones` those behind it; `names` further (host, port) that are itself.
+    `addresses` are (ip, port) that it listens on, and sends from the first; `record_routes` the
+    values that it
+    puts before those of an INVITE; `phones` those behind it; `names` further (host, port) that are
+    itself.
     """
 
     def __init__(self, stage, name, addresses, record_routes, phones, names=()):
         self.stage, self.record_routes = stage, record_routes
         self.inside = [(phone.ip, phone.port) for phone in phones]
-        self.ends = [stage.endpoint(f"{name}{i or ''}", ip, port) for i, (ip, port) in enumerate(addresses)]
+        self.ends = [
+            stage.endpoint(f"{name}{i or ''}", ip, port) for i, (ip, port) in enumerate(addresses)
+        ]
         self.own, self.came_from = {*addresses, *names}, {}
         for end in self.ends:
             end.handler = self.handle
@@ -198,7 +220,9 @@ class Proxy:
     def relay(self, request, forwarded, address, transport):
         vias = request.all("via")
         # A CANCEL and the ACK of a refusal have the branch of their INVITE.
-        key = f"{request.call_id} {request.seq} {address} {vias[0].split('branch=')[1].split(';')[0]}"
+        key = (
+            f"{request.call_id} {request.seq} {address} {vias[0].split('branch=')[1].split(';')[0]}"
+        )
         branch = hashlib.sha256(key.encode()).hexdigest()[:20]
         first = self.ends[0]
         mine = f"SIP/2.0/{transport} {bracketed(first.ip)}:{first.port};branch=z9hG4bKp{branch}"

@@ -34,7 +34,9 @@ class Stage:
     # ----- parties -----
 
     def address(self, name):
-        """(ip, port) of a party by its name in the environment: "EXPERT" has EXPERT_IP and EXPERT_PORT."""
+        """(ip, port) of a party by its name in the environment: "EXPERT" has EXPERT_IP and
+        EXPERT_PORT.
+        """
         return ENV[f"{name}_IP"], int(ENV.get(f"{name}_PORT") or 5060)
 
     def endpoint(self, name, ip, port):
@@ -66,7 +68,13 @@ class Stage:
 
     def sign(self, caller=COUNCIL, callee=SAFETY, hazard="safety", key="council-2026a"):
         """The X-IF header pairs of a new signature."""
-        command = [ENV["IFE_BIN"] + "/ifectl", "sign", "--json", "--key", str(self.stack / "keys" / f"{key}.key")]
+        command = [
+            ENV["IFE_BIN"] + "/ifectl",
+            "sign",
+            "--json",
+            "--key",
+            str(self.stack / "keys" / f"{key}.key"),
+        ]
         command += ["--from", f"sip:{caller}", "--to", f"sip:{callee}", "--hazard", hazard]
         signed = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
         return [
@@ -75,15 +83,27 @@ class Stage:
             ("X-IF-Signature", signed["signature"]),
         ]
 
-    def invite(self, caller, caller_aor=COUNCIL, callee_aor=SAFETY, hazard="safety", key="council-2026a", **more):
-        """A signed INVITE to the gate, or `through` another proxy; the dialog to be. `extra` adds header pairs."""
+    def invite(
+        self,
+        caller,
+        caller_aor=COUNCIL,
+        callee_aor=SAFETY,
+        hazard="safety",
+        key="council-2026a",
+        **more,
+    ):
+        """A signed INVITE to the gate, or `through` another proxy; the dialog to be. `extra` adds
+        header pairs.
+        """
         hop = more.pop("through", None) or self.gate
         signed = more.pop("signed", None) or self.sign(caller_aor, callee_aor, hazard, key)
         extra = [*signed, *more.pop("extra", ())]
         return caller.invite(hop, caller_aor, callee_aor, extra=extra, **more)
 
     def answered(self, caller, callee, **more):
-        """Both sides of a call that is answered and acknowledged: the caller's dialog and the callee's."""
+        """Both sides of a call that is answered and acknowledged: the caller's dialog and the
+        callee's.
+        """
         ours = self.invite(caller, **more)
         theirs = callee.answering(callee.expect("INVITE", ours.call_id))
         theirs.reply(theirs.invite, 180, "Ringing")
@@ -94,7 +114,8 @@ class Stage:
         return ours, theirs
 
     def refreshed(self, side, other, method="INVITE", **more):
-        """A re-INVITE or UPDATE of `side`, answered with 200 and acknowledged at the other phone."""
+        """A re-INVITE or UPDATE of `side`, answered with 200 and acknowledged at the other phone.
+        """
         request = side.send(method, body=OFFER, **more)
         received = other.refresh(other.phone.expect(method, side.call_id))
         other.reply(received, 200, body=OFFER)
@@ -110,7 +131,9 @@ class Stage:
         request = side.send(method, **more)
         received = other.phone.expect(method, side.call_id)
         other.reply(received, 200)
-        equal(side.phone.final(request).code, 200, f"the answer to the {method} of {side.phone.name}")
+        equal(
+            side.phone.final(request).code, 200, f"the answer to the {method} of {side.phone.name}"
+        )
         return received
 
     def hang_up(self, side, other):
@@ -121,7 +144,10 @@ class Stage:
         """The proxy has taken what this party sent before, by and large: it answers OPTIONS."""
         for _ in range(3):
             headers = [
-                ("Via", f"SIP/2.0/UDP {endpoint.ip}:{endpoint.port};branch=z9hG4bK{unique('o')};rport"),
+                (
+                    "Via",
+                    f"SIP/2.0/UDP {endpoint.ip}:{endpoint.port};branch=z9hG4bK{unique('o')};rport",
+                ),
                 ("Max-Forwards", "70"),
                 ("From", f"<sip:ping@{endpoint.ip}>;tag={unique('t')}"),
                 ("To", f"<sip:{self.gate[0]}>"),
@@ -143,7 +169,11 @@ class Stage:
 
     def entries(self, call_id):
         """The log's entries of a call, in the order of their times."""
-        found = [entry for entry in siptool.entries(self.stack / "witness") if entry.get("call_id") == call_id]
+        found = [
+            entry
+            for entry in siptool.entries(self.stack / "witness")
+            if entry.get("call_id") == call_id
+        ]
         return sorted(found, key=lambda entry: entry["time"])
 
     def events(self, call_id):
@@ -177,7 +207,8 @@ class Stage:
     # ----- scenes -----
 
     def scene(self, name, play, *args):
-        """Plays one shape of the case; what goes wrong in it is shown and does not end the others."""
+        """Plays one shape of the case; what goes wrong in it is shown and does not end the others.
+        """
         self.trace.note(name)
         self.left_up = self.active_calls()
         try:
