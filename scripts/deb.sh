@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes Debian packages of what `make build` has built, in target/deb/VERSION, and lets lintian read them.
+# Makes Debian packages of what `make build` has built, in target/deb/VERSION, and lets lintian read
+# them.
 #
 #   IFE_DEB_VERSION   another version than that of Cargo.toml, as the tests of upgrades need
 #   IFE_DEB_ONLY      "programs" or "module": one of the two source packages
@@ -42,7 +43,8 @@ programs() {
 	{
 		printf 'if-escalate (%s-1) unstable; urgency=medium\n\n' "$1"
 		printf '  * Version %s: see CHANGELOG.md, which is changelog.gz here.\n\n' "$1"
-		printf -- ' -- %s  %s\n' "$(sed -n 's/^Maintainer: //p' "$stage/debian/control")" "$(date -R -u -d "@$SOURCE_DATE_EPOCH")"
+		printf -- ' -- %s  %s\n' "$(sed -n 's/^Maintainer: //p' "$stage/debian/control")" \
+			"$(date -R -u -d "@$SOURCE_DATE_EPOCH")"
 	} >"$stage/debian/changelog"
 	(cd "$stage" && run_quietly "packages of the programs" dpkg-buildpackage -b -d -us -uc)
 	mv "$OUT"/programs/*.{deb,changes,buildinfo} "$OUT/"

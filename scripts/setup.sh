@@ -92,7 +92,8 @@ check_system() {
 
 missing_packages() {
 	local installed package
-	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null) || true
+	installed=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' "${PACKAGES[@]}" 2>/dev/null) ||
+		true
 	for package in "${PACKAGES[@]}"; do
 		grep -qxF "installed $package" <<<"$installed" || printf '%s ' "$package"
 	done
@@ -148,7 +149,9 @@ disable_new_services() {
 		# Of systemd itself, installed for the tests.
 		systemd-* | getty@*) ;;
 		# It demands the name of a package.
-		?*) "${AS_ROOT[@]}" env DPKG_MAINTSCRIPT_PACKAGE=if-escalate deb-systemd-helper disable "$service" ;;
+		?*)
+			"${AS_ROOT[@]}" env DPKG_MAINTSCRIPT_PACKAGE=if-escalate deb-systemd-helper disable "$service"
+			;;
 		esac >/dev/null 2>&1 || note "  $service stays enabled for the next boot"
 	done < <(comm -13 <(sort -u <<<"$ENABLED_BEFORE") <(enabled_services | sort -u))
 }

@@ -15,11 +15,13 @@ die() { echo "testbed: $*" >&2; exit 1; }
 settings() {
 	: "${GATEWAY_IP:=127.0.0.2}" "${COUNCIL_IP:=127.0.0.3}" "${GATEWAY_SIP_PORT:=5060}"
 	: "${KAMAILIO_IP:=127.0.0.1}" "${KAMAILIO_PORT:=5060}" "${COUNCIL_DOMAIN:=council.example}"
-	: "${MCU_PEER:=mcu-7f3a}" "${BACKEND:=confbridge}" "${EXPERTS_MAX:=24}" "${COUNCIL_CODECS:=ulaw,alaw,gsm}"
+	: "${MCU_PEER:=mcu-7f3a}" "${BACKEND:=confbridge}" "${EXPERTS_MAX:=24}" \
+		"${COUNCIL_CODECS:=ulaw,alaw,gsm}"
 	: "${AMI_USER:=ife-bridge}" "${GATEWAY_H323_ID:=if-escalate}"
 	: "${LOG_LEVELS:=notice,warning,error,verbose(3),dtmf}"
 	export GATEWAY_IP COUNCIL_IP GATEWAY_SIP_PORT KAMAILIO_IP KAMAILIO_PORT COUNCIL_DOMAIN
-	export MCU_PEER BACKEND EXPERTS_MAX COUNCIL_CODECS AMI_USER GATEWAY_H323_ID LOG_LEVELS MCU_IP=$COUNCIL_IP
+	export MCU_PEER BACKEND EXPERTS_MAX COUNCIL_CODECS AMI_USER GATEWAY_H323_ID LOG_LEVELS \
+		MCU_IP=$COUNCIL_IP
 }
 
 # Prints apt's mirror of Debian; DEBIAN_MIRROR replaces it.

@@ -1,5 +1,6 @@
-# Sourced by scripts that run Python with packages of their own: venv NAME REQUIREMENTS [PIP_OPTION ...] makes target/NAME, once, and gives its path in VENV.
-# PYTHON names the interpreter (default python3).
+# Sourced by scripts that run Python with packages of their own: venv NAME REQUIREMENTS [PIP_OPTION
+# ...] makes target/NAME, once, and gives its path in VENV. PYTHON names the interpreter (default
+# python3).
 # shellcheck shell=sh
 
 venv() {
@@ -20,7 +21,8 @@ venv_install() {
 		echo "$0: no virtual environment could be made (Debian: apt-get install python3-venv); see $VENV.log" >&2
 		exit 2
 	}
-	"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$@" --requirement "$venv_wanted" >>"$VENV.log" 2>&1 || {
+	"$VENV/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps "$@" \
+		--requirement "$venv_wanted" >>"$VENV.log" 2>&1 || {
 		echo "$0: pip could not install $venv_wanted; see $VENV.log" >&2
 		exit 2
 	}

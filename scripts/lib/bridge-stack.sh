@@ -22,8 +22,8 @@ bridge_plan() {
 		sed 's/^declare --/declare -g --/' >>"$STACK/stack.env"
 }
 
-# Sets `net` to the first set that is free. Every process of the deployment inherits the claim, which
-# ends with the last of them.
+# Sets `net` to the first set that is free. Every process of the deployment inherits the claim,
+# which ends with the last of them.
 claim_net() {
 	mkdir -p /run/lock
 	for net in {1..60}; do

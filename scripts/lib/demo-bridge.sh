@@ -67,16 +67,19 @@ step_escalate() {
 	for file in "${EVIDENCE[@]}"; do files+=(--evidence "$file"); done
 	for file in "${OPTIONS[@]}"; do asked+=(--option "$file"); done
 	step "The agent signs an IFMessage and sends it to the bridge, which asks the gate and calls:"
-	shown ifectl escalate --hazard "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait --reason "'$REASON'"
+	shown ifectl escalate --hazard "$HAZARD" "${files[@]}" --trace-id "$TRACE" \
+		--wait --reason "'$REASON'"
 	expert_accepts &
 	local expert=$!
-	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait "${asked[@]}" >"$STACK/captures/escalate" ||
+	escalate "$HAZARD" "${files[@]}" --trace-id "$TRACE" --wait "${asked[@]}" \
+		>"$STACK/captures/escalate" ||
 		wrong "the escalation failed"
 	wait "$expert"
 	sed '/ received$/d; /^$/,$d' "$STACK/captures/escalate" |
 		want "the expert in the conference" "connected +confbridge:$ROOM:"
 	CALL=$(awk '$1 == "call" { print $2 }' "$STACK/captures/escalate")
-	bridged call "$CALL" --json | jq -e '.accepted_by == "key"' >/dev/null || wrong "the call is not accepted by key"
+	bridged call "$CALL" --json | jq -e '.accepted_by == "key"' >/dev/null ||
+		wrong "the call is not accepted by key"
 	say "    The phone heard why, and the expert pressed 1. What it heard: ${STACK#"$IFE_ROOT"/}/captures/heard.wav"
 	say
 }
@@ -92,7 +95,8 @@ phone_messages() { sed 's/\x1b\[[0-9;]*m//g' "$STACK/log/security.log" | tr -d '
 # By page the expert has decided in the browser; by phone they change their mind.
 step_decide() {
 	step "The expert decides on the page, and again by phone: *1, read back, and 1 to confirm:"
-	bridged call "$CALL" --json | jq -e '.decision | .choice == "leave it" and .assurance == "link"' >/dev/null ||
+	bridged call "$CALL" --json | jq -e '.decision | .choice == "leave it" and .assurance == "link"' \
+		>/dev/null ||
 		wrong "the page did not decide"
 	press '*1'
 	# The read-back takes some six seconds, and is not waited for.
@@ -105,7 +109,10 @@ step_decide() {
 		want "the verified decisions" 'lock it'
 	say
 }
-decided_by_phone() { bridged call "$CALL" --json | jq -e '.decision | .choice == "lock it" and .assurance == "phone"' >/dev/null; }
+decided_by_phone() {
+	bridged call "$CALL" --json | jq -e '.decision | .choice == "lock it" and .assurance == "phone"' \
+		>/dev/null
+}
 
 # The lines of the INVITE at the phone with caller, reason, signature and witness hash.
 step_invite() {
@@ -151,7 +158,8 @@ step_hangup() {
 	shown ifectl hangup "$CALL"
 	bridged hangup "$CALL" | want "the end" "^$CALL: hung up, [0-9]"
 	wait_until 30 phone_got_bye || wrong "the phone got no BYE"
-	cp "$(phone_heard security)" "$STACK/captures/heard.wav" || wrong "what the phone heard was not kept"
+	cp "$(phone_heard security)" "$STACK/captures/heard.wav" ||
+		wrong "what the phone heard was not kept"
 	wait_until 30 no_rooms || wrong "the room is still there"
 	shown "ifectl call $CALL | grep -E '^(state|H.323|talk)'"
 	bridged call "$CALL" | grep -E '^(state|H.323|talk)' |
@@ -217,8 +225,10 @@ print_story() {
 		>"$STACK/captures/story" || wrong "the log does not have the call"
 	cat "$STACK/captures/story"
 	local step
-	for step in 'escalate' 'gate asked, approved' 'INVITE .*approved, signed by' 'rings' 'hears why' 'accepts.*by key' 'joins the room' \
-		'H.323 connected .*guardian guardian-1' 'H.323 released .*guardian guardian-1' 'ended, user hangup'; do
+	for step in 'escalate' 'gate asked, approved' 'INVITE .*approved, signed by' 'rings' 'hears why' \
+		'accepts.*by key' 'joins the room' \
+		'H.323 connected .*guardian guardian-1' 'H.323 released .*guardian guardian-1' \
+		'ended, user hangup'; do
 		grep -qE " $step" "$STACK/captures/story" || wrong "$step is not in the log"
 	done
 	say

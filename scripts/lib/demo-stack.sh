@@ -31,13 +31,14 @@ demo_close() {
 	stack_close
 }
 
-# SECURITY_ACCEPTANCE: how the security expert accepts calls. The quota of the safety expert is one call a minute: the demo's second valid call exceeds it. The
-# bridge has its own key.
+# SECURITY_ACCEPTANCE: how the security expert accepts calls. The quota of the safety expert is one
+# call a minute: the demo's second valid call exceeds it. The bridge has its own key.
 demo_registry() {
 	local key="{kid: bridge-2026a, public_key: \"${PUBLIC[bridge-2026a]}\", covers: [base]}"
 	QUOTA='{per_minute: 1, concurrent: 1, max_call_s: 3600}' \
 		ETHICS_QUOTA='{per_minute: 10, concurrent: 2, max_call_s: 14400}' stack_registry |
 		sed "/kid: council-2026a/a \\      - $key"
 	QUOTA='{per_minute: 10, concurrent: 2, max_call_s: 14400}' \
-		ACCEPTANCE=${SECURITY_ACCEPTANCE:-none} registry_expert "$SECURITY" "$SPARE_PORT" security security-2026a
+		ACCEPTANCE=${SECURITY_ACCEPTANCE:-none} registry_expert "$SECURITY" "$SPARE_PORT" security \
+		security-2026a
 }

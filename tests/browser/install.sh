@@ -13,7 +13,8 @@ if ! cmp -s "$here/package-lock.json" "$there/installed.json"; then
 	command -v npm >/dev/null || die "npm is missing: scripts/setup.sh installs it"
 	cp "$here/package.json" "$here/package-lock.json" "$there/"
 	# No package may run a script of its own, and nothing native is needed.
-	QUIET=1 run_quietly "npm ci" npm ci --prefix "$there" --ignore-scripts --omit=optional --no-audit --no-fund
+	QUIET=1 run_quietly "npm ci" npm ci --prefix "$there" --ignore-scripts --omit=optional \
+		--no-audit --no-fund
 	cp "$here/package-lock.json" "$there/installed.json"
 fi
 printf '%s\n' "$there"

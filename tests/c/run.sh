@@ -1,6 +1,8 @@
 #!/bin/bash
-# Builds the C tests of the ABI with all warnings as errors and runs them plain, under ASAN and UBSAN, and under valgrind.
-# Usage: tests/c/run.sh [PROFILE-DIR]   where libife_policy.so is; default: built here in the dev profile.
+# Builds the C tests of the ABI with all warnings as errors and runs them plain, under ASAN and
+# UBSAN, and under valgrind.
+# Usage: tests/c/run.sh [PROFILE-DIR]
+#        where libife_policy.so is; default: built here in the dev profile.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -15,7 +17,8 @@ fixture=$(tests/tools/build c_fixture)
 work=$(mktemp -d /dev/shm/ife-c-tests.XXXXXX)
 trap 'rm -rf "$work"' EXIT
 
-flags=(-std=c11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Werror
+flags=(-std=c11 -D_GNU_SOURCE -g -O1 -Wall -Wextra -Wpedantic -Wshadow -Wstrict-prototypes
+	-Wmissing-prototypes -Werror
 	-Ikamailio-module "-L$built" "-Wl,-rpath,$built")
 # shellcheck disable=SC2054  # the commas belong to the flag
 sanitize=(-fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer)
@@ -37,13 +40,15 @@ run() { # label, then the command up to the fixture's directory
 
 # A header must also be usable from C++.
 if command -v c++ >/dev/null; then
-	echo '#include "if_policy.h"' | c++ -x c++ -Wall -Wextra -Wpedantic -Werror -Ikamailio-module -fsyntax-only -
+	echo '#include "if_policy.h"' | c++ -x c++ -Wall -Wextra -Wpedantic -Werror -Ikamailio-module \
+		-fsyntax-only -
 fi
 
 for source in tests/c/abi_*.c; do
 	name=$(basename "$source" .c)
 	cc "${flags[@]}" "$source" tests/c/common.c -o "$work/$name" -life_policy
-	cc "${flags[@]}" "${sanitize[@]}" "$source" tests/c/common.c -o "$work/$name-sanitized" -life_policy
+	cc "${flags[@]}" "${sanitize[@]}" "$source" tests/c/common.c -o "$work/$name-sanitized" \
+		-life_policy
 	# A sanitizer that is not linked finds nothing.
 	symbols=$(nm "$work/$name-sanitized")
 	case $symbols in *__asan_init*) ;; *) echo "FAIL $name: ASAN is not linked" && exit 1 ;; esac
@@ -51,7 +56,8 @@ for source in tests/c/abi_*.c; do
 	run "$name" "$work/$name"
 	run "$name, ASAN and UBSAN" "$work/$name-sanitized"
 	if command -v valgrind >/dev/null; then
-		run "$name, valgrind" valgrind --quiet --error-exitcode=9 --leak-check=full --errors-for-leak-kinds=definite \
+		run "$name, valgrind" valgrind --quiet --error-exitcode=9 --leak-check=full \
+			--errors-for-leak-kinds=definite \
 			--trace-children=yes "$work/$name"
 	else
 		echo "skip $name, valgrind: not installed"

@@ -1,4 +1,5 @@
-# Sourced by the intake's cases after bridge.sh: a real nats-server with its streams, messages in, outcomes and dead letters out.
+# Sourced by the intake's cases after bridge.sh: a real nats-server with its streams, messages in,
+# outcomes and dead letters out.
 # shellcheck shell=bash
 
 NATS_PORT=$(siptool ports 1 17000 17999)
@@ -23,7 +24,10 @@ nats_streams() {
 }
 
 # send_message [HEADER=VALUE ...]: the body from stdin.
-send_message() { nats publish if.connect.escalate "$@" >>"$STACK/log/published.log" || fail "a message was not stored"; }
+send_message() {
+	nats publish if.connect.escalate "$@" >>"$STACK/log/published.log" ||
+		fail "a message was not stored"
+}
 
 # outcome_of MESSAGE_ID: payloads of the outcomes of that message, one line each.
 outcomes() { nats messages OUTCOME | jq -c '.body | fromjson | .payload'; }
@@ -40,13 +44,17 @@ dead_letters() { nats messages DEAD | jq -r '.headers["IFE-Reason"]'; }
 dead_are() { [ "$(dead_letters | wc -l)" = "$1" ]; }
 
 # Nothing of the stream waits or is in hand.
-worked_off() { nats info IFCONNECT "$CONSUMER" | jq -e '.num_pending == 0 and .num_ack_pending == 0'; }
+worked_off() {
+	nats info IFCONNECT "$CONSUMER" | jq -e '.num_pending == 0 and .num_ack_pending == 0'
+}
 expect_worked_off() {
 	wait_until "${1:-20}" worked_off
-	expect "messages that wait or are in hand" "0 0" "$(nats info IFCONNECT "$CONSUMER" | jq -r '"\(.num_pending) \(.num_ack_pending)"')"
+	expect "messages that wait or are in hand" "0 0" \
+		"$(nats info IFCONNECT "$CONSUMER" | jq -r '"\(.num_pending) \(.num_ack_pending)"')"
 }
 
-# calls_to NAME [TRACE]: calls that an expert was sent, retransmissions not counted: a trace id and a Call-ID each.
+# calls_to NAME [TRACE]: calls that an expert was sent, retransmissions not counted: a trace id and
+# a Call-ID each.
 calls_to() {
 	tr -d '\r' <"$STACK/captures/$1.msg" | awk '
 		/^INVITE sip:/ { inside = 1; trace = ""; id = "" }

@@ -1,4 +1,5 @@
-# Sourced by the bridge's cases after lib.sh: Asterisk as gateway and council in the test bed's root, ife-bridge at its AMI.
+# Sourced by the bridge's cases after lib.sh: Asterisk as gateway and council in the test bed's
+# root, ife-bridge at its AMI.
 # shellcheck shell=bash
 
 BRIDGE_BIN=${BRIDGE_BIN:-$IFE_BIN/ife-bridge}
@@ -10,11 +11,13 @@ BACKEND=${BACKEND:-confbridge}
 
 # The test bed's addresses and ports, for scripts/testbed.sh.
 testbed() {
-	GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT KAMAILIO_IP=$PROXY_IP KAMAILIO_PORT=$SIP_PORT BACKEND=$BACKEND \
+	GATEWAY_IP=$GATEWAY_IP COUNCIL_IP=$COUNCIL_IP GATEWAY_SIP_PORT=$GATEWAY_PORT \
+		KAMAILIO_IP=$PROXY_IP KAMAILIO_PORT=$SIP_PORT BACKEND=$BACKEND \
 		"$IFE_ROOT/scripts/testbed.sh" "$1" "$TESTBED_SUITE" "$TESTBED"
 }
 
-# TESTBED_SUITE names a Debian suite for Asterisk's root; otherwise it is the newest that can be had.
+# TESTBED_SUITE names a Debian suite for Asterisk's root; otherwise it is the newest that can be
+# had.
 testbed_suite() {
 	if [ -n "${TESTBED_SUITE:-}" ]; then
 		testbed root >"$STACK/log/testbed.log" 2>&1
@@ -32,12 +35,14 @@ bridge_finish() {
 }
 trap bridge_finish EXIT
 
-# Keys, registry, witness, Kamailio, Asterisk and the bridge; experts as `start` has them. BRIDGE_MORE is added to the configuration.
+# Keys, registry, witness, Kamailio, Asterisk and the bridge; experts as `start` has them.
+# BRIDGE_MORE is added to the configuration.
 start_with_bridge() {
 	printf '1 sip:%s:%s 0 20\n' "$GATEWAY_IP" "$GATEWAY_PORT" >"$STACK/dispatcher.list"
 	KEYS="guard-2026a ${KEYS:-}" start "$@"
 	testbed_suite
-	testbed start >>"$STACK/log/testbed.log" 2>&1 || die "Asterisk does not start: $(tail -3 "$STACK/log/testbed.log")"
+	testbed start >>"$STACK/log/testbed.log" 2>&1 ||
+		die "Asterisk does not start: $(tail -3 "$STACK/log/testbed.log")"
 	bridge_config >"$STACK/bridge.yaml"
 	bridge_start
 }
@@ -87,7 +92,8 @@ api_call() {
 		shift
 		;;
 	esac
-	curl -s --max-time 60 --unix-socket "${BRIDGE_SOCK:-$STACK/bridge.sock}" -X "$method" "http://bridge$path" "${body[@]}" "$@"
+	curl -s --max-time 60 --unix-socket "${BRIDGE_SOCK:-$STACK/bridge.sock}" -X "$method" \
+		"http://bridge$path" "${body[@]}" "$@"
 }
 
 # escalation ID TRACE HAZARD [ROOM]: a signed IFMessage.
@@ -112,7 +118,8 @@ room_has() { [ "$(room_count "$1")" = "$2" ]; }
 asterisk_cli() {
 	local name=$1
 	shift
-	chroot "$IFE_TARGET/testbed/root-$TESTBED_SUITE" asterisk -C "$TESTBED/$name/etc/asterisk.conf" -rx "$*"
+	chroot "$IFE_TARGET/testbed/root-$TESTBED_SUITE" asterisk -C "$TESTBED/$name/etc/asterisk.conf" \
+		-rx "$*"
 }
 channels_at() { asterisk_cli "$1" core show channels count | awk '/active channel/ {print $1}'; }
 channels_are() { [ "$(channels_at "$1")" = "$2" ]; }
@@ -133,5 +140,6 @@ testbed_gone() { ! kill -0 "$(cat "$TESTBED/$1.pid")" 2>/dev/null; }
 
 # story TRACE: the log's events of a trace as producer:EVENT, without Kamailio's worker numbers.
 story() {
-	log_entries | jq -r --arg trace "$1" 'select(.trace_id == $trace) | (.producer | sub("-[^-]*$"; "")) + ":" + .event' | xargs
+	log_entries | jq -r --arg trace "$1" \
+		'select(.trace_id == $trace) | (.producer | sub("-[^-]*$"; "")) + ":" + .event' | xargs
 }

@@ -1,7 +1,9 @@
-# Sourced by cases that need names: a DNS server of the case, and a resolv.conf that names it. They run as root, in a mount namespace of their own.
+# Sourced by cases that need names: a DNS server of the case, and a resolv.conf that names it. They
+# run as root, in a mount namespace of their own.
 # shellcheck shell=bash
 
-[ -n "${IFE_E2E_NET:-}" ] || die "this case needs a network of its own: run it by tests/e2e/run as root"
+[ -n "${IFE_E2E_NET:-}" ] ||
+	die "this case needs a network of its own: run it by tests/e2e/run as root"
 DNS_IP=$IFE_E2E_NET.53
 
 # dns_start: the server, with the records in $STACK/zone.

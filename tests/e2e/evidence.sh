@@ -1,4 +1,5 @@
-# Sourced by the evidence cases after bridge.sh: the evidence server's configuration, and a peer that shares no code with it.
+# Sourced by the evidence cases after bridge.sh: the evidence server's configuration, and a peer
+# that shares no code with it.
 # shellcheck shell=bash
 
 mapfile -t evidence_ports < <(siptool ports 2 17000 17999)
@@ -26,17 +27,20 @@ start_with_evidence() {
 	KEYS="evidence-2026a ${KEYS:-}" start_with_bridge "$@"
 }
 
-# peer SCENARIO LINK ...: one line of JSON; what it says on stderr is shown when it fails. PEER_IN names its network namespace.
+# peer SCENARIO LINK ...: one line of JSON; what it says on stderr is shown when it fails. PEER_IN
+# names its network namespace.
 peer() {
 	local where=()
 	[ -z "${PEER_IN:-}" ] || where=(--in "$(netns_pid "$PEER_IN")")
-	PEER_ADDRESS=${PEER_ADDRESS-127.0.0.1} timeout -k 5 "${PEER_TIMEOUT_S:-120}" "$IFE_ROOT/tests/evidence/run.sh" "${where[@]}" peer.py "$@" 2>"$STACK/log/peer.err" || {
+	PEER_ADDRESS=${PEER_ADDRESS-127.0.0.1} timeout -k 5 "${PEER_TIMEOUT_S:-120}" \
+		"$IFE_ROOT/tests/evidence/run.sh" "${where[@]}" peer.py "$@" 2>"$STACK/log/peer.err" || {
 		fail "peer $1: $(tail -n 3 "$STACK/log/peer.err")" >&2
 		return 1
 	}
 }
 
-# The agent over a real socket, built like the bridge unless IFE_EVIDENCE_AGENT names one; its path on stdout.
+# The agent over a real socket, built like the bridge unless IFE_EVIDENCE_AGENT names one; its path
+# on stdout.
 evidence_agent() {
 	if [ -n "${IFE_EVIDENCE_AGENT:-}" ]; then
 		printf '%s\n' "$IFE_EVIDENCE_AGENT"
@@ -45,7 +49,8 @@ evidence_agent() {
 	"$IFE_ROOT/tests/tools/build" evidence_agent --release
 }
 
-# call_about FILE...: calls the safety expert with evidence; the answer. ROOM names another conference.
+# call_about FILE...: calls the safety expert with evidence; the answer. ROOM names another
+# conference.
 call_about() {
 	local files
 	files=$(jq -nc --args '$ARGS.positional' -- "$@")
@@ -53,7 +58,10 @@ call_about() {
 }
 
 # invited_link N: the link in the Call-Info of the Nth INVITE at the expert.
-invited_link() { grep -aoE '^Call-Info: <[^>]*>;purpose=info' "$STACK/captures/safety.msg" | sed -n "$1s/.*<\(.*\)>.*/\1/p"; }
+invited_link() {
+	grep -aoE '^Call-Info: <[^>]*>;purpose=info' "$STACK/captures/safety.msg" |
+		sed -n "$1s/.*<\(.*\)>.*/\1/p"
+}
 
 evidence_is() { [ "$(api GET "/v1/calls/$1" | jq -r .evidence_state)" = "$2" ]; }
 

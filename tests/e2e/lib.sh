@@ -1,4 +1,5 @@
-# Sourced by every case's run.sh: a deployment in target/e2e/<case>, assertions, and a clean end whatever happens.
+# Sourced by every case's run.sh: a deployment in target/e2e/<case>, assertions, and a clean end
+# whatever happens.
 # shellcheck shell=bash
 set -uo pipefail
 
@@ -46,8 +47,8 @@ expect_fails() {
 	fi
 }
 
-# expect_soon LABEL WANTED COMMAND...: what it prints, in the end. Entries are in the published log a
-# moment after their events.
+# expect_soon LABEL WANTED COMMAND...: what it prints, in the end. Entries are in the published log
+# a moment after their events.
 expect_soon() {
 	local label=$1 wanted=$2
 	shift 2
@@ -63,17 +64,23 @@ expect_log() {
 	expect "log entries with $2" "$1" "$(log_count "$2")"
 }
 
-# expect_calls NAME CSV: every call of the CSV ended as its tenth field says, in the caller's trace and in the log.
+# expect_calls NAME CSV: every call of the CSV ended as its tenth field says, in the caller's trace
+# and in the log.
 expect_calls() {
 	local name=$1 csv=$2
 	wait_until 10 published "$(wc -l <"$STACK/captures/$name.outcomes")" "$name"
 	log_entries >"$STACK/captures/$name.entries"
-	expect_ok "calls of $name as announced" siptool expect "$STACK/captures/$name.outcomes" "$csv" "$STACK/captures/$name.entries"
+	expect_ok "calls of $name as announced" siptool expect "$STACK/captures/$name.outcomes" "$csv" \
+		"$STACK/captures/$name.entries"
 }
 
-published() { log_has "$1" "(.event == \"APPROVED\" or .event == \"REJECTED\") and (.call_id // \"\" | endswith(\".$2@caller.example\"))"; }
+published() {
+	log_has "$1" "(.event == \"APPROVED\" or .event == \"REJECTED\") and
+		(.call_id // \"\" | endswith(\".$2@caller.example\"))"
+}
 
-# expect_ledger NAME...: each call with a final reply has exactly one decision in the log, and they agree.
+# expect_ledger NAME...: each call with a final reply has exactly one decision in the log, and they
+# agree.
 expect_ledger() {
 	local name
 	for name in "$@"; do
@@ -93,13 +100,16 @@ ledger_agrees() {
 expect_alive() {
 	proc_alive kamailio || fail "Kamailio has died"
 	# receive_fd: what the TCP main process says when Kamailio is stopped in good order.
-	expect "crashes in Kamailio's log" 0 "$(grep -E 'SIGSEGV|SIGABRT|core was generated|CRITICAL' "$STACK/log/kamailio.log" | grep -vc 'receive_fd(): EOF')"
+	expect "crashes in Kamailio's log" 0 \
+		"$(grep -E 'SIGSEGV|SIGABRT|core was generated|CRITICAL' "$STACK/log/kamailio.log" |
+		grep -vc 'receive_fd(): EOF')"
 }
 
 # A case may define registry_edit to change the registry that it starts with.
 registry_edit() { cat; }
 
-# Keys, registry, witness, Kamailio and an expert that answers: what most cases start from. KEYS names further keys.
+# Keys, registry, witness, Kamailio and an expert that answers: what most cases start from. KEYS
+# names further keys.
 start() {
 	# shellcheck disable=SC2086
 	stack_keys council-2026a safety-2026a ethics-2026a stranger ${KEYS:-}
@@ -107,14 +117,17 @@ start() {
 	stack_start_witnessd
 	stack_start_kamailio "$@"
 	# shellcheck disable=SC2086
-	[ -n "${NO_EXPERT:-}" ] || stack_expert safety "$EXPERT_PORT" "${EXPERT_SCENARIO:-uas}" ${EXPERT_ARGS:-}
+	[ -n "${NO_EXPERT:-}" ] || stack_expert safety "$EXPERT_PORT" "${EXPERT_SCENARIO:-uas}" \
+		${EXPERT_ARGS:-}
 }
 
 # Own verifier, and those that share no code with it.
 verify_by_all() {
 	stack_verify_quietly
-	expect_ok "log verified by tlog_tiles, signed_note and ct-merkle" foreign_rust "${LOG_DIR:-$STACK/witness}" "$STACK/witness.vkey"
-	expect_ok "log verified by Python" foreign_python "${LOG_DIR:-$STACK/witness}" "$STACK/witness.vkey"
+	expect_ok "log verified by tlog_tiles, signed_note and ct-merkle" foreign_rust \
+		"${LOG_DIR:-$STACK/witness}" "$STACK/witness.vkey"
+	expect_ok "log verified by Python" foreign_python "${LOG_DIR:-$STACK/witness}" \
+		"$STACK/witness.vkey"
 }
 
 stack_verify_quietly() { expect_ok "log verified by ifectl" stack_verify; }
@@ -122,16 +135,20 @@ stack_verify_quietly() { expect_ok "log verified by ifectl" stack_verify; }
 foreign_rust() { "$("$IFE_ROOT/tests/tools/build" oracle_verify)" "$@"; }
 foreign_python() { "$IFE_ROOT/tests/python/run.sh" "$@"; }
 
-# mixed_csv FILE: 1,000 calls of every kind that one scenario can send, shuffled the same way each time; replays come last.
+# mixed_csv FILE: 1,000 calls of every kind that one scenario can send, shuffled the same way each
+# time; replays come last.
 mixed_csv() {
 	local file=$1 calls=$STACK/mixed.lines
 	signed_csv "$calls" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 350
 	signed_csv "$calls" 200 council-2026a "$COUNCIL" "$SAFETY" alignment --count 250
 	signed_csv "$calls" 403/hazard council-2026a "$COUNCIL" "$SAFETY" ethics --count 80
-	signed_csv "$calls" 403/registry council-2026a mallory@elsewhere.example "$SAFETY" safety --count 80
+	signed_csv "$calls" 403/registry council-2026a mallory@elsewhere.example "$SAFETY" safety \
+		--count 80
 	signed_csv "$calls" 437/signature stranger "$COUNCIL" "$SAFETY" safety --count 80
-	stack_sign council-2026a "$COUNCIL" "$ETHICS" safety --count 60 | csv_lines "$COUNCIL" "$SAFETY" 438/signature >>"$calls"
-	signed_csv "$calls" 403/freshness council-2026a "$COUNCIL" "$SAFETY" safety --iat $(($(date +%s) - 3600)) --count 50
+	stack_sign council-2026a "$COUNCIL" "$ETHICS" safety --count 60 |
+		csv_lines "$COUNCIL" "$SAFETY" 438/signature >>"$calls"
+	signed_csv "$calls" 403/freshness council-2026a "$COUNCIL" "$SAFETY" safety \
+		--iat $(($(date +%s) - 3600)) --count 50
 	{
 		echo SEQUENTIAL
 		tail -n +2 "$calls" | shuf --random-source=<(yes escalate)
@@ -140,7 +157,8 @@ mixed_csv() {
 	cat "$STACK/mixed.replays" >>"$file"
 }
 
-# load NAME TRANSPORT [SIPP ARG ...]: the 1,000 mixed calls at 100 a second, then everything that can be said of the log.
+# load NAME TRANSPORT [SIPP ARG ...]: the 1,000 mixed calls at 100 a second, then everything that
+# can be said of the log.
 load() {
 	local name=$1
 	shift
@@ -176,8 +194,9 @@ load_end() { wait "$LOAD_PID"; }
 calls_ended() { grep -acE '^SIP/2.0 [2-6]' "$STACK/captures/$1.msg" 2>/dev/null; }
 calls_reached() { [ "$(calls_ended "$1")" -ge "$2" ]; }
 
-# raw_request FILE METHOD CALL_ID SIGNED_JSON [SED_EXPRESSION ...]: a request as bytes, for what sipp cannot send. The expressions
-# work on lines before they get their CRLF; @LOCAL@ becomes the sender's address when it is sent.
+# raw_request FILE METHOD CALL_ID SIGNED_JSON [SED_EXPRESSION ...]: a request as bytes, for what
+# sipp cannot send. The expressions work on lines before they get their CRLF; @LOCAL@ becomes the
+# sender's address when it is sent.
 raw_request() {
 	local file=$1 method=$2 call_id=$3 signed=$4 edits=()
 	shift 4

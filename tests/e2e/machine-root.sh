@@ -1,7 +1,9 @@
-# Sourced by scripts that become systemd, as process 1 of a small machine, in the namespaces that their caller has made.
+# Sourced by scripts that become systemd, as process 1 of a small machine, in the namespaces that
+# their caller has made.
 # shellcheck shell=bash
 
-# kernel_files ROOT: what a container's manager lays out for systemd (https://systemd.io/CONTAINER_INTERFACE).
+# kernel_files ROOT: what a container's manager lays out for systemd
+# (https://systemd.io/CONTAINER_INTERFACE).
 kernel_files() {
 	local root=$1 device
 	mount -t proc proc "$root/proc"
@@ -29,6 +31,7 @@ enter_root() {
 }
 
 become_systemd() {
-	exec env -i container=if-escalate-test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --unit=basic.target \
+	exec env -i container=if-escalate-test PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd \
+		--unit=basic.target \
 		--log-target=journal --show-status=no </dev/null
 }

@@ -1,12 +1,13 @@
-# Sourced by tests that need a machine with systemd as its process 1. MACHINE is its directory, in which its root is mounted. Needs
-# root.
+# Sourced by tests that need a machine with systemd as its process 1. MACHINE is its directory, in
+# which its root is mounted. Needs root.
 # shellcheck shell=bash
 
 MACHINE=$WORK/machine
 CGROUP=
 
-# machine_boot SCRIPT [ARG ...]: a machine in namespaces of its own, and in a cgroup of its own: systemd takes the whole hierarchy that
-# it sees. The script lays out its root and becomes systemd (machine-root.sh helps it).
+# machine_boot SCRIPT [ARG ...]: a machine in namespaces of its own, and in a cgroup of its own:
+# systemd takes the whole hierarchy that it sees. The script lays out its root and becomes systemd
+# (machine-root.sh helps it).
 machine_boot() {
 	local mount
 	mount=$(awk '$3 == "cgroup2" { print $2; exit }' /proc/mounts)
@@ -25,7 +26,9 @@ machine_boot() {
 }
 
 # machine_journal UNIT: the end of what it said, for a case that fails.
-machine_journal() { in_machine journalctl -o cat -n 15 -u "$1" | cut -c 1-300 | sed 's/^/       /'; }
+machine_journal() {
+	in_machine journalctl -o cat -n 15 -u "$1" | cut -c 1-300 | sed 's/^/       /'
+}
 
 # stack_close has ended its process 1, and with it all others.
 machine_stop() {
@@ -51,8 +54,13 @@ as_user() { in_machine setpriv --reuid "$1" --regid if-escalate --init-groups "$
 state_of() { in_machine systemctl show -P ActiveState -P Result "$1" | grep . | xargs; }
 unit_is() { [ "$(in_machine systemctl show -P ActiveState "$1")" = "$2" ]; }
 # started_again UNIT PID: it is active, and not as that process.
-started_again() { unit_is "$1" active && [ "$(in_machine systemctl show -P MainPID "$1")" != "$2" ]; }
+started_again() {
+	unit_is "$1" active && [ "$(in_machine systemctl show -P MainPID "$1")" != "$2" ]
+}
 restarts() { in_machine systemctl show -P NRestarts "$1"; }
 restarted_often() { [ "$(restarts "$1")" -ge "$2" ]; }
 # last_exit UNIT: the exit code of the last process that systemd ran for it.
-last_exit() { in_machine journalctl -o cat -u "$1" | sed -nE 's/.*(Main|Control) process exited, code=exited, status=([0-9]+).*/\2/p' | tail -n 1; }
+last_exit() {
+	in_machine journalctl -o cat -u "$1" |
+		sed -nE 's/.*(Main|Control) process exited, code=exited, status=([0-9]+).*/\2/p' | tail -n 1
+}

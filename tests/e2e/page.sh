@@ -4,12 +4,14 @@
 export IFE_SHOTS=${IFE_SHOTS:-$IFE_TARGET/artifacts}
 
 page_setup() {
-	"$IFE_ROOT/tests/browser/install.sh" >/dev/null || die "the browser tests' packages cannot be installed"
+	"$IFE_ROOT/tests/browser/install.sh" >/dev/null ||
+		die "the browser tests' packages cannot be installed"
 	mkdir -p "$IFE_SHOTS"
 	page_network
 }
 
-# browser LABEL SCRIPT ARG...: a node program whose steps must all pass; what it says is shown when one does not.
+# browser LABEL SCRIPT ARG...: a node program whose steps must all pass; what it says is shown when
+# one does not.
 browser() {
 	local label=$1
 	shift

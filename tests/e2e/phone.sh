@@ -1,16 +1,19 @@
-# Sourced by cases that need a phone with sound: baresip, a real SIP user agent that plays a file, records what it hears, and sends keys.
+# Sourced by cases that need a phone with sound: baresip, a real SIP user agent that plays a file,
+# records what it hears, and sends keys.
 # shellcheck shell=bash
 
 media() { python3 "$IFE_ROOT/tests/e2e/media.py" "$@"; }
 
-# phone NAME PORT CODEC HZ: the phone of expert-NAME at 127.0.0.1:PORT that answers at once, speaks that codec alone and whistles. Its control is at port + 2.
+# phone NAME PORT CODEC HZ: the phone of expert-NAME at 127.0.0.1:PORT that answers at once, speaks
+# that codec alone and whistles. Its control is at port + 2.
 phone() {
 	local name=$1 port=$2 codec=$3 hz=$4 dir=$STACK/$1
 	rm -rf "$dir"
 	mkdir -p "$dir"
 	media tone "$dir/whistle.wav" "$hz" 60
 	phone_config "$port" "$dir" >"$dir/config"
-	echo "<sip:expert-$name@127.0.0.1>;regint=0;answermode=auto;audio_codecs=$codec/8000/1" >"$dir/accounts"
+	echo "<sip:expert-$name@127.0.0.1>;regint=0;answermode=auto;audio_codecs=$codec/8000/1" \
+		>"$dir/accounts"
 	# With PHONE_TRACE its log has all SIP messages.
 	proc_start "$name" baresip ${PHONE_TRACE:+-s} -f "$dir"
 	wait_until 10 port_taken "$port" || stack_fail "$name" "baresip did not open port $port"
@@ -58,7 +61,8 @@ hears() { [ -s "$1" ] && [ "$(media blocks "$1" "$2")" -ge "$3" ]; }
 
 # expect_hears LABEL FILE HZ: at least a second of the tone, some time soon.
 expect_hears() {
-	wait_until 8 hears "$2" "$3" 20 || fail "$1 does not hear $3 Hz: in $2 are $(media blocks "$2" "$3" 2>/dev/null) pieces of it"
+	wait_until 8 hears "$2" "$3" 20 ||
+		fail "$1 does not hear $3 Hz: in $2 are $(media blocks "$2" "$3" 2>/dev/null) pieces of it"
 }
 
 # expect_deaf LABEL FILE HZ: not even a tenth of a second of it.

@@ -1,8 +1,9 @@
 #!/bin/sh
-# Runs the independent peer of the evidence protocol: tests/evidence/run.sh peer.py ARG ...; without arguments it only installs.
+# Runs the independent peer of the evidence protocol: tests/evidence/run.sh peer.py ARG ...; without
+# arguments it only installs.
 #
-# `--in PID` before the script runs it in the network namespace of that process. aiortc and what it needs go into target/evidence-python on first use;
-# PYTHON names the interpreter (default python3).
+# `--in PID` before the script runs it in the network namespace of that process. aiortc and what it
+# needs go into target/evidence-python on first use; PYTHON names the interpreter (default python3).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

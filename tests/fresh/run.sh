@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Makes an empty Debian root (SUITE: bookworm, or another such as trixie) and runs make targets in a clone of the last commit there (see README.md).
+# Makes an empty Debian root (SUITE: bookworm, or another such as trixie) and runs make targets in a
+# clone of the last commit there (see README.md).
 #
 # usage: tests/fresh/run.sh [TARGET ...]      default: demo test demo test
 set -euo pipefail
@@ -31,12 +32,14 @@ remove_root() {
 }
 
 make_root() {
-	command -v mmdebstrap >/dev/null || run_quietly "apt-get install mmdebstrap" apt-get -qq -y --no-install-recommends install mmdebstrap
+	command -v mmdebstrap >/dev/null ||
+		run_quietly "apt-get install mmdebstrap" apt-get -qq -y --no-install-recommends install mmdebstrap
 	rm -rf --one-file-system "$FRESH"
 	mkdir -p "$FRESH"
 	local sources
 	mapfile -t sources < <(debian_sources)
-	run_quietly "empty Debian root ($SUITE)" mmdebstrap --variant=minbase --include=git,make,ca-certificates --skip=check/empty \
+	run_quietly "empty Debian root ($SUITE)" mmdebstrap --variant=minbase \
+		--include=git,make,ca-certificates --skip=check/empty \
 		"$SUITE" "$NEW_ROOT" "${sources[@]}"
 	cp -L /etc/resolv.conf "$NEW_ROOT/etc/resolv.conf"
 	copy_certificates
@@ -62,7 +65,9 @@ copy_certificates() {
 copy_proxy_settings() {
 	local file
 	for file in /etc/apt/apt.conf /etc/apt/apt.conf.d/*; do
-		if [ -f "$file" ] && grep -qiE 'Acquire::|proxy|Check-' "$file"; then cp "$file" "$NEW_ROOT/etc/apt/apt.conf.d/"; fi
+		if [ -f "$file" ] && grep -qiE 'Acquire::|proxy|Check-' "$file"; then
+			cp "$file" "$NEW_ROOT/etc/apt/apt.conf.d/"
+		fi
 	done
 }
 
@@ -81,7 +86,8 @@ enter() {
 	for target in "$@"; do
 		started=$SECONDS
 		say "== make $target"
-		inside "cd /build && make $target" || die "make $target failed in the fresh root after $((SECONDS - started)) s"
+		inside "cd /build && make $target" ||
+			die "make $target failed in the fresh root after $((SECONDS - started)) s"
 		say "   took $((SECONDS - started)) s"
 	done
 }
@@ -94,8 +100,10 @@ lend() {
 }
 
 inside() {
-	chroot "$NEW_ROOT" /usr/bin/env -i HOME=/root PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
-		LANG=C.UTF-8 http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" no_proxy="${no_proxy:-}" \
+	chroot "$NEW_ROOT" /usr/bin/env -i HOME=/root \
+		PATH=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+		LANG=C.UTF-8 http_proxy="${http_proxy:-}" https_proxy="${https_proxy:-}" \
+		no_proxy="${no_proxy:-}" \
 		/bin/bash -c "$1" </dev/null
 }
 

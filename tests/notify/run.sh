@@ -1,6 +1,7 @@
 #!/bin/sh
-# Runs the receivers of notifications, which check signatures by the reference library of Standard Webhooks: tests/notify/run.sh receivers.py
-# ARG ...; without arguments it only installs. PYTHON names the interpreter (default python3).
+# Runs the receivers of notifications, which check signatures by the reference library of Standard
+# Webhooks: tests/notify/run.sh receivers.py ARG ...; without arguments it only installs. PYTHON
+# names the interpreter (default python3).
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)

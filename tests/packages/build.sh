@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Makes what the part `packages` installs: target/packages/VERSION of two versions, and for SUITE a root and the module's packages of
-# both versions, built there as an operator would. Needs root and the machine's mirror of Debian.
+# Makes what the part `packages` installs: target/packages/VERSION of two versions, and for SUITE a
+# root and the module's packages of both versions, built there as an operator would. Needs root and
+# the machine's mirror of Debian.
 #
 # usage: tests/packages/build.sh SUITE ...
 set -euo pipefail
@@ -20,15 +21,18 @@ main() {
 		return
 	fi
 	for version in "${VERSIONS[@]}"; do
-		if [ -z "$(find "$OUT/$version" -name 'ife-bridge_*.deb' -newer "$IFE_BIN/ife-witnessd" 2>/dev/null)" ]; then
-			IFE_DEB_QUICK=1 IFE_DEB_ONLY=programs IFE_DEB_DIR=$OUT IFE_DEB_VERSION=$version "$IFE_ROOT/scripts/deb.sh"
+		if [ -z "$(find "$OUT/$version" -name 'ife-bridge_*.deb' -newer "$IFE_BIN/ife-witnessd" \
+			2>/dev/null)" ]; then
+			IFE_DEB_QUICK=1 IFE_DEB_ONLY=programs IFE_DEB_DIR=$OUT IFE_DEB_VERSION=$version \
+				"$IFE_ROOT/scripts/deb.sh"
 		fi
 	done
 	for suite in "$@"; do
 		if is_host "$suite"; then
 			"$here/roots.sh" "$suite"
 			for version in "${VERSIONS[@]}"; do
-				IFE_DEB_QUICK=1 IFE_DEB_ONLY=module IFE_DEB_DIR=$OUT/$suite IFE_DEB_VERSION=$version "$IFE_ROOT/scripts/deb.sh"
+				IFE_DEB_QUICK=1 IFE_DEB_ONLY=module IFE_DEB_DIR=$OUT/$suite IFE_DEB_VERSION=$version \
+					"$IFE_ROOT/scripts/deb.sh"
 			done
 			continue
 		fi
@@ -44,13 +48,15 @@ main() {
 # Where the suite is this machine's own, `make deb` makes the module's package.
 is_host() { (. /etc/os-release && [ "$VERSION_CODENAME" = "$1" ]); }
 
-# inside SUITE VERSION: the documented command, in a copy of the root that has a network and is thrown away.
+# inside SUITE VERSION: the documented command, in a copy of the root that has a network and is
+# thrown away.
 inside() {
 	local suite=$1 version=$2 copy=$OUT/copy
 	mkdir -p "$copy"
 	mount -t tmpfs tmpfs "$copy"
 	mkdir "$copy"/{root,upper,work}
-	mount -t overlay -o "lowerdir=$OUT/root-$suite,upperdir=$copy/upper,workdir=$copy/work" copy "$copy/root"
+	mount -t overlay -o "lowerdir=$OUT/root-$suite,upperdir=$copy/upper,workdir=$copy/work" copy \
+		"$copy/root"
 	mount -t proc proc "$copy/root/proc"
 	mount --rbind /dev "$copy/root/dev"
 	mkdir "$copy"/root/{debs,out}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# root.sh ROOT MACHINE ADDRESS ...: becomes systemd on a copy of ROOT, which is left as it is: what the machine writes goes to
-# MACHINE/upper.
+# root.sh ROOT MACHINE ADDRESS ...: becomes systemd on a copy of ROOT, which is left as it is: what
+# the machine writes goes to MACHINE/upper.
 set -euo pipefail
 . "$(dirname "$0")/../e2e/machine-root.sh"
 lower=$1 machine=$2 root=$2/root

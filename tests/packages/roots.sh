@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Makes target/packages/root-SUITE: a small Debian with systemd and its stock Kamailio, before any package of ours. Needs root and
-# the machine's mirror of Debian; a root that is complete is kept.
+# Makes target/packages/root-SUITE: a small Debian with systemd and its stock Kamailio, before any
+# package of ours. Needs root and the machine's mirror of Debian; a root that is complete is kept.
 #
 # usage: tests/packages/roots.sh SUITE [PACKAGE ...]
 set -euo pipefail

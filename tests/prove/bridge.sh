@@ -1,4 +1,5 @@
-# Sourced by the parts that run the bridge: a deployment as the end-to-end cases have it, with Asterisk, in the part's namespaces.
+# Sourced by the parts that run the bridge: a deployment as the end-to-end cases have it, with
+# Asterisk, in the part's namespaces.
 # shellcheck shell=bash
 
 PROVE_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

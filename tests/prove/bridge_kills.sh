@@ -35,7 +35,9 @@ kills_main() {
 is_chosen() {
 	[ "$SCALE" = short ] || return 0
 	case $1.$2.$3 in
-	bridge.http.early | bridge.http.ending | bridge.nats.bridging | asterisk.nats.early | asterisk.http.ringing | nats.nats.answered) return 0 ;;
+	bridge.http.early | bridge.http.ending | bridge.nats.bridging | asterisk.nats.early | asterisk.http.ringing | nats.nats.answered)
+		return 0
+		;;
 	esac
 	return 1
 }
@@ -48,8 +50,10 @@ group() {
 		printf '%s %s %s %s: %s\n' "$1" "$2" "$3" "$number" "$VERDICT"
 	done
 	[ $((lost + doubled + untrue + left)) = 0 ] || ok=false
-	jq -cn --arg fault "kill -9 of $1 at $3, over ${2^^}" --argjson rounds "$ROUNDS" --argjson lost "$lost" --argjson doubled "$doubled" \
-		--argjson through "$untrue" --argjson ok "$ok" --arg note "$connected connected, $left with a channel left" \
+	jq -cn --arg fault "kill -9 of $1 at $3, over ${2^^}" --argjson rounds "$ROUNDS" --argjson lost \
+		"$lost" --argjson doubled "$doubled" \
+		--argjson through "$untrue" --argjson ok "$ok" --arg note \
+		"$connected connected, $left with a channel left" \
 		'{$fault, $rounds, $lost, $doubled, $through, $ok, $note}' >>"$PROVE_RESULTS"
 	$ok || fail "kill of $1 at $3 over $2: $lost lost, $doubled doubled, $untrue untrue, $left with a channel left"
 }
@@ -100,7 +104,10 @@ reach() {
 	esac
 }
 # told STATE: the bridge has told that state, or a later one if this one was too short to be seen.
-told() { wait_until 20 grep -qE "\"call_id\":\"$CALL\".*\"sip_call_state\":\"($(later "$1"))\"" "$STACK/events"; }
+told() {
+	wait_until 20 grep -qE "\"call_id\":\"$CALL\".*\"sip_call_state\":\"($(later "$1"))\"" \
+		"$STACK/events"
+}
 later() {
 	local state seen=
 	for state in ringing answered bridging connected failed ended; do
@@ -134,7 +141,8 @@ outcome_by() {
 # Busy or out of reach for the moment is no outcome: the same message comes again.
 has_answer() {
 	api POST '/v1/escalations?wait=connected' "$MESSAGE" >"$STACK/answer"
-	jq -e '(.status == "connected" or .status == "rejected") or (.code != null and .code != "UNAVAILABLE" and .code != "CAPACITY_EXCEEDED")' "$STACK/answer" >/dev/null
+	jq -e '(.status == "connected" or .status == "rejected") or (.code != null and
+		.code != "UNAVAILABLE" and .code != "CAPACITY_EXCEEDED")' "$STACK/answer" >/dev/null
 }
 
 status_of() { jq -r 'if .code then "rejected" else .status end'; }
@@ -186,7 +194,8 @@ is_true() {
 # No call is left, whatever became of it.
 clean_up() {
 	local call
-	for call in $(api GET /v1/calls | jq -r '.[] | select(.sip_call_state != "ended" and .sip_call_state != "failed") | .call_id'); do
+	for call in $(api GET /v1/calls |
+		jq -r '.[] | select(.sip_call_state != "ended" and .sip_call_state != "failed") | .call_id'); do
 		api DELETE "/v1/calls/$call" >/dev/null
 	done
 	if ! wait_until 20 channels_are gateway 0; then
@@ -199,11 +208,13 @@ clean_up() {
 judge_log() {
 	local missing count
 	outcomes | jq -r 'select(.status == "connected") | .trace_id' | sort -u >"$STACK/told"
-	log_entries | jq -r 'select(.event == "COUNCIL_JOIN" or .event == "CONNECTED") | .trace_id' | sort -u >"$STACK/witnessed"
+	log_entries | jq -r 'select(.event == "COUNCIL_JOIN" or .event == "CONNECTED") | .trace_id' |
+		sort -u >"$STACK/witnessed"
 	count=$(wc -l <"$STACK/told")
 	missing=$(comm -23 "$STACK/told" "$STACK/witnessed" | wc -l)
 	expect "connected calls that are not in the log" 0 "$missing"
 	expect_ok "the log verifies" stack_verify
-	jq -cn --argjson rounds "$count" --argjson lost "$missing" --argjson ok "$([ "$FAILURES" = 0 ] && echo true || echo false)" \
+	jq -cn --argjson rounds "$count" --argjson lost "$missing" --argjson ok \
+		"$([ "$FAILURES" = 0 ] && echo true || echo false)" \
 		'{fault: "outcomes told over NATS and the log, after all rounds", $rounds, $lost, doubled: 0, through: 0, $ok, note: "verified by ifectl"}' >>"$PROVE_RESULTS"
 }

@@ -1,4 +1,5 @@
-# Sourced by the parts that run the proxy: addresses, a deployment, its supervision, and where results go.
+# Sourced by the parts that run the proxy: addresses, a deployment, its supervision, and where
+# results go.
 # shellcheck shell=bash
 set -uo pipefail
 
@@ -6,18 +7,20 @@ PROVE_HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 . "$PROVE_HERE/../../scripts/lib/stack.sh"
 . "$PROVE_HERE/result.sh"
 
-# Everybody has addresses of documentation (RFC 5737), none of them loopback's and none private: what depends on those
-# shows itself. THIRD is where nothing may ever go; names resolve to it.
+# Everybody has addresses of documentation (RFC 5737), none of them loopback's and none private:
+# what depends on those shows itself. THIRD is where nothing may ever go; names resolve to it.
 PROXY_IP=192.0.2.1
 CALLER_NET=192.0.2.0/24
 CALLER_IPS=(192.0.2.10 192.0.2.11 192.0.2.12 192.0.2.13)
 EXPERT_IPS=(198.51.100.10 198.51.100.20 198.51.100.30)
-STRANGER_IPS=(203.0.113.10 203.0.113.11 203.0.113.12 203.0.113.13 203.0.113.14 203.0.113.15 203.0.113.16 203.0.113.17)
+STRANGER_IPS=(203.0.113.10 203.0.113.11 203.0.113.12 203.0.113.13 203.0.113.14 203.0.113.15
+	203.0.113.16 203.0.113.17)
 THIRD_IP=203.0.113.200
 SIP_PORT_FIXED=5060
 TLS_PORT_FIXED=5061
 
-# The namespace's addresses, a way out that leads nowhere and can be listened at, and a resolver of our own.
+# The namespace's addresses, a way out that leads nowhere and can be listened at, and a resolver of
+# our own.
 prove_network() {
 	local ip
 	for ip in "$PROXY_IP" "${CALLER_IPS[@]}" "${EXPERT_IPS[@]}" "${STRANGER_IPS[@]}" "$THIRD_IP"; do
@@ -32,8 +35,8 @@ prove_network() {
 	mount --bind "$PROVE_DIR/resolv.conf" /etc/resolv.conf
 }
 
-# prove_deployment [KAMAILIO ARG ...]: witness and proxy with the shipped configuration, 64 MB as Debian starts it.
-# QUOTA and MAX_CALL_S as in stack.sh; PROVE_WAIT_MS for witness_wait_ms.
+# prove_deployment [KAMAILIO ARG ...]: witness and proxy with the shipped configuration, 64 MB as
+# Debian starts it. QUOTA and MAX_CALL_S as in stack.sh; PROVE_WAIT_MS for witness_wait_ms.
 prove_deployment() {
 	prove_network
 	stack_new "$PROVE_DIR/$PROVE_PART"
@@ -42,7 +45,8 @@ prove_deployment() {
 	prove_registry >"$STACK/registry.yaml"
 	printf '1 sip:%s:5060 0 20\n' "${EXPERT_IPS[2]}" >"$STACK/dispatcher.list"
 	"$IFE_ROOT/scripts/make-test-ca.sh" "$STACK/tls" >"$STACK/log/ca.log" 2>&1 || die "no test CA"
-	# Bursts and streams of one address are what is sent here: shedding and the bound of connections have cases of their own.
+	# Bursts and streams of one address are what is sent here: shedding and the bound of connections
+	# have cases of their own.
 	PROVE_ARGS=(-A "SIP_ADDR=$PROXY_IP" -A WITH_TLS -A "TLS_CERT=\"$STACK/tls/server.pem\""
 		-A "TLS_KEY=\"$STACK/tls/server.key\"" -A "TLS_CA=\"$STACK/tls/ca.pem\""
 		-A SHED_STRANGERS=100 -A SHED_PARTIES=100 -A TCP_PER_STRANGER=128 -A TCP_STRANGER_S=60 "$@")
@@ -91,7 +95,8 @@ prove_expert() {
 
 # What the Python of a part needs to know, as its environment.
 prove_env() {
-	export STACK STATE IFE_BIN IFE_ROOT PROXY_IP SIP_PORT TLS_PORT RPC_PORT THIRD_IP COUNCIL SAFETY ETHICS SEED SCALE PROVE_RESULTS
+	export STACK STATE IFE_BIN IFE_ROOT PROXY_IP SIP_PORT TLS_PORT RPC_PORT THIRD_IP COUNCIL SAFETY \
+		ETHICS SEED SCALE PROVE_RESULTS
 	export CALLERS="${CALLER_IPS[*]}" EXPERTS="${EXPERT_IPS[*]}" STRANGERS="${STRANGER_IPS[*]}"
 }
 

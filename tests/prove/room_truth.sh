@@ -47,13 +47,15 @@ ask_to_join() {
 	local pii=false wanted=true
 	if [ $((RANDOM % 4)) = 0 ]; then pii=true wanted=false; fi
 	local answer
-	answer=$(api POST /v1/guardians/admissions "$(truth admission "$STACK/keys/guardian-2.key" "$pii")")
+	answer=$(api POST /v1/guardians/admissions \
+		"$(truth admission "$STACK/keys/guardian-2.key" "$pii")")
 	expect "the admission" "$wanted" "$(jq -r .confirmed <<<"$answer")"
 	IS_ADMITTED=$wanted
 }
 
 escalate_once() {
-	api POST '/v1/escalations?wait=connected' "$(escalation "m-$1" "trace-truth-$1" safety)" >"$STACK/call.json"
+	api POST '/v1/escalations?wait=connected' "$(escalation "m-$1" "trace-truth-$1" safety)" \
+		>"$STACK/call.json"
 	expect "the call" connected "$(jq -r .sip_call_state "$STACK/call.json")"
 }
 

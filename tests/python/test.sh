@@ -1,5 +1,6 @@
 #!/bin/sh
-# That aics-tlog accepts logs written by ife-witness, and refuses them once a byte is changed: tests/python/test.sh
+# That aics-tlog accepts logs written by ife-witness, and refuses them once a byte is changed:
+# tests/python/test.sh
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
@@ -37,7 +38,8 @@ for size in 0 1 256 257 66000; do
 done
 
 log=$scratch/257/log
-for damage in checkpoint:5 checkpoint:40 tile/0/000:4000 tile/1/000.p/1:31 tile/0/001.p/1:0 tile/entries/000:9000 tile/entries/001.p/1:40; do
+for damage in checkpoint:5 checkpoint:40 tile/0/000:4000 tile/1/000.p/1:31 tile/0/001.p/1:0 \
+    tile/entries/000:9000 tile/entries/001.p/1:40; do
     file=${damage%:*}
     cp "$log/$file" "$scratch/good"
     flip "$log/$file" "${damage##*:}"

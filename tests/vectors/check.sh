@@ -1,5 +1,6 @@
 #!/bin/sh
-# Regenerates the test vectors with the Python implementation and compares them with the published ones. Exits 1 if they differ.
+# Regenerates the test vectors with the Python implementation and compares them with the published
+# ones. Exits 1 if they differ.
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 fresh=$(mktemp -d)

@@ -1,6 +1,7 @@
 #!/bin/sh
 # Everything in which a second implementation has its say: tests/vectors/run.sh
-#   the test vectors, written again by Python; calls signed by ifectl, verified by Python; logs, verified by the package aics-tlog.
+#   the test vectors, written again by Python; calls signed by ifectl, verified by Python; logs,
+#   verified by the package aics-tlog.
 # IFECTL names the binary (default target/release/ifectl).
 set -eu
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
@@ -15,7 +16,8 @@ part() {
     label=$1
     shift
     said=$("$@" 2>&1) || true
-    line=$(printf '%s\n' "$said" | grep -E '^[0-9]+ passed, [0-9]+ failed$' | tail -n 1) || line='0 passed, 1 failed'
+    line=$(printf '%s\n' "$said" | grep -E '^[0-9]+ passed, [0-9]+ failed$' | tail -n 1) ||
+        line='0 passed, 1 failed'
     case $line in *' 0 failed') ;; *) printf '%s\n' "$said" ;; esac
     echo "$label: $line"
     passed=$((passed + ${line%% passed*}))

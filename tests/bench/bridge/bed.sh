@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
-# The bench's deployment: what the end-to-end cases have, held until standard input is closed or says what to do.
+# The bench's deployment: what the end-to-end cases have, held until standard input is closed or
+# says what to do.
 #   bed.sh BACKEND
-# Commands, one a line, each answered by a line "done": phone SCENARIO [SIPP ARG ...], backend BACKEND
+# Commands, one a line, each answered by a line "done": phone SCENARIO [SIPP ARG ...], backend
+# BACKEND
 . "$(dirname "$0")/../../e2e/lib.sh"
 # Asterisk logs no step of the dialplan, as in production.
 export LOG_LEVELS=notice,warning,error
@@ -23,7 +25,8 @@ bench_backend() {
 }
 
 start_with_bridge
-jq -nc --arg stack "$STACK" --arg expert "$SAFETY" --arg suite "$TESTBED_SUITE" '{stack: $stack, expert: $expert, suite: $suite}'
+jq -nc --arg stack "$STACK" --arg expert "$SAFETY" --arg suite "$TESTBED_SUITE" \
+	'{stack: $stack, expert: $expert, suite: $suite}'
 while read -r command args; do
 	# shellcheck disable=SC2086
 	case $command in

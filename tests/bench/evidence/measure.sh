@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# What run.py reads: one line of JSON per measurement, by a real bridge with real calls. measure.sh MIB ROUNDS LOADS SESSIONS PINGS
+# What run.py reads: one line of JSON per measurement, by a real bridge with real calls. measure.sh
+# MIB ROUNDS LOADS SESSIONS PINGS
 . "$(dirname "$0")/../../e2e/lib.sh"
 . "$(dirname "$0")/../../e2e/bridge.sh"
 . "$(dirname "$0")/../../e2e/evidence.sh"
@@ -9,8 +10,10 @@ mib=$1 rounds=$2 loads=$3 sessions=$4 pings=$5
 # Standard output is for the figures alone.
 exec 6>&1 1>&2
 page_setup
-# By itself Chromium tells other pages of no address but that of the default route; in a namespace there is none.
-ip route show default | grep -q . || ip route add default via 192.0.2.2 dev ife-page0 || die "there is no default route, and none can be made"
+# By itself Chromium tells other pages of no address but that of the default route; in a namespace
+# there is none.
+ip route show default | grep -q . || ip route add default via 192.0.2.2 dev ife-page0 ||
+	die "there is no default route, and none can be made"
 agent=$(evidence_agent) || die "the agent cannot be built"
 head -c 20000 /dev/urandom >"$STACK/evidence/small.bin"
 head -c "${mib}M" /dev/zero >"$STACK/evidence/chromium.bin"
@@ -21,11 +24,14 @@ memory_kib() { awk -v name="$1:" '$1 == name {print $2}' "/proc/$(proc_pid bridg
 # An expert takes 50 calls at once: those of one measurement end before the next.
 hang_up() {
 	local id
-	for id in $(api GET /v1/calls | jq -r '.[] | select(.ended == null) | .call_id'); do api DELETE "/v1/calls/$id" >/dev/null; done
+	for id in $(api GET /v1/calls | jq -r '.[] | select(.ended == null) | .call_id'); do
+		api DELETE "/v1/calls/$id" >/dev/null
+	done
 }
 figure() { jq -c --arg name "$1" '. + {name: $name}' >&6; }
 
-timeout 280 node "$CASE_DIR/browser.mjs" "$(link_to chromium.bin)" "$(link_to small.bin)" "$((mib * 1024 * 1024))" "$rounds" "$loads" | figure browser
+timeout 280 node "$CASE_DIR/browser.mjs" "$(link_to chromium.bin)" "$(link_to small.bin)" \
+	"$((mib * 1024 * 1024))" "$rounds" "$loads" | figure browser
 hang_up
 "$agent" ping "$(link_to small.bin)" "$pings" | figure ping
 hang_up
@@ -43,9 +49,11 @@ sleep 3
 after=$(memory_kib VmRSS)
 exec 7>&-
 wait "$many" || fail "the sessions did not end well"
-jq -n --argjson before "$before" --argjson after "$after" --argjson sessions "$sessions" '{sessions: $sessions, kib: (($after - $before) / $sessions)}' | figure idle
+jq -n --argjson before "$before" --argjson after "$after" --argjson sessions "$sessions" \
+	'{sessions: $sessions, kib: (($after - $before) / $sessions)}' | figure idle
 hang_up
 
 before=$(memory_kib VmHWM)
 "$agent" drain "$(link_to large.bin)" >"$STACK/large.json"
-jq --argjson before "$before" --argjson after "$(memory_kib VmHWM)" '. + {grown_kib: ($after - $before)}' "$STACK/large.json" | figure large
+jq --argjson before "$before" --argjson after "$(memory_kib VmHWM)" \
+	'. + {grown_kib: ($after - $before)}' "$STACK/large.json" | figure large

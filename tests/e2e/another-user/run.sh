@@ -4,7 +4,8 @@
 # One address calls more often than the ban table allows.
 PIKE_DENSITY=1000000
 [ "$(id -u)" = 0 ] || die "this case changes users: run it as root"
-# As docs/operations.md sets it up: the group enters, what is made gets the group, nobody removes what is another's.
+# As docs/operations.md sets it up: the group enters, what is made gets the group, nobody removes
+# what is another's.
 chgrp nogroup "$STATE"
 chmod 3770 "$STATE"
 chown nobody "$STACK/kamailio-run"
@@ -18,7 +19,8 @@ expect "owner of the state" root "$(owner shared.bin)"
 proc_stop kamailio
 for name in once again; do
 	stack_start_kamailio -u nobody -g nogroup
-	expect "worker's user, $name" nobody "$(ps -o user= --ppid "$(proc_pid kamailio)" | sort -u | xargs)"
+	expect "worker's user, $name" nobody \
+		"$(ps -o user= --ppid "$(proc_pid kamailio)" | sort -u | xargs)"
 	for file in shared.bin shared.lock registry.lock rings/kamailio-1.ring; do
 		expect "owner of $file, $name" nobody "$(owner "$file")"
 	done
@@ -27,7 +29,8 @@ for name in once again; do
 	expect_calls "$name" "$STACK/$name.csv"
 	generation=$(rpc ife.status | jq .registry_generation)
 	rpc ife.reload >/dev/null || fail "ife.reload is refused, $name"
-	expect "generation after the reload, $name" $((generation + 1)) "$(rpc ife.status | jq .registry_generation)"
+	expect "generation after the reload, $name" $((generation + 1)) \
+		"$(rpc ife.status | jq .registry_generation)"
 	expect_alive
 	proc_stop kamailio
 done

@@ -20,12 +20,19 @@ NUMBER=0
 escalate() {
 	NUMBER=$((NUMBER + 1))
 	TRACE=trace-accept-$NUMBER
-	CALL=$("$IFE_BIN/ifectl" escalate --json --hazard safety --reason "$REASON" --trace-id "$TRACE" | jq -r .call_id)
+	CALL=$("$IFE_BIN/ifectl" escalate --json --hazard safety --reason "$REASON" --trace-id "$TRACE" |
+		jq -r .call_id)
 }
 
 # reasons: of the attempts that failed, as the log has them.
-reasons() { log_entries | jq -r --arg trace "$TRACE" 'select(.trace_id == $trace and .event == "FAILED") | .reason + " " + (.means // "-")' | xargs; }
-accepted() { log_entries | jq -r --arg trace "$TRACE" 'select(.trace_id == $trace and .event == "ACCEPTED") | .expert + " " + .means' | xargs; }
+reasons() {
+	log_entries | jq -r --arg trace "$TRACE" \
+		'select(.trace_id == $trace and .event == "FAILED") | .reason + " " + (.means // "-")' | xargs
+}
+accepted() {
+	log_entries | jq -r --arg trace "$TRACE" \
+		'select(.trace_id == $trace and .event == "ACCEPTED") | .expert + " " + .means' | xargs
+}
 
 # expect_next LABEL REASON: the first expert did not accept, and the second one is connected.
 expect_next() {
@@ -39,7 +46,8 @@ expect_next() {
 # expect_accepted LABEL: the first expert is connected, by key.
 expect_accepted() {
 	expect_call "$CALL" connected 30
-	expect "$1: the expert" "$SAFETY key" "$(api GET "/v1/calls/$CALL" | jq -r '.expert_id + " " + .accepted_by')"
+	expect "$1: the expert" "$SAFETY key" \
+		"$(api GET "/v1/calls/$CALL" | jq -r '.expert_id + " " + .accepted_by')"
 	expect_soon "$1: accepted" "$SAFETY key" accepted
 	expect_soon "$1: the reason" "" reasons
 	end_call
@@ -52,20 +60,27 @@ end_call() {
 }
 
 # state_was STATE: the call has been there.
-state_was() { api GET "/v1/calls/$CALL" | jq -e --arg state "$1" '[.history[].state] | index($state)' >/dev/null; }
+state_was() {
+	api GET "/v1/calls/$CALL" | jq -e --arg state "$1" '[.history[].state] | index($state)' >/dev/null
+}
 press() { media press $((EXPERT_PORT + 2)) "$1"; }
 is_loud() { [ "$(media loud "$(phone_heard safety)" 2>/dev/null)" -ge 40 ]; }
-told_played() { [ "$(api GET "/v1/calls/$CALL" | jq '[.history[] | select(.detail == "the briefing was played")] | length')" = "$1" ]; }
+told_played() {
+	[ "$(api GET "/v1/calls/$CALL" |
+		jq '[.history[] | select(.detail == "the briefing was played")] | length')" = "$1" ]
+}
 
 KEYS=second-2026a NO_EXPERT=1 start_with_bridge
-export IFE_BRIDGE="unix:$STACK/bridge.sock" IFE_AGENT=if://agent/guard IFE_AGENT_KEY="$STACK/keys/guard-2026a.key"
+export IFE_BRIDGE="unix:$STACK/bridge.sock" IFE_AGENT=if://agent/guard \
+	IFE_AGENT_KEY="$STACK/keys/guard-2026a.key"
 stack_expert second "$SPARE_PORT" uas
 
 stack_expert safety "$EXPERT_PORT" uas
 escalate
 expect_next "silent" "expert_not_accepted -"
 
-espeak-ng -v en --stdout "You have reached a mailbox. Please leave a message after the tone. Thank you." |
+espeak-ng -v en --stdout \
+	"You have reached a mailbox. Please leave a message after the tone. Thank you." |
 	sox --ignore-length -t wav - -t raw -r 8000 -c 1 -e mu-law "$STACK/sipp/sound.ulaw"
 stack_expert safety "$EXPERT_PORT" uas-sound
 escalate
@@ -125,11 +140,14 @@ bridge_start
 expect_accepted "presses 1 without a bridge"
 
 expect "the reason ran as a command" no "$([ -e /tmp/ife-spoken ] && echo yes || echo no)"
-expect "prompts: ten, the briefing and four choices" 15 "$(find "$TESTBED/prompts" -name '*.wav' | wc -l)"
-expect "prompts that could not be played" 0 "$(api GET /metrics | sed -n 's/^ife_bridge_prompts_failed_total //p')"
+expect "prompts: ten, the briefing and four choices" 15 \
+	"$(find "$TESTBED/prompts" -name '*.wav' | wc -l)"
+expect "prompts that could not be played" 0 \
+	"$(api GET /metrics | sed -n 's/^ife_bridge_prompts_failed_total //p')"
 
 # A registry that asks for a voice is refused by a bridge without one.
 proc_stop bridge
 BRIDGE_MORE='' bridge_config >"$STACK/mute.yaml"
-expect_fails "check without speech" "has no \`speech\`" "$BRIDGE_BIN" check --config "$STACK/mute.yaml"
+expect_fails "check without speech" "has no \`speech\`" "$BRIDGE_BIN" check \
+	--config "$STACK/mute.yaml"
 expect_alive

@@ -9,7 +9,9 @@ tls_of() { printf ', login: plain, tls: {ca: %s, name: %s}' "$1" "$2"; }
 AMI_MORE=$(tls_of testbed/tls/ca.pem localhost)
 start_with_bridge
 
-connected() { api POST '/v1/escalations?wait=connected' "$(escalation "$@")" | jq -r .sip_call_state; }
+connected() {
+	api POST '/v1/escalations?wait=connected' "$(escalation "$@")" | jq -r .sip_call_state
+}
 expect "state of a call over TLS" connected "$(connected m-1 trace-ami-tls-1 safety)"
 ami_sessions() { asterisk_cli gateway manager show connected | grep -c '^  *ife-bridge '; }
 expect "AMI sessions" 1 "$(ami_sessions)"
@@ -27,11 +29,13 @@ expect_refused() {
 	AMI_MORE=$1 bridge_config >"$STACK/bridge.yaml"
 	before=$(wc -l <"$STACK/log/bridge.log")
 	proc_start bridge "$BRIDGE_BIN" run --config "$STACK/bridge.yaml"
-	wait_until 10 said_since "$before" "$2" || fail "the bridge does not say $2: $(tail -n +"$((before + 1))" "$STACK/log/bridge.log")"
+	wait_until 10 said_since "$before" "$2" ||
+		fail "the bridge does not say $2: $(tail -n +"$((before + 1))" "$STACK/log/bridge.log")"
 	expect "readiness" 503 "$(api_status GET /readyz)"
 	expect "AMI sessions" 0 "$(ami_sessions)"
 }
 said_since() { tail -n +"$(($1 + 1))" "$STACK/log/bridge.log" | grep -qE "$2"; }
-expect_refused "$(tls_of testbed/tls/ca.pem gateway.council.example)" 'certificate not valid for name'
+expect_refused "$(tls_of testbed/tls/ca.pem gateway.council.example)" \
+	'certificate not valid for name'
 expect_refused "$(tls_of stranger/ca.pem localhost)" 'invalid peer certificate'
 expect_alive

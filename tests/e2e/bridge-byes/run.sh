@@ -14,7 +14,8 @@ expert() {
 }
 # talk N: a call that is connected.
 talk() {
-	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "m-$1" "trace-byes-$1" safety)" | jq -r .call_id)
+	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "m-$1" "trace-byes-$1" safety)" |
+		jq -r .call_id)
 	expect_call "$call" connected
 }
 # expect_over N REASON: ended by whom it says, and nothing is left on either side.
@@ -23,15 +24,18 @@ expect_over() {
 	expect "$1: who hung up" "$2" "$(api GET "/v1/calls/$call" | jq -r .reason)"
 	expect_channels gateway 0
 	expect_channels council 0
-	wait_log 1 ".event == \"TERMINATED\" and .trace_id == \"trace-byes-$1\" and .producer == \"bridge-node1\""
-	expect_log 1 ".event == \"TERMINATED\" and .trace_id == \"trace-byes-$1\" and .producer == \"bridge-node1\""
+	wait_log 1 ".event == \"TERMINATED\" and .trace_id == \"trace-byes-$1\" and
+		.producer == \"bridge-node1\""
+	expect_log 1 ".event == \"TERMINATED\" and .trace_id == \"trace-byes-$1\" and
+		.producer == \"bridge-node1\""
 }
 expect_one_bye() {
 	expect_ok "$1: a BYE reaches the phone" wait_until 10 requests_are safety BYE 1
 	expect "$1: BYEs at the phone" 1 "$(grep -ac '^BYE ' "$STACK/captures/safety.msg")"
 }
 
-# Straight to the MCU. Asterisk's H.323 takes up a call at once, or 3 s later: the phone hangs up after that.
+# Straight to the MCU. Asterisk's H.323 takes up a call at once, or 3 s later: the phone hangs up
+# after that.
 expert uas-bye -d 5000
 talk 1
 expect_over 1 expert_left

@@ -13,8 +13,9 @@ AFTER_ANSWER="17:busy 21:declined 34:congested 58:incompatible"
 sip_status() { siptool outcomes "$STACK/captures/$1.msg" | jq -r '.code // "none"' | tail -n 1; }
 dialplan_global() { asterisk_cli gateway dialplan set global "$1" "$2" >/dev/null; }
 
-# expert_calls NAME: an expert's INVITE to the council; the status of its final reply. Kamailio takes a gateway that answers 5xx out of service
-# until it has been probed: here it is put back at once, so that each call gets to Asterisk.
+# expert_calls NAME: an expert's INVITE to the council; the status of its final reply. Kamailio
+# takes a gateway that answers 5xx out of service until it has been probed: here it is put back at
+# once, so that each call gets to Asterisk.
 expert_calls() {
 	rpc dispatcher.set_state a 1 "sip:$GATEWAY_IP:$GATEWAY_PORT" >/dev/null
 	rm -f "$STACK/$1.csv"
@@ -27,9 +28,11 @@ from_h323_to_sip() {
 	local row
 	for row in $TO_SIP; do
 		dialplan_global IFE_COUNCIL "cause-${row%:*}"
-		expect "status for an MCU that releases with cause ${row%:*}" "${row#*:}" "$(expert_calls "in-${row%:*}")"
+		expect "status for an MCU that releases with cause ${row%:*}" "${row#*:}" \
+			"$(expert_calls "in-${row%:*}")"
 	done
-	expect "calls that reached the MCU" "$(wc -w <<<"$TO_SIP")" "$(grep -ac 'cause-[0-9]*@council-in:1' "$TESTBED/council/log/messages.log")"
+	expect "calls that reached the MCU" "$(wc -w <<<"$TO_SIP")" \
+		"$(grep -ac 'cause-[0-9]*@council-in:1' "$TESTBED/council/log/messages.log")"
 	dialplan_global IFE_COUNCIL council
 	dialplan_global IFE_MCU mcu-dead
 	expect "status when nobody listens at the MCU" 503 "$(expert_calls in-dead)"
@@ -42,7 +45,8 @@ from_sip_to_api() {
 		proc_stop safety 2>/dev/null
 		sed "s|SIP/2.0 480|SIP/2.0 $status|" "$SIPP_DIR/uas-reply.xml" >"$STACK/sipp/uas-$status.xml"
 		stack_expert safety "$EXPERT_PORT" "$STACK/sipp/uas-$status.xml"
-		call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\"}" | jq -r .call_id)
+		call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\"}" |
+			jq -r .call_id)
 		expect_call "$call" failed
 		# Asterisk 16 tells no status: what it has is the cause alone.
 		reply=" sip=$status"
@@ -57,10 +61,12 @@ from_sip_to_api() {
 answered_without_sdp() {
 	local call reason="incompatible cause=16 sip=406"
 	stack_expert safety "$EXPERT_PORT" uas-no-sdp
-	call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\"}" | jq -r .call_id)
+	call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\"}" |
+		jq -r .call_id)
 	expect_call "$call" failed
 	[ "$TESTBED_SUITE" != bullseye ] || reason=left_early
-	expect "what the API tells of an answer without SDP" "expert_$reason" "$(api GET "/v1/calls/$call" | jq -r .reason)"
+	expect "what the API tells of an answer without SDP" "expert_$reason" \
+		"$(api GET "/v1/calls/$call" | jq -r .reason)"
 	proc_stop safety
 }
 
@@ -74,11 +80,15 @@ after_the_answer() {
 		proc_stop safety 2>/dev/null
 		rm -f "$STACK/captures/safety.msg"
 		stack_expert safety "$EXPERT_PORT" uas
-		call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"conversation_id\":\"cause-${row%:*}\"}" | jq -r .call_id)
+		call=$(api POST /v1/calls \
+			"{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"conversation_id\":\"cause-${row%:*}\"}" | jq -r .call_id)
 		expect_call "$call" failed
-		expect "what the API tells of an MCU's ${row%:*}" "council_${row#*:} cause=${row%:*}" "$(api GET "/v1/calls/$call" | jq -r .reason)"
+		expect "what the API tells of an MCU's ${row%:*}" "council_${row#*:} cause=${row%:*}" \
+			"$(api GET "/v1/calls/$call" | jq -r .reason)"
 		expect_ok "a BYE for the MCU's ${row%:*}" wait_until 10 requests_are safety BYE 1
-		expect "Reasons of the BYE for ${row%:*}" 1 "$(sed -n '/^BYE /,/^\r*$/p' "$STACK/captures/safety.msg" | grep -acE "^Reason: *Q\.850 *;cause=(16|${row%:*})")"
+		expect "Reasons of the BYE for ${row%:*}" 1 \
+			"$(sed -n '/^BYE /,/^\r*$/p' "$STACK/captures/safety.msg" |
+			grep -acE "^Reason: *Q\.850 *;cause=(16|${row%:*})")"
 	done
 	# Nobody listens at the MCU's port: chan_ooh323 gives no cause.
 	sed -i 's/mcu_peer: .*/mcu_peer: mcu-dead/' "$STACK/bridge.yaml"
@@ -86,9 +96,12 @@ after_the_answer() {
 	bridge_start
 	proc_stop safety
 	stack_expert safety "$EXPERT_PORT" uas
-	call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"conversation_id\":\"cause-dead\"}" | jq -r .call_id)
+	call=$(api POST /v1/calls \
+		"{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"conversation_id\":\"cause-dead\"}" |
+		jq -r .call_id)
 	expect_call "$call" failed
-	expect "what the API tells of an MCU that refuses connections" "council_unreachable cause=0" "$(api GET "/v1/calls/$call" | jq -r .reason)"
+	expect "what the API tells of an MCU that refuses connections" "council_unreachable cause=0" \
+		"$(api GET "/v1/calls/$call" | jq -r .reason)"
 	expect_channels gateway 0
 	expect_channels council 0
 }

@@ -2,7 +2,8 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../bridge.sh"
 
-# The guardian's key is made with the others, so its public half is known when the configuration is written.
+# The guardian's key is made with the others, so its public half is known when the configuration is
+# written.
 KEYS=guardian-1
 bridge_start() {
 	sed -i "s|guardians: \[.*\]|guardians: [{name: guardian-1, peer: mcu-7f3a, alias: guardian-quiet, public_key: \"${PUBLIC[guardian-1]}\"}]|; s/council_max: 50/council_max: 25/" "$STACK/bridge.yaml"
@@ -13,7 +14,8 @@ bridge_start() {
 start_with_bridge
 stack_expert ethics "$ETHICS_PORT" uas-busy
 
-expect_ok "the contract is true" python3 "$CASE_DIR/contract.py" "$STACK/bridge.sock" "$IFE_ROOT/docs/INTERFACES/workstream-4-sip-contract.yaml" \
+expect_ok "the contract is true" python3 "$CASE_DIR/contract.py" "$STACK/bridge.sock" \
+	"$IFE_ROOT/docs/INTERFACES/workstream-4-sip-contract.yaml" \
 	"$STACK/keys" "$STACK/captures/safety.msg" "$STACK/captures/api.txt"
 admission() { wait_log 1 ".event == \"ADMISSION\" and .room == \"council\" and $1"; }
 admission '.verdict == "approved" and .guardian == "guardian-1"'

@@ -10,16 +10,27 @@ registry_edit() {
 BRIDGE_MORE='speech: {dir: testbed/prompts, command: [espeak-ng, -v, en, -s, "400", --stdin, --stdout]}'
 
 press() { media press $((EXPERT_PORT + 2)) "$1"; }
-state_was() { api GET "/v1/calls/$CALL" | jq -e --arg state "$1" '[.history[].state] | index($state)' >/dev/null; }
-decision() { api GET "/v1/calls/$CALL" | jq -r '.decision | if . == null then "none" else .choice + " " + .assurance end'; }
+state_was() {
+	api GET "/v1/calls/$CALL" | jq -e --arg state "$1" '[.history[].state] | index($state)' >/dev/null
+}
+decision() {
+	api GET "/v1/calls/$CALL" |
+		jq -r '.decision | if . == null then "none" else .choice + " " + .assurance end'
+}
 decision_is() { [ "$(decision)" = "$1" ]; }
-events() { log_entries | jq -r --arg trace "$TRACE" 'select(.trace_id == $trace and (.event | startswith("DECISION"))) | .event + " " + (.choice // "-") + " " + (.reason // "-")' | paste -sd ';'; }
+events() {
+	log_entries | jq -r --arg trace "$TRACE" \
+		'select(.trace_id == $trace and (.event | startswith("DECISION"))) |
+			.event + " " + (.choice // "-") + " " + (.reason // "-")' | paste -sd ';'
+}
 refusals() { events | grep -c 'DECISION_REFUSED'; }
 # played COUNT FILE: the gateway has played that prompt so often.
 played() { [ "$(grep -c "Playing '[^']*/$2-" "$TESTBED/gateway/log/messages.log")" -ge "$1" ]; }
 
 # over COUNT: so many menus have come to their end, and the conference hears the phone again.
-over() { [ "$(grep -c '@ife-decide:[0-9]*\] NoOp' "$TESTBED/gateway/log/messages.log")" -ge "$1" ]; }
+over() {
+	[ "$(grep -c '@ife-decide:[0-9]*\] NoOp' "$TESTBED/gateway/log/messages.log")" -ge "$1" ]
+}
 # expect_over COUNT
 expect_over() { wait_until 30 over "$1" || fail "the menu did not come to its end ($1)"; }
 
@@ -27,7 +38,8 @@ expect_over() { wait_until 30 over "$1" || fail "the menu did not come to its en
 call() {
 	TRACE=$2
 	phone safety "$EXPERT_PORT" PCMU 440
-	CALL=$("$IFE_BIN/ifectl" escalate --json --hazard "$1" --trace-id "$TRACE" "${@:3}" | jq -r .call_id)
+	CALL=$("$IFE_BIN/ifectl" escalate --json --hazard "$1" --trace-id "$TRACE" "${@:3}" |
+		jq -r .call_id)
 	wait_until 10 state_was briefing || fail "$TRACE: the call was never in briefing"
 	press 1
 	expect_call "$CALL" connected 30
@@ -39,7 +51,8 @@ end_call() {
 }
 
 NO_EXPERT=1 start_with_bridge
-export IFE_BRIDGE="unix:$STACK/bridge.sock" IFE_AGENT=if://agent/guard IFE_AGENT_KEY="$STACK/keys/guard-2026a.key"
+export IFE_BRIDGE="unix:$STACK/bridge.sock" IFE_AGENT=if://agent/guard \
+	IFE_AGENT_KEY="$STACK/keys/guard-2026a.key"
 
 call safety trace-keys-1 --question 'May valve 1 stay open?' --option yes --option 'no; not now'
 press '*0'
@@ -70,9 +83,11 @@ press 1
 expect_over 5
 expect "the later decision" 'yes phone' "$(decision)"
 expect_soon "entries" 'DECISION no; not now -;DECISION yes -' events
-expect "both are kept" 'true false' "$(api GET "/v1/calls/$CALL" | jq -r '[.decisions[].replaced] | join(" ")')"
+expect "both are kept" 'true false' \
+	"$(api GET "/v1/calls/$CALL" | jq -r '[.decisions[].replaced] | join(" ")')"
 api GET "/v1/calls/$CALL" | jq '.decisions[-1]' >"$STACK/decision.json"
-expect_ok "verified offline" "$IFE_BIN/ifectl" decision verify "$STACK/decision.json" --registry "$STACK/registry.yaml"
+expect_ok "verified offline" "$IFE_BIN/ifectl" decision verify "$STACK/decision.json" \
+	--registry "$STACK/registry.yaml"
 end_call
 
 # The policy wants the expert's own key for this hazard.
@@ -89,7 +104,8 @@ press '*2'
 wait_until 20 played 5 confirm || fail "the choice was not read back"
 press 1
 expect_over 7
-played 3 not_decided || fail "the phone did not hear that its decision was not taken without a bridge"
+played 3 not_decided ||
+	fail "the phone did not hear that its decision was not taken without a bridge"
 bridge_start
 expect_call "$CALL" connected
 end_call

@@ -3,8 +3,12 @@
 . "$(dirname "$0")/../bridge.sh"
 . "$(dirname "$0")/../phone.sh"
 
-# What the guardian's terminal has heard, by its Asterisk's own log. What the phone has heard: media.py keys.
-guardian_keys() { sed -n "s/.*DTMF end '\(.\)' received on OOH323.*/\1/p" "$TESTBED/council/log/messages.log" | tr -d '\n'; }
+# What the guardian's terminal has heard, by its Asterisk's own log. What the phone has heard:
+# media.py keys.
+guardian_keys() {
+	sed -n "s/.*DTMF end '\(.\)' received on OOH323.*/\1/p" "$TESTBED/council/log/messages.log" |
+		tr -d '\n'
+}
 guardian_heard() { [ "$(guardian_keys)" = "$1" ]; }
 phone_heard_keys() { [ "$(cat "$STACK/keys.heard")" = "$1" ]; }
 
@@ -13,8 +17,10 @@ press_both() {
 	local trace=$1 call
 	: >"$TESTBED/council/log/messages.log"
 	phone safety "$EXPERT_PORT" PCMU 440
-	proc_start keys python3 "$IFE_ROOT/tests/e2e/media.py" keys $((EXPERT_PORT + 2)) "$STACK/keys.heard"
-	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "m-$trace" "$trace" safety)" | jq -r .call_id)
+	proc_start keys python3 "$IFE_ROOT/tests/e2e/media.py" keys $((EXPERT_PORT + 2)) \
+		"$STACK/keys.heard"
+	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "m-$trace" "$trace" safety)" |
+		jq -r .call_id)
 	expect_call "$call" connected
 	wait_until 20 phone_heard_keys '159#'
 	expect "$trace: keys at the phone" '159#' "$(cat "$STACK/keys.heard")"

@@ -14,12 +14,15 @@ stack_expert number "$SPARE_PORT" uas
 answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-1 trace-e164-1 security)")
 call=$(jq -r .call_id <<<"$answer")
 expect "the call" "connected $NUMBER" "$(jq -r '.sip_call_state + " " + .expert_id' <<<"$answer")"
-expect "INVITEs at the number" 1 "$(grep -acE '^INVITE sip:\+4930123456@' "$STACK/captures/number.msg")"
+expect "INVITEs at the number" 1 \
+	"$(grep -acE '^INVITE sip:\+4930123456@' "$STACK/captures/number.msg")"
 expect "terminate_call" terminated "$(api DELETE "/v1/calls/$call" | jq -r .status)"
 expect_channels gateway 0
 
 # An agent's key is taken out of a running bridge.
-refused() { [ "$(api_status POST /v1/escalations "$(escalation m-2 trace-e164-2 security)")" = 401 ]; }
+refused() {
+	[ "$(api_status POST /v1/escalations "$(escalation m-2 trace-e164-2 security)")" = 401 ]
+}
 sed -i 's|if://agent/guard|if://agent/other|' "$STACK/bridge.yaml"
 kill -HUP "$(proc_pid bridge)"
 expect_ok "what the key signs is refused after SIGHUP" wait_until 10 refused

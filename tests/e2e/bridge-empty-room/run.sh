@@ -13,7 +13,8 @@ hang_up() {
 	asterisk_cli gateway channel request hangup "$name" >/dev/null
 }
 connect() {
-	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "$1" "trace-$1" safety)" | jq -r .call_id)
+	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "$1" "trace-$1" safety)" |
+		jq -r .call_id)
 	expect_call "$call" connected
 	expect_room council 2
 }
@@ -31,7 +32,8 @@ expect_room council 0
 # A guardian whose call has gone before the expert came: it waits in no room, and not for ever.
 asterisk_cli gateway dialplan set global IFE_ROOM council >/dev/null
 asterisk_cli gateway dialplan set global IFE_WITH_CALLS yes >/dev/null
-asterisk_cli gateway channel originate OOH323/guardian-silent@mcu-7f3a extension join@ife-guardian >/dev/null
+asterisk_cli gateway channel originate OOH323/guardian-silent@mcu-7f3a extension join@ife-guardian \
+	>/dev/null
 expect_channels gateway 1
 wait_until 60 channels_are gateway 0
 expect_channels gateway 0
@@ -39,13 +41,15 @@ asterisk_cli gateway dialplan set global IFE_WITH_CALLS no >/dev/null
 
 # Seats: one for the expert, one for the guardian.
 connect m-2
-expect "a second expert" CAPACITY_EXCEEDED "$(api POST /v1/escalations "$(escalation m-3 trace-m-3 safety)" | jq -r .code)"
+expect "a second expert" CAPACITY_EXCEEDED \
+	"$(api POST /v1/escalations "$(escalation m-3 trace-m-3 safety)" | jq -r .code)"
 signed_csv "$STACK/second.csv" 200 safety-2026a "$SAFETY" "$COUNCIL" safety
 load_begin second uac "$STACK/second.csv"
 load_end
 expect "an expert who calls in" 486 "$(siptool outcomes "$STACK/captures/second.msg" | jq -r .code)"
 expect_room council 2
-expect "roles" "expert guardian" "$(api GET /v1/rooms/council | jq -r '.participants[].role' | sort | xargs)"
+expect "roles" "expert guardian" "$(api GET /v1/rooms/council | jq -r '.participants[].role' |
+	sort | xargs)"
 expect "the guardian's state" connected "$(api GET "/v1/calls/$call" | jq -r .h323_state)"
 
 # The room was asked for meanwhile: its guardian is called back when the expert has left.
@@ -65,11 +69,13 @@ proc_stop bridge
 bridge_start
 sed -i 's/^max_members=.*/max_members=1/' "$TESTBED/gateway/etc/confbridge-if-escalate.conf"
 asterisk_cli gateway module reload app_confbridge.so >/dev/null
-call=$(api POST '/v1/escalations?wait=connected' "$(escalation m-5 trace-m-5 safety)" | jq -r .call_id)
+call=$(api POST '/v1/escalations?wait=connected' "$(escalation m-5 trace-m-5 safety)" |
+	jq -r .call_id)
 expect_call "$call" connected
 full=$(api POST /v1/escalations "$(escalation m-6 trace-m-6 safety)" | jq -r .call_id)
 expect_call "$full" failed
-expect "what a full room is told as" "council_congested cause=34" "$(api GET "/v1/calls/$full" | jq -r .reason)"
+expect "what a full room is told as" "council_congested cause=34" \
+	"$(api GET "/v1/calls/$full" | jq -r .reason)"
 expect "terminate_call" terminated "$(api DELETE "/v1/calls/$call" | jq -r .status)"
 expect_channels gateway 0
 expect_alive

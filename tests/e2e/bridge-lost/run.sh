@@ -4,7 +4,8 @@
 
 export RTP_TIMEOUT_S=5
 start_with_bridge
-expect "session timers" yes "$(asterisk_cli gateway pjsip show endpoint kamailio | awk '$1 == "timers" {print $3}')"
+expect "session timers" yes \
+	"$(asterisk_cli gateway pjsip show endpoint kamailio | awk '$1 == "timers" {print $3}')"
 
 # The phone of this case answers and never sends a packet of sound.
 answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-1 trace-lost-1 safety)")

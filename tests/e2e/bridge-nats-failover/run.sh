@@ -30,7 +30,9 @@ call_id() { printf 'sip-call-%s\n' "$(printf %s "$1" | sha256sum | cut -c 1-16)"
 claim_of_lost() {
 	local key
 	key=$(printf 'if://agent/guard\0%s' "$1" | sha256sum | cut -d ' ' -f 1)
-	printf '{"node":"lost"}' | nats publish "\$KV.ife-claims-$CONSUMER.$key" >>"$STACK/log/published.log" || fail "no claim for $1"
+	printf '{"node":"lost"}' |
+		nats publish "\$KV.ife-claims-$CONSUMER.$key" >>"$STACK/log/published.log" ||
+		fail "no claim for $1"
 }
 
 GUARDIANS='{name: guardian-1, peer: mcu-7f3a, alias: guardian-quiet}'
@@ -46,7 +48,8 @@ wait_until 20 is_held "$call" ringing
 first=$(holder "$call" ringing)
 proc_kill "$first"
 expect_outcome f-1 connected 40
-expect "participant" "confbridge:council:ife.$first.${call#sip-call-}.e0" "$(outcome_of f-1 | jq -r .h323_participant)"
+expect "participant" "confbridge:council:ife.$first.${call#sip-call-}.e0" \
+	"$(outcome_of f-1 | jq -r .h323_participant)"
 expect "expert" "$ETHICS" "$(outcome_of f-1 | jq -r .expert_id)"
 expect "calls about trace 1" 1 "$(calls_to ethics trace-failover-1 | wc -l)"
 expect_worked_off
@@ -72,7 +75,8 @@ asterisk_cli gateway database put ife-call "${call#sip-call-}" lost:1 >/dev/null
 escalation f-3 trace-failover-3 safety | send_message
 expect_outcome f-3 connected 30
 expect "expert" "$ETHICS" "$(outcome_of f-3 | jq -r .expert_id)"
-expect "calls about trace 3" "0 1" "$(calls_to safety trace-failover-3 | wc -l) $(calls_to ethics trace-failover-3 | wc -l)"
+expect "calls about trace 3" "0 1" \
+	"$(calls_to safety trace-failover-3 | wc -l) $(calls_to ethics trace-failover-3 | wc -l)"
 
 note=$(asterisk_cli gateway database get ife-call "${call#sip-call-}")
 expect "note of the gateway" ":2:answered" "$(sed -n 's/^Value: node[12]\(.*\)/\1/p' <<<"$note")"
@@ -91,7 +95,8 @@ for turn in 1 2 3 4; do
 	for number in 1 2; do
 		expect_outcome "g-$turn-$number" connected 60
 		trace=trace-storm-$turn-$number
-		expect "calls about $trace" 1 "$({ calls_to safety "$trace" && calls_to ethics "$trace"; } | wc -l)"
+		expect "calls about $trace" 1 "$({ calls_to safety "$trace" && calls_to ethics "$trace"; } |
+			wc -l)"
 	done
 done
 expect_worked_off

@@ -25,7 +25,8 @@ expect_said() {
 	expect_ok "the log says $1" grep -qE "$1" "$STACK/log/bridge.log"
 }
 # delete KIND.NAME...: without a word to the bridge.
-delete() { for what in "$@"; do expect_ok "delete $what" nats api "${what%%.*}.DELETE.${what#*.}"; done; }
+delete() { for what in "$@"; do expect_ok "delete $what" nats api \
+	"${what%%.*}.DELETE.${what#*.}"; done; }
 # update STREAM JQ: its configuration.
 update() {
 	local config
@@ -40,7 +41,8 @@ nats_start
 nats_streams
 start_with_bridge
 
-# The stream is made anew: sequences begin with 1 again, and what was told of the old ones is no reason to be silent.
+# The stream is made anew: sequences begin with 1 again, and what was told of the old ones is no
+# reason to be silent.
 escalation m-1 trace-faults-1 safety | send_message
 expect_outcome m-1 connected
 poison 1
@@ -71,9 +73,11 @@ expect_outcome m-4 connected 40
 expect_ready "with its consumer anew"
 expect_worked_off
 expect_one_call trace-faults-4
-expect "outcomes of what was worked off before" "1 1" "$(outcome_of m-2 | wc -l) $(outcome_of m-3 | wc -l)"
+expect "outcomes of what was worked off before" "1 1" \
+	"$(outcome_of m-2 | wc -l) $(outcome_of m-3 | wc -l)"
 
-# Everything that bridges remember by: all messages come again, and the gateway alone knows who was called.
+# Everything that bridges remember by: all messages come again, and the gateway alone knows who was
+# called.
 proc_kill bridge
 delete "CONSUMER.IFCONNECT.$CONSUMER" "STREAM.$BUCKET"
 # The letter of the second poison is purged: JetStream remembers its id and holds it no more.
@@ -121,10 +125,14 @@ kill -HUP "$(proc_pid nats)"
 expect_outcome m-6 connected 60
 expect_ready "with all permissions"
 
-# The stream of outcomes goes while a phone rings: told to those who listen, and by a stream made anew from then on.
+# The stream of outcomes goes while a phone rings: told to those who listen, and by a stream made
+# anew from then on.
 stack_expert ethics "$ETHICS_PORT" uas-late -d 3000
 escalation m-7 trace-faults-7 ethics | send_message
-ringing() { api GET /v1/calls | jq -e '.[] | select(.trace_id == "trace-faults-7" and .sip_call_state == "ringing")'; }
+ringing() {
+	api GET /v1/calls | jq \
+		-e '.[] | select(.trace_id == "trace-faults-7" and .sip_call_state == "ringing")'
+}
 wait_until 20 ringing
 delete STREAM.OUTCOME
 expect_worked_off 60

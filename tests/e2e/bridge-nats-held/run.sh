@@ -30,7 +30,8 @@ expect_worked_off
 
 # A bridge was lost with it, and this one would be the second.
 key=$(printf 'if://agent/guard\0h-3' | sha256sum | cut -d ' ' -f 1)
-printf '{"node":"lost","process":"lost-1","tries":1}' | nats publish "\$KV.ife-claims-$CONSUMER.$key" >>"$STACK/log/published.log" || fail "no claim"
+printf '{"node":"lost","process":"lost-1","tries":1}' |
+	nats publish "\$KV.ife-claims-$CONSUMER.$key" >>"$STACK/log/published.log" || fail "no claim"
 message=$(escalation h-3 trace-held-3 safety)
 send_message <<<"$message"
 expect_outcome h-3 rejected

@@ -8,7 +8,8 @@ NATS_CONF=$STACK/nats.conf
 export NATS_CA=$STACK/tls/ca.pem NATS_CREDS=$STACK/user.creds
 expect_ok "certificates" "$IFE_ROOT/scripts/make-test-ca.sh" "$STACK/tls"
 expect_ok "another authority" "$IFE_ROOT/scripts/make-test-ca.sh" "$STACK/stranger"
-expect_ok "keys and tokens" python3 "$CASE_DIR/account.py" "$STACK" "$NATS_PORT" "$STACK/tls/server.pem" "$STACK/tls/server.key"
+expect_ok "keys and tokens" python3 "$CASE_DIR/account.py" "$STACK" "$NATS_PORT" \
+	"$STACK/tls/server.pem" "$STACK/tls/server.key"
 nats_start
 nats_streams
 start_with_bridge
@@ -18,7 +19,8 @@ expect_outcome m-1 connected
 expect_worked_off
 expect "calls of the expert" 1 "$(calls_to safety | wc -l)"
 
-# expect_out EDIT REASON: with that edit of its configuration the bridge lives, is not ready, and says why.
+# expect_out EDIT REASON: with that edit of its configuration the bridge lives, is not ready, and
+# says why.
 expect_out() {
 	proc_kill bridge
 	cp "$STACK/bridge.yaml" "$STACK/bridge.good"

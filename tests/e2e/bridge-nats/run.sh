@@ -7,7 +7,9 @@
 bridge_start() {
 	proc_start bridge "$BRIDGE_BIN" run --config "$STACK/bridge.yaml"
 	wait_until 15 grep -q 'stream IFCONNECT' "$STACK/log/bridge.log"
-	expect "what is missing, and how to make it" 1 "$(grep -c 'stream IFCONNECT.*nats stream add IFCONNECT --subjects if.connect.escalate' "$STACK/log/bridge.log")"
+	expect "what is missing, and how to make it" 1 \
+		"$(grep -c 'stream IFCONNECT.*nats stream add IFCONNECT --subjects if.connect.escalate' \
+		"$STACK/log/bridge.log")"
 	expect "not ready" "503 false" "$(api_status GET /readyz) $(api GET /readyz | jq .nats)"
 	nats_streams
 	wait_until 15 bridge_ready || stack_fail bridge "ife-bridge did not get ready"
@@ -21,7 +23,8 @@ expect_outcome m-1 connected
 outcome=$(outcome_of m-1)
 call=$(jq -r .call_id <<<"$outcome")
 expect "expert" "$SAFETY" "$(jq -r .expert_id <<<"$outcome")"
-expect "participant" "confbridge:council:ife.node1.${call#sip-call-}.e0" "$(jq -r .h323_participant <<<"$outcome")"
+expect "participant" "confbridge:council:ife.node1.${call#sip-call-}.e0" \
+	"$(jq -r .h323_participant <<<"$outcome")"
 expect "trace id" trace-nats-1 "$(jq -r .trace_id <<<"$outcome")"
 expect_call "$call" connected
 expect_worked_off
@@ -45,8 +48,12 @@ jq -c '.source = "if://agent/other"' <<<"$message" | send_message
 printf '{"id":"x"}' | send_message "IFE-Reason=none" "Nats-Msg-Id=mine"
 head -c 1048000 /dev/zero | tr '\0' '[' | send_message
 wait_until 15 dead_are 5
-expect "dead letters" "INVALID_REQUEST INVALID_REQUEST INVALID_REQUEST INVALID_SIGNATURE UNKNOWN_AGENT" "$(dead_letters | sort | xargs)"
-expect "where they came from" 5 "$(nats messages DEAD | jq -r '.headers["IFE-Subject"] + .headers["IFE-Stream"]' | grep -c '^if.connect.escalateIFCONNECT$')"
+expect "dead letters" \
+	"INVALID_REQUEST INVALID_REQUEST INVALID_REQUEST INVALID_SIGNATURE UNKNOWN_AGENT" \
+	"$(dead_letters | sort | xargs)"
+expect "where they came from" 5 \
+	"$(nats messages DEAD | jq -r '.headers["IFE-Subject"] + .headers["IFE-Stream"]' |
+	grep -c '^if.connect.escalateIFCONNECT$')"
 expect "the body is kept" "$(jq -c '.payload.hazards = ["ethics"]' <<<"$message")" \
 	"$(nats messages DEAD | jq -r 'select(.headers["IFE-Reason"] == "INVALID_SIGNATURE") | .body')"
 expect_worked_off
@@ -55,7 +62,8 @@ expect_worked_off
 proc_kill nats
 not_ready() { [ "$(api GET /readyz | jq .nats)" = false ]; }
 wait_until 15 not_ready
-expect "not ready without NATS" "503 false" "$(api_status GET /readyz) $(api GET /readyz | jq .nats)"
+expect "not ready without NATS" "503 false" \
+	"$(api_status GET /readyz) $(api GET /readyz | jq .nats)"
 expect "alive without NATS" 200 "$(api_status GET /healthz)"
 nats_start
 wait_until 20 bridge_ready
@@ -81,10 +89,14 @@ expect_outcome m-4 connected 40
 # SIGTERM while a phone rings: that call is finished, and its message with it.
 stack_expert ethics "$ETHICS_PORT" uas-late -d 3000
 escalation m-5 trace-nats-5 ethics | send_message
-ringing() { api GET /v1/calls | jq -e '.[] | select(.trace_id == "trace-nats-5" and .sip_call_state == "ringing")'; }
+ringing() {
+	api GET /v1/calls | jq \
+		-e '.[] | select(.trace_id == "trace-nats-5" and .sip_call_state == "ringing")'
+}
 wait_until 20 ringing
 proc_stop bridge 40
 expect "outcome of m-5" connected "$(outcome_of m-5 | jq -r .status)"
 expect_worked_off
-expect "the intake ends in good order" 1 "$(grep -c 'no more messages are taken' "$STACK/log/bridge.log")"
+expect "the intake ends in good order" 1 \
+	"$(grep -c 'no more messages are taken' "$STACK/log/bridge.log")"
 expect_alive

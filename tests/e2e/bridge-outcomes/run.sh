@@ -23,7 +23,8 @@ expect_room council 0
 # Nobody answers: a CANCEL reaches the phone.
 stack_expert ethics "$ETHICS_PORT" uas-ringing
 answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-2 trace-outcomes-2 ethics)")
-expect "state of an unanswered call" "failed expert_no_answer cause=19" "$(jq -r '.sip_call_state + " " + .reason' <<<"$answer")"
+expect "state of an unanswered call" "failed expert_no_answer cause=19" \
+	"$(jq -r '.sip_call_state + " " + .reason' <<<"$answer")"
 wait_until 5 grep -aq '^CANCEL ' "$STACK/captures/ethics.msg"
 expect "CANCELs at the phone" 1 "$(grep -ac '^CANCEL ' "$STACK/captures/ethics.msg")"
 
@@ -35,5 +36,7 @@ wait_until 5 requests_are ethics CANCEL 2
 expect "CANCELs at the phone" 2 "$(grep -ac '^CANCEL ' "$STACK/captures/ethics.msg")"
 
 expect_channels gateway 0
-expect "errors by status" "480 486" "$(api GET /metrics | sed -n 's/^sip_errors_total{status_code="\([0-9]*\)"} [1-9].*/\1/p' | sort | xargs)"
+expect "errors by status" "480 486" \
+	"$(api GET /metrics | sed -n 's/^sip_errors_total{status_code="\([0-9]*\)"} [1-9].*/\1/p' |
+	sort | xargs)"
 expect_alive

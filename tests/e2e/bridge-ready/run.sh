@@ -6,7 +6,8 @@ start_with_bridge
 
 kamailio_is() { [ "$(api GET /readyz | jq -r .kamailio)" = "$1" ]; }
 connect() {
-	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "$1" "trace-$1" safety)" | jq -r .call_id)
+	call=$(api POST '/v1/escalations?wait=connected' "$(escalation "$1" "trace-$1" safety)" |
+		jq -r .call_id)
 	expect_call "$call" connected
 }
 
@@ -17,7 +18,8 @@ expect_ok "the probes find that Kamailio is gone" wait_until 60 kamailio_is fals
 expect "readiness without Kamailio" 503 "$(api_status GET /readyz)"
 expect_ok "the metric" eval 'api GET /metrics | grep -q "^ife_bridge_kamailio_up 0"'
 expect "terminate_call" hangup_unconfirmed "$(api DELETE "/v1/calls/$call" | jq -r .status)"
-expect "the call" "failed hangup_unconfirmed" "$(api GET "/v1/calls/$call" | jq -r '.sip_call_state + " " + .reason')"
+expect "the call" "failed hangup_unconfirmed" \
+	"$(api GET "/v1/calls/$call" | jq -r '.sip_call_state + " " + .reason')"
 expect "BYEs at the phone" 0 "$(grep -ac '^BYE ' "$STACK/captures/safety.msg")"
 expect_ok "the count" eval 'api GET /metrics | grep -q "^ife_bridge_hangups_unconfirmed_total 1"'
 

@@ -8,6 +8,7 @@ expect_log 1 '.event == "CANCEL"'
 expect_log 1 '.event == "FAILED" and .code == 487'
 
 signed_csv "$STACK/second.csv" 487 council-2026a "$COUNCIL" "$SAFETY" safety
-expect_ok "the only place is free for a second call" stack_calls second uac-cancel "$STACK/second.csv"
+expect_ok "the only place is free for a second call" stack_calls second uac-cancel \
+	"$STACK/second.csv"
 expect_log 2 '.event == "APPROVED"'
 expect_alive

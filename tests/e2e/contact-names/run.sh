@@ -3,11 +3,13 @@
 . "$(dirname "$0")/../netns.sh"
 . "$(dirname "$0")/../dns.sh"
 
-# The contacts of the three experts: a name, a name by NAPTR and SRV, and a name that the DNS never answers for.
+# The contacts of the three experts: a name, a name by NAPTR and SRV, and a name that the DNS never
+# answers for.
 registry_edit() {
 	sed -e "s|expert-safety@$EXPERT_IP:|expert-safety@phone.example:|" \
 		-e "s|expert-ethics@$ETHICS_IP:$ETHICS_PORT|expert-ethics@ethics.example|"
-	EXPERT_CONTACT=sip:expert-security@slow.example EXPERT_SOURCES=$SPARE_IP registry_expert "$SECURITY" "$SPARE_PORT" security security-2026a
+	EXPERT_CONTACT=sip:expert-security@slow.example EXPERT_SOURCES=$SPARE_IP registry_expert \
+		"$SECURITY" "$SPARE_PORT" security security-2026a
 }
 
 zone() {
@@ -43,15 +45,18 @@ wait_until 20 known "_sip._udp.ethics.example" || fail "the SRV record is not re
 
 calls named council-2026a "$COUNCIL" "$SAFETY" safety 200 5
 calls services council-2026a "$COUNCIL" "$ETHICS" ethics 200 5
-CALLER_IP=$EXPERT_IP CALLER_PORT=$SPARE_PORT calls to-council safety-2026a "$SAFETY" "$COUNCIL" safety 200 2
+CALLER_IP=$EXPERT_IP CALLER_PORT=$SPARE_PORT calls to-council safety-2026a "$SAFETY" "$COUNCIL" \
+	safety 200 2
 
-# More calls to the silent name than there are workers, and while they are under way another expert is called.
+# More calls to the silent name than there are workers, and while they are under way another expert
+# is called.
 signed_csv "$STACK/slow.csv" 503 council-2026a "$COUNCIL" "$SECURITY" security --count 12
 load_begin slow uac "$STACK/slow.csv" -r 100 -p "$SPARE_PORT"
 calls beside council-2026a "$COUNCIL" "$SAFETY" safety 200 5
 load_end
 expect "refused calls to a name without an address" 12 \
-	"$(jq -s 'map(select(.code == 503 and .retry_after > 0)) | length' "$STACK/captures/slow.outcomes")"
+	"$(jq -s 'map(select(.code == 503 and .retry_after > 0)) | length' \
+	"$STACK/captures/slow.outcomes")"
 
 # Names that a stranger chose, where Kamailio could look for an address: nobody asks for them.
 signed=$(stack_sign council-2026a "$COUNCIL" "$SAFETY" safety)
@@ -59,7 +64,8 @@ raw_request "$STACK/via.sip" OPTIONS via@caller.example "$signed" \
 	"s|^Via: .*|Via: SIP/2.0/UDP via.stranger.example;branch=z9hG4bK1|"
 expect "answered to where it came from" 200 "$(final_code "$STACK/via.sip")"
 raw_request "$STACK/ruri.sip" OPTIONS ruri@caller.example "$signed" \
-	"1s|.*|OPTIONS sip:ruri.stranger.example SIP/2.0|" "s|^Contact: .*|Route: <sip:route.stranger.example;lr>|"
+	"1s|.*|OPTIONS sip:ruri.stranger.example SIP/2.0|" \
+	"s|^Contact: .*|Route: <sip:route.stranger.example;lr>|"
 final_code "$STACK/ruri.sip" >/dev/null
 sed 's/$/\r/' >"$STACK/reply.sip" <<REPLY
 SIP/2.0 200 OK
@@ -74,7 +80,8 @@ Content-Length: 0
 REPLY
 send_raw "$STACK/reply.sip" --wait 1 >/dev/null
 expect "questions about a stranger's name" 0 "$(dns_asked stranger)"
-expect "questions about the silent name" yes "$([ "$(dns_asked 'slow\.example')" -gt 0 ] && echo yes)"
+expect "questions about the silent name" yes \
+	"$([ "$(dns_asked 'slow\.example')" -gt 0 ] && echo yes)"
 
 # The DNS goes silent altogether: what it said last holds. Its TTL of a second has passed.
 echo ". silent" | dns_zone

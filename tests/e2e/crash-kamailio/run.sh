@@ -1,12 +1,16 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
-# One address calls more often than the ban table allows, and as one block after each start: each call is to be decided.
+# One address calls more often than the ban table allows, and as one block after each start: each
+# call is to be decided.
 PIKE_DENSITY=1000000
 start -A SHED_STRANGERS=100 -A SHED_PARTIES=100
-# Of a minute ahead, nearly: the replays at the end are to be replays still, however slow the machine is.
-signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 600 --iat $(($(date +%s) + 50))
-# Calls whose BYE or reply went down with Kamailio end by their timeouts; how the caller fares is not the question here.
+# Of a minute ahead, nearly: the replays at the end are to be replays still, however slow the
+# machine is.
+signed_csv "$STACK/calls.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 600 \
+	--iat $(($(date +%s) + 50))
+# Calls whose BYE or reply went down with Kamailio end by their timeouts; how the caller fares is
+# not the question here.
 CALLS_TIMEOUT_S=60 load_begin crash uac "$STACK/calls.csv" -r 60 -timeout 40
 for reached in 200 600; do
 	wait_until 30 calls_reached crash "$reached"

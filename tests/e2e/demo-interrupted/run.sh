@@ -17,7 +17,8 @@ running() { ps -e -o args= | grep -F "$IFE_DEMO_DIR/" | grep -vE 'grep|tests/e2e
 interrupted() {
 	: >"$STACK/log/demo.log"
 	demo
-	wait_until 90 said "$2" || fail "$1: the demo does not get there: $(tail -n 3 "$STACK/log/demo.log")"
+	wait_until 90 said "$2" ||
+		fail "$1: the demo does not get there: $(tail -n 3 "$STACK/log/demo.log")"
 	ctrl_c
 	wait_until 5 said '^Stopping all that runs' || fail "$1: it does not say that it stops"
 	wait_until 30 proc_gone demo || fail "$1: it goes on"
@@ -28,7 +29,8 @@ interrupted() {
 exec 6>>"$IFE_DEMO_DIR.lock"
 flock 6
 demo
-wait_until 10 said 'another make demo runs in this directory' || fail "it does not wait for the other one"
+wait_until 10 said 'another make demo runs in this directory' ||
+	fail "it does not wait for the other one"
 expect "begun beside the other one" "" "$(running)"
 flock -u 6
 wait_until 60 said '^Part 1' || fail "it does not begin after the other one"

@@ -9,11 +9,16 @@ wait_log 1 '.event == "CONNECTED"'
 proc_stop kamailio
 stack_start_kamailio
 
-# header_tag METHOD-OR-STATUS HEADER: a tag of the first such message that the expert has seen or sent.
-header_tag() { grep -a -A12 "^$1" "$STACK/captures/safety.msg" | sed -n "s/^$2:.*;tag=\([^;[:space:]]*\).*/\1/p" | head -n 1; }
+# header_tag METHOD-OR-STATUS HEADER: a tag of the first such message that the expert has seen or
+# sent.
+header_tag() {
+	grep -a -A12 "^$1" "$STACK/captures/safety.msg" |
+		sed -n "s/^$2:.*;tag=\([^;[:space:]]*\).*/\1/p" | head -n 1
+}
 caller_tag=$(header_tag 'INVITE sip:' From) callee_tag=$(header_tag 'SIP/2.0 200' To)
 expect_ok "tags of the call" test -n "$caller_tag" -a -n "$callee_tag"
-for target in "$STRANGER_IP:9" "$ETHICS_IP:$ETHICS_PORT" "$PROXY_IP:$SIP_PORT" "localhost:$EXPERT_PORT"; do
+for target in "$STRANGER_IP:9" "$ETHICS_IP:$ETHICS_PORT" "$PROXY_IP:$SIP_PORT" \
+	"localhost:$EXPERT_PORT"; do
 	TO_TAG=$callee_tag raw_request "$STACK/info.sip" INFO 1.call@caller.example "$signed" \
 		"s|^\(From:.*;tag=\).*|\1$caller_tag|" "s|^INFO sip:[^ ]*|INFO sip:x@$target|"
 	wanted=403

@@ -12,4 +12,5 @@ for script in "$STACK"/snippets/*.cfg; do
 done
 first=$(find "$STACK/snippets" -name 'kamailio.md-*.cfg' | sort | head -n 1)
 sed 's/check_policy(/check_polity(/' "$first" >"$STACK/wrong.cfg"
-expect_fails "a function that does not exist" 'unknown command|check_polity' accepts "$STACK/wrong.cfg"
+expect_fails "a function that does not exist" 'unknown command|check_polity' accepts \
+	"$STACK/wrong.cfg"

@@ -8,14 +8,17 @@ start_with_bridge
 chmod 600 "$STACK"/keys/*.key
 
 doctor() {
-	ifectl doctor --registry "$STACK/registry.yaml" --bridge-config "$STACK/bridge.yaml" --dispatcher "$STACK/dispatcher.list" \
-		--tls-config "$STACK/tls.cfg" --state-dir "$STATE" --log "${LOG_DIR:-$STACK/witness}" --keys "$STACK/keys" \
+	ifectl doctor --registry "$STACK/registry.yaml" --bridge-config "$STACK/bridge.yaml" \
+		--dispatcher "$STACK/dispatcher.list" \
+		--tls-config "$STACK/tls.cfg" --state-dir "$STATE" --log "${LOG_DIR:-$STACK/witness}" \
+		--keys "$STACK/keys" \
 		--kamailio "127.0.0.1:$RPC_PORT" --bridge "unix:$STACK/bridge.sock" "$@"
 }
 # findings: "level check: what" of each. The clock is the host's own.
 findings() {
 	doctor --json "$@" >"$STACK/doctor.json"
-	jq -r '.lines[] | select(.level == "error" or .level == "warning" or .level == "unseen") | select(.check != "clock")
+	jq -r '.lines[] | select(.level == "error" or .level == "warning" or .level == "unseen") |
+		select(.check != "clock")
 		| .level + " " + .check + ": " + .what' "$STACK/doctor.json"
 }
 # finds PATTERN [DOCTOR ARG ...]: one of the findings is so, and says what to do.
@@ -24,7 +27,8 @@ finds() {
 	shift
 	found=$(findings "$@")
 	grep -qE "$pattern" <<<"$found" || fail "no /$pattern/ among: $found"
-	expect "findings without advice" 0 "$(jq '[.lines[] | select(.level == "error" or .level == "warning") | select(.do == null)] | length' "$STACK/doctor.json")"
+	expect "findings without advice" 0 \
+		"$(jq '[.lines[] | select(.level == "error" or .level == "warning") | select(.do == null)] | length' "$STACK/doctor.json")"
 }
 fine() { [ -z "$(findings)" ]; }
 
@@ -32,28 +36,39 @@ fine() { [ -z "$(findings)" ]; }
 wait_until 30 fine
 expect "findings on a healthy host" "" "$(findings)"
 for check in versions files "witness log" kamailio bridge registry limits; do
-	expect "the check $check" ok "$(jq -r --arg check "$check" '[.lines[] | select(.check == $check) | .level][0]' "$STACK/doctor.json")"
+	expect "the check $check" ok \
+		"$(jq -r --arg check "$check" '[.lines[] | select(.check == $check) | .level][0]' \
+		"$STACK/doctor.json")"
 done
 doctor >"$STACK/doctor.txt"
 code=$?
-expect "exit code and answer agree" "$code" "$(jq '{"ok": 0, "findings": 1, "unanswered": 3}[.answer]' "$STACK/doctor.json")"
-grep -qE '^ok +kamailio +mode enforce' "$STACK/doctor.txt" || fail "no line about Kamailio: $(cat "$STACK/doctor.txt")"
+expect "exit code and answer agree" "$code" \
+	"$(jq '{"ok": 0, "findings": 1, "unanswered": 3}[.answer]' "$STACK/doctor.json")"
+grep -qE '^ok +kamailio +mode enforce' "$STACK/doctor.txt" ||
+	fail "no line about Kamailio: $(cat "$STACK/doctor.txt")"
 
 # Metrics that alerts and dashboard name.
 curl -s --noproxy '*' --max-time 10 "http://127.0.0.1:$HTTP_PORT/metrics" >"$STACK/kamailio.metrics"
 api GET /metrics >"$STACK/bridge.metrics"
-jq -rf "$IFE_ROOT/docs/examples/prometheus/witnessd.jq" "$STATE/witnessd.json" >"$STACK/witness.metrics"
-expect_ok "names of metrics" "$IFE_ROOT/tests/prometheus/run.py" names "$STACK"/{kamailio,bridge,witness}.metrics "$IFE_ROOT/crates/ife-bridge/src/metrics.rs"
+jq -rf "$IFE_ROOT/docs/examples/prometheus/witnessd.jq" "$STATE/witnessd.json" \
+	>"$STACK/witness.metrics"
+expect_ok "names of metrics" "$IFE_ROOT/tests/prometheus/run.py" names \
+	"$STACK"/{kamailio,bridge,witness}.metrics "$IFE_ROOT/crates/ife-bridge/src/metrics.rs"
 expect_fails "names without the bridge's" "no metric ife_bridge_ami_up" \
 	"$IFE_ROOT/tests/prometheus/run.py" names "$STACK"/{kamailio,witness}.metrics
-expect "metrics of the bridge without HELP" "" "$(awk '$2 == "TYPE" { type[$3] } $2 == "HELP" { help[$3] = $4 } END { for (name in type) if (help[name] == "") print name }' "$STACK/bridge.metrics")"
+expect "metrics of the bridge without HELP" "" \
+	"$(awk '$2 == "TYPE" { type[$3] } $2 == "HELP" { help[$3] = $4 } END { for (name in type) if (help[name] == "") print name }' "$STACK/bridge.metrics")"
 for name in $(sed -nE 's/^kamailio_if_escalate_(\w+) .*/\1/p' "$STACK/kamailio.metrics"); do
-	sed -n '/^## Statistics/,/^## Event/p' "$IFE_ROOT/docs/kamailio.md" | grep -qw "$name" || fail "docs/kamailio.md does not say what the statistic $name counts"
+	sed -n '/^## Statistics/,/^## Event/p' "$IFE_ROOT/docs/kamailio.md" | grep -qw "$name" ||
+		fail "docs/kamailio.md does not say what the statistic $name counts"
 done
 
 # What is not there is skipped, and what is all skipped is no answer.
-expect "a host without any of it" 3 "$(ifectl doctor --registry /nowhere --bridge-config /nowhere --dispatcher /nowhere --tls-config /nowhere \
-	--state-dir /nowhere --log /nowhere --keys /nowhere --kamailio 127.0.0.1:9 --bridge unix:/nowhere >/dev/null 2>&1; echo $?)"
+expect "a host without any of it" 3 \
+	"$(ifectl doctor --registry /nowhere --bridge-config /nowhere --dispatcher /nowhere \
+	--tls-config /nowhere \
+	--state-dir /nowhere --log /nowhere --keys /nowhere --kamailio 127.0.0.1:9 --bridge unix:/nowhere \
+	>/dev/null 2>&1; echo $?)"
 
 # A key that everybody can read.
 chmod 644 "$STACK/keys/safety-2026a.key"
@@ -63,11 +78,13 @@ chmod 600 "$STACK/keys/safety-2026a.key"
 
 # A key of the registry that has expired, in a file that is not in force; then in force.
 cp "$STACK/registry.yaml" "$STACK/registry.good"
-sed -i -E 's/(kid: safety-2026a, .*covers: \[base\])\}/\1, not_after: 2026-01-01T00:00:00Z}/' "$STACK/registry.yaml"
+sed -i -E 's/(kid: safety-2026a, .*covers: \[base\])\}/\1, not_after: 2026-01-01T00:00:00Z}/' \
+	"$STACK/registry.yaml"
 finds '^error registry: expert expert-safety@external.advisor: key safety-2026a expired 2026-01-01'
 finds '^error registry: the file is not what Kamailio has in force \(generation 1\)'
 rpc ife.reload >/dev/null
-findings | grep -q 'not what Kamailio has in force' && fail "a registry in force is told as one that is not"
+findings | grep -q 'not what Kamailio has in force' &&
+	fail "a registry in force is told as one that is not"
 cp "$STACK/registry.good" "$STACK/registry.yaml"
 rpc ife.reload >/dev/null
 echo "nonsense: [" >"$STACK/registry.yaml"
@@ -75,8 +92,10 @@ finds '^error registry: it cannot be used: .*registry.yaml'
 cp "$STACK/registry.good" "$STACK/registry.yaml"
 
 # A certificate of ten days.
-openssl req -x509 -newkey ed25519 -nodes -keyout "$STACK/short.key" -out "$STACK/short.pem" -days 10 -subj /CN=gateway.example 2>/dev/null
-finds '^warning certificates: .*/short.pem: given by --certificate, CN=gateway.example, expires ' --certificate "$STACK/short.pem"
+openssl req -x509 -newkey ed25519 -nodes -keyout "$STACK/short.key" -out "$STACK/short.pem" -days \
+	10 -subj /CN=gateway.example 2>/dev/null
+finds '^warning certificates: .*/short.pem: given by --certificate, CN=gateway.example, expires ' \
+	--certificate "$STACK/short.pem"
 expect "with fewer days" "" "$(findings --certificate "$STACK/short.pem" --days 5)"
 
 # The parts end.

@@ -28,7 +28,10 @@ expect "files in the directory" 3 "$(find first -type f | wc -l)"
 expect_evidence "$call" verified
 entry=$(jq -r .receipt.entry <<<"$told")
 [ -n "$entry" ] && [ "$entry" != null ] || fail "no receipt: $told"
-receipt_is_in_log() { "$IFE_BIN/ifectl" witness prove --log "$STACK/witness" --vkey "$STACK/witness.vkey" --witness-hash "$entry" >"$STACK/receipt.proof" 2>&1; }
+receipt_is_in_log() {
+	"$IFE_BIN/ifectl" witness prove --log "$STACK/witness" --vkey "$STACK/witness.vkey" \
+		--witness-hash "$entry" >"$STACK/receipt.proof" 2>&1
+}
 wait_until 30 receipt_is_in_log
 receipt_is_in_log || fail "the receipt is not in the log: $(cat "$STACK/receipt.proof")"
 
@@ -49,7 +52,10 @@ expect "what was there" 3 "$(find first -type f | wc -l)"
 
 # A redemption that cannot be stored uses no link up.
 link=$(ROOM=unstored link_about report.txt)
-redeem() { curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer ${link#*#}" "${link%%#*}/redeem"; }
+redeem() {
+	curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer ${link#*#}" \
+		"${link%%#*}/redeem"
+}
 mv "$STACK/store/evidence" "$STACK/store/evidence.away"
 expect "status of a redemption that cannot be stored" 503 "$(redeem)"
 mv "$STACK/store/evidence.away" "$STACK/store/evidence"
@@ -72,5 +78,6 @@ bridge_start
 wait "$receiver"
 expect "exit code after a kill" 0 $?
 same large.bin fourth/large.bin
-grep -q 'connecting again' "$STACK/fourth.err" || fail "the kill was not noticed: $(cat "$STACK/fourth.err")"
+grep -q 'connecting again' "$STACK/fourth.err" ||
+	fail "the kill was not noticed: $(cat "$STACK/fourth.err")"
 expect_alive

@@ -53,11 +53,17 @@ touch "$STACK/received/first-over"
 wait_until 60 test -e "$STACK/received/second"
 restart
 wait "$loss"
-expect "after a restart of the bridge" '{"survived":true,"verified":[true]}' "$(jq -c . "$STACK/restart.json")"
-expect "the link is still used" 409 "$(curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer ${link#*#}" "${link%%#*}/redeem")"
+expect "after a restart of the bridge" '{"survived":true,"verified":[true]}' \
+	"$(jq -c . "$STACK/restart.json")"
+expect "the link is still used" 409 \
+	"$(curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer ${link#*#}" \
+	"${link%%#*}/redeem")"
 api DELETE "/v1/calls/$call" >/dev/null
 # A session on disk outlives its call by the time for a decision, and says that the call is over.
-sessions_under_way() { find "$STACK/store/evidence" -name '*.json' -exec jq -r '.ended_unix_s // "live"' {} + | grep -c live; }
+sessions_under_way() {
+	find "$STACK/store/evidence" -name '*.json' -exec jq -r '.ended_unix_s // "live"' {} + |
+		grep -c live
+}
 gone() { [ "$(sessions_under_way)" = 1 ]; }
 wait_until 10 gone
 expect "sessions of calls under way, on disk" 1 "$(sessions_under_way)"

@@ -22,12 +22,14 @@ exec 7>"$STACK/go"
 peers_are() { [ "$(api GET /v1/evidence/peers | jq length)" = "$1" ]; }
 wait_until 60 peers_are "$COUNT"
 expect "channels open at once" "$COUNT" "$(api GET /v1/evidence/peers | jq length)"
-expect "a message to all" "$COUNT" "$(api POST /v1/evidence/messages '{"message":{"text":"read this first"}}' | jq '.peers | length')"
+expect "a message to all" "$COUNT" \
+	"$(api POST /v1/evidence/messages '{"message":{"text":"read this first"}}' | jq '.peers | length')"
 exec 7>&-
 wait "$many"
 expect "files of their own calls" "{\"verified\":$COUNT}" "$(jq -c . "$STACK/many.json")"
 wait_log "$COUNT" '.event == "EVIDENCE_VERIFIED"'
 hashes=$(sha256sum "$STACK/evidence"/*.bin | cut -d ' ' -f 1 | sort)
-expect "hashes in the log" "$hashes" "$(log_entries | jq -r 'select(.event == "EVIDENCE_SENT") | .evidence.sha256' | sort -u)"
+expect "hashes in the log" "$hashes" \
+	"$(log_entries | jq -r 'select(.event == "EVIDENCE_SENT") | .evidence.sha256' | sort -u)"
 expect "UDP ports of the bridge" 1 "$(ss -Hlunp | grep -c "pid=$(proc_pid bridge),")"
 expect_alive

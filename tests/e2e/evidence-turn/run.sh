@@ -36,15 +36,20 @@ carry_http expert
 export PEER_ADDRESS='' PEER_IN=expert
 
 mkdir "$STACK/received/relayed"
-seen=$(peer transfer "$(call_about report.bin | jq -r .evidence_link)" "$STACK/received/relayed" --turn)
+seen=$(peer transfer "$(call_about report.bin | jq -r .evidence_link)" "$STACK/received/relayed" \
+	--turn)
 expect "verified" '[true]' "$(jq -c .verified <<<"$seen")"
 expect "the chosen pair" '["relay"]' "$(jq -c .candidates <<<"$seen")"
-expect "Link headers" 1 "$(jq -r '.links[]' <<<"$seen" | grep -cE '^<turn:10.99.1.1:3478\?transport=udp>; rel="ice-server"; username="[0-9]+:[A-Za-z0-9_-]{22}"; credential="[^"]+"; credential-type="password"$')"
-expect "the file is what it was" "" "$(cmp "$STACK/received/relayed/0-report.bin" "$STACK/evidence/report.bin" 2>&1)"
+expect "Link headers" 1 \
+	"$(jq -r '.links[]' <<<"$seen" |
+	grep -cE '^<turn:10.99.1.1:3478\?transport=udp>; rel="ice-server"; username="[0-9]+:[A-Za-z0-9_-]{22}"; credential="[^"]+"; credential-type="password"$')"
+expect "the file is what it was" "" \
+	"$(cmp "$STACK/received/relayed/0-report.bin" "$STACK/evidence/report.bin" 2>&1)"
 
 # The control: without TURN there is no way.
 link=$(call_about report.bin | jq -r .evidence_link)
-if PEER_PATIENCE_S=6 "$IFE_ROOT/tests/evidence/run.sh" --in "$(netns_pid expert)" peer.py transfer "$link" "$STACK/received" >/dev/null 2>&1; then
+if PEER_PATIENCE_S=6 "$IFE_ROOT/tests/evidence/run.sh" --in "$(netns_pid expert)" peer.py transfer \
+	"$link" "$STACK/received" >/dev/null 2>&1; then
 	fail "a transfer without TURN succeeded: the namespaces do not keep the two apart"
 fi
 expect "connections without TURN" 0 "$(api GET /v1/evidence/peers | jq length)"

@@ -9,22 +9,32 @@ only_expert="Route: <sip:$EXPERT_IP:$EXPERT_PORT;lr>"
 for method in INVITE BYE UPDATE INFO REFER; do
 	TO_TAG=forged raw_request "$STACK/$method.sip" "$method" "tag-$method@caller.example" "$signed"
 	expect "$method with a forged To-tag" 481 "$(final_code "$STACK/$method.sip" --wait 2)"
-	TO_TAG=forged raw_request "$STACK/$method-route.sip" "$method" "route-$method@caller.example" "$signed" "s|^Max-Forwards.*|&\r\n$route|"
-	expect "$method with a forged To-tag and Route" 481 "$(final_code "$STACK/$method-route.sip" --wait 2)"
-	TO_TAG=forged TO="safety@$EXPERT_IP:$EXPERT_PORT" raw_request "$STACK/$method-direct.sip" "$method" "direct-$method@caller.example" "$signed" "s|^Max-Forwards.*|&\r\n$route|"
-	expect "$method to the expert's own address" 481 "$(final_code "$STACK/$method-direct.sip" --wait 2)"
+	TO_TAG=forged raw_request "$STACK/$method-route.sip" "$method" "route-$method@caller.example" \
+		"$signed" "s|^Max-Forwards.*|&\r\n$route|"
+	expect "$method with a forged To-tag and Route" 481 \
+		"$(final_code "$STACK/$method-route.sip" --wait 2)"
+	TO_TAG=forged TO="safety@$EXPERT_IP:$EXPERT_PORT" raw_request "$STACK/$method-direct.sip" \
+		"$method" "direct-$method@caller.example" "$signed" "s|^Max-Forwards.*|&\r\n$route|"
+	expect "$method to the expert's own address" 481 \
+		"$(final_code "$STACK/$method-direct.sip" --wait 2)"
 done
-expect_log 3 '.event == "REJECTED" and .gate == "dialog" and .code == 481 and .cseq == 1 and (.call_id | test("-?INVITE@"))'
+expect_log 3 '.event == "REJECTED" and .gate == "dialog" and .code == 481 and .cseq == 1 and
+	(.call_id | test("-?INVITE@"))'
 
 # An ACK cannot be answered; it must not be forwarded either.
-TO_TAG=forged raw_request "$STACK/ACK.sip" ACK ack@caller.example "$signed" "s|^Max-Forwards.*|&\r\n$route|"
+TO_TAG=forged raw_request "$STACK/ACK.sip" ACK ack@caller.example "$signed" \
+	"s|^Max-Forwards.*|&\r\n$route|"
 expect "forged ACK" none "$(final_code "$STACK/ACK.sip" --wait 1)"
 raw_request "$STACK/CANCEL.sip" CANCEL cancel@caller.example "$signed"
-case $(final_code "$STACK/CANCEL.sip" --wait 1) in 481 | none) ;; *) fail "a CANCEL of nothing was accepted" ;; esac
+case $(final_code "$STACK/CANCEL.sip" --wait 1) in
+	481 | none) ;;
+	*) fail "a CANCEL of nothing was accepted" ;;
+esac
 
 # No To-tag, a Route of the caller's choice, and no signature: gated, not routed.
 for name in route only_expert; do
-	raw_request "$STACK/$name.sip" INVITE "preloaded-$name@caller.example" "$signed" '/^X-IF-Signature/d' "s|^Max-Forwards.*|&\r\n${!name}|"
+	raw_request "$STACK/$name.sip" INVITE "preloaded-$name@caller.example" "$signed" \
+		'/^X-IF-Signature/d' "s|^Max-Forwards.*|&\r\n${!name}|"
 	code=$(final_code "$STACK/$name.sip" --wait 2)
 	case $code in 403 | 428 | 481) ;; *) fail "unsigned INVITE with preloaded $name: $code" ;; esac
 done
@@ -40,7 +50,10 @@ expect "BYE with a real Call-ID and forged tags" 481 "$(final_code "$STACK/bye.s
 wait "$call" || fail "the real call was disturbed"
 
 # That call is over but still recognised: with its own tags nobody reaches anyone but its parties.
-tag_of() { grep -a -A12 '^BYE sip:' "$STACK/captures/safety.msg" | sed -n "s/^$1:.*;tag=\([^;[:space:]]*\).*/\1/p" | head -n 1; }
+tag_of() {
+	grep -a -A12 '^BYE sip:' "$STACK/captures/safety.msg" |
+		sed -n "s/^$1:.*;tag=\([^;[:space:]]*\).*/\1/p" | head -n 1
+}
 caller_tag=$(tag_of From) callee_tag=$(tag_of To)
 expect_ok "tags of the real call" test -n "$caller_tag" -a -n "$callee_tag"
 for target in "$STRANGER_IP:9" "$PROXY_IP:$SIP_PORT"; do

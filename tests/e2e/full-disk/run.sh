@@ -14,7 +14,8 @@ fill_disk() { dd if=/dev/zero of="$disk/filler" bs=64k status=none 2>/dev/null; 
 
 # refused_at_end NAME: the last calls were refused, none failed in another way.
 refused_at_end() {
-	expect "codes of $1" "" "$(jq -r 'select(.code != 200 and .code != 503) | .code' "$STACK/captures/$1.outcomes")"
+	expect "codes of $1" "" \
+		"$(jq -r 'select(.code != 200 and .code != 503) | .code' "$STACK/captures/$1.outcomes")"
 	expect "the last call of $1" 503 "$(tail -n 1 "$STACK/captures/$1.outcomes" | jq .code)"
 }
 

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
-QUOTA='{per_minute: 100, concurrent: 2, max_call_s: 3600}' ETHICS_QUOTA='{per_minute: 3, concurrent: 10, max_call_s: 3600}' start
+QUOTA='{per_minute: 100, concurrent: 2, max_call_s: 3600}' \
+	ETHICS_QUOTA='{per_minute: 3, concurrent: 10, max_call_s: 3600}' start
 stack_expert ethics "$ETHICS_PORT" uas
 
 # Three at once for two places; each lasts two seconds.
@@ -24,5 +25,6 @@ signed_csv "$STACK/minute.csv" 503/quota council-2026a "$COUNCIL" "$ETHICS" ethi
 expect_ok "calls in a minute" stack_calls minute uac "$STACK/minute.csv" -r 5
 expect_calls minute "$STACK/minute.csv"
 expect "refusals say when to retry" 0 \
-	"$(jq -s 'map(select(.code == 503 and ((.retry_after // 0) < 1 or .retry_after > 61))) | length' "$STACK/captures/minute.outcomes")"
+	"$(jq -s 'map(select(.code == 503 and ((.retry_after // 0) < 1 or .retry_after > 61))) | length' \
+	"$STACK/captures/minute.outcomes")"
 expect_alive

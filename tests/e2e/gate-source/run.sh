@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 
-registry_edit() { sed "/^councils:/,/^experts:/s|sources: .*|sources: [$CALLER_IP/32]|; /^experts:/,\$s|transports: .*|transports: [tls]|"; }
+registry_edit() {
+	sed "/^councils:/,/^experts:/s|sources: .*|sources: [$CALLER_IP/32]|; /^experts:/,\$s|transports: .*|transports: [tls]|"
+}
 start
 signed_csv "$STACK/here.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
 signed_csv "$STACK/there.csv" 403/source council-2026a "$COUNCIL" "$SAFETY" safety

@@ -8,7 +8,8 @@ registry_edit() {
       - {kid: revoked-2026a, public_key: \"${PUBLIC[revoked-2026a]}\", covers: [base], status: revoked}\\
       - {kid: expired-2026a, public_key: \"${PUBLIC[expired-2026a]}\", covers: [base], not_after: $past}\\
       - {kid: future-2026a, public_key: \"${PUBLIC[future-2026a]}\", covers: [base], not_before: $future}"
-	registry_expert suspended@external.advisor "$EXPERT_PORT" safety suspended-2026a "status: suspended"
+	registry_expert suspended@external.advisor "$EXPERT_PORT" safety suspended-2026a \
+		"status: suspended"
 	registry_expert early@external.advisor "$EXPERT_PORT" safety early-2026a "not_before: $future"
 	registry_expert late@external.advisor "$EXPERT_PORT" safety late-2026a "not_after: $past"
 }

@@ -16,19 +16,23 @@ calls() {
 		jq -c '.hazard = "ethics"' | csv_lines "$COUNCIL" "$SAFETY" 480 >>"$csv"
 	expect_ok "calls placed" stack_calls "$name" uac "$csv"
 	expect_calls "$name" "$csv"
-	expect "return codes of the gates ($name)" "-4 -7" "$(grep -aoE '^SIP/2.0 4(03|37) .*\((-[0-9]+)\)' \
+	expect "return codes of the gates ($name)" "-4 -7" \
+		"$(grep -aoE '^SIP/2.0 4(03|37) .*\((-[0-9]+)\)' \
 		"$STACK/captures/$name.msg" | grep -oE -- '-[0-9]+' | sort -u -n -r | xargs)"
 	FROM=alice@elsewhere.example TO=bob@elsewhere.example raw_request "$STACK/$name.sip" INVITE \
 		"ordinary@$name.example" '{}' '/^X-IF-/d'
 	expect "not for the gate ($name)" "480 not_for_gate" \
-		"$(send_raw "$STACK/$name.sip" | jq -s -r 'map(select(.code >= 200)) | .[0] | "\(.code) \(.reason)"')"
+		"$(send_raw "$STACK/$name.sip" |
+		jq -s -r 'map(select(.code >= 200)) | .[0] | "\(.code) \(.reason)"')"
 }
 
 reloads() {
 	local told
 	told=$(grep -c 'KEMI was told: ife:reloaded' "$STACK/log/kamailio.log")
 	rpc ife.reload >/dev/null
-	was_told() { [ "$(grep -c 'KEMI was told: ife:reloaded' "$STACK/log/kamailio.log")" -gt "$told" ]; }
+	was_told() {
+		[ "$(grep -c 'KEMI was told: ife:reloaded' "$STACK/log/kamailio.log")" -gt "$told" ]
+	}
 	wait_until 5 was_told || fail "the callback of $1 did not run"
 }
 

@@ -4,11 +4,13 @@
 registry_edit() {
 	sed "s|^default_expert: .*|&\nlegacy_store: $STACK/legacy.store|; s|\(kid: council-2026a.*\)covers: \[base\]}|\1covers: [base], legacy_signature: true}|"
 }
-# legacy_csv FILE EXPECTED KEY FROM TO: the signature is one field here, and the tenth is what is expected.
+# legacy_csv FILE EXPECTED KEY FROM TO: the signature is one field here, and the tenth is what is
+# expected.
 legacy_csv() {
 	[ -s "$1" ] || echo SEQUENTIAL >"$1"
 	stack_sign "$3" "$4" "$5" safety --legacy "${6:-$SAFETY}" |
-		jq -r --arg from "$4" --arg to "$5" --arg expected "$2" '[$from, $to, .trace_id, .hazard, .signature, "", "", "", "", $expected] | join(";")' >>"$1"
+		jq -r --arg from "$4" --arg to "$5" --arg expected "$2" \
+		'[$from, $to, .trace_id, .hazard, .signature, "", "", "", "", $expected] | join(";")' >>"$1"
 }
 
 start

@@ -22,18 +22,24 @@ metrics=$(python3 - "http://127.0.0.1:$HTTP_PORT/metrics" <<-'PY'
 PY
 )
 expect "metric" 3 "$(awk '$1 == "kamailio_if_escalate_approved" { print $2 + 0 }' <<<"$metrics")"
-expect "metric of a gate" 2 "$(awk '$1 == "kamailio_if_escalate_rejected_hazard" { print $2 + 0 }' <<<"$metrics")"
+expect "metric of a gate" 2 \
+	"$(awk '$1 == "kamailio_if_escalate_rejected_hazard" { print $2 + 0 }' <<<"$metrics")"
 
-# A dry run of a call says what each gate thinks and spends nothing: the same signature passes afterwards.
+# A dry run of a call says what each gate thinks and spends nothing: the same signature passes
+# afterwards.
 signed=$(stack_sign council-2026a "$COUNCIL" "$SAFETY" safety)
-explained=$(rpc ife.explain "$(jq -r .hazard <<<"$signed")" "$(jq -r .trace_id <<<"$signed")" "$(jq -r .signature <<<"$signed")" \
+explained=$(rpc ife.explain "$(jq -r .hazard <<<"$signed")" "$(jq -r .trace_id <<<"$signed")" \
+	"$(jq -r .signature <<<"$signed")" \
 	"sip:$COUNCIL" "sip:$SAFETY" "$CALLER_IP" udp)
 [ "$(jq 'length' <<<"$explained")" -ge 1 ] || fail "ife.explain says nothing: $explained"
-# Too few, too many or wrong parameters are an error that says what is wanted, and nothing is answered as if all were well.
-expect_fails "explain without a callee" "parameters: hazard trace_id" rpc ife.explain safety trace-12345 - "sip:$COUNCIL"
+# Too few, too many or wrong parameters are an error that says what is wanted, and nothing is
+# answered as if all were well.
+expect_fails "explain without a callee" "parameters: hazard trace_id" rpc ife.explain safety \
+	trace-12345 - "sip:$COUNCIL"
 expect_fails "explain with one too many" "parameters: hazard trace_id" \
 	rpc ife.explain safety trace-12345 - "sip:$COUNCIL" "sip:$SAFETY" 192.0.2.1 udp call-1 more
-expect_fails "explain from no address" "peer_ip" rpc ife.explain safety trace-12345 - "sip:$COUNCIL" "sip:$SAFETY" nowhere
+expect_fails "explain from no address" "peer_ip" rpc ife.explain safety trace-12345 - \
+	"sip:$COUNCIL" "sip:$SAFETY" nowhere
 expect_fails "explain over no transport" "transport is udp" \
 	rpc ife.explain safety trace-12345 - "sip:$COUNCIL" "sip:$SAFETY" 192.0.2.1 pigeon
 expect_fails "release of nothing" "parameters: call_id" rpc ife.release

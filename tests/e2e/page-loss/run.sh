@@ -12,7 +12,8 @@ EVIDENCE_MORE='  link_s: 30' start_with_evidence
 
 E=$STACK/evidence
 # Placed first and opened last: its time has run out by then.
-late=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"evidence_files\":[\"$E/changed.bin\"]}" | jq -r .evidence_link)
+late=$(api POST /v1/calls \
+	"{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\",\"evidence_files\":[\"$E/changed.bin\"]}" | jq -r .evidence_link)
 late_at=$SECONDS
 
 call=$(call_about "$E/silence.bin" "$E/death.bin" "$E/changed.bin")
@@ -22,7 +23,8 @@ expect_call "$id" connected
 # The case kills it once, in the middle of a transfer.
 (wait_until 200 proc_gone bridge && bridge_start) &
 restarter=$!
-browser loss "$CASE_DIR/case.mjs" loss "$(jq -r .evidence_link <<<"$call")" "$STACK" "$late" $((30 - SECONDS + late_at))
+browser loss "$CASE_DIR/case.mjs" loss "$(jq -r .evidence_link <<<"$call")" "$STACK" "$late" \
+	$((30 - SECONDS + late_at))
 wait "$restarter"
 
 wait_log 1 '.event == "EVIDENCE_FAILED"'

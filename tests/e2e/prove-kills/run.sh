@@ -3,4 +3,5 @@
 . "$(dirname "$0")/../lib.sh"
 . "$IFE_ROOT/tests/e2e/netns.sh"
 
-expect_ok "make prove, short" env SCALE=short PROVE_DIR="$WORK/prove" "$IFE_ROOT/tests/prove/run" kills
+expect_ok "make prove, short" env SCALE=short PROVE_DIR="$WORK/prove" "$IFE_ROOT/tests/prove/run" \
+	kills

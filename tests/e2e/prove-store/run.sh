@@ -3,5 +3,6 @@
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../bridge.sh"
 
-expect_ok "make prove, short" env SCALE=short PROVE_DIR="$WORK/prove" "$IFE_ROOT/tests/prove/run" store-faults store-faults-nats
+expect_ok "make prove, short" env SCALE=short PROVE_DIR="$WORK/prove" "$IFE_ROOT/tests/prove/run" \
+	store-faults store-faults-nats
 unset TESTBED_SUITE

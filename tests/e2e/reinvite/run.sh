@@ -9,5 +9,6 @@ expect_log 1 '.event == "APPROVED"'
 expect_log 0 '.event == "REJECTED"'
 expect_log 2 '.event == "REINVITE" and .code == null'
 expect_log 2 '.event == "REINVITE" and .code == 200'
-expect "one trace for all of it" 1 "$(log_entries | jq -r 'select(.call_id != null) | .trace_id' | sort -u | wc -l)"
+expect "one trace for all of it" 1 "$(log_entries | jq -r 'select(.call_id != null) | .trace_id' |
+	sort -u | wc -l)"
 expect_alive

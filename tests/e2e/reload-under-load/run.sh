@@ -35,7 +35,8 @@ expect "failed reloads counted" "$rounds" "$(rpc ife.stats | jq .reload_failures
 wait_log "$rounds" '.event == "RELOAD"'
 
 # And a change takes effect.
-sed 's/    hazards: \[safety, alignment\]/&\n    status: suspended/' "$STACK/good.yaml" >"$STACK/less.yaml"
+sed 's/    hazards: \[safety, alignment\]/&\n    status: suspended/' "$STACK/good.yaml" \
+	>"$STACK/less.yaml"
 use "$STACK/less.yaml"
 expect_ok "reload" rpc ife.reload
 signed_csv "$STACK/less.csv" 403/standing council-2026a "$COUNCIL" "$SAFETY" safety

@@ -18,6 +18,8 @@ expect_calls tcp "$STACK/again.csv"
 expect_calls udp "$STACK/again.csv"
 
 first=$(log_entries | jq -r 'select(.event == "APPROVED") | .producer')
-others=$(log_entries | jq -r --arg first "$first" 'select(.event == "REJECTED" and .producer != $first) | .producer' | sort -u | wc -l)
+others=$(log_entries |
+	jq -r --arg first "$first" 'select(.event == "REJECTED" and .producer != $first) | .producer' |
+	sort -u | wc -l)
 [ "$others" -ge 1 ] || fail "no other process ($first) has refused a replay"
 expect_alive

@@ -21,7 +21,8 @@ for kind in SDES MIKEY CLEAR ICE DTLS; do
 	secured uac "${!kind}" >"$STACK/$kind.xml"
 	signed_csv "$STACK/$kind.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
 	expect_ok "a call with $kind" stack_calls "$kind" "$STACK/$kind.xml" "$STACK/$kind.csv"
-	expect "secrets of $kind on the wire" true "$(grep -q SECRET-uac- "$STACK/captures/$kind.msg" && echo true)"
+	expect "secrets of $kind on the wire" true \
+		"$(grep -q SECRET-uac- "$STACK/captures/$kind.msg" && echo true)"
 done
 expect_log 5 '.event == "TERMINATED"'
 expect_log 5 '.event == "CONNECTED" and (.sdp | contains("4A:AD:B9:B1"))'

@@ -1,5 +1,5 @@
-# Sourced by run.sh: the programs at the paths of the shipped units, and the shipped units, users and configuration, as the packages
-# install them.
+# Sourced by run.sh: the programs at the paths of the shipped units, and the shipped units, users
+# and configuration, as the packages install them.
 # shellcheck shell=bash
 
 EXAMPLES=$IFE_ROOT/docs/examples
@@ -9,10 +9,15 @@ TREE=$WORK/tree
 machine_tree() {
 	local bin=$TREE/usr/bin lib=$TREE/usr/lib etc=$TREE/etc modules units name
 	modules=$TREE$(kamailio_modules) units=$lib/systemd/system
-	mkdir -p "$bin" "$modules" "$lib"/{sysusers.d,tmpfiles.d} "$units"/kamailio.service.d "$etc"/{default,if-escalate,systemd/system}
-	for name in ife-witnessd ife-bridge ifectl; do cp -l "$IFE_BIN/$name" "$bin/" || die "$name is not built"; done
+	mkdir -p "$bin" "$modules" "$lib"/{sysusers.d,tmpfiles.d} "$units"/kamailio.service.d \
+		"$etc"/{default,if-escalate,systemd/system}
+	for name in ife-witnessd ife-bridge ifectl; do
+		cp -l "$IFE_BIN/$name" "$bin/" || die "$name is not built"
+	done
 	cp -r "$IFE_MODULE_DIR"/{if_escalate.so,libife_policy.so,glibc-hwcaps} "$modules/"
-	for name in "$EXAMPLES"/systemd/*.sysusers.conf; do cp "$name" "$lib/sysusers.d/$(basename "${name%.sysusers.conf}").conf"; done
+	for name in "$EXAMPLES"/systemd/*.sysusers.conf; do
+		cp "$name" "$lib/sysusers.d/$(basename "${name%.sysusers.conf}").conf"
+	done
 	cp "$EXAMPLES/systemd/if-escalate.tmpfiles.conf" "$lib/tmpfiles.d/if-escalate.conf"
 	cp "$EXAMPLES"/systemd/*.service "$units/"
 	cp "$EXAMPLES/systemd/run-if-escalate.mount" "$units/run-if\\x2descalate.mount"
@@ -31,7 +36,8 @@ machine_tree() {
 machine_configuration() {
 	local public
 	cp "$IFE_ROOT/kamailio.cfg" "$EXAMPLES"/{bridge.yaml,registry.yaml,dispatcher.list} "$1/"
-	grep -vE 'WITH_TLS|TLS_CONFIG|MODE "shadow"' "$EXAMPLES/kamailio-local.cfg" >"$1/kamailio-local.cfg"
+	grep -vE 'WITH_TLS|TLS_CONFIG|MODE "shadow"' "$EXAMPLES/kamailio-local.cfg" \
+		>"$1/kamailio-local.cfg"
 	public=$(ifectl keygen --kid bridge-2026a --out "$1/bridge-2026a.key" --json | jq -r .public_key)
 	sed -i "/kid: bridge-2026a/{n;s|public_key: .*|public_key: \"$public\"|}" "$1/registry.yaml"
 	echo "a-secret-that-no-asterisk-asks-for" >"$1/ami-secret"

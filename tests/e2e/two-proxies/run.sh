@@ -9,7 +9,8 @@ export CALLERS_PROXY EXPERTS_PROXY
 # proxy NAME ADDRESS NEXT: another Kamailio with nothing of ours.
 proxy() {
 	mkdir -p "$STACK/$1"
-	proc_start "$1" kamailio -DD -E -f "$CASE_DIR/proxy.cfg" -Y "$STACK/$1" -m 32 -M 8 -L "$(kamailio_modules)" \
+	proc_start "$1" kamailio -DD -E -f "$CASE_DIR/proxy.cfg" -Y "$STACK/$1" -m 32 -M 8 \
+		-L "$(kamailio_modules)" \
 		-A "PROXY_ADDRESS=$2" -A "NEXT=\"sip:$3\""
 	wait_until 10 port_of_taken "$2"
 }

@@ -12,12 +12,14 @@ scripts/up.sh >"$WORK/printed" 2>"$WORK/errors" || { cat "$WORK/printed" "$WORK/
 room_has_guardian() { "$IFE_BIN/ifectl" rooms | grep -q 'guardian-1'; }
 tells_release() { eval "$1" 2>/dev/null | grep -q 'H.323 released.*guardian-1'; }
 no_room() { [ "$("$IFE_BIN/ifectl" rooms --json)" = '[]' ]; }
-mapfile -t commands < <(awk '/^Try /{ on = 1; next } /^$/{ on = 0 } on { sub(/^  /, ""); print }' "$WORK/printed")
+mapfile -t commands < <(awk '/^Try /{ on = 1; next } /^$/{ on = 0 } on { sub(/^  /, ""); print }' \
+	"$WORK/printed")
 # Without root there is neither Asterisk nor the bridge.
 if [ "$(id -u)" = 0 ]; then wanted=9; else wanted=3; fi
 expect "commands to try" "$wanted" "${#commands[@]}"
 for command in "${commands[@]}"; do
-	# An entry is in the log as soon as its batch is signed: a person who types is slower than that, a script is not.
+	# An entry is in the log as soon as its batch is signed: a person who types is slower than that, a
+	# script is not.
 	case $command in *'witness show'*) wait_until 10 tells_release "$command" ;; esac
 	# As a person would type it; the export counts for those that follow.
 	eval "$command" >"$WORK/said" 2>&1 </dev/null || fail "$command: exit $?: $(cat "$WORK/said")"
@@ -25,7 +27,9 @@ for command in "${commands[@]}"; do
 	*call.sh*) grep -q '^200 OK' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
 	*escalate*) grep -q '^state  *connected' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
 	*hangup*) wait_until 10 no_room || fail "the room outlives its call" ;;
-	*show*) grep -q 'H.323 released.*guardian-1' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
+	*show*)
+		grep -q 'H.323 released.*guardian-1' "$WORK/said" || fail "$command: $(cat "$WORK/said")"
+		;;
 	*verify*) grep -q '^verified' "$WORK/said" || fail "$command: $(cat "$WORK/said")" ;;
 	esac
 done
@@ -38,7 +42,8 @@ expect_fails "a second make up" 'already running' scripts/up.sh
 SAID=$WORK/said STEPS=0
 up=${IFE_UP_DIR#"$IFE_ROOT/"}
 make() { expect "the target of make" down "$1" && scripts/down.sh; }
-# step PLACE done|refused OUTPUT COMMAND: the command, in this shell, as tests/docs/blocks.py lists it.
+# step PLACE done|refused OUTPUT COMMAND: the command, in this shell, as tests/docs/blocks.py lists
+# it.
 step() {
 	local place=$1 wanted=$2 text=$4
 	# The reader's paths and ports are those that `make up` prints.
@@ -50,17 +55,20 @@ step() {
 	case $text in
 	'ifectl witness'* | 'ifectl rooms'*) wait_until 20 as_shown "$wanted" "$text" ;;
 	*) as_shown "$wanted" "$text" ;;
-	esac || fail "$place: $text: $STATUS, wanted $wanted; missing: $(cat "$WORK/missing"); printed: $(cat "$SAID")"
+	esac || fail "$place: $text: $STATUS, wanted $wanted; missing: $(cat \
+		"$WORK/missing"); printed: $(cat "$SAID")"
 }
 as_shown() {
 	STATUS='done'
 	: >"$WORK/missing"
 	eval "$2" >"$WORK/saying" 2>&1 </dev/null || STATUS=refused
 	cp "$WORK/saying" "$SAID"
-	[ "$STATUS" = "$1" ] && /usr/bin/python3 -B tests/docs/said.py "$WORK/shown" "$SAID" >"$WORK/missing"
+	[ "$STATUS" = "$1" ] && /usr/bin/python3 -B tests/docs/said.py "$WORK/shown" "$SAID" \
+		>"$WORK/missing"
 }
 printed() { sed -n "s/^  $1 *//p" "$WORK/printed"; }
-STATE_DIR=$(printed 'state (tmpfs)') SIP=$(printed 'SIP (UDP and TCP)') RPC=$(printed 'JSON-RPC (UDP)')
+STATE_DIR=$(printed 'state (tmpfs)') SIP=$(printed 'SIP (UDP and TCP)') \
+	RPC=$(printed 'JSON-RPC (UDP)')
 SIP=${SIP##*:} RPC=${RPC##*:}
 for page in SIP-ESCALATE-INTEGRATION tutorial; do
 	/usr/bin/python3 -B tests/docs/blocks.py steps "docs/$page.md" >"$WORK/steps-$page"

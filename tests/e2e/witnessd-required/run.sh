@@ -17,7 +17,9 @@ answered=$(jq -s 'map(select(.code == 200)) | length' "$STACK/captures/outage.ou
 expect "calls answered or refused" 500 $((refused + answered))
 [ "$refused" -ge 20 ] || fail "only $refused calls were refused in two seconds without a witness"
 [ "$answered" -ge 200 ] || fail "only $answered calls were answered"
-expect "refusals say when to retry" 0 "$(jq -s 'map(select(.code == 503 and (.retry_after // 0) < 1)) | length' "$STACK/captures/outage.outcomes")"
+expect "refusals say when to retry" 0 \
+	"$(jq -s 'map(select(.code == 503 and (.retry_after // 0) < 1)) | length' \
+	"$STACK/captures/outage.outcomes")"
 wait_log "$answered" '.event == "BYE"'
 expect_ledger outage
 signed_csv "$STACK/later.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety --count 20
