@@ -18,9 +18,11 @@ const readme = readFileSync(new URL("README.md", vendor), "utf8");
 
 for (const [folder, [name, files]] of Object.entries(FILES)) {
   test(`${folder} is ${name} ${pinned[name]}`, () => {
-    const { version, license } = JSON.parse(readFileSync(new URL(`${name}/package.json`, modules)));
+    const { version, license, repository } = JSON.parse(readFileSync(new URL(`${name}/package.json`, modules)));
     assert.equal(version, pinned[name]);
-    assert.ok(readme.includes(`| ${folder} | \`${name}\` ${version} | ${license} |`), `README.md has no line for ${name} ${version} ${license}`);
+    const source = repository.url.replace(/^[a-z+]*:/, "https:").replace(/\.git$/, "");
+    const line = `| ${folder} | \`${name}\` ${version} | ${license} | <${source}> |`;
+    assert.ok(readme.includes(line), `README.md has no line ${line}`);
     assert.deepEqual(readdirSync(new URL(folder, vendor)).sort(), Object.keys(files).sort());
     for (const [here, there] of Object.entries(files)) {
       const [ours, theirs] = [readFileSync(new URL(`${folder}/${here}`, vendor)), readFileSync(new URL(`${name}/${there}`, modules))];
