@@ -29,6 +29,14 @@ die() {
 	exit 1
 }
 
+# contains [GREP-OPTION ...] PATTERN: whether the input has such a line. `grep -q` would end at the
+# first match, and with pipefail the end of the program that still writes to it would count as "no".
+contains() {
+	local input
+	input=$(cat)
+	grep -q "$@" <<<"$input"
+}
+
 # alone WHAT FILE: holds the lock FILE until the script ends. It waits for another script that holds
 # it, and says so. Processes that outlive the script must close descriptor 8.
 alone() {

@@ -159,7 +159,7 @@ start() {
 runs() {
 	local pid
 	pid=$(cat "$1/$2.pid" 2>/dev/null) &&
-		tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | grep -qF " $1/$2/etc/asterisk.conf"
+		tr '\0' ' ' <"/proc/$pid/cmdline" 2>/dev/null | contains -F " $1/$2/etc/asterisk.conf"
 }
 
 wait_booted() {
@@ -168,7 +168,7 @@ wait_booted() {
 		kill -0 "$(cat "$dir/$name.pid")" 2>/dev/null ||
 			die "$name ended at start; see $dir/$name/log"
 		if chroot "$root" asterisk -C "$dir/$name/etc/asterisk.conf" -rx "core waitfullybooted" \
-			2>/dev/null | grep -q "fully booted"; then
+			2>/dev/null | contains "fully booted"; then
 			return 0
 		fi
 		sleep 0.1

@@ -167,7 +167,7 @@ step_hangup() {
 	say
 }
 
-phone_got_bye() { phone_messages | grep -q '^BYE '; }
+phone_got_bye() { phone_messages | contains '^BYE '; }
 no_rooms() { [ "$(bridged rooms --json)" = '[]' ]; }
 
 # Captures the packets between gateway and council.
@@ -183,7 +183,7 @@ capture_stop() {
 	proc_stop h323-capture
 }
 
-released_on_the_wire() { h323_lines | grep -q 'releaseComplete'; }
+released_on_the_wire() { h323_lines | contains 'releaseComplete'; }
 
 # Prints a line for each packet with H.225 or H.245: seconds, sender, tshark's summary, the caller's
 # name in a set-up.

@@ -40,7 +40,7 @@ page_network() {
 	flock -s 6
 	(
 		flock 5
-		ip -o addr show up scope global | grep -q . || page_network_make
+		ip -o addr show up scope global | contains . || page_network_make
 	) 5>>"$lock.make" || die "there is no network but loopback, and none can be made (root can)"
 }
 

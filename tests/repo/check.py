@@ -404,6 +404,20 @@ def check_no_creating_open_in_shared_directories():
                     yield f"{name}:{number}: opens with O_CREAT: {line.strip()[:80]}"
 
 
+# `grep -q` ends at the first match; with pipefail, the writer's broken pipe then fails the pipeline.
+QUIET_GREP = re.compile(r"(?<!\|)\|\s*[ef]?grep -\w*q")
+
+
+def check_no_quiet_grep_in_a_pipe():
+    for path in tracked():
+        name, text = name_of(path), text_of(path)
+        if path.suffix != ".sh" and not re.match(r"#!.*\bbash\b", text):
+            continue
+        for number, line in enumerate(text.split("\n"), start=1):
+            if QUIET_GREP.search(line):
+                yield f"{name}:{number}: grep -q in a pipe: use contains, of scripts/env.sh"
+
+
 def check_scenarios_used():
     scripts = "\n".join(text_of(p) for p in tracked() if p.suffix == ".sh" or p.name == "run")
     for scenario in sorted((ROOT / "tests/sipp").glob("*.xml")):

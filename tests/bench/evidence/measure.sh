@@ -12,7 +12,7 @@ exec 6>&1 1>&2
 page_setup
 # By itself Chromium tells other pages of no address but that of the default route; in a namespace
 # there is none.
-ip route show default | grep -q . || ip route add default via 192.0.2.2 dev ife-page0 ||
+ip route show default | contains . || ip route add default via 192.0.2.2 dev ife-page0 ||
 	die "there is no default route, and none can be made"
 agent=$(evidence_agent) || die "the agent cannot be built"
 head -c 20000 /dev/urandom >"$STACK/evidence/small.bin"

@@ -34,7 +34,7 @@ expect_refused() {
 	expect "readiness" 503 "$(api_status GET /readyz)"
 	expect "AMI sessions" 0 "$(ami_sessions)"
 }
-said_since() { tail -n +"$(($1 + 1))" "$STACK/log/bridge.log" | grep -qE "$2"; }
+said_since() { tail -n +"$(($1 + 1))" "$STACK/log/bridge.log" | contains -E "$2"; }
 expect_refused "$(tls_of testbed/tls/ca.pem gateway.council.example)" \
 	'certificate not valid for name'
 expect_refused "$(tls_of stranger/ca.pem localhost)" 'invalid peer certificate'

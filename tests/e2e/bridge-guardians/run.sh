@@ -10,7 +10,7 @@ expect_h323() {
 	wait_until "${2:-30}" h323_is "$1"
 	expect "h323_state" "$1" "$(api GET "/v1/calls/$call" | jq -r .h323_state)"
 }
-history_says() { api GET "/v1/calls/$call" | jq -r '.history[].detail' | grep -q "$1"; }
+history_says() { api GET "/v1/calls/$call" | jq -r '.history[].detail' | contains "$1"; }
 
 testbed_kill council
 answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-1 trace-guardians-1 safety)")
@@ -22,7 +22,7 @@ expect_ok "the failure is in the history" history_says \
 expect_ok "the failure is in the log" grep -q 'the guardian could not be had' \
 	"$STACK/log/bridge.log"
 expect_ok "the failure is counted" wait_until 5 eval \
-	'api GET /metrics | grep -q "^ife_bridge_guardian_failures_total{guardian=\"guardian-1\""'
+	'api GET /metrics | contains "^ife_bridge_guardian_failures_total{guardian=\"guardian-1\""'
 expect_room council 1
 
 testbed start >>"$STACK/log/testbed.log" 2>&1
@@ -35,7 +35,7 @@ expect_ok "the guardian is in the history" history_says '^guardian guardian-1 is
 dial_in() {
 	asterisk_cli council channel originate OOH323/council@gateway-4b1e application Wait 3 >/dev/null
 }
-unknown() { api GET /metrics | grep -q "^ife_bridge_unknown_parties_total{done=\"$1\"} $2"; }
+unknown() { api GET /metrics | contains "^ife_bridge_unknown_parties_total{done=\"$1\"} $2"; }
 dial_in
 wait_log 1 '.event == "REMOVE" and .room == "council" and .guardian == "unknown" and
 	.reason == "not_admitted" and .trace_id == "trace-guardians-1"'

@@ -40,7 +40,7 @@ done
 expect "call --json" "connected trace-ifectl-1" \
 	"$(ifectl call "$call" --json | jq -r '.sip_call_state + " " + .trace_id')"
 # The H.323 side is connected when a guardian is seen in the room.
-council_is_there() { ifectl calls | grep -qE "^$call .* connected +connected "; }
+council_is_there() { ifectl calls | contains -E "^$call .* connected +connected "; }
 wait_until 30 council_is_there
 says "the table" 0 "^$call +expert-safety@external.advisor +safety +connected +connected " ifectl \
 	calls
@@ -56,7 +56,7 @@ grep -q "1 call live; Asterisk up, witness up" "$STACK/terminal" ||
 	fail "the table on a terminal was not drawn again"
 
 # Rooms.
-room_says() { ifectl rooms show council | grep -qE "$1"; }
+room_says() { ifectl rooms show council | contains -E "$1"; }
 wait_until 10 room_says 'guardian +guardian-1'
 says "the list of rooms" 0 '^council +2 of 50 \(confbridge\)' ifectl rooms
 says "muting by name" 0 'expert-safety@external.advisor +muted' ifectl rooms mute council "$SAFETY"

@@ -32,7 +32,7 @@ calls() {
 	expect "codes of $1" "$6" "$(jq -r .code "$STACK/captures/$1.outcomes" | sort -u)"
 }
 
-known() { rpc dns.view | grep -q "$1"; }
+known() { rpc dns.view | contains "$1"; }
 
 zone "$EXPERT_IP"
 dns_start

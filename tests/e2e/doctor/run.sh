@@ -59,7 +59,7 @@ expect_fails "names without the bridge's" "no metric ife_bridge_ami_up" \
 expect "metrics of the bridge without HELP" "" \
 	"$(awk '$2 == "TYPE" { type[$3] } $2 == "HELP" { help[$3] = $4 } END { for (name in type) if (help[name] == "") print name }' "$STACK/bridge.metrics")"
 for name in $(sed -nE 's/^kamailio_if_escalate_(\w+) .*/\1/p' "$STACK/kamailio.metrics"); do
-	sed -n '/^## Statistics/,/^## Event/p' "$IFE_ROOT/docs/kamailio.md" | grep -qw "$name" ||
+	sed -n '/^## Statistics/,/^## Event/p' "$IFE_ROOT/docs/kamailio.md" | contains -w "$name" ||
 		fail "docs/kamailio.md does not say what the statistic $name counts"
 done
 
@@ -83,7 +83,7 @@ sed -i -E 's/(kid: safety-2026a, .*covers: \[base\])\}/\1, not_after: 2026-01-01
 finds '^error registry: expert expert-safety@external.advisor: key safety-2026a expired 2026-01-01'
 finds '^error registry: the file is not what Kamailio has in force \(generation 1\)'
 rpc ife.reload >/dev/null
-findings | grep -q 'not what Kamailio has in force' &&
+findings | contains 'not what Kamailio has in force' &&
 	fail "a registry in force is told as one that is not"
 cp "$STACK/registry.good" "$STACK/registry.yaml"
 rpc ife.reload >/dev/null

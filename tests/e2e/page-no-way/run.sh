@@ -8,7 +8,7 @@ command -v "${FIREFOX:-firefox-esr}" >/dev/null ||
 "$IFE_ROOT/tests/browser/evidence.py" "$STACK/evidence"
 FAULTY=$(faulty_bridge) || die "faulty_bridge does not build"
 # Firefox offers the address of its default route alone.
-ip route show default | grep -q . || ip route add default via 192.0.2.2 ||
+ip route show default | contains . || ip route add default via 192.0.2.2 ||
 	die "no default route can be made"
 HOST_IP=$(ip -4 -o addr show up scope global | awk '{sub("/.*", "", $4); print $4; exit}')
 

@@ -14,7 +14,7 @@ proxy() {
 		-A "PROXY_ADDRESS=$2" -A "NEXT=\"sip:$3\""
 	wait_until 10 port_of_taken "$2"
 }
-port_of_taken() { ss -Hlun "src $1" | grep -q .; }
+port_of_taken() { ss -Hlun "src $1" | contains .; }
 
 registry_edit() { sed "s|sources: \[$CALLER_IP.*|sources: [$CALLER_IP, $CALLER2_IP]|"; }
 NO_EXPERT=1 start

@@ -9,8 +9,8 @@ EXTRA_CLEANUP='"$IFE_ROOT/scripts/down.sh" >/dev/null 2>&1'
 cd "$IFE_ROOT" || exit 1
 
 scripts/up.sh >"$WORK/printed" 2>"$WORK/errors" || { cat "$WORK/printed" "$WORK/errors"; exit 1; }
-room_has_guardian() { "$IFE_BIN/ifectl" rooms | grep -q 'guardian-1'; }
-tells_release() { eval "$1" 2>/dev/null | grep -q 'H.323 released.*guardian-1'; }
+room_has_guardian() { "$IFE_BIN/ifectl" rooms | contains 'guardian-1'; }
+tells_release() { eval "$1" 2>/dev/null | contains 'H.323 released.*guardian-1'; }
 no_room() { [ "$("$IFE_BIN/ifectl" rooms --json)" = '[]' ]; }
 mapfile -t commands < <(awk '/^Try /{ on = 1; next } /^$/{ on = 0 } on { sub(/^  /, ""); print }' \
 	"$WORK/printed")
