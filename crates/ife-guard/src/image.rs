@@ -12,6 +12,7 @@ mod layout;
 mod party;
 
 use std::collections::HashSet;
+use std::hint::black_box;
 use std::ops::ControlFlow;
 
 use ife_message::Aor;
@@ -204,11 +205,20 @@ impl<'a> Image<'a> {
     fn exact(&self, folded: &Folded, is_same: impl Fn(&[u8]) -> bool) -> Option<usize> {
         let key = hash(self.head.seed, folded.as_bytes());
         self.probe(self.head.aors, key, |at| {
+            self.fetch_party_after(at);
             let party = u32_at(self.bytes, at)?;
             let len = u16_at(self.bytes, at + 4)?;
             let stored = bytes_at(self.bytes, at + 6, usize::from(len))?;
             is_same(stored).then_some(party as usize)
         })
+    }
+
+    /// Reads from the two cache lines where the party of the address at `at` begins, most times, so
+    /// that they are on their way while the address is compared.
+    fn fetch_party_after(&self, at: usize) {
+        for ahead in [64, 128] {
+            black_box(self.bytes.get((at & !63).saturating_add(ahead)).copied());
+        }
     }
 
     fn glob_folded(&self, aor: &[u8]) -> Option<usize> {

@@ -167,12 +167,11 @@ impl<'r> Builder<'r> {
     }
 
     fn party(&mut self, own: &Own<'_>, party: &'r Party) -> Result<u32, CompileError> {
-        // Begins a cache line, so that the fixed part and the id share one or two.
-        self.align(64);
-        let at = self.here()?;
+        let at = self.addresses(&party.aors)?;
         let texts_len: usize = own.texts.iter().map(|t| t.len()).sum();
-        let lists_len = SIGNER_LEN * party.signers.len() + NETWORK_LEN * party.sources.len();
-        let len = (FIXED_LEN + texts_len).next_multiple_of(8) + lists_len;
+        let networks_at = (FIXED_LEN + texts_len).next_multiple_of(8);
+        let signers_at = (networks_at + NETWORK_LEN * party.sources.len()).next_multiple_of(8);
+        let len = signers_at + SIGNER_LEN * party.signers.len();
         self.out
             .extend_from_slice(&[own.kind, own.status as u8, party.transports, 0]);
         self.u32(small(len)?);
@@ -197,15 +196,32 @@ impl<'r> Builder<'r> {
             self.out.extend_from_slice(text.as_bytes());
         }
         self.align(8);
-        party.signers.iter().for_each(|signer| self.signer(signer));
         party
             .sources
             .iter()
             .for_each(|network| self.network(network));
-        for aor in &party.aors {
-            self.aor(aor, at)?;
-        }
+        self.align(8);
+        party.signers.iter().for_each(|signer| self.signer(signer));
         Ok(at)
+    }
+
+    /// Writes the addresses of a party up to the begin of a cache line. Returns its offset: the
+    /// party's record follows.
+    fn addresses(&mut self, aors: &'r [Pattern]) -> Result<u32, CompileError> {
+        let exact = || aors.iter().filter(|aor| !aor.is_glob());
+        let len: usize = exact().map(|aor| address_len(aor)).sum();
+        let party = (self.out.len() + len).next_multiple_of(64);
+        self.out.resize(party - len, 0);
+        let party = small(party)?;
+        for aor in exact() {
+            self.address(aor, party)?;
+        }
+        for aor in aors.iter().filter(|aor| aor.is_glob()) {
+            self.globs.push((aor, party));
+            let shape = (aor.prefix().len() as u16, aor.suffix().len() as u16); // at most 64 each
+            self.hosts.entry(aor.host()).or_default().shapes.push(shape);
+        }
+        Ok(party)
     }
 
     fn signer(&mut self, signer: &Signer) {
@@ -240,18 +256,12 @@ impl<'r> Builder<'r> {
             .extend_from_slice(&[family, network.prefix_len(), 0, 0]);
     }
 
-    fn aor(&mut self, aor: &'r Pattern, party: u32) -> Result<(), CompileError> {
-        if aor.is_glob() {
-            self.globs.push((aor, party));
-            let shape = (aor.prefix().len() as u16, aor.suffix().len() as u16); // at most 64 each
-            self.hosts.entry(aor.host()).or_default().shapes.push(shape);
-            return Ok(());
-        }
-        self.align(2);
+    fn address(&mut self, aor: &'r Pattern, party: u32) -> Result<(), CompileError> {
         let at = self.here()?;
         self.u32(party);
         self.u16(aor.as_str().len())?;
         self.out.extend_from_slice(aor.as_str().as_bytes());
+        self.out.resize(at as usize + address_len(aor), 0);
         // An address has at most the length that folds.
         let folded = Folded::of(aor.as_str().as_bytes()).ok_or(CompileError)?;
         self.aors.push((hash(self.seed, folded.as_bytes()), at));
@@ -439,6 +449,11 @@ fn unlisted(registry: &Registry) -> [u8; 32] {
         bits[index / 8] |= 1 << (index % 8);
     }
     bits
+}
+
+/// Returns the length of an address's record, padded to an even number.
+fn address_len(aor: &Pattern) -> usize {
+    (6 + aor.as_str().len()).next_multiple_of(2)
 }
 
 fn small(value: usize) -> Result<u32, CompileError> {

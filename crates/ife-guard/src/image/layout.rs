@@ -30,7 +30,7 @@ use std::ops::ControlFlow;
 use super::ImageError;
 
 pub(super) const MAGIC: &[u8; 8] = b"IFEREGI\0";
-pub(super) const FORMAT: u32 = 2;
+pub(super) const FORMAT: u32 = 3;
 pub(super) const HEAD_LEN: usize = 256;
 pub(super) const DIGEST_AT: usize = 24;
 pub(super) const CHECKED_FROM: usize = 56;

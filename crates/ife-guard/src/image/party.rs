@@ -11,10 +11,13 @@
 //! | 80 | u16 each: length of id, of name, of contact, zero |
 //! | 88 | id, name, contact; zeros up to a multiple of 8 |
 //!
-//! Then the signers, 128 bytes each: public key 32, u64 not_before, u64 not_after, u8 status, u8
-//! covered parts (1 cid, 2 sdp), u8 legacy, u8 length of the kid, u32 zero, kid 64, zeros. Then the
-//! networks, 20 bytes each: address 16 (v4: the first 4), u8 family (4 or 6), u8 prefix length, u16
-//! zero.
+//! Then the networks, 20 bytes each: address 16 (v4: the first 4), u8 family (4 or 6), u8 prefix
+//! length, u16 zero; zeros up to a multiple of 8. Then the signers, 128 bytes each: public key 32,
+//! u64 not_before, u64 not_after, u8 status, u8 covered parts (1 cid, 2 sdp), u8 legacy, u8 length
+//! of the kid, u32 zero, kid 64, zeros.
+//!
+//! The records of the party's exact addresses end where its own begins, at the begin of a cache
+//! line: a request that is refused before its signature reads lines that follow each other.
 
 use std::net::IpAddr;
 
@@ -133,8 +136,7 @@ impl<'a> Party<'a> {
 
     /// Returns whether the party calls from this address.
     pub fn calls_from(&self, address: IpAddr) -> bool {
-        let start = self.signers_at() + SIGNER_LEN * self.len_at(76);
-        self.records(start, NETWORK_LEN, self.len_at(78))
+        self.records(self.networks_at(), NETWORK_LEN, self.len_at(78))
             .any(|record| network_of(record).is_some_and(|n| n.contains(address)))
     }
 
@@ -159,8 +161,12 @@ impl<'a> Party<'a> {
         (0..count).map_while(move |index| bytes_at(record, start + len * index, len))
     }
 
-    fn signers_at(&self) -> usize {
+    fn networks_at(&self) -> usize {
         (FIXED_LEN + self.len_at(80) + self.len_at(82) + self.len_at(84)).next_multiple_of(8)
+    }
+
+    fn signers_at(&self) -> usize {
+        (self.networks_at() + NETWORK_LEN * self.len_at(78)).next_multiple_of(8)
     }
 
     /// Returns the text at `start` behind the fixed part; its length is the `which`th.
