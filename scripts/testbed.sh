@@ -8,6 +8,7 @@
 # is the gateway's gatekeeper (an address).
 set -euo pipefail
 top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/scripts/env.sh"
 bed=$top/target/testbed
 
 die() { echo "testbed: $*" >&2; exit 1; }
