@@ -14,7 +14,7 @@ main() {
 	alone "make demo" "$DEMO.lock"
 	# Left by a demo that was killed.
 	if stack_load "$DEMO"; then demo_close; fi
-	trap 'demo_close; page_close' EXIT
+	trap 'demo_close; page_network_close' EXIT
 	trap 'note "Stopping all that runs"; exit 130' INT TERM
 	SECURITY_ACCEPTANCE=key demo_stack "$DEMO" "${IFE_NET:-}"
 	say "Part 1, the gate: eight calls through Kamailio $(kamailio_version) on 127.0.0.1:$SIP_PORT"
@@ -37,9 +37,6 @@ main() {
 	say "key in witness.vkey, registry.yaml, private keys in keys/, network traces in captures/."
 	say "\`make up\` leaves the same deployment running."
 }
-
-# Of the browser's step, if it was reached.
-page_close() { if declare -F page_network_close >/dev/null; then page_network_close; fi; }
 
 full_way_skipped() {
 	say "Part 2, the full way to the council's H.323 conference, is skipped: only root can make and"

@@ -29,10 +29,8 @@ PACKAGES_MODULE=(g++ make flex bison pkg-config dpkg-dev)
 # The scripts read JSON.
 PACKAGES_RUN+=(python3 jq procps iproute2)
 # Part 2 of the demo, which only root can run: Asterisk in its own root directory; a SIP phone that
-# plays, records and sends keys; dissectors for H.225 and H.245; the expert's browser.
-PACKAGES_FULL=(mmdebstrap curl baresip-core tshark chromium fonts-liberation)
-# A node from another source conflicts with Debian's npm and is sufficient.
-command -v npm >/dev/null || PACKAGES_FULL+=(nodejs npm)
+# plays, records and sends keys; dissectors for H.225 and H.245; the expert's browser, driven.
+PACKAGES_FULL=(mmdebstrap curl baresip-core tshark chromium chromium-driver fonts-liberation)
 # The second implementation of the formats is Python; valgrind, with libc's symbols, runs the C
 # tests; Debian's sipp has no TLS, so socat adds it.
 PACKAGES_TEST=(python3-cryptography python3-yaml python3-venv valgrind libc6-dbg socat tcpdump)
@@ -46,8 +44,10 @@ PACKAGES_TEST+=(systemd)
 PACKAGES_TEST+=(kamailio-lua-modules kamailio-websocket-modules)
 # Injected failures of system calls.
 PACKAGES_TEST+=(strace)
-# The pages are tested in Firefox too.
+# The pages are tested in Firefox too, by programs of node; Debian's npm brings some 360 packages. A
+# node from another source conflicts with it and is sufficient.
 PACKAGES_TEST+=(firefox-esr)
+command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
 # Modules that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 

@@ -2,6 +2,8 @@
 # demo-stack.sh.
 # shellcheck shell=bash
 
+. "$IFE_ROOT/scripts/lib/page-network.sh"
+
 demo_evidence() {
 	local shots=$STACK/screenshots link
 	step "The INVITE's Call-Info has a link for the expert's browser: files with signed hashes:"
@@ -10,11 +12,9 @@ demo_evidence() {
 		say "    the INVITE has no Call-Info"
 		return 1
 	}
-	# shellcheck source=tests/e2e/page.sh
-	IFE_SHOTS=$shots . "$IFE_ROOT/tests/e2e/page.sh"
-	page_setup
-	timeout --foreground -k 5 120 node "$IFE_ROOT/scripts/lib/demo-evidence.mjs" "$link" \
-		"$STACK/captures/receipt.json" >"$STACK/captures/page" 2>"$STACK/log/page.log" ||
+	page_network
+	timeout --foreground -k 5 120 python3 "$IFE_ROOT/scripts/lib/demo-evidence.py" "$link" \
+		"$STACK/captures/receipt.json" "$shots" >"$STACK/captures/page" 2>"$STACK/log/page.log" ||
 		tail -n 5 "$STACK/log/page.log"
 	want "the verified files" ' verified$' <"$STACK/captures/page"
 	grep -q '^receipt .*checked in the page' "$STACK/captures/page" ||

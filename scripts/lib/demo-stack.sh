@@ -4,10 +4,7 @@
 
 . "$(dirname "${BASH_SOURCE[0]}")/stack.sh"
 . "$IFE_ROOT/scripts/lib/bridge-stack.sh"
-# demo_evidence, the step with the expert's browser.
-if [ -f "$IFE_ROOT/scripts/lib/demo-evidence.sh" ]; then
-	. "$IFE_ROOT/scripts/lib/demo-evidence.sh"
-fi
+. "$IFE_ROOT/scripts/lib/demo-evidence.sh"
 
 # demo_stack DIR [N]: starts all but Asterisk and the bridge; N (IFE_NET) is for bridge_plan.
 demo_stack() {
