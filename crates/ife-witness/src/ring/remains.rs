@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
+use super::layout::Header;
 use super::{RingError, file};
 
 /// The end of a record in a ring, as its owner knows it before the push.
@@ -44,12 +45,16 @@ impl Remains {
         let path = file::ring_path(&state_dir.join(file::RINGS_DIR), producer);
         let file = file::open_shared(&path, false).map_err(RingError::io("open", &path))?;
         let map = file::open_map(&file, &path)?;
-        let (owner, writer) = (&map.header().producer, &map.header().consumer);
-        Ok(Self {
+        Ok(Self::of(map.header()))
+    }
+
+    pub(super) fn of(header: &Header) -> Self {
+        let (owner, writer) = (&header.producer, &header.consumer);
+        Self {
             epoch: owner.epoch.load(Ordering::Acquire),
             tail: owner.tail.load(Ordering::Acquire),
             head: writer.head.load(Ordering::Acquire),
-        })
+        }
     }
 
     /// Returns the fate of a record of the last owner; `None` if another owner has come since.
