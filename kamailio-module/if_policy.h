@@ -31,7 +31,7 @@
 extern "C" {
 #endif
 
-#define IFE_ABI_VERSION 5u
+#define IFE_ABI_VERSION 6u
 
 /* Sizes of the fixed buffers in output structs, terminating NUL included. */
 #define IFE_TRACE_ID_SIZE 129
@@ -230,6 +230,19 @@ typedef struct ife_verdict
 	char next_hop[IFE_NEXT_HOP_SIZE];
 } ife_verdict;
 
+/* A decision that waits for the disk, see ife_policy_begin. Plain data: any process that has the
+ * handle may use a copy. */
+typedef struct ife_ticket
+{
+	uint32_t waits;      /* 1: the decision waits; 0: the verdict is final */
+	uint32_t began;      /* 1: this decision began the call; 0: it repeats another one */
+	uint32_t process_no; /* of the process that decided */
+	uint32_t reserved;
+	uint64_t epoch;    /* of that process's ring */
+	uint64_t position; /* of the decision's entry in it */
+	uint64_t log_size; /* entries in the log when the wait began */
+} ife_ticket;
+
 /* The record of an approved call in the shared state. */
 typedef struct ife_call
 {
@@ -393,6 +406,51 @@ void ife_policy_close(ife_policy *policy);
  */
 ife_result ife_policy_check(
 		ife_policy *policy, const ife_message *msg, ife_verdict *verdict, ife_error *err);
+
+/*
+ * Asks the gate as ife_policy_check does, without waiting for the disk. An approval that must wait
+ * (witness_wait_ms) gets a ticket. It must not be carried out before ife_ticket_settle has said so,
+ * and holds a seat until then: settle each ticket, in any process, soon after witness_wait_ms.
+ *
+ * verdict   as of ife_policy_check; with a ticket an approval with witnessed 1.
+ * ticket    ticket->waits is 1 if the decision waits, else the verdict is final.
+ * Otherwise as ife_policy_check.
+ * Blocks    never for the disk; one disk write for a legacy signature.
+ */
+ife_result ife_policy_begin(ife_policy *policy, const ife_message *msg, ife_verdict *verdict,
+		ife_ticket *ticket, ife_error *err);
+
+/*
+ * Waits until the ticket's entry is on disk. Decides nothing: ife_ticket_settle does.
+ *
+ * Process   any that has the handle, attached or not.
+ * ticket    with waits 1.
+ * Returns   IFE_OK: on disk. IFE_WITNESS_TIMEOUT: not within timeout_ms, or never: the ring is
+ *           closed or gone. As ife_policy_check.
+ * Blocks    at most timeout_ms; 0 only looks.
+ */
+ife_result ife_ticket_wait(
+		ife_policy *policy, const ife_ticket *ticket, uint32_t timeout_ms, ife_error *err);
+
+/*
+ * Settles a decision that waits: an approval if its entry is on disk. If it is not,
+ * IFE_GATE_WITNESS refuses the call with 503, and its seat is freed; with IFE_WITNESS_BEST_EFFORT
+ * it is approved. Call it once for each ticket, when ife_ticket_wait returned IFE_OK or
+ * witness_wait_ms is over.
+ *
+ * Process   an attached one.
+ * msg       the request of the decision: its Call-ID, From-tag and CSeq, and for the entry of a
+ *           refusal its method, URIs, peer and raw bytes.
+ * begun     the verdict of ife_policy_begin.
+ * give_up   1: the server cannot keep the call waiting; it is not approved even if the entry is on
+ *           disk meanwhile (with IFE_WITNESS_BEST_EFFORT it is approved).
+ * verdict   the final one; written on IFE_OK. After a contained bug: a refusal by
+ *           IFE_GATE_INTERNAL with 500.
+ * Returns   as ife_policy_check. At any other result than IFE_OK refuse the call.
+ * Blocks    never.
+ */
+ife_result ife_ticket_settle(ife_policy *policy, const ife_ticket *ticket, const ife_message *msg,
+		const ife_verdict *begun, uint32_t give_up, ife_verdict *verdict, ife_error *err);
 
 /*
  * Writes each gate's answer about msg as a JSON array of {gate, number, outcome, detail} and, where

@@ -11,6 +11,7 @@ static void null_pointers(ife_policy *policy)
 	ife_message msg = invite_of(&calls[0]);
 	ife_policy *other = NULL;
 	ife_verdict verdict;
+	ife_ticket ticket = {0};
 	ife_error err;
 	char buf[64];
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_open(NULL, &other, &err), &err);
@@ -21,6 +22,12 @@ static void null_pointers(ife_policy *policy)
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_check(policy, NULL, &verdict, &err), &err);
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_check(policy, &msg, NULL, &err), &err);
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_check(NULL, &msg, &verdict, &err), &err);
+	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_begin(policy, &msg, NULL, &ticket, &err), &err);
+	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_begin(policy, &msg, &verdict, NULL, &err), &err);
+	CHECK_RESULT(IFE_NULL_PARAMETER, ife_ticket_wait(policy, NULL, 0, &err), &err);
+	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_ticket_wait(policy, &ticket, 0, &err), &err);
+	CHECK_RESULT(IFE_NULL_PARAMETER,
+			ife_ticket_settle(policy, &ticket, &msg, NULL, 0, &verdict, &err), &err);
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_explain(policy, NULL, buf, sizeof(buf), NULL, &err),
 			&err);
 	CHECK_RESULT(IFE_NULL_PARAMETER,

@@ -23,6 +23,7 @@ const _: () = {
     assert!(size_of::<ife_call>() == 396);
     assert!(size_of::<ife_receipt>() == 48);
     assert!(size_of::<ife_stats>() == 280);
+    assert!(size_of::<ife_ticket>() == 40);
     assert!(align_of::<ife_verdict>() == 8);
     assert!(offset_of!(ife_options, log) == 112);
     assert!(offset_of!(ife_message, cseq) == 176);
@@ -34,6 +35,7 @@ const _: () = {
     assert!(offset_of!(ife_verdict, next_hop) == 997);
     assert!(offset_of!(ife_call, expert) == 40);
     assert!(offset_of!(ife_receipt, leaf_hash) == 12);
+    assert!(offset_of!(ife_ticket, epoch) == 16);
     assert!(offset_of!(ife_stats, active_calls) == 168);
     assert!(offset_of!(ife_options, scope) == 144);
     assert!(offset_of!(ife_message, if_header_count) == 344);

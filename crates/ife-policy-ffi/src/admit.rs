@@ -15,6 +15,7 @@ use crate::shared::counters::Counter;
 use crate::shared::stall::Turn;
 use crate::state;
 use crate::sys;
+use crate::waiting::{Ticket, Wait};
 use crate::witness::{Prepared, Witness};
 
 /// Seconds after which a caller may try again when the witness log lags.
@@ -47,13 +48,13 @@ pub(crate) fn approval(
     policy: &mut Policy,
     msg: &Message<'_>,
     begun: Option<Begun>,
+    wait: Wait,
     decision: &mut Decision,
-    now: Now,
-    unix_ns: u64,
+    (now, unix_ns): (Now, u64),
 ) {
     if begun.is_none() {
         match under_way(policy, msg, &decision.verdict, now) {
-            UnderWay::Same(call) => return repeat(policy, msg, &call, decision, now),
+            UnderWay::Same(call) => return repeat(policy, msg, &call, wait, decision, now),
             UnderWay::Other => return refuse_second(policy, msg, decision, now, unix_ns),
             UnderWay::Unwitnessed => {}
         }
@@ -66,7 +67,10 @@ pub(crate) fn approval(
         Turn::Skip => false,
     };
     match enter(policy, msg, begun, decision, now, unix_ns) {
-        Ok(call_ref) if may_wait => wait_for_disk(policy, msg, begun.is_some(), call_ref, decision),
+        Ok(call_ref) if may_wait => match wait {
+            Wait::Here => wait_for_disk(policy, msg, begun.is_some(), call_ref, decision),
+            Wait::Elsewhere => defer(policy, begun.is_some(), decision),
+        },
         Ok(_) => {}
         Err(why) => refuse(policy, msg, begun.is_some(), decision, why),
     }
@@ -100,6 +104,18 @@ pub(crate) fn rejection(
         }
         Ok(_) | Err(_) => drop_entry(policy),
     }
+}
+
+/// Counts a final answer.
+pub(crate) fn count(policy: &Policy, verdict: &Verdict) {
+    if verdict.approved {
+        policy.count(Counter::Approved);
+        return;
+    }
+    policy
+        .shared
+        .counters()
+        .add_rejected(policy.slot(), usize::from(verdict.gate.number()));
 }
 
 /// Returns the identity of a refusal, equal for a retransmission of the request with the same
@@ -200,10 +216,28 @@ fn same_invite(policy: &Policy, msg: &Message<'_>, now: Now) -> Option<Call> {
 }
 
 /// Answers a repeated INVITE by its entry, after the entry is on disk if that is required.
-fn repeat(policy: &mut Policy, msg: &Message<'_>, call: &Call, decision: &mut Decision, now: Now) {
+fn repeat(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    call: &Call,
+    wait: Wait,
+    decision: &mut Decision,
+    now: Now,
+) {
     let mut witnessed = call.witnessed;
     let start = Instant::now();
     let must_wait = policy.options.witness_required;
+    let may_defer = must_wait && witnessed == 1 && wait == Wait::Elsewhere;
+    if may_defer
+        && !policy.options.witness_wait.is_zero()
+        && let Some(entry) = call.entry
+    {
+        decision.witnessed = witnessed;
+        decision.seq = call.seq;
+        decision.leaf_hash = call.leaf_hash;
+        decision.ticket = Some(ticket(policy, entry, false));
+        return;
+    }
     // The process that decided first waits for the disk. If it was killed meanwhile, the next
     // start has settled the record; an entry that is not on disk by now is late.
     while must_wait && witnessed == 1 && start.elapsed() < policy.options.witness_wait {
@@ -263,6 +297,32 @@ fn enter(
     Ok(call_ref)
 }
 
+/// Leaves the wait for the disk to another process.
+fn defer(policy: &Policy, began: bool, decision: &mut Decision) {
+    if policy.options.witness_wait.is_zero() {
+        return;
+    }
+    if let Some(end) = decision.entry_end {
+        policy.count(Counter::WitnessWaits);
+        let entry = RingEntry {
+            worker: policy.slot() as u16, // below PROCESSES_MAX
+            end,
+        };
+        decision.ticket = Some(ticket(policy, entry, began));
+    }
+}
+
+fn ticket(policy: &Policy, entry: RingEntry, began: bool) -> Ticket {
+    Ticket {
+        entry,
+        log_size: policy
+            .worker
+            .as_ref()
+            .map_or(0, |worker| worker.witness.log_size()),
+        began,
+    }
+}
+
 fn wait_for_disk(
     policy: &mut Policy,
     msg: &Message<'_>,
@@ -313,7 +373,7 @@ fn turn(policy: &Policy, now: Now) -> Turn {
 }
 
 /// Turns an approval into the witness gate's refusal and undoes a call that it started.
-fn refuse(
+pub(crate) fn refuse(
     policy: &mut Policy,
     msg: &Message<'_>,
     started: bool,
@@ -323,13 +383,18 @@ fn refuse(
     if started {
         state::abort_call(&policy.shared, &decision.verdict.call_key, 0);
     }
+    reject(decision, why);
+    let (now, unix_ns) = sys::now();
+    rejection(policy, msg, decision, now, unix_ns);
+}
+
+/// Turns an approval into the witness gate's refusal.
+pub(crate) fn reject(decision: &mut Decision, why: &str) {
     decision
         .verdict
         .reject(Gate::Witness, 503, "Service Unavailable", why);
     decision.verdict.retry_after_s = RETRY_S;
     decision.witnessed = 0;
-    let (now, unix_ns) = sys::now();
-    rejection(policy, msg, decision, now, unix_ns);
 }
 
 fn push(policy: &mut Policy, prepared: Prepared, reserve: u64) -> bool {

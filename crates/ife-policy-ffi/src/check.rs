@@ -15,9 +15,16 @@ use crate::shared::calls::{Call, Tags};
 use crate::shared::counters::Counter;
 use crate::state::{self, WorkerState};
 use crate::sys;
+use crate::waiting::Wait;
 
 /// Decides on a request and enters the decision into the shared state and the witness log.
-pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, Failure> {
+///
+/// An approval with a ticket is not counted yet.
+pub(crate) fn check(
+    policy: &mut Policy,
+    msg: &Message<'_>,
+    wait: Wait,
+) -> Result<Decision, Failure> {
     policy.check_attached()?;
     let request = msg.request()?;
     let (now, unix_ns) = sys::now();
@@ -63,11 +70,13 @@ pub(crate) fn check(policy: &mut Policy, msg: &Message<'_>) -> Result<Decision, 
     }
     let mut decision = Decision::of(verdict);
     if decision.verdict.approved {
-        admit::approval(policy, msg, begun, &mut decision, now, unix_ns);
+        admit::approval(policy, msg, begun, wait, &mut decision, (now, unix_ns));
     } else {
         admit::rejection(policy, msg, &mut decision, now, unix_ns);
     }
-    count(policy, &decision.verdict);
+    if decision.ticket.is_none() {
+        admit::count(policy, &decision.verdict);
+    }
     policy.summarise_refusals(now, unix_ns);
     Ok(decision)
 }
@@ -100,7 +109,7 @@ pub(crate) fn internal_error(policy: &mut Policy, msg: &Message<'_>) -> Decision
         let (now, unix_ns) = sys::now();
         admit::rejection(policy, msg, &mut decision, now, unix_ns);
     }
-    count(policy, &decision.verdict);
+    admit::count(policy, &decision.verdict);
     decision
 }
 
@@ -145,14 +154,14 @@ fn in_dialog(policy: &mut Policy, msg: &Message<'_>, now: Now, unix_ns: u64) -> 
             decision.next_hop = Some(next_hop);
             if !event::of_dialog(policy, msg, &found, now, unix_ns) {
                 admit::refuse_unwitnessed(&mut decision);
-                count(policy, &decision.verdict);
+                admit::count(policy, &decision.verdict);
             }
         }
         Err(stop) => {
             let (code, reason, detail) = stop.refusal();
             decision.verdict.reject(Gate::Dialog, code, reason, detail);
             admit::rejection(policy, msg, &mut decision, now, unix_ns);
-            count(policy, &decision.verdict);
+            admit::count(policy, &decision.verdict);
         }
     }
     Some(decision)
@@ -166,15 +175,4 @@ fn note_call(decision: &mut Decision, call: &Call) {
     decision.verdict.kid = call.kid;
     decision.leaf_hash = call.leaf_hash;
     decision.seq = call.seq;
-}
-
-fn count(policy: &Policy, verdict: &Verdict) {
-    if verdict.approved {
-        policy.count(Counter::Approved);
-        return;
-    }
-    policy
-        .shared
-        .counters()
-        .add_rejected(policy.slot(), usize::from(verdict.gate.number()));
 }

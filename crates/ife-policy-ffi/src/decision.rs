@@ -1,8 +1,10 @@
 //! The library's answer to a request: the gates' verdict and what became of its entry.
 
 use ife_guard::Verdict;
+use ife_witness::ring::RecordEnd;
 
 use crate::shared::calls::NextHop;
+use crate::waiting::Ticket;
 use crate::witness::Prepared;
 
 /// A verdict and the state of its entry.
@@ -14,6 +16,10 @@ pub(crate) struct Decision {
     pub(crate) witnessed: u32,
     pub(crate) seq: u64,
     pub(crate) leaf_hash: [u8; 32],
+    /// End of the approval's entry in this process's ring.
+    pub(crate) entry_end: Option<RecordEnd>,
+    /// The decision waits for the disk elsewhere, and is not to be carried out before.
+    pub(crate) ticket: Option<Ticket>,
     /// The next hop of a request in a dialog.
     pub(crate) next_hop: Option<NextHop>,
 }
@@ -26,6 +32,8 @@ impl Decision {
             witnessed: 0,
             seq: 0,
             leaf_hash: [0; 32],
+            entry_end: None,
+            ticket: None,
             next_hop: None,
         }
     }
@@ -35,5 +43,6 @@ impl Decision {
         self.witnessed = 1;
         self.seq = prepared.seq;
         self.leaf_hash = prepared.leaf_hash;
+        self.entry_end = Some(prepared.end);
     }
 }

@@ -15,7 +15,7 @@ use crate::shared::layout::{
 };
 use crate::sys;
 
-const WITNESS_WAIT_MS_MAX: u32 = 10_000;
+pub(crate) const WITNESS_WAIT_MS_MAX: u32 = 10_000;
 const NODE_LEN_MAX: usize = 64;
 /// Longest producer name: a ring's name of 48 also holds `-` and the process number.
 const PRODUCER_LEN_MAX: usize = 40;

@@ -26,6 +26,7 @@ use crate::shared::legacy::Legacy;
 use crate::shared::{Birth, Opened};
 use crate::source::Answers;
 use crate::sys::{self, ForkMark};
+use crate::waiting::Rings;
 use crate::witness::Witness;
 
 /// Pause before a registry image that could not be mapped is tried again.
@@ -43,6 +44,7 @@ pub(crate) struct Policy {
     pub(crate) legacy: Option<Legacy>,
     pub(crate) worker: Option<Worker>,
     pub(crate) answers: Answers,
+    pub(crate) rings: Rings,
     /// Prevents the state from being replaced; forks inherit it.
     _lock: File,
     remap_after_ms: u64,
@@ -58,7 +60,7 @@ pub(crate) struct Worker {
 }
 
 /// Returns the name of a process's ring.
-fn ring_name(options: &Options, process_no: usize) -> String {
+pub(crate) fn ring_name(options: &Options, process_no: usize) -> String {
     format!("{}-{process_no}", options.producer)
 }
 
@@ -102,6 +104,7 @@ impl Policy {
             legacy,
             worker: None,
             answers: Answers::default(),
+            rings: Rings::default(),
             _lock: lock,
             remap_after_ms: 0,
             panic_logged: false,

@@ -11,6 +11,7 @@ use crate::decision::Decision;
 use crate::message::Message;
 use crate::plumbing::{pointer, text};
 use crate::sys;
+use crate::waiting::Wait;
 
 /// See `if_policy.h`.
 ///
@@ -29,7 +30,7 @@ pub unsafe extern "C" fn ife_policy_check(
         |policy| {
             pointer::check_output(verdict, "verdict")?;
             let msg = Message::read(msg)?;
-            let decision = check::check(policy, &msg)?;
+            let decision = check::check(policy, &msg, Wait::Here)?;
             pointer::write_optional(verdict, to_c(&decision));
             Ok(())
         },
@@ -89,7 +90,7 @@ fn report_json(report: &GateReport) -> serde_json::Value {
     object
 }
 
-fn to_c(decision: &Decision) -> abi::ife_verdict {
+pub(super) fn to_c(decision: &Decision) -> abi::ife_verdict {
     let verdict = &decision.verdict;
     let mut out = abi::ife_verdict {
         approved: u32::from(verdict.approved),

@@ -211,6 +211,52 @@ impl Gate {
         self.timed_check(msg).1
     }
 
+    /// Asks without waiting for the disk.
+    pub fn begin(&self, msg: &ife_message) -> (ife_verdict, ife_ticket) {
+        let (mut verdict, mut ticket) = (ife_verdict::default(), ife_ticket::default());
+        // SAFETY: all pointers are to live locals; the error pointer is NULL.
+        let result = unsafe {
+            ::ife_policy::ife_policy_begin(
+                self.handle,
+                msg,
+                &mut verdict,
+                &mut ticket,
+                ptr::null_mut(),
+            )
+        };
+        assert_eq!(result, IFE_OK);
+        (verdict, ticket)
+    }
+
+    pub fn wait(&self, ticket: &ife_ticket, timeout_ms: u32) -> u32 {
+        // SAFETY: `ticket` is live; the error pointer is NULL.
+        unsafe { ::ife_policy::ife_ticket_wait(self.handle, ticket, timeout_ms, ptr::null_mut()) }
+    }
+
+    /// Settles a decision that waited.
+    pub fn settle(
+        &self,
+        msg: &ife_message,
+        (begun, ticket): &(ife_verdict, ife_ticket),
+        give_up: bool,
+    ) -> ife_verdict {
+        let mut verdict = ife_verdict::default();
+        // SAFETY: all pointers are to live values; the error pointer is NULL.
+        let result = unsafe {
+            ::ife_policy::ife_ticket_settle(
+                self.handle,
+                ticket,
+                msg,
+                begun,
+                u32::from(give_up),
+                &mut verdict,
+                ptr::null_mut(),
+            )
+        };
+        assert_eq!(result, IFE_OK);
+        verdict
+    }
+
     pub fn log(&self, msg: &ife_message, event: &str) -> u32 {
         let mut receipt = ife_receipt::default();
         // SAFETY: all pointers are to live locals; the error pointer is NULL.
