@@ -10,7 +10,10 @@
  * The module's interface to Kamailio: functions, parameters, variables, start and end of each
  * process.
  */
+#include <string.h>
+
 #include "core/dprint.h"
+#include "core/mem/mem.h"
 #include "core/mod_fix.h"
 #include "core/sr_module.h"
 #include "core/timer.h"
@@ -27,6 +30,7 @@
 #include "ife_stats.h"
 #include "ife_streams.h"
 #include "ife_tm.h"
+#include "ife_wait.h"
 
 MODULE_VERSION
 
@@ -39,6 +43,9 @@ static void mod_destroy(void);
 
 static int w_check_policy(sip_msg_t *msg, char *p1, char *p2);
 static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature);
+static int w_check_policy_resume(sip_msg_t *msg, char *proute, char *p2);
+static int w_check_policy_values_resume(
+		sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature, char *proute);
 static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2);
 static int w_witness_log_detail(sip_msg_t *msg, char *pevent, char *pdetail);
 static int w_check_message(sip_msg_t *msg, char *p1, char *p2);
@@ -46,12 +53,19 @@ static int w_is_party_source(sip_msg_t *msg, char *p1, char *p2);
 static int w_queue_above(sip_msg_t *msg, char *ppercent, char *p2);
 static int w_memory_above(sip_msg_t *msg, char *ppercent, char *p2);
 
+static int fixup_resume(void **param, int param_no);
+static int fixup_values_resume(void **param, int param_no);
+
 /* clang-format off */
 static cmd_export_t cmds[] = {
 	{"check_policy", (cmd_function)w_check_policy, 0,
 		0, 0, ANY_ROUTE},
 	{"check_policy", (cmd_function)w_check_policy_values, 3,
 		fixup_spve_all, fixup_free_spve_all, ANY_ROUTE},
+	{"check_policy", (cmd_function)w_check_policy_resume, 1,
+		fixup_resume, 0, ANY_ROUTE},
+	{"check_policy", (cmd_function)w_check_policy_values_resume, 4,
+		fixup_values_resume, 0, ANY_ROUTE},
 	{"witness_log", (cmd_function)w_witness_log, 1,
 		fixup_spve_null, fixup_free_spve_null, ANY_ROUTE},
 	{"witness_log", (cmd_function)w_witness_log_detail, 2,
@@ -75,6 +89,8 @@ static param_export_t params[] = {
 	{"witness",         PARAM_STR, &ife_settings.witness_name},
 	{"scope",           PARAM_STR, &ife_settings.scope_name},
 	{"witness_wait_ms", PARAM_INT, &ife_settings.witness_wait_ms},
+	{"witness_wait_workers", PARAM_INT, &ife_wait_settings.workers},
+	{"witness_wait_calls", PARAM_INT, &ife_wait_settings.calls},
 	{"freshness_s",     PARAM_INT, &ife_settings.freshness_s},
 	{"replay_slots",    PARAM_INT, &ife_settings.replay_slots},
 	{"refusals_per_s",  PARAM_INT, &ife_settings.refusals_per_s},
@@ -135,7 +151,7 @@ static int mod_init(void)
 		return -1;
 	if(ife_fork_init() < 0 || ife_fold_init() < 0)
 		return -1;
-	if(ife_tm_init() < 0 || ife_open() < 0)
+	if(ife_tm_init() < 0 || ife_wait_register() < 0 || ife_open() < 0)
 		return -1;
 	if(register_timer(on_timer, NULL, IFE_TEND_S) < 0) {
 		LM_ERR("cannot register a timer\n");
@@ -156,7 +172,7 @@ static int child_init(int rank)
 {
 	if(rank == PROC_INIT)
 		ife_load_widen_receive_buffers();
-	if(rank == PROC_MAIN && (ife_names_fork() < 0 || ife_streams_fork() < 0))
+	if(rank == PROC_MAIN && (ife_names_fork() < 0 || ife_streams_fork() < 0 || ife_wait_fork() < 0))
 		return -1;
 	if(rank == PROC_INIT || rank == PROC_TCP_MAIN || rank == PROC_POSTCHILDINIT)
 		return 0;
@@ -185,20 +201,65 @@ static int param_text(sip_msg_t *msg, char *param, str *out, const char *name)
 	return 0;
 }
 
+/* A variable without a value is an absent header. */
+static void header_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature,
+		ife_header_values_t *values)
+{
+	memset(values, 0, sizeof(*values));
+	if(fixup_get_svalue(msg, (gparam_t *)phazard, &values->hazard) < 0)
+		values->hazard.len = 0;
+	if(fixup_get_svalue(msg, (gparam_t *)ptrace_id, &values->trace_id) < 0)
+		values->trace_id.len = 0;
+	if(fixup_get_svalue(msg, (gparam_t *)psignature, &values->signature) < 0)
+		values->signature.len = 0;
+}
+
 static int w_check_policy_values(sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature)
 {
-	str hazard = STR_NULL;
-	str trace_id = STR_NULL;
-	str signature = STR_NULL;
+	ife_header_values_t values;
 
-	/* A variable without a value is an absent header. */
-	if(fixup_get_svalue(msg, (gparam_t *)phazard, &hazard) < 0)
-		hazard.len = 0;
-	if(fixup_get_svalue(msg, (gparam_t *)ptrace_id, &trace_id) < 0)
-		trace_id.len = 0;
-	if(fixup_get_svalue(msg, (gparam_t *)psignature, &signature) < 0)
-		signature.len = 0;
-	return ki_check_policy_values(msg, &hazard, &trace_id, &signature);
+	header_values(msg, phazard, ptrace_id, psignature, &values);
+	return ife_gate_check(msg, &values, NULL);
+}
+
+static int w_check_policy_resume(sip_msg_t *msg, char *proute, char *p2)
+{
+	(void)p2;
+	return ife_gate_check(msg, NULL, (const ife_resume_t *)proute);
+}
+
+static int w_check_policy_values_resume(
+		sip_msg_t *msg, char *phazard, char *ptrace_id, char *psignature, char *proute)
+{
+	ife_header_values_t values;
+
+	header_values(msg, phazard, ptrace_id, psignature, &values);
+	return ife_gate_check(msg, &values, (const ife_resume_t *)proute);
+}
+
+/* The route is looked up at start, so that a wrong name is no surprise in a call. */
+static int fixup_resume(void **param, int param_no)
+{
+	ife_resume_t *resume;
+
+	if(param_no != 1)
+		return 0;
+	resume = pkg_malloc(sizeof(*resume));
+	if(resume == NULL) {
+		PKG_MEM_ERROR;
+		return -1;
+	}
+	if(ife_wait_resume_by(*param, resume) < 0) {
+		pkg_free(resume);
+		return -1;
+	}
+	*param = resume;
+	return 0;
+}
+
+static int fixup_values_resume(void **param, int param_no)
+{
+	return param_no == 4 ? fixup_resume(param, 1) : fixup_spve_all(param, param_no);
 }
 
 static int w_witness_log(sip_msg_t *msg, char *pevent, char *p2)

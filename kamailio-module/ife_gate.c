@@ -15,6 +15,7 @@
 #include "ife_gate.h"
 #include "ife_msg.h"
 #include "ife_tm.h"
+#include "ife_wait.h"
 
 /* A process handles one message at a time, so it keeps one verdict. */
 typedef struct last_verdict
@@ -23,6 +24,7 @@ typedef struct last_verdict
 	int msg_pid;
 	int valid;
 	int in_dialog; /* the request has a To tag: the verdict is reused */
+	int suspended; /* another process goes on with it */
 	ife_note_t note;
 } last_verdict_t;
 
@@ -59,6 +61,7 @@ static void refuse_internal(ife_verdict *verdict)
 static void forget(void)
 {
 	last.valid = 0;
+	last.suspended = 0;
 	last.note.not_for_gate = 0;
 	refuse_internal(&last.note.verdict);
 }
@@ -80,39 +83,100 @@ static int return_code(const ife_note_t *note)
 /* Replaces a header by the script's value; an empty value is an absent header. */
 static void replace_header(ife_header *header, const str *value)
 {
-	if(value == NULL)
-		return;
 	header->value = ife_from_str(value);
 	header->count = header->value.len > 0 ? 1 : 0;
 }
 
-/* Returns 1 if the request has a To tag. */
+static void fail(ife_result result, const ife_error *err)
+{
+	ife_log_error("the gate failed, the request is refused", result, err);
+	refuse_internal(&last.note.verdict);
+}
+
+/* The request cannot wait elsewhere: a refusal (with best_effort an approval) without a wait. */
+static void give_up(const ife_message *in, ife_watch_t *watch, const ife_ticket *ticket)
+{
+	ife_verdict begun = last.note.verdict;
+	ife_error err = {{0}};
+	ife_result result =
+			ife_ticket_settle(ife_handle, ticket, in, &begun, 1, &last.note.verdict, &err);
+
+	if(result != IFE_OK)
+		fail(result, &err);
+	if(watch == NULL)
+		return;
+	watch->note = last.note;
+	watch->is_refused = !last.note.verdict.approved;
+}
+
+/* Suspends an approved call until its entry is on disk. */
+static void wait_elsewhere(sip_msg_t *msg, const ife_message *in, ife_watch_t *watch,
+		const ife_ticket *ticket, const ife_resume_t *resume)
+{
+	ife_wait_result_t result = ife_wait_begin(msg, watch, ticket, resume);
+
+	last.suspended = result != IFE_WAIT_IMPOSSIBLE;
+	/* A retransmission in another worker may be of a decision that waits already. */
+	if(result == IFE_WAIT_IMPOSSIBLE || (result == IFE_WAIT_ABSORBED && ticket->began))
+		give_up(in, watch, ticket);
+}
+
+/* Returns 1 if the request has a To tag. resume: NULL if the decision waits in this process. */
 static int decide(
-		sip_msg_t *msg, tm_cell_t *t, const str *hazard, const str *trace_id, const str *signature)
+		sip_msg_t *msg, tm_cell_t *t, const ife_header_values_t *values, const ife_resume_t *resume)
 {
 	ife_msg_room_t room;
 	ife_message in;
 	ife_error err;
 	ife_result result;
+	ife_ticket ticket = {0};
+	ife_watch_t *watch;
 
 	ife_msg_fill(msg, &in, &room);
-	replace_header(&in.hazard, hazard);
-	replace_header(&in.trace_id, trace_id);
-	replace_header(&in.signature, signature);
-	err.text[0] = '\0';
-	result = ife_policy_check(ife_handle, &in, &last.note.verdict, &err);
-	last.note.not_for_gate = result == IFE_NOT_FOR_GATE;
-	if(result != IFE_OK && result != IFE_NOT_FOR_GATE) {
-		ife_log_error("the gate failed, the request is refused", result, &err);
-		refuse_internal(&last.note.verdict);
+	if(values != NULL) {
+		replace_header(&in.hazard, &values->hazard);
+		replace_header(&in.trace_id, &values->trace_id);
+		replace_header(&in.signature, &values->signature);
 	}
+	err.text[0] = '\0';
+	if(resume != NULL && ife_wait_is_possible(msg))
+		result = ife_policy_begin(ife_handle, &in, &last.note.verdict, &ticket, &err);
+	else
+		result = ife_policy_check(ife_handle, &in, &last.note.verdict, &err);
+	last.note.not_for_gate = result == IFE_NOT_FOR_GATE;
+	if(result != IFE_OK && result != IFE_NOT_FOR_GATE)
+		fail(result, &err);
 	if(msg->REQ_METHOD == METHOD_ACK)
 		return 1;
-	if(result == IFE_OK && last.note.verdict.approved)
-		ife_tm_watch(msg, t, &in, &last.note);
-	else if(msg->REQ_METHOD == METHOD_INVITE && in.to_tag.len == 0)
+	if(result == IFE_OK && last.note.verdict.approved) {
+		watch = ife_tm_watch(msg, t, &in, &last.note);
+		if(ticket.waits)
+			wait_elsewhere(msg, &in, watch, &ticket, resume);
+	} else if(msg->REQ_METHOD == METHOD_INVITE && in.to_tag.len == 0) {
 		ife_tm_keep(msg, &last.note);
+	}
 	return in.to_tag.len > 0;
+}
+
+void ife_gate_settle(ife_watch_t *watch, sip_msg_t *request)
+{
+	ife_msg_room_t room;
+	ife_message in;
+	ife_verdict verdict;
+	ife_error err = {{0}};
+	ife_result result;
+
+	ife_watch_fill(watch, &in);
+	if(request != NULL)
+		ife_msg_fill_sender(request, &in, &room);
+	result = ife_ticket_settle(
+			ife_handle, &watch->wait.ticket, &in, &watch->note.verdict, 0, &verdict, &err);
+	if(result != IFE_OK) {
+		ife_log_error("a decision cannot be settled, the call is refused", result, &err);
+		refuse_internal(&verdict);
+	}
+	watch->note.verdict = verdict;
+	watch->is_refused = !verdict.approved;
 }
 
 /* Sends the request to the dialog's next hop, not by its Route and Request-URI. */
@@ -185,11 +249,12 @@ static int recall(const sip_msg_t *msg)
 	if(note == NULL)
 		return 0;
 	last.note = *note;
+	last.suspended = 0;
 	remember(msg, 1);
 	return 1;
 }
 
-static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const str *signature)
+int ife_gate_check(sip_msg_t *msg, const ife_header_values_t *values, const ife_resume_t *resume)
 {
 	const ife_verdict *verdict = &last.note.verdict;
 	int in_dialog = 0;
@@ -207,9 +272,11 @@ static int check(sip_msg_t *msg, const str *hazard, const str *trace_id, const s
 		else if(is_last(msg))
 			in_dialog = last.in_dialog; /* tm has shown it to ife_gate_see() */
 		else if(ife_attach() == 0)
-			in_dialog = decide(msg, NULL, hazard, trace_id, signature);
+			in_dialog = decide(msg, NULL, values, resume);
 		remember(msg, in_dialog);
 	}
+	if(last.suspended)
+		return IFE_CP_SUSPENDED;
 	if(apply_next_hop(msg) < 0) {
 		LM_ERR("no memory for the next hop\n");
 		refuse_internal(&last.note.verdict);
@@ -238,7 +305,7 @@ void ife_gate_see(sip_msg_t *msg, tm_cell_t *t)
 			|| ife_call_find(ife_handle, ife_from_str(&msg->callid->body), &call) != IFE_OK)
 		return;
 	forget();
-	decide(msg, t, NULL, NULL, NULL);
+	decide(msg, t, NULL, NULL);
 	remember(msg, 1);
 }
 
@@ -256,14 +323,45 @@ void ife_gate_answered(sip_msg_t *msg, int code, const str *reason)
 	ife_gate_log_message(&in, "FAILED", "refused by the script");
 }
 
+/* A fault of the script. */
+static int refuse_at_once(const sip_msg_t *msg)
+{
+	forget();
+	if(msg != NULL)
+		remember(msg, 0);
+	return -IFE_GATE_INTERNAL;
+}
+
 int ki_check_policy(sip_msg_t *msg)
 {
-	return check(msg, NULL, NULL, NULL);
+	return ife_gate_check(msg, NULL, NULL);
 }
 
 int ki_check_policy_values(sip_msg_t *msg, str *hazard, str *trace_id, str *signature)
 {
-	return check(msg, hazard, trace_id, signature);
+	ife_header_values_t values = {*hazard, *trace_id, *signature};
+
+	return ife_gate_check(msg, &values, NULL);
+}
+
+int ki_check_policy_resume(sip_msg_t *msg, str *name)
+{
+	ife_resume_t resume;
+
+	if(ife_wait_resume_by(name->s, &resume) < 0)
+		return refuse_at_once(msg);
+	return ife_gate_check(msg, NULL, &resume);
+}
+
+int ki_check_policy_values_resume(
+		sip_msg_t *msg, str *hazard, str *trace_id, str *signature, str *name)
+{
+	ife_header_values_t values = {*hazard, *trace_id, *signature};
+	ife_resume_t resume;
+
+	if(ife_wait_resume_by(name->s, &resume) < 0)
+		return refuse_at_once(msg);
+	return ife_gate_check(msg, &values, &resume);
 }
 
 static int witness_code(ife_result result)

@@ -9,8 +9,10 @@
 #include "modules/tm/tm_load.h"
 
 #include "ife_core.h"
+#include "ife_watch.h"
 
 /* Return codes of check_policy(); a refusal is -(gate number). */
+#define IFE_CP_SUSPENDED 0 /* ends the script; a route takes up the call */
 #define IFE_CP_APPROVED 1
 #define IFE_CP_NOT_FOR_GATE 2
 
@@ -20,8 +22,24 @@
 #define IFE_WL_FULL -2        /* the ring is full or missing: the event is not in the log */
 #define IFE_WL_NOT_DURABLE -3 /* in the ring, but not on disk in time */
 
+/* The script's values for the three headers of the gate. */
+typedef struct ife_header_values
+{
+	str hazard;
+	str trace_id;
+	str signature;
+} ife_header_values_t;
+
 int ki_check_policy(sip_msg_t *msg);
 int ki_check_policy_values(sip_msg_t *msg, str *hazard, str *trace_id, str *signature);
+/*
+ * The same; a call that must wait for the disk is suspended (0) and taken up by the KEMI function,
+ * or by the route, of this name.
+ */
+int ki_check_policy_resume(sip_msg_t *msg, str *name);
+int ki_check_policy_values_resume(
+		sip_msg_t *msg, str *hazard, str *trace_id, str *signature, str *name);
+int ife_gate_check(sip_msg_t *msg, const ife_header_values_t *values, const ife_resume_t *resume);
 int ki_witness_log(sip_msg_t *msg, str *event);
 int ki_witness_log_detail(sip_msg_t *msg, str *event, str *detail);
 /* 1 if every part of the message is within bounds, else -1, with $ife(code) and $ife(reason). */
@@ -32,6 +50,9 @@ int ki_is_party_source(sip_msg_t *msg);
 /* Returns the answer of check_policy() on this message, or on the request of its transaction, or
  * NULL. */
 const ife_note_t *ife_note_of(const sip_msg_t *msg);
+
+/* Settles a decision that waited, and notes the answer in the watch. request: tm's copy. */
+void ife_gate_settle(ife_watch_t *watch, sip_msg_t *request);
 
 /* Witnesses the end of an approved call that the script refuses without a transaction. */
 void ife_gate_answered(sip_msg_t *msg, int code, const str *reason);

@@ -21,6 +21,16 @@ static sr_kemi_t sr_kemi_if_escalate_exports[] = {
 		{ SR_KEMIP_STR, SR_KEMIP_STR, SR_KEMIP_STR,
 			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
 	},
+	{ str_init(IFE_NAME), str_init("check_policy_resume"),
+		SR_KEMIP_INT, ki_check_policy_resume,
+		{ SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE,
+			SR_KEMIP_NONE, SR_KEMIP_NONE, SR_KEMIP_NONE }
+	},
+	{ str_init(IFE_NAME), str_init("check_policy_values_resume"),
+		SR_KEMIP_INT, ki_check_policy_values_resume,
+		{ SR_KEMIP_STR, SR_KEMIP_STR, SR_KEMIP_STR,
+			SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE }
+	},
 	{ str_init(IFE_NAME), str_init("witness_log"),
 		SR_KEMIP_INT, ki_witness_log,
 		{ SR_KEMIP_STR, SR_KEMIP_NONE, SR_KEMIP_NONE,

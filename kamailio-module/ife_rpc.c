@@ -12,6 +12,7 @@
 #include "ife_reload.h"
 #include "ife_rpc.h"
 #include "ife_rpc_json.h"
+#include "ife_wait.h"
 
 #define IFE_RPC_BUF_SIZE (256 * 1024)
 #define IFE_RPC_EXPERTS_DEFAULT 100
@@ -61,8 +62,8 @@ static void rpc_status(rpc_t *rpc, void *ctx)
 			"scope", &ife_settings.scope_name, "witness", &ife_settings.witness_name, "node",
 			&ife_settings.node, "registry", &ife_settings.registry, "state_dir",
 			&ife_settings.state_dir);
-	rpc->struct_add(th, "dd", "abi", (int)ife_abi_version(), "witness_wait_ms",
-			ife_settings.witness_wait_ms);
+	rpc->struct_add(th, "ddd", "abi", (int)ife_abi_version(), "witness_wait_ms",
+			ife_settings.witness_wait_ms, "witness_waiting", ife_wait_count());
 	add_u64(rpc, th, "registry_generation", now.registry_generation);
 	add_u64(rpc, th, "registry_experts", now.registry_experts);
 	add_u64(rpc, th, "registry_loaded_unix_s", now.registry_loaded_unix_s);

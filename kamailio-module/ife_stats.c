@@ -12,6 +12,7 @@
 
 #include "ife_core.h"
 #include "ife_stats.h"
+#include "ife_wait.h"
 
 /* Maximum age of a statistic, milliseconds. */
 #define IFE_STATS_LIFE_MS 100
@@ -96,6 +97,26 @@ static int register_one(const char *name, size_t offset, const char *doc)
 	return 0;
 }
 
+static counter_val_t read_waiting(counter_handle_t h, void *param)
+{
+	(void)h;
+	(void)param;
+	return ife_wait_count();
+}
+
+static int register_waiting(void)
+{
+	counter_handle_t handle;
+
+	if(counter_register(&handle, IFE_NAME, "witness_waiting", 0, read_waiting, NULL,
+			   "calls suspended until their decision is on disk", 0)
+			< 0) {
+		LM_ERR("cannot register statistic witness_waiting\n");
+		return -1;
+	}
+	return 0;
+}
+
 int ife_stats_register(void)
 {
 	unsigned int gate;
@@ -114,5 +135,5 @@ int ife_stats_register(void)
 				< 0)
 			return -1;
 	}
-	return 0;
+	return register_waiting();
 }

@@ -23,29 +23,18 @@
 /* Maximum length of all texts in a watch; check_message() bounds each part below it. */
 #define IFE_WATCH_LEN_MAX 8192
 
-/* A request whose transaction is followed, in shared memory; tm frees it with the transaction. */
-typedef struct ife_watch
-{
-	int is_dialog;   /* within a dialog, not the INVITE that began the call */
-	int is_answered; /* its 2xx has an entry */
-	uint32_t cseq;
-	str method;
-	str ruri;
-	str from_uri;
-	str from_tag;
-	str to_uri;
-	str to_tag;
-	str call_id;
-	ife_note_t note;
-} ife_watch_t;
-
 /* The answer about a stranger's request is the same for all. */
 static ife_note_t not_for_gate = {.not_for_gate = 1};
 
 static tm_api_t tmb;
 static int tm_loaded = 0;
 
-static tm_cell_t *current(void)
+const tm_api_t *ife_tm_api(void)
+{
+	return tm_loaded ? &tmb : NULL;
+}
+
+tm_cell_t *ife_tm_current(void)
 {
 	tm_cell_t *t = tm_loaded ? tmb.t_gett() : NULL;
 
@@ -54,7 +43,7 @@ static tm_cell_t *current(void)
 
 const sip_msg_t *ife_tm_request(void)
 {
-	tm_cell_t *t = current();
+	tm_cell_t *t = ife_tm_current();
 
 	return t == NULL ? NULL : t->uas.request;
 }
@@ -66,7 +55,7 @@ ife_tm_sender_t ife_tm_sender(sip_msg_t *reply)
 	tm_cell_t *t;
 	int branch = -1;
 
-	if(!tm_loaded || tmb.t_check(reply, &branch) != 1 || (t = current()) == NULL)
+	if(!tm_loaded || tmb.t_check(reply, &branch) != 1 || (t = ife_tm_current()) == NULL)
 		return IFE_TM_NO_TRANSACTION;
 	if(branch < 0 || branch >= t->nr_of_outgoings)
 		return IFE_TM_NO_TRANSACTION;
@@ -77,7 +66,7 @@ ife_tm_sender_t ife_tm_sender(sip_msg_t *reply)
 
 void ife_tm_release(sip_msg_t *reply)
 {
-	if(current() != NULL)
+	if(ife_tm_current() != NULL)
 		tmb.t_unref(reply);
 }
 
@@ -86,7 +75,7 @@ int ife_tm_absorbs(sip_msg_t *msg)
 	int branch = -1;
 
 	return tm_loaded && msg->REQ_METHOD == METHOD_ACK && tmb.t_check(msg, &branch) == 1
-		   && current() != NULL;
+		   && ife_tm_current() != NULL;
 }
 
 static ife_str of_text(const char *text)
@@ -98,7 +87,7 @@ static ife_str of_text(const char *text)
 
 int ife_tm_final(ife_tm_final_t *final)
 {
-	tm_cell_t *t = current();
+	tm_cell_t *t = ife_tm_current();
 	sip_msg_t *reply;
 	int branch;
 
@@ -178,7 +167,7 @@ static ife_str reason_of(const str *sent)
 	return out;
 }
 
-static void fill_from_watch(const ife_watch_t *watch, ife_message *in)
+void ife_watch_fill(const ife_watch_t *watch, ife_message *in)
 {
 	memset(in, 0, sizeof(*in));
 	in->struct_size = sizeof(*in);
@@ -233,7 +222,7 @@ static void on_final(ife_watch_t *watch, tm_cell_t *t, struct tmcb_params *param
 	} else {
 		return;
 	}
-	fill_from_watch(watch, &in);
+	ife_watch_fill(watch, &in);
 	in.status_code = (uint32_t)code;
 	if(params->rpl != NULL && params->rpl != FAKED_REPLY) {
 		ife_msg_fill_sender(params->rpl, &in, &room);
@@ -248,7 +237,7 @@ static void on_transaction(tm_cell_t *t, int type, struct tmcb_params *params)
 {
 	ife_watch_t *watch = params->param == NULL ? NULL : *params->param;
 
-	if(watch == NULL)
+	if(watch == NULL || watch->is_refused)
 		return;
 	if(type == TMCB_RESPONSE_IN)
 		on_reply(watch, params->rpl);
@@ -302,7 +291,7 @@ static int is_of(const tm_cell_t *t, const sip_msg_t *msg)
 
 const ife_note_t *ife_tm_note(const sip_msg_t *msg)
 {
-	const tm_cell_t *t = current();
+	const tm_cell_t *t = ife_tm_current();
 	volatile struct tm_callback *cb;
 
 	if(t == NULL || msg == NULL || !is_of(t, msg))
@@ -370,23 +359,26 @@ static ife_watch_t *new_watch(const ife_message *in)
 	return watch;
 }
 
-void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in, const ife_note_t *note)
+ife_watch_t *ife_tm_watch(
+		sip_msg_t *msg, tm_cell_t *t, const ife_message *in, const ife_note_t *note)
 {
 	int types = TMCB_RESPONSE_IN | TMCB_RESPONSE_READY;
 	ife_watch_t *watch;
 
 	if(!tm_loaded)
-		return;
+		return NULL;
 	watch = new_watch(in);
 	if(watch == NULL)
-		return;
+		return NULL;
 	watch->note = *note;
 	if(is_method(watch, "INVITE"))
 		types |= TMCB_E2ECANCEL_IN | TMCB_E2EACK_IN;
 	if(tmb.register_tmcb(msg, t, types, on_transaction, watch, free_watch) <= 0) {
 		LM_ERR("cannot follow a transaction: its replies are not witnessed\n");
 		shm_free(watch);
+		return NULL;
 	}
+	return watch;
 }
 
 static void on_stateless_reply(sl_cbp_t *params)

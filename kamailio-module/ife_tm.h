@@ -10,6 +10,7 @@
 #include "modules/tm/tm_load.h"
 
 #include "ife_core.h"
+#include "ife_watch.h"
 
 /* The final reply of a failure route. `reply` is NULL if this server made it. */
 typedef struct ife_tm_final
@@ -21,6 +22,12 @@ typedef struct ife_tm_final
 
 /* Call it before the fork. 0, also without tm (logged): then the script must witness replies. */
 int ife_tm_init(void);
+
+/* Returns tm's functions, or NULL without tm. */
+const tm_api_t *ife_tm_api(void);
+
+/* Returns the current transaction, or NULL. */
+tm_cell_t *ife_tm_current(void);
 
 /* Returns the current transaction's request in shared memory (read strings only), or NULL. */
 const sip_msg_t *ife_tm_request(void);
@@ -48,9 +55,10 @@ int ife_tm_final(ife_tm_final_t *final);
 /*
  * Follows the transaction of an approved request to its end. `t` is NULL for the current
  * transaction or the one that the script will create. `in` describes `msg`; its strings are copied,
- * and so is the gate's answer `note`.
+ * and so is the gate's answer `note`. Returns the watch, or NULL (logged).
  */
-void ife_tm_watch(sip_msg_t *msg, tm_cell_t *t, const ife_message *in, const ife_note_t *note);
+ife_watch_t *ife_tm_watch(
+		sip_msg_t *msg, tm_cell_t *t, const ife_message *in, const ife_note_t *note);
 
 /* Keeps the gate's answer with the transaction that the script may create, and does no more. */
 void ife_tm_keep(sip_msg_t *msg, const ife_note_t *note);

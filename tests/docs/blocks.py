@@ -132,7 +132,7 @@ def scripts(path, directory):
             text = 'loadmodule "if_escalate.so"\n' + text
         if "request_route" not in text:
             text += "\nrequest_route { exit; }\n"
-        for name in re.findall(r"\broute\((\w+)\)", text):
+        for name in sorted(set(re.findall(r"\broute\((\w+)\)", text))):
             text += f"\nroute[{name}] {{ exit; }}\n"
         (directory / f"{path.name}-{place}.cfg").write_text(FRAME + text, encoding="utf-8")
 

@@ -5,6 +5,9 @@ function ksr_request_route() {
         return 1;
     }
     var result = check();
+    if (result == 0) {
+        return 1; // it waits for the disk, and goes on in ksr_after_wait()
+    }
     if (result == 2) {
         KSR.sl.send_reply(480, KSR.pv.get("$ife(verdict)"));
     } else if (result == 1) {
@@ -23,7 +26,19 @@ function check() {
     if (trace_id.indexOf("by-script-") == 0) {
         return KSR.if_escalate.check_policy_values("alignment", trace_id, KSR.pv.gete("$hdr(X-IF-Signature)"));
     }
+    if (trace_id.indexOf("waits-") == 0) {
+        return KSR.if_escalate.check_policy_resume("ksr_after_wait");
+    }
     return KSR.if_escalate.check_policy();
+}
+
+function ksr_after_wait() {
+    if (KSR.if_escalate.check_policy() == 1) {
+        KSR.tm.t_reply(480, "Approved After The Wait");
+    } else {
+        KSR.tm.t_reply(KSR.pv.get("$ife(code)"), KSR.pv.get("$ife(reason)"));
+    }
+    return 1;
 }
 
 function ksr_ife_reloaded(event) {

@@ -14,8 +14,14 @@ calls() {
 	# The signature is for the hazard that the script gives, the header names another.
 	stack_sign council-2026a "$COUNCIL" "$SAFETY" alignment --trace-id "by-script-$name" |
 		jq -c '.hazard = "ethics"' | csv_lines "$COUNCIL" "$SAFETY" 480 >>"$csv"
+	# Suspended until it is on disk, and answered in another process.
+	stack_sign council-2026a "$COUNCIL" "$SAFETY" safety --trace-id "waits-for-the-disk-$name" |
+		csv_lines "$COUNCIL" "$SAFETY" 480 >>"$csv"
 	expect_ok "calls placed" stack_calls "$name" uac "$csv"
 	expect_calls "$name" "$csv"
+	expect "taken up after the wait ($name)" 1 \
+		"$(grep -acE '^SIP/2.0 480 Approved After The Wait' \
+			"$STACK/captures/$name.msg")"
 	expect "return codes of the gates ($name)" "-4 -7" \
 		"$(grep -aoE '^SIP/2.0 4(03|37) .*\((-[0-9]+)\)' \
 		"$STACK/captures/$name.msg" | grep -oE -- '-[0-9]+' | sort -u -n -r | xargs)"
@@ -49,7 +55,7 @@ for language in python:py lua:lua javascript:js; do
 	begin=stack_start_kamailio
 	proc_stop kamailio
 done
-expect_log $((2 * played)) '.event == "APPROVED"'
+expect_log $((3 * played)) '.event == "APPROVED"'
 expect_log "$played" '.event == "APPROVED" and .hazard == "alignment"'
 expect_log $((2 * played)) '.event == "RINGING"'
 expect_log $((2 * played)) '.event == "FAILED" and .detail == "answered by KEMI"'
