@@ -55,11 +55,7 @@ impl Call {
             State::Approved => {
                 self.stop_timers(&[TimerKind::Gate]);
                 self.witness(Event::Approved);
-                self.at.invited = !self.at.facts.link_down;
-                if self.at.invited {
-                    self.start_timer(TimerKind::Setup, policy.setup_max);
-                    self.originate();
-                }
+                self.invite();
             }
             State::Inviting => self.witness(match (direction, backend) {
                 (Direction::ToExpert, Backend::Room | Backend::Mcu) => Event::Invite,
@@ -85,10 +81,9 @@ impl Call {
             State::Briefing => self.witness(Event::Briefing),
             State::Accepted => {
                 self.stop_timers(&[TimerKind::Accept]);
-                self.output(Output::Witness(Witnessed {
-                    means: self.at.expert_facts().accepted,
-                    ..self.entry(Event::Accepted)
-                }));
+                let means = self.at.expert_facts().accepted;
+                let entry = self.entry(Event::Accepted);
+                self.output(Output::Witness(Witnessed { means, ..entry }));
             }
             State::Bridging => {
                 self.witness(if dials_mcu(Direction::ToExpert) {
@@ -103,28 +98,33 @@ impl Call {
             State::Connected => {
                 self.stop_timers(&[TimerKind::Join]);
                 self.start_timer(TimerKind::Call, policy.call_max);
-                if dials_mcu(Direction::ToExpert) {
-                    self.witness(Event::H323Connected);
-                }
-                // Members of a room are witnessed as they come and go.
-                if backend == Backend::Mcu {
-                    self.witness(Event::CouncilJoin);
-                }
+                self.witness_connected();
             }
             State::Ending => self.begin_end(),
             State::Ended(reason) => {
-                self.leave_council();
-                self.output(Output::Witness(Witnessed {
-                    reason: Some(reason.to_string()),
-                    ..self.entry(Event::Terminated)
-                }));
+                let reason = Some(reason.to_string());
+                let entry = self.entry(Event::Terminated);
+                self.over(Witnessed { reason, ..entry });
             }
-            State::Failed(reason) => {
-                self.leave_council();
-                let entry = self.entry(Event::Failed).because(&reason);
-                self.output(Output::Witness(entry));
-            }
+            State::Failed(reason) => self.over(self.entry(Event::Failed).because(&reason)),
         }
+    }
+
+    /// Members of a room are witnessed as they come and go.
+    fn witness_connected(&mut self) {
+        match (self.at.plan.backend, self.at.plan.direction) {
+            (Backend::Room, _) => {}
+            (Backend::Mcu, Direction::ToExpert) => {
+                self.witness(Event::H323Connected);
+                self.witness(Event::CouncilJoin);
+            }
+            (Backend::Mcu, Direction::ToCouncil) => self.witness(Event::CouncilJoin),
+        }
+    }
+
+    fn over(&mut self, entry: Witnessed) {
+        self.leave_council();
+        self.output(Output::Witness(entry));
     }
 
     fn ask_gate(&mut self) {
@@ -132,6 +132,15 @@ impl Call {
             self.start_timer(TimerKind::Gate, self.at.plan.policy.gate_max);
             let attempt = self.at.attempt;
             self.output(Output::AskGate { attempt, expert });
+        }
+    }
+
+    /// Calls the expert, if the gateway is there.
+    fn invite(&mut self) {
+        self.at.invited = !self.at.facts.link_down;
+        if self.at.invited {
+            self.start_timer(TimerKind::Setup, self.at.plan.policy.setup_max);
+            self.originate();
         }
     }
 

@@ -20,13 +20,7 @@ impl Engine {
         let problem = problem_of(&outcome);
         let (rooms, cx, calls) = (&mut self.rooms, &mut self.cx, &mut self.calls);
         match asked {
-            Asked::Originate(call, leg) => {
-                // Lost or late answers prove nothing: the channel's own events do.
-                if let Outcome::Error(words) = outcome {
-                    warn!(call_id = %call, "Asterisk does not call: {words}");
-                    self.feed(&call, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
-                }
-            }
+            Asked::Originate(call, leg) => self.on_originate(&call, leg, &outcome),
             Asked::Hangup(call, leg) => {
                 if let Outcome::Error(_) = outcome {
                     self.no_such_leg(&call, leg);
@@ -57,11 +51,7 @@ impl Engine {
                 muted,
                 reply,
             } => reply.respond(match problem {
-                None => {
-                    // Its own event may come later.
-                    rooms.note_mute(cx, &channel, muted);
-                    Ok(vec![rooms.view(cx, calls, &room)])
-                }
+                None => Ok(rooms.on_muted(cx, calls, &room, (&channel, muted))),
                 Some(why) => Err(Refusal::new(ErrorName::Unavailable, why)),
             }),
             Asked::Admission(admitted, signed_ns, reply) => {
@@ -81,20 +71,27 @@ impl Engine {
             Asked::Aor => self
                 .health
                 .on_aor(cx, value_of(&outcome).unwrap_or_default()),
-            Asked::Contact => {
-                if self
-                    .health
-                    .on_contact(value_of(&outcome).unwrap_or_default())
-                {
-                    self.look_at_health();
-                }
-            }
+            Asked::Contact => self.on_contact(value_of(&outcome).unwrap_or_default()),
             Asked::Called(call) => self.called_or_not(&call, &outcome),
             Asked::Nothing => {
                 if let Some(why) = problem {
                     debug!("an order to Asterisk failed: {why}");
                 }
             }
+        }
+    }
+
+    fn on_contact(&mut self, value: &[u8]) {
+        if self.health.on_contact(value) {
+            self.look_at_health();
+        }
+    }
+
+    /// Lost or late answers prove nothing: the channel's own events do.
+    fn on_originate(&mut self, call: &CallId, leg: Leg, outcome: &Outcome) {
+        if let Outcome::Error(words) = outcome {
+            warn!(call_id = %call, "Asterisk does not call: {words}");
+            self.feed(call, Input::Leg(leg, Seen::Gone(Cause::UNKNOWN)));
         }
     }
 

@@ -31,6 +31,7 @@ use crate::{
     shell::Shell,
     time::Now,
     timers::Due,
+    view::LogHealth,
 };
 
 /// Everything that happens to the engine.
@@ -206,12 +207,8 @@ impl Engine {
                 errors,
             } => {
                 if let Some(slot) = self.calls.get_mut(&call_id) {
-                    let now = self.cx.now;
-                    match guardian {
-                        None => slot.note_evidence(now, state, &detail, errors),
-                        Some(name) => slot.note_guardian_evidence(now, &name, state, &detail),
-                    }
-                    slot.publish(&mut self.cx);
+                    let whose = guardian.as_deref();
+                    slot.on_evidence(&mut self.cx, whose, state, &detail, errors);
                 }
             }
             Command::Said(call_id, message) => {
@@ -225,15 +222,17 @@ impl Engine {
                 }
             }
             Command::Notified(notified) => self.calls.notified(&mut self.cx, &notified),
-            Command::WitnessLog(log) => {
-                if self.health.set_log(log) {
-                    self.look_at_health();
-                }
-            }
+            Command::WitnessLog(log) => self.on_log(log),
             Command::Drain(reply) => {
                 self.health.drain(reply);
                 self.look_at_health();
             }
+        }
+    }
+
+    fn on_log(&mut self, log: LogHealth) {
+        if self.health.set_log(log) {
+            self.look_at_health();
         }
     }
 

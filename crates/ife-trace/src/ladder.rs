@@ -244,6 +244,7 @@ fn of_writer(entry: &Value) -> Row {
 /// The row of an entry of a bridge or its evidence server, without the remark.
 fn of_bridge(entry: &Value) -> Row {
     use Lane::{Agent, Bridge, Council, Expert, Gateway};
+    use Tone::{Bad, Good};
     let is_inward = text(entry, "direction") == Direction::ToCouncil.as_str();
     let is_guardian = !text(entry, "guardian").is_empty();
     let arrow = |from, to, label: &str| Row::arrow(from, to, label);
@@ -257,23 +258,23 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Trying) if is_inward => arrow(Bridge, Gateway, "take to the room"),
         Some(Event::Trying) => arrow(Bridge, Gateway, "join the council"),
         Some(Event::Ringing) => arrow(Gateway, Bridge, "rings"),
-        Some(Event::Connected) => arrow(Gateway, Bridge, "answered").tone(Tone::Good),
+        Some(Event::Connected) => arrow(Gateway, Bridge, "answered").tone(Good),
         Some(Event::Briefing) => arrow(Gateway, Expert, "hears why"),
         Some(Event::Accepted) if text(entry, "means") == Acceptance::None.as_str() => {
             Row::note(Gateway, "no acceptance asked")
         }
-        Some(Event::Accepted) => arrow(Expert, Gateway, "accepts").tone(Tone::Good),
+        Some(Event::Accepted) => arrow(Expert, Gateway, "accepts").tone(Good),
         Some(Event::H323Setup) => arrow(Gateway, Council, "H.323 setup"),
-        Some(Event::H323Connected) => arrow(Council, Gateway, "H.323 connected").tone(Tone::Good),
+        Some(Event::H323Connected) => arrow(Council, Gateway, "H.323 connected").tone(Good),
         Some(Event::H323Released) => arrow(Gateway, Council, "H.323 released"),
         Some(Event::CouncilJoin) if is_guardian => Row::note(Council, "joins the room"),
-        Some(Event::CouncilJoin) => arrow(Expert, Council, "joins the room").tone(Tone::Good),
+        Some(Event::CouncilJoin) => arrow(Expert, Council, "joins the room").tone(Good),
         Some(Event::CouncilLeave) if is_guardian => Row::note(Council, "leaves the room"),
         Some(Event::CouncilLeave) => arrow(Council, Expert, "leaves the room"),
         Some(Event::Admission) if text(entry, "verdict") == "approved" => {
-            Row::note(Council, "admitted").tone(Tone::Good)
+            Row::note(Council, "admitted").tone(Good)
         }
-        Some(Event::Admission) => Row::note(Council, "not admitted").tone(Tone::Bad),
+        Some(Event::Admission) => Row::note(Council, "not admitted").tone(Bad),
         Some(Event::Mute) if is_guardian => Row::note(Council, "muted"),
         Some(Event::Mute) => Row::note(Expert, "muted"),
         Some(Event::Unmute) if is_guardian => Row::note(Council, "no longer muted"),
@@ -281,13 +282,13 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Remove) if is_guardian => Row::note(Council, "put out of the room"),
         Some(Event::Remove) => Row::note(Expert, "put out of the room"),
         Some(Event::Decision) if is_guardian => arrow(Council, Bridge, "decision"),
-        Some(Event::Decision) => arrow(Expert, Bridge, "decision").tone(Tone::Good),
-        Some(Event::DecisionRefused) => Row::note(Bridge, "decision refused").tone(Tone::Bad),
-        Some(Event::NoDecision) => Row::note(Bridge, "no decision").tone(Tone::Bad),
+        Some(Event::Decision) => arrow(Expert, Bridge, "decision").tone(Good),
+        Some(Event::DecisionRefused) => Row::note(Bridge, "decision refused").tone(Bad),
+        Some(Event::NoDecision) => Row::note(Bridge, "no decision").tone(Bad),
         Some(Event::Notified) if text(entry, "outcome") == "delivered" => {
             arrow(Bridge, Expert, "notification")
         }
-        Some(Event::Notified) => Row::note(Bridge, "notification failed").tone(Tone::Bad),
+        Some(Event::Notified) => Row::note(Bridge, "notification failed").tone(Bad),
         Some(Event::RoomOpen) => Row::note(Council, "room opened"),
         Some(Event::RoomEnd) => Row::note(Council, "room ended"),
         Some(Event::Message) if is_inward => arrow(Expert, Agent, "message"),
@@ -297,16 +298,14 @@ fn of_bridge(entry: &Value) -> Row {
         Some(Event::Message) => arrow(Agent, Expert, "message"),
         Some(Event::Cancel) => arrow(Bridge, Gateway, "cancel"),
         Some(Event::Bye) => arrow(Bridge, Gateway, "hang up"),
-        Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Tone::Bad),
+        Some(Event::Failed) => arrow(Bridge, Agent, "failed").tone(Bad),
         Some(Event::Terminated) => arrow(Bridge, Agent, "ended"),
         Some(Event::EvidenceOffer) => arrow(viewer, Bridge, "evidence: offer"),
         Some(Event::EvidenceAnswer) => arrow(Bridge, viewer, "evidence: answer"),
         Some(Event::EvidenceOpen) => arrow(viewer, Bridge, "evidence: channel open"),
         Some(Event::EvidenceSent) => arrow(Bridge, viewer, "evidence: file sent"),
-        Some(Event::EvidenceVerified) => {
-            arrow(viewer, Bridge, "evidence: receipt").tone(Tone::Good)
-        }
-        Some(Event::EvidenceFailed) => Row::note(Bridge, "evidence failed").tone(Tone::Bad),
+        Some(Event::EvidenceVerified) => arrow(viewer, Bridge, "evidence: receipt").tone(Good),
+        Some(Event::EvidenceFailed) => Row::note(Bridge, "evidence failed").tone(Bad),
         Some(
             Event::Ack | Event::Reinvite | Event::Reload | Event::Start | Event::Stop | Event::Gap,
         )

@@ -328,49 +328,13 @@ fn write(
         sdp_cut: false,
         text_cut: false,
     };
+    object.members_before_flag(entry);
     // `fields_truncated` comes before "from" and most of the texts, so the flag is set beforehand.
-    let text_cut = limits.text != usize::MAX;
-    object.name("assurance", entry.assurance);
-    object.number("attempt", entry.attempt.map(u64::from));
-    object.text("call_id", entry.call_id);
-    object.number("cause", entry.cause.map(u64::from));
-    object.name("channel", entry.channel);
-    object.text("choice", entry.choice);
-    object.number("code", entry.code.map(u64::from));
-    object.number("cseq", entry.cseq.map(u64::from));
-    object.text("detail", entry.detail);
-    object.name("direction", entry.direction.map(Direction::as_str));
-    object.number("epoch", Some(entry.epoch));
-    object.name("event", Some(entry.event.as_str()));
-    if let Some(evidence) = entry.evidence {
-        object.evidence(evidence);
-    }
-    object.text("expert", entry.expert);
-    if text_cut {
+    if limits.text != usize::MAX {
         object.flag("fields_truncated");
         written.text_cut = true;
     }
-    object.text("from", entry.from);
-    if let Some(gap) = &entry.gap {
-        object.gap(gap);
-    }
-    object.text("gate", entry.gate.map(str::as_bytes));
-    object.text("guardian", entry.guardian);
-    object.text("hazard", entry.hazard);
-    object.text("kid", entry.kid);
-    object.name("means", entry.means);
-    object.hash("message_sha256", entry.message_sha256);
-    object.text("node", Some(entry.node.as_bytes()));
-    if let Some(omitted) = &entry.omitted {
-        object.omitted(omitted);
-    }
-    object.name("outcome", entry.outcome);
-    object.text("participant", entry.participant);
-    object.text("peer", entry.peer);
-    object.text("producer", Some(entry.producer.as_bytes()));
-    object.text("reason", entry.reason);
-    object.text("room", entry.room);
-    object.text("ruri", entry.ruri);
+    object.members_before_sdp(entry);
     if let Some(sdp) = entry.sdp {
         object.key("sdp");
         (written.sdp_len, written.sdp_cut) = object.string_within(sdp, limits.sdp);
@@ -379,24 +343,73 @@ fn write(
     if written.sdp_cut {
         object.flag("sdp_truncated");
     }
-    object.number("seq", Some(entry.seq));
-    if entry.shadow {
-        object.flag("shadow");
-    }
-    object.number("size", entry.size);
-    object.name("state", entry.state);
-    object.hash("text_sha256", entry.text_sha256);
-    object.key("time");
-    object.time(entry.time_unix_ns);
-    object.text("to", entry.to);
-    object.text("trace_id", entry.trace_id);
-    object.number("v", Some(FORMAT_VERSION));
-    object.name(
-        "verdict",
-        entry
-            .approved
-            .map(|yes| if yes { "approved" } else { "rejected" }),
-    );
+    object.members_after_sdp(entry);
     out.push(b'}');
     written
+}
+
+impl Object<'_> {
+    fn members_before_flag(&mut self, entry: &Entry<'_>) {
+        self.name("assurance", entry.assurance);
+        self.number("attempt", entry.attempt.map(u64::from));
+        self.text("call_id", entry.call_id);
+        self.number("cause", entry.cause.map(u64::from));
+        self.name("channel", entry.channel);
+        self.text("choice", entry.choice);
+        self.number("code", entry.code.map(u64::from));
+        self.number("cseq", entry.cseq.map(u64::from));
+        self.text("detail", entry.detail);
+        self.name("direction", entry.direction.map(Direction::as_str));
+        self.number("epoch", Some(entry.epoch));
+        self.name("event", Some(entry.event.as_str()));
+        if let Some(evidence) = entry.evidence {
+            self.evidence(evidence);
+        }
+        self.text("expert", entry.expert);
+    }
+
+    fn members_before_sdp(&mut self, entry: &Entry<'_>) {
+        self.text("from", entry.from);
+        if let Some(gap) = &entry.gap {
+            self.gap(gap);
+        }
+        self.text("gate", entry.gate.map(str::as_bytes));
+        self.text("guardian", entry.guardian);
+        self.text("hazard", entry.hazard);
+        self.text("kid", entry.kid);
+        self.name("means", entry.means);
+        self.hash("message_sha256", entry.message_sha256);
+        self.text("node", Some(entry.node.as_bytes()));
+        if let Some(omitted) = &entry.omitted {
+            self.omitted(omitted);
+        }
+        self.name("outcome", entry.outcome);
+        self.text("participant", entry.participant);
+        self.text("peer", entry.peer);
+        self.text("producer", Some(entry.producer.as_bytes()));
+        self.text("reason", entry.reason);
+        self.text("room", entry.room);
+        self.text("ruri", entry.ruri);
+    }
+
+    fn members_after_sdp(&mut self, entry: &Entry<'_>) {
+        self.number("seq", Some(entry.seq));
+        if entry.shadow {
+            self.flag("shadow");
+        }
+        self.number("size", entry.size);
+        self.name("state", entry.state);
+        self.hash("text_sha256", entry.text_sha256);
+        self.key("time");
+        self.time(entry.time_unix_ns);
+        self.text("to", entry.to);
+        self.text("trace_id", entry.trace_id);
+        self.number("v", Some(FORMAT_VERSION));
+        self.name(
+            "verdict",
+            entry
+                .approved
+                .map(|yes| if yes { "approved" } else { "rejected" }),
+        );
+    }
 }

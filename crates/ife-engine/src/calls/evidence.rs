@@ -59,8 +59,24 @@ impl Slot {
         })
     }
 
+    /// Notes how the evidence session of the expert stands, or of a guardian.
+    pub(crate) fn on_evidence(
+        &mut self,
+        cx: &mut Context,
+        guardian: Option<&str>,
+        state: Option<EvidenceState>,
+        detail: &str,
+        errors: Vec<EvidenceError>,
+    ) {
+        match guardian {
+            None => self.note_evidence(cx.now, state, detail, errors),
+            Some(name) => self.note_guardian_evidence(cx.now, name, state, detail),
+        }
+        self.publish(cx);
+    }
+
     /// Notes how the call's evidence stands.
-    pub(crate) fn note_evidence(
+    fn note_evidence(
         &mut self,
         now: Now,
         state: Option<EvidenceState>,
@@ -81,7 +97,7 @@ impl Slot {
     }
 
     /// Notes how the evidence session of a guardian stands. It changes nothing of the call's own.
-    pub(crate) fn note_guardian_evidence(
+    fn note_guardian_evidence(
         &mut self,
         now: Now,
         guardian: &str,

@@ -408,65 +408,30 @@ mod tests {
         let plain = request(|_| {});
         let mut forged = plain.clone();
         forged.bandwidth_bps = 5;
+        let but = |change: &dyn Fn(&mut Circumstances<'_>)| {
+            let mut circumstances = good;
+            change(&mut circumstances);
+            circumstances
+        };
+        let late = but(&|c| c.now_unix_s = NOW + 301);
+        let unknown = but(&|c| c.public_key = None);
+        let unlimited = but(&|c| (c.granted_bps, c.room_bps_max) = (0, u64::MAX));
+        let full = but(&|c| c.participants = 25);
+        let down = but(&|c| c.gateway_up = false);
+        let pii = request(|r| r.has_pii = true);
+        let emergency = request(|r| (r.has_pii, r.call_type) = (true, "EMERGENCY".into()));
+        let wide = |bandwidth_bps| request(|r| r.bandwidth_bps = bandwidth_bps);
         let cases = [
             (plain.clone(), good, Ok(())),
             (forged, good, Err(Reject::InvalidSignature)),
-            (
-                plain.clone(),
-                Circumstances {
-                    now_unix_s: NOW + 301,
-                    ..good
-                },
-                Err(Reject::InvalidSignature),
-            ),
-            (
-                plain.clone(),
-                Circumstances {
-                    public_key: None,
-                    ..good
-                },
-                Err(Reject::NotRegistered),
-            ),
-            (
-                request(|r| r.has_pii = true),
-                good,
-                Err(Reject::PiiPolicyViolation),
-            ),
-            (
-                request(|r| (r.has_pii, r.call_type) = (true, "EMERGENCY".into())),
-                good,
-                Ok(()),
-            ),
-            (
-                request(|r| r.bandwidth_bps = 1_000_001),
-                good,
-                Err(Reject::BandwidthExceeded),
-            ),
-            (
-                request(|r| r.bandwidth_bps = 10_000_001),
-                Circumstances {
-                    granted_bps: 0,
-                    room_bps_max: u64::MAX,
-                    ..good
-                },
-                Err(Reject::BandwidthExceeded),
-            ),
-            (
-                plain.clone(),
-                Circumstances {
-                    participants: 25,
-                    ..good
-                },
-                Err(Reject::CapacityExceeded),
-            ),
-            (
-                plain,
-                Circumstances {
-                    gateway_up: false,
-                    ..good
-                },
-                Err(Reject::GatekeeperError),
-            ),
+            (plain.clone(), late, Err(Reject::InvalidSignature)),
+            (plain.clone(), unknown, Err(Reject::NotRegistered)),
+            (pii, good, Err(Reject::PiiPolicyViolation)),
+            (emergency, good, Ok(())),
+            (wide(1_000_001), good, Err(Reject::BandwidthExceeded)),
+            (wide(10_000_001), unlimited, Err(Reject::BandwidthExceeded)),
+            (plain.clone(), full, Err(Reject::CapacityExceeded)),
+            (plain, down, Err(Reject::GatekeeperError)),
         ];
         for (request, circumstances, wanted) in cases {
             assert_eq!(judge(&request, &circumstances), wanted, "{request:?}");

@@ -123,6 +123,18 @@ impl Rooms {
         }
     }
 
+    /// The room after Asterisk has muted a member, or not; its own event may come later.
+    pub(crate) fn on_muted(
+        &mut self,
+        cx: &mut Context,
+        calls: &Calls,
+        room: &RoomName,
+        (channel, muted): (&Uniqueid, bool),
+    ) -> Vec<RoomView> {
+        self.note_mute(cx, channel, muted);
+        vec![self.view(cx, calls, room)]
+    }
+
     /// The channel of a participant whom the bridge can mute.
     fn mutable(
         &self,
