@@ -15,38 +15,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use crate::aside::{self, Existing, parent_of};
 use crate::ring::sys;
 
-/// The changing system calls, with their errors. [`RealDisk`] makes them; tests inject others.
+/// The changing system calls, with their errors. [`RealDisk`] makes them as they stand here; disks
+/// of tests replace some.
 pub trait Disk: Send + Sync {
     /// `open(O_RDWR | O_CREAT | O_TRUNC)` with this mode.
-    fn create(&self, path: &Path, mode: u32) -> io::Result<File>;
-
-    /// `pwrite` until all is written.
-    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()>;
-
-    /// `fdatasync`.
-    fn sync(&self, file: &File) -> io::Result<()>;
-
-    /// `rename`.
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-
-    /// `unlink`.
-    fn remove(&self, path: &Path) -> io::Result<()>;
-
-    /// `mkdir` with this mode; fine if it exists.
-    fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()>;
-
-    /// `fsync` of a directory.
-    fn sync_dir(&self, path: &Path) -> io::Result<()>;
-
-    /// `statfs`: the bytes that may still be written.
-    fn free_bytes(&self, path: &Path) -> io::Result<u64>;
-}
-
-/// The operating system's file system.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct RealDisk;
-
-impl Disk for RealDisk {
     fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
         OpenOptions::new()
             .read(true)
@@ -57,22 +29,27 @@ impl Disk for RealDisk {
             .open(path)
     }
 
+    /// `pwrite` until all is written.
     fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
         file.write_all_at(bytes, offset)
     }
 
+    /// `fdatasync`.
     fn sync(&self, file: &File) -> io::Result<()> {
         file.sync_data()
     }
 
+    /// `rename`.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
     }
 
+    /// `unlink`.
     fn remove(&self, path: &Path) -> io::Result<()> {
         fs::remove_file(path)
     }
 
+    /// `mkdir` with this mode; fine if it exists.
     fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
         match fs::DirBuilder::new().mode(mode).create(path) {
             Err(e) if e.kind() == io::ErrorKind::AlreadyExists => Ok(()),
@@ -80,14 +57,22 @@ impl Disk for RealDisk {
         }
     }
 
+    /// `fsync` of a directory.
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         File::open(path)?.sync_all()
     }
 
+    /// `statfs`: the bytes that may still be written.
     fn free_bytes(&self, path: &Path) -> io::Result<u64> {
         sys::free_bytes(path)
     }
 }
+
+/// The operating system's file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RealDisk;
+
+impl Disk for RealDisk {}
 
 /// A failed file operation.
 #[derive(Debug, thiserror::Error)]
@@ -423,37 +408,9 @@ mod tests {
     }
 
     impl Disk for Recorder {
-        fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
-            RealDisk.create(path, mode)
-        }
-
-        fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-            RealDisk.write_at(file, bytes, offset)
-        }
-
-        fn sync(&self, file: &File) -> io::Result<()> {
-            RealDisk.sync(file)
-        }
-
-        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-            RealDisk.rename(from, to)
-        }
-
-        fn remove(&self, path: &Path) -> io::Result<()> {
-            RealDisk.remove(path)
-        }
-
-        fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
-            RealDisk.create_dir(path, mode)
-        }
-
         fn sync_dir(&self, path: &Path) -> io::Result<()> {
             self.0.lock().expect("no panic").push(path.to_owned());
             RealDisk.sync_dir(path)
-        }
-
-        fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-            RealDisk.free_bytes(path)
         }
     }
 

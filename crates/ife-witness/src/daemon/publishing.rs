@@ -173,7 +173,7 @@ mod tests {
 
     use super::*;
     use crate::note::{KeyKind, SigningKey};
-    use crate::store::{Disk, RealDisk, Store};
+    use crate::store::{Disk, Store};
     use crate::tile::TreeBuilder;
     use crate::wal::frame::{self, Kind, Origin};
     use crate::writer::Keys;
@@ -182,37 +182,13 @@ mod tests {
     struct GatedDisk(Arc<Mutex<()>>);
 
     impl Disk for GatedDisk {
-        fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
-            RealDisk.create(path, mode)
-        }
-
-        fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-            RealDisk.write_at(file, bytes, offset)
-        }
-
         fn sync(&self, _file: &File) -> io::Result<()> {
             drop(self.0.lock());
             Ok(())
         }
 
-        fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-            RealDisk.rename(from, to)
-        }
-
-        fn remove(&self, path: &Path) -> io::Result<()> {
-            RealDisk.remove(path)
-        }
-
-        fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
-            RealDisk.create_dir(path, mode)
-        }
-
         fn sync_dir(&self, _path: &Path) -> io::Result<()> {
             Ok(())
-        }
-
-        fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-            RealDisk.free_bytes(path)
         }
     }
 

@@ -91,10 +91,6 @@ impl Disk for FaultyDisk {
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.call(|| RealDisk.sync_dir(path), || ())
     }
-
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        RealDisk.free_bytes(path)
-    }
 }
 
 /// A disk whose free space a test sets.
@@ -103,34 +99,6 @@ pub(crate) struct SmallDisk {
 }
 
 impl Disk for SmallDisk {
-    fn create(&self, path: &Path, mode: u32) -> io::Result<File> {
-        RealDisk.create(path, mode)
-    }
-
-    fn write_at(&self, file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
-        RealDisk.write_at(file, bytes, offset)
-    }
-
-    fn sync(&self, file: &File) -> io::Result<()> {
-        RealDisk.sync(file)
-    }
-
-    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        RealDisk.rename(from, to)
-    }
-
-    fn remove(&self, path: &Path) -> io::Result<()> {
-        RealDisk.remove(path)
-    }
-
-    fn create_dir(&self, path: &Path, mode: u32) -> io::Result<()> {
-        RealDisk.create_dir(path, mode)
-    }
-
-    fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        RealDisk.sync_dir(path)
-    }
-
     fn free_bytes(&self, _path: &Path) -> io::Result<u64> {
         Ok(self.free.load(Ordering::Relaxed))
     }
@@ -366,9 +334,5 @@ impl Disk for VolatileDisk {
             u.dir() != Some(path) && !matches!(u, Undo::Create { path } if named.contains(path))
         });
         Ok(())
-    }
-
-    fn free_bytes(&self, path: &Path) -> io::Result<u64> {
-        RealDisk.free_bytes(path)
     }
 }
