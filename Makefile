@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-.PHONY: help setup setup-rust setup-lint setup-repo build bridge testbed testbed-down demo up down deb fresh clean
+.PHONY: help setup setup-rust setup-lint setup-repo build bridge testbed testbed-down
+.PHONY: demo up down deb fresh clean
 .PHONY: test test-rust test-c test-vectors test-repo test-e2e lint check-fmt
 .PHONY: bench-gate bench-bridge bench-evidence bench prove
 

@@ -1,5 +1,5 @@
-//! The examples of docs/api.md against the OpenAPI document: each is valid and has no member that the
-//! document does not describe.
+//! The examples of docs/api.md against the OpenAPI document: each is valid and has no member that
+//! the document does not describe.
 
 mod common;
 

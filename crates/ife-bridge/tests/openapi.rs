@@ -1,4 +1,5 @@
-//! The OpenAPI document and the router are one: every operation that it describes is there, and no route is without a description.
+//! The OpenAPI document and the router are one: every operation that it describes is there, and no
+//! route is without a description.
 
 mod common;
 

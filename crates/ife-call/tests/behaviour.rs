@@ -409,7 +409,8 @@ fn permutations(of: usize) -> Vec<Vec<usize>> {
 
 #[test]
 fn success_of_the_order_to_call_is_not_an_answer() {
-    // `OriginateResponse: Success` comes before the channel is up; the shell gives it as `There` at most.
+    // `OriginateResponse: Success` comes before the channel is up; the shell gives it as `There` at
+    // most.
     let mut bench = out();
     bench.approve().see(EXPERT, Seen::There);
     assert_eq!(bench.state(), State::Inviting);

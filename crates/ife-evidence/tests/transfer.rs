@@ -1,4 +1,5 @@
-//! A bridge's session and an agent, joined by a simulated network: real ICE, DTLS and SCTP, no socket and no clock.
+//! A bridge's session and an agent, joined by a simulated network: real ICE, DTLS and SCTP, no
+//! socket and no clock.
 
 use std::{
     net::SocketAddr,

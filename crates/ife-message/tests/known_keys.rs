@@ -1,6 +1,6 @@
 //! Known keys accept and refuse what `verify_strict` of ed25519-dalek accepts and refuses:
-//! published vectors, points of small and mixed order, encodings that are not canonical, and signatures by
-//! chance, whole and altered.
+//! published vectors, points of small and mixed order, encodings that are not canonical, and
+//! signatures by chance, whole and altered.
 //!
 //! `KNOWN_KEYS_SIGNATURES=10000000 KNOWN_KEYS_SEED=7` compares so many by that seed; `make prove
 //! ONLY=known-keys` does.

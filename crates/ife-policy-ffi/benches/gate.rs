@@ -1,8 +1,8 @@
 //! Nanoseconds of the gate in one process, as JSON lines: `{"name", "value" (median), "unit",
 //! "mean", "p99", "samples"}`.
 //!
-//! `cargo bench -p ife-policy-ffi --bench gate`. Only the call into the library is timed. The ring is
-//! emptied between calls, in the same process. With `-- --verify-paced SECONDS`: only
+//! `cargo bench -p ife-policy-ffi --bench gate`. Only the call into the library is timed. The ring
+//! is emptied between calls, in the same process. With `-- --verify-paced SECONDS`: only
 //! `verify_strict`, 2,000 times a second with sleeps in between, as in a SIP worker.
 
 use std::cell::Cell;

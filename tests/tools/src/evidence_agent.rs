@@ -1,8 +1,12 @@
-//! An agent that takes the expert's part over a real socket: for tests and benchmarks of the evidence server.
+//! An agent that takes the expert's part over a real socket: for tests and benchmarks of the
+//! evidence server.
 //!
-//! `evidence_agent drain LINK`: takes all files, throws the bytes away once they are verified, sends the receipt.
-//! `evidence_agent ping LINK COUNT`: signed requests that are answered by signed messages, one after the other; the first file must be small.
-//! `evidence_agent many LINK...`: opens a channel by each link and keeps them until standard input ends; then takes all files on all of them.
+//! `evidence_agent drain LINK`: takes all files, throws the bytes away once they are verified,
+//! sends the receipt.
+//! `evidence_agent ping LINK COUNT`: signed requests that are answered by signed messages, one
+//! after the other; the first file must be small.
+//! `evidence_agent many LINK...`: opens a channel by each link and keeps them until standard input
+//! ends; then takes all files on all of them.
 //!
 //! One line of JSON says what was measured. Times are milliseconds.
 

@@ -1,9 +1,11 @@
-//! A bridge that lies, for the browser tests: serves the expert's page and one session of the given files, with one fault.
+//! A bridge that lies, for the browser tests: serves the expert's page and one session of the given
+//! files, with one fault.
 //!
 //! usage: faulty_bridge HTTP_ADDRESS UDP_ADDRESS FAULT FILE...
 //!
-//! FAULT is one of `none`, `corrupt-once` (one byte of file 0 is wrong when first sent), `corrupt` (each time), `wrong-signer` (not the key
-//! that the session description names), `replay` (the manifest's message is sent twice), `other-binding` (messages made for another connection).
+//! FAULT is one of `none`, `corrupt-once` (one byte of file 0 is wrong when first sent), `corrupt`
+//! (each time), `wrong-signer` (not the key that the session description names), `replay` (the
+//! manifest's message is sent twice), `other-binding` (messages made for another connection).
 
 use std::{
     collections::VecDeque,

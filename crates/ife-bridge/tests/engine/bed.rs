@@ -1,4 +1,5 @@
-//! A bridge between a made-up Asterisk and a real store and ring, without Kamailio, experts or a council.
+//! A bridge between a made-up Asterisk and a real store and ring, without Kamailio, experts or a
+//! council.
 
 use std::{fs, path::PathBuf, sync::Arc, time::Duration};
 
@@ -227,7 +228,8 @@ impl Bed {
                 {
                     return detail.call;
                 }
-                // A look now and then: an event may have come between the look and the subscription.
+                // A look now and then: an event may have come between the look and the
+                // subscription.
                 let _ = timeout(Duration::from_millis(200), events.recv()).await;
             }
         };
@@ -311,9 +313,9 @@ fn start(
     (tokio::spawn(engine.run(|| {})), handle, metrics, tell)
 }
 
-/// Experts for safety, in order: busy, a, b. For ethics: declines. For security: rings. For legal, nobody.
-/// For watch, in order: rings, next. For order and silence: a phone whose channel ends after its Local
-/// channel, and one whose end is never reported.
+/// Experts for safety, in order: busy, a, b. For ethics: declines. For security: rings. For legal,
+/// nobody. For watch, in order: rings, next. For order and silence: a phone whose channel ends
+/// after its Local channel, and one whose end is never reported.
 fn registry(council: &PrivateKey) -> String {
     let mut seed = 20;
     let mut expert = |user: &str, hazards: &str| {

@@ -1,4 +1,5 @@
-//! The engine with a made-up Asterisk: from a command to AMI and back, with a real store and a real ring.
+//! The engine with a made-up Asterisk: from a command to AMI and back, with a real store and a real
+//! ring.
 
 mod asterisk;
 mod bed;

@@ -64,7 +64,8 @@ impl Checks {
                 );
             }
             Output::Hangup { leg, cause } => {
-                // An answered leg gets 16; one that is not answered never gets a cause that becomes 603.
+                // An answered leg gets 16; one that is not answered never gets a cause that becomes
+                // 603.
                 let up = self.ever(*leg).up;
                 let is_safe = Cause::seen(cause.value())
                     .to_set(ife_call::cause::Stage::BeforeAnswer)

@@ -1,6 +1,8 @@
-//! A call against a simulated gateway that delays, reorders, repeats and loses, goes out of sight and restarts.
+//! A call against a simulated gateway that delays, reorders, repeats and loses, goes out of sight
+//! and restarts.
 //!
-//! Deterministic: one number is one world. `IFE_SIM_SEED=n` runs that world alone, `IFE_SIM_RUNS=n` that many.
+//! Deterministic: one number is one world. `IFE_SIM_SEED=n` runs that world alone, `IFE_SIM_RUNS=n`
+//! that many.
 
 // Checks look at single outputs out of many.
 #![allow(clippy::wildcard_enum_match_arm)]

@@ -9,7 +9,8 @@ use ife_call::{
 use crate::check::Checks;
 use crate::random::Random;
 
-/// After this the world is kind: nothing is lost, the gateway stays in sight, nobody does anything of their own.
+/// After this the world is kind: nothing is lost, the gateway stays in sight, nobody does anything
+/// of their own.
 const STORM_ENDS_MS: u64 = 120_000;
 const WORLD_ENDS_MS: u64 = 600_000;
 const SNAPSHOT_EVERY_MS: u64 = 5_000;

@@ -1,4 +1,5 @@
-//! Runs the real binary in a directory of its own, with keys, a registry and a log made for the test.
+//! Runs the real binary in a directory of its own, with keys, a registry and a log made for the
+//! test.
 #![allow(dead_code, missing_docs, unreachable_pub)] // Each test binary uses a part of it.
 
 use std::{
@@ -84,7 +85,8 @@ impl Place {
         self.file("registry.yaml", yaml);
     }
 
-    /// A log in `log` of `count` entries and its keys in `vkey`: the call `TRACE` at 2..=6, others around it.
+    /// A log in `log` of `count` entries and its keys in `vkey`: the call `TRACE` at 2..=6, others
+    /// around it.
     pub fn log(&self, count: u64) {
         let mut tree = TreeBuilder::new();
         let mut bytes = Vec::new();

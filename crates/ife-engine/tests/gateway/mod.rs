@@ -1,5 +1,5 @@
-//! A simulated Asterisk: it speaks AMI, and keeps channels, rooms and the dialplan's notes. What its
-//! phones do is up to the tests that own one, here and in ife-bridge.
+//! A simulated Asterisk: it speaks AMI, and keeps channels, rooms and the dialplan's notes. What
+//! its phones do is up to the tests that own one, here and in ife-bridge.
 
 use std::collections::{BTreeMap, BTreeSet};
 
