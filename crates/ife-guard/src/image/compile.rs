@@ -209,7 +209,7 @@ impl<'r> Builder<'r> {
     /// party's record follows.
     fn addresses(&mut self, aors: &'r [Pattern]) -> Result<u32, CompileError> {
         let exact = || aors.iter().filter(|aor| !aor.is_glob());
-        let len: usize = exact().map(|aor| address_len(aor)).sum();
+        let len: usize = exact().map(address_len).sum();
         let party = (self.out.len() + len).next_multiple_of(64);
         self.out.resize(party - len, 0);
         let party = small(party)?;
