@@ -271,6 +271,9 @@ impl World {
             self.state(&near, 6);
             return self.join(&near);
         }
+        if !self.may_call(&near, &channel) {
+            return;
+        }
         let sip = self.dial(&near);
         let causes = |(cause, status)| format!("Cause: {cause}\r\nTechCause: {status}\r\n");
         match answer_of(&channel.variable("IFE_USER")) {

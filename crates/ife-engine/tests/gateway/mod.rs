@@ -120,7 +120,7 @@ impl Gateway {
         rows_of(id, event, channels.map(|(id, channel)| of(id, channel)))
     }
 
-    /// Begins a call: its channel appears, and the dialplan counts the expert who is called.
+    /// Begins a call: its channel appears.
     pub(crate) fn originate(&mut self, action: &Headers) -> (String, Channel) {
         let uniqueid = first(action, "ChannelId").to_owned();
         let pairs = action.iter().filter(|(key, _)| key == "Variable");
@@ -134,17 +134,25 @@ impl Gateway {
                 .collect(),
             ..Channel::default()
         };
-        let call = channel.variable("IFE_CALL");
-        if !call.is_empty() {
-            let note = self.notes.entry(call).or_default();
-            *note = format!(
-                "{}:{}",
-                channel.variable("IFE_NODE"),
-                channel.variable("IFE_TRIED")
-            );
-        }
         self.appear(&uniqueid, channel.clone());
         (uniqueid, channel)
+    }
+
+    /// What the dialplan does before it dials an expert's phone: notes the call, or ends the
+    /// channel, where another bridge's note is there that this one does not take over.
+    pub(crate) fn may_call(&mut self, uniqueid: &str, channel: &Channel) -> bool {
+        let (call, node) = (channel.variable("IFE_CALL"), channel.variable("IFE_NODE"));
+        let by = self.notes.get(&call);
+        let may = by.is_none_or(|by| {
+            *by == channel.variable("IFE_TAKES") || by.split(':').next() == Some(&node)
+        });
+        if may {
+            let note = format!("{node}:{}", channel.variable("IFE_TRIED"));
+            self.notes.insert(call, note);
+        } else {
+            self.end(uniqueid, "Cause: 81\r\n");
+        }
+        may
     }
 
     /// The channel of the phone appears behind a leg.

@@ -23,21 +23,9 @@ pub(crate) struct Asterisk {
     ends_ms: BTreeMap<String, u64>,
     /// Calls and experts that were called about them.
     called: BTreeSet<(String, String)>,
-}
-
-impl Default for Asterisk {
-    fn default() -> Asterisk {
-        Asterisk {
-            gateway: Gateway::default(),
-            is_up: true,
-            input: String::new(),
-            booted_ms: 0,
-            now_ms: 0,
-            incoming: 0,
-            ends_ms: BTreeMap::new(),
-            called: BTreeSet::new(),
-        }
-    }
+    /// Orders that the dialplan did not carry out, since another bridge had the call.
+    pub(crate) refused: u32,
+    pub(crate) seed: u64,
 }
 
 impl Deref for Asterisk {
@@ -60,6 +48,21 @@ const DIALPLAN_MS: u64 = 20_000;
 const OTHER_HALF_MS: u64 = 3_000;
 
 impl Asterisk {
+    pub(crate) fn new(seed: u64) -> Asterisk {
+        Asterisk {
+            gateway: Gateway::default(),
+            is_up: true,
+            input: String::new(),
+            booted_ms: 0,
+            now_ms: 0,
+            incoming: 0,
+            ends_ms: BTreeMap::new(),
+            called: BTreeSet::new(),
+            refused: 0,
+            seed,
+        }
+    }
+
     pub(crate) fn pass(&mut self, now_ms: u64) {
         self.now_ms = now_ms;
         self.ends_ms
@@ -120,13 +123,18 @@ impl Asterisk {
         gateway::done(action)
     }
 
-    fn call(&mut self, action: &Headers, dice: &mut Dice) {
+    pub(crate) fn call(&mut self, action: &Headers, dice: &mut Dice) {
         let (id, channel) = self.originate(action);
         let is_guardian = first(action, "Channel").starts_with("OOH323/");
+        if !is_guardian && !self.may_call(&id, &channel) {
+            self.refused += 1;
+            return;
+        }
         if !is_guardian {
             let (call, user) = (channel.variable("IFE_CALL"), channel.variable("IFE_USER"));
             let again = !self.called.insert((call.clone(), user.clone()));
-            assert!(!again, "{user} is called twice about {call}");
+            let seed = self.seed;
+            assert!(!again, "seed {seed}: {user} is called twice about {call}");
         }
         let timeout_ms: u64 = first(action, "Timeout").parse().expect("a number");
         self.ends_ms.insert(id.clone(), self.now_ms + timeout_ms);
@@ -161,6 +169,7 @@ impl Asterisk {
                     2 => {
                         let whys = ["declined", "passed_on", "not_accepted"];
                         self.refuse(&near, whys[dice.below(3) as usize]);
+                        self.unanswer(&near);
                         self.ends_ms.insert(near, self.now_ms + OTHER_HALF_MS);
                     }
                     _ => self.join(&near),
@@ -187,6 +196,17 @@ impl Asterisk {
                 };
                 self.ends_ms.insert(other, self.now_ms + OTHER_HALF_MS);
             }
+        }
+    }
+
+    /// The note says no longer that the expert has answered: another one may be called.
+    fn unanswer(&mut self, near: &str) {
+        let call = self.channels.get(near);
+        let call = call.map(|channel| channel.variable("IFE_CALL"));
+        if let Some(note) = call.and_then(|call| self.notes.get_mut(&call))
+            && let Some(text) = note.strip_suffix(":answered")
+        {
+            *note = text.to_owned();
         }
     }
 

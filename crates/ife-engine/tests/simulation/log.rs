@@ -31,6 +31,10 @@ impl Log {
     }
 
     pub(crate) fn follow(&mut self, fact: &Fact<'_>, now_ms: u64) {
+        if fact.event == Event::CouncilJoin && fact.room.is_none() {
+            // An expert whom another bridge has called.
+            return;
+        }
         let room = fact.room.unwrap_or_default();
         let participant = fact.participant.unwrap_or_default().to_owned();
         let what = format!("seed {}: {} {room} {participant}", self.seed, fact.event);

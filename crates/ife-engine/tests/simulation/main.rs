@@ -8,6 +8,7 @@ mod asterisk;
 #[path = "../gateway/mod.rs"]
 mod gateway;
 mod log;
+mod rivals;
 mod world;
 
 use base64::Engine as _;
@@ -18,6 +19,7 @@ use ife_engine::{
     },
     view::CallView,
 };
+use rivals::Stream;
 use world::World;
 
 const SEEDS: u64 = 300;
@@ -27,12 +29,8 @@ const END_S: u64 = 700;
 
 #[test]
 fn nothing_is_left_of_any_history() {
-    let seed = std::env::var("SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seeds = seed.map_or(0..SEEDS, |seed| seed..seed + 1);
     let (mut calls, mut connected) = (0, 0);
-    for seed in seeds {
+    for seed in seeds() {
         let mut world = World::new(seed);
         for _ in 0..STEPS {
             step(&mut world);
@@ -44,9 +42,39 @@ fn nothing_is_left_of_any_history() {
     }
     // A simulation in which nothing happens proves nothing.
     assert!(
-        seed.is_some() || (calls > 1_000 && connected > 100),
+        std::env::var("SEED").is_ok() || (calls > 1_000 && connected > 100),
         "{calls} {connected}"
     );
+}
+
+/// Both bridges, the stream and Asterisk do what the dice say. That nobody is called twice is
+/// checked whenever a phone is dialled.
+#[test]
+fn nobody_is_called_twice_by_two_bridges() {
+    let (mut refused, mut taken_over) = (0, 0);
+    for seed in seeds() {
+        let (mut world, mut stream) = (World::new(seed), Stream::default());
+        for _ in 0..STEPS * 2 {
+            if world.below(2) == 0 {
+                step(&mut world);
+            } else {
+                stream.step(&mut world);
+            }
+        }
+        refused += world.outside().asterisk.refused;
+        taken_over += stream.taken_over;
+    }
+    let is_one = std::env::var("SEED").is_ok();
+    assert!(
+        is_one || (refused > 100 && taken_over > 50),
+        "{refused} {taken_over}"
+    );
+}
+
+fn seeds() -> std::ops::Range<u64> {
+    let seed = std::env::var("SEED").ok();
+    let seed = seed.and_then(|seed| seed.parse().ok());
+    seed.map_or(0..SEEDS, |seed| seed..seed + 1)
 }
 
 fn step(world: &mut World) {

@@ -173,6 +173,8 @@ pub(crate) struct World {
     due: Arc<Mutex<Vec<u64>>>,
     asked: u64,
     calls: Vec<String>,
+    /// Bridges that were killed.
+    pub(crate) kills: u32,
 }
 
 impl World {
@@ -180,7 +182,7 @@ impl World {
         let outside = Arc::new(Mutex::new(Outside {
             dice: Dice(seed),
             now_ms: 0,
-            asterisk: Asterisk::default(),
+            asterisk: Asterisk::new(seed),
             link: None,
             said: Vec::new(),
             lines: Vec::new(),
@@ -198,10 +200,11 @@ impl World {
             due: Arc::default(),
             asked: 0,
             calls: Vec::new(),
+            kills: 0,
         }
     }
 
-    fn outside(&self) -> MutexGuard<'_, Outside> {
+    pub(crate) fn outside(&self) -> MutexGuard<'_, Outside> {
         self.outside.lock().expect("no panic")
     }
 
@@ -245,7 +248,7 @@ impl World {
         format!("confbridge:{room}:{}", channels[at])
     }
 
-    fn apply(&mut self, action: Action) {
+    pub(crate) fn apply(&mut self, action: Action) {
         let now = self.now();
         self.engine.apply(action, now);
     }
@@ -436,6 +439,7 @@ impl World {
 
     /// The bridge is killed, and the next one starts on its files.
     pub(crate) fn kill(&mut self) {
+        self.kills += 1;
         {
             let mut outside = self.outside();
             outside.link = None;
