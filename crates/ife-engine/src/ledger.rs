@@ -109,15 +109,14 @@ impl Ledger {
         }
     }
 
-    /// Notes a call that is over.
-    pub fn end(&mut self, mut call: CallDetail) {
+    /// Notes a call that is over. Returns one that is not remembered any more; what is decided
+    /// about it has to be forgotten too.
+    pub fn end(&mut self, mut call: CallDetail) -> Option<CallDetail> {
         call.history.shrink_to_fit();
-        if self.ended.len() >= ENDED_MAX
-            && let Some(oldest) = self.ended.pop_front()
-        {
-            self.decided.forget(&oldest.call.call_id);
-        }
+        let is_full = self.ended.len() >= ENDED_MAX;
+        let oldest = is_full.then(|| self.ended.pop_front()).flatten();
         self.ended.push_back(call);
+        oldest
     }
 
     /// A call that ended without having begun is to begin after all.
@@ -206,7 +205,9 @@ impl Ledger {
                 if let Some(at) = find(live, &detail.call.call_id) {
                     live.remove(at);
                 }
-                self.end(*detail);
+                if let Some(oldest) = self.end(*detail) {
+                    self.decided.forget(&oldest.call.call_id);
+                }
             }
             Line::Decided { call_id, record } => self.decided.add(&call_id, *record),
             Line::Undecided { call_id } => {

@@ -27,7 +27,7 @@ pub(crate) use legs::{Bridges, Names, Ours, Part, Place, hex_of};
 pub(crate) use orders::Consequence;
 pub(crate) use slot::Slot;
 
-use crate::{context::Context, council::context, timers::Due};
+use crate::{context::Context, council::context, decisions, timers::Due};
 use legs::Legs;
 
 /// A call's name, `sip-call-` and 16 hex digits.
@@ -194,7 +194,9 @@ impl Calls {
         if let Some(slot) = self.slots.remove(call_id) {
             slot.channels()
                 .for_each(|channel| self.legs.remove(channel));
-            cx.ledger.end(slot.detail(cx));
+            if let Some(oldest) = cx.ledger.end(slot.detail(cx)) {
+                decisions::forget(cx, &oldest.call);
+            }
         }
     }
 }

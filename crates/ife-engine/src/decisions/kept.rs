@@ -6,7 +6,7 @@ use ife_message::decision::{Record, Role};
 use ife_words::time;
 
 use super::view::{DecisionBrief, DecisionState, DecisionView, brief, views};
-use crate::{record::Line, time::Now, view::CallView};
+use crate::{record::Line, time::Now, timers, view::CallView};
 
 /// Decisions of one call; more are refused.
 pub(crate) const DECISIONS_MAX: usize = 32;
@@ -19,6 +19,8 @@ struct Kept {
     refused: u32,
     /// The end of the time for a decision was witnessed.
     is_closed: bool,
+    /// The end of that time, while it is to come.
+    deadline: Option<timers::Key>,
 }
 
 /// All decisions of calls that are remembered.
@@ -44,9 +46,16 @@ impl Decided {
         kept.refused
     }
 
+    /// Notes when the time for a decision ends. Returns the time that was noted before.
+    pub(crate) fn set_deadline(&mut self, call_id: &str, key: timers::Key) -> Option<timers::Key> {
+        let kept = self.0.entry(call_id.to_owned()).or_default();
+        kept.deadline.replace(key)
+    }
+
     /// Notes that the time for a decision has passed. True when that is new.
     pub(crate) fn close(&mut self, call_id: &str) -> bool {
         let kept = self.0.entry(call_id.to_owned()).or_default();
+        kept.deadline = None;
         !std::mem::replace(&mut kept.is_closed, true)
     }
 
@@ -54,8 +63,9 @@ impl Decided {
         self.0.get(call_id).is_some_and(|kept| kept.is_closed)
     }
 
-    pub(crate) fn forget(&mut self, call_id: &str) {
-        self.0.remove(call_id);
+    /// Drops what is kept about a call. Returns the end of its time, if that is to come.
+    pub(crate) fn forget(&mut self, call_id: &str) -> Option<timers::Key> {
+        self.0.remove(call_id)?.deadline
     }
 
     pub(crate) fn views(&self, call_id: &str) -> Vec<DecisionView> {

@@ -149,23 +149,15 @@ impl Engine {
         if let Some(slot) = self.calls.get_mut(&call.call_id) {
             slot.step(self.cx.now, format!("decision: {said}"));
         }
-        self.tell_decision(&call, Some(view.clone()));
+        self.tell_decision(&call, view.clone());
         reply.respond(Ok(view));
         true
     }
 
-    fn tell_decision(&mut self, call: &CallView, record: Option<DecisionView>) {
+    fn tell_decision(&mut self, call: &CallView, record: DecisionView) {
         let view = self.view_of(&call.call_id).unwrap_or_else(|| call.clone());
         let view = with_decision(&self.cx, view);
-        let event = DecisionEvent {
-            call_id: view.call_id.clone(),
-            trace_id: view.trace_id.clone(),
-            expert_id: view.expert_id.clone(),
-            decision_state: view.decision_state,
-            record,
-        };
-        self.cx.shell.publish(Event::Decision(Box::new(event)));
-        self.cx.shell.publish(Event::Call(Box::new(view)));
+        publish(&mut self.cx, view, Some(record));
     }
 
     fn witness_refusal(
@@ -219,8 +211,12 @@ impl Engine {
         let decision_s = self.cx.settings.limits.decision_s;
         if let Some(until) = until_ms(call, decision_s) {
             let wait = Duration::from_millis(until.saturating_sub(self.cx.now.unix_ms));
-            self.cx
-                .after(wait, Due::Undecided(call.call_id.as_str().into()));
+            let due = Due::Undecided(call.call_id.as_str().into());
+            let deadline = self.cx.after(wait, due);
+            let decided = &mut self.cx.ledger.decided;
+            if let Some(replaced) = decided.set_deadline(&call.call_id, deadline) {
+                self.cx.timers.remove(replaced);
+            }
         }
     }
 
@@ -254,12 +250,8 @@ impl Engine {
         self.cx.remember(&Line::Undecided {
             call_id: call_id.to_owned(),
         });
-        let fact = Fact {
-            expert: Some(&call.expert_id),
-            ..about(&call, Entry::NoDecision)
-        };
-        self.cx.witness(&fact);
-        self.tell_decision(&call, None);
+        witness_absence(&mut self.cx, &call);
+        publish(&mut self.cx, call, None);
     }
 
     /// Adds to a call what is decided about it, and what may be.
@@ -286,6 +278,48 @@ impl Engine {
         });
         detail
     }
+}
+
+/// Forgets what is decided about a call that is not remembered any more. Where a decision is
+/// waited for, its absence is the outcome: nobody can decide about a call that is unknown.
+pub(crate) fn forget(cx: &mut Context, call: &CallView) {
+    let call = with_decision(cx, call.clone());
+    let Some(deadline) = cx.ledger.decided.forget(&call.call_id) else {
+        return;
+    };
+    cx.timers.remove(deadline);
+    if call.decision_state != DecisionState::Decided {
+        let decision_state = DecisionState::NoDecision;
+        witness_absence(cx, &call);
+        publish(
+            cx,
+            CallView {
+                decision_state,
+                ..call
+            },
+            None,
+        );
+    }
+}
+
+fn witness_absence(cx: &mut Context, call: &CallView) {
+    let fact = Fact {
+        expert: Some(&call.expert_id),
+        ..about(call, Entry::NoDecision)
+    };
+    cx.witness(&fact);
+}
+
+fn publish(cx: &mut Context, call: CallView, record: Option<DecisionView>) {
+    let event = DecisionEvent {
+        call_id: call.call_id.clone(),
+        trace_id: call.trace_id.clone(),
+        expert_id: call.expert_id.clone(),
+        decision_state: call.decision_state,
+        record,
+    };
+    cx.shell.publish(Event::Decision(Box::new(event)));
+    cx.shell.publish(Event::Call(Box::new(call)));
 }
 
 /// Adds to a call whether its expert has decided.

@@ -16,6 +16,8 @@ pub(crate) struct Log {
     rooms: Shown,
     /// When each guardian was last admitted.
     admitted_ms: BTreeMap<String, u64>,
+    /// Calls about which nobody has decided.
+    pub(crate) undecided: Vec<String>,
 }
 
 impl Log {
@@ -31,6 +33,9 @@ impl Log {
     }
 
     pub(crate) fn follow(&mut self, fact: &Fact<'_>, now_ms: u64) {
+        if fact.event == Event::NoDecision {
+            self.undecided.extend(fact.call_id.map(str::to_owned));
+        }
         if fact.event == Event::CouncilJoin && fact.room.is_none() {
             // An expert whom another bridge has called.
             return;

@@ -17,7 +17,8 @@ use ife_engine::{
         ApproveExternalCall, BridgeExternalCall, Command, Escalation, GuardianAdmission,
         InitiateCall, RoomCommand,
     },
-    view::CallView,
+    record::Line,
+    view::{CallDetail, CallView},
 };
 use rivals::Stream;
 use world::World;
@@ -75,6 +76,49 @@ fn seeds() -> std::ops::Range<u64> {
     let seed = std::env::var("SEED").ok();
     let seed = seed.and_then(|seed| seed.parse().ok());
     seed.map_or(0..SEEDS, |seed| seed..seed + 1)
+}
+
+/// A call that answers no question any more has no decision, and no deadline of one.
+#[test]
+fn a_call_that_is_forgotten_before_its_time_has_no_decision() {
+    const REMEMBERED: usize = 500;
+    let ended = a_call_that_was_taken();
+    let mut world = World::new(2);
+    let lines = (0..REMEMBERED).map(|number| {
+        let mut ended = ended.clone();
+        ended.call.call_id = format!("sip-call-{number:016x}");
+        ended.call.ended = Some(ife_words::time::of_ms(world.unix_ms() + 120_000));
+        Line::Ended(Box::new(ended))
+    });
+    let lines = lines.collect();
+    world.set_lines(lines);
+    world.kill();
+    world.deliver();
+    initiate(&mut world);
+    world.deliver();
+    if let Some(call) = world.engine.live_calls().pop() {
+        world.ask(|reply| Command::Terminate(call, reply));
+    }
+    for _ in 0..90 {
+        world.deliver();
+        world.pass(1_000);
+    }
+    assert_eq!(world.undecided(), ["sip-call-0000000000000000"]);
+}
+
+fn a_call_that_was_taken() -> CallDetail {
+    let mut world = World::new(1);
+    for _ in 0..2_000 {
+        step(&mut world);
+        for line in world.lines() {
+            if let Line::Ended(detail) = line
+                && detail.call.accepted_by.is_some()
+            {
+                return *detail;
+            }
+        }
+    }
+    panic!("no expert takes a call");
 }
 
 fn step(world: &mut World) {

@@ -455,6 +455,20 @@ impl World {
         self.engine = engine(&self.outside, now, self.seed);
     }
 
+    /// The records of the store.
+    pub(crate) fn lines(&self) -> Vec<Line> {
+        self.outside().lines.clone()
+    }
+
+    pub(crate) fn set_lines(&mut self, lines: Vec<Line>) {
+        self.outside().lines = lines;
+    }
+
+    /// Calls about which nobody has decided, by the log.
+    pub(crate) fn undecided(&self) -> Vec<String> {
+        self.outside().log.undecided.clone()
+    }
+
     /// Everything works again.
     pub(crate) fn recover(&mut self) {
         if !self.outside().asterisk.is_up {
