@@ -63,6 +63,9 @@ pub struct Row {
     /// The verdict, where a gate gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// The verdict is a refusal that the gate did not carry out: it was in shadow mode.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// Whether it is good or bad news.
     pub tone: Tone,
 }
@@ -76,6 +79,7 @@ impl Row {
             label: label.into(),
             remark: String::new(),
             verdict: None,
+            shadow: false,
             tone: Tone::Plain,
         }
     }
@@ -112,6 +116,14 @@ impl Row {
         Row {
             verdict: Some(Verdict::Rejected),
             tone: Tone::Bad,
+            ..self
+        }
+    }
+
+    fn rejected_in_shadow(self) -> Row {
+        Row {
+            verdict: Some(Verdict::Rejected),
+            shadow: true,
             ..self
         }
     }

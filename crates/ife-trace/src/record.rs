@@ -32,6 +32,8 @@ pub struct Record {
     pub code: Option<u16>,
     /// `approved` or `rejected`.
     pub approved: Option<bool>,
+    /// The refusal was not carried out: the gate was in shadow mode.
+    pub shadow: bool,
     /// Refusals without an entry of their own that this one stands for.
     pub omitted: Option<u64>,
 }
@@ -57,7 +59,20 @@ struct Members<'a> {
     code: Option<u16>,
     #[serde(borrow)]
     verdict: Option<Cow<'a, str>>,
+    #[serde(default)]
+    shadow: Flag,
     omitted: Option<Omitted>,
+}
+
+/// True for JSON's `true` alone, whatever else the entry has there.
+#[derive(Default)]
+struct Flag(bool);
+
+impl<'de> Deserialize<'de> for Flag {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Flag, D::Error> {
+        let value = serde_json::Value::deserialize(deserializer)?;
+        Ok(Flag(value == true))
+    }
 }
 
 #[derive(Deserialize)]
@@ -97,6 +112,7 @@ impl Record {
                 Some("rejected") => Some(false),
                 Some(_) | None => None,
             },
+            shadow: members.shadow.0,
             omitted: members.omitted.map(|omitted| omitted.count),
         })
     }

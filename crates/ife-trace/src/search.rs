@@ -128,9 +128,10 @@ pub struct TraceView {
     /// Hazard name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hazard: Option<String>,
-    /// `rejected`, `failed`, `ended`, `connected`, `ringing` or `set_up`.
+    /// `rejected`, `let_pass` (a refusal that the gate's shadow mode did not carry out), `failed`,
+    /// `ended`, `connected`, `ringing` or `set_up`.
     pub outcome: &'static str,
-    /// The gate that rejected.
+    /// The gate that rejected, or would have.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
     /// The last SIP status.
@@ -322,7 +323,8 @@ impl TraceView {
             call_ids,
             expert: last(|record| &record.expert),
             hazard: last(|record| &record.hazard),
-            gate: last(|record| &record.gate).filter(|_| outcome == "rejected"),
+            gate: last(|record| &record.gate)
+                .filter(|_| matches!(outcome, "rejected" | "let_pass")),
             outcome,
             code: records.iter().rev().find_map(|record| record.code),
             first: times().min().map(rfc3339),
@@ -345,15 +347,21 @@ fn outcome(records: &[&Record]) -> &'static str {
         "ended"
     } else if was_connected {
         "connected"
-    } else if has(&["REJECTED"]) {
+    } else if records.iter().any(|record| is_refusal(record, false)) {
         "rejected"
     } else if has(&["FAILED"]) {
         "failed"
     } else if has(&["RINGING"]) {
         "ringing"
+    } else if records.iter().any(|record| is_refusal(record, true)) {
+        "let_pass"
     } else {
         "set_up"
     }
+}
+
+fn is_refusal(record: &Record, shadow: bool) -> bool {
+    &*record.event == "REJECTED" && record.shadow == shadow
 }
 
 /// Returns RFC 3339, UTC, milliseconds; 1970 for a time before.
@@ -385,6 +393,19 @@ mod tests {
             (view.gate.as_deref(), view.code),
             (Some("hazard"), Some(403))
         );
+    }
+
+    #[test]
+    fn a_refusal_that_shadow_mode_let_pass_is_no_rejection() {
+        let refusal = serde_json::json!({"event": "REJECTED", "gate": "hazard", "shadow": true});
+        let view = told(std::slice::from_ref(&refusal));
+        assert_eq!(
+            (view.outcome, view.gate.as_deref()),
+            ("let_pass", Some("hazard"))
+        );
+        // An enforced one counts more, whatever the order.
+        let enforced = serde_json::json!({"event": "REJECTED", "gate": "quota"});
+        assert_eq!(told(&[refusal, enforced]).outcome, "rejected");
     }
 
     #[test]

@@ -18,8 +18,11 @@ const COLUMNS: usize = Gate::ALL.len() + 2;
 const OTHER: usize = COLUMNS - 2;
 const OMITTED: usize = COLUMNS - 1;
 
-/// Counts of one minute, of the proxy and of the bridge.
-type Minute = [[u32; COLUMNS]; 2];
+/// Whose verdicts, and whether they are refusals that shadow mode let pass.
+const ROWS: [(&str, bool); 3] = [("proxy", false), ("proxy", true), ("bridge", false)];
+
+/// Counts of one minute.
+type Minute = [[u32; COLUMNS]; ROWS.len()];
 
 /// Counts of the minutes in which there was a verdict.
 #[derive(Debug, Default)]
@@ -39,6 +42,9 @@ pub struct VerdictLine {
     /// flood, which have no entry of their own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<&'static str>,
+    /// The refusals were not carried out: the gate was in shadow mode.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub shadow: bool,
     /// A number for each step.
     pub counts: Vec<u32>,
 }
@@ -66,7 +72,10 @@ impl Verdicts {
             (None, Some(false)) => (column(record.gate.as_deref()), 1),
             (None, None) => return,
         };
-        let row = usize::from(record.author.is_of_bridge());
+        let row = match (record.author.is_of_bridge(), record.shadow) {
+            (true, _) => 2,
+            (false, shadow) => usize::from(shadow && column > 0),
+        };
         let counts = &mut self.minutes.entry(minute).or_default()[row][column];
         *counts = counts.saturating_add(more);
         // One more than is kept, for the clock that runs ahead.
@@ -85,7 +94,7 @@ impl Verdicts {
     pub fn lines(&self, until: u64, step: u64, steps: u64) -> Vec<VerdictLine> {
         let first = (until + 1).saturating_sub(step * steps);
         let mut lines = Vec::new();
-        for (row, at) in ["proxy", "bridge"].into_iter().enumerate() {
+        for (row, (at, shadow)) in ROWS.into_iter().enumerate() {
             for column in 0..COLUMNS {
                 let mut counts = vec![0_u32; steps as usize];
                 for (minute, of) in self.minutes.range(first..=until) {
@@ -100,6 +109,7 @@ impl Verdicts {
                         at,
                         verdict,
                         gate: name(column),
+                        shadow,
                         counts,
                     });
                 }
@@ -169,6 +179,7 @@ mod tests {
             at,
             verdict: gate.map_or("approved", |_| "rejected"),
             gate,
+            shadow: false,
             counts: counts.to_vec(),
         };
         assert_eq!(
@@ -192,6 +203,28 @@ mod tests {
         assert_eq!(
             (lines.len(), lines[0].gate, &lines[0].counts[..]),
             (1, Some("omitted"), &[700][..])
+        );
+    }
+
+    #[test]
+    fn refusals_that_shadow_mode_let_pass_have_lines_of_their_own() {
+        let mut verdicts = Verdicts::default();
+        for shadow in [true, true, false] {
+            let mut refusal = record(NOW_MIN, "kamailio-1", Some("hazard"));
+            refusal.shadow = shadow;
+            verdicts.count(&refusal, NOW_MIN * MINUTE_NS);
+        }
+        let lines = verdicts.lines(NOW_MIN as u64, 1, 1);
+        let told: Vec<_> = lines
+            .iter()
+            .map(|line| (line.at, line.gate, line.shadow, line.counts[0]))
+            .collect();
+        assert_eq!(
+            told,
+            [
+                ("proxy", Some("hazard"), false, 1),
+                ("proxy", Some("hazard"), true, 2)
+            ]
         );
     }
 

@@ -4,11 +4,11 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const web = "../../../crates/ife-bridge/web/operator";
-const { LANES, nanoseconds, offset, rows, sentence } = await import(`${web}/ladder.js`);
+const { LANES, gateWord, nanoseconds, offset, rows, sentence } = await import(`${web}/ladder.js`);
 const { shown, unknownSteps } = await import(`${web}/chart.js`);
 const { Parser } = await import(`${web}/sse.js`);
 const { cut, geometry, rowOf } = await import(`${web}/geometry.js`);
-const { ago, duration, grouped, reason } = await import(`${web}/words.js`);
+const { ago, duration, grouped, outcome, reason } = await import(`${web}/words.js`);
 
 /** An entry as the API tells it. */
 const seen = (index, ms, more) => ({
@@ -30,6 +30,23 @@ test("rows tell time since the first entry, and whether the entry is what was si
   assert.deepEqual([second.seconds, offset(second.seconds), second.included, second.problem], [0.104, "+0.104 s", false, "changed"]);
   assert.deepEqual([first.isMore, more.isMore, more.index, more.verdict, more.gateName, more.code], [false, true, 7, "rejected", "hazard", 403]);
   assert.equal(sentence(first), "Gateway to Kamailio");
+});
+
+test("a refusal that shadow mode let pass is told as not enforced", () => {
+  const shadowed = {
+    entry: { event: "REJECTED", gate: "hazard", code: 403, shadow: true },
+    rows: [{ from: "kamailio", to: "kamailio", label: "let pass (shadow)", remark: "would be rejected", verdict: "rejected", shadow: true, tone: "plain" }],
+  };
+  const [row] = rows([seen(7, 0, shadowed)]);
+  assert.deepEqual([row.shadow, gateWord(row)], [true, "hazard, not enforced"]);
+  assert.equal(gateWord(rows([seen(7, 0)])[1]), "hazard");
+  assert.equal(gateWord({ verdict: "approved", gateName: "none" }), "approved");
+  assert.deepEqual(outcome("let_pass"), ["let pass (shadow)", "dash", "warn"]);
+  const lines = [
+    { at: "proxy", verdict: "rejected", gate: "hazard", counts: [1] },
+    { at: "proxy", verdict: "rejected", gate: "hazard", shadow: true, counts: [2] },
+  ];
+  assert.deepEqual(shown({ lines }).map((line) => [line.name, line.where, line.tone]), [["hazard", "let pass (shadow)", "warn"], ["hazard", "", "bad"]]);
 });
 
 test("nothing that strangers can log breaks the rows", () => {

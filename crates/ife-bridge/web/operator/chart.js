@@ -18,8 +18,8 @@ export function shown(view) {
   const lines = view.lines.filter((line) => line.verdict === "rejected" || line.at === "proxy");
   const named = lines.map((line) => ({
     name: line.verdict === "approved" ? "approved" : line.gate === "omitted" ? "not written one by one" : line.gate,
-    where: line.at === "bridge" ? "at the bridge" : "",
-    tone: line.verdict === "approved" ? "good" : "bad",
+    where: line.at === "bridge" ? "at the bridge" : line.shadow ? "let pass (shadow)" : "",
+    tone: line.verdict === "approved" ? "good" : line.shadow ? "warn" : "bad",
     counts: line.counts,
     total: sum(line),
   }));

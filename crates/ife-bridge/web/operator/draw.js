@@ -2,11 +2,12 @@
 
 import { h, mark, s } from "./dom.js";
 import { cut, geometry, rowOf } from "./geometry.js";
-import { offset, sentence } from "./ladder.js";
+import { gateWord, offset, sentence } from "./ladder.js";
 import { clock } from "./words.js";
 
 const CHECK = () => [s("circle", { class: "solid", cx: 8, cy: 8, r: 7 }), s("path", { class: "cut", d: "M4.8 8.3l2.2 2.2 4.2-4.6" })];
 const CROSS = () => [s("path", { class: "solid", d: "M5 1h6l4 4v6l-4 4H5l-4-4V5z" }), s("path", { class: "cut", d: "M5.4 5.4l5.2 5.2M10.6 5.4l-5.2 5.2" })];
+const DASH = () => [s("circle", { class: "solid", cx: 8, cy: 8, r: 7 }), s("path", { class: "cut", d: "M4.6 8h6.8" })];
 const ALARM = () => [s("path", { class: "solid", d: "M8 1.2 15.4 14.4H.6z" }), s("path", { class: "cut", d: "M8 6v4M8 11.8v.6" })];
 
 /** The names of the lanes. They stay in sight while the rows are scrolled. */
@@ -17,8 +18,8 @@ function heads(geo) {
 
 function verdict(row, x, y) {
   if (!row.verdict) return null;
-  const good = row.verdict === "approved";
-  return s("g", { class: good ? "good" : "bad", transform: `translate(${x - 8} ${y - 8})` }, [s("circle", { class: "ground", cx: 8, cy: 8, r: 9 }), ...(good ? CHECK() : CROSS())]);
+  const [tone, shape] = row.verdict === "approved" ? ["good", CHECK] : row.shadow ? ["warn", DASH] : ["bad", CROSS];
+  return s("g", { class: tone, transform: `translate(${x - 8} ${y - 8})` }, [s("circle", { class: "ground", cx: 8, cy: 8, r: 9 }), ...shape()]);
 }
 
 /** What one party does by itself. */
@@ -118,7 +119,7 @@ export function table(rows, pick) {
         h("td", { "data-name": "From, to" }, sentence(row)),
         h("td", { "data-name": "What" }, row.label),
         h("td", { "data-name": "Code", class: "figures" }, row.code === undefined ? "" : String(row.code)),
-        h("td", { "data-name": "Gate" }, row.gateName && row.gateName !== "none" ? row.gateName : row.verdict === "approved" ? "approved" : ""),
+        h("td", { "data-name": "Gate" }, gateWord(row)),
         h("td", { "data-name": "Remark" }, row.remark),
         h("td", { "data-name": "In the signed log" }, row.included ? h("span", { class: "state" }, [mark("check", "good"), "included"]) : h("span", { class: "state bad" }, [mark("alarm", "bad"), `not verified: ${row.problem}`])),
       ]),

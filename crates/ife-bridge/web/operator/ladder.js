@@ -53,6 +53,12 @@ export function offset(seconds) {
   return `${seconds < 0 ? "−" : "+"}${Math.abs(seconds).toFixed(digits)} s`;
 }
 
+/** The gate that spoke, and whether its refusal was carried out. */
+export function gateWord(row) {
+  if (!row.gateName || row.gateName === "none") return row.verdict === "approved" ? "approved" : "";
+  return row.shadow === true ? `${row.gateName}, not enforced` : row.gateName;
+}
+
 /** A row in words, for the table and for screen readers. */
 export function sentence(row) {
   const name = (id) => LANES.find((lane) => lane.id === id)?.name ?? id;

@@ -11,7 +11,7 @@ export const linkOf = (trace) => (trace.trace_id ? storyLink(trace.trace_id) : `
 /** One trace as a row of a list. */
 export function traceRow(trace) {
   const [word, shape, tone] = outcome(trace.outcome);
-  const gate = trace.outcome === "rejected" && trace.gate ? `gate ${trace.gate}` : "";
+  const gate = (trace.outcome === "rejected" || trace.outcome === "let_pass") && trace.gate ? `gate ${trace.gate}` : "";
   return h("li", {}, [
     h("span", { class: `state ${tone}` }, [mark(shape, tone), word]),
     h("a", { class: "id", href: linkOf(trace), "data-key": `trace-${trace.trace_id ?? trace.call_ids[0]}` }, trace.trace_id ?? trace.call_ids[0] ?? "?"),

@@ -27,6 +27,7 @@ const EVIDENCE = {
 
 const OUTCOME = {
   rejected: ["rejected", "cross", "bad"],
+  let_pass: ["let pass (shadow)", "dash", "warn"],
   failed: ["failed", "cross", "bad"],
   ended: ["ended", "square", "quiet"],
   connected: ["connected", "full", "good"],

@@ -84,6 +84,7 @@ impl Seen {
             parties,
             Some(self.status()),
             gate,
+            (self.members["shadow"] == true).then(|| "let pass (shadow)".to_owned()),
             Some(self.text("detail")),
             trace.map(|trace| format!("trace {trace}")),
         ];

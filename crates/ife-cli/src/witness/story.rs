@@ -369,6 +369,27 @@ began     2026-01-01T00:00:00.000000000Z
     }
 
     #[test]
+    fn a_refusal_that_shadow_mode_let_pass_is_told_as_such() {
+        let refusal = seen(
+            1,
+            0,
+            "REJECTED",
+            json!({"gate": "hazard", "code": 403, "reason": "Forbidden", "shadow": true}),
+        );
+        assert!(refusal.line().contains("gate hazard  let pass (shadow)"));
+        let story = tell(&[refusal], None);
+        let told = story.last().expect("a row");
+        assert!(
+            told.ends_with(
+                "*                          |   \
+                 let pass (shadow), would be rejected at gate hazard with 403 Forbidden"
+            ),
+            "{story:#?}"
+        );
+        assert!(!story.iter().any(|line| line.contains('<')), "{story:#?}");
+    }
+
+    #[test]
     fn text_of_any_length_fits_and_steers_nothing() {
         let hostile = "\u{1b}[2J".repeat(100) + &"é".repeat(300);
         for event in [

@@ -106,6 +106,24 @@ impl<'e> AtGate<'e> {
             .remark(["approved".to_owned(), signed, self.detail])
     }
 
+    /// The refusal was not carried out: no answer was sent, and the request went on.
+    fn rejected_in_shadow(self) -> Vec<Row> {
+        if let Some(count) = self.entry["omitted"]["count"].as_u64() {
+            let note = Row::note(Lane::Kamailio, format!("{count} more let pass (shadow)"));
+            return vec![note.rejected_in_shadow().remark([self.detail])];
+        }
+        let invite = Row::arrow(self.caller, Lane::Kamailio, "INVITE");
+        let invite = (!self.has_invite).then(|| invite.remark([self.peer()]));
+        let status = prefixed("with", &status(self.entry));
+        let at = format!(
+            "would be rejected at gate {} {status}",
+            text(self.entry, "gate")
+        );
+        let note = Row::note(Lane::Kamailio, "let pass (shadow)").rejected_in_shadow();
+        let note = note.remark([at.trim_end().to_owned(), self.detail]);
+        invite.into_iter().chain([note]).collect()
+    }
+
     fn rejected(self) -> Vec<Row> {
         if let Some(count) = self.entry["omitted"]["count"].as_u64() {
             let note = Row::note(Lane::Kamailio, format!("{count} more refused"));
@@ -148,6 +166,7 @@ pub(super) fn of_gate(entry: &Value, call: Option<&Call>) -> Vec<Row> {
             vec![invite.remark([at.peer(), at.detail])]
         }
         Some(Event::Approved) => vec![at.approved()],
+        Some(Event::Rejected) if entry["shadow"] == true => at.rejected_in_shadow(),
         Some(Event::Rejected) => at.rejected(),
         Some(Event::Trying | Event::Ringing) => vec![at.answer(Tone::Plain)],
         Some(Event::Connected) => vec![at.answer(Tone::Good)],

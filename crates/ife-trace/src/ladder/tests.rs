@@ -91,6 +91,45 @@ fn a_refusal_is_the_invite_and_its_answer() {
 }
 
 #[test]
+fn a_refusal_of_shadow_mode_is_no_answer() {
+    let refusal = gate(
+        "REJECTED",
+        json!({"code": 403, "reason": "Forbidden", "gate": "hazard", "shadow": true,
+            "peer": "udp:127.0.0.1:5070", "detail": "not the expert's"}),
+    );
+    let rows = told(std::slice::from_ref(&refusal));
+    assert_eq!(
+        arrows(std::slice::from_ref(&refusal)),
+        [
+            "Gateway>Kamailio: INVITE",
+            "Kamailio>Kamailio: let pass (shadow)"
+        ]
+    );
+    assert_eq!((rows[0].shadow, rows[0].tone), (false, Tone::Plain));
+    assert_eq!(
+        rows[1].remark,
+        "would be rejected at gate hazard with 403 Forbidden, not the expert's"
+    );
+    assert_eq!(
+        (rows[1].verdict, rows[1].shadow, rows[1].tone),
+        (Some(Verdict::Rejected), true, Tone::Plain)
+    );
+    let many = gate(
+        "REJECTED",
+        json!({"omitted": {"count": 700}, "shadow": true}),
+    );
+    assert_eq!(
+        arrows(&[many]),
+        ["Kamailio>Kamailio: 700 more let pass (shadow)"]
+    );
+    // A member of the wrong kind counts as absent.
+    for other in [json!("true"), json!(1), json!(null)] {
+        let refusal = with(refusal.clone(), &json!({"shadow": other}));
+        assert_eq!(told(&[refusal])[1].tone, Tone::Bad);
+    }
+}
+
+#[test]
 fn an_expert_who_calls_in_comes_from_the_other_side() {
     let more = json!({"direction": "to_council", "from": EXPERT});
     assert_eq!(
