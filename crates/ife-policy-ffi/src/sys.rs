@@ -102,13 +102,30 @@ impl Map {
 
     /// Blocks until the page that holds byte `offset` is on disk.
     pub(crate) fn sync_page(&self, offset: usize) -> io::Result<()> {
-        const PAGE: usize = 4096;
-        let start = offset / PAGE * PAGE;
-        assert!(start < self.len);
-        let len = PAGE.min(self.len - start);
+        assert!(offset < self.len);
+        let page = page_around(offset, self.len, page_size()?);
         // SAFETY: within the mapping, page-aligned.
-        check(unsafe { libc::msync(self.start.as_ptr().add(start).cast(), len, libc::MS_SYNC) })
+        check(unsafe {
+            let start = self.start.as_ptr().add(page.start);
+            libc::msync(start.cast(), page.len(), libc::MS_SYNC)
+        })
     }
+}
+
+/// Returns the part of a mapping of `len` bytes that is in the same page as `offset`.
+fn page_around(offset: usize, len: usize, page_size: usize) -> std::ops::Range<usize> {
+    let start = offset / page_size * page_size;
+    start..len.min(start + page_size)
+}
+
+/// Returns the kernel's: 4 KiB on x86-64, up to 64 KiB on arm64.
+fn page_size() -> io::Result<usize> {
+    // SAFETY: reads a constant of the system.
+    let size = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    usize::try_from(size)
+        .ok()
+        .filter(|size| *size > 0)
+        .ok_or_else(io::Error::last_os_error)
 }
 
 impl Drop for Map {
@@ -356,5 +373,24 @@ pub(crate) fn trim_heap() {
     // SAFETY: only releases free memory of the allocator.
     unsafe {
         libc::malloc_trim(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// msync(2) refuses an address that is not at the beginning of a page of the kernel.
+    #[test]
+    fn pages_are_the_kernels() {
+        for (offset, page_size, expected) in [
+            (5000, 4096, 4096..8192),
+            (4096, 4096, 4096..8192),
+            (5000, 65536, 0..65536),
+            (70_000, 65536, 65536..70_016),
+        ] {
+            assert_eq!(page_around(offset, 70_016, page_size), expected, "{offset}");
+        }
+        assert!(page_size().expect("page size").is_power_of_two());
     }
 }
