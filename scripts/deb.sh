@@ -14,10 +14,10 @@ PACKAGING=$IFE_ROOT/packaging
 main() {
 	cd "$IFE_ROOT"
 	local version
-	version=${IFE_DEB_VERSION:-$(sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' Cargo.toml)}
+	version=${IFE_DEB_VERSION:-$(ife_version)}
 	OUT=${IFE_DEB_DIR:-$IFE_TARGET/deb}/$version
 	export SOURCE_DATE_EPOCH IFE_DEB_QUICK=${IFE_DEB_QUICK:-}
-	SOURCE_DATE_EPOCH=$(git log -1 --format=%ct)
+	SOURCE_DATE_EPOCH=$(commit_time)
 	rm -rf "$OUT"
 	mkdir -p "$OUT"
 	[ "${IFE_DEB_ONLY:-programs}" != programs ] || programs "$version"
@@ -26,6 +26,11 @@ main() {
 		--suppress-tags-from-file "$PACKAGING/lintian-not-for-us" "$OUT"/*.changes
 	rm -rf "$OUT/programs" "$OUT/module"
 	(cd "$OUT" && ls ./*.deb >&2)
+}
+
+# In a source archive, files have the time of the commit.
+commit_time() {
+	if [ -e .git ]; then git log -1 --format=%ct; else stat -c %Y CHANGELOG.md; fi
 }
 
 # programs VERSION: all packages but the module's.

@@ -22,6 +22,11 @@ esac
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
 
+# ife_version: the version of all parts, which stands in Cargo.toml.
+ife_version() {
+	sed -n '/^\[workspace.package\]/,/^$/s/^version = "\(.*\)"/\1/p' "$IFE_ROOT/Cargo.toml"
+}
+
 say() { printf '%s\n' "$*"; }
 note() { [ -n "${QUIET:-}" ] || printf '%s\n' "$*" >&2; }
 die() {
