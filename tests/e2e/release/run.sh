@@ -9,11 +9,13 @@ NAME=if-escalate-$VERSION
 export GIT_CONFIG_GLOBAL=/dev/null GIT_CONFIG_SYSTEM=/dev/null
 unset IFE_SIGN_KEY CARGO_TARGET_DIR
 
-# The files of this tree, as the one commit of a repository.
+# The files of this tree, as the one commit of a repository: the commit of a release, whatever the
+# changelog has begun since.
 commit_tree() {
 	rm -rf "$TREE"
 	mkdir -p "$TREE"
 	(cd "$IFE_ROOT" && git -c safe.directory='*' ls-files -z | xargs -0 cp --parents -t "$TREE") &&
+		sed -i "0,/^## /s/^## .*/## $VERSION/" "$TREE/CHANGELOG.md" &&
 		git -C "$TREE" init -q && commit
 }
 
