@@ -1,5 +1,5 @@
-//! A call against a simulated gateway that delays, reorders, repeats and loses, goes out of sight
-//! and restarts.
+//! A call against a simulated gateway that delays, reorders, repeats and loses messages, loses its
+//! connection and restarts.
 //!
 //! Deterministic: one number is one world. `IFE_SIM_SEED=n` runs that world alone, `IFE_SIM_RUNS=n`
 //! that many.

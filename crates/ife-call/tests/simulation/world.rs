@@ -9,8 +9,7 @@ use ife_call::{
 use crate::check::Checks;
 use crate::random::Random;
 
-/// After this the world is kind: nothing is lost, the gateway stays in sight, nobody does anything
-/// of their own.
+/// After this no message is lost, the gateway stays connected, and no party acts by itself.
 const STORM_ENDS_MS: u64 = 120_000;
 const WORLD_ENDS_MS: u64 = 600_000;
 const SNAPSHOT_EVERY_MS: u64 = 5_000;

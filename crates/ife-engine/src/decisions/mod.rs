@@ -280,8 +280,8 @@ impl Engine {
     }
 }
 
-/// Forgets what is decided about a call that is not remembered any more. Where a decision is
-/// waited for, its absence is the outcome: nobody can decide about a call that is unknown.
+/// Forgets the decisions of a call that leaves memory. If a decision is awaited, the outcome is
+/// `no_decision`: an unknown call takes none.
 pub(crate) fn forget(cx: &mut Context, call: &CallView) {
     let call = with_decision(cx, call.clone());
     let Some(deadline) = cx.ledger.decided.forget(&call.call_id) else {

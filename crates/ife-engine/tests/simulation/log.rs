@@ -16,7 +16,7 @@ pub(crate) struct Log {
     rooms: Shown,
     /// When each guardian was last admitted.
     admitted_ms: BTreeMap<String, u64>,
-    /// Calls about which nobody has decided.
+    /// Calls without a decision.
     pub(crate) undecided: Vec<String>,
 }
 

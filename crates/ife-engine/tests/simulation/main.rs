@@ -48,8 +48,8 @@ fn nothing_is_left_of_any_history() {
     );
 }
 
-/// Both bridges, the stream and Asterisk do what the dice say. That nobody is called twice is
-/// checked whenever a phone is dialled.
+/// Both bridges, the stream and Asterisk act at random. Each dialled phone is checked against the
+/// phones that were dialled before.
 #[test]
 fn nobody_is_called_twice_by_two_bridges() {
     let (mut refused, mut taken_over) = (0, 0);
