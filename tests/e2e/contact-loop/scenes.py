@@ -6,8 +6,7 @@ from sip.stage import Stage, equal
 def loop(stage, contact):
     caller, expert = stage.caller(), stage.expert()
     expert.contact = contact
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.reply(theirs.invite, 200)
     ours.establish(caller.final(ours.invite))
     ours.ack()

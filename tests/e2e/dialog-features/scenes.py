@@ -7,8 +7,9 @@ from sip.stage import Stage, equal
 def early(stage):
     """A reliable 183, PRACK, UPDATE by both sides, then the answer."""
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller, extra=[("Supported", "100rel"), ("Require", "100rel")])
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(
+        caller, expert, extra=[("Supported", "100rel"), ("Require", "100rel")]
+    )
     theirs.reply(
         theirs.invite, 183, "Session Progress", [("Require", "100rel"), ("RSeq", "1")], OFFER
     )
@@ -72,16 +73,8 @@ def glare(stage):
 def late_answer(stage):
     """The phone answers while the CANCEL is on its way: the caller gets the 200, and hangs up."""
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
-    theirs.reply(theirs.invite, 180, "Ringing")
-    caller.expect(180, ours.call_id)
-    cancel = ours.invite.copy()
-    cancel.start = ours.invite.start.replace("INVITE", "CANCEL", 1)
-    cancel.put("CSeq", [f"{ours.invite.seq} CANCEL"])
-    cancel.body = b""
-    cancel.put("Content-Type", [])
-    caller.send(cancel, stage.gate)
+    ours, theirs = stage.ringing(caller, expert)
+    stage.cancel(ours)
     received = expert.expect("CANCEL", ours.call_id)
     theirs.reply(theirs.invite, 200)
     theirs.reply(received, 481, "Call/Transaction Does Not Exist")
@@ -98,8 +91,7 @@ def again(stage):
     CONNECTED.
     """
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.reply(theirs.invite, 200)
     answer = caller.final(ours.invite)
     # Sent again when the first one has passed: RFC 3261 13.3.1.4 waits for T1. Two at once may be

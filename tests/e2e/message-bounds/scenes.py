@@ -65,8 +65,7 @@ def long_contact(stage):
     caller = stage.caller()
     expert = stage.expert()
     expert.contact = f"<sip:{'u' * LONG}@{expert.ip}:{expert.port}>"
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.reply(theirs.invite, 200)
     ours.establish(caller.final(ours.invite))
     ours.ack()

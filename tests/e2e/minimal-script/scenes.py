@@ -21,46 +21,24 @@ def answered(stage, who):
 
 def refused(stage):
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.reply(theirs.invite, 486, "Busy Here")
-    response = caller.final(ours.invite)
-    equal(response.code, 486, "the refusal")
-    ours.refuse_ack(response)
+    stage.refused(ours, 486, "the refusal")
     failed(stage, ours, 486)
 
 
 def cancelled(stage):
-    caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
-    theirs.reply(theirs.invite, 180, "Ringing")
-    caller.expect(180, ours.call_id)
-    cancel = ours.invite.copy()
-    cancel.start = ours.invite.start.replace("INVITE", "CANCEL", 1)
-    cancel.put("CSeq", [f"{ours.invite.seq} CANCEL"])
-    cancel.put("Content-Type", [])
-    cancel.body = b""
-    caller.send(cancel, stage.gate)
-    theirs.reply(expert.expect("CANCEL", ours.call_id), 200)
-    theirs.reply(theirs.invite, 487, "Request Terminated")
-    response = caller.final(ours.invite)
-    equal(response.code, 487, "the end of the INVITE")
-    ours.refuse_ack(response)
-    stage.logged(ours.call_id, "APPROVED", "CANCEL", "FAILED")
+    ours = stage.cancelled(stage.caller(), stage.expert())
     failed(stage, ours, 487)
 
 
 def silent(stage, rings):
     """Nobody answers: the timer's 408."""
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     if rings:
         theirs.reply(theirs.invite, 180, "Ringing")
-    response = caller.final(ours.invite)
-    equal(response.code, 408, "the end of the INVITE")
-    ours.refuse_ack(response)
+    stage.refused(ours, 408, "the end of the INVITE")
     failed(stage, ours, 408)
 
 

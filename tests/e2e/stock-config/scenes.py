@@ -4,7 +4,7 @@
 import sys
 
 from sip.party import OFFER, Dialog, unique
-from sip.stage import COUNCIL, ENV, SAFETY, Stage, equal, true
+from sip.stage import ENV, SAFETY, Stage, equal, true
 
 PROXY = ENV["PROXY_IP"]
 HERE = f"{PROXY}:{ENV['SIP_PORT']}"
@@ -56,34 +56,15 @@ def hung_up(stage, who):
 
 def busy(stage):
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.reply(theirs.invite, 486, "Busy Here")
-    response = caller.final(ours.invite)
-    ours.refuse_ack(response)
-    equal(response.code, 486, "the answer")
+    stage.refused(ours, 486)
     stage.logged(ours.call_id, "APPROVED", "FAILED")
     stage.seats(0)
 
 
 def cancelled(stage):
-    caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
-    theirs.reply(theirs.invite, 180, "Ringing")
-    caller.expect(180, ours.call_id)
-    cancel = ours.invite.copy()
-    cancel.start = ours.invite.start.replace("INVITE", "CANCEL", 1)
-    cancel.put("CSeq", [f"{ours.invite.seq} CANCEL"])
-    cancel.put("Content-Type", [])
-    cancel.body = b""
-    caller.send(cancel, stage.gate)
-    theirs.reply(expert.expect("CANCEL", ours.call_id), 200)
-    theirs.reply(theirs.invite, 487, "Request Terminated")
-    response = caller.final(ours.invite)
-    ours.refuse_ack(response)
-    equal(response.code, 487, "the answer")
-    stage.logged(ours.call_id, "APPROVED", "CANCEL", "FAILED")
+    stage.cancelled(stage.caller(), stage.expert())
     stage.seats(0)
 
 
@@ -98,9 +79,7 @@ def answer_of(stage, phone, dialog, code):
         expert.expect("ACK", dialog.call_id)
         stage.hang_up(dialog, theirs)
         return
-    response = phone.final(dialog.invite)
-    dialog.refuse_ack(response)
-    equal(response.code, code, "the refusal")
+    stage.refused(dialog, code, "the refusal")
 
 
 def decisions(stage, call_id, gate):
@@ -160,8 +139,7 @@ def replayed(stage):
 
 def retransmitted(stage):
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     caller.send(ours.invite, stage.gate)
     caller.send(ours.invite, stage.gate)
     theirs.reply(theirs.invite, 200)
@@ -181,9 +159,7 @@ def made_up_dialog(stage):
         dialog = stranger_dialog(stage, stranger, "eve", f"{SAFETY}", ruri)
         dialog.remote += ";tag=made-up"
         dialog.invite = dialog.send("INVITE", body=OFFER)
-        response = stranger.final(dialog.invite)
-        dialog.refuse_ack(response)
-        equal(response.code, 404 if SHADOW else 481, "the answer")
+        stage.refused(dialog, 404 if SHADOW else 481)
     equal(expert.holds("INVITE"), [], "INVITEs at the expert")
 
 
@@ -195,9 +171,7 @@ def other_spellings(stage):
     for uri in [f"{user}@{host}" for user in users for host in ("proxy.example", HERE)]:
         dialog = stranger_dialog(stage, stranger, "eve", "nobody@elsewhere.example", f"sip:{uri}")
         dialog.invite = dialog.send("INVITE", body=OFFER)
-        response = stranger.final(dialog.invite)
-        dialog.refuse_ack(response)
-        equal(response.code, 400, f"the answer for {uri}")
+        stage.refused(dialog, 400, f"the answer for {uri}")
     equal(house.holds("INVITE"), [], "INVITEs at the expert")
 
 

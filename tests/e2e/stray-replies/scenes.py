@@ -57,8 +57,7 @@ def forged_answers(stage, sender):
     """Replies with the branch of the proxy's own INVITE, from where that INVITE was not sent."""
     caller, expert = stage.caller(), stage.expert()
     phone = stage.stranger() if sender == "a stranger" else caller
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.reply(theirs.invite, 180, "Ringing")
     caller.expect(180, ours.call_id)
     via = f"{caller.ip}:{caller.port}"
@@ -82,8 +81,7 @@ def answered_from_elsewhere(stage):
     """The expert's host answers from another of its registered addresses."""
     caller, expert = stage.caller(), stage.expert()
     other = stage.phone("other", *stage.address("SPARE"))
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.phone = Elsewhere(other, stage.gate, expert.contact)
     theirs.reply(theirs.invite, 200)
     ours.establish(caller.final(ours.invite))

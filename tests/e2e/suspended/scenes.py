@@ -16,8 +16,7 @@ def seen(message, verdict):
 
 def played(stage, verdict, signed):
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller, signed=signed)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert, signed=signed)
     words = seen(theirs.invite, verdict)
     equal(words[1:3], ["to_expert", "safety"], "direction and hazard")
     equal(words[3], "200" if verdict == "approved" else "428", "the code")
@@ -46,8 +45,7 @@ def let_pass(stage):
 
 def busy(stage):
     caller, expert = stage.caller(), stage.expert()
-    ours = stage.invite(caller)
-    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    ours, theirs = stage.offered(caller, expert)
     theirs.reply(theirs.invite, 603, "Decline")
     response = caller.final(ours.invite)
     ours.refuse_ack(response)
@@ -68,9 +66,7 @@ def not_for_gate(stage):
 def refused_by_script(stage):
     caller = stage.caller()
     ours = stage.invite(caller, extra=[("Subject", "not here")])
-    response = caller.final(ours.invite)
-    ours.refuse_ack(response)
-    equal(response.code, 480, "the script's answer")
+    stage.refused(ours, 480, "the script's answer")
     stage.logged(ours.call_id, "APPROVED", "FAILED")
     stage.seats(0)
 

@@ -100,12 +100,23 @@ class Stage:
         extra = [*signed, *more.pop("extra", ())]
         return caller.invite(hop, caller_aor, callee_aor, extra=extra, **more)
 
+    def offered(self, caller, callee, **more):
+        """Both sides of a call whose INVITE has arrived: the caller's dialog and the callee's."""
+        ours = self.invite(caller, **more)
+        return ours, callee.answering(callee.expect("INVITE", ours.call_id))
+
+    def ringing(self, caller, callee, **more):
+        """Both sides of a call that rings, which the caller has heard."""
+        ours, theirs = self.offered(caller, callee, **more)
+        theirs.reply(theirs.invite, 180, "Ringing")
+        caller.expect(180, ours.call_id)
+        return ours, theirs
+
     def answered(self, caller, callee, **more):
         """Both sides of a call that is answered and acknowledged: the caller's dialog and the
         callee's.
         """
-        ours = self.invite(caller, **more)
-        theirs = callee.answering(callee.expect("INVITE", ours.call_id))
+        ours, theirs = self.offered(caller, callee, **more)
         theirs.reply(theirs.invite, 180, "Ringing")
         theirs.reply(theirs.invite, 200)
         ours.establish(caller.final(ours.invite))
@@ -135,6 +146,32 @@ class Stage:
             side.phone.final(request).code, 200, f"the answer to the {method} of {side.phone.name}"
         )
         return received
+
+    def cancel(self, ours):
+        """The CANCEL of an INVITE that has no final response."""
+        cancel = ours.invite.copy()
+        cancel.start = ours.invite.start.replace("INVITE", "CANCEL", 1)
+        cancel.put("CSeq", [f"{ours.invite.seq} CANCEL"])
+        cancel.put("Content-Type", [])
+        cancel.body = b""
+        ours.phone.send(cancel, self.gate)
+
+    def cancelled(self, caller, callee):
+        """A call that rings and is cancelled; the caller's dialog that was to be."""
+        ours, theirs = self.ringing(caller, callee)
+        self.cancel(ours)
+        theirs.reply(callee.expect("CANCEL", ours.call_id), 200)
+        theirs.reply(theirs.invite, 487, "Request Terminated")
+        self.refused(ours, 487, "the end of the INVITE")
+        self.logged(ours.call_id, "APPROVED", "CANCEL", "FAILED")
+        return ours
+
+    def refused(self, ours, code, what="the answer"):
+        """The final response to the INVITE, which has this code and is acknowledged."""
+        response = ours.phone.final(ours.invite)
+        ours.refuse_ack(response)
+        equal(response.code, code, what)
+        return response
 
     def hang_up(self, side, other):
         """A BYE of `side` that arrives at the other phone, and its 200."""
