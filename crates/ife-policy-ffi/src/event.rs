@@ -35,7 +35,7 @@ pub(crate) fn log(
     }
     let mut outcome = Outcome::as_is(event, detail);
     if let Some((call_ref, call)) = &found {
-        outcome = update(policy, msg, event, detail, *call_ref, call, now_s);
+        outcome = update(policy, msg, event, detail, (*call_ref, call), now_s);
     }
     crate::shared::step();
     policy.summarise_refusals(now, unix_ns);
@@ -232,28 +232,14 @@ fn update<'a>(
     msg: &Message<'_>,
     event: Event,
     detail: &'a [u8],
-    call_ref: CallRef,
-    call: &Call,
+    (call_ref, call): (CallRef, &Call),
     now_s: u64,
 ) -> Outcome<'a> {
     let calls = policy.shared.calls();
     let as_is = Outcome::as_is(event, detail);
     match event {
         Event::Trying | Event::Ringing | Event::Connected => {
-            let dialog = learn_answer(policy, msg, event, call_ref, call);
-            let answered = dialog.filter(|_| event == Event::Connected);
-            if answered.is_some_and(|dialog| calls.is_answer_logged(call_ref, dialog)) {
-                return Outcome::known(event);
-            }
-            if event == Event::Connected && !call.connected && !call.ended {
-                change_lease(policy, calls.connect(call_ref, now_s));
-            } else if event != Event::Connected && !call.connected && !call.ended {
-                let until_s = now_s + u64::from(SETUP_LEASE_S);
-                change_lease(policy, calls.prolong(call_ref, until_s));
-            }
-            answered.map_or(as_is, |dialog| {
-                Outcome::once(event, detail, Once::Answer(dialog))
-            })
+            reply(policy, msg, (event, detail), (call_ref, call), now_s)
         }
         Event::Reinvite => {
             learn_refresh(policy, msg, call_ref, call, now_s);
@@ -310,6 +296,34 @@ fn update<'a>(
         | Event::Stop
         | Event::Gap => as_is,
     }
+}
+
+/// A reply to the call's INVITE prolongs its lease. An answer is logged once for each dialog.
+fn reply<'a>(
+    policy: &Policy,
+    msg: &Message<'_>,
+    (event, detail): (Event, &'a [u8]),
+    (call_ref, call): (CallRef, &Call),
+    now_s: u64,
+) -> Outcome<'a> {
+    let calls = policy.shared.calls();
+    let dialog = learn_answer(policy, msg, event, call_ref, call);
+    let answered = dialog.filter(|_| event == Event::Connected);
+    if answered.is_some_and(|dialog| calls.is_answer_logged(call_ref, dialog)) {
+        return Outcome::known(event);
+    }
+    if !call.connected && !call.ended {
+        let lease = if event == Event::Connected {
+            calls.connect(call_ref, now_s)
+        } else {
+            calls.prolong(call_ref, now_s + u64::from(SETUP_LEASE_S))
+        };
+        change_lease(policy, lease);
+    }
+    answered.map_or_else(
+        || Outcome::as_is(event, detail),
+        |dialog| Outcome::once(event, detail, Once::Answer(dialog)),
+    )
 }
 
 /// Learns dialog and callee from a reply to the call's INVITE. Returns the dialog's number.
