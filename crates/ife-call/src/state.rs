@@ -273,8 +273,35 @@ impl FailReason {
         }
     }
 
+    /// The gate that refused the call.
+    pub fn gate(&self) -> Option<Gate> {
+        if let FailReason::Refused { gate, .. } = self {
+            return Some(*gate);
+        }
+        None
+    }
+
+    /// The SIP status that the gate gave, or the expert's phone.
+    pub fn status_seen(&self) -> Option<u16> {
+        match self {
+            FailReason::Refused { code, .. } => Some(*code),
+            FailReason::Expert { reply, .. } => *reply,
+            FailReason::NoExpert
+            | FailReason::GateTimeout
+            | FailReason::NotAccepted(_)
+            | FailReason::ExpertLeftEarly
+            | FailReason::Council { .. }
+            | FailReason::Unseen
+            | FailReason::CouncilTimeout
+            | FailReason::GatewayDown
+            | FailReason::GatewayLost
+            | FailReason::GatewayRestarted
+            | FailReason::HangupUnconfirmed => None,
+        }
+    }
+
     /// One word, with the way in which a party could not be had.
-    pub(crate) fn word(&self) -> String {
+    pub fn word(&self) -> String {
         if let FailReason::Expert { class, .. } = self {
             return format!("expert_{class}");
         }

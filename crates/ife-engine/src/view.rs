@@ -113,9 +113,12 @@ pub struct CallView {
     /// Evidence sessions of guardians, by name; the links themselves are in no view.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guardian_evidence: Vec<GuardianView>,
-    /// Why it ended or failed.
+    /// Why it ended or failed, for people; `end` says it for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// Why it ended or failed. A call that ended under an earlier version has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<CallEnd>,
     /// Q.850 cause of the end.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cause: Option<u16>,
@@ -127,6 +130,19 @@ pub struct CallView {
     /// The expert's decision in force.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<DecisionBrief>,
+}
+
+/// Why a call ended or failed; its Q.850 cause is `cause` of the call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct CallEnd {
+    /// One word, such as `council_left`, `expert_busy` or `refused`.
+    pub word: String,
+    /// The gate that refused the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<String>,
+    /// The SIP status that the gate gave, or the expert's phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sip: Option<u16>,
 }
 
 /// The evidence session of a guardian.

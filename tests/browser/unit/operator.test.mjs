@@ -126,7 +126,12 @@ test("times and reasons are told as people do", () => {
   assert.deepEqual([0, 61_000, 3_723_000].map(duration), ["0:00", "1:01", "1:02:03"]);
   assert.deepEqual([999, 1000, 1_234_567].map(grouped), ["999", "1,000", "1,234,567"]);
   assert.equal(ago(new Date(Date.now() - 300_000).toISOString()), "5 min ago");
-  assert.equal(reason("expert_no_answer cause=19"), "expert no answer (cause 19)");
-  assert.equal(reason("refused gate=4 code=403"), "refused at gate hazard, 403");
-  assert.equal(reason(undefined), undefined);
+  const busy = { end: { word: "expert_busy", sip: 486 }, cause: 17, reason: "expert_busy cause=17 sip=486" };
+  assert.equal(reason(busy), "expert busy (cause 17, SIP 486)");
+  assert.equal(reason({ end: { word: "council_left" }, cause: 16 }), "council left (cause 16)");
+  assert.equal(reason({ end: { word: "expert_unreachable" }, cause: 0 }), "expert unreachable (cause 0)");
+  const refused = { end: { word: "refused", gate: "hazard", sip: 403 } };
+  assert.equal(reason(refused), "refused at gate hazard (SIP 403)");
+  assert.equal(reason({ reason: "gate_timeout" }), "gate timeout");
+  assert.equal(reason({}), undefined);
 });

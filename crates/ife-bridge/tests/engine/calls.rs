@@ -1,7 +1,7 @@
 use ife_bridge::{
     handle::{BridgeExternalCall, Bridged, Command},
     refusal::{ErrorName, Refusal},
-    view::CallState,
+    view::{CallEnd, CallState},
 };
 use ife_message::{AnySignature, SignatureHeader};
 
@@ -178,6 +178,12 @@ async fn an_expert_who_declines_is_the_answer() {
     );
     let reason = Some("expert_declined cause=21 sip=603");
     assert_eq!(view.reason.as_deref(), reason);
+    let end = CallEnd {
+        word: "expert_declined".to_owned(),
+        gate: None,
+        sip: Some(603),
+    };
+    assert_eq!(view.end, Some(end));
     assert_eq!(bed.asterisk.world().originated.len(), 1);
 }
 

@@ -79,7 +79,7 @@ function endedRow(call) {
   return h("li", {}, [
     state(callState(call.sip_call_state)),
     h("a", { href: storyLink(call.trace_id), "data-key": `story-${call.call_id}` }, call.expert_name),
-    h("span", { class: "told quiet" }, `${call.hazard} · ${reason(call.reason) ?? "no reason told"}${talked}`),
+    h("span", { class: "told quiet" }, `${call.hazard} · ${reason(call) ?? "no reason told"}${talked}`),
     call.ended ? h("time", { class: "quiet figures", datetime: call.ended, title: clock(call.ended) }, ago(call.ended)) : null,
   ]);
 }

@@ -44,17 +44,13 @@ export const outcome = (name) => known(OUTCOME, name);
 /** Whether a call has not ended. */
 export const isLive = (call) => call.sip_call_state !== "ended" && call.sip_call_state !== "failed";
 
-/** Gates by number, as a call's reason names them. */
-const GATES = ["none", "headers", "registry", "standing", "hazard", "source", "flood", "signature", "freshness", "replay", "quota", "witness", "internal", "dialog"];
-
-/** Why a call ended, in words: `expert_no_answer cause=19` and `refused gate=4 code=403` are for programs. */
-export function reason(text) {
-  return text
-    ?.replace(/\bcause=(\d+)/, "(cause $1)")
-    .replace(/\bgate=(\d+)/, (all, number) => `at gate ${GATES[number] ?? number},`)
-    .replace(/\bcode=(\d+)/, "$1")
-    .replaceAll("_", " ")
-    .trim();
+/** Why a call ended, in words; one that ended under an earlier version has its reason alone. */
+export function reason({ end, cause, reason: text }) {
+  if (!end) return text?.replaceAll("_", " ");
+  const gate = end.gate ? ` at gate ${end.gate}` : "";
+  const numbers = [["cause", cause], ["SIP", end.sip]].filter(([, number]) => number !== undefined);
+  const told = numbers.length > 0 ? ` (${numbers.map((one) => one.join(" ")).join(", ")})` : "";
+  return `${end.word.replaceAll("_", " ")}${gate}${told}`;
 }
 
 const two = (number) => String(number).padStart(2, "0");

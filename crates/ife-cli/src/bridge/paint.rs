@@ -387,7 +387,8 @@ mod tests {
         let over = one(json!({
             "call_id": "sip-call-fedcba9876543210", "sip_call_state": "failed",
             "h323_state": "received", "answered": null,
-            "ended": "2026-01-01T00:00:45.000Z", "reason": "no_answer cause=19", "cause": 19
+            "ended": "2026-01-01T00:00:45.000Z", "reason": "no_answer cause=19",
+            "end": {"word": "no_answer"}, "cause": 19
         }));
         let now = time::parse_ns("2026-01-01T00:01:06.700Z").expect("a time");
         let expected = "\
@@ -408,7 +409,7 @@ sip-call-fedcba9876543210  expert-safety@external.advisor  safety  failed     re
         let detail = CallDetail {
             call: one(
                 json!({"sip_call_state": "ended", "ended": "2026-01-01T00:00:13.500Z",
-                "reason": "terminated", "cause": 16}),
+                "reason": "terminated", "end": {"word": "terminated"}, "cause": 16}),
             ),
             history: vec![
                 Step {
@@ -487,7 +488,7 @@ council  2 of 25 (confbridge)
         let hostile = "\u{1b}[2J\r\n\u{202e}";
         let call = one(
             json!({"expert_id": hostile, "expert_name": hostile, "hazard": hostile,
-            "sip_call_state": hostile, "reason": hostile,
+            "sip_call_state": hostile, "reason": hostile, "end": {"word": hostile},
             "call_id": hostile, "trace_id": hostile, "council_call_id": hostile,
             "mcu_participant_id": hostile, "started": hostile,
             "evidence_link": hostile, "h323_segment": hostile, "evidence_state": hostile,

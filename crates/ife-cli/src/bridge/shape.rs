@@ -31,10 +31,20 @@ pub(super) struct Call {
     pub(super) evidence_link: Option<String>,
     pub(super) guardian_evidence: Vec<Viewer>,
     pub(super) reason: Option<String>,
+    pub(super) end: Option<End>,
     pub(super) cause: Option<u64>,
     pub(super) h323_segment: String,
     pub(super) decision_state: String,
     pub(super) decision: Option<Decision>,
+}
+
+/// Why a call ended.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub(super) struct End {
+    pub(super) word: String,
+    pub(super) gate: Option<String>,
+    pub(super) sip: Option<u64>,
 }
 
 /// The evidence session of a guardian.
@@ -62,15 +72,15 @@ impl Call {
 
     /// `council_left, cause 16`; empty while it lives.
     pub(super) fn end(&self) -> String {
-        // Some reasons name the cause themselves.
-        let words = self.reason.as_deref().unwrap_or_default().split(' ');
-        let reason: Vec<&str> = words.filter(|word| !word.starts_with("cause=")).collect();
+        let Some(end) = &self.end else {
+            // Of an earlier version.
+            return harmless(self.reason.as_deref().unwrap_or_default());
+        };
+        let gate = end.gate.as_deref().map(|gate| format!("gate {gate}"));
         let cause = self.cause.map(|cause| format!("cause {cause}"));
-        let parts = [
-            self.reason.is_some().then(|| harmless(&reason.join(" "))),
-            cause,
-        ];
-        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+        let sip = end.sip.map(|sip| format!("SIP {sip}"));
+        let parts = [Some(end.word.clone()), gate, cause, sip];
+        harmless(&parts.into_iter().flatten().collect::<Vec<_>>().join(", "))
     }
 }
 

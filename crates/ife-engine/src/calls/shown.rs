@@ -1,6 +1,6 @@
 //! A call as the API and the events show it.
 
-use ife_call::{Backend, Reported, State};
+use ife_call::{Backend, EndReason, FailReason, Reported, State};
 use ife_words::time::of_ms;
 
 use super::Slot;
@@ -9,7 +9,7 @@ use crate::{
     decisions::{DecisionState, with_decision},
     record::Origin,
     time::Now,
-    view::{CallDetail, CallState, CallView, Event, GuardianView},
+    view::{CallDetail, CallEnd, CallState, CallView, Event, GuardianView},
 };
 
 impl Slot {
@@ -42,7 +42,7 @@ impl Slot {
     }
 
     pub(crate) fn view(&self, cx: &Context) -> CallView {
-        let (reason, cause) = reason_of(self.state());
+        let end = self.state().end();
         let view = CallView {
             call_id: self.record.call_id.clone(),
             origin: match self.record.origin {
@@ -75,8 +75,9 @@ impl Slot {
                     evidence_state: *state,
                 })
                 .collect(),
-            reason,
-            cause,
+            reason: end.map(reason_of),
+            end: end.map(end_of),
+            cause: end.and_then(cause_of),
             h323_segment: cx.settings.council.segment().to_owned(),
             decision_state: DecisionState::Open,
             decision: None,
@@ -123,14 +124,28 @@ pub(super) fn state_of(reported: &Reported) -> CallState {
     }
 }
 
-fn reason_of(state: &State) -> (Option<String>, Option<u16>) {
-    match state.end() {
-        Some(Ok(reason)) => (Some(reason.to_string()), Some(16)),
-        Some(Err(reason)) => {
-            let cause = reason.leg_cause();
-            let cause = cause.map(|cause| u16::from(cause.value()));
-            (Some(reason.to_string()), cause)
-        }
-        None => (None, None),
+fn reason_of(end: Result<EndReason, &FailReason>) -> String {
+    end.map_or_else(FailReason::to_string, |reason| reason.to_string())
+}
+
+fn end_of(end: Result<EndReason, &FailReason>) -> CallEnd {
+    match end {
+        Ok(reason) => CallEnd {
+            word: reason.to_string(),
+            gate: None,
+            sip: None,
+        },
+        Err(reason) => CallEnd {
+            word: reason.word(),
+            gate: reason.gate().map(|gate| gate.to_string()),
+            sip: reason.status_seen(),
+        },
     }
+}
+
+fn cause_of(end: Result<EndReason, &FailReason>) -> Option<u16> {
+    end.map_or_else(
+        |reason| reason.leg_cause().map(|cause| cause.value().into()),
+        |_| Some(16),
+    )
 }
