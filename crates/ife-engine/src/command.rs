@@ -1,6 +1,6 @@
 //! What the API, the intake and the evidence server may ask of the owner of all calls.
 
-use std::fmt;
+use std::{fmt, str::FromStr};
 
 use ife_message::{Escalate, IfMessage, MessageError};
 use serde::{Deserialize, Serialize};
@@ -207,7 +207,7 @@ pub struct Resume {
     /// Number of experts, from the first, who were called already.
     pub tried: u8,
     /// The gateway's note about the call to continue. The gateway refuses an outdated note.
-    pub takes: Option<String>,
+    pub takes: Option<Note>,
 }
 
 /// A call that another bridge, or an earlier process, may have begun.
@@ -258,6 +258,20 @@ impl Note {
             tried,
             answered,
         })
+    }
+}
+
+impl FromStr for Note {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Note, ()> {
+        Note::parse(text).ok_or(())
+    }
+}
+
+impl fmt::Display for Note {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
     }
 }
 

@@ -159,12 +159,12 @@ impl Ledger {
     /// Takes in a line that was read at the start. `live` gathers the calls that have not ended.
     pub fn replay(&mut self, line: Line, live: &mut Vec<CallRecord>) {
         let find = |live: &mut Vec<CallRecord>, call_id: &str| {
-            live.iter().position(|call| call.call_id == call_id)
+            live.iter().position(|call| *call.call_id == *call_id)
         };
         match line {
             Line::Call(call) => {
                 if let Some(key) = call.message.clone() {
-                    self.accept(key, call.call_id.clone(), call.started_ms);
+                    self.accept(key, call.call_id.to_string(), call.started_ms);
                 }
                 live.push(*call);
             }

@@ -1,8 +1,11 @@
 //! The store's records.
 
+use std::{borrow::Borrow, convert::Infallible, fmt, ops::Deref, str::FromStr, sync::Arc};
+
 use ife_ami::value::{RoomName, Uniqueid};
+use ife_call::ExpertId;
 use ife_message::{Briefing, Hazard, TraceId, decision::Record};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::{
     command::Note,
@@ -20,6 +23,44 @@ pub struct MessageKey {
     pub id: String,
 }
 
+/// A call's name, `sip-call-` and 16 hex digits.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct CallId(Arc<str>);
+
+impl Deref for CallId {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Borrow<str> for CallId {
+    fn borrow(&self) -> &str {
+        self
+    }
+}
+
+impl<T: AsRef<str>> From<T> for CallId {
+    fn from(id: T) -> CallId {
+        CallId(id.as_ref().into())
+    }
+}
+
+impl FromStr for CallId {
+    type Err = Infallible;
+
+    fn from_str(id: &str) -> Result<CallId, Infallible> {
+        Ok(id.into())
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self)
+    }
+}
+
 /// Who began a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -33,8 +74,9 @@ pub enum Origin {
 /// A call as it was accepted: enough to take it over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CallRecord {
-    /// `sip-call-` and 16 hex digits.
-    pub call_id: String,
+    /// Its name.
+    #[serde(with = "text")]
+    pub call_id: CallId,
     /// Who began it.
     pub origin: Origin,
     /// Correlates everything about one escalation.
@@ -43,8 +85,9 @@ pub struct CallRecord {
     /// What the call is about.
     #[serde(with = "text")]
     pub hazard: Hazard,
-    /// Ids of the experts to try, in order.
-    pub experts: Vec<String>,
+    /// The experts to try, in order.
+    #[serde(with = "experts")]
+    pub experts: Vec<ExpertId>,
     /// Which of them was tried last.
     pub attempt: u8,
     /// Council conference.
@@ -59,19 +102,14 @@ pub struct CallRecord {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub evidence_files: Vec<String>,
     /// Unique id of an expert's incoming channel.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        deserialize_with = "channel",
-        serialize_with = "channel_text"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional")]
     pub channel: Option<Uniqueid>,
     /// The message that asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<MessageKey>,
     /// The gateway's note about the call of a lost bridge that this one goes on with.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub takes: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "optional")]
+    pub takes: Option<Note>,
     /// A signature that came with the message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature: Option<String>,
@@ -81,8 +119,7 @@ impl CallRecord {
     /// Experts of the message, from the first, whom another bridge had tried and who are left out
     /// of [`CallRecord::experts`].
     pub(crate) fn left_out(&self) -> u8 {
-        let note = self.takes.as_deref().and_then(Note::parse);
-        note.map_or(0, |note| note.tried)
+        self.takes.as_ref().map_or(0, |note| note.tried)
     }
 }
 
@@ -260,15 +297,40 @@ pub(crate) mod text {
     }
 }
 
-fn channel_text<S: Serializer>(
-    channel: &Option<Uniqueid>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    channel.as_ref().map(Uniqueid::as_str).serialize(serializer)
+mod experts {
+    use ife_call::ExpertId;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(ids: &[ExpertId], to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(ids.iter().map(ExpertId::as_str))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<Vec<ExpertId>, D::Error> {
+        let ids = Vec::<String>::deserialize(from)?;
+        Ok(ids.iter().map(|id| ExpertId::from(id.as_str())).collect())
+    }
 }
 
-/// A channel whose name cannot be read is left out: the call is then found by its trace id.
-fn channel<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Uniqueid>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    Ok(text.and_then(|text| Uniqueid::parse(text).ok()))
+/// Values that are stored as their text where they are there. What cannot be read is left out: a
+/// call is then found by its trace id, and no call is taken by such a note.
+mod optional {
+    use std::{fmt::Display, str::FromStr};
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<T: Display, S: Serializer>(
+        value: &Option<T>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.as_ref().map(T::to_string).serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, T: FromStr, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<T>, D::Error> {
+        let text = Option::<String>::deserialize(deserializer)?;
+        Ok(text.and_then(|text| text.parse().ok()))
+    }
 }

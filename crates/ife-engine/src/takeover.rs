@@ -2,7 +2,7 @@
 //! the names of Asterisk's channels, and those of experts who call in.
 
 use ife_ami::value::Uniqueid;
-use ife_call::{Input, Seen};
+use ife_call::{ExpertId, Input, Seen};
 use ife_message::{Aor, Briefing, Hazard, TraceId, escalate};
 use tracing::{info, warn};
 
@@ -126,11 +126,11 @@ impl Engine {
         let expert = self.cx.gate.expert_at(&caller);
         let expert = expert.unwrap_or_else(|| caller.as_str().to_owned());
         Some(CallRecord {
-            call_id: self.incoming_id(&trace_id, channel)?,
+            call_id: self.incoming_id(&trace_id, channel)?.into(),
             origin: Origin::Expert,
             trace_id,
             hazard,
-            experts: vec![expert],
+            experts: vec![ExpertId::from(expert.as_str())],
             attempt: 0,
             room: self.cx.settings.default_room.clone(),
             started_ms: self.cx.now.unix_ms,

@@ -109,7 +109,7 @@ pub(super) fn found(found: &Whereabouts, us: &str, trace_id: &str) -> Next {
         _ if found.is_live => return Next::Wait,
         Some(note) => Resume {
             tried: note.tried,
-            takes: Some(note.text.clone()),
+            takes: Some(note.clone()),
         },
         None => Resume::default(),
     };
@@ -252,7 +252,7 @@ mod tests {
         let next = found(&whereabouts(false, Some("node2:2")), "node1", "t");
         let wanted = Resume {
             tried: 2,
-            takes: Some("node2:2".into()),
+            takes: Note::parse("node2:2"),
         };
         assert_eq!(resumed(next), Some(Some(wanted)));
         for (is_live, note) in [

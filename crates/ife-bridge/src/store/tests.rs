@@ -8,7 +8,7 @@ use crate::{
 
 fn record(number: u32) -> CallRecord {
     CallRecord {
-        call_id: format!("sip-call-{number:016x}"),
+        call_id: format!("sip-call-{number:016x}").into(),
         origin: Origin::Escalation,
         trace_id: format!("trace-{number:04}").parse().expect("a trace id"),
         hazard: "safety".parse().expect("a hazard"),
@@ -53,13 +53,13 @@ fn what_was_stored_is_there_after_a_restart() {
         .expect("there is room");
     assert_eq!(told.blocking_recv(), Some((7, true)));
     let attempt = Line::Attempt {
-        call_id: record(1).call_id,
+        call_id: record(1).call_id.to_string(),
         attempt: 2,
     };
     store.append(&attempt, None).expect("there is room");
     let answer = Line::Answer {
         message: key(1),
-        call_id: record(1).call_id,
+        call_id: record(1).call_id.to_string(),
         at_ms: 5,
         answer: refusal(),
     };
@@ -70,7 +70,7 @@ fn what_was_stored_is_there_after_a_restart() {
         let (_, ledger, live) = open(dir.path());
         assert_eq!(live.len(), 1);
         assert_eq!(
-            (live[0].attempt, live[0].call_id.as_str()),
+            (live[0].attempt, &*live[0].call_id),
             (2, "sip-call-0000000000000001")
         );
         let remembered = ledger.message(&key(1)).expect("it was accepted");
@@ -185,5 +185,30 @@ fn no_line_has_the_token_of_an_evidence_link() {
         let bytes = std::fs::read(entry.expect("an entry").path()).expect("a file");
         let text = String::from_utf8_lossy(&bytes);
         assert!(!text.contains("SECRET"), "{text}");
+    }
+}
+
+#[test]
+fn lines_of_an_earlier_version_are_read_and_written_as_they_were() {
+    let call = concat!(
+        r#"{"is":"call","call_id":"sip-call-0000000000000001","origin":"escalation","#,
+        r#""trace_id":"trace-0001","hazard":"safety","#,
+        r#""experts":["expert-safety@external.advisor","expert-spare@external.advisor"],"#,
+        r#""attempt":1,"room":"council","started_ms":7,"briefing":{"reason":"Valve 1 opens."},"#,
+        r#""evidence_files":["a.pdf"],"channel":"1764090000.12","#,
+        r#""message":{"source":"if://agent/guard","id":"m-1"},"takes":"node2:2","#,
+        r#""signature":"c2ln"}"#
+    );
+    let ended = concat!(
+        r#"{"is":"ended","call_id":"sip-call-0000000000000001","origin":"escalation","#,
+        r#""expert_id":"e","expert_name":"E","sip_call_state":"failed","h323_state":"received","#,
+        r#""evidence_state":"none","trace_id":"trace-0001","hazard":"safety","#,
+        r#""council_call_id":"council","started":"2026-01-01T00:00:00.000Z","#,
+        r#""reason":"expert_busy cause=17 sip=486","cause":17,"#,
+        r#""h323_segment":"narrowband, unencrypted","decision_state":"open","history":[]}"#
+    );
+    for line in [call, ended] {
+        let read: Line = serde_json::from_str(line).expect("a line");
+        assert_eq!(serde_json::to_string(&read).expect("JSON"), line);
     }
 }

@@ -1,7 +1,7 @@
 //! Messages that come to a bridge a second time, because the one that had them was lost.
 
 use ife_bridge::{
-    handle::{Command, Reply, Resume},
+    handle::{Command, Note, Reply, Resume},
     refusal::{ErrorName, Refusal},
     view::{CallState, CallView},
 };
@@ -22,7 +22,7 @@ async fn resume(bed: &Bed, hazard: &str, resume: Resume) -> Result<CallView, Ref
 #[tokio::test]
 async fn the_experts_that_a_lost_bridge_called_are_left_out() {
     let bed = Bed::new("", "").await;
-    let takes = Some("node2:2".to_owned());
+    let takes = Note::parse("node2:2");
     let view = resume(&bed, "safety", Resume { tried: 2, takes }).await;
     assert_eq!(view.expect("a call").expert_id, "b@external.advisor");
     assert_eq!(bed.asterisk.experts_called(), 1);
@@ -34,7 +34,7 @@ async fn the_experts_that_a_lost_bridge_called_are_left_out() {
 #[tokio::test]
 async fn when_every_expert_was_called_there_is_nobody_left() {
     let bed = Bed::new("", "").await;
-    let takes = Some("node2:3".to_owned());
+    let takes = Note::parse("node2:3");
     let refusal = resume(&bed, "safety", Resume { tried: 3, takes }).await;
     let name = refusal.map_err(|refusal| refusal.name);
     assert_eq!(name, Err(ErrorName::ExpertNotFound));

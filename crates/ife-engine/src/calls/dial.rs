@@ -62,7 +62,7 @@ impl Slot {
         }
         variables.extend(cx.settings.council.variables(&record.room)?);
         if let Some(takes) = &record.takes {
-            variables.push(Variable::channel("IFE_TAKES", takes)?);
+            variables.push(Variable::channel("IFE_TAKES", &takes.text)?);
         }
         variables.extend(takeover_variable(record, attempt));
         let channel_id = cx.names.expert(self.id(), attempt)?;

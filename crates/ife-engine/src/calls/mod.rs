@@ -11,7 +11,6 @@ mod slot;
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::Arc,
     time::Duration,
 };
 
@@ -27,11 +26,10 @@ pub(crate) use legs::{Bridges, Names, Ours, Part, Place, hex_of};
 pub(crate) use orders::Consequence;
 pub(crate) use slot::Slot;
 
+pub(crate) use crate::record::CallId;
+
 use crate::{context::Context, council::context, decisions, timers::Due};
 use legs::Legs;
-
-/// A call's name, `sip-call-` and 16 hex digits.
-pub(crate) type CallId = Arc<str>;
 
 /// A call that ended is kept for so long, because a leg may show itself and must be hung up.
 const LINGER: Duration = Duration::from_secs(60);

@@ -146,7 +146,7 @@ impl Slot {
         let acceptance = cx.gate.acceptance(self.expert_id(), hazard);
         let message = self.record.message.as_ref();
         About {
-            call_id: self.record.call_id.clone(),
+            call_id: self.record.call_id.to_string(),
             trace_id: self.record.trace_id.to_string(),
             hazard: self.record.hazard.to_string(),
             expert_id: self.expert_id().to_owned(),
@@ -237,7 +237,7 @@ impl Slot {
             cx.gate.release(&key);
         }
         cx.remember(&Line::Attempt {
-            call_id: self.record.call_id.clone(),
+            call_id: self.record.call_id.to_string(),
             attempt,
         });
     }

@@ -44,7 +44,7 @@ impl Slot {
     pub(crate) fn view(&self, cx: &Context) -> CallView {
         let end = self.state().end();
         let view = CallView {
-            call_id: self.record.call_id.clone(),
+            call_id: self.record.call_id.to_string(),
             origin: match self.record.origin {
                 Origin::Escalation => "escalation".to_owned(),
                 Origin::Expert => "expert".to_owned(),

@@ -54,7 +54,6 @@ struct Moving {
 
 #[derive(Debug)]
 pub(crate) struct Slot {
-    id: CallId,
     pub(super) record: CallRecord,
     pub(super) call: Call,
     pub(super) expert_name: String,
@@ -87,7 +86,6 @@ pub(crate) struct Slot {
 impl Slot {
     fn blank(cx: &Context, record: CallRecord, call: Call) -> Slot {
         let mut slot = Slot {
-            id: record.call_id.as_str().into(),
             expert_name: cx.expert_name(call.expert().map_or("", ExpertId::as_str)),
             record,
             call,
@@ -141,7 +139,7 @@ impl Slot {
     /// Places a call that the earlier process did not place.
     pub(crate) fn place_after_all(&mut self, cx: &mut Context, attempt: u8) {
         let expert = self.record.experts.get(usize::from(attempt));
-        self.expert_name = cx.expert_name(expert.map_or("", String::as_str));
+        self.expert_name = cx.expert_name(expert.map_or("", ExpertId::as_str));
         self.stop_timers(cx);
         let plan = plan(cx, &self.record, self.record.experts.len());
         self.call = Call::begin(plan, attempt);
@@ -157,7 +155,7 @@ impl Slot {
     }
 
     pub(crate) fn id(&self) -> &CallId {
-        &self.id
+        &self.record.call_id
     }
 
     pub(crate) fn record(&self) -> &CallRecord {
@@ -431,7 +429,7 @@ impl Slot {
             cx.timers.remove(moving.timer);
         }
         cx.remember(&Line::Room {
-            call_id: self.record.call_id.clone(),
+            call_id: self.record.call_id.to_string(),
             room: room.clone(),
         });
     }
@@ -487,7 +485,10 @@ impl Slot {
 fn plan(cx: &Context, record: &CallRecord, experts_max: usize) -> Plan {
     let experts = record.experts.iter().take(experts_max);
     let mut policy = cx.settings.limits.policy;
-    let first = record.experts.first().and_then(|id| cx.gate.expert(id));
+    let first = record
+        .experts
+        .first()
+        .and_then(|id| cx.gate.expert(id.as_str()));
     if let Some(expert) = first {
         // As long as the registry lets this expert talk.
         policy.call_max = std::time::Duration::from_secs(expert.quota.max_call_s.into());
@@ -498,9 +499,7 @@ fn plan(cx: &Context, record: &CallRecord, experts_max: usize) -> Plan {
             Origin::Expert => Direction::ToCouncil,
         },
         backend: cx.settings.council.backend,
-        experts: experts
-            .map(|expert| ExpertId::from(expert.as_str()))
-            .collect(),
+        experts: experts.cloned().collect(),
         policy,
     }
 }

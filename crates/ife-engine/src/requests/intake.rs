@@ -1,6 +1,6 @@
 //! New calls: from the request to the machine. No call is placed before it is on disk.
 
-use ife_call::Backend;
+use ife_call::{Backend, ExpertId};
 use ife_guard::Gate;
 use ife_message::{Briefing, Escalate, Hazard, TraceId, escalate};
 use ife_witness::entry::Event;
@@ -124,13 +124,14 @@ impl Engine {
         };
         check_more_hazards(&mut self.cx, &request)?;
         let experts = experts_of(&mut self.cx, &request)?;
+        let experts = experts.iter().map(|id| ExpertId::from(id.as_str()));
         let tried = usize::from(request.resume.tried);
         let record = CallRecord {
-            call_id: call_id.clone(),
+            call_id: call_id.as_str().into(),
             origin: Origin::Escalation,
             trace_id: request.trace_id,
             hazard: request.hazard,
-            experts: experts.into_iter().skip(tried).collect(),
+            experts: experts.skip(tried).collect(),
             attempt: 0,
             room,
             started_ms: self.cx.now.unix_ms,
@@ -183,7 +184,7 @@ impl Engine {
         if let Some(key) = &record.message {
             self.cx.ledger.forget(key);
         }
-        let callers = self.requests.callers.remove(record.call_id.as_str());
+        let callers = self.requests.callers.remove(&record.call_id);
         for caller in callers.unwrap_or_default() {
             caller.reply.respond(Err(store_is_down()));
         }
@@ -248,7 +249,7 @@ impl Requests {
     }
 
     fn store_call(&mut self, cx: &mut Context, record: CallRecord) -> Result<CallId, Refusal> {
-        let id: CallId = record.call_id.as_str().into();
+        let id = record.call_id.clone();
         let token = cx.number();
         let line = Line::Call(Box::new(record.clone()));
         if cx.shell.store(&line, Some(token)).is_err() {

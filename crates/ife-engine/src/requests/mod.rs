@@ -76,7 +76,7 @@ impl Requests {
     }
 
     pub(crate) fn is_coming(&self, call_id: &str) -> bool {
-        self.coming().any(|record| record.call_id == call_id)
+        self.coming().any(|record| *record.call_id == *call_id)
     }
 
     /// Answers callers and waiters whose wait is over.

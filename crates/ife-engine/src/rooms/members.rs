@@ -115,7 +115,7 @@ impl Rooms {
             name,
             muted: false,
             trace_id: trace_id.or_else(of_room),
-            call_id: record.map(|record| record.call_id.clone()),
+            call_id: record.map(|record| record.call_id.to_string()),
         }
     }
 
