@@ -121,6 +121,29 @@ async fn the_document_is_served_as_it_is() {
 }
 
 #[tokio::test]
+async fn refusals_are_described_by_documents_that_are_there() {
+    let document = serde_json::to_value(common::api().1).expect("JSON");
+    let described = &document["paths"]["/v1/escalations"]["post"]["responses"];
+    let statuses: Vec<&String> = described.as_object().expect("responses").keys().collect();
+    assert_eq!(
+        statuses,
+        ["201", "400", "401", "403", "404", "502", "503"],
+        "{described}"
+    );
+    let text = document.to_string();
+    let named = text.split("\"#/components/schemas/").skip(1);
+    for name in named.filter_map(|rest| rest.split('"').next()) {
+        let schema = &document["components"]["schemas"][name];
+        assert!(schema.is_object(), "{name} is described");
+    }
+    let problem = "/responses/503/content/application~1json/schema/$ref";
+    assert_eq!(
+        document["paths"]["/v1/escalations"]["post"].pointer(problem),
+        Some(&Value::from("#/components/schemas/ProblemBody"))
+    );
+}
+
+#[tokio::test]
 async fn problems_are_told_by_code_and_field() {
     let cases = [
         ("/v1/calls", "{", 400, "INVALID_REQUEST", None),

@@ -10,7 +10,7 @@ use utoipa::{IntoParams, ToSchema};
 
 use super::{
     AppState, Problem,
-    problem::ProblemBody,
+    problem::Refusals,
     request::{Asked, Body, Raw},
 };
 use crate::{
@@ -76,15 +76,7 @@ impl From<CallView> for Escalated {
         content = serde_json::Value,
         description = "IFMessage, see docs/schema/ifmessage.schema.json",
     ),
-    responses(
-        (status = 201, body = Escalated),
-        (status = 400, body = ProblemBody),
-        (status = 401, body = ProblemBody),
-        (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-        (status = 502, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 201, body = Escalated), Refusals<400, 401, 403, 404, 502, 503>),
 )]
 pub(super) async fn escalate(
     State(state): State<AppState>,
@@ -112,13 +104,7 @@ pub(super) async fn escalate(
     path = "/v1/calls",
     tag = "calls",
     request_body = InitiateCall,
-    responses(
-        (status = 201, body = CallView),
-        (status = 400, body = ProblemBody),
-        (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 201, body = CallView), Refusals<400, 403, 404, 503>),
 )]
 pub(super) async fn initiate(
     State(state): State<AppState>,
@@ -143,9 +129,13 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<CallV
 }
 
 /// One call with its history.
-#[utoipa::path(get, path = "/v1/calls/{call_id}", tag = "calls", params(("call_id" = String, Path)),
-    responses((status = 200, body = CallDetail), (status = 404, body = ProblemBody)))]
-
+#[utoipa::path(
+    get,
+    path = "/v1/calls/{call_id}",
+    tag = "calls",
+    params(("call_id" = String, Path)),
+    responses((status = 200, body = CallDetail), Refusals<404>),
+)]
 pub(super) async fn show(
     State(state): State<AppState>,
     Path(call_id): Path<String>,
@@ -178,12 +168,7 @@ pub(super) async fn terminate(
     path = "/v1/bridges",
     tag = "calls",
     request_body = BridgeExternalCall,
-    responses(
-        (status = 200, body = Bridged),
-        (status = 404, body = ProblemBody),
-        (status = 409, body = ProblemBody),
-        (status = 502, body = ProblemBody),
-    ),
+    responses((status = 200, body = Bridged), Refusals<404, 409, 502>),
 )]
 pub(super) async fn bridge(
     State(state): State<AppState>,

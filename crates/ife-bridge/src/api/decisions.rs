@@ -7,7 +7,7 @@ use axum::{
 };
 use ife_engine::decisions::DecisionView;
 
-use super::{AppState, Problem, problem::ProblemBody, request::Raw};
+use super::{AppState, Problem, problem::Refusals, request::Raw};
 use crate::handle::{Command, Submission};
 
 /// A decision about a call, signed by its expert or by a guardian. A later one of the same party
@@ -21,15 +21,7 @@ use crate::handle::{Command, Submission};
         content = serde_json::Value,
         description = "The signed statement, see docs/decision.md",
     ),
-    responses(
-        (status = 201, body = DecisionView),
-        (status = 400, body = ProblemBody),
-        (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-        (status = 409, body = ProblemBody),
-        (status = 413, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 201, body = DecisionView), Refusals<400, 403, 404, 409, 413, 503>),
 )]
 pub(super) async fn decide(
     State(state): State<AppState>,

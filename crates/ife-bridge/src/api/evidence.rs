@@ -7,7 +7,7 @@ use axum::{
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use super::{AppState, Problem, problem::ProblemBody, request::Body};
+use super::{AppState, Problem, problem::Refusals, request::Body};
 use crate::{
     evidence::EvidenceHandle,
     refusal::{ErrorName, Refusal},
@@ -68,7 +68,7 @@ impl Delivered {
     get,
     path = "/v1/evidence/peers",
     tag = "evidence",
-    responses((status = 200, body = Vec<EvidencePeer>), (status = 503, body = ProblemBody)),
+    responses((status = 200, body = Vec<EvidencePeer>), Refusals<503>),
 )]
 pub(super) async fn peers(
     State(state): State<AppState>,
@@ -85,13 +85,7 @@ pub(super) async fn peers(
     tag = "evidence",
     params(("call_id" = String, Path)),
     request_body = AgentMessage,
-    responses(
-        (status = 200, body = Delivered),
-        (status = 400, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-        (status = 409, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 200, body = Delivered), Refusals<400, 404, 409, 503>),
 )]
 pub(super) async fn send(
     State(state): State<AppState>,
@@ -115,12 +109,7 @@ pub(super) async fn send(
     path = "/v1/evidence/messages",
     tag = "evidence",
     request_body = AgentMessage,
-    responses(
-        (status = 200, body = Delivered),
-        (status = 400, body = ProblemBody),
-        (status = 409, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 200, body = Delivered), Refusals<400, 409, 503>),
 )]
 pub(super) async fn broadcast(
     State(state): State<AppState>,

@@ -27,7 +27,7 @@ use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use problem::Problem;
-pub(crate) use problem::{ProblemBody, everywhere as problems_everywhere};
+pub(crate) use problem::{Refusals, everywhere as problems_everywhere};
 pub(crate) use request::{Asked, Number};
 
 use crate::{
@@ -71,12 +71,15 @@ impl AppState {
 }
 
 #[derive(OpenApi)]
-#[openapi(info(
-    title = "IF.ESCALATE bridge",
-    description = "Calls human experts over SIP and joins them to an H.323 council. Errors are \
-                  problem details (RFC 9457).",
-    license(name = "MIT OR Apache-2.0")
-))]
+#[openapi(
+    info(
+        title = "IF.ESCALATE bridge",
+        description = "Calls human experts over SIP and joins them to an H.323 council. Errors are \
+                      problem details (RFC 9457).",
+        license(name = "MIT OR Apache-2.0")
+    ),
+    components(schemas(problem::ProblemBody))
+)]
 struct Document;
 
 /// The routes, and the document that describes them.

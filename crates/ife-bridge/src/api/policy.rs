@@ -2,7 +2,7 @@
 
 use axum::{Json, extract::State};
 
-use super::{AppState, Problem, problem::ProblemBody, request::Body};
+use super::{AppState, Problem, problem::Refusals, request::Body};
 use crate::handle::{Approval, ApproveExternalCall, Command};
 
 /// `approve_external_call` (`if://guard/policy/external-call`): what the gate says of an expert and
@@ -12,7 +12,7 @@ use crate::handle::{Approval, ApproveExternalCall, Command};
     path = "/v1/policy/external-call",
     tag = "policy",
     request_body = ApproveExternalCall,
-    responses((status = 200, body = Approval), (status = 400, body = ProblemBody)),
+    responses((status = 200, body = Approval), Refusals<400>),
 )]
 pub(super) async fn approve(
     State(state): State<AppState>,

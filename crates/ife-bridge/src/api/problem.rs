@@ -1,5 +1,7 @@
 //! Problem details (RFC 9457).
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::Request,
@@ -8,7 +10,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
-use utoipa::ToSchema;
+use utoipa::{
+    IntoResponses, ToSchema,
+    openapi::{Content, Ref, RefOr, ResponseBuilder, response::Response as Described},
+};
 
 use crate::refusal::{ErrorName, Refusal};
 
@@ -39,6 +44,30 @@ pub(crate) struct ProblemBody {
     /// Gate that rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<&'static str>,
+}
+
+/// The statuses with a problem document, as an operation describes them; 0 is none.
+pub(crate) struct Refusals<
+    const A: u16,
+    const B: u16 = 0,
+    const C: u16 = 0,
+    const D: u16 = 0,
+    const E: u16 = 0,
+    const F: u16 = 0,
+>;
+
+impl<const A: u16, const B: u16, const C: u16, const D: u16, const E: u16, const F: u16>
+    IntoResponses for Refusals<A, B, C, D, E, F>
+{
+    fn responses() -> BTreeMap<String, RefOr<Described>> {
+        let body = Content::new(Some(Ref::from_schema_name("ProblemBody")));
+        let problem = ResponseBuilder::new().content("application/json", body);
+        let problem = RefOr::T(problem.build());
+        let statuses = [A, B, C, D, E, F].into_iter().filter(|status| *status != 0);
+        statuses
+            .map(|status| (status.to_string(), problem.clone()))
+            .collect()
+    }
 }
 
 impl From<Refusal> for Problem {

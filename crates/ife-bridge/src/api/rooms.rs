@@ -8,7 +8,7 @@ use axum::{
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::{AppState, Problem, problem::ProblemBody, request::Body};
+use super::{AppState, Problem, problem::Refusals, request::Body};
 use crate::{
     handle::{Admission, Command, GuardianAdmission, GuardianEvidence, GuardianLinks, RoomCommand},
     refusal::{ErrorName, Refusal},
@@ -59,7 +59,7 @@ pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<RoomV
     path = "/v1/rooms",
     tag = "rooms",
     request_body = CreateRoom,
-    responses((status = 201, body = RoomView), (status = 400, body = ProblemBody)),
+    responses((status = 201, body = RoomView), Refusals<400>),
 )]
 pub(super) async fn create(
     State(state): State<AppState>,
@@ -77,7 +77,7 @@ pub(super) async fn create(
     path = "/v1/rooms/{room}",
     tag = "rooms",
     params(("room" = String, Path)),
-    responses((status = 200, body = RoomView), (status = 404, body = ProblemBody)),
+    responses((status = 200, body = RoomView), Refusals<404>),
 )]
 pub(super) async fn show(
     State(state): State<AppState>,
@@ -92,7 +92,7 @@ pub(super) async fn show(
     path = "/v1/rooms/{room}",
     tag = "rooms",
     params(("room" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemBody)),
+    responses((status = 204), Refusals<404>),
 )]
 pub(super) async fn end(
     State(state): State<AppState>,
@@ -112,7 +112,7 @@ pub(super) async fn end(
     tag = "rooms",
     request_body = Mute,
     params(("room" = String, Path), ("participant" = String, Path)),
-    responses((status = 200, body = RoomView), (status = 404, body = ProblemBody)),
+    responses((status = 200, body = RoomView), Refusals<404>),
 )]
 pub(super) async fn mute(
     State(state): State<AppState>,
@@ -133,7 +133,7 @@ pub(super) async fn mute(
     path = "/v1/rooms/{room}/participants/{participant}",
     tag = "rooms",
     params(("room" = String, Path), ("participant" = String, Path)),
-    responses((status = 204), (status = 404, body = ProblemBody)),
+    responses((status = 204), Refusals<404>),
 )]
 pub(super) async fn remove(
     State(state): State<AppState>,
@@ -152,7 +152,7 @@ pub(super) async fn remove(
     path = "/v1/guardians/admissions",
     tag = "rooms",
     request_body = GuardianAdmission,
-    responses((status = 200, body = Admission), (status = 400, body = ProblemBody)),
+    responses((status = 200, body = Admission), Refusals<400>),
 )]
 pub(super) async fn admit(
     State(state): State<AppState>,
@@ -168,12 +168,7 @@ pub(super) async fn admit(
     path = "/v1/guardians/evidence",
     tag = "rooms",
     request_body = GuardianEvidence,
-    responses(
-        (status = 200, body = GuardianLinks),
-        (status = 400, body = ProblemBody),
-        (status = 403, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-    ),
+    responses((status = 200, body = GuardianLinks), Refusals<400, 403, 404>),
 )]
 pub(super) async fn links(
     State(state): State<AppState>,

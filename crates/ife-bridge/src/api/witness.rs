@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{AppState, Asked, Number, Problem, ProblemBody};
+use super::{AppState, Asked, Number, Problem, Refusals};
 use crate::{
     clock,
     log::health,
@@ -167,7 +167,7 @@ impl LogView {
     get,
     path = "/v1/witness/checkpoint",
     tag = "witness",
-    responses((status = 200, body = LogView), (status = 404, body = ProblemBody)),
+    responses((status = 200, body = LogView), Refusals<404>),
 )]
 pub(crate) async fn checkpoint(State(state): State<AppState>) -> Result<Json<LogView>, Problem> {
     let log = log(&state)?;
@@ -181,11 +181,7 @@ pub(crate) async fn checkpoint(State(state): State<AppState>) -> Result<Json<Log
     path = "/v1/witness/verdicts",
     tag = "witness",
     params(Span),
-    responses(
-        (status = 200, body = VerdictsView),
-        (status = 400, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-    ),
+    responses((status = 200, body = VerdictsView), Refusals<400, 404>),
 )]
 pub(crate) async fn verdicts(
     State(state): State<AppState>,
@@ -217,12 +213,7 @@ pub(crate) async fn verdicts(
     path = "/v1/witness/search",
     tag = "witness",
     params(Search),
-    responses(
-        (status = 200, body = Found),
-        (status = 400, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 200, body = Found), Refusals<400, 404, 503>),
 )]
 pub(crate) async fn search(
     State(state): State<AppState>,
@@ -255,12 +246,7 @@ pub(crate) async fn search(
     path = "/v1/witness/story",
     tag = "witness",
     params(Which),
-    responses(
-        (status = 200, body = Story),
-        (status = 400, body = ProblemBody),
-        (status = 404, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 200, body = Story), Refusals<400, 404, 503>),
 )]
 pub(crate) async fn story(
     State(state): State<AppState>,
@@ -291,11 +277,7 @@ pub(crate) async fn story(
     path = "/v1/witness/entries/{index}/proof",
     tag = "witness",
     params(("index" = u64, Path)),
-    responses(
-        (status = 200, body = String, content_type = "text/plain"),
-        (status = 404, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 200, body = String, content_type = "text/plain"), Refusals<404, 503>),
 )]
 pub(crate) async fn proof(
     State(state): State<AppState>,
@@ -317,11 +299,7 @@ pub(crate) async fn proof(
     path = "/v1/witness/entries/{index}",
     tag = "witness",
     params(("index" = u64, Path)),
-    responses(
-        (status = 200, body = serde_json::Value),
-        (status = 404, body = ProblemBody),
-        (status = 503, body = ProblemBody),
-    ),
+    responses((status = 200, body = serde_json::Value), Refusals<404, 503>),
 )]
 pub(crate) async fn entry(
     State(state): State<AppState>,
