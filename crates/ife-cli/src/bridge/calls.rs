@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{
     client::{Answer, Bridge, shaped},
     live::{Board, Feed, News},
-    paint,
+    paint, paint_rooms,
     shape::Call,
 };
 use crate::{Failure, Outcome, cli::CallsArgs, output::Output, text};
@@ -163,7 +163,7 @@ impl Screen {
             None => format!(
                 "{}  {}",
                 self.place,
-                paint::health(board.live(), board.health.as_ref())
+                paint_rooms::health(board.live(), board.health.as_ref())
             ),
         };
         let mut lines = vec![paint::cut(&head, width), String::new()];

@@ -2,7 +2,7 @@
 //! rooms, hangup.
 //!
 //! One file per subcommand; `client.rs` is the way there, `shape.rs` what comes back, `sse.rs` its
-//! live events, `paint.rs` what people see.
+//! live events, `paint.rs` and `paint_rooms.rs` what people see.
 
 mod awaited;
 mod call;
@@ -15,6 +15,7 @@ mod health;
 mod live;
 mod order;
 mod paint;
+mod paint_rooms;
 mod place;
 mod rooms;
 mod shape;

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     client::{Answer, Bridge, shaped},
-    paint,
+    paint_rooms,
     shape::Room,
 };
 use crate::{
@@ -20,7 +20,7 @@ pub(super) async fn run(args: &RoomsArgs, out: &mut Output) -> Result<Outcome, F
         RoomsCommand::List => match bridge.get(&["v1", "rooms"]).await? {
             Answer::No(no) => no.tell(out),
             Answer::Done(rooms) => print(&rooms, out, || {
-                shaped(&rooms).map(|rooms: Vec<Room>| paint::rooms(&rooms))
+                shaped(&rooms).map(|rooms: Vec<Room>| paint_rooms::rooms(&rooms))
             }),
         },
         RoomsCommand::Show(arg) => {
@@ -119,7 +119,7 @@ fn one(answer: Answer, out: &mut Output) -> Result<Outcome, Failure> {
     match answer {
         Answer::No(no) => no.tell(out),
         Answer::Done(room) => print(&room, out, || {
-            shaped(&room).map(|room: Room| paint::room(&room))
+            shaped(&room).map(|room: Room| paint_rooms::room(&room))
         }),
     }
 }

@@ -1,181 +1,21 @@
 //! `ifectl shadow-report`: what enforcement would have refused, from the entries of a gate in
 //! shadow mode.
 
-use std::{
-    collections::{BTreeMap, HashSet},
-    thread,
-};
+mod tally;
+
+use std::thread;
 
 use ife_witness::{
-    entry::Author,
     reader::{self, LogDir},
     verify::{Options, verify_log},
 };
-use ife_words::{Gate, time};
+use ife_words::time;
 use serde_json::{Value, json};
 
 use super::{entry::Seen, given_keys, log_failure};
+use tally::{Count, Kind, Tally};
+
 use crate::{Failure, Outcome, cli::ShadowReportArgs, output::Output, text};
-
-/// Different kinds of refusals that are kept apart; all further ones are summed up.
-const KINDS_MAX: usize = 10_000;
-
-/// Most refused calls, and most later requests of refused calls, that a report keeps.
-const CALLS_MAX: usize = 100_000;
-
-/// Refusals that are alike.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Kind {
-    gate: String,
-    code: u64,
-    caller: String,
-    /// The expert, or the address that was called where there is none.
-    expert: String,
-    hazard: String,
-    /// The network peer without its port.
-    source: String,
-}
-
-/// Their number, their times, and an example.
-#[derive(Debug, Default)]
-struct Count {
-    count: u64,
-    first_ns: u64,
-    last_ns: u64,
-    /// Of the earliest one.
-    call_id: String,
-    index: u64,
-    detail: String,
-}
-
-/// What a log tells of shadow mode. Pure.
-#[derive(Debug, Default)]
-struct Tally {
-    since_ns: u64,
-    kinds: BTreeMap<Kind, Count>,
-    /// Call-IDs of refused INVITEs.
-    calls: HashSet<String>,
-    /// Refused requests of dialogs, until all INVITEs are known: rings are drained in turn, so an
-    /// INVITE's entry may come after them.
-    of_dialogs: Vec<(Kind, Count)>,
-    /// Refused requests of calls whose INVITE was refused: enforced, they would not have come.
-    consequences: u64,
-    /// Refusals of kinds beyond the bound.
-    other: u64,
-    /// Refusals without an entry of their own.
-    omitted: u64,
-    /// Calls that the gate approved.
-    approved: u64,
-    /// Refusals that were carried out.
-    enforced: u64,
-}
-
-impl Tally {
-    fn add(&mut self, entry: &Seen) {
-        let members = entry.members();
-        let author = Author::of(members["producer"].as_str().unwrap_or_default());
-        let at_ns = entry.time_ns();
-        if at_ns < self.since_ns || author != Author::Gate {
-            return;
-        }
-        match (members["event"].as_str(), members["shadow"].as_bool()) {
-            (Some("APPROVED"), _) => self.approved += 1,
-            (Some("REJECTED"), Some(true)) => self.refusal(entry, at_ns),
-            (Some("REJECTED"), _) => {
-                self.enforced += members["omitted"]["count"].as_u64().unwrap_or(1);
-            }
-            _ => {}
-        }
-    }
-
-    fn refusal(&mut self, entry: &Seen, at_ns: u64) {
-        if let Some(count) = entry.members()["omitted"]["count"].as_u64() {
-            self.omitted = self.omitted.saturating_add(count);
-            return;
-        }
-        let expert = Some(entry.text("expert")).filter(|expert| !expert.is_empty());
-        let kind = Kind {
-            gate: entry.text("gate"),
-            code: entry.number("code").unwrap_or(0),
-            caller: entry.text("from"),
-            expert: expert.unwrap_or_else(|| entry.text("ruri")),
-            hazard: entry.text("hazard"),
-            source: without_port(&entry.text("peer")),
-        };
-        let one = Count {
-            count: 1,
-            first_ns: at_ns,
-            last_ns: at_ns,
-            call_id: entry.text("call_id"),
-            index: entry.index,
-            detail: entry.text("detail"),
-        };
-        if kind.gate == Gate::Dialog.as_str() && self.of_dialogs.len() < CALLS_MAX {
-            self.of_dialogs.push((kind, one));
-            return;
-        }
-        if self.calls.len() < CALLS_MAX {
-            self.calls.insert(one.call_id.clone());
-        }
-        self.count(kind, one);
-    }
-
-    fn count(&mut self, kind: Kind, one: Count) {
-        if self.kinds.len() >= KINDS_MAX && !self.kinds.contains_key(&kind) {
-            self.other += 1;
-            return;
-        }
-        let Some(count) = self.kinds.get_mut(&kind) else {
-            self.kinds.insert(kind, one);
-            return;
-        };
-        count.count += 1;
-        count.last_ns = count.last_ns.max(one.last_ns);
-        if one.first_ns < count.first_ns {
-            let (sum, last_ns) = (count.count, count.last_ns);
-            *count = Count {
-                count: sum,
-                last_ns,
-                ..one
-            };
-        }
-    }
-
-    /// Counts the requests of dialogs, once all INVITEs are known.
-    fn finish(&mut self) {
-        for (kind, one) in std::mem::take(&mut self.of_dialogs) {
-            if self.calls.contains(&one.call_id) {
-                self.consequences += 1;
-            } else {
-                self.count(kind, one);
-            }
-        }
-    }
-
-    fn refused(&self) -> u64 {
-        let listed: u64 = self.kinds.values().map(|count| count.count).sum();
-        listed + self.other + self.omitted
-    }
-
-    /// Kinds by gate, those of a gate with the most refusals first.
-    fn by_gate(&self) -> BTreeMap<&str, Vec<(&Kind, &Count)>> {
-        let mut gates: BTreeMap<&str, Vec<(&Kind, &Count)>> = BTreeMap::new();
-        for (kind, count) in &self.kinds {
-            gates.entry(&kind.gate).or_default().push((kind, count));
-        }
-        for kinds in gates.values_mut() {
-            kinds.sort_by_key(|(_, count)| std::cmp::Reverse(count.count));
-        }
-        gates
-    }
-}
-
-/// `udp:192.0.2.1:5060` without the port, which differs from call to call.
-fn without_port(peer: &str) -> String {
-    peer.rsplit_once(':')
-        .map_or(peer, |(address, _)| address)
-        .to_owned()
-}
 
 /// What a gate's refusal means, and what to do before the mode is `enforce`.
 fn advice(gate: &str) -> &'static str {
@@ -417,7 +257,10 @@ fn as_json(tally: &Tally) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use ife_words::Gate;
+
     use super::*;
+    use tally::KINDS_MAX;
 
     fn tally(since_ns: u64, entries: &[Value]) -> Tally {
         let mut tally = Tally {

@@ -4,6 +4,7 @@ mod dial;
 mod evidence;
 mod legs;
 mod messages;
+mod moving;
 mod notify;
 mod orders;
 mod shown;

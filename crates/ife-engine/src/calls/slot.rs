@@ -14,12 +14,12 @@ use ife_call::{
 use ife_guard::CallKey;
 use ife_words::time::of_ms;
 
-use super::{CallId, Part, messages::Messages};
+use super::{CallId, Part, messages::Messages, moving::Moving};
 use crate::{
     context::Context,
     council::acceptance_of,
     gate::Pass,
-    record::{CallRecord, Line, Origin},
+    record::{CallRecord, Origin},
     time::Now,
     timers,
     view::{CallState, EvidenceError, EvidenceState, Step},
@@ -43,13 +43,6 @@ pub(super) struct ExpertLeg {
     pub(super) quota: Option<CallKey>,
     /// The gate's pass, until the call is placed.
     pub(super) pass: Option<Pass>,
-}
-
-/// A move to another room: the old one is left meanwhile, which is no end.
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Moving {
-    to: RoomName,
-    timer: timers::Key,
 }
 
 #[derive(Debug)]
@@ -77,7 +70,7 @@ pub(crate) struct Slot {
     /// Time of the last signature, Unix seconds.
     pub(super) last_iat: u64,
     pub(super) timers: [Option<timers::Key>; TIMER_KINDS],
-    moving: Option<Moving>,
+    pub(super) moving: Option<Moving>,
     /// When a call that was not taken over was asked for.
     pub(super) asked_at: Option<Instant>,
     pub(super) rang: bool,
@@ -313,7 +306,7 @@ impl Slot {
     }
 
     /// Names the call's place in the council, once it is proved.
-    fn name_participant(&mut self, cx: &Context) {
+    pub(super) fn name_participant(&mut self, cx: &Context) {
         if let Some(expert) = self.expert_channel() {
             let council = &cx.settings.council;
             self.participant = council.participant(&self.record.room, expert, self.mcu.as_ref());
@@ -419,47 +412,6 @@ impl Slot {
             joined: false,
         });
         experts.chain(mcu).collect()
-    }
-
-    /// Notes that the call is in a room, which may be the one that it moves to.
-    pub(crate) fn joined(&mut self, cx: &mut Context, room: &RoomName) {
-        self.record.room = room.clone();
-        self.name_participant(cx);
-        if let Some(moving) = self.moving.take_if(|moving| moving.to == *room) {
-            cx.timers.remove(moving.timer);
-        }
-        cx.remember(&Line::Room {
-            call_id: self.record.call_id.to_string(),
-            room: room.clone(),
-        });
-    }
-
-    /// The room that the call is in or moves to.
-    pub(crate) fn headed_for(&self) -> &RoomName {
-        let moving = self.moving.as_ref();
-        moving.map_or(&self.record.room, |moving| &moving.to)
-    }
-
-    pub(crate) fn is_moving(&self) -> bool {
-        self.moving.is_some()
-    }
-
-    /// Notes a move to another room, in place of an earlier one.
-    pub(crate) fn set_moving(&mut self, cx: &mut Context, to: RoomName, timer: timers::Key) {
-        self.step(cx.now, format!("on the way to room {to}"));
-        if let Some(replaced) = self.moving.replace(Moving { to, timer }) {
-            cx.timers.remove(replaced.timer);
-        }
-    }
-
-    /// Ends a move that failed; false when there is none.
-    pub(crate) fn move_failed(&mut self, cx: &mut Context, why: &str) -> bool {
-        let Some(moving) = self.moving.take() else {
-            return false;
-        };
-        self.step(cx.now, format!("not in room {}: {why}", moving.to));
-        cx.timers.remove(moving.timer);
-        true
     }
 
     fn stop_timers(&mut self, cx: &mut Context) {
