@@ -6,7 +6,8 @@ use serde::Deserialize;
 
 use super::{chunks, locate};
 
-/// Text, borrowed from the file where it is verbatim there.
+/// Text, borrowed from the file where it is verbatim there. In a struct of several texts, one field
+/// with `borrow` gives the whole its lifetime.
 #[derive(Deserialize)]
 #[serde(transparent)]
 pub(super) struct Str<'y>(#[serde(borrow)] Cow<'y, str>);
@@ -28,13 +29,9 @@ pub(super) struct Registry<'y> {
     pub(super) quota: Option<Quota>,
     #[serde(borrow)]
     pub(super) legacy_store: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) hazards: Vec<Hazard<'y>>,
-    #[serde(borrow)]
     pub(super) councils: Vec<Council<'y>>,
-    #[serde(borrow)]
     pub(super) experts: Vec<Expert<'y>>,
-    #[serde(borrow)]
     pub(super) default_expert: Option<Str<'y>>,
 }
 
@@ -58,11 +55,8 @@ pub(super) struct Quota {
 pub(super) struct Hazard<'y> {
     #[serde(borrow)]
     pub(super) name: Str<'y>,
-    #[serde(borrow)]
     pub(super) description: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) decision_assurance: Option<Vec<Str<'y>>>,
-    #[serde(borrow)]
     pub(super) acceptance: Option<Str<'y>>,
 }
 
@@ -71,13 +65,9 @@ pub(super) struct Hazard<'y> {
 pub(super) struct Council<'y> {
     #[serde(borrow)]
     pub(super) domain: Str<'y>,
-    #[serde(borrow)]
     pub(super) aors: Vec<Str<'y>>,
-    #[serde(borrow)]
     pub(super) signers: Vec<Signer<'y>>,
-    #[serde(borrow)]
     pub(super) sources: Vec<Str<'y>>,
-    #[serde(borrow)]
     pub(super) transports: Vec<Str<'y>>,
 }
 
@@ -86,32 +76,19 @@ pub(super) struct Council<'y> {
 pub(super) struct Expert<'y> {
     #[serde(borrow)]
     pub(super) id: Str<'y>,
-    #[serde(borrow)]
     pub(super) name: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) aors: Vec<Str<'y>>,
-    #[serde(borrow)]
     pub(super) contact: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) hazards: Vec<Str<'y>>,
-    #[serde(borrow)]
     pub(super) status: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) not_before: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) not_after: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) signers: Vec<Signer<'y>>,
-    #[serde(borrow)]
     pub(super) sources: Vec<Str<'y>>,
-    #[serde(borrow)]
     pub(super) transports: Vec<Str<'y>>,
     pub(super) quota: Option<Quota>,
-    #[serde(borrow)]
     pub(super) acceptance: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) notify: Option<Vec<Channel<'y>>>,
-    #[serde(borrow)]
     pub(super) passkeys: Option<Vec<Passkey<'y>>>,
 }
 
@@ -120,9 +97,7 @@ pub(super) struct Expert<'y> {
 pub(super) struct Channel<'y> {
     #[serde(borrow)]
     pub(super) webhook: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) secret: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) mail: Option<Str<'y>>,
 }
 
@@ -131,9 +106,7 @@ pub(super) struct Channel<'y> {
 pub(super) struct Passkey<'y> {
     #[serde(borrow)]
     pub(super) id: Str<'y>,
-    #[serde(borrow)]
     pub(super) public_key: Str<'y>,
-    #[serde(borrow)]
     pub(super) rp_id: Str<'y>,
 }
 
@@ -142,15 +115,10 @@ pub(super) struct Passkey<'y> {
 pub(super) struct Signer<'y> {
     #[serde(borrow)]
     pub(super) kid: Str<'y>,
-    #[serde(borrow)]
     pub(super) public_key: Str<'y>,
-    #[serde(borrow)]
     pub(super) status: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) not_before: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) not_after: Option<Str<'y>>,
-    #[serde(borrow)]
     pub(super) covers: Option<Vec<Str<'y>>>,
     pub(super) legacy_signature: Option<bool>,
 }
