@@ -86,16 +86,14 @@ pub(super) async fn escalate(
     let message = state.agents.open(&body, clock::unix_ms() / 1_000)?;
     let escalation = Box::new(agents::escalation(&message)?);
     let wait = wait.wait == Some(WaitFor::Connected);
-    let view = state
-        .engine
-        .ask(|reply| Command::Escalate {
-            escalation,
-            wait,
-            resume: None,
-            reply,
-        })
-        .await?;
-    Ok((StatusCode::CREATED, Json(view.into())))
+    let escalate = |reply| Command::Escalate {
+        escalation,
+        wait,
+        resume: None,
+        reply,
+    };
+    let (status, Json(view)) = state.created(escalate).await?;
+    Ok((status, Json(view.into())))
 }
 
 /// `initiate_call`: calls one expert about one hazard.
@@ -110,11 +108,9 @@ pub(super) async fn initiate(
     State(state): State<AppState>,
     Body(request): Body<InitiateCall>,
 ) -> Result<(StatusCode, Json<CallView>), Problem> {
-    let view = state
-        .engine
-        .ask(|reply| Command::Initiate(request, reply))
-        .await?;
-    Ok((StatusCode::CREATED, Json(view)))
+    state
+        .created(|reply| Command::Initiate(request, reply))
+        .await
 }
 
 /// Calls that are live or ended lately, newest first.

@@ -30,9 +30,7 @@ pub(super) async fn decide(
 ) -> Result<(StatusCode, Json<DecisionView>), Problem> {
     let text = text.to_vec();
     let submission = Submission::Api { call_id, text };
-    let view = state
-        .engine
-        .ask(|reply| Command::Decide(submission, reply))
-        .await?;
-    Ok((StatusCode::CREATED, Json(view)))
+    state
+        .created(|reply| Command::Decide(submission, reply))
+        .await
 }

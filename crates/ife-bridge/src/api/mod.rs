@@ -68,6 +68,14 @@ impl AppState {
     ) -> Result<Json<T>, Problem> {
         Ok(Json(self.engine.ask(command).await?))
     }
+
+    /// The same, with the status of what was made.
+    async fn created<T: Send + 'static>(
+        &self,
+        command: impl FnOnce(Reply<T>) -> Command,
+    ) -> Result<(StatusCode, Json<T>), Problem> {
+        Ok((StatusCode::CREATED, self.answer(command).await?))
+    }
 }
 
 #[derive(OpenApi)]

@@ -30,12 +30,19 @@ pub(super) struct Mute {
     muted: bool,
 }
 
+async fn asked(state: &AppState, command: RoomCommand) -> Result<Vec<RoomView>, Problem> {
+    let asked = |reply| Command::Room(command, reply);
+    Ok(state.engine.ask(asked).await?)
+}
+
+async fn gone(state: &AppState, command: RoomCommand) -> Result<StatusCode, Problem> {
+    asked(state, command).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
 async fn one(state: &AppState, command: RoomCommand) -> Result<RoomView, Problem> {
-    let mut rooms = state
-        .engine
-        .ask(|reply| Command::Room(command, reply))
-        .await?;
-    rooms
+    asked(state, command)
+        .await?
         .pop()
         .ok_or_else(|| Refusal::new(ErrorName::NotFound, "no such room").into())
 }
@@ -48,9 +55,7 @@ async fn one(state: &AppState, command: RoomCommand) -> Result<RoomView, Problem
     responses((status = 200, body = Vec<RoomView>)),
 )]
 pub(super) async fn list(State(state): State<AppState>) -> Result<Json<Vec<RoomView>>, Problem> {
-    state
-        .answer(|reply| Command::Room(RoomCommand::List, reply))
-        .await
+    Ok(Json(asked(&state, RoomCommand::List).await?))
 }
 
 /// Opens a room and dials the configured guardians. Idempotent.
@@ -65,10 +70,8 @@ pub(super) async fn create(
     State(state): State<AppState>,
     Body(request): Body<CreateRoom>,
 ) -> Result<(StatusCode, Json<RoomView>), Problem> {
-    Ok((
-        StatusCode::CREATED,
-        Json(one(&state, RoomCommand::Create(request.call_id)).await?),
-    ))
+    let room = one(&state, RoomCommand::Create(request.call_id)).await?;
+    Ok((StatusCode::CREATED, Json(room)))
 }
 
 /// One room with its participants.
@@ -98,11 +101,7 @@ pub(super) async fn end(
     State(state): State<AppState>,
     Path(room): Path<String>,
 ) -> Result<StatusCode, Problem> {
-    state
-        .engine
-        .ask(|reply| Command::Room(RoomCommand::End(room), reply))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    gone(&state, RoomCommand::End(room)).await
 }
 
 /// Mutes or unmutes a participant.
@@ -139,11 +138,7 @@ pub(super) async fn remove(
     State(state): State<AppState>,
     Path((room, participant)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    state
-        .engine
-        .ask(|reply| Command::Room(RoomCommand::Remove { room, participant }, reply))
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
+    gone(&state, RoomCommand::Remove { room, participant }).await
 }
 
 /// A guardian asks to join: confirmed, or the reason of the refusal.
