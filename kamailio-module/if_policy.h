@@ -455,11 +455,12 @@ ife_result ife_ticket_settle(ife_policy *policy, const ife_ticket *ticket, const
 /*
  * Writes each gate's answer about msg as a JSON array of {gate, number, outcome, detail} and, where
  * outcome is "refuse", {code, reason}. Spends, counts and witnesses nothing. outcome: "pass",
- * "refuse", "depends" (on the state of the running gate) or "unasked".
+ * "refuse", "depends" (on the state of the running gate) or "unasked". Dialogs are not looked up.
  *
  * Process   any that has the handle, attached or not.
  * buf       room for buf_len bytes; gets *out_len bytes of JSON without a NUL. 8192 are enough.
- * Returns   as ife_policy_check, and IFE_BUFFER_TOO_SMALL.
+ * Returns   as ife_policy_check, and IFE_BUFFER_TOO_SMALL. IFE_NOT_FOR_GATE: nothing is written; a
+ *           request with a To-tag has gate reports in any scope.
  */
 ife_result ife_policy_explain(const ife_policy *policy, const ife_message *msg, char *buf,
 		size_t buf_len, size_t *out_len, ife_error *err);

@@ -9,6 +9,7 @@
 #include "core/rpc_lookup.h"
 
 #include "ife_core.h"
+#include "ife_gate.h"
 #include "ife_reload.h"
 #include "ife_rpc.h"
 #include "ife_rpc_json.h"
@@ -223,6 +224,40 @@ static void explain_request(ife_message *in, int transport)
 	in->cseq = 1;
 }
 
+/* The answer in place of the gates' when check_policy() would have asked none of them. */
+static void add_not_for_gate(rpc_t *rpc, void *ctx)
+{
+	void *th;
+
+	if(rpc->add(ctx, "{", &th) < 0)
+		return;
+	rpc->struct_add(th, "sdsds", "gate", ife_gate_name(IFE_GATE_NONE), "number", (int)IFE_GATE_NONE,
+			"outcome", "not_for_gate", "returns", IFE_CP_NOT_FOR_GATE, "detail",
+			"names no party of the registry and has no X-IF header: check_policy() lets it pass");
+}
+
+static void explain(rpc_t *rpc, void *ctx, const ife_message *in)
+{
+	ife_error err = {{0}};
+	ife_result result;
+	size_t len = 0;
+	char *buf = pkg_malloc(IFE_RPC_BUF_SIZE + 1);
+
+	if(buf == NULL) {
+		PKG_MEM_ERROR;
+		rpc->fault(ctx, 500, "out of memory");
+		return;
+	}
+	result = ife_policy_explain(ife_handle, in, buf, IFE_RPC_BUF_SIZE, &len, &err);
+	if(result == IFE_OK)
+		add_json(rpc, ctx, buf, len);
+	else if(result == IFE_NOT_FOR_GATE)
+		add_not_for_gate(rpc, ctx);
+	else
+		fault(rpc, ctx, result, &err);
+	pkg_free(buf);
+}
+
 static const char *rpc_release_doc[] = {
 		"Frees the slot of a call whose end was never seen: call_id", 0};
 static void rpc_release(rpc_t *rpc, void *ctx)
@@ -259,10 +294,6 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 	str hazard, trace_id, signature, caller, callee;
 	str peer, transport, call_id, more;
 	ife_message in;
-	ife_error err = {{0}};
-	ife_result result;
-	size_t len = 0;
-	char *buf;
 	int given;
 	int proto;
 
@@ -294,19 +325,7 @@ static void rpc_explain(rpc_t *rpc, void *ctx)
 	explain_header(&in.hazard, &hazard);
 	explain_header(&in.trace_id, &trace_id);
 	explain_header(&in.signature, &signature);
-
-	buf = pkg_malloc(IFE_RPC_BUF_SIZE + 1);
-	if(buf == NULL) {
-		PKG_MEM_ERROR;
-		rpc->fault(ctx, 500, "out of memory");
-		return;
-	}
-	result = ife_policy_explain(ife_handle, &in, buf, IFE_RPC_BUF_SIZE, &len, &err);
-	if(result == IFE_OK)
-		add_json(rpc, ctx, buf, len);
-	else
-		fault(rpc, ctx, result, &err);
-	pkg_free(buf);
+	explain(rpc, ctx, &in);
 }
 
 /* clang-format off */

@@ -263,6 +263,21 @@ pub struct ExplainArgs {
     /// File with the body, byte for byte.
     #[arg(long, value_name = "FILE")]
     pub body: Option<PathBuf>,
+    /// What the proxy's gate decides on, as the parameter of the module.
+    #[arg(long, default_value = "registry")]
+    pub scope: ScopeArg,
+    /// Another name or address of the proxy, at which it finds the same users; may be repeated.
+    #[arg(long, value_name = "HOST")]
+    pub own_host: Vec<String>,
+}
+
+/// What a gate decides on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ScopeArg {
+    /// Requests that concern a party of the registry.
+    Registry,
+    /// Every request.
+    All,
 }
 
 /// SIP transports.

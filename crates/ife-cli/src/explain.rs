@@ -4,13 +4,14 @@
 use std::path::Path;
 
 use ife_guard::{
-    GateReport, Now, Outcome as GateOutcome, Policy, Request, Transport, explain, image,
+    GateReport, Image, Now, Outcome as GateOutcome, Policy, Request, Transport, explain, image,
+    scope,
 };
 use serde_json::{Value, json};
 
 use crate::{
     Failure, Outcome,
-    cli::{ExplainArgs, TransportArg},
+    cli::{ExplainArgs, ScopeArg, TransportArg},
     output::Output,
     registry,
     sip::SipRequest,
@@ -21,11 +22,15 @@ use crate::{
 const MESSAGE_LEN_MAX: u64 = 1 << 20;
 
 pub(crate) fn run(args: &ExplainArgs, out: &mut Output) -> Result<Outcome, Failure> {
-    let bytes = image::compile(&registry::load(&args.registry)?)
+    let is_own = |host: &str| args.own_host.iter().any(|o| o.eq_ignore_ascii_case(host));
+    let bytes = image::compile_for(&registry::load(&args.registry)?, is_own)
         .map_err(|error| Failure::no(format!("{}: {error}", args.registry.display())))?;
     let image = image::Image::open(&bytes)
         .map_err(|error| Failure::no(format!("{}: {error}", args.registry.display())))?;
     let message = message(args, out)?;
+    if !is_for_gate(args, &image, &message) {
+        return not_for_gate(out);
+    }
     let transport = transport(args, &message)?;
     let request = request(args, &message, transport);
     let policy = Policy {
@@ -48,6 +53,40 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut Output) -> Result<Outcome, Failu
         print(&reports, refusal, out)?;
     }
     Ok(Outcome::of(refusal.is_none()))
+}
+
+/// Whether a gate of the scope in `args` decides on the message. A request with a To-tag may belong
+/// to an approved dialog, whatever it names.
+fn is_for_gate(args: &ExplainArgs, image: &Image<'_>, message: &SipRequest) -> bool {
+    let targets = std::iter::once(message.ruri.as_slice()).chain(message.routes());
+    let is_own = |host: &[u8]| {
+        args.own_host
+            .iter()
+            .any(|own| own.as_bytes().eq_ignore_ascii_case(host))
+    };
+    args.scope == ScopeArg::All
+        || !message.tag("To").is_empty()
+        || scope::concerns(
+            image,
+            message.has_if_field(),
+            message.uri("From"),
+            targets,
+            is_own,
+        )
+}
+
+fn not_for_gate(out: &mut Output) -> Result<Outcome, Failure> {
+    if out.json() {
+        out.value(
+            &json!({"for_gate": false, "approved": false, "refused_by": null, "gates": []}),
+        )?;
+    } else {
+        out.line(
+            "not for the gate: names no party of the registry and has no X-IF header; \
+             check_policy() returns 2 and lets it pass",
+        )?;
+    }
+    Ok(Outcome::No)
 }
 
 /// The message in the file, or an empty INVITE, with the options put over it.
@@ -178,7 +217,8 @@ fn print(
 
 fn as_json(reports: &[GateReport], refusal: Option<&GateReport>) -> Value {
     let gates: Vec<Value> = reports.iter().map(gate_json).collect();
-    json!({"approved": refusal.is_none(), "refused_by": refusal.map(gate_json), "gates": gates})
+    json!({"for_gate": true, "approved": refusal.is_none(), "refused_by": refusal.map(gate_json),
+        "gates": gates})
 }
 
 fn gate_json(report: &GateReport) -> Value {

@@ -112,6 +112,21 @@ impl SipRequest {
         self.values(name).next().unwrap_or_default().trim_ascii()
     }
 
+    /// Whether any field is one of the gate's.
+    pub(crate) fn has_if_field(&self) -> bool {
+        self.fields.iter().any(|(name, _)| {
+            name.get(..5)
+                .is_some_and(|start| start.eq_ignore_ascii_case("x-if-"))
+        })
+    }
+
+    /// The URIs of all Route fields, each with what follows it.
+    pub(crate) fn routes(&self) -> impl Iterator<Item = &[u8]> {
+        self.values("route")
+            .flat_map(|value| value.split_inclusive(|&b| b == b'>'))
+            .filter(|part| part.contains(&b'<'))
+    }
+
     /// URI of a From or To field.
     pub(crate) fn uri(&self, name: &str) -> &[u8] {
         let value = self.first(name);
@@ -294,6 +309,32 @@ mod tests {
         );
         assert_eq!(request.header("X-IF-Trace-ID"), HeaderValue::Many(2));
         assert_eq!(request.header("X-IF-Signature"), HeaderValue::Absent);
+    }
+
+    #[test]
+    fn every_uri_of_every_route_is_found() {
+        let routed = INVITE.replace(
+            "Call-ID",
+            "Route: \"x\" <sip:a@b;lr>,<sip:c@d;lr>;x=y\r\nroute: <sip:e@f>\r\nCall-ID",
+        );
+        let request = SipRequest::parse(routed.as_bytes(), "f").expect("a request");
+        let routes: Vec<String> = request
+            .routes()
+            .map(|uri| String::from_utf8_lossy(uri).into_owned())
+            .collect();
+        assert_eq!(
+            routes,
+            [" \"x\" <sip:a@b;lr>", ",<sip:c@d;lr>", " <sip:e@f>"]
+        );
+    }
+
+    #[test]
+    fn a_field_of_the_gate_is_seen_in_any_letter_case() {
+        let request = SipRequest::parse(INVITE.as_bytes(), "f").expect("a request");
+        assert!(request.has_if_field());
+        let other = "INVITE sip:a@b SIP/2.0\r\nX-Iffy: 1\r\n\r\n";
+        let request = SipRequest::parse(other.as_bytes(), "f").expect("a request");
+        assert!(!request.has_if_field());
     }
 
     #[test]

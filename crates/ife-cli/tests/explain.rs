@@ -119,6 +119,41 @@ fn each_gate_refuses_with_its_code() {
 }
 
 #[test]
+fn a_call_between_others_is_not_for_the_gate() {
+    let place = Place::new("explain-scope");
+    place.registry();
+    let of_alice = |more: &[&str]| {
+        let call = ["explain", "--registry", "registry.yaml"];
+        let parties = ["--from", "sip:alice@elsewhere.example"];
+        place.run(&[&call[..], &parties, more].concat())
+    };
+    let to_bob = ["--to", "sip:bob@192.0.2.9"];
+    of_alice(&to_bob)
+        .with(1)
+        .says(&["not for the gate", "check_policy() returns 2"]);
+    let report = of_alice(&[&to_bob[..], &["--json"]].concat()).with(1).json();
+    assert_eq!(report["for_gate"].as_bool(), Some(false));
+    assert_eq!(report["approved"].as_bool(), Some(false));
+    assert_eq!(report["gates"].as_array().map(Vec::len), Some(0));
+
+    // Every request is for the gate of a proxy that serves nothing else.
+    of_alice(&[&to_bob[..], &["--scope", "all"]].concat())
+        .with(1)
+        .says(&["refused at gate"]);
+    // So is a call that names an expert, also by another name of the proxy, and one with a header.
+    of_alice(&["--to", TO]).with(1).says(&["refused at gate"]);
+    let elsewhere = ["--to", "sip:expert-safety@192.0.2.9"];
+    of_alice(&elsewhere).with(1).says(&["not for the gate"]);
+    let names = ["--own-host", "192.0.2.9", "--own-host", "External.Advisor"];
+    of_alice(&[&elsewhere[..], &names].concat())
+        .with(1)
+        .says(&["refused at gate"]);
+    of_alice(&[&to_bob[..], &["--hazard", "safety"]].concat())
+        .with(1)
+        .says(&["refused at gate"]);
+}
+
+#[test]
 fn a_sip_message_is_read_as_the_proxy_reads_it() {
     let call = call("explain-sip");
     call.place.file("invite.sip", call.message());

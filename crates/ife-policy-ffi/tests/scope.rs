@@ -142,7 +142,31 @@ fn every_request_is_for_a_gate_of_scope_all() {
     let b = bench("scope-all", false);
     let call = SignedCall::new(1, EXPERT, 5);
     let invite = call.invite();
-    assert!(!b.gate.is_not_for_gate(&ordinary(&message(&call, &invite))));
+    let others = ordinary(&message(&call, &invite));
+    assert!(!b.gate.is_not_for_gate(&others));
+    assert_eq!(b.gate.explain_result(&others), IFE_OK);
+}
+
+#[test]
+fn an_explanation_has_the_scope_of_the_decision() {
+    let b = bench("scope-explain", true);
+    let call = SignedCall::new(1, EXPERT, 5);
+    let invite = call.invite();
+    let base = message(&call, &invite);
+    let others = ordinary(&base);
+    assert_eq!(b.gate.explain_result(&others), IFE_NOT_FOR_GATE);
+    assert_eq!(b.gate.stats().not_for_gate, 0, "nothing is counted");
+    let with_header = ife_message {
+        hazard: header("safety"),
+        ..others
+    };
+    let in_dialog = ife_message {
+        to_tag: text("a-tag"),
+        ..others
+    };
+    for msg in [base, with_header, in_dialog] {
+        assert_eq!(b.gate.explain_result(&msg), IFE_OK);
+    }
 }
 
 #[test]

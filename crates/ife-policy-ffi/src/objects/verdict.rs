@@ -10,6 +10,7 @@ use crate::check;
 use crate::decision::Decision;
 use crate::message::Message;
 use crate::plumbing::{pointer, text};
+use crate::scope;
 use crate::sys;
 use crate::waiting::Wait;
 
@@ -59,10 +60,15 @@ pub unsafe extern "C" fn ife_policy_explain(
     err: *mut abi::ife_error,
 ) -> abi::ife_result {
     on_policy(policy, err, |policy| {
-        let request = Message::read(msg)?.request()?;
+        let msg = Message::read(msg)?;
+        let request = msg.request()?;
         let now = sys::now().0;
         policy.follow_registry(now);
         let image = policy.registry.image()?;
+        // A request with a To-tag may belong to an approved dialog, whatever it names.
+        if msg.to_tag.is_empty() && !scope::is_for_gate(policy, &image, &msg) {
+            return Err(scope::not_for_gate());
+        }
         let rules = Rules {
             image: &image,
             freshness_s: policy.options.freshness_s,

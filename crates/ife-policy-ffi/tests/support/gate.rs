@@ -384,6 +384,23 @@ impl Gate {
         })
     }
 
+    /// Returns the result of explaining, without the answers.
+    pub fn explain_result(&self, msg: &ife_message) -> u32 {
+        let mut buffer = vec![0u8; 8192];
+        let mut len = 0;
+        // SAFETY: `buffer` has room for its length; the other pointers are live or NULL.
+        unsafe {
+            ::ife_policy::ife_policy_explain(
+                self.handle,
+                msg,
+                buffer.as_mut_ptr().cast(),
+                buffer.len(),
+                &mut len,
+                ptr::null_mut(),
+            )
+        }
+    }
+
     fn json(&self, call: impl FnOnce(*mut c_char, usize, *mut usize) -> u32) -> serde_json::Value {
         let mut buffer = vec![0u8; 64 * 1024];
         let mut len = 0;
