@@ -77,9 +77,7 @@ fn is_for_gate(args: &ExplainArgs, image: &Image<'_>, message: &SipRequest) -> b
 
 fn not_for_gate(out: &mut Output) -> Result<Outcome, Failure> {
     if out.json() {
-        out.value(
-            &json!({"for_gate": false, "approved": false, "refused_by": null, "gates": []}),
-        )?;
+        out.value(&json!({"for_gate": false, "approved": false, "refused_by": null, "gates": []}))?;
     } else {
         out.line(
             "not for the gate: names no party of the registry and has no X-IF header; \

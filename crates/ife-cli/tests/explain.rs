@@ -131,7 +131,9 @@ fn a_call_between_others_is_not_for_the_gate() {
     of_alice(&to_bob)
         .with(1)
         .says(&["not for the gate", "check_policy() returns 2"]);
-    let report = of_alice(&[&to_bob[..], &["--json"]].concat()).with(1).json();
+    let report = of_alice(&[&to_bob[..], &["--json"]].concat())
+        .with(1)
+        .json();
     assert_eq!(report["for_gate"].as_bool(), Some(false));
     assert_eq!(report["approved"].as_bool(), Some(false));
     assert_eq!(report["gates"].as_array().map(Vec::len), Some(0));

@@ -34,6 +34,11 @@ index=$(jq -r '.gates[] | select(.gate == "signature") | .kinds[0].example.index
 expect "the example's entry" signature \
 	"$(ifectl witness show --log "$STACK/witness" --index "$index" --json |
 	jq -r '.entries[0].gate // .entries[0].entry.gate')"
+# The ladder shows that the refusal was not carried out: no answer goes back to the caller.
+ladder=$(ifectl witness show --log "$STACK/witness" --index "$index")
+grep -qF 'let pass (shadow), would be rejected at gate signature with 428' <<<"$ladder" ||
+	fail "the ladder shows a refusal of shadow mode as one that was carried out: $ladder"
+grep -qE '<-|rejected at gate signature$' <<<"$ladder" && fail "the ladder has an answer: $ladder"
 told=$(ifectl shadow-report --log "$STACK/witness")
 for line in '^2 of 3 decisions would have been refused' '^gate signature: 1' '^gate freshness: 1' \
 	"x 428 sip:$COUNCIL -> " '-> no signature, an unknown key' 'not verified'; do
