@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/../lib.sh"
 . "$(dirname "$0")/../bridge.sh"
+. "$(dirname "$0")/hosts.sh"
 
 # The bridge's unit allows more than a shell.
 ulimit -n 8192 2>/dev/null || true
+API_PORT=$(siptool ports 1 16000 16999)
+LISTEN_MORE=", tcp: {address: \"127.0.0.1:$API_PORT\", token_file: token}"
+head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/token"
+chmod 600 "$STACK/token"
 start_with_bridge
 chmod 600 "$STACK"/keys/*.key
 
@@ -35,7 +40,7 @@ fine() { [ -z "$(findings)" ]; }
 # The newest entry of a fresh log, the first probes of Asterisk: within a moment all is well.
 wait_until 30 fine
 expect "findings on a healthy host" "" "$(findings)"
-for check in versions files "witness log" kamailio bridge registry limits; do
+for check in versions files "witness log" kamailio bridge registry ports limits; do
 	expect "the check $check" ok \
 		"$(jq -r --arg check "$check" '[.lines[] | select(.check == $check) | .level][0]' \
 		"$STACK/doctor.json")"
@@ -70,6 +75,9 @@ expect "a host without any of it" 3 \
 	--state-dir /nowhere --log /nowhere --keys /nowhere --kamailio 127.0.0.1:9 --bridge unix:/nowhere \
 	>/dev/null 2>&1; echo $?)"
 
+ports_of_a_running_bridge
+names_of_hosts
+
 # A key that everybody can read.
 chmod 644 "$STACK/keys/safety-2026a.key"
 finds '^error files: .*/keys/safety-2026a.key: mode 0644: users beside its owner can read'
@@ -103,5 +111,7 @@ proc_stop witnessd
 finds '^error witness log: ife-witnessd was stopped'
 proc_stop bridge
 finds '^error bridge: it does not answer: '
+ports_of_a_stopped_bridge
 proc_stop kamailio
 finds '^error kamailio: no answer to JSON-RPC at '
+ports_of_a_stopped_kamailio

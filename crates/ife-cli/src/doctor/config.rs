@@ -1,22 +1,29 @@
-//! Files that the bridge's configuration and Kamailio's TLS configuration name. Neither is judged
-//! here: `ife-bridge check` and `kamailio -c` do that.
+//! Files, ports and hosts that the bridge's configuration names, and files that Kamailio's TLS
+//! configuration does. Neither is judged here: `ife-bridge check` and `kamailio -c` do that.
 
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
-/// Paths by what they are.
+use super::names::{Name, User, host_of};
+
+/// What the configurations name, by what it is.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct BridgeFiles {
+pub(super) struct Named {
     /// Keys, tokens, passwords.
     pub(super) secrets: Vec<PathBuf>,
     /// Private keys of TLS.
     pub(super) tls_keys: Vec<PathBuf>,
     /// Certificates, with what each is for.
     pub(super) certificates: Vec<(&'static str, PathBuf)>,
+    /// Where the bridge listens: the field, whether it is UDP, and the address.
+    pub(super) ports: Vec<(&'static str, bool, SocketAddr)>,
+    /// Hosts that the bridge or an expert's browser goes to.
+    pub(super) hosts: Vec<Name>,
 }
 
 #[derive(Default, Deserialize)]
@@ -58,6 +65,7 @@ struct Listen {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Tcp {
+    address: Option<SocketAddr>,
     token_file: Option<PathBuf>,
     tls: ServerTls,
 }
@@ -73,6 +81,7 @@ struct ServerTls {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Nats {
+    url: String,
     credentials_file: Option<PathBuf>,
     ca: Option<PathBuf>,
 }
@@ -80,6 +89,7 @@ struct Nats {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Notify {
+    allowed_hosts: Vec<String>,
     secrets: BTreeMap<String, PathBuf>,
     ca: Option<PathBuf>,
     mail: Mail,
@@ -88,13 +98,17 @@ struct Notify {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Mail {
+    server: String,
     password_file: Option<PathBuf>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Evidence {
+    public_url: String,
     listen: Tcp,
+    udp: Option<SocketAddr>,
+    allowed_hosts: Vec<String>,
     signing_key: Option<PathBuf>,
     turn: Turn,
 }
@@ -102,12 +116,14 @@ struct Evidence {
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Turn {
+    urls: Vec<String>,
     secret_file: Option<PathBuf>,
 }
 
-/// Reads the paths; relative ones are relative to `base`, the file's directory.
-pub(super) fn files(yaml: &str, base: &Path) -> Result<BridgeFiles, String> {
+/// Reads what is named; relative paths are relative to `base`, the file's directory.
+pub(super) fn named(yaml: &str, base: &Path) -> Result<Named, String> {
     let config: Config = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
+    let (ports, hosts) = (ports(&config), hosts(&config));
     let at = |path: PathBuf| base.join(path);
     let secrets = [
         config.ami.secret_file,
@@ -135,15 +151,63 @@ pub(super) fn files(yaml: &str, base: &Path) -> Result<BridgeFiles, String> {
     let certificates = certificates
         .into_iter()
         .filter_map(|(of, path)| Some((of, at(path?))));
-    Ok(BridgeFiles {
+    Ok(Named {
         secrets: secrets.map(at).collect(),
         tls_keys: [api.key, page.key].into_iter().flatten().map(at).collect(),
         certificates: certificates.collect(),
+        ports,
+        hosts,
     })
 }
 
+fn ports(config: &Config) -> Vec<(&'static str, bool, SocketAddr)> {
+    let places = [
+        ("listen.tcp", false, config.listen.tcp.address),
+        ("evidence.listen", false, config.evidence.listen.address),
+        ("evidence.udp", true, config.evidence.udp),
+    ];
+    let places = places
+        .into_iter()
+        .filter_map(|(of, is_udp, address)| Some((of, is_udp, address?)));
+    // The kernel chooses port 0.
+    places
+        .filter(|(_, _, address)| address.port() > 0)
+        .collect()
+}
+
+fn hosts(config: &Config) -> Vec<Name> {
+    let evidence = &config.evidence;
+    let one = std::slice::from_ref;
+    let servers: Vec<String> = config.nats.url.split(',').map(str::to_owned).collect();
+    let places = [
+        ("nats.url", User::Bridge, &servers[..]),
+        (
+            "notify.allowed_hosts",
+            User::Bridge,
+            &config.notify.allowed_hosts,
+        ),
+        ("notify.mail", User::Bridge, one(&config.notify.mail.server)),
+        (
+            "evidence.allowed_hosts",
+            User::Bridge,
+            &evidence.allowed_hosts,
+        ),
+        (
+            "evidence.public_url",
+            User::Browser,
+            one(&evidence.public_url),
+        ),
+        ("evidence.turn", User::Browser, &evidence.turn.urls),
+    ];
+    let names = places.into_iter().flat_map(|(of, user, texts)| {
+        let hosts = texts.iter().filter_map(|text| host_of(text));
+        hosts.map(move |host| Name::new(of, host, user))
+    });
+    names.collect()
+}
+
 /// Adds what Kamailio's TLS configuration names: `name = path` in sections.
-pub(super) fn add_tls(text: &str, to: &mut BridgeFiles) {
+pub(super) fn add_tls(text: &str, to: &mut Named) {
     let set = text.lines().filter_map(|line| line.trim().split_once('='));
     for (name, path) in set {
         let path = PathBuf::from(path.trim().trim_matches('"'));
@@ -164,7 +228,7 @@ mod tests {
 
     #[test]
     fn files_of_kamailios_tls_are_found_once() {
-        let mut found = BridgeFiles::default();
+        let mut found = Named::default();
         add_tls(
             include_str!("../../../../docs/examples/tls.cfg"),
             &mut found,
@@ -185,7 +249,7 @@ mod tests {
             council: {signing_key: keys/b.key, guardians: []}\n\
             listen: {unix: b.sock, tcp: {token_file: t, tls: {cert: c.pem, key: k.pem}}}\n\
             notify: {secrets: {pager: p}, mail: {server: s}}\n";
-        let found = files(yaml, Path::new("/etc/x")).expect("YAML");
+        let found = named(yaml, Path::new("/etc/x")).expect("YAML");
         let paths = |list: &[&str]| list.iter().map(PathBuf::from).collect::<Vec<_>>();
         assert_eq!(
             found.secrets,
@@ -206,12 +270,40 @@ mod tests {
     }
 
     #[test]
+    fn ports_and_hosts_are_found() {
+        let yaml = "listen: {tcp: {address: '[::1]:8443'}}\n\
+            nats: {url: 'tls://Nats.example:4222, nats://192.0.2.1:4222'}\n\
+            notify: {allowed_hosts: ['hooks.example:8443'], mail: {server: smtp.example}}\n\
+            evidence: {public_url: 'https://b.example/x', udp: '0.0.0.0:0',\n\
+              turn: {urls: ['turns:turn.example:5349?transport=tcp']}}\n";
+        let found = named(yaml, Path::new("/")).expect("YAML");
+        let ports: Vec<_> = found
+            .ports
+            .iter()
+            .map(|(of, _, at)| (*of, at.port()))
+            .collect();
+        assert_eq!(ports, [("listen.tcp", 8443)]);
+        let bridge = |of, host: &str| Name::new(of, host.to_owned(), User::Bridge);
+        let browser = |of, host: &str| Name::new(of, host.to_owned(), User::Browser);
+        assert_eq!(
+            found.hosts,
+            [
+                bridge("nats.url", "nats.example"),
+                bridge("notify.allowed_hosts", "hooks.example"),
+                bridge("notify.mail", "smtp.example"),
+                browser("evidence.public_url", "b.example"),
+                browser("evidence.turn", "turn.example"),
+            ]
+        );
+    }
+
+    #[test]
     fn the_shipped_example_is_read_and_a_bad_file_is_refused() {
         let example = include_str!("../../../../docs/examples/bridge.yaml");
-        let found = files(example, Path::new("/etc/if-escalate")).expect("YAML");
+        let found = named(example, Path::new("/etc/if-escalate")).expect("YAML");
         assert_eq!(found.secrets.len(), 2, "{found:?}");
         for bad in ["a: [", "council: 5"] {
-            assert!(files(bad, Path::new("/")).is_err(), "{bad:?}");
+            assert!(named(bad, Path::new("/")).is_err(), "{bad:?}");
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    config::BridgeFiles,
+    config::Named,
     report::Report,
     seen::{AS_ROOT, Seen},
 };
@@ -164,7 +164,7 @@ pub(super) fn gather(
     log_dir: &Path,
     keys: &Path,
     registry: &Path,
-    named: &BridgeFiles,
+    named: &Named,
 ) -> Vec<FileFacts> {
     let mut files = vec![
         look(state_dir, Kind::StateDir, false),

@@ -47,6 +47,13 @@ pub(super) struct Facts {
     sockets: Vec<Socket>,
 }
 
+impl Facts {
+    /// Whether it does not answer, on a host where it is to run.
+    pub(super) fn is_missed(&self) -> bool {
+        self.gate.is_err() && self.was_here
+    }
+}
+
 /// Judges Kamailio.
 pub(super) fn judge(facts: &Facts) -> Report {
     let mut report = Report::new("kamailio");
@@ -202,6 +209,7 @@ mod tests {
         Socket {
             is_udp: true,
             address: address.parse().expect("an address"),
+            inode: 1,
             drops,
         }
     }

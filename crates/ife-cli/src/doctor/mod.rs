@@ -7,9 +7,11 @@ mod bridge;
 mod certificates;
 mod clock;
 mod config;
+mod dns;
 mod files;
 mod gate;
 mod names;
+mod ports;
 mod process;
 mod registry;
 mod report;
@@ -25,7 +27,7 @@ use std::{
 };
 
 use self::{
-    config::BridgeFiles,
+    config::Named,
     report::{Answer, Line, Report},
     seen::{AS_ROOT, Seen},
 };
@@ -75,7 +77,11 @@ fn examine(args: &DoctorArgs) -> Result<Vec<Line>, Failure> {
         args.days,
         now_s,
     );
-    let names = names::names(registry.valid(), &gateways(paths, &mut configuration));
+    let names = names::names(
+        registry.valid(),
+        &gateways(paths, &mut configuration),
+        named.hosts.clone(),
+    );
     let (bridge, names) =
         api::wait_for(async { Ok((look_at_bridge(args).await, names::gather(names).await)) })?;
 
@@ -89,21 +95,7 @@ fn examine(args: &DoctorArgs) -> Result<Vec<Line>, Failure> {
         ("kamailio", kamailio.and_then(|gate| gate.pid)),
         ("ife-bridge", answered.and_then(|bridge| bridge.pid)),
     ]);
-    let version = |text: Option<&str>| text.map(str::to_owned);
-    let parts = [
-        (
-            "ife-witnessd",
-            status.and_then(|status| status.version.clone()),
-        ),
-        (
-            "the gate in Kamailio",
-            version(kamailio.and_then(|gate| gate.status["version"].as_str())),
-        ),
-        (
-            "ife-bridge",
-            answered.and_then(|bridge| bridge.version.clone()),
-        ),
-    ];
+    let parts = versions_of(status, kamailio, answered);
     let abi = kamailio.and_then(|gate| rpc::number(&gate.status["abi"]));
     let files = files::gather(
         &paths.state_dir,
@@ -113,6 +105,7 @@ fn examine(args: &DoctorArgs) -> Result<Vec<Line>, Failure> {
         &named,
     );
     let certificates = certificates::gather(&named.certificates);
+    let ports = wanted_ports(args, &named, answered.is_some(), gate.is_missed());
     let reports = [
         configuration,
         versions::judge(env!("CARGO_PKG_VERSION"), &parts, abi),
@@ -124,17 +117,38 @@ fn examine(args: &DoctorArgs) -> Result<Vec<Line>, Failure> {
         certificates::judge(&certificates, now_s, args.days),
         clock::judge(&clock::gather(&paths.log_dir, now_ms)),
         names::judge(&names),
+        ports::judge(&ports::gather(ports)),
         process::judge(&processes),
     ];
     Ok(reports.into_iter().flat_map(Report::lines).collect())
 }
 
+/// The versions that the parts tell.
+fn versions_of(
+    writer: Option<&writer::Status>,
+    gate: Option<&gate::Gate>,
+    bridge: Option<&bridge::Bridge>,
+) -> [(&'static str, Option<String>); 3] {
+    let of_gate = gate.and_then(|gate| gate.status["version"].as_str());
+    [
+        (
+            "ife-witnessd",
+            writer.and_then(|status| status.version.clone()),
+        ),
+        ("the gate in Kamailio", of_gate.map(str::to_owned)),
+        (
+            "ife-bridge",
+            bridge.and_then(|bridge| bridge.version.clone()),
+        ),
+    ]
+}
+
 /// What the configurations of the bridge and of Kamailio's TLS name.
-fn named_files(paths: &DoctorPaths, report: &mut Report) -> BridgeFiles {
-    let mut named = BridgeFiles::default();
+fn named_files(paths: &DoctorPaths, report: &mut Report) -> Named {
+    let mut named = Named::default();
     if let Some(yaml) = text_of(&paths.bridge_config, report) {
         let base = paths.bridge_config.parent().unwrap_or(Path::new("."));
-        match config::files(&yaml, base) {
+        match config::named(&yaml, base) {
             Ok(found) => named = found,
             Err(why) => report.error(
                 format!("{}: {why}", paths.bridge_config.display()),
@@ -150,6 +164,33 @@ fn named_files(paths: &DoctorPaths, report: &mut Report) -> BridgeFiles {
         .certificates
         .extend(certificates.map(|path| ("given by --certificate", path.clone())));
     named
+}
+
+/// The ports that the bridge is to have, and the one of Kamailio's orders if it does not answer.
+fn wanted_ports(
+    args: &DoctorArgs,
+    named: &Named,
+    has_bridge: bool,
+    misses_kamailio: bool,
+) -> Vec<ports::Wanted> {
+    let of_bridge = named
+        .ports
+        .iter()
+        .map(|(of, is_udp, address)| ports::Wanted {
+            of,
+            program: "ife-bridge",
+            runs: has_bridge,
+            is_udp: *is_udp,
+            address: *address,
+        });
+    let of_kamailio = misses_kamailio.then_some(ports::Wanted {
+        of: "--kamailio, RPC_SOCKET",
+        program: "kamailio",
+        runs: false,
+        is_udp: true,
+        address: args.kamailio,
+    });
+    of_bridge.chain(of_kamailio).collect()
 }
 
 fn gateways(paths: &DoctorPaths, report: &mut Report) -> String {

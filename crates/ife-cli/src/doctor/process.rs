@@ -116,32 +116,50 @@ fn open_files(limits: &str) -> Option<u64> {
 pub(super) struct Socket {
     pub(super) is_udp: bool,
     pub(super) address: SocketAddr,
+    /// The kernel's number of it.
+    pub(super) inode: u64,
     /// Datagrams lost to a full queue.
     pub(super) drops: u64,
 }
 
-/// The UDP sockets of the host; `read` gives a table of /proc/net.
+/// The tables of /proc/net, and the state of a socket in each that listens or takes datagrams.
+const TABLES: [(&str, bool, &str); 4] = [
+    ("udp", true, "07"),
+    ("udp6", true, "07"),
+    ("tcp", false, "0A"),
+    ("tcp6", false, "0A"),
+];
+
+/// The sockets of the host that others can reach; `read` gives a table of /proc/net.
 pub(super) fn sockets(read: impl Fn(&str) -> io::Result<String>) -> Vec<Socket> {
-    let tables = ["udp", "udp6"]
-        .into_iter()
-        .filter_map(|table| read(table).ok());
-    let tables: Vec<String> = tables.collect();
-    let lines = tables.iter().flat_map(|table| table.lines().skip(1));
-    lines.filter_map(udp_socket).take(SOCKETS_MAX).collect()
+    let mut found = Vec::new();
+    for (name, is_udp, state) in TABLES {
+        let table = read(name).unwrap_or_default();
+        let lines = table.lines().skip(1).take(SOCKETS_MAX);
+        found.extend(lines.filter_map(|line| socket(line, is_udp, state)));
+    }
+    found
 }
 
-/// A line of /proc/net/udp: the second word is the local address, the last one the drops.
-fn udp_socket(line: &str) -> Option<Socket> {
+/// A line of a table: the local address is the second word, the state the fourth, the inode the
+/// tenth, and of UDP the drops are the last.
+fn socket(line: &str, is_udp: bool, state: &str) -> Option<Socket> {
     let words: Vec<&str> = line.split_whitespace().collect();
     let (address, port) = words.get(1)?.split_once(':')?;
     let address = SocketAddr::new(
         kernel_address(address)?,
         u16::from_str_radix(port, 16).ok()?,
     );
+    (*words.get(3)? == state).then_some(())?;
     Some(Socket {
-        is_udp: true,
+        is_udp,
         address,
-        drops: words.last()?.parse().ok()?,
+        inode: words.get(9)?.parse().ok()?,
+        drops: if is_udp {
+            words.last()?.parse().ok()?
+        } else {
+            0
+        },
     })
 }
 
@@ -214,19 +232,31 @@ mod tests {
                   2: 00000000:13C4 00000000:0000 07 0:0 00:0 0 0 0 1 2 0 17\nbroken\n"
                     .to_owned(),
             ),
-            _ => Ok(
-                "head\n 1: 00000000000000000000000001000000:13C6 0:0 07 0 0 0 0 0 0 0 0 3\n"
+            "udp6" => Ok(
+                "head\n 1: 00000000000000000000000001000000:13C6 0:0 07 0 0 0 0 0 9 0 0 3\n"
                     .to_owned(),
             ),
+            "tcp" => Ok(
+                "head\n 0: 0100007F:1F90 00000000:0000 0A 0:0 00:0 0 0 0 77 1 0 100 0 0 10 0\n\
+                  1: 0100007F:1F91 0100007F:0050 01 0:0 00:0 0 0 0 78 1 0 100 0 0 10 0\n"
+                    .to_owned(),
+            ),
+            _ => Err(io::ErrorKind::NotFound.into()),
         };
         let found = sockets(tables);
         let texts: Vec<String> = found
             .iter()
-            .map(|s| format!("{} {}", s.address, s.drops))
+            .map(|s| format!("{} {} {}", s.address, s.inode, s.drops))
             .collect();
         assert_eq!(
             texts,
-            ["127.0.0.1:5062 0", "0.0.0.0:5060 17", "[::1]:5062 3"]
+            [
+                "127.0.0.1:5062 1 0",
+                "0.0.0.0:5060 1 17",
+                "[::1]:5062 9 3",
+                "127.0.0.1:8080 77 0"
+            ]
         );
+        assert!(!found[3].is_udp);
     }
 }
