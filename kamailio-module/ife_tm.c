@@ -233,6 +233,18 @@ static void on_final(ife_watch_t *watch, tm_cell_t *t, struct tmcb_params *param
 	ife_gate_log_message(&in, event, text);
 }
 
+/* A script that makes a transaction and ends without an answer leaves it to tm's wait timer. */
+static void on_left(const ife_watch_t *watch, const tm_cell_t *t)
+{
+	ife_message in;
+
+	/* tm also frees its transactions when Kamailio stops; the gate may be closed by then. */
+	if(watch->is_dialog || t->uas.status >= 200 || ife_handle == NULL)
+		return;
+	fill_from_watch(watch, &in);
+	ife_gate_log_message(&in, "FAILED", "left by the script without an answer");
+}
+
 static void on_transaction(tm_cell_t *t, int type, struct tmcb_params *params)
 {
 	ife_watch_t *watch = params->param == NULL ? NULL : *params->param;
@@ -247,6 +259,8 @@ static void on_transaction(tm_cell_t *t, int type, struct tmcb_params *params)
 		ife_gate_log(params->req, "CANCEL", NULL);
 	else if(type == TMCB_E2EACK_IN)
 		ife_gate_see(params->req, NULL);
+	else if(type == TMCB_DESTROY)
+		on_left(watch, t);
 }
 
 /* The script may relay an in-dialog request without check_policy(). */
@@ -362,7 +376,7 @@ static ife_watch_t *new_watch(const ife_message *in)
 ife_watch_t *ife_tm_watch(
 		sip_msg_t *msg, tm_cell_t *t, const ife_message *in, const ife_note_t *note)
 {
-	int types = TMCB_RESPONSE_IN | TMCB_RESPONSE_READY;
+	int types = TMCB_RESPONSE_IN | TMCB_RESPONSE_READY | TMCB_DESTROY;
 	ife_watch_t *watch;
 
 	if(!tm_loaded)

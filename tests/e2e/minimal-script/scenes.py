@@ -62,6 +62,14 @@ def hang_up_unanswered(stage):
     stage.seats(0)
 
 
+def forgotten(stage):
+    """The script makes a transaction, and ends without relaying or answering it."""
+    ours = stage.invite(stage.caller(), extra=[("X-Test", "forgotten")])
+    stage.wait(lambda: "FAILED" in stage.events(ours.call_id), 30.0)
+    stage.logged(ours.call_id, "APPROVED", "FAILED")
+    stage.seats(0)
+
+
 def main():
     stage = Stage()
     for who in ("caller", "expert"):
@@ -71,6 +79,7 @@ def main():
     for rings in (False, True):
         stage.scene("nobody answers" + (", though it rings" if rings else ""), silent, rings)
     stage.scene("the BYE is not answered", hang_up_unanswered)
+    stage.scene("left by the script", forgotten)
     stage.end()
 
 
