@@ -89,8 +89,8 @@ pub enum Command {
     ///
     /// Versions, modes of keys and directories, the writer of the log and its disk, Kamailio, the
     /// bridge, the registry and its dates, certificates, the clock, names, ports and limits. It
-    /// changes nothing; what is not on the host is skipped. Exit code 0: nothing is to be done; 1: there
-    /// are findings; 3: there is none, and not everything could be looked at.
+    /// changes nothing; what is not on the host is skipped. Exit code 0: nothing is to be done; 1:
+    /// there are findings; 3: there is none, and not everything could be looked at.
     Doctor(Box<DoctorArgs>),
     /// Print a completion script for a shell.
     Completions {
