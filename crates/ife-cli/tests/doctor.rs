@@ -22,6 +22,7 @@ fn doctor(place: &Place, more: &[&str]) -> Run {
         ("--bridge-config", "bridge.yaml"),
         ("--dispatcher", "dispatcher.list"),
         ("--tls-config", "tls.cfg"),
+        ("--kamailio-config", "kamailio.cfg"),
         ("--state-dir", "state"),
         ("--log", "log"),
         ("--keys", "keys"),

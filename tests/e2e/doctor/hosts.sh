@@ -14,7 +14,12 @@ signal.pause()"
 	wait_until 5 port_taken "$2" || fail "nothing holds the port $2"
 }
 
-of_ports() { jq -r '.lines[] | select(.check == "ports") | .level + ": " + .what' "$STACK/doctor.json"; }
+# What a port that `hold` has is told as.
+HELD='held by python[0-9.]* \(process [0-9]+\), not by'
+
+of_ports() {
+	jq -r '.lines[] | select(.check == "ports") | .level + ": " + .what' "$STACK/doctor.json"
+}
 
 # The bridge runs: its port is its own, and another one in its file is one that it has not read.
 ports_of_a_running_bridge() {
@@ -22,9 +27,9 @@ ports_of_a_running_bridge() {
 	expect "ports of a running bridge" "ok: 1 held by their programs, 0 free" "$(of_ports)"
 	cp "$STACK/bridge.yaml" "$STACK/bridge.good"
 	sed -i "s|127.0.0.1:$API_PORT|127.0.0.1:$SPARE_PORT|" "$STACK/bridge.yaml"
-	finds "^error ports: TCP 127.0.0.1:$SPARE_PORT \(listen.tcp\): ife-bridge runs, and nothing is open there"
+	finds "^error ports: TCP 127.0.0.1:$SPARE_PORT \(listen.tcp\): ife-bridge runs, and nothing"
 	sed -i "s|127.0.0.1:$SPARE_PORT|192.0.2.9:443|" "$STACK/bridge.yaml"
-	finds '^error ports: TCP 192.0.2.9:443 \(listen.tcp\): no interface of this host has the address'
+	finds '^error ports: TCP 192.0.2.9:443 \(listen.tcp\): no interface of this host has'
 	mv "$STACK/bridge.good" "$STACK/bridge.yaml"
 }
 
@@ -33,14 +38,19 @@ ports_of_a_stopped_bridge() {
 	findings >/dev/null
 	expect "ports of a stopped bridge" "ok: 0 held by their programs, 1 free" "$(of_ports)"
 	hold tcp "$API_PORT"
-	finds "^error ports: TCP 127.0.0.1:$API_PORT \(listen.tcp\): held by python[0-9.]* \(process [0-9]+\), not by ife-bridge"
+	finds "^error ports: TCP 127.0.0.1:$API_PORT \(listen.tcp\): $HELD ife-bridge"
 	proc_stop "holder-$API_PORT"
 }
 
-# Kamailio has ended, and another program has the port of its orders.
+# Kamailio has ended, and other programs have its ports.
 ports_of_a_stopped_kamailio() {
+	hold tcp "$SIP_PORT"
+	printf '#!define SIP_PORT %s\n' "$SIP_PORT" >"$STACK/kamailio-local.cfg"
+	finds "^error ports: TCP 127.0.0.1:$SIP_PORT \(kamailio.cfg, listen\): $HELD kamailio"
+	expect "the port that is free" 0 "$(of_ports | grep -c "UDP 127.0.0.1:$SIP_PORT")"
+	proc_stop "holder-$SIP_PORT"
 	hold udp "$RPC_PORT"
-	finds "^error ports: UDP 127.0.0.1:$RPC_PORT \(--kamailio, RPC_SOCKET\): held by python[0-9.]* \(process [0-9]+\), not by kamailio"
+	finds "^error ports: UDP 127.0.0.1:$RPC_PORT \(--kamailio, RPC_SOCKET\): $HELD kamailio"
 	proc_stop "holder-$RPC_PORT"
 }
 
@@ -62,8 +72,8 @@ names_of_hosts() {
 	expect "names that resolve" "" "$(findings)"
 	printf '1 sip:%s\n' lost.example nothing.example >"$STACK/dispatcher.list"
 	echo 'notify: {allowed_hosts: ["hooks.nothing.example:8443"]}' >>"$STACK/bridge.yaml"
-	finds "^error names: lost.example \(gateways' list\): targets of its SRV records do not resolve: gone.example"
-	finds "^error names: nothing.example \(gateways' list\) does not resolve: .*, and it has no SRV or NAPTR records"
+	finds "^error names: lost.example .*: targets of its SRV records do not resolve: gone.example"
+	finds "^error names: nothing.example .* does not resolve: .*, and it has no SRV or NAPTR records"
 	finds '^error names: hooks.nothing.example \(notify.allowed_hosts\) does not resolve: '
 	echo '. silent' | dns_zone
 	finds '^(error names: .*: the DNS does not answer|warning names: .* has no address of its own)'

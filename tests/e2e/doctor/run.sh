@@ -10,12 +10,14 @@ LISTEN_MORE=", tcp: {address: \"127.0.0.1:$API_PORT\", token_file: token}"
 head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/token"
 chmod 600 "$STACK/token"
 start_with_bridge
+cp "$IFE_ROOT/kamailio.cfg" "$STACK/kamailio.cfg"
 chmod 600 "$STACK"/keys/*.key
 
 doctor() {
 	ifectl doctor --registry "$STACK/registry.yaml" --bridge-config "$STACK/bridge.yaml" \
 		--dispatcher "$STACK/dispatcher.list" \
-		--tls-config "$STACK/tls.cfg" --state-dir "$STATE" --log "${LOG_DIR:-$STACK/witness}" \
+		--tls-config "$STACK/tls.cfg" --kamailio-config "$STACK/kamailio.cfg" \
+		--state-dir "$STATE" --log "${LOG_DIR:-$STACK/witness}" \
 		--keys "$STACK/keys" \
 		--kamailio "127.0.0.1:$RPC_PORT" --bridge "unix:$STACK/bridge.sock" "$@"
 }
@@ -71,7 +73,7 @@ done
 # What is not there is skipped, and what is all skipped is no answer.
 expect "a host without any of it" 3 \
 	"$(ifectl doctor --registry /nowhere --bridge-config /nowhere --dispatcher /nowhere \
-	--tls-config /nowhere \
+	--tls-config /nowhere --kamailio-config /nowhere \
 	--state-dir /nowhere --log /nowhere --keys /nowhere --kamailio 127.0.0.1:9 --bridge unix:/nowhere \
 	>/dev/null 2>&1; echo $?)"
 

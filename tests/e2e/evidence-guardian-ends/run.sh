@@ -13,7 +13,8 @@ configured() {
 	for name in guardian-1 guardian-2; do
 		guardians+="${guardians:+, }{name: $name, section: mcu-7f3a, public_key: \"${PUBLIC[$name]}\"}"
 	done
-	GUARDIANS=$guardians bridge_config | sed "s/^council:\$/&\n  admission_s: $1/" >"$STACK/bridge.yaml"
+	GUARDIANS=$guardians bridge_config |
+		sed "s/^council:\$/&\n  admission_s: $1/" >"$STACK/bridge.yaml"
 }
 
 request() { python3 "$IFE_ROOT/tests/e2e/guardian.py" "$STACK/keys/$1.key" "${@:2}"; }
@@ -86,7 +87,8 @@ bridge_start
 expect_call "$call" connected
 one=$(admit guardian-1 council) two=$(admit guardian-2 council)
 cd "$STACK/received" || die "no place for files"
-timeout 100 "$IFE_BIN/ifectl" evidence receive --to one "$one" >"$STACK/log/one.out" 2>"$STACK/log/one.err" &
+timeout 100 "$IFE_BIN/ifectl" evidence receive --to one "$one" \
+	>"$STACK/log/one.out" 2>"$STACK/log/one.err" &
 receiver=$!
 some_of_it() { [ "$(stat -c %s one/.receiving-0 2>/dev/null || echo 0)" -gt 1000000 ]; }
 wait_until 15 some_of_it || fail "the guardian receives nothing: $(cat "$STACK/log/one.err")"

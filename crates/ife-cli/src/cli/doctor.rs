@@ -51,6 +51,14 @@ pub struct DoctorPaths {
         default_value = "/etc/if-escalate/dispatcher.list"
     )]
     pub dispatcher: PathBuf,
+    /// Kamailio's configuration, read with the kamailio-local.cfg beside it: where it is to listen.
+    /// Looked at when Kamailio does not answer.
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "/etc/if-escalate/kamailio.cfg"
+    )]
+    pub kamailio_config: PathBuf,
     /// Kamailio's TLS configuration.
     #[arg(long, value_name = "FILE", default_value = "/etc/if-escalate/tls.cfg")]
     pub tls_config: PathBuf,

@@ -10,6 +10,7 @@ mod config;
 mod dns;
 mod files;
 mod gate;
+mod listeners;
 mod names;
 mod ports;
 mod process;
@@ -105,7 +106,10 @@ fn examine(args: &DoctorArgs) -> Result<Vec<Line>, Failure> {
         &named,
     );
     let certificates = certificates::gather(&named.certificates);
-    let ports = wanted_ports(args, &named, answered.is_some(), gate.is_missed());
+    let mut ports = ports_of_bridge(&named, answered.is_some());
+    if gate.is_missed() {
+        ports.extend(ports_of_kamailio(args, &mut configuration));
+    }
     let reports = [
         configuration,
         versions::judge(env!("CARGO_PKG_VERSION"), &parts, abi),
@@ -166,31 +170,35 @@ fn named_files(paths: &DoctorPaths, report: &mut Report) -> Named {
     named
 }
 
-/// The ports that the bridge is to have, and the one of Kamailio's orders if it does not answer.
-fn wanted_ports(
-    args: &DoctorArgs,
-    named: &Named,
-    has_bridge: bool,
-    misses_kamailio: bool,
-) -> Vec<ports::Wanted> {
-    let of_bridge = named
-        .ports
-        .iter()
-        .map(|(of, is_udp, address)| ports::Wanted {
-            of,
-            program: "ife-bridge",
-            runs: has_bridge,
-            is_udp: *is_udp,
-            address: *address,
-        });
-    let of_kamailio = misses_kamailio.then_some(ports::Wanted {
-        of: "--kamailio, RPC_SOCKET",
+/// The ports that the bridge is to have.
+fn ports_of_bridge(named: &Named, runs: bool) -> Vec<ports::Wanted> {
+    let wanted = |(of, is_udp, address)| ports::Wanted {
+        of,
+        program: "ife-bridge",
+        runs,
+        is_udp,
+        address,
+    };
+    named.ports.iter().copied().map(wanted).collect()
+}
+
+/// The ports that a Kamailio which does not answer is to have.
+fn ports_of_kamailio(args: &DoctorArgs, report: &mut Report) -> Vec<ports::Wanted> {
+    let main = &args.paths.kamailio_config;
+    let text = text_of(main, report).unwrap_or_default();
+    let local = read_small(&main.with_file_name("kamailio-local.cfg")).unwrap_or_default();
+    let local = String::from_utf8_lossy(&local);
+    let listens = listeners::listeners(&text, &local).into_iter();
+    let listens = listens.map(|(is_udp, address)| ("kamailio.cfg, listen", is_udp, address));
+    let orders = ("--kamailio, RPC_SOCKET", true, args.kamailio);
+    let wanted = |(of, is_udp, address)| ports::Wanted {
+        of,
         program: "kamailio",
         runs: false,
-        is_udp: true,
-        address: args.kamailio,
-    });
-    of_bridge.chain(of_kamailio).collect()
+        is_udp,
+        address,
+    };
+    listens.chain([orders]).map(wanted).collect()
 }
 
 fn gateways(paths: &DoctorPaths, report: &mut Report) -> String {
