@@ -205,9 +205,12 @@ async fn look_up(name: &Name, servers: &[SocketAddr]) -> LookUp {
     if !targets.is_empty() {
         return look_up_targets(targets).await;
     }
-    let why = match addresses_of(&name.host).await {
-        LookUp::Failed(why) if !name.services.is_empty() => why,
-        end => return end,
+    let end = addresses_of(&name.host).await;
+    if name.services.is_empty() {
+        return end;
+    }
+    let LookUp::Failed(why) = end else {
+        return end;
     };
     if is_known {
         match dns::ask(servers, &name.host, Kind::Naptr).await {
