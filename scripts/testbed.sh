@@ -19,10 +19,11 @@ settings() {
 	: "${MCU_PEER:=mcu-7f3a}" "${BACKEND:=confbridge}" "${EXPERTS_MAX:=24}" \
 		"${COUNCIL_CODECS:=ulaw,alaw,gsm}"
 	: "${AMI_USER:=ife-bridge}" "${GATEWAY_H323_ID:=if-escalate}"
+	: "${AMI_IP:=$GATEWAY_IP}" "${LOG_CHANNEL:=messages.log}" "${STRICT_RTP:=no}"
 	: "${LOG_LEVELS:=notice,warning,error,verbose(3),dtmf}"
 	export GATEWAY_IP COUNCIL_IP GATEWAY_SIP_PORT KAMAILIO_IP KAMAILIO_PORT COUNCIL_DOMAIN
 	export MCU_PEER BACKEND EXPERTS_MAX COUNCIL_CODECS AMI_USER GATEWAY_H323_ID LOG_LEVELS \
-		MCU_IP=$COUNCIL_IP
+		MCU_IP=$COUNCIL_IP AMI_IP LOG_CHANNEL STRICT_RTP
 }
 
 # Prints apt's mirror of Debian; DEBIAN_MIRROR replaces it.
@@ -87,13 +88,15 @@ write_instance() {
 	MODULES=$(cd "$root" && dirname "/$(find usr/lib -name chan_ooh323.so)")
 	export MODULES TESTBED_RECORDINGS=$RUN/recordings
 	mkdir -p "$RUN"/{etc,cache,lib,spool,run,log,recordings}
-	fill "$top/tests/testbed/instance.conf.in" >"$RUN/etc/asterisk.conf"
-	cp "$top/tests/testbed/modules.conf" "$RUN/etc/"
+	local example=$top/docs/examples/asterisk
+	for file in asterisk modules logger indications rtp; do
+		fill "$example/gateway/$file.conf" >"$RUN/etc/$file.conf"
+	done
 	for file in "$top/tests/testbed/$name"/*.conf.in; do
 		fill "$file" >"$RUN/etc/$(basename "$file" .in)"
 	done
 	if [ "$name" = gateway ]; then
-		for file in "$top"/docs/examples/asterisk/*.conf; do
+		for file in "$example"/*.conf "$example"/gateway/*.conf; do
 			fill "$file" >"$RUN/etc/$(basename "$file")"
 		done
 		cat "$RUN/etc/ooh323-if-escalate.conf" "$RUN/etc/ooh323-peers.conf" >"$RUN/etc/ooh323.conf"
