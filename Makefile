@@ -5,7 +5,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 .PHONY: help setup setup-rust setup-lint setup-repo build bridge testbed testbed-down
-.PHONY: demo up down deb dist fresh clean
+.PHONY: demo up down deb containers dist fresh clean
 .PHONY: test test-rust test-c test-vectors test-repo test-e2e lint check-fmt
 .PHONY: bench-gate bench-bridge bench-evidence bench prove
 
@@ -88,6 +88,9 @@ deb: build ## Debian packages, into target/deb
 
 dist: ## a release of a clean tree: sources, crates, packages, SHA256SUMS; IFE_SIGN_KEY=KEY signs
 	@scripts/dist.sh check && $(MAKE) deb && scripts/dist.sh
+
+containers: ## container images of the packages that make deb has made
+	@scripts/containers.sh
 
 fresh: ## make demo and make test, twice, in an empty Debian 12 root (SUITE=trixie: 13); needs root
 	@tests/fresh/run.sh

@@ -2,9 +2,9 @@
 # Installs the Debian packages that are missing (Debian 12, 13 and later). No service of theirs is
 # started or enabled.
 #
-# usage: scripts/setup.sh [all | demo | rust | lint | repo | deb]      default: all
+# usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers]   default: all
 #   demo: for make demo and make up; rust, lint, repo: for that part of scripts/test.sh; deb: for
-#   make deb
+#   make deb; containers: for the part `containers` of make prove
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -53,6 +53,8 @@ PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 
 # Debian packages of the programs.
 PACKAGES_DEB=(debhelper dh-apparmor help2man lintian)
+# Build images and run them. iptables is netavark's.
+PACKAGES_CONTAINERS=(buildah podman crun netavark aardvark-dns iptables mmdebstrap python3-venv)
 
 case ${1:-all} in
 rust) PACKAGES=("${PACKAGES_RUST[@]}") ;;
@@ -64,11 +66,12 @@ demo)
 	[ "$(id -u)" != 0 ] || PACKAGES+=("${PACKAGES_FULL[@]}")
 	;;
 deb) PACKAGES=("${PACKAGES_DEB[@]}") ;;
+containers) PACKAGES=("${PACKAGES_CONTAINERS[@]}") ;;
 all)
 	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_FULL[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}"
 		"${PACKAGES_REPO[@]}" "${PACKAGES_MODULE[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
 	;;
-*) die "usage: scripts/setup.sh [all | demo | rust | lint | repo | deb]" ;;
+*) die "usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers]" ;;
 esac
 
 AS_ROOT=()
