@@ -35,11 +35,14 @@ testbed-down: ## stop what `make testbed` started
 # These build what is quick to build, or take what `make build` has made.
 demo up: export IFE_PROFILE ?= $(if $(wildcard target/release/ife-bridge),release,quick)
 
+# IFE_INSTALLED=1: with the programs of installed packages.
+BUILD_OR_INSTALLED = $(if $(IFE_INSTALLED),,scripts/build.sh &&)
+
 demo: ## the gate's eight calls; as root also an escalation to the H.323 conference
-	@scripts/setup.sh demo && scripts/build.sh && scripts/demo.sh
+	@scripts/setup.sh demo && $(BUILD_OR_INSTALLED) scripts/demo.sh
 
 up: ## start the same deployment, leave it running, print commands to try
-	@scripts/setup.sh demo && scripts/build.sh && scripts/up.sh
+	@scripts/setup.sh demo && $(BUILD_OR_INSTALLED) scripts/up.sh
 
 down: ## stop what `make up` started
 	@scripts/down.sh

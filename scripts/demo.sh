@@ -16,6 +16,7 @@ main() {
 	if stack_load "$DEMO"; then demo_close; fi
 	trap 'demo_close; page_network_close' EXIT
 	trap 'note "Stopping all that runs"; exit 130' INT TERM
+	[ -z "${IFE_INSTALLED:-}" ] || say "Installed programs: $(ifectl --version), $IFE_MODULE_DIR"
 	SECURITY_ACCEPTANCE=key demo_stack "$DEMO" "${IFE_NET:-}"
 	say "Part 1, the gate: eight calls through Kamailio $(kamailio_version) on 127.0.0.1:$SIP_PORT"
 	say

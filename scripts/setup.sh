@@ -5,6 +5,7 @@
 # usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers]   default: all
 #   demo: for make demo and make up; rust, lint, repo: for that part of scripts/test.sh; deb: for
 #   make deb; containers: for the part `containers` of make prove
+#   IFE_INSTALLED   demo without what builds: the programs are installed
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 
@@ -48,6 +49,8 @@ PACKAGES_TEST+=(strace)
 # node from another source conflicts with it and is sufficient.
 PACKAGES_TEST+=(firefox-esr)
 command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
+# A release is signed.
+PACKAGES_TEST+=(gpg gpg-agent)
 # Modules that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 
@@ -61,7 +64,8 @@ rust) PACKAGES=("${PACKAGES_RUST[@]}") ;;
 lint) PACKAGES=("${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}") ;;
 repo) PACKAGES=("${PACKAGES_REPO[@]}") ;;
 demo)
-	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_MODULE[@]}")
+	PACKAGES=("${PACKAGES_RUN[@]}")
+	[ -n "${IFE_INSTALLED:-}" ] || PACKAGES+=("${PACKAGES_RUST[@]}" "${PACKAGES_MODULE[@]}")
 	# Without sudo, only the first part of the demo runs.
 	[ "$(id -u)" != 0 ] || PACKAGES+=("${PACKAGES_FULL[@]}")
 	;;
@@ -84,7 +88,7 @@ main() {
 	check_system
 	alone setup "$IFE_TARGET/.setup.lock"
 	install_packages
-	check_rust
+	[ -n "${IFE_INSTALLED:-}" ] || check_rust
 }
 
 check_system() {

@@ -14,6 +14,18 @@ ETHICS=expert-ethics@external.advisor
 SECURITY=expert-security@external.advisor
 QUOTA_WIDE='{per_minute: 100000, concurrent: 10000, max_call_s: 3600}'
 
+# IFE_INSTALLED: programs and module of the installed packages, in the place of the build's.
+use_installed() {
+	IFE_BIN=$(command -v ifectl) && [ -x "$(command -v ife-witnessd)" ] ||
+		die "ifectl and ife-witnessd are not installed; install the packages (docs/operations.md)"
+	IFE_BIN=${IFE_BIN%/*}
+	IFE_MODULE_DIR=$(kamailio_modules)
+	[ -f "$IFE_MODULE_DIR/if_escalate.so" ] ||
+		die "the module is not installed; install kamailio-if-escalate-modules (docs/operations.md)"
+	[ "$(id -u)" != 0 ] || [ -x "$IFE_BIN/ife-bridge" ] ||
+		die "ife-bridge is not installed; install its package (docs/operations.md)"
+}
+
 siptool() { python3 "$IFE_ROOT/scripts/lib/siptool.py" "$@"; }
 ifectl() { "$IFE_BIN/ifectl" "$@"; }
 
@@ -363,3 +375,5 @@ wait_log() { wait_until 10 log_has "$1" "$2"; }
 stack_verify() {
 	ifectl witness verify --log "${LOG_DIR:-$STACK/witness}" --vkey "$STACK/witness.vkey" "$@"
 }
+
+[ -z "${IFE_INSTALLED:-}" ] || use_installed

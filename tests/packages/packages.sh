@@ -31,13 +31,15 @@ one_suite() {
 	proc_stop machine
 	machine_stop
 	proc_stop expert
-	# Those of this machine's own Debian are in make test.
-	[ ! -x "$OUT/root-$suite/usr/bin/sipp" ] || step "$suite: end-to-end cases with the packages" smoke
+	step "$suite: make demo with the packages" demo
+	step "$suite: end-to-end cases with the packages" smoke
 }
 
 SMOKE=(approved cancel retransmission reinvite replay-other-worker gate-replay gate-signature
 	management)
-smoke() { expect_ok "end-to-end cases" "$IFE_ROOT/tests/packages/smoke.sh" "$SUITE" "${SMOKE[@]}"; }
+smoke() { expect_ok "end-to-end cases" installed tests/e2e/run "${SMOKE[@]}"; }
+demo() { expect_ok "the demo" installed scripts/demo.sh; }
+installed() { "$IFE_ROOT/tests/packages/installed.sh" "$SUITE" "$@"; }
 
 # step NAME COMMAND: one line of the results. LOST and DOUBLED are the command's to set.
 step() {
