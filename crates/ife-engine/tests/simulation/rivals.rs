@@ -194,7 +194,8 @@ impl Stream {
                 Next::Wait => {}
                 Next::Call(resume) if usize::from(resume.tried) < EXPERTS.len() => {
                     message.revision += 1;
-                    message.rivals = order(resume.tried, resume.takes.unwrap_or_default());
+                    let takes = resume.takes.map(|note| note.text);
+                    message.rivals = order(resume.tried, takes.unwrap_or_default());
                 }
                 Next::Call(_) => message.settle(),
             },
@@ -342,7 +343,7 @@ fn found(found: &Whereabouts, us: &str) -> Next {
         _ if found.is_live => Next::Wait,
         Some(note) => Next::Call(Resume {
             tried: note.tried,
-            takes: Some(note.text.clone()),
+            takes: Some(note.clone()),
         }),
         None => Next::Call(Resume::default()),
     }
