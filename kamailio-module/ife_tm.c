@@ -241,7 +241,7 @@ static void on_left(const ife_watch_t *watch, const tm_cell_t *t)
 	/* tm also frees its transactions when Kamailio stops; the gate may be closed by then. */
 	if(watch->is_dialog || t->uas.status >= 200 || ife_handle == NULL)
 		return;
-	fill_from_watch(watch, &in);
+	ife_watch_fill(watch, &in);
 	ife_gate_log_message(&in, "FAILED", "left by the script without an answer");
 }
 
