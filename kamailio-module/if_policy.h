@@ -222,6 +222,7 @@ typedef struct ife_verdict
 	char reason[IFE_REASON_SIZE]; /* public: a SIP reason phrase */
 	char detail[IFE_DETAIL_SIZE]; /* private, for the log */
 	char expert[IFE_EXPERT_SIZE];
+	/* In shadow mode also of a refusal, as direction and expert are: the call goes there. */
 	char expert_contact[IFE_CONTACT_SIZE];
 	char hazard[IFE_HAZARD_SIZE];
 	char trace_id[IFE_TRACE_ID_SIZE];

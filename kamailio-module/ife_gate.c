@@ -48,13 +48,20 @@ static void remember(const sip_msg_t *msg, int in_dialog)
 	last.valid = 1;
 }
 
-/* The refusal when the gate fails: the peer gets no details. */
+/* The refusal when the gate fails: the peer gets no details. Of the call it keeps what is known:
+ * shadow mode lets it pass. */
 static void refuse_internal(ife_verdict *verdict)
 {
-	memset(verdict, 0, sizeof(*verdict));
+	verdict->approved = 0;
 	verdict->gate = IFE_GATE_INTERNAL;
 	verdict->code = 500;
+	verdict->retry_after_s = 0;
+	verdict->witnessed = 0;
 	snprintf(verdict->reason, sizeof(verdict->reason), "Server Internal Error");
+	verdict->detail[0] = '\0';
+	verdict->next_hop[0] = '\0';
+	if(ife_settings.mode != IFE_MODE_SHADOW)
+		verdict->expert_contact[0] = '\0';
 }
 
 /* Until a decision is made the answer is a refusal. */
@@ -62,7 +69,7 @@ static void forget(void)
 {
 	last.valid = 0;
 	last.suspended = 0;
-	last.note.not_for_gate = 0;
+	memset(&last.note, 0, sizeof(last.note));
 	refuse_internal(&last.note.verdict);
 }
 
@@ -167,6 +174,7 @@ void ife_gate_settle(ife_watch_t *watch, sip_msg_t *request)
 	ife_result result;
 
 	ife_watch_fill(watch, &in);
+	verdict = watch->note.verdict;
 	if(request != NULL)
 		ife_msg_fill_sender(request, &in, &room);
 	result = ife_ticket_settle(

@@ -1,6 +1,7 @@
 //! One decision from end to end: gates, shared state, witness entry.
 
-use ife_guard::{CallKey, Direction, Gate, Image, Now, Policy as Rules, Text, Verdict, decide};
+use ife_guard::image::PartyKind;
+use ife_guard::{CallKey, Direction, Gate, Now, Policy as Rules, Text, Verdict, decide};
 use ife_message::Aor;
 
 use crate::admit;
@@ -64,10 +65,6 @@ pub(crate) fn check(
         counters.set_key_tables(worker.slot, worker.keys.tables());
     }
     crate::shared::step();
-    let mut verdict = verdict;
-    if policy.options.shadow && !verdict.approved {
-        verdict.expert_contact = contact_in_shadow_mode(&image, &verdict, msg);
-    }
     let mut decision = Decision::of(verdict);
     if decision.verdict.approved {
         admit::approval(policy, msg, begun, wait, &mut decision, (now, unix_ns));
@@ -78,20 +75,37 @@ pub(crate) fn check(
         admit::count(policy, &decision.verdict);
     }
     policy.summarise_refusals(now, unix_ns);
+    note_target(policy, msg, &mut decision.verdict);
     Ok(decision)
 }
 
-/// Returns the contact that a call which only shadow mode lets pass would have had if approved.
-fn contact_in_shadow_mode(image: &Image<'_>, verdict: &Verdict, msg: &Message<'_>) -> Text<256> {
-    if verdict.direction != Some(Direction::ToExpert) {
-        return Text::new();
+/// Gives a refusal that shadow mode lets pass the target of an approval: the call still goes there.
+///
+/// Comes after the entry, which says what the gates know.
+fn note_target(policy: &Policy, msg: &Message<'_>, verdict: &mut Verdict) {
+    if !policy.options.shadow || verdict.approved || !msg.to_tag.is_empty() {
+        return;
     }
-    let contact = image
-        .expert(&verdict.expert)
-        .and_then(|expert| expert.contact());
-    match contact {
-        Some(contact) => Text::of(contact),
-        None => Aor::parse(msg.ruri).map_or(Text::new(), |aor| Text::of(aor.as_str())),
+    let (Ok(image), Ok(callee)) = (policy.registry.image(), Aor::parse(msg.ruri)) else {
+        return;
+    };
+    let Some(called) = image.party_of(&callee) else {
+        return;
+    };
+    match called.kind() {
+        PartyKind::Expert => {
+            verdict.direction = Some(Direction::ToExpert);
+            verdict.expert = Text::of(called.id());
+            verdict.expert_contact = Text::of(called.contact().unwrap_or(callee.as_str()));
+        }
+        PartyKind::Council => {
+            verdict.direction = Some(Direction::ToCouncil);
+            let caller = Aor::parse(msg.from_uri).ok();
+            let calling = caller.and_then(|caller| image.party_of(&caller));
+            if let Some(expert) = calling.filter(|party| party.kind() == PartyKind::Expert) {
+                verdict.expert = Text::of(expert.id());
+            }
+        }
     }
 }
 
@@ -110,6 +124,7 @@ pub(crate) fn internal_error(policy: &mut Policy, msg: &Message<'_>) -> Decision
         admit::rejection(policy, msg, &mut decision, now, unix_ns);
     }
     admit::count(policy, &decision.verdict);
+    note_target(policy, msg, &mut decision.verdict);
     decision
 }
 

@@ -150,6 +150,33 @@ fn a_late_decision_is_refused_and_frees_its_seat() {
 }
 
 #[test]
+fn what_shadow_mode_lets_pass_after_a_wait_keeps_its_target() {
+    for (name, shadow, give_up) in [
+        ("waiting-late-shadow", true, false),
+        ("waiting-full-shadow", true, true),
+        ("waiting-late-enforced", false, false),
+    ] {
+        let b = bench(name, |setup| setup.shadow = shadow);
+        let (call, invite) = call(1);
+        let msg = message(&call, &invite);
+        let begun = b.gate.begin(&msg);
+        assert_eq!(begun.1.waits, 1);
+        let settled = b.gate.settle(&msg, &begun, give_up);
+        assert_eq!((settled.approved, settled.gate), (0, IFE_GATE_WITNESS));
+        let contact = if shadow {
+            "sip:phone@127.0.0.1:5070"
+        } else {
+            ""
+        };
+        assert_eq!(of_buffer(&settled.expert_contact), contact, "{name}");
+        assert_eq!(settled.direction, IFE_DIRECTION_TO_EXPERT);
+        assert_eq!(of_buffer(&settled.expert), EXPERT);
+        assert_eq!(of_buffer(&settled.hazard), "safety");
+        assert_eq!(of_buffer(&settled.trace_id), call.trace_id);
+    }
+}
+
+#[test]
 fn the_seats_of_calls_that_wait_are_held_and_given_back() {
     let b = bench("waiting-seats", |_| {});
     let calls: Vec<_> = (0..3).map(|n| call_to(NARROW_EXPERT, n)).collect();

@@ -14,12 +14,11 @@ def seen(message, verdict):
     return words
 
 
-def played(stage, verdict, signed):
+def played(stage, verdict, signed, code, hazard="safety"):
     caller, expert = stage.caller(), stage.expert()
     ours, theirs = stage.offered(caller, expert, signed=signed)
     words = seen(theirs.invite, verdict)
-    equal(words[1:3], ["to_expert", "safety"], "direction and hazard")
-    equal(words[3], "200" if verdict == "approved" else "428", "the code")
+    equal(words[1:4], ["to_expert", hazard, code], "direction, hazard and code")
     theirs.reply(theirs.invite, 200)
     answer = ours.establish(caller.final(ours.invite))
     true(
@@ -33,13 +32,19 @@ def played(stage, verdict, signed):
 
 
 def answered(stage):
-    ours = played(stage, "approved", stage.sign())
+    ours = played(stage, "approved", stage.sign(), "200")
     stage.logged(ours.call_id, "APPROVED", "CONNECTED", "ACK", "BYE", "TERMINATED")
 
 
 def let_pass(stage):
     """Refused by the gate, and let pass by shadow mode."""
-    ours = played(stage, "rejected", stage.sign()[:2])
+    ours = played(stage, "rejected", stage.sign()[:2], "428")
+    stage.logged(ours.call_id, "REJECTED")
+
+
+def let_pass_without_hazard(stage):
+    """The first gate refuses it, before the parties are looked up."""
+    ours = played(stage, "rejected", stage.sign()[:1], "400", hazard="<null>")
     stage.logged(ours.call_id, "REJECTED")
 
 
@@ -79,6 +84,7 @@ def main():
     stage.scene("refused by the script", refused_by_script)
     if SHADOW:
         stage.scene("let pass by shadow mode", let_pass)
+        stage.scene("without a hazard", let_pass_without_hazard)
     stage.end()
 
 

@@ -59,6 +59,14 @@ play best-effort
 expect_alive
 kamailio_waits -A WAIT_WORKERS=0
 play blocking
+# What shadow mode lets pass has its target: late, after a stall, without a place, in the worker.
+kamailio_waits -A 'MODE="shadow"' -A WAIT_MS=300
+play shadow-late
+kamailio_waits -A 'MODE="shadow"' -A WAIT_CALLS=1
+play shadow-full
+kamailio_waits -A 'MODE="shadow"' -A WAIT_MS=300 -A WAIT_WORKERS=0
+play shadow-blocking
+expect_alive
 kamailio_waits
 slow_disk
 play slow

@@ -284,6 +284,48 @@ def late_but_let_pass(stage):
     stage.logged(call.call_id, "APPROVED", "CONNECTED", "ACK")
 
 
+def let_pass(stage, caller, expert, way):
+    """A call that the gate refuses, because no entry reaches the disk, and shadow mode lets pass."""
+    call = stage.invite(caller)
+    theirs = expert.answering(expert.expect("INVITE", call.call_id, 30.0))
+    equal(theirs.invite.get("x-way"), way, "the way of the call")
+    words = theirs.invite.get("x-seen").split()
+    equal([words[0], *words[2:]], ["rejected", "to_expert", "kept"], "what the route saw")
+    theirs.reply(theirs.invite, 200)
+    call.establish(caller.final(call.invite))
+    call.ack()
+    expert.expect("ACK", call.call_id)
+    stage.hang_up(call, theirs)
+    return call.call_id
+
+
+def shadow(stage, *ways):
+    caller, expert = stage.caller(), stage.expert()
+    with writer_stopped():
+        calls = [let_pass(stage, caller, expert, way) for way in ways]
+        stage.seats(0)
+    for call_id in calls:
+
+        def refused_by(call_id=call_id):
+            return [entry.get("gate") for entry in stage.entries(call_id) if entry.get("gate")]
+
+        true(
+            stage.wait(lambda: "witness" in refused_by()), f"{refused_by()} have refused {call_id}"
+        )
+    waiting(stage, 0)
+
+
+def shadow_full(stage):
+    caller, expert = stage.caller(), stage.expert()
+    signatures = signed(stage, 1)
+    with writer_stopped():
+        calls = begun(stage, caller, signatures)
+        waiting(stage, 1)
+        let_pass(stage, caller, expert, "direct")
+        waiting(stage, 1)
+    complete(stage, caller, expert, calls)
+
+
 def directly(stage):
     """Without processes for it the worker waits, and the script goes on where it is."""
     caller, expert = stage.caller(), stage.expert()
@@ -315,6 +357,13 @@ def main():
         stage.scene("late", late)
     elif PART == "best-effort":
         stage.scene("late with best effort", late_but_let_pass)
+    elif PART == "shadow-late":
+        # The second call meets a writer that stalls: it does not wait.
+        stage.scene("late, let pass by shadow mode", shadow, "resumed", "direct")
+    elif PART == "shadow-full":
+        stage.scene("without a place, let pass by shadow mode", shadow_full)
+    elif PART == "shadow-blocking":
+        stage.scene("the worker waits in vain, let pass by shadow mode", shadow, "direct", "direct")
     elif PART == "blocking":
         stage.scene("the worker waits", directly)
     else:

@@ -14,6 +14,7 @@ use crate::message::Message;
 use crate::options::WITNESS_WAIT_MS_MAX;
 use crate::plumbing::failure::Failure;
 use crate::plumbing::pointer;
+use crate::policy::Policy;
 use crate::shared::calls::RingEntry;
 use crate::waiting::{self, End, Ticket, Wait};
 
@@ -103,20 +104,22 @@ pub unsafe extern "C" fn ife_ticket_settle(
                 End::GivenUp
             };
             let decision = waiting::settle(policy, &msg, ticket, end)?;
-            pointer::write_optional(verdict, settled(&begun, &decision));
+            pointer::write_optional(verdict, settled(policy, &begun, &decision));
             Ok(())
         },
         |policy| {
+            let begun = *pointer::reference(begun, "begun")?;
             let msg = Message::read(msg)?;
             let decision = check::internal_error(policy, &msg);
-            pointer::write_optional(verdict, to_c(&decision));
+            pointer::write_optional(verdict, settled(policy, &begun, &decision));
             Ok(())
         },
     )
 }
 
-/// Returns the final verdict, with the facts of the one that waited.
-fn settled(begun: &abi::ife_verdict, decision: &Decision) -> abi::ife_verdict {
+/// Returns the final verdict, with the facts of the one that waited. A refusal has its target only
+/// if shadow mode lets the call pass.
+fn settled(policy: &Policy, begun: &abi::ife_verdict, decision: &Decision) -> abi::ife_verdict {
     if decision.verdict.approved {
         return abi::ife_verdict {
             witnessed: decision.witnessed,
@@ -127,6 +130,11 @@ fn settled(begun: &abi::ife_verdict, decision: &Decision) -> abi::ife_verdict {
     abi::ife_verdict {
         direction: begun.direction,
         expert: begun.expert,
+        expert_contact: if policy.options.shadow {
+            begun.expert_contact
+        } else {
+            refused.expert_contact
+        },
         hazard: begun.hazard,
         trace_id: begun.trace_id,
         kid: begun.kid,
