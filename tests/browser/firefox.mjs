@@ -1,4 +1,5 @@
-// Firefox by its own remote protocol, Marionette: a fresh profile, a page, its text. Playwright drives only Firefoxes that it has changed.
+// Firefox by its own remote protocol, Marionette: a fresh profile, a page, its text. Playwright
+// drives only Firefoxes that it has changed.
 
 import { spawn } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -64,9 +65,15 @@ class Marionette {
 /** A Firefox with a profile of its own. */
 export async function openFirefox() {
   const profile = mkdtempSync(path.join(tmpdir(), "ife-firefox-"));
-  const lines = Object.entries(PREFS).map(([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`);
+  const lines = Object.entries(PREFS).map(
+    ([name, value]) => `user_pref(${JSON.stringify(name)}, ${JSON.stringify(value)});\n`,
+  );
   writeFileSync(path.join(profile, "user.js"), lines.join(""));
-  const program = spawn(FIREFOX, ["--headless", "--marionette", "--no-remote", "--profile", profile], { stdio: "ignore", env: { ...process.env, HOME: profile, MOZ_DISABLE_CONTENT_SANDBOX: "1" } });
+  const program = spawn(
+    FIREFOX,
+    ["--headless", "--marionette", "--no-remote", "--profile", profile],
+    { stdio: "ignore", env: { ...process.env, HOME: profile, MOZ_DISABLE_CONTENT_SANDBOX: "1" } },
+  );
   const ended = new Promise((resolve) => {
     program.on("exit", resolve);
     program.on("error", resolve);
@@ -82,13 +89,23 @@ export async function openFirefox() {
   });
   const marionette = new Marionette(port);
   await marionette.ask("WebDriver:NewSession");
-  const evaluate = async (script, args = []) => (await marionette.ask("WebDriver:ExecuteScript", { script, args })).value;
+  const evaluate = async (script, args = []) =>
+    (await marionette.ask("WebDriver:ExecuteScript", { script, args })).value;
   return {
     goto: (url) => marionette.ask("WebDriver:Navigate", { url }),
     evaluate,
     /** The text of an element that is shown; empty for one that is hidden. */
-    text: (selector) => evaluate("const [it] = document.querySelectorAll(arguments[0]); return it && it.checkVisibility() ? it.innerText : '';", [selector]),
-    screenshot: async () => Buffer.from((await marionette.ask("WebDriver:TakeScreenshot", { full: true })).value, "base64"),
+    text: (selector) =>
+      evaluate(
+        "const [it] = document.querySelectorAll(arguments[0]); " +
+          "return it && it.checkVisibility() ? it.innerText : '';",
+        [selector],
+      ),
+    screenshot: async () =>
+      Buffer.from(
+        (await marionette.ask("WebDriver:TakeScreenshot", { full: true })).value,
+        "base64",
+      ),
     close: async () => {
       marionette.close();
       program.kill("SIGKILL");

@@ -1,4 +1,5 @@
-// What the browser cases share: Chromium with a fresh profile, waits that are polls, screenshots, a summary with a good exit code.
+// What the browser cases share: Chromium with a fresh profile, waits that are polls, screenshots, a
+// summary with a good exit code.
 
 import assert from "node:assert/strict";
 import { mkdtempSync, mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs";
@@ -27,7 +28,9 @@ const FLAGS = [
   "--allow-loopback-in-peer-connection",
 ];
 
-/** A browser with a profile of its own; `close` removes it. `options` are playwright's of a context. */
+/**
+ * A browser with a profile of its own; `close` removes it. `options` are playwright's of a context.
+ */
 export async function openBrowser(options = {}) {
   const profile = mkdtempSync(path.join(tmpdir(), "ife-browser-"));
   const context = await chromium.launchPersistentContext(profile, {
@@ -41,7 +44,9 @@ export async function openBrowser(options = {}) {
   });
   context.setDefaultTimeout(WAIT_MS);
   if (process.env.IFE_WEB) {
-    await context.route(/\/e\/(assets\/.*|[A-Za-z0-9_-]{22})$/, (route) => fromDisk(route, expertFile));
+    await context.route(/\/e\/(assets\/.*|[A-Za-z0-9_-]{22})$/, (route) =>
+      fromDisk(route, expertFile),
+    );
     await context.route(/\/ui\/[a-z.]*$/, (route) => fromDisk(route, operatorFile));
   }
   const page = context.pages()[0] ?? (await context.newPage());
@@ -55,16 +60,32 @@ export async function openBrowser(options = {}) {
   return { context, page, said, profile, close };
 }
 
-const expertFile = (pathname) => (pathname.includes("/assets/") ? pathname.split("/assets/")[1] : "expert/index.html");
-const operatorFile = (pathname) => (pathname.endsWith("/theme.css") ? "common/theme.css" : `operator/${pathname.split("/ui/")[1] || "index.html"}`);
+const expertFile = (pathname) =>
+  pathname.includes("/assets/") ? pathname.split("/assets/")[1] : "expert/index.html";
+const operatorFile = (pathname) =>
+  pathname.endsWith("/theme.css")
+    ? "common/theme.css"
+    : `operator/${pathname.split("/ui/")[1] || "index.html"}`;
 
-// IFE_WEB=crates/ife-bridge/web: the pages as they are on disk, in an older bridge, while they are being written.
+// IFE_WEB=crates/ife-bridge/web: the pages as they are on disk, in an older bridge, while they are
+// being written.
 async function fromDisk(route, fileOf) {
   const file = fileOf(new URL(route.request().url()).pathname);
-  await route.fulfill({ response: await route.fetch(), status: 200, body: readFileSync(path.join(process.env.IFE_WEB, file)), contentType: TYPES[path.extname(file)] });
+  await route.fulfill({
+    response: await route.fetch(),
+    status: 200,
+    body: readFileSync(path.join(process.env.IFE_WEB, file)),
+    contentType: TYPES[path.extname(file)],
+  });
 }
 
-const TYPES = { ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".html": "text/html" };
+const TYPES = {
+  ".js": "text/javascript",
+  ".mjs": "text/javascript",
+  ".css": "text/css",
+  ".svg": "image/svg+xml",
+  ".html": "text/html",
+};
 
 /** Waits until the page's element has this text in it. */
 export async function hasText(page, selector, text) {
@@ -90,7 +111,10 @@ export const row = (page, name) => page.locator(".file").filter({ hasText: name 
 
 /** The status that a file's row shows, once it is this one. */
 export const fileIs = async (page, name, status) => {
-  await until(`${name} is ${status}`, async () => (await row(page, name).getAttribute("data-status")) === status).catch(async (error) => {
+  await until(
+    `${name} is ${status}`,
+    async () => (await row(page, name).getAttribute("data-status")) === status,
+  ).catch(async (error) => {
     throw new Error(`${error.message}; it is ${await row(page, name).getAttribute("data-status")}`);
   });
 };
@@ -112,16 +136,27 @@ export async function save(page, button) {
 export async function violations(page) {
   // By the debugger, since the page's own policy lets no foreign script in.
   await page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
-  const { violations: found } = await page.evaluate(() => globalThis.axe.run(document, { resultTypes: ["violations"] }));
-  return found.map((one) => `${one.id} (${one.impact}): ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`);
+  const { violations: found } = await page.evaluate(() =>
+    globalThis.axe.run(document, { resultTypes: ["violations"] }),
+  );
+  return found.map(
+    (one) =>
+      `${one.id} (${one.impact}): ${one.nodes.map((node) => node.target.join(" ")).join(", ")}`,
+  );
 }
 
-/** Pictures of the page for a phone and a desktop, light and dark; none may scroll sideways or have a violation. */
+/**
+ * Pictures of the page for a phone and a desktop, light and dark; none may scroll sideways or have
+ * a violation.
+ */
 export async function shootAll(page, name) {
   for (const scheme of ["light", "dark"]) {
     await page.emulateMedia({ colorScheme: scheme });
     await page.setViewportSize({ width: 360, height: 740 });
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), "sideways scroll");
+    assert.ok(
+      await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      "sideways scroll",
+    );
     assert.deepEqual(await violations(page), []);
     await shoot(page, `${name}-phone-${scheme}`);
     await page.setViewportSize({ width: 1280, height: 900 });
@@ -145,7 +180,10 @@ export function rendererMemory(profile) {
   return sum;
 }
 
-/** Runs a case's steps in order, each named; prints each, what the browser `said` when one fails, and ends the process with the verdict. */
+/**
+ * Runs a case's steps in order, each named; prints each, what the browser `said` when one fails,
+ * and ends the process with the verdict.
+ */
 export async function run(steps, said = []) {
   let failed = 0;
   for (const [name, step] of steps) {

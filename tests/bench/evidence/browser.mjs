@@ -1,11 +1,16 @@
-// Bridge to Chromium and Chromium to Chromium in turns: browser.mjs LINK OTHER_LINK BYTES ROUNDS LOADS. One line of JSON.
+// Bridge to Chromium and Chromium to Chromium in turns: browser.mjs LINK OTHER_LINK BYTES ROUNDS
+// LOADS. One line of JSON.
 
 import { createHash } from "node:crypto";
 
 import { openBrowser } from "../../browser/lib.mjs";
 import { answer, install, offer, receive, take } from "./client.mjs";
 
-const [link, smallLink, bytes, rounds, loads] = [process.argv[2], process.argv[3], ...process.argv.slice(4).map(Number)];
+const [link, smallLink, bytes, rounds, loads] = [
+  process.argv[2],
+  process.argv[3],
+  ...process.argv.slice(4).map(Number),
+];
 const blockSize = 262_144;
 const [chunk, window] = [16_368, 1_048_576];
 
@@ -18,22 +23,37 @@ const split = (one) => {
 const entry = () => {
   const blocks = [];
   for (let at = 0; at < bytes; at += blockSize) {
-    blocks.push(createHash("sha256").update(Buffer.alloc(Math.min(blockSize, bytes - at))).digest("base64url"));
+    blocks.push(
+      createHash("sha256")
+        .update(Buffer.alloc(Math.min(blockSize, bytes - at)))
+        .digest("base64url"),
+    );
   }
   return { size: bytes, block_size: blockSize, blocks };
 };
 
 const prepared = async (page, base) => {
-  // Of the same origin, and without a script: what is measured is not the expert's page but the way to it.
+  // Of the same origin, and without a script: what is measured is not the expert's page but the way
+  // to it.
   await page.goto(`${base.split("/e/")[0]}/e/assets/expert/style.css`);
   await page.evaluate(install);
 };
 
 const mibPerS = (ms) => bytes / 1_048_576 / (ms / 1_000);
 
-// Pages of one machine find each other by their addresses, where there is no multicast for their names.
-const args = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync",
-  "--allow-loopback-in-peer-connection", "--disable-features=WebRtcHideLocalIpsWithMdns"];
+// Pages of one machine find each other by their addresses, where there is no multicast for their
+// names.
+const args = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+  "--allow-loopback-in-peer-connection",
+  "--disable-features=WebRtcHideLocalIpsWithMdns",
+];
 const browser = await openBrowser({ args });
 try {
   const [large, small] = [split(link), split(smallLink)];
@@ -51,7 +71,11 @@ try {
   }
   for (let load = 0; load < loads; load += 1) {
     await prepared(page, small.base);
-    const taken = await page.evaluate(take, { ...small, token: load === 0 ? small.token : null, stopAtFirst: true });
+    const taken = await page.evaluate(take, {
+      ...small,
+      token: load === 0 ? small.token : null,
+      stopAtFirst: true,
+    });
     measured.first_byte_ms.push(taken.first_byte_ms);
   }
   console.log(JSON.stringify(measured));

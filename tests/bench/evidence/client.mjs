@@ -1,23 +1,33 @@
-// What runs inside Chromium. Each export is handed to a page as it stands, so it uses nothing from outside of itself but what `install` has put there.
+// What runs inside Chromium. Each export is handed to a page as it stands, so it uses nothing from
+// outside of itself but what `install` has put there.
 
 /** Puts the tools of the other functions into the page. */
 export function install() {
   const canonical = (value) => {
     if (Array.isArray(value)) return `[${value.map(canonical).join(",")}]`;
     if (value === null || typeof value !== "object") return JSON.stringify(value);
-    return `{${Object.keys(value).sort().map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`).join(",")}}`;
+    return `{${Object.keys(value)
+      .sort()
+      .map((key) => `${JSON.stringify(key)}:${canonical(value[key])}`)
+      .join(",")}}`;
   };
   const bytes = (text) => new TextEncoder().encode(text);
   const base64 = (buffer) => btoa(String.fromCharCode(...new Uint8Array(buffer)));
-  const base64url = (buffer) => base64(buffer).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
-  const hex = (buffer) => [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
-  const fingerprint = (sdp) => `sha-256 ${/^a=fingerprint:sha-256 (.*)$/im.exec(sdp)[1].trim().toUpperCase()}`;
+  const base64url = (buffer) =>
+    base64(buffer).replaceAll("+", "-").replaceAll("/", "_").replaceAll("=", "");
+  const hex = (buffer) =>
+    [...new Uint8Array(buffer)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+  const fingerprint = (sdp) =>
+    `sha-256 ${/^a=fingerprint:sha-256 (.*)$/im.exec(sdp)[1].trim().toUpperCase()}`;
   const opened = (channel) => new Promise((resolve, reject) => {
     channel.onopen = resolve;
     channel.onerror = reject;
   });
 
-  /** Blocks put together from chunks and verified; `acknowledge` is called with the offset behind each. */
+  /**
+   * Blocks put together from chunks and verified; `acknowledge` is called with the offset behind
+   * each.
+   */
   const receiver = (entry, acknowledge) => {
     let at = 0;
     let block = new Uint8Array(entry.block_size);
@@ -43,12 +53,19 @@ export function install() {
   globalThis.bench = { canonical, bytes, base64, base64url, hex, fingerprint, opened, receiver };
 }
 
-/** Takes the first file of the session from the bridge; the times of the first byte and of the last, milliseconds from the start. */
+/**
+ * Takes the first file of the session from the bridge; the times of the first byte and of the last,
+ * milliseconds from the start.
+ */
 export async function take({ base, token, stopAtFirst }) {
-  const { canonical, bytes, base64, base64url, hex, fingerprint, opened, receiver } = globalThis.bench;
+  const { canonical, bytes, base64, base64url, hex, fingerprint, opened, receiver } =
+    globalThis.bench;
   const begun = performance.now();
   const answer = token
-    ? await fetch(`${base}/redeem`, { method: "POST", headers: { Authorization: `Bearer ${token}` } })
+    ? await fetch(`${base}/redeem`, {
+        method: "POST",
+        headers: { Authorization: `Bearer ${token}` },
+      })
     : await fetch(`${base}/state`);
   if (!answer.ok) throw new Error(`${answer.status} ${await answer.text()}`);
   const session = await answer.json();
@@ -58,22 +75,46 @@ export async function take({ base, token, stopAtFirst }) {
   await peer.setLocalDescription();
   const offer = peer.localDescription.sdp;
   const [offered, key] = await Promise.all([
-    fetch(`${base}/offer`, { method: "POST", headers: { "Content-Type": "application/sdp" }, body: offer }),
+    fetch(`${base}/offer`, {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp" },
+      body: offer,
+    }),
     crypto.subtle.generateKey({ name: "Ed25519" }, false, ["sign", "verify"]),
   ]);
   if (offered.status !== 201) throw new Error(`${offered.status} ${await offered.text()}`);
   const sdp = await offered.text();
-  const lines = ["if-evidence-v1", session.session, session.trace_id, fingerprint(offer), fingerprint(sdp)];
-  const binding = hex(await crypto.subtle.digest("SHA-256", bytes(lines.map((line) => `${line}\n`).join(""))));
+  const lines = [
+    "if-evidence-v1",
+    session.session,
+    session.trace_id,
+    fingerprint(offer),
+    fingerprint(sdp),
+  ];
+  const binding = hex(
+    await crypto.subtle.digest("SHA-256", bytes(lines.map((line) => `${line}\n`).join(""))),
+  );
   const open = opened(channel);
   let sequence = 0;
   const send = async (payload) => {
     sequence += 1;
     const message = {
-      id: `${session.session}-${sequence}`, timestamp: new Date().toISOString(), level: 1, source: session.expert, destination: session.bridge,
-      performative: "inform", traceId: session.trace_id, conversation_id: session.session, sequence_num: sequence, payload: { ...payload, binding },
+      id: `${session.session}-${sequence}`,
+      timestamp: new Date().toISOString(),
+      level: 1,
+      source: session.expert,
+      destination: session.bridge,
+      performative: "inform",
+      traceId: session.trace_id,
+      conversation_id: session.session,
+      sequence_num: sequence,
+      payload: { ...payload, binding },
     };
-    const signature = await crypto.subtle.sign("Ed25519", key.privateKey, bytes(canonical(message)));
+    const signature = await crypto.subtle.sign(
+      "Ed25519",
+      key.privateKey,
+      bytes(canonical(message)),
+    );
     message.signature = { alg: "ed25519", kid: "bench", sig: base64url(signature) };
     channel.send(canonical(message));
   };
@@ -94,7 +135,9 @@ export async function take({ base, token, stopAtFirst }) {
         const { payload } = JSON.parse(data);
         if (payload.type === "evidence.error") throw new Error(JSON.stringify(payload));
         if (payload.type !== "evidence.manifest") return;
-        take = receiver(payload.files[0], (offset) => send({ type: "evidence.ack", file: 0, offset }));
+        take = receiver(payload.files[0], (offset) =>
+          send({ type: "evidence.ack", file: 0, offset }),
+        );
         requested = performance.now();
         await send({ type: "evidence.request", file: 0, offset: 0 });
       }).catch(reject);
@@ -121,7 +164,9 @@ export async function offer(entry) {
     const take = receiver(entry, (offset) => channel.send(JSON.stringify({ offset })));
     let turn = Promise.resolve();
     channel.onmessage = ({ data }) => {
-      turn = turn.then(async () => (await take(new Uint8Array(data, 16))) && resolve()).catch(reject);
+      turn = turn
+        .then(async () => (await take(new Uint8Array(data, 16))) && resolve())
+        .catch(reject);
     };
   });
   globalThis.pair = { peer, done, open: opened(channel), channel };
@@ -138,7 +183,10 @@ export async function offer(entry) {
   }
 }
 
-/** The sending page: gives its answer, and sends once it is asked to, with the bridge's chunk size and window. */
+/**
+ * The sending page: gives its answer, and sends once it is asked to, with the bridge's chunk size
+ * and window.
+ */
 export async function answer({ sdp, size, blockSize, chunk, window }) {
   const peer = new RTCPeerConnection();
   peer.ondatachannel = ({ channel }) => {
@@ -172,7 +220,9 @@ export async function answer({ sdp, size, blockSize, chunk, window }) {
   return peer.localDescription.sdp;
 }
 
-/** On the receiving page: takes the answer, says go, and measures until the last block is verified. */
+/**
+ * On the receiving page: takes the answer, says go, and measures until the last block is verified.
+ */
 export async function receive(sdp) {
   const { peer, open, done, channel } = globalThis.pair;
   await peer.setRemoteDescription({ type: "answer", sdp });

@@ -20,12 +20,17 @@ test("candidates are read from an SDP", () => {
 
 test("loopback addresses are known", () => {
   for (const host of ["127.0.0.1", "127.1.2.3", "::1"]) assert.ok(isLoopback(host), host);
-  for (const host of ["128.0.0.1", "127.0.0.1.example", "::", "fe80::1", "localhost", ""]) assert.ok(!isLoopback(host), host);
+  for (const host of ["128.0.0.1", "127.0.0.1.example", "::", "fe80::1", "localhost", ""]) {
+    assert.ok(!isLoopback(host), host);
+  }
 });
 
 test("what helps depends on where the bridge is", () => {
   const says = (...hosts) => JSON.stringify(wayOut(hosts.map((host) => ({ host, port: 4443 }))));
   assert.match(says("127.0.0.1"), /Firefox never uses/);
-  assert.match(says("127.0.0.1", "192.0.2.1"), /127\.0\.0\.1:4443, 192\.0\.2\.1:4443 over UDP and hears nothing/);
+  assert.match(
+    says("127.0.0.1", "192.0.2.1"),
+    /127\.0\.0\.1:4443, 192\.0\.2\.1:4443 over UDP and hears nothing/,
+  );
   assert.doesNotMatch(says("192.0.2.1"), /Firefox/);
 });

@@ -10,7 +10,9 @@ const { fromBase64url, textOf } = await import(`${web}/protocol/encoding.js`);
 const { registryLine } = await import(`${web}/passkey.js`);
 const { HttpError } = await import(`${web}/transport.js`);
 
-const vectors = JSON.parse(readFileSync(new URL("../../vectors/decision.json", import.meta.url), "utf8"));
+const vectors = JSON.parse(
+  readFileSync(new URL("../../vectors/decision.json", import.meta.url), "utf8"),
+);
 const page = vectors.valid.find(({ name }) => name === "by a page");
 const statement = JSON.parse(page.text);
 const about = (more = {}) => ({
@@ -18,7 +20,12 @@ const about = (more = {}) => ({
   call_id: statement.call_id,
   trace_id: statement.trace_id,
   expert_id: statement.party,
-  asked: { council: statement.council, choices: ["until noon"], question_sha256: statement.question_sha256, assurance: ["link"] },
+  asked: {
+    council: statement.council,
+    choices: ["until noon"],
+    question_sha256: statement.question_sha256,
+    assurance: ["link"],
+  },
   ...more,
 });
 
@@ -59,7 +66,13 @@ test("a decision is signed by the page's key, and a later one has a later time",
   assert.equal(keys, 1);
   assert.ok(!("text" in first) && second.text === "Because.");
   for (const sent of http.sent) {
-    assert.ok(await signer.verify(parsePublicKey(sent.public_key), fromBase64url(sent.signature.sig), signedBytes(sent)));
+    assert.ok(
+      await signer.verify(
+        parsePublicKey(sent.public_key),
+        fromBase64url(sent.signature.sig),
+        signedBytes(sent),
+      ),
+    );
   }
   assert.equal(decision.about.record.decision.text, "Because.");
 });
@@ -86,9 +99,13 @@ test("a refusal is told, and nothing counts as taken", async () => {
 
 test("a passkey is offered at its domain alone, and its line is the registry's", () => {
   const here = (host) => isHere({ rp_id: "bridge.example" }, host);
-  assert.deepEqual(["bridge.example", "a.bridge.example", "evilbridge.example", "example"].map(here), [true, true, false, false]);
+  assert.deepEqual(
+    ["bridge.example", "a.bridge.example", "evilbridge.example", "example"].map(here),
+    [true, true, false, false],
+  );
   const info = Uint8Array.from({ length: 91 }, (_, at) => at);
   const line = registryLine(Uint8Array.of(1, 2), -7, info, "bridge.example");
-  assert.match(line, /^- \{id: "AQI", public_key: "es256:[A-Za-z0-9+/]{86}[A-Za-z0-9+/=]{2}", rp_id: "bridge.example"\}$/);
+  const [, key] = /^- \{id: "AQI", public_key: "es256:(.+)", rp_id: "bridge.example"\}$/.exec(line);
+  assert.match(key, /^[A-Za-z0-9+/]{86}[A-Za-z0-9+/=]{2}$/);
   assert.throws(() => registryLine(Uint8Array.of(1), -257, info, "bridge.example"));
 });

@@ -2,7 +2,8 @@ import "./globals.mjs";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const { fromBase64, fromBase64url, toBase64url, toHex, sameBytes } = await import("../../../crates/ife-bridge/web/expert/protocol/encoding.js");
+const { fromBase64, fromBase64url, toBase64url, toHex, sameBytes } =
+  await import("../../../crates/ife-bridge/web/expert/protocol/encoding.js");
 
 test("base64url comes back as it went", () => {
   for (let len = 0; len < 70; len += 1) {
@@ -15,7 +16,9 @@ test("a second spelling of the same bytes is refused", () => {
   for (const text of ["AB==\n", "AB=", "AB", "AB==", "A===", "****", "AA A", undefined, 7]) {
     assert.equal(fromBase64(text), null, `${text}`);
   }
-  for (const text of ["AB", "A", "AA=", "A+AA", "A/AA"]) assert.equal(fromBase64url(text), null, text);
+  for (const text of ["AB", "A", "AA=", "A+AA", "A/AA"]) {
+    assert.equal(fromBase64url(text), null, text);
+  }
 });
 
 test("hex is lower case", () => assert.equal(toHex(Uint8Array.of(0, 0xab, 0xff)), "00abff"));

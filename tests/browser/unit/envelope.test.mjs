@@ -10,7 +10,8 @@ const UTC = "2026-01-02T03:04:05.000Z";
 const signer = await ed25519();
 const binding = await bind("session", "trace-0001", "sha-256 AA", "sha-256 BB");
 const key = await signer.makeKey();
-const outbox = (where = binding, by = key) => new Outbox(where, by, "bridge", { source: "if://service/bridge", destination: "if://expert" });
+const outbox = (where = binding, by = key) =>
+  new Outbox(where, by, "bridge", { source: "if://service/bridge", destination: "if://expert" });
 const inbox = () => new Inbox(binding, key.publicKey, signer.verify);
 const ack = { type: "evidence.ack", file: 1, offset: 262144 };
 
@@ -43,7 +44,7 @@ test("weak keys and torn signatures verify nothing", async () => {
   }
 });
 
-test("a message is refused for its signature, its place, its order and its form, and moves nothing", async () => {
+test("a message is refused for signature, place, order and form, and moves nothing", async () => {
   const stranger = await signer.makeKey();
   const elsewhere = await bind("session", "trace-0001", "sha-256 AA", "sha-256 CC");
   const good = await outbox().seal(ack, UTC);
@@ -75,13 +76,20 @@ test("a message is good once", async () => {
 });
 
 test("an SDP has one fingerprint", () => {
-  assert.equal(fingerprintOf("v=0\r\na=fingerprint:SHA-256 ab:cd\r\na=fingerprint:sha-256 AB:CD\r\n"), "sha-256 AB:CD");
+  assert.equal(
+    fingerprintOf("v=0\r\na=fingerprint:SHA-256 ab:cd\r\na=fingerprint:sha-256 AB:CD\r\n"),
+    "sha-256 AB:CD",
+  );
   assert.throws(() => fingerprintOf("v=0\r\n"), { code: "bad_message" });
-  assert.throws(() => fingerprintOf("a=fingerprint:sha-256 AB\r\na=fingerprint:sha-256 CD\r\n"), { code: "bad_message" });
+  assert.throws(() => fingerprintOf("a=fingerprint:sha-256 AB\r\na=fingerprint:sha-256 CD\r\n"), {
+    code: "bad_message",
+  });
 });
 
 test("public keys have one spelling", () => {
   const text = publicKeyText(key.publicKey);
   assert.deepEqual(parsePublicKey(text), key.publicKey);
-  for (const bad of ["", text.slice(8), `${text}=`, `ed25519:${"A".repeat(40)}`, null]) assert.equal(parsePublicKey(bad), null);
+  for (const bad of ["", text.slice(8), `${text}=`, `ed25519:${"A".repeat(40)}`, null]) {
+    assert.equal(parsePublicKey(bad), null);
+  }
 });

@@ -2,7 +2,8 @@ import "./globals.mjs";
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
-const { Messages, TEXT_LEN_MAX, textOf } = await import("../../../crates/ife-bridge/web/expert/messages.js");
+const { Messages, TEXT_LEN_MAX, textOf } =
+  await import("../../../crates/ife-bridge/web/expert/messages.js");
 
 let said;
 const fresh = () => new Messages("session", { say: (body) => said.push(body), changed: () => {} });
@@ -10,7 +11,11 @@ const fromAgent = (id, text) => ({ type: "agent.message", id, message: { text } 
 
 beforeEach(() => {
   const kept = new Map();
-  globalThis.sessionStorage = { getItem: (name) => kept.get(name) ?? null, setItem: (name, text) => kept.set(name, text), removeItem: (name) => kept.delete(name) };
+  globalThis.sessionStorage = {
+    getItem: (name) => kept.get(name) ?? null,
+    setItem: (name, text) => kept.set(name, text),
+    removeItem: (name) => kept.delete(name),
+  };
   said = [];
 });
 
@@ -60,7 +65,10 @@ test("a reload keeps the messages", () => {
   assert.deepEqual(fresh().items, messages.items);
   messages.forget();
   assert.deepEqual(fresh().items, []);
-  sessionStorage.setItem("if-escalate-messages-session", '[{"text": 1}, {"text": "a", "state": "odd"}]');
+  sessionStorage.setItem(
+    "if-escalate-messages-session",
+    '[{"text": 1}, {"text": "a", "state": "odd"}]',
+  );
   assert.deepEqual(fresh().items, []);
 });
 

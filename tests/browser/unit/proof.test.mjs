@@ -49,7 +49,13 @@ test("what was altered does not hold", async () => {
     [entries[1], "", vkeys],
     [entries[1], undefined, vkeys],
   ];
-  for (const [entry, text, keys] of cases) await assert.rejects(checkProof(entry, text, keys, verify), { name: "Error" }, `${text}`.slice(0, 200));
+  for (const [entry, text, keys] of cases) {
+    await assert.rejects(
+      checkProof(entry, text, keys, verify),
+      { name: "Error" },
+      `${text}`.slice(0, 200),
+    );
+  }
 });
 
 // RFC 6962, 2.1 and 2.1.1, straight from the text.
@@ -76,7 +82,10 @@ async function logOf(key) {
     const leaves = await Promise.all(texts.map((text) => leafHash(utf8(text))));
     const note = `log\n${texts.length}\n${toBase64(await rootOf(leaves))}\n`;
     const path = (await pathOf(at, leaves)).map((step) => `${toBase64(step)}\n`).join("");
-    return `c2sp.org/tlog-proof@v1\nindex ${at}\n${path}\n${note}\n— log ${toBase64(concat(id, await key.sign(utf8(note))))}\n`;
+    return (
+      `c2sp.org/tlog-proof@v1\nindex ${at}\n${path}\n${note}\n— log ` +
+      `${toBase64(concat(id, await key.sign(utf8(note))))}\n`
+    );
   };
   return { vkey: `log+${toHex(id)}+${toBase64(typed)}`, proofOf };
 }
@@ -97,11 +106,26 @@ test("every place of every small tree", async () => {
 test("a proof of something else is no proof of this session", async () => {
   const { vkey, proofOf } = await logOf(await makeKey());
   const manifest = "ab".repeat(32);
-  const entry = JSON.stringify({ event: "EVIDENCE_OPEN", evidence: { manifest, session: "s" }, trace_id: "trace-1" });
+  const entry = JSON.stringify({
+    event: "EVIDENCE_OPEN",
+    evidence: { manifest, session: "s" },
+    trace_id: "trace-1",
+  });
   const receipt = entry.replace("EVIDENCE_OPEN", "EVIDENCE_VERIFIED");
   const texts = ["before", entry, receipt];
-  const facts = { vkeys: [vkey], traceId: "trace-1", manifest, receipt: toHex(await leafHash(utf8(receipt))) };
-  const ask = async (kind, text, changed = {}) => checkEntry(kind, { entry: text, proof: await proofOf(texts, texts.indexOf(text)) }, { ...facts, ...changed }, verify);
+  const facts = {
+    vkeys: [vkey],
+    traceId: "trace-1",
+    manifest,
+    receipt: toHex(await leafHash(utf8(receipt))),
+  };
+  const ask = async (kind, text, changed = {}) =>
+    checkEntry(
+      kind,
+      { entry: text, proof: await proofOf(texts, texts.indexOf(text)) },
+      { ...facts, ...changed },
+      verify,
+    );
   assert.equal((await ask("manifest", entry)).found.index, 1);
   assert.equal((await ask("receipt", receipt)).found.index, 2);
   const cases = [
@@ -112,5 +136,7 @@ test("a proof of something else is no proof of this session", async () => {
     ["manifest", entry, { vkeys: [] }, /not signed/],
     ["manifest", "before", {}, /JSON|token/],
   ];
-  for (const [kind, text, changed, why] of cases) assert.match((await ask(kind, text, changed)).why, why);
+  for (const [kind, text, changed, why] of cases) {
+    assert.match((await ask(kind, text, changed)).why, why);
+  }
 });

@@ -13,14 +13,18 @@ await run([
     await hasText(page, "#guardian", "signed with your own key");
     await hasText(page, "#call-state", "The expert is in the council");
     for (const file of ["recording.bin", "notes.md"]) await fileIs(page, file, "offered");
-    for (const part of ["#decision", "#accept", "#messages"]) assert.ok(await page.locator(part).isHidden(), part);
+    for (const part of ["#decision", "#accept", "#messages"]) {
+      assert.ok(await page.locator(part).isHidden(), part);
+    }
   }],
   ["the guardian receives, and the receipt is in the log", async () => {
     await page.getByRole("button", { name: "Receive all" }).click();
     for (const file of ["recording.bin", "notes.md"]) await fileIs(page, file, "verified");
     await page.locator('#receipt[data-verdict="good"]').waitFor();
     await hasText(page, "#receipt-entry", "of the witness log. This page has checked that.");
-    for (const part of ["#decision", "#accept", "#messages"]) assert.ok(await page.locator(part).isHidden(), part);
+    for (const part of ["#decision", "#accept", "#messages"]) {
+      assert.ok(await page.locator(part).isHidden(), part);
+    }
     await shootAll(page, "guardian-verified");
     writeFileSync(`${stack}/verified`, "");
   }],

@@ -15,7 +15,8 @@ function ksr_request_route() {
         KSR.if_escalate.witness_log_detail("FAILED", "answered by KEMI");
         KSR.sl.send_reply(480, "Approved By KEMI");
     } else {
-        KSR.sl.send_reply(KSR.pv.get("$ife(code)"), KSR.pv.get("$ife(reason)") + " (" + result + ")");
+        var reason = KSR.pv.get("$ife(reason)") + " (" + result + ")";
+        KSR.sl.send_reply(KSR.pv.get("$ife(code)"), reason);
     }
     return 1;
 }
@@ -24,7 +25,8 @@ function ksr_request_route() {
 function check() {
     var trace_id = KSR.pv.gete("$hdr(X-IF-Trace-ID)");
     if (trace_id.indexOf("by-script-") == 0) {
-        return KSR.if_escalate.check_policy_values("alignment", trace_id, KSR.pv.gete("$hdr(X-IF-Signature)"));
+        var signature = KSR.pv.gete("$hdr(X-IF-Signature)");
+        return KSR.if_escalate.check_policy_values("alignment", trace_id, signature);
     }
     if (trace_id.indexOf("waits-") == 0) {
         return KSR.if_escalate.check_policy_resume("ksr_after_wait");

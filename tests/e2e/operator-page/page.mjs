@@ -1,4 +1,5 @@
-// The operator's page as a person uses it. Compares what it shows with the API and with the log's entries in PAGE_ENTRIES.
+// The operator's page as a person uses it. Compares what it shows with the API and with the log's
+// entries in PAGE_ENTRIES.
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
@@ -7,10 +8,14 @@ import { hasText, openBrowser, run, shoot, until, violations } from "../../brows
 
 const { PAGE_URL, PAGE_TOKEN, PAGE_ENTRIES } = process.env;
 const entries = JSON.parse(readFileSync(PAGE_ENTRIES, "utf8"));
-const { page, context, said, close } = await openBrowser({ viewport: { width: 1320, height: 900 } });
+const { page, context, said, close } = await openBrowser({
+  viewport: { width: 1320, height: 900 },
+});
 
 const api = async (path, accept = []) => {
-  const response = await fetch(new URL(path, PAGE_URL), { headers: { Authorization: `Bearer ${PAGE_TOKEN}` } });
+  const response = await fetch(new URL(path, PAGE_URL), {
+    headers: { Authorization: `Bearer ${PAGE_TOKEN}` },
+  });
   assert.ok(response.ok || accept.includes(response.status), `${path}: ${response.status}`);
   return response.json();
 };
@@ -31,15 +36,26 @@ async function goTo(hash) {
 async function story(trace) {
   await goTo(`#/trace/${encodeURIComponent(trace)}`);
   await page.locator("svg.ladder").waitFor();
-  if (!(await page.locator("details.as-table").evaluate((details) => details.open))) await page.getByText("The same as a table").click();
+  if (!(await page.locator("details.as-table").evaluate((details) => details.open))) {
+    await page.getByText("The same as a table").click();
+  }
 }
 
 const cells = (row) => row.locator("th, td").allInnerTexts();
 const tableRows = () => page.locator("table.story tbody tr").all();
 
-const LOOKS = [["light", 1320, 900], ["dark", 1320, 900], ["light", 390, 844], ["dark", 390, 844], ["light", 320, 640]];
+const LOOKS = [
+  ["light", 1320, 900],
+  ["dark", 1320, 900],
+  ["light", 390, 844],
+  ["dark", 390, 844],
+  ["light", 320, 640],
+];
 
-/** Every lane of the ladder is in sight with its whole name, before and after scrolling, and nothing of it is scrolled sideways. */
+/**
+ * Every lane of the ladder is in sight with its whole name, before and after scrolling, and nothing
+ * of it is scrolled sideways.
+ */
 async function ladderFits(width, height) {
   const told = await page.evaluate(() => {
     const drawn = document.querySelector(".drawn");
@@ -48,17 +64,28 @@ async function ladderFits(width, height) {
       const { left, right, top, bottom } = node.getBoundingClientRect();
       return { name: node.textContent, left, right, top, bottom };
     };
-    return { names: [...drawn.querySelectorAll(".lane")].map(box), lives: drawn.querySelectorAll(".life").length, hidden: drawn.scrollWidth - drawn.clientWidth, frame: box(drawn) };
+    return {
+      names: [...drawn.querySelectorAll(".lane")].map(box),
+      lives: drawn.querySelectorAll(".life").length,
+      hidden: drawn.scrollWidth - drawn.clientWidth,
+      frame: box(drawn),
+    };
   });
   await page.evaluate(() => scrollTo(0, 0));
   assert.equal(told.lives, told.names.length);
   assert.ok(told.hidden <= 0, `${told.hidden} px of the ladder are out of sight`);
   const isLong = told.frame.bottom - told.frame.top > height;
   for (const [place, name] of told.names.entries()) {
-    assert.ok(name.left >= 0 && name.right <= width, `${name.name} is at ${name.left} to ${name.right} of ${width}`);
+    assert.ok(
+      name.left >= 0 && name.right <= width,
+      `${name.name} is at ${name.left} to ${name.right} of ${width}`,
+    );
     assert.ok(!isLong || name.top >= 0, `${name.name} is scrolled away`);
     for (const other of told.names.slice(0, place)) {
-      assert.ok(name.left >= other.right || name.top >= other.bottom || other.top >= name.bottom, `${other.name} and ${name.name} lie on each other`);
+      assert.ok(
+        name.left >= other.right || name.top >= other.bottom || other.top >= name.bottom,
+        `${other.name} and ${name.name} lie on each other`,
+      );
     }
   }
 }
@@ -68,7 +95,14 @@ async function look(name) {
   for (const [scheme, width, height] of LOOKS) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     await page.setViewportSize({ width, height });
-    await until("the page has settled", () => page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(() => resolve(true))))));
+    await until("the page has settled", () =>
+      page.evaluate(
+        () =>
+          new Promise((resolve) =>
+            requestAnimationFrame(() => requestAnimationFrame(() => resolve(true))),
+          ),
+      ),
+    );
     const wide = await page.evaluate(() => {
       scrollTo(0, 0);
       return document.documentElement.scrollWidth;
@@ -93,24 +127,41 @@ const steps = {
       await logIn();
       assert.equal(await page.evaluate(() => localStorage.length + document.cookie.length), 0);
       assert.ok(!page.url().includes(PAGE_TOKEN));
-      assert.equal(await page.evaluate(() => sessionStorage.getItem("if-escalate-token")), PAGE_TOKEN);
+      assert.equal(
+        await page.evaluate(() => sessionStorage.getItem("if-escalate-token")),
+        PAGE_TOKEN,
+      );
       await page.reload();
       await page.getByRole("heading", { name: "Live calls" }).waitFor();
     }],
     ["live calls and rooms are those of the API", async () => {
-      const live = (await api("/v1/calls")).filter((call) => !["ended", "failed"].includes(call.sip_call_state));
+      const live = (await api("/v1/calls")).filter(
+        (call) => !["ended", "failed"].includes(call.sip_call_state),
+      );
       assert.equal(live.length, 1);
       await page.locator(".card.call").waitFor();
       assert.equal(await page.locator(".card.call").count(), 1);
       const card = await page.locator(".card.call").innerText();
-      for (const text of [live[0].expert_name, live[0].hazard, live[0].trace_id, "connected", "in the room"]) assert.ok(card.includes(text), `${text} is not in ${card}`);
+      for (const text of [
+        live[0].expert_name,
+        live[0].hazard,
+        live[0].trace_id,
+        "connected",
+        "in the room",
+      ]) {
+        assert.ok(card.includes(text), `${text} is not in ${card}`);
+      }
       const [room] = await api("/v1/rooms");
       assert.equal(await page.locator(".people li").count(), room.participants.length);
-      for (const person of room.participants) await hasText(page, ".people .who", `${person.name} ${person.role}`);
+      for (const person of room.participants) {
+        await hasText(page, ".people .who", `${person.name} ${person.role}`);
+      }
       await hasText(page, ".list", "expert-ethics");
     }],
     ["health is that of /readyz, the log's size that of the checkpoint", async () => {
-      for (const text of ["Asterisk connected", "Witness takes entries", "Log verified"]) await hasText(page, "#health .part", text);
+      for (const text of ["Asterisk connected", "Witness takes entries", "Log verified"]) {
+        await hasText(page, "#health .part", text);
+      }
       const { checkpoint } = await api("/v1/witness/checkpoint");
       assert.deepEqual(checkpoint.signatures.length, 2);
       await until("the size is shown", async () => {
@@ -129,23 +180,43 @@ const steps = {
         if (entry.event === "APPROVED" && !bridge) count("approved");
       }
       assert.ok(wanted.size >= 5, [...wanted.keys()].join());
-      await until("all of them are shown", async () => (await page.locator(".verdicts tbody tr").count()) === wanted.size);
+      await until(
+        "all of them are shown",
+        async () => (await page.locator(".verdicts tbody tr").count()) === wanted.size,
+      );
       for (const row of await page.locator(".verdicts tbody tr").all()) {
-        const [name, total] = [await row.locator("th").innerText(), await row.locator("td.figures").innerText()];
+        const [name, total] = [
+          await row.locator("th").innerText(),
+          await row.locator("td.figures").innerText(),
+        ];
         assert.equal(number(total), wanted.get(name.trim()), name);
       }
     }],
     ["the overview is accessible and fits", () => look("calls")],
     ["on a phone rooms come before what is over", async () => {
-      for (const [width, wanted] of [[390, ["Live calls", "Rooms", "Ended lately", "Verdicts by gate", "Lately in the log"]], [1320, ["Live calls", "Ended lately", "Lately in the log", "Rooms", "Verdicts by gate"]]]) {
+      for (const [width, wanted] of [
+        [390, ["Live calls", "Rooms", "Ended lately", "Verdicts by gate", "Lately in the log"]],
+        [1320, ["Live calls", "Ended lately", "Lately in the log", "Rooms", "Verdicts by gate"]],
+      ]) {
         await page.setViewportSize({ width, height: 844 });
-        await until(`the order at ${width} px`, async () => (await page.locator("main h2").allInnerTexts()).join() === wanted.join());
+        await until(
+          `the order at ${width} px`,
+          async () => (await page.locator("main h2").allInnerTexts()).join() === wanted.join(),
+        );
       }
     }],
     ["evidence is told on the lane of the bridge", async () => {
       await story("trace-page-evidence");
-      const told = (await Promise.all((await tableRows()).map(cells))).map((row) => `${row[2].trim()}: ${row[3].trim()}`);
-      for (const row of ["Expert to Bridge: evidence: offer", "Bridge to Expert: evidence: answer", "Bridge to Expert: evidence: file sent", "Expert to Bridge: evidence: receipt", "Bridge: evidence failed"]) {
+      const told = (await Promise.all((await tableRows()).map(cells))).map(
+        (row) => `${row[2].trim()}: ${row[3].trim()}`,
+      );
+      for (const row of [
+        "Expert to Bridge: evidence: offer",
+        "Bridge to Expert: evidence: answer",
+        "Bridge to Expert: evidence: file sent",
+        "Expert to Bridge: evidence: receipt",
+        "Bridge: evidence failed",
+      ]) {
         assert.ok(told.includes(row), `${row} is not in ${told.join(", ")}`);
       }
       await look("evidence");
@@ -153,7 +224,10 @@ const steps = {
     ["the ladder of a connected call is its entries, each in the signed log", async () => {
       await story("trace-page-connected");
       const logged = ofTrace("trace-page-connected");
-      await until("all entries are there", async () => (await page.locator("table.story tbody button").count()) === logged.length);
+      await until(
+        "all entries are there",
+        async () => (await page.locator("table.story tbody button").count()) === logged.length,
+      );
       await hasText(page, ".proof.good", `All ${logged.length} entries are in the signed log`);
       assert.equal(await page.locator("svg.ladder .seal.good").count(), logged.length);
       assert.equal(await page.locator("svg.ladder .seal.bad").count(), 0);
@@ -161,7 +235,16 @@ const steps = {
       assert.deepEqual(told.entries.map((seen) => seen.included), logged.map(() => true));
       const rows = await Promise.all((await tableRows()).map(cells));
       const whats = rows.map((row) => row[3].trim());
-      for (const what of ["escalate", "call the expert", "INVITE", "200 OK", "answered", "joins the room"]) assert.ok(whats.includes(what), `${what} is not in ${whats}`);
+      for (const what of [
+        "escalate",
+        "call the expert",
+        "INVITE",
+        "200 OK",
+        "answered",
+        "joins the room",
+      ]) {
+        assert.ok(whats.includes(what), `${what} is not in ${whats}`);
+      }
       const invite = rows.find((row) => row[3].trim() === "INVITE");
       assert.deepEqual([invite[2].trim(), invite[5].trim()], ["Gateway to Expert", "approved"]);
     }],
@@ -179,7 +262,10 @@ const steps = {
       assert.ok(dialog.includes(told.entries.find((seen) => seen.index === index).leaf_hash));
       await shoot(page, "operator-entry-light-1320");
       assert.deepEqual(await violations(page), []);
-      const [download] = await Promise.all([page.waitForEvent("download"), page.getByRole("button", { name: "Save the proof" }).click()]);
+      const [download] = await Promise.all([
+        page.waitForEvent("download"),
+        page.getByRole("button", { name: "Save the proof" }).click(),
+      ]);
       assert.match(readFileSync(await download.path(), "utf8"), /^c2sp\.org\/tlog-proof@v1\n/);
       await page.keyboard.press("Escape");
       await page.locator("dialog.entry[open]").waitFor({ state: "detached" });
@@ -225,7 +311,10 @@ const steps = {
       await page.locator("#ask[open]").waitFor();
       await shoot(page, "operator-ask-light-1320");
       await page.keyboard.press("Escape");
-      assert.equal((await api("/v1/rooms"))[0].participants.filter((person) => person.muted).length, 0);
+      assert.equal(
+        (await api("/v1/rooms"))[0].participants.filter((person) => person.muted).length,
+        0,
+      );
       await page.getByRole("button", { name: "Mute guardian-1" }).click();
       await page.locator("#ask-yes").click();
       await page.getByRole("button", { name: "Unmute guardian-1" }).waitFor();
@@ -241,9 +330,14 @@ const steps = {
       await page.keyboard.press("Enter");
       await page.locator(".card.call").waitFor({ state: "detached" });
       await hasText(page, ".calls .empty", "No call is under way");
-      const [call] = (await api("/v1/calls")).filter((one) => one.trace_id === "trace-page-connected");
+      const [call] = (await api("/v1/calls")).filter(
+        (one) => one.trace_id === "trace-page-connected",
+      );
       assert.equal(call.sip_call_state, "ended");
-      await until("the room is closed", async () => (await page.locator(".rooms .empty").count()) === 1);
+      await until(
+        "the room is closed",
+        async () => (await page.locator(".rooms .empty").count()) === 1,
+      );
       await shoot(page, "operator-idle-light-1320");
     }],
     ["logging out forgets the token", async () => {
@@ -261,8 +355,12 @@ const steps = {
     }],
     ["the changed entry is red in its ladder, and others are not", async () => {
       const { alarms: [alarm] } = await api("/v1/witness/checkpoint");
-      const changed = entries.filter((entry) => entry.gate === "freshness").map((entry) => entry.trace_id);
-      const stories = await Promise.all(changed.map((trace) => api(`/v1/witness/story?trace_id=${encodeURIComponent(trace)}`)));
+      const changed = entries
+        .filter((entry) => entry.gate === "freshness")
+        .map((entry) => entry.trace_id);
+      const stories = await Promise.all(
+        changed.map((trace) => api(`/v1/witness/story?trace_id=${encodeURIComponent(trace)}`)),
+      );
       const forged = stories.findIndex((one) => one.entries.some((seen) => !seen.included));
       assert.equal(stories[forged].entries.find((seen) => !seen.included).index, alarm.index);
       await story(changed[forged]);
@@ -277,8 +375,13 @@ const steps = {
   ],
 };
 
-// Whatever the page complains about is a fault of the page, but for the refusal of the wrong token that is its answer.
-const complaints = () => said.filter((line) => /^(error|pageerror)/.test(line) && !/status of 401/.test(line) && !/status of 503/.test(line));
+// Whatever the page complains about is a fault of the page, but for the refusal of the wrong token
+// that is its answer.
+const complaints = () =>
+  said.filter(
+    (line) =>
+      /^(error|pageerror)/.test(line) && !/status of 401/.test(line) && !/status of 503/.test(line),
+  );
 steps[process.argv[2]].push(["the browser has nothing to complain about", async () => {
   assert.deepEqual(complaints(), []);
   await context.clearCookies();

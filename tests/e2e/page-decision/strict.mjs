@@ -17,7 +17,9 @@ await run([
       const { Decision } = await import("/e/assets/expert/decision.js");
       const { ed25519 } = await import("/e/assets/expert/protocol/crypto.js");
       const { Http } = await import("/e/assets/expert/transport.js");
-      const decision = new Decision(new Http(location.pathname), async () => (await ed25519()).makeKey());
+      const decision = new Decision(new Http(location.pathname), async () =>
+        (await ed25519()).makeKey(),
+      );
       await decision.look();
       const isTaken = await decision.send("approve", "");
       return { isTaken, refusal: decision.refusal };

@@ -1,23 +1,38 @@
 // usage: case.mjs NAME LINK EVIDENCE_DIR BRIDGE_LOG
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
-import { fileIs, hasText, openBrowser, row, run, save, shoot, until, violations } from "../../browser/lib.mjs";
+import {
+  fileIs,
+  hasText,
+  openBrowser,
+  row,
+  run,
+  save,
+  shoot,
+  until,
+  violations,
+} from "../../browser/lib.mjs";
 
 const [name, link, evidence, log] = process.argv.slice(2);
 const { page, said, context, close } = await openBrowser();
 const files = ["thermal-camera.png", "inspection-report.pdf", "notes.md", "valve.svg", "alarm.wav"];
 const original = (file) => readFileSync(`${evidence}/${file}`);
-const bridgeHeard = (text) => until(`the bridge hears ${text}`, () => readFileSync(log, "utf8").includes(text));
+const bridgeHeard = (text) =>
+  until(`the bridge hears ${text}`, () => readFileSync(log, "utf8").includes(text));
 const receive = () => page.getByRole("button", { name: "Receive all" }).click();
 const goodSeal = () => page.locator('#receipt[data-verdict="good"]').waitFor();
 
-// In each scheme and at each width: nothing to see wider than the page, nothing that axe-core objects to, a picture.
+// In each scheme and at each width: nothing to see wider than the page, nothing that axe-core
+// objects to, a picture.
 async function looks(label, shots = true) {
   for (const [scheme, width] of [["light", 1100], ["dark", 1100], ["light", 360], ["dark", 360]]) {
     await page.emulateMedia({ colorScheme: scheme, reducedMotion: "reduce" });
     await page.setViewportSize({ width, height: width === 360 ? 740 : 900 });
     assert.deepEqual(await violations(page), [], `${label}, ${scheme}, ${width} px`);
-    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${label}: wider than ${width} px`);
+    assert.ok(
+      await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+      `${label}: wider than ${width} px`,
+    );
     if (shots) await shoot(page, `expert-${label}-${scheme}-${width}`);
   }
   await page.emulateMedia({ colorScheme: "light", reducedMotion: "no-preference" });
@@ -48,10 +63,20 @@ const CASES = {
     }],
     ["by keyboard alone", async () => {
       const first = page.getByRole("button", { name: "Receive thermal-camera.png" });
-      for (let press = 0; press < 30 && !(await first.evaluate((button) => button === document.activeElement)); press += 1) await page.keyboard.press("Tab");
+      for (
+        let press = 0;
+        press < 30 && !(await first.evaluate((button) => button === document.activeElement));
+        press += 1
+      ) {
+        await page.keyboard.press("Tab");
+      }
       await page.keyboard.press("Enter");
       await fileIs(page, "thermal-camera.png", "verified");
-      assert.equal(await page.evaluate(() => document.activeElement.getAttribute("aria-label")), "Save thermal-camera.png", "the focus stays");
+      assert.equal(
+        await page.evaluate(() => document.activeElement.getAttribute("aria-label")),
+        "Save thermal-camera.png",
+        "the focus stays",
+      );
     }],
     ["all of it, verified", async () => {
       await page.getByRole("button", { name: "Receive the rest" }).click();
@@ -63,11 +88,16 @@ const CASES = {
     }],
     ["saved files are the originals", async () => {
       for (const file of files) {
-        const saved = await save(page, row(page, file).getByRole("button", { name: `Save ${file}` }));
+        const saved = await save(
+          page,
+          row(page, file).getByRole("button", { name: `Save ${file}` }),
+        );
         assert.equal(saved.name, file);
         assert.ok(saved.bytes.equals(original(file)), file);
       }
-      const receipt = JSON.parse((await save(page, page.getByRole("button", { name: "Save the receipt" }))).bytes);
+      const receipt = JSON.parse(
+        (await save(page, page.getByRole("button", { name: "Save the receipt" }))).bytes,
+      );
       assert.equal(receipt.format, "if-evidence-receipt-v1");
       assert.equal(JSON.parse(receipt.messages.receipt).payload.files.length, 5);
     }],
@@ -78,18 +108,29 @@ const CASES = {
       await closePreview();
       const canvas = await preview("inspection-report.pdf", "canvas");
       assert.match(await canvas.getAttribute("aria-label"), /Page 1 of 2\. .*Valve 7/);
-      const dark = await canvas.evaluate((it) => it.getContext("2d").getImageData(0, 0, it.width, it.height).data.some((value, at) => at % 4 === 0 && value < 90));
+      const dark = await canvas.evaluate((it) =>
+        it
+          .getContext("2d")
+          .getImageData(0, 0, it.width, it.height)
+          .data.some((value, at) => at % 4 === 0 && value < 90),
+      );
       assert.ok(dark, "something is drawn on the page");
       await shoot(page, "expert-preview-pdf", { fullPage: false });
       assert.deepEqual(await violations(page), []);
       await closePreview();
       const notes = await preview("notes.md", ".markdown");
       assert.equal(await notes.locator("h1").innerText(), "Notes of the guard");
-      assert.equal(await notes.locator("script, img, form, style, [onerror], a[href^=javascript]").count(), 0);
+      assert.equal(
+        await notes.locator("script, img, form, style, [onerror], a[href^=javascript]").count(),
+        0,
+      );
       await shoot(page, "expert-preview-markdown", { fullPage: false });
       assert.deepEqual(await violations(page), []);
       await closePreview();
-      assert.equal(await (await preview("valve.svg", "img")).evaluate((image) => image.naturalWidth), 600);
+      assert.equal(
+        await (await preview("valve.svg", "img")).evaluate((image) => image.naturalWidth),
+        600,
+      );
       await closePreview();
       await preview("alarm.wav", "audio");
       await closePreview();
@@ -120,12 +161,23 @@ const CASES = {
       await page.getByRole("button", { name: "Remove the files from this browser" }).click();
       for (const file of files) await fileIs(page, file, "offered");
       assert.equal(await page.evaluate(async () => {
-        const database = await new Promise((resolve) => (indexedDB.open("if-escalate-evidence").onsuccess = ({ target }) => resolve(target.result)));
-        return new Promise((resolve) => (database.transaction("blocks").objectStore("blocks").count().onsuccess = ({ target }) => resolve(target.result)));
+        const database = await new Promise(
+          (resolve) =>
+            (indexedDB.open("if-escalate-evidence").onsuccess = ({ target }) =>
+              resolve(target.result)),
+        );
+        return new Promise(
+          (resolve) =>
+            (database.transaction("blocks").objectStore("blocks").count().onsuccess = ({
+              target,
+            }) => resolve(target.result)),
+        );
       }), 0);
     }],
     ["the browser had nothing to object to", async () => {
-      const objections = said.filter((line) => /Content Security Policy|TrustedS|pageerror/.test(line));
+      const objections = said.filter((line) =>
+        /Content Security Policy|TrustedS|pageerror/.test(line),
+      );
       assert.deepEqual(objections, []);
     }],
   ],
@@ -135,7 +187,9 @@ const CASES = {
         const real = SubtleCrypto.prototype.generateKey;
         SubtleCrypto.prototype.generateKey = function (algorithm, ...rest) {
           const asked = algorithm?.name ?? algorithm;
-          return asked === "Ed25519" ? Promise.reject(new DOMException("unknown", "NotSupportedError")) : real.call(this, algorithm, ...rest);
+          return asked === "Ed25519"
+            ? Promise.reject(new DOMException("unknown", "NotSupportedError"))
+            : real.call(this, algorithm, ...rest);
         };
       });
       await page.goto(link);

@@ -4,7 +4,10 @@ import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { fileIs, openBrowser, rendererMemory, row, run, until } from "../../browser/lib.mjs";
 
-/** What the page may take beyond what it took before the first byte: buffers of the channel, and garbage not yet collected. */
+/**
+ * What the page may take beyond what it took before the first byte: buffers of the channel, and
+ * garbage not yet collected.
+ */
 const MEMORY_MAX = 120 * 2 ** 20;
 
 const [, link, stack] = process.argv.slice(2);
@@ -25,7 +28,10 @@ await run([
     assert.ok(before > 0, "the renderer was not found");
     await file.getByRole("button", { name: "Receive large.bin" }).click();
     let most = 0;
-    await until("large.bin is under way", async () => (await file.getAttribute("data-status")) === "receiving");
+    await until(
+      "large.bin is under way",
+      async () => (await file.getAttribute("data-status")) === "receiving",
+    );
     const end = Date.now() + 170_000;
     while ((await file.getAttribute("data-status")) === "receiving" && Date.now() < end) {
       most = Math.max(most, rendererMemory(profile));
@@ -33,10 +39,16 @@ await run([
     }
     await fileIs(page, "large.bin", "verified");
     console.log(`       ${Math.round((most - before) / 2 ** 20)} MiB more than before, at most`);
-    assert.ok(most - before < MEMORY_MAX, `${Math.round((most - before) / 2 ** 20)} MiB more than before`);
+    assert.ok(
+      most - before < MEMORY_MAX,
+      `${Math.round((most - before) / 2 ** 20)} MiB more than before`,
+    );
   }],
   ["the saved file is the original", async () => {
-    const [download] = await Promise.all([page.waitForEvent("download"), file.getByRole("button", { name: "Save large.bin" }).click()]);
+    const [download] = await Promise.all([
+      page.waitForEvent("download"),
+      file.getByRole("button", { name: "Save large.bin" }).click(),
+    ]);
     assert.equal(await sha256(await download.path()), await sha256(`${stack}/evidence/large.bin`));
   }],
   ["the browser closes", close],

@@ -6,8 +6,13 @@ import { fileIs, hasText, openBrowser, row, run, shoot, until } from "../../brow
 const [, link, stack, lateLink, lateIn] = process.argv.slice(2);
 const started = Date.now();
 const { page, said, close } = await openBrowser();
-const received = (name) => row(page, name).locator("progress").evaluate((it) => it.value).catch(() => 0);
-const underWay = (name) => until(`some of ${name} is here`, async () => (await received(name)) > 2e6);
+const received = (name) =>
+  row(page, name)
+    .locator("progress")
+    .evaluate((it) => it.value)
+    .catch(() => 0);
+const underWay = (name) =>
+  until(`some of ${name} is here`, async () => (await received(name)) > 2e6);
 const bridge = () => Number(readFileSync(`${stack}/run/bridge.pid`, "utf8").split(" ")[0]);
 const receive = (name) => row(page, name).getByRole("button", { name: `Receive ${name}` }).click();
 
@@ -35,7 +40,11 @@ await run([
     writeSync(file, Buffer.from("x".repeat(64)), 0, 64, 5_000_000);
     closeSync(file);
     await receive("changed.bin");
-    await until("changed.bin is not verified", async () => ["unavailable", "mismatch"].includes(await row(page, "changed.bin").getAttribute("data-status")));
+    await until("changed.bin is not verified", async () =>
+      ["unavailable", "mismatch"].includes(
+        await row(page, "changed.bin").getAttribute("data-status"),
+      ),
+    );
     await page.locator("#receipt").waitFor();
     await shoot(page, "expert-changed");
     assert.equal(await row(page, "silence.bin").getAttribute("data-status"), "verified");

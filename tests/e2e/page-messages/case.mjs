@@ -6,9 +6,23 @@ import { hasText, openBrowser, run, shoot, until, violations } from "../../brows
 
 const [, , link, stack, call] = process.argv;
 const { page, said, close } = await openBrowser();
-const curl = async (...args) => JSON.parse((await promisify(execFile)("curl", ["-s", "--unix-socket", `${stack}/bridge.sock`, ...args])).stdout);
-const write = async (message) => curl("-H", "Content-Type: application/json", "--data-binary", JSON.stringify({ message }), `http://bridge/v1/evidence/peers/${call}/messages`);
-const taken = async () => (await curl(`http://bridge/v1/calls/${call}`)).messages.filter((one) => one.direction === "to_council");
+const curl = async (...args) =>
+  JSON.parse(
+    (await promisify(execFile)("curl", ["-s", "--unix-socket", `${stack}/bridge.sock`, ...args]))
+      .stdout,
+  );
+const write = async (message) =>
+  curl(
+    "-H",
+    "Content-Type: application/json",
+    "--data-binary",
+    JSON.stringify({ message }),
+    `http://bridge/v1/evidence/peers/${call}/messages`,
+  );
+const taken = async () =>
+  (await curl(`http://bridge/v1/calls/${call}`)).messages.filter(
+    (one) => one.direction === "to_council",
+  );
 const field = page.getByLabel("Your message to the council");
 const log = page.getByRole("log", { name: "Messages" });
 const bodies = () => page.locator(".message-body").allTextContents();
@@ -17,11 +31,17 @@ const ANSWER = "<i>No</i>; it is closed.\nI saw it.";
 
 // phone and desktop, light and dark.
 async function pictures(name) {
-  for (const [size, viewport] of [["phone", { width: 390, height: 844 }], ["desktop", { width: 1280, height: 900 }]]) {
+  for (const [size, viewport] of [
+    ["phone", { width: 390, height: 844 }],
+    ["desktop", { width: 1280, height: 900 }],
+  ]) {
     for (const colorScheme of ["light", "dark"]) {
       await page.setViewportSize(viewport);
       await page.emulateMedia({ colorScheme });
-      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), `${size} scrolls sideways`);
+      assert.ok(
+        await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth),
+        `${size} scrolls sideways`,
+      );
       assert.deepEqual(await violations(page), []);
       await shoot(page, `expert-messages-${name}-${size}-${colorScheme}`);
     }
@@ -63,7 +83,10 @@ await run([
     await page.reload();
     await log.getByText("it is closed").waitFor();
     assert.deepEqual(await bodies(), [QUESTION, ANSWER]);
-    await until("the page is connected", async () => (await page.locator("body").getAttribute("data-phase")) === "live");
+    await until(
+      "the page is connected",
+      async () => (await page.locator("body").getAttribute("data-phase")) === "live",
+    );
   }],
   ["a message out of sight is counted, and shown when it is looked at", async () => {
     await page.setViewportSize({ width: 390, height: 300 });
@@ -72,7 +95,10 @@ await run([
     assert.equal(messages[0].state, "sent");
     await hasText(page, "#unread", "1 new message");
     await page.locator("#unread").click();
-    await until("it is shown", async () => (await curl(`http://bridge/v1/calls/${call}`)).messages.at(-1).state === "shown");
+    await until(
+      "it is shown",
+      async () => (await curl(`http://bridge/v1/calls/${call}`)).messages.at(-1).state === "shown",
+    );
     await until("nothing is new", async () => page.locator("#unread").isHidden());
   }],
   ["what is written without a connection goes out once it is back", async () => {
@@ -80,7 +106,9 @@ await run([
     await field.fill("Yes.");
     // The bridge drops the connection, whichever its number is.
     const drop = async () => {
-      const peers = [1, 2, 3, 4, 5].map((number) => fetch(`${location.pathname}/peer/${number}`, { method: "DELETE" }));
+      const peers = [1, 2, 3, 4, 5].map((number) =>
+        fetch(`${location.pathname}/peer/${number}`, { method: "DELETE" }),
+      );
       const answers = await Promise.all(peers);
       return answers.some(({ status }) => status === 204);
     };
@@ -88,7 +116,10 @@ await run([
     await field.press("Enter");
     await until("it is taken", async () => (await taken()).length === 2);
     await page.reload();
-    await until("the page is connected", async () => (await page.locator("body").getAttribute("data-phase")) === "live");
+    await until(
+      "the page is connected",
+      async () => (await page.locator("body").getAttribute("data-phase")) === "live",
+    );
     await hasText(page, '.message[data-from="expert"] .message-state', "Received");
     assert.equal((await taken()).length, 2);
     assert.equal((await bodies()).at(-1), "Yes.");

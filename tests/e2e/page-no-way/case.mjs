@@ -34,39 +34,60 @@ const withFirefox = (steps) => async () => {
 
 const cases = {
   "firefox-loopback": [
-    ["Firefox says that the bridge offers the loopback alone, and what helps", withFirefox(async (firefox) => {
-      await firefoxSays(firefox, "#no-way", "127.0.0.1", "Firefox never uses", "evidence.udp", "evidence.public_addresses");
-      await firefoxSays(firefox, "#link-state", "Connecting");
-      assert.equal(await firefox.text("#opening"), "");
-      await picture(firefox);
-    })],
+    [
+      "Firefox says that the bridge offers the loopback alone, and what helps",
+      withFirefox(async (firefox) => {
+        await firefoxSays(
+          firefox,
+          "#no-way",
+          "127.0.0.1",
+          "Firefox never uses",
+          "evidence.udp",
+          "evidence.public_addresses",
+        );
+        await firefoxSays(firefox, "#link-state", "Connecting");
+        assert.equal(await firefox.text("#opening"), "");
+        await picture(firefox);
+      }),
+    ],
   ],
   "firefox-address": [
-    ["Firefox gets the list from an address of the host", withFirefox(async (firefox) => {
-      await firefoxSays(firefox, "#files-summary", "1 file");
-      assert.equal(await firefox.text("#no-way"), "");
-    })],
+    [
+      "Firefox gets the list from an address of the host",
+      withFirefox(async (firefox) => {
+        await firefoxSays(firefox, "#files-summary", "1 file");
+        assert.equal(await firefox.text("#no-way"), "");
+      }),
+    ],
   ],
   "chromium-blocked": [
-    ["where UDP is swallowed the page says so, and goes on once it is not", async () => {
-      const { page, context, close } = await openBrowser();
-      let isBlocked = true;
-      await context.route(/\/offer$/, async (route) => {
-        const response = await route.fetch();
-        const body = await response.text();
-        // At this address of the documentation nobody answers.
-        await route.fulfill({ response, body: isBlocked ? body.replace(/^(a=candidate:(?:\S+ ){4})\S+ \d+/gm, "$1203.0.113.9 4443") : body });
-      });
-      await page.goto(link);
-      await hasText(page, "#no-way", "203.0.113.9:4443");
-      await hasText(page, "#no-way", "UDP");
-      assert.deepEqual(await violations(page), []);
-      await shoot(page, "expert-no-way");
-      isBlocked = false;
-      await hasText(page, "#files-summary", "1 file");
-      await page.locator("#no-way").waitFor({ state: "hidden" });
-      await close();
-    }],
+    [
+      "where UDP is swallowed the page says so, and goes on once it is not",
+      async () => {
+        const { page, context, close } = await openBrowser();
+        let isBlocked = true;
+        await context.route(/\/offer$/, async (route) => {
+          const response = await route.fetch();
+          const body = await response.text();
+          // At this address of the documentation nobody answers.
+          await route.fulfill({
+            response,
+            body: isBlocked
+              ? body.replace(/^(a=candidate:(?:\S+ ){4})\S+ \d+/gm, "$1203.0.113.9 4443")
+              : body,
+          });
+        });
+        await page.goto(link);
+        await hasText(page, "#no-way", "203.0.113.9:4443");
+        await hasText(page, "#no-way", "UDP");
+        assert.deepEqual(await violations(page), []);
+        await shoot(page, "expert-no-way");
+        isBlocked = false;
+        await hasText(page, "#files-summary", "1 file");
+        await page.locator("#no-way").waitFor({ state: "hidden" });
+        await close();
+      },
+    ],
   ],
 };
 

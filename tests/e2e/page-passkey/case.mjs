@@ -17,14 +17,23 @@ await run([
   ["the device makes a passkey", async () => {
     const devtools = await context.newCDPSession(page);
     await devtools.send("WebAuthn.enable");
-    const options = { protocol: "ctap2", transport: "internal", hasUserVerification: true, isUserVerified: true, automaticPresenceSimulation: true };
+    const options = {
+      protocol: "ctap2",
+      transport: "internal",
+      hasUserVerification: true,
+      isUserVerified: true,
+      automaticPresenceSimulation: true,
+    };
     await devtools.send("WebAuthn.addVirtualAuthenticator", { options });
     await page.goto(passkeyPage);
     await page.locator("#name").fill("expert-safety@external.advisor");
     await page.locator("#make").click();
     await page.locator("#made").waitFor();
     const line = await page.locator("#line").textContent();
-    assert.match(line, /^- \{id: "[A-Za-z0-9_-]+", public_key: "es256:[A-Za-z0-9+/=]{88}", rp_id: "localhost"\}$/);
+    assert.match(
+      line,
+      /^- \{id: "[A-Za-z0-9_-]+", public_key: "es256:[A-Za-z0-9+/=]{88}", rp_id: "localhost"\}$/,
+    );
     await page.setViewportSize({ width: 360, height: 740 });
     assert.deepEqual(await violations(page), []);
     await shoot(page, "expert-passkey-phone");

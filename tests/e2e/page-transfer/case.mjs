@@ -3,7 +3,17 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
-import { fileIs, hasText, openBrowser, row, run, save, shoot, until, violations } from "../../browser/lib.mjs";
+import {
+  fileIs,
+  hasText,
+  openBrowser,
+  row,
+  run,
+  save,
+  shoot,
+  until,
+  violations,
+} from "../../browser/lib.mjs";
 
 const [, link, stack, call] = process.argv.slice(2);
 const { page, said, close } = await openBrowser();
@@ -26,18 +36,30 @@ await run([
     await until("some of the recording is here", async () => (await received()) > 8e6);
     await shoot(page, "expert-receiving");
     await page.reload();
-    await until("the recording is under way again, or done", async () => (await received()) > 4e6 || (await row(page, "recording.bin").getAttribute("data-status")) === "verified");
+    await until(
+      "the recording is under way again, or done",
+      async () =>
+        (await received()) > 4e6 ||
+        (await row(page, "recording.bin").getAttribute("data-status")) === "verified",
+    );
   }],
   ["paused is paused, also after a reload", async () => {
-    await row(page, "recording.bin").getByRole("button", { name: "Pause recording.bin" }).click({ timeout: 5_000 }).catch(() => {});
+    await row(page, "recording.bin")
+      .getByRole("button", { name: "Pause recording.bin" })
+      .click({ timeout: 5_000 })
+      .catch(() => {});
     // A click is obeyed once what has arrived before it is handled.
     const status = () => row(page, "recording.bin").getAttribute("data-status");
-    await until("the recording is paused, or done", async () => ["paused", "verified"].includes(await status()));
+    await until("the recording is paused, or done", async () =>
+      ["paused", "verified"].includes(await status()),
+    );
     if ((await status()) === "paused") {
       await page.reload();
       await fileIs(page, "recording.bin", "paused");
       assert.ok((await received()) > 4e6);
-      await row(page, "recording.bin").getByRole("button", { name: "Resume recording.bin" }).click();
+      await row(page, "recording.bin")
+        .getByRole("button", { name: "Resume recording.bin" })
+        .click();
     }
     for (const file of files) await fileIs(page, file, "verified");
   }],
@@ -52,7 +74,10 @@ await run([
     await shoot(page, "expert-proved");
   }],
   ["saved bytes are the original's", async () => {
-    const saved = await save(page, row(page, "recording.bin").getByRole("button", { name: "Save recording.bin" }));
+    const saved = await save(
+      page,
+      row(page, "recording.bin").getByRole("button", { name: "Save recording.bin" }),
+    );
     assert.equal(sha256(saved.bytes), sha256(readFileSync(`${stack}/evidence/recording.bin`)));
   }],
   ["a second browser with the same link", async () => {
@@ -62,7 +87,14 @@ await run([
     await other.close();
   }],
   ["the call ends, and the page says so", async () => {
-    execFileSync("curl", ["-s", "--unix-socket", `${stack}/bridge.sock`, "-X", "DELETE", `http://bridge/v1/calls/${call}`]);
+    execFileSync("curl", [
+      "-s",
+      "--unix-socket",
+      `${stack}/bridge.sock`,
+      "-X",
+      "DELETE",
+      `http://bridge/v1/calls/${call}`,
+    ]);
     await hasText(page, "#notice", "The call has ended");
     await shoot(page, "expert-notice-over");
     await save(page, row(page, "notes.md").getByRole("button", { name: "Save notes.md" }));

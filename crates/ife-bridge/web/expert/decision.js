@@ -1,4 +1,5 @@
-// The expert's decision: what is asked, the signed statement, and what became of it (docs/decision.md).
+// The expert's decision: what is asked, the signed statement, and what became of it
+// (docs/decision.md).
 
 import { canonical } from "./protocol/envelope.js";
 import { digest, publicKeyText } from "./protocol/crypto.js";
@@ -13,8 +14,8 @@ const LOOK_MS = 15_000;
 const sha256 = async (text) => toHex(await digest(utf8(text)));
 
 /**
- * The statement without its signature. `about` is what the bridge says of the call, `time` in RFC 3339, `signer` the members that name what
- * signs.
+ * The statement without its signature. `about` is what the bridge says of the call, `time` in RFC
+ * 3339, `signer` the members that name what signs.
  */
 export async function draft(about, choice, text, time, signer) {
   const { asked } = about;
@@ -39,9 +40,13 @@ export function signedBytes({ text: _text, signature: _signature, ...covered }) 
 }
 
 /** Whether a passkey is of this page's domain. */
-export const isHere = ({ rp_id: domain }, host = location.hostname) => host === domain || host.endsWith(`.${domain}`);
+export const isHere = ({ rp_id: domain }, host = location.hostname) =>
+  host === domain || host.endsWith(`.${domain}`);
 
-/** The assertion of a passkey for a statement; throws what the browser throws when the person declines. */
+/**
+ * The assertion of a passkey for a statement; throws what the browser throws when the person
+ * declines.
+ */
 async function assertion(passkey, statement) {
   const publicKey = {
     challenge: await digest(signedBytes(statement)),
@@ -51,12 +56,18 @@ async function assertion(passkey, statement) {
   };
   const { response } = await navigator.credentials.get({ publicKey });
   const text = (buffer) => toBase64url(new Uint8Array(buffer));
-  return { alg: "webauthn", authenticator_data: text(response.authenticatorData), client_data: text(response.clientDataJSON), sig: text(response.signature) };
+  return {
+    alg: "webauthn",
+    authenticator_data: text(response.authenticatorData),
+    client_data: text(response.clientDataJSON),
+    sig: text(response.signature),
+  };
 }
 
 /**
- * What is asked and decided. `about`: as `GET /e/<session>/decision` answers, null before that. `sending`, `refusal` (a sentence). An Event "change"
- * follows every change; "news" carries a sentence for the live region.
+ * What is asked and decided. `about`: as `GET /e/<session>/decision` answers, null before that.
+ * `sending`, `refusal` (a sentence). An Event "change" follows every change; "news" carries a
+ * sentence for the live region.
  */
 export class Decision extends EventTarget {
   about = null;
@@ -87,7 +98,9 @@ export class Decision extends EventTarget {
     try {
       const about = await this.#http.decision();
       this.#offset = Date.parse(about.now) - Date.now();
-      if (JSON.stringify({ ...about, now: 0 }) === JSON.stringify({ ...this.about, now: 0 })) return;
+      if (JSON.stringify({ ...about, now: 0 }) === JSON.stringify({ ...this.about, now: 0 })) {
+        return;
+      }
       this.about = about;
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
@@ -107,9 +120,13 @@ export class Decision extends EventTarget {
       const record = await this.#http.decide(await this.#signed(choice, text, passkey));
       this.about = { ...this.about, record, decision_state: "decided" };
     } catch (error) {
-      if (error instanceof DOMException) this.refusal = "The passkey was not used, and nothing was sent. Try again.";
-      else if (error instanceof HttpError) this.refusal = whyRefused(error);
-      else throw error;
+      if (error instanceof DOMException) {
+        this.refusal = "The passkey was not used, and nothing was sent. Try again.";
+      } else if (error instanceof HttpError) {
+        this.refusal = whyRefused(error);
+      } else {
+        throw error;
+      }
     } finally {
       this.sending = false;
     }
@@ -120,11 +137,18 @@ export class Decision extends EventTarget {
 
   async #signed(choice, text, passkey) {
     if (passkey) {
-      const statement = await draft(this.about, choice, text, this.#time(), { assurance: "passkey", kid: passkey.id });
+      const statement = await draft(this.about, choice, text, this.#time(), {
+        assurance: "passkey",
+        kid: passkey.id,
+      });
       return { ...statement, signature: await assertion(passkey, statement) };
     }
     this.#key ??= await this.#makeKey();
-    const signer = { assurance: "link", kid: "page", public_key: publicKeyText(this.#key.publicKey) };
+    const signer = {
+      assurance: "link",
+      kid: "page",
+      public_key: publicKeyText(this.#key.publicKey),
+    };
     const statement = await draft(this.about, choice, text, this.#time(), signer);
     const sig = toBase64url(await this.#key.sign(signedBytes(statement)));
     return { ...statement, signature: { alg: "ed25519", sig } };
@@ -146,7 +170,9 @@ export class Decision extends EventTarget {
 
 const REFUSALS = {
   text: "The text cannot be sent: it may have 4,096 bytes, and no control characters.",
-  assurance: "For this hazard a link is not enough to sign a decision. Tell the council: your own key is needed.",
+  assurance:
+    "For this hazard a link is not enough to sign a decision. Tell the council: " +
+    "your own key is needed.",
   party: "Another expert was called about this. Your decision is not asked for any more.",
   choice: "The question has changed. Choose again.",
   question_sha256: "The question has changed. Load this page again.",

@@ -1,9 +1,11 @@
-// The page of an expert or a guardian. Opened as /e/<session>#<token>; everything else is in the modules.
+// The page of an expert or a guardian. Opened as /e/<session>#<token>; everything else is in the
+// modules.
 
 import { Session } from "./session.js";
 import { Page } from "./view/page.js";
 
-// The token is a secret that is good once: it leaves the address bar, the history and every screenshot at once.
+// The token is a secret that is good once: it leaves the address bar, the history and every
+// screenshot at once.
 function takeToken() {
   const token = location.hash.slice(1);
   history.replaceState(null, "", location.pathname);

@@ -1,4 +1,5 @@
-// What the council's agents and the expert write to each other: in order, each once, and whether it has arrived. Knows no element of the page.
+// What the council's agents and the expert write to each other: in order, each once, and whether it
+// has arrived. Knows no element of the page.
 
 /** Maximum length of a message in characters; in UTF-8 it stays below the maximum of the bridge. */
 export const TEXT_LEN_MAX = 4_000;
@@ -10,12 +11,16 @@ const STATES = new Set(["waiting", "taken", "refused", "new", "shown"]);
 /** What a person reads of a message: its text, or all of it. */
 export function textOf(message) {
   const texts = [message.text, message.payload?.text, message.payload?.content];
-  return texts.find((text) => typeof text === "string" && text !== "") ?? JSON.stringify(message, null, 2);
+  return (
+    texts.find((text) => typeof text === "string" && text !== "") ??
+    JSON.stringify(message, null, 2)
+  );
 }
 
 /**
- * The messages of a session. `items` are {id, mine, text, at, state, why}: of the expert's own, `waiting`, then `taken` or `refused`; of an agent's,
- * `new`, then `shown`. `say(body)` sends on the open channel, `changed()` is called after each change.
+ * The messages of a session. `items` are {id, mine, text, at, state, why}: of the expert's own,
+ * `waiting`, then `taken` or `refused`; of an agent's, `new`, then `shown`. `say(body)` sends on
+ * the open channel, `changed()` is called after each change.
  */
 export class Messages {
   items;
@@ -56,7 +61,13 @@ export class Messages {
       return;
     }
     const isObject = typeof message === "object" && message !== null;
-    this.#add({ id, mine: false, text: isObject ? textOf(message) : String(message), at: Date.now(), state: "new" });
+    this.#add({
+      id,
+      mine: false,
+      text: isObject ? textOf(message) : String(message),
+      at: Date.now(),
+      state: "new",
+    });
   }
 
   #settle(id, state, why) {
@@ -81,7 +92,9 @@ export class Messages {
     this.#changed();
   }
 
-  /** The channel is open, or not: what waits is sent on each new one, and the bridge takes it once. */
+  /**
+   * The channel is open, or not: what waits is sent on each new one, and the bridge takes it once.
+   */
   setLive(isLive) {
     if (this.#isLive === isLive) return;
     this.#isLive = isLive;
@@ -97,7 +110,13 @@ export class Messages {
   write(text) {
     const trimmed = text.trim();
     if (trimmed === "" || trimmed.length > TEXT_LEN_MAX) return false;
-    const item = { id: crypto.randomUUID(), mine: true, text: trimmed, at: Date.now(), state: "waiting" };
+    const item = {
+      id: crypto.randomUUID(),
+      mine: true,
+      text: trimmed,
+      at: Date.now(),
+      state: "waiting",
+    };
     this.#add(item);
     if (this.#isLive) this.#send(item);
     return true;
@@ -105,7 +124,9 @@ export class Messages {
 
   /** Sends a refused message again. */
   again(id) {
-    const place = this.items.findIndex((item) => item.mine && item.id === id && item.state === "refused");
+    const place = this.items.findIndex(
+      (item) => item.mine && item.id === id && item.state === "refused",
+    );
     if (place < 0) return;
     const [{ text }] = this.items.splice(place, 1);
     this.write(text);

@@ -1,4 +1,5 @@
-// The page on which an expert makes a passkey. The page sends nothing: the expert sends its line to the operator, who adds it to the registry.
+// The page on which an expert makes a passkey. The page sends nothing: the expert sends its line to
+// the operator, who adds it to the registry.
 
 import { toBase64, toBase64url, utf8 } from "./protocol/encoding.js";
 import { byId, setText, showText } from "./view/dom.js";
@@ -12,7 +13,9 @@ const KINDS = new Map([
 /** The line of the registry for a credential. */
 export function registryLine(id, algorithm, info, domain) {
   const kind = KINDS.get(algorithm);
-  if (!kind || info.length < kind.length) throw new Error("this device makes keys of a kind that is not known here");
+  if (!kind || info.length < kind.length) {
+    throw new Error("this device makes keys of a kind that is not known here");
+  }
   const key = `${kind.name}:${toBase64(info.slice(-kind.length))}`;
   return `- {id: "${toBase64url(id)}", public_key: "${key}", rp_id: "${domain}"}`;
 }
@@ -29,7 +32,12 @@ async function make(name) {
       attestation: "none",
     },
   });
-  return registryLine(new Uint8Array(rawId), response.getPublicKeyAlgorithm(), new Uint8Array(response.getPublicKey()), location.hostname);
+  return registryLine(
+    new Uint8Array(rawId),
+    response.getPublicKeyAlgorithm(),
+    new Uint8Array(response.getPublicKey()),
+    location.hostname,
+  );
 }
 
 async function submitted(event) {
@@ -41,7 +49,11 @@ async function submitted(event) {
     byId("made-title").focus();
   } catch (error) {
     console.warn(error);
-    showText(byId("problem"), "No passkey was made. The page must be open over https at its name, and the device must allow it.");
+    showText(
+      byId("problem"),
+      "No passkey was made. The page must be open over https at its name, " +
+        "and the device must allow it.",
+    );
   }
 }
 

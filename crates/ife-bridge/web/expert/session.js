@@ -1,4 +1,5 @@
-// One viewer's session from link to receipt: ties transport, envelope, receiver and store together, and tells the view what changed.
+// One viewer's session from link to receipt: ties transport, envelope, receiver and store together,
+// and tells the view what changed.
 
 import { digest, ed25519, incremental, parsePublicKey, publicKeyText } from "./protocol/crypto.js";
 import { bind, Inbox, Outbox, Refused } from "./protocol/envelope.js";
@@ -27,8 +28,10 @@ const PROOF_TRIES = 15;
 const OVER = new Set(["ended", "failed"]);
 
 /**
- * What the view shows. `phase`: opening, live, lost (connecting anew), over (the call has ended), refused (this page may not or must not go
- * on; `refusal` says why). `noWay`: the bridge's addresses while ICE finds no way to them, else null. An Event "change" follows every change, "news" carries a sentence for the live region.
+ * What the view shows. `phase`: opening, live, lost (connecting anew), over (the call has ended),
+ * refused (this page may not or must not go on; `refusal` says why). `noWay`: the bridge's
+ * addresses while ICE finds no way to them, else null. An Event "change" follows every change,
+ * "news" carries a sentence for the live region.
  */
 export class Session extends EventTarget {
   phase = "opening";
@@ -71,7 +74,10 @@ export class Session extends EventTarget {
     this.decision = new Decision(this.#http, () => this.#pageKey());
     this.name = base.slice(base.lastIndexOf("/") + 1);
     this.#intents = keptIntents(this.name);
-    this.messages = new Messages(this.name, { say: (body) => this.#enqueue(() => this.#say(body)), changed: () => this.#changed() });
+    this.messages = new Messages(this.name, {
+      say: (body) => this.#enqueue(() => this.#say(body)),
+      changed: () => this.#changed(),
+    });
   }
 
   /** The guardian whose page it is; null for the expert's. */
@@ -107,7 +113,8 @@ export class Session extends EventTarget {
     await this.#connect();
   }
 
-  // After a reload the cookie stands for the token; so it does when the whole link is opened again in the browser that used it.
+  // After a reload the cookie stands for the token; so it does when the whole link is opened again
+  // in the browser that used it.
   async #enter(token) {
     if (!token) return this.#patiently(() => this.#http.state());
     try {
@@ -164,7 +171,9 @@ export class Session extends EventTarget {
       await connection.connect(this.#http);
     } catch (error) {
       connection.close();
-      if (error instanceof HttpError && !error.isPassing) return this.#refuse(this.#whyNot(error, "forgotten"));
+      if (error instanceof HttpError && !error.isPassing) {
+        return this.#refuse(this.#whyNot(error, "forgotten"));
+      }
       this.#lost(connection);
     }
   }
@@ -200,7 +209,9 @@ export class Session extends EventTarget {
       this.description = await this.#http.state();
       if (this.#endedWithCall()) return;
     } catch (error) {
-      if (error instanceof HttpError && !error.isPassing) return this.#refuse(this.#whyNot(error, "forgotten"));
+      if (error instanceof HttpError && !error.isPassing) {
+        return this.#refuse(this.#whyNot(error, "forgotten"));
+      }
     }
     await this.#connect();
   }
@@ -232,7 +243,10 @@ export class Session extends EventTarget {
   async #greet(connection, fingerprints) {
     if (connection !== this.#connection) return;
     const { session, trace_id: traceId } = this.description;
-    const [binding, key] = await Promise.all([bind(session, traceId, ...fingerprints), this.#pageKey()]);
+    const [binding, key] = await Promise.all([
+      bind(session, traceId, ...fingerprints),
+      this.#pageKey(),
+    ]);
     this.#inbox = new Inbox(binding, this.#trusted, this.signer.verify);
     this.#outbox = new Outbox(binding, key, "page", {
       source: this.description.viewer ?? "if://page/expert",
@@ -314,14 +328,18 @@ export class Session extends EventTarget {
   async #manifest(body) {
     const manifest = await checkManifest(body);
     const earlier = this.receiver;
-    if (earlier && earlier.manifest.sha256 !== manifest.sha256) throw new Refused("bad_message", "the manifest has changed within the session");
+    if (earlier && earlier.manifest.sha256 !== manifest.sha256) {
+      throw new Refused("bad_message", "the manifest has changed within the session");
+    }
     if (!earlier) await this.#restore(manifest);
     this.call = body.call;
     this.#attempt = 0;
     this.noWay = null;
     this.#listed = this.#connection;
     this.phase = "live";
-    this.#changed(earlier ? "Connected again." : `Connected. Files offered: ${manifest.files.length}.`);
+    this.#changed(
+      earlier ? "Connected again." : `Connected. Files offered: ${manifest.files.length}.`,
+    );
     await this.#act(this.receiver.requestAgain());
     await this.#sendReceiptIfFinished();
     this.loadProofs();
@@ -342,7 +360,9 @@ export class Session extends EventTarget {
 
   async #error({ code, text, file }) {
     console.warn(`the bridge refuses: ${code}: ${text}`);
-    if (code === "unavailable" && Number.isSafeInteger(file)) await this.#act(this.receiver?.handleUnavailable(file) ?? []);
+    if (code === "unavailable" && Number.isSafeInteger(file)) {
+      await this.#act(this.receiver?.handleUnavailable(file) ?? []);
+    }
     this.#changed();
   }
 
@@ -350,16 +370,24 @@ export class Session extends EventTarget {
     if (!this.receiver) throw new Refused("bad_message", "chunk before the manifest");
     const before = this.receiver.state(frame.file)?.received ?? 0;
     await this.#act(await this.receiver.handleFrame(frame));
-    this.rate.add(Math.max(0, this.receiver.state(frame.file).received - before), performance.now());
+    this.rate.add(
+      Math.max(0, this.receiver.state(frame.file).received - before),
+      performance.now(),
+    );
     this.#changed();
   }
 
   async #act(outputs) {
     for (const output of outputs) {
-      if (output.type === "send") await this.#say(output.body);
-      else if (output.type === "block") this.#keep(output);
-      else if (output.type === "again") this.#changed("A part did not match and is fetched once more.");
-      else await this.#finished(output.file);
+      if (output.type === "send") {
+        await this.#say(output.body);
+      } else if (output.type === "block") {
+        this.#keep(output);
+      } else if (output.type === "again") {
+        this.#changed("A part did not match and is fetched once more.");
+      } else {
+        await this.#finished(output.file);
+      }
     }
   }
 
@@ -392,7 +420,9 @@ export class Session extends EventTarget {
     if (this.receipt?.wanted === wanted && this.receipt.entry) return;
     this.#texts.receipt = await this.#say(body);
     this.receipt = { body, wanted };
-    const isWhole = body.files.length === this.receiver.manifest.files.length && body.files.every((file) => file.verified);
+    const isWhole =
+      body.files.length === this.receiver.manifest.files.length &&
+      body.files.every((file) => file.verified);
     this.#changed(isWhole ? "All files are verified." : undefined);
   }
 
@@ -453,7 +483,9 @@ export class Session extends EventTarget {
 
   /** The whole of a verified file; refuses any other. */
   async blobOf(id, type) {
-    if (this.receiver.state(id).status !== STATUS.VERIFIED) throw new Error("only verified files leave this page");
+    if (this.receiver.state(id).status !== STATUS.VERIFIED) {
+      throw new Error("only verified files leave this page");
+    }
     const { sha256, files } = this.receiver.manifest;
     const whole = await this.store.whole(sha256, id, type);
     // Browsers may clear what they store, and what is left is not what was verified.
@@ -461,14 +493,19 @@ export class Session extends EventTarget {
     return whole;
   }
 
-  /** Fetches and checks what the witness log proves of this session. Each is {kind, found} or {kind, why}. */
+  /**
+   * Fetches and checks what the witness log proves of this session. Each is {kind, found} or {kind,
+   * why}.
+   */
   async loadProofs(tries = PROOF_TRIES) {
     clearTimeout(this.#proofTimer);
     let answer;
     try {
       answer = await this.#http.proof();
     } catch (error) {
-      this.proofs = { absent: error instanceof HttpError && error.status === 404 ? "no-log" : "unreachable" };
+      this.proofs = {
+        absent: error instanceof HttpError && error.status === 404 ? "no-log" : "unreachable",
+      };
       return this.#changed();
     }
     const facts = {
@@ -479,21 +516,31 @@ export class Session extends EventTarget {
     };
     const kinds = ["manifest", "receipt"].filter((kind) => answer[kind]);
     this.#texts.proofs = answer;
-    const checked = await Promise.all(kinds.map((kind) => checkEntry(kind, answer[kind], facts, this.signer.verify)));
+    const checked = await Promise.all(
+      kinds.map((kind) => checkEntry(kind, answer[kind], facts, this.signer.verify)),
+    );
     // The log may still show the receipt before the last one: that is early, not wrong.
-    this.proofs = { checked: checked.filter((proof) => proof.found || proof.kind !== "receipt" || tries === 1) };
-    const isHeld = (kind) => this.proofs.checked.some((proof) => proof.kind === kind && proof.found);
+    this.proofs = {
+      checked: checked.filter((proof) => proof.found || proof.kind !== "receipt" || tries === 1),
+    };
+    const isHeld = (kind) =>
+      this.proofs.checked.some((proof) => proof.kind === kind && proof.found);
     const isComplete = isHeld("manifest") && (!this.receipt?.entry || isHeld("receipt"));
-    if (!isComplete && tries > 1 && !this.#isFinal) this.#proofTimer = setTimeout(() => this.loadProofs(tries - 1), PROOF_MS);
+    if (!isComplete && tries > 1 && !this.#isFinal) {
+      this.#proofTimer = setTimeout(() => this.loadProofs(tries - 1), PROOF_MS);
+    }
     return this.#changed();
   }
 
   /** Everything that a third person needs to check the session, as one JSON text. */
   receiptFile() {
-    const { session, trace_id, call_id, viewer, hazard, council, caller, bridge_key, witness } = this.description;
+    const { session, trace_id, call_id, viewer, hazard, council, caller, bridge_key, witness } =
+      this.description;
     const { proofs, ...messages } = this.#texts;
     const about = { session, trace_id, call_id, viewer, hazard, council, caller };
-    return `${JSON.stringify({ format: "if-evidence-receipt-v1", ...about, bridge_key, witness, messages, proofs }, null, 2)}\n`;
+    const format = "if-evidence-receipt-v1";
+    const receipt = { format, ...about, bridge_key, witness, messages, proofs };
+    return `${JSON.stringify(receipt, null, 2)}\n`;
   }
 
   /** Removes this session's files from the browser. */

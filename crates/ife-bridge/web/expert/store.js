@@ -1,4 +1,5 @@
-// Verified blocks in IndexedDB, so that a reload continues where it was. Without IndexedDB they live as long as the page does.
+// Verified blocks in IndexedDB, so that a reload continues where it was. Without IndexedDB they
+// live as long as the page does.
 
 const DATABASE = "if-escalate-evidence";
 const VERSION = 1;
@@ -33,7 +34,8 @@ export async function openStore(session, now) {
   }
 }
 
-// Keys are [session, manifest, file, block number]: a range of them is a file, a session, or a manifest.
+// Keys are [session, manifest, file, block number]: a range of them is a file, a session, or a
+// manifest.
 const range = (...prefix) => IDBKeyRange.bound(prefix, [...prefix, []]);
 
 class Store {
@@ -57,8 +59,13 @@ class Store {
 
   async removeOld(now) {
     const sessions = this.#in("sessions");
-    const [names, times] = await Promise.all([done(sessions.getAllKeys()), done(sessions.getAll())]);
-    await Promise.all(names.filter((name, at) => now - times[at] > KEEP_MS).map((name) => this.#remove(name)));
+    const [names, times] = await Promise.all([
+      done(sessions.getAllKeys()),
+      done(sessions.getAll()),
+    ]);
+    await Promise.all(
+      names.filter((name, at) => now - times[at] > KEEP_MS).map((name) => this.#remove(name)),
+    );
   }
 
   async #remove(session) {
@@ -68,10 +75,20 @@ class Store {
 
   /** Keeps a block; resolves when it is kept. A Blob, so that memory holds none of it. */
   async put(manifest, file, number, bytes) {
-    await done(this.#in("blocks", "readwrite").put(new Blob([bytes]), [this.#session, manifest, file, number]));
+    await done(
+      this.#in("blocks", "readwrite").put(new Blob([bytes]), [
+        this.#session,
+        manifest,
+        file,
+        number,
+      ]),
+    );
   }
 
-  /** Calls `take(bytes)` for each stored block of a file in order, until one is missing or is not taken. */
+  /**
+   * Calls `take(bytes)` for each stored block of a file in order, until one is missing or is not
+   * taken.
+   */
   async replay(manifest, file, take) {
     for (let number = 0; ; number += 1) {
       const blob = await done(this.#in("blocks").get([this.#session, manifest, file, number]));
@@ -81,7 +98,9 @@ class Store {
 
   /** The whole file, which the browser reads from its disk when it is used. */
   async whole(manifest, file, type) {
-    return new Blob(await done(this.#in("blocks").getAll(range(this.#session, manifest, file))), { type });
+    return new Blob(await done(this.#in("blocks").getAll(range(this.#session, manifest, file))), {
+      type,
+    });
   }
 
   /** Removes everything of this session. */

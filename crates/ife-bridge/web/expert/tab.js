@@ -1,4 +1,5 @@
-// What belongs to one tab of the browser: what the expert wanted of each file, and that no other tab has the session.
+// What belongs to one tab of the browser: what the expert wanted of each file, and that no other
+// tab has the session.
 
 /** A page that is being reloaded lets go of its session within this time. */
 const OTHER_TAB_MS = 3_000;
@@ -8,7 +9,9 @@ const INTENTS = "if-escalate-intents-";
 export function keptIntents(session) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(INTENTS + session) ?? "{}");
-    return Object.fromEntries(Object.entries(kept).filter(([, what]) => ["request", "pause", "cancel"].includes(what)));
+    return Object.fromEntries(
+      Object.entries(kept).filter(([, what]) => ["request", "pause", "cancel"].includes(what)),
+    );
   } catch {
     return {};
   }
@@ -24,8 +27,8 @@ export function keepIntents(session, intents) {
 }
 
 /**
- * Whether no other tab has the session; holds it from then on. Each offer ends the connection before it, so two tabs would take it from each other
- * for ever.
+ * Whether no other tab has the session; holds it from then on. Each offer ends the connection
+ * before it, so two tabs would take it from each other for ever.
  */
 export async function onlyTab(session) {
   if (!navigator.locks) return true;
@@ -34,6 +37,8 @@ export async function onlyTab(session) {
       resolve(true);
       return new Promise(() => {});
     };
-    navigator.locks.request(`if-escalate-${session}`, { signal: AbortSignal.timeout(OTHER_TAB_MS) }, hold).catch(() => resolve(false));
+    navigator.locks
+      .request(`if-escalate-${session}`, { signal: AbortSignal.timeout(OTHER_TAB_MS) }, hold)
+      .catch(() => resolve(false));
   });
 }

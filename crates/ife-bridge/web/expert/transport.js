@@ -1,4 +1,5 @@
-// The way to the bridge: HTTP for the link and the offer, one data channel for everything else. Knows nothing of messages.
+// The way to the bridge: HTTP for the link and the offer, one data channel for everything else.
+// Knows nothing of messages.
 
 import { addressesOf } from "./protocol/candidates.js";
 import { fingerprintOf } from "./protocol/envelope.js";
@@ -11,7 +12,10 @@ const STUCK_MS = 4_000;
 /** An answer that takes longer will not come: the network swallowed the question. */
 const ANSWER_MS = 20_000;
 
-/** An answer that is no success; `status` is 0 when there was none, `problem` what the bridge says of it (RFC 9457). */
+/**
+ * An answer that is no success; `status` is 0 when there was none, `problem` what the bridge says
+ * of it (RFC 9457).
+ */
 export class HttpError extends Error {
   constructor(status, problem = null) {
     super(status === 0 ? "the bridge cannot be reached" : `the bridge answered ${status}`);
@@ -44,7 +48,12 @@ export class Http {
   async #ask(path, options = {}) {
     let response;
     try {
-      response = await fetch(`${this.#base}${path}`, { cache: "no-store", credentials: "same-origin", signal: AbortSignal.timeout(ANSWER_MS), ...options });
+      response = await fetch(`${this.#base}${path}`, {
+        cache: "no-store",
+        credentials: "same-origin",
+        signal: AbortSignal.timeout(ANSWER_MS),
+        ...options,
+      });
     } catch {
       throw new HttpError(0);
     }
@@ -54,7 +63,9 @@ export class Http {
 
   /** Trades the link's token for the cookie; gives the session description. */
   async redeem(token) {
-    return (await this.#ask("/redeem", { method: "POST", headers: { Authorization: `Bearer ${token}` } })).json();
+    return (
+      await this.#ask("/redeem", { method: "POST", headers: { Authorization: `Bearer ${token}` } })
+    ).json();
   }
 
   /** The session description, by the cookie. */
@@ -80,19 +91,28 @@ export class Http {
   /** Hands over a signed decision; gives it with the bridge's attestation. */
   async decide(statement) {
     const headers = { "Content-Type": "application/json" };
-    return (await this.#ask("/decision", { method: "POST", headers, body: JSON.stringify(statement) })).json();
+    return (
+      await this.#ask("/decision", { method: "POST", headers, body: JSON.stringify(statement) })
+    ).json();
   }
 
   /** The SDP answer to an offer. */
   async offer(sdp) {
-    return (await this.#ask("/offer", { method: "POST", headers: { "Content-Type": "application/sdp" }, body: sdp })).text();
+    return (
+      await this.#ask("/offer", {
+        method: "POST",
+        headers: { "Content-Type": "application/sdp" },
+        body: sdp,
+      })
+    ).text();
   }
 }
 
 /**
- * One peer connection. Callbacks: `onOpen(fingerprints)`, `onMessage(data)`, `onInterrupted(isInterrupted)`, `onStuck(addresses)`: ICE has found
- * no way to the bridge's addresses yet, or has failed, `onClosed()`; the last one comes once, however the connection ended. `connect` throws what
- * the offer met.
+ * One peer connection. Callbacks: `onOpen(fingerprints)`, `onMessage(data)`,
+ * `onInterrupted(isInterrupted)`, `onStuck(addresses)`: ICE has found no way to the bridge's
+ * addresses yet, or has failed, `onClosed()`; the last one comes once, however the connection
+ * ended. `connect` throws what the offer met.
  */
 export class Connection {
   #pc;
@@ -114,7 +134,8 @@ export class Connection {
     const pc = this.#pc;
     await pc.setLocalDescription(await pc.createOffer());
     const offer = pc.localDescription.sdp;
-    // The bridge is ICE-lite and learns our addresses from our checks: no candidate needs to be waited for.
+    // The bridge is ICE-lite and learns our addresses from our checks: no candidate needs to be
+    // waited for.
     const answer = await http.offer(offer);
     const fingerprints = [fingerprintOf(offer), fingerprintOf(answer)];
     this.#addresses = addressesOf(answer);
@@ -144,7 +165,9 @@ export class Connection {
 
   #stuck() {
     const isFound = ["connected", "completed"].includes(this.#pc.iceConnectionState);
-    if (!this.#isOver && !isFound && this.#channel.readyState === "connecting") this.#callbacks.onStuck(this.#addresses);
+    if (!this.#isOver && !isFound && this.#channel.readyState === "connecting") {
+      this.#callbacks.onStuck(this.#addresses);
+    }
   }
 
   #stopTimers() {

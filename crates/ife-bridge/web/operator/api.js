@@ -1,4 +1,5 @@
-// The bridge's API. The token, where one is needed, lives in this tab's session storage and travels in the Authorization header only.
+// The bridge's API. The token, where one is needed, lives in this tab's session storage and travels
+// in the Authorization header only.
 
 import { Parser } from "./sse.js";
 
@@ -14,7 +15,11 @@ export const token = {
 /** A request that was not done; `message` is for a person. */
 export class ApiError extends Error {
   constructor(status, problem) {
-    super(problem?.detail || problem?.title || (status ? `The bridge answered ${status}.` : "The bridge cannot be reached."));
+    super(
+      problem?.detail ||
+        problem?.title ||
+        (status ? `The bridge answered ${status}.` : "The bridge cannot be reached."),
+    );
     this.status = status;
     this.code = problem?.code;
   }
@@ -27,7 +32,15 @@ async function request(path, options = {}) {
   const body = options.body === undefined ? undefined : JSON.stringify(options.body);
   let response;
   try {
-    response = await fetch(path, { method: options.method, headers, body, signal: options.signal, cache: "no-store", credentials: "same-origin", redirect: "error" });
+    response = await fetch(path, {
+      method: options.method,
+      headers,
+      body,
+      signal: options.signal,
+      cache: "no-store",
+      credentials: "same-origin",
+      redirect: "error",
+    });
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new ApiError(0);
@@ -52,7 +65,10 @@ export async function fetchFile(path) {
 
 /** Live events until the stream ends; `opened` is called when it has begun. */
 export async function events(each, opened, signal) {
-  const response = await request("/v1/events", { headers: { Accept: "text/event-stream" }, signal });
+  const response = await request("/v1/events", {
+    headers: { Accept: "text/event-stream" },
+    signal,
+  });
   if (!response.ok) throw new ApiError(response.status, null);
   opened();
   const parser = new Parser();

@@ -24,23 +24,41 @@ let session = null;
 // --- what is shown
 
 function overview(root) {
-  const [calls, rooms, ended, verdicts, recent] = ["calls", "rooms", "ended", "verdicts", "recent"].map((name) => h("section", { class: name }));
+  const [calls, rooms, ended, verdicts, recent] = [
+    "calls",
+    "rooms",
+    "ended",
+    "verdicts",
+    "recent",
+  ].map((name) => h("section", { class: name }));
   const columns = h("div", { class: "overview" });
   const arrange = () => {
-    const told = isNarrow.matches ? [[calls, rooms, ended, verdicts, recent]] : [[calls, ended, recent], [rooms, verdicts]];
+    const told = isNarrow.matches
+      ? [[calls, rooms, ended, verdicts, recent]]
+      : [
+          [calls, ended, recent],
+          [rooms, verdicts],
+        ];
     columns.replaceChildren(...told.map((sections) => h("div", { class: "column" }, sections)));
   };
   arrange();
   isNarrow.addEventListener("change", arrange);
   root.replaceChildren(h("h1", { class: "unseen" }, "Calls"), columns);
-  const parts = { calls: callsView(calls, ended), rooms: roomsView(rooms), verdicts: chartView(verdicts), recent: recentView(recent) };
+  const parts = {
+    calls: callsView(calls, ended),
+    rooms: roomsView(rooms),
+    verdicts: chartView(verdicts),
+    recent: recentView(recent),
+  };
   let soon;
   const load = () => {
     parts.verdicts.load();
     parts.recent.load();
   };
   const update = () => {
-    parts.calls.update([...known.calls.values()].sort((a, b) => b.started.localeCompare(a.started)));
+    parts.calls.update(
+      [...known.calls.values()].sort((a, b) => b.started.localeCompare(a.started)),
+    );
     parts.rooms.update(known.rooms);
   };
   update();
@@ -85,7 +103,9 @@ function decode(text) {
 
 function showState() {
   showHealth($("health"), known.health, known.log);
-  const text = known.lost ? "The connection to the bridge is lost; what is shown may be old. Trying again…" : alarmText(known.health, known.log) || known.trouble;
+  const text = known.lost
+    ? "The connection to the bridge is lost; what is shown may be old. Trying again…"
+    : alarmText(known.health, known.log) || known.trouble;
   const banner = $("banner");
   if (banner.textContent !== text) banner.textContent = text;
   banner.hidden = !text;
@@ -100,7 +120,9 @@ async function loadAll() {
     ask("/v1/rooms").catch(() => []),
     // Not ready is an answer.
     ask("/readyz", { accept: [503] }),
-    ask("/v1/witness/checkpoint").catch((error) => (error.status === 401 ? Promise.reject(error) : null)),
+    ask("/v1/witness/checkpoint").catch((error) =>
+      error.status === 401 ? Promise.reject(error) : null,
+    ),
   ]);
   known.calls = new Map(calls.map((call) => [call.call_id, call]));
   Object.assign(known, { rooms, health, log, trouble: "" });
@@ -140,12 +162,16 @@ async function follow(signal) {
       }, signal);
     } catch (error) {
       if (signal.aborted) return;
-      if (error instanceof ApiError && error.status === 401) return leave("The token is no longer good.");
+      if (error instanceof ApiError && error.status === 401) {
+        return leave("The token is no longer good.");
+      }
     }
     if (signal.aborted) return;
     known.lost = true;
     showState();
-    await new Promise((resolve) => setTimeout(resolve, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]));
+    await new Promise((resolve) =>
+      setTimeout(resolve, RETRY_MS[Math.min(tries++, RETRY_MS.length - 1)]),
+    );
   }
 }
 
@@ -174,10 +200,21 @@ function leave(why) {
 
 function login(why) {
   const problem = h("p", { class: "bad", role: "alert" }, why ?? "");
-  const field = h("input", { id: "token", type: "password", required: true, minlength: 32, autocomplete: "current-password", spellcheck: "false" });
+  const field = h("input", {
+    id: "token",
+    type: "password",
+    required: true,
+    minlength: 32,
+    autocomplete: "current-password",
+    spellcheck: "false",
+  });
   const form = h("form", { class: "card login" }, [
     h("h1", {}, "Log in"),
-    h("p", {}, ["The token of the bridge's TCP listener: what is in the file that ", h("code", {}, "listen.tcp.token_file"), " names. It stays in this tab and is forgotten when the tab is closed."]),
+    h("p", {}, [
+      "The token of the bridge's TCP listener: what is in the file that ",
+      h("code", {}, "listen.tcp.token_file"),
+      " names. It stays in this tab and is forgotten when the tab is closed.",
+    ]),
     h("label", { for: "token" }, "Token"),
     field,
     problem,
@@ -187,7 +224,9 @@ function login(why) {
     event.preventDefault();
     problem.textContent = "";
     // What cannot be in a header cannot be the token.
-    if (!/^[\x21-\x7e]+$/.test(field.value.trim())) return void (problem.textContent = "That is not the token.");
+    if (!/^[\x21-\x7e]+$/.test(field.value.trim())) {
+      return void (problem.textContent = "That is not the token.");
+    }
     token.set(field.value.trim());
     try {
       await enter();
@@ -222,7 +261,11 @@ async function start() {
     await enter();
   } catch (error) {
     if (error.status === 401) return login();
-    refill($("view"), h("p", { class: "empty bad" }, error.message), h("p", {}, h("button", { type: "button", onclick: () => location.reload() }, "Try again")));
+    refill(
+      $("view"),
+      h("p", { class: "empty bad" }, error.message),
+      h("p", {}, h("button", { type: "button", onclick: () => location.reload() }, "Try again")),
+    );
     say(error.message);
   }
 }

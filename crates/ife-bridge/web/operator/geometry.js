@@ -19,8 +19,8 @@ export function cut(text, width) {
 }
 
 /**
- * A diagram no wider than `width`. A wide one has all lanes, and what a row says on the row's line. A narrow one has the lanes that its rows use,
- * and what a row says above its arrow.
+ * A diagram no wider than `width`. A wide one has all lanes, and what a row says on the row's line.
+ * A narrow one has the lanes that its rows use, and what a row says above its arrow.
  */
 export function geometry(width, rows = []) {
   return width >= WIDE_MIN ? wide(width) : narrow(Math.max(WIDTH_MIN, width), lanesOf(rows));
@@ -32,7 +32,8 @@ function lanesOf(rows) {
   return lanes.length > 0 ? lanes : LANES;
 }
 
-const places = (lanes, left, lane) => Object.fromEntries(lanes.map(({ id }, place) => [id, left + lane * place + lane / 2]));
+const places = (lanes, left, lane) =>
+  Object.fromEntries(lanes.map(({ id }, place) => [id, left + lane * place + lane / 2]));
 
 function wide(width) {
   const remark = width >= WIDE_MIN - 8 + REMARK_WIDTH ? REMARK_WIDTH : 0;

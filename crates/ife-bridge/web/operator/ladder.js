@@ -1,5 +1,6 @@
-// The rows of a ladder diagram, from a story of the API: who sent what to whom is there, the time since the first entry is computed here.
-// Pure: no document, no clock. Entries are strangers' text: a member of the wrong kind counts as absent.
+// The rows of a ladder diagram, from a story of the API: who sent what to whom is there, the time
+// since the first entry is computed here. Pure: no document, no clock. Entries are strangers' text:
+// a member of the wrong kind counts as absent.
 
 /** Life lines from left to right: the way of an escalation. */
 export const LANES = [
@@ -14,7 +15,10 @@ export const LANES = [
 const text = (value) => (typeof value === "string" ? value : "");
 const number = (value) => (Number.isInteger(value) ? value : undefined);
 
-/** Nanoseconds since 1970 as a BigInt; JavaScript's own times stop at milliseconds. `null` without a time. */
+/**
+ * Nanoseconds since 1970 as a BigInt; JavaScript's own times stop at milliseconds. `null` without a
+ * time.
+ */
 export function nanoseconds(time) {
   const parts = /^(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{1,9}))?Z$/.exec(text(time));
   const ms = parts ? Date.parse(`${parts[1]}Z`) : Number.NaN;
@@ -23,8 +27,9 @@ export function nanoseconds(time) {
 }
 
 /**
- * The rows of a story's entries, which are in the order of time: those of the API with `index`, `seconds` since the first one, `time`, `event`, `code`,
- * `gateName`, `included` and `problem` of their entry. The second row of an entry has `isMore`.
+ * The rows of a story's entries, which are in the order of time: those of the API with `index`,
+ * `seconds` since the first one, `time`, `event`, `code`, `gateName`, `included` and `problem` of
+ * their entry. The second row of an entry has `isMore`.
  */
 export function rows(entries) {
   const first = entries.map(({ entry }) => nanoseconds(entry?.time)).find((time) => time !== null);

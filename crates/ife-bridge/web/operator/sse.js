@@ -1,4 +1,5 @@
-// Server-Sent Events from a stream of text (HTML standard, 9.2.6), since EventSource cannot carry an Authorization header.
+// Server-Sent Events from a stream of text (HTML standard, 9.2.6), since EventSource cannot carry
+// an Authorization header.
 
 /** Longest event that is taken; a longer one ends the stream. */
 const EVENT_LEN_MAX = 1 << 20;
@@ -27,7 +28,10 @@ export class Parser {
 
   #line(line) {
     if (line === "") {
-      const event = this.#data.length > 0 ? { event: this.#event || "message", data: this.#data.join("\n") } : null;
+      const event =
+        this.#data.length > 0
+          ? { event: this.#event || "message", data: this.#data.join("\n") }
+          : null;
       [this.#event, this.#data, this.#length] = ["", [], 0];
       return event;
     }

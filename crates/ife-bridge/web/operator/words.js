@@ -59,7 +59,9 @@ const two = (number) => String(number).padStart(2, "0");
 export function duration(ms) {
   const seconds = Math.max(0, Math.floor(ms / 1000));
   const [hours, minutes] = [Math.floor(seconds / 3600), Math.floor(seconds / 60) % 60];
-  return hours > 0 ? `${hours}:${two(minutes)}:${two(seconds % 60)}` : `${minutes}:${two(seconds % 60)}`;
+  return hours > 0
+    ? `${hours}:${two(minutes)}:${two(seconds % 60)}`
+    : `${minutes}:${two(seconds % 60)}`;
 }
 
 /** The reader's own clock: `17:42:03`, with the day when it is another one. */
@@ -78,7 +80,9 @@ export function ago(text, now = Date.now()) {
   if (seconds < 2) return "just now";
   if (seconds < 90) return `${seconds} s ago`;
   if (seconds < 5400) return `${Math.round(seconds / 60)} min ago`;
-  return seconds < 172800 ? `${Math.round(seconds / 3600)} h ago` : `${Math.round(seconds / 86400)} days ago`;
+  return seconds < 172800
+    ? `${Math.round(seconds / 3600)} h ago`
+    : `${Math.round(seconds / 86400)} days ago`;
 }
 
 /** `12,345`. */

@@ -13,4 +13,5 @@ export function addressesOf(sdp) {
 export const isLoopback = (host) => /^127(\.\d{1,3}){3}$/.test(host) || host === "::1";
 
 /** `host:port`, as a URI has it. */
-export const written = ({ host, port }) => (host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`);
+export const written = ({ host, port }) =>
+  host.includes(":") ? `[${host}]:${port}` : `${host}:${port}`;

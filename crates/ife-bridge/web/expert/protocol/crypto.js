@@ -9,7 +9,10 @@ const PUBLIC_PREFIX = "ed25519:";
 /** SHA-256 of bytes, by the browser. */
 export const digest = async (bytes) => new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
 
-/** A SHA-256 that is fed in pieces; crypto.subtle has none. `finish` may be asked for more than once, and does not end it. */
+/**
+ * A SHA-256 that is fed in pieces; crypto.subtle has none. `finish` may be asked for more than
+ * once, and does not end it.
+ */
 export function incremental() {
   const hash = nobleSha256.create();
   return {
@@ -23,7 +26,8 @@ const native = {
   async makeKey() {
     const pair = await crypto.subtle.generateKey("Ed25519", false, ["sign", "verify"]);
     const publicKey = new Uint8Array(await crypto.subtle.exportKey("raw", pair.publicKey));
-    const sign = async (bytes) => new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes));
+    const sign = async (bytes) =>
+      new Uint8Array(await crypto.subtle.sign("Ed25519", pair.privateKey, bytes));
     return { publicKey, sign };
   },
   async verify(publicKey, signature, bytes) {
@@ -39,10 +43,14 @@ const bundled = {
     return { publicKey, sign: (bytes) => noble.signAsync(bytes, secretKey) };
   },
   // zip215: false asks for the strict equation of RFC 8032, as the bridge's own verifier does.
-  verify: (publicKey, signature, bytes) => noble.verifyAsync(signature, bytes, publicKey, { zip215: false }),
+  verify: (publicKey, signature, bytes) =>
+    noble.verifyAsync(signature, bytes, publicKey, { zip215: false }),
 };
 
-/** The browser's Ed25519 if it has one that works, else the bundled one. `isNative` says which it is. */
+/**
+ * The browser's Ed25519 if it has one that works, else the bundled one. `isNative` says which it
+ * is.
+ */
 export async function ed25519() {
   try {
     const pair = await native.makeKey();
@@ -57,12 +65,15 @@ export async function ed25519() {
 /** Only the bundled implementation, for tests and for comparing. */
 export const bundledEd25519 = () => hardened(bundled);
 
-// A malformed key or signature is a signature that does not verify, not an exception for the caller to forget.
+// A malformed key or signature is a signature that does not verify, not an exception for the caller
+// to forget.
 function hardened(implementation) {
   return {
     ...implementation,
     async verify(publicKey, signature, bytes) {
-      if (publicKey?.length !== 32 || signature?.length !== 64 || isSmallOrder(publicKey)) return false;
+      if (publicKey?.length !== 32 || signature?.length !== 64 || isSmallOrder(publicKey)) {
+        return false;
+      }
       try {
         return await implementation.verify(publicKey, signature, bytes);
       } catch {

@@ -1,4 +1,5 @@
-// Bytes and their text forms: hex, base64, base64url, UTF-8. Strict: what is not written in the one canonical way is refused.
+// Bytes and their text forms: hex, base64, base64url, UTF-8. Strict: what is not written in the one
+// canonical way is refused.
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -24,11 +25,14 @@ export function toBase64(bytes) {
 }
 
 /** base64url without padding (RFC 4648 section 5). */
-export const toBase64url = (bytes) => toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
+export const toBase64url = (bytes) =>
+  toBase64(bytes).replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, "");
 
 /** Bytes of standard, padded base64; null for anything else. */
 export function fromBase64(text) {
-  if (typeof text !== "string" || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) return null;
+  if (typeof text !== "string" || text.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(text)) {
+    return null;
+  }
   let bytes;
   try {
     bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0));

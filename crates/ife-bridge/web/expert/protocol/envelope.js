@@ -1,4 +1,5 @@
-// IFMessages of the channel: sealed with key, sequence number and binding, opened only when all three hold (docs/evidence.md, 2.1).
+// IFMessages of the channel: sealed with key, sequence number and binding, opened only when all
+// three hold (docs/evidence.md, 2.1).
 
 import canonicalize from "../../vendor/canonicalize/canonicalize.js";
 import { digest } from "./crypto.js";
@@ -43,19 +44,26 @@ export function canonical(value) {
   return text;
 }
 
-/** The one DTLS fingerprint of an SDP, as `sha-256 AB:CD:...`. Two different ones would leave open which one is meant. */
+/**
+ * The one DTLS fingerprint of an SDP, as `sha-256 AB:CD:...`. Two different ones would leave open
+ * which one is meant.
+ */
 export function fingerprintOf(sdp) {
   const found = new Set();
   for (const [, hash, value] of sdp.matchAll(/^a=fingerprint:(\S+) (\S+)\s*$/gm)) {
     found.add(`${hash.toLowerCase()} ${value.toUpperCase()}`);
   }
-  if (found.size !== 1) throw new Refused("bad_message", `${found.size} different fingerprints in the SDP`);
+  if (found.size !== 1) {
+    throw new Refused("bad_message", `${found.size} different fingerprints in the SDP`);
+  }
   return [...found][0];
 }
 
 /** Ties messages to one session, one trace id and one DTLS connection. */
 export async function bind(session, traceId, offerer, answerer) {
-  const lines = ["if-evidence-v1", session, traceId, offerer, answerer].map((line) => `${line}\n`).join("");
+  const lines = ["if-evidence-v1", session, traceId, offerer, answerer]
+    .map((line) => `${line}\n`)
+    .join("");
   return { session, traceId, hash: toHex(await digest(utf8(lines))) };
 }
 
@@ -69,7 +77,10 @@ const PERFORMATIVE = {
   "evidence.error": "failure",
 };
 
-/** The sending half: numbers and signs. Calls are answered in order, so that numbers grow on the wire. */
+/**
+ * The sending half: numbers and signs. Calls are answered in order, so that numbers grow on the
+ * wire.
+ */
 export class Outbox {
   #binding;
   #key;
@@ -104,7 +115,10 @@ export class Outbox {
   }
 }
 
-/** The receiving half: lets nothing through that the bridge did not sign for this connection, in order. */
+/**
+ * The receiving half: lets nothing through that the bridge did not sign for this connection, in
+ * order.
+ */
 export class Inbox {
   #binding;
   #publicKey;
@@ -118,7 +132,10 @@ export class Inbox {
     this.#verify = verify;
   }
 
-  /** Checks size, form, signature, binding and order, and gives the payload; throws a Refused that moved nothing. */
+  /**
+   * Checks size, form, signature, binding and order, and gives the payload; throws a Refused that
+   * moved nothing.
+   */
   async open(text) {
     const message = parse(text);
     const { signature, ...signed } = message;
@@ -135,7 +152,9 @@ export class Inbox {
   #checkPlace(message) {
     const binding = this.#binding;
     const places = [message.payload.binding, message.conversation_id, message.traceId];
-    if ([binding.hash, binding.session, binding.traceId].some((wanted, at) => places[at] !== wanted)) {
+    if (
+      [binding.hash, binding.session, binding.traceId].some((wanted, at) => places[at] !== wanted)
+    ) {
       throw new Refused("bad_binding", "the message was made for another connection");
     }
     const number = message.sequence_num;
@@ -146,7 +165,9 @@ export class Inbox {
 }
 
 function parse(text) {
-  if (utf8(text).length > MESSAGE_LEN_MAX) throw new Refused("bad_message", `message is longer than ${MESSAGE_LEN_MAX} bytes`);
+  if (utf8(text).length > MESSAGE_LEN_MAX) {
+    throw new Refused("bad_message", `message is longer than ${MESSAGE_LEN_MAX} bytes`);
+  }
   let message;
   try {
     message = JSON.parse(text);
@@ -154,10 +175,16 @@ function parse(text) {
     throw new Refused("bad_message", "message is not JSON");
   }
   const isObject = (value) => typeof value === "object" && value !== null && !Array.isArray(value);
-  if (!isObject(message) || !isObject(message.payload) || typeof message.payload.type !== "string") {
+  if (
+    !isObject(message) ||
+    !isObject(message.payload) ||
+    typeof message.payload.type !== "string"
+  ) {
     throw new Refused("bad_message", "message is not an IFMessage");
   }
   // One text for one value: no repeated keys, no second spelling of a number.
-  if (canonical(message) !== text) throw new Refused("bad_message", "message is not in canonical form");
+  if (canonical(message) !== text) {
+    throw new Refused("bad_message", "message is not in canonical form");
+  }
   return message;
 }

@@ -12,9 +12,18 @@ export function parseFrame(buffer) {
   const view = new DataView(buffer);
   const len = buffer.byteLength - HEADER_LEN;
   if (len < 1 || len > CHUNK_LEN_MAX || view.getUint32(0) !== MAGIC) {
-    throw new Refused("bad_message", `binary message of ${buffer.byteLength} bytes is not a chunk frame`);
+    throw new Refused(
+      "bad_message",
+      `binary message of ${buffer.byteLength} bytes is not a chunk frame`,
+    );
   }
   const offset = view.getBigUint64(8);
-  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) throw new Refused("bad_offset", "offset is beyond every file");
-  return { file: view.getUint32(4), offset: Number(offset), data: new Uint8Array(buffer, HEADER_LEN) };
+  if (offset > BigInt(Number.MAX_SAFE_INTEGER)) {
+    throw new Refused("bad_offset", "offset is beyond every file");
+  }
+  return {
+    file: view.getUint32(4),
+    offset: Number(offset),
+    data: new Uint8Array(buffer, HEADER_LEN),
+  };
 }

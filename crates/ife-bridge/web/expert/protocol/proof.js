@@ -1,4 +1,5 @@
-// The witness log's proof that an entry is in it: tlog-proof file, signed checkpoint, inclusion (docs/formats.md; RFC 9162, 2.1.3.2).
+// The witness log's proof that an entry is in it: tlog-proof file, signed checkpoint, inclusion
+// (docs/formats.md; RFC 9162, 2.1.3.2).
 
 import { digest } from "./crypto.js";
 import { concat, fromBase64, sameBytes, toHex, utf8 } from "./encoding.js";
@@ -20,7 +21,10 @@ const hash = (prefix, ...parts) => digest(concat(new Uint8Array([prefix]), ...pa
 export const leafHash = (entry) => hash(0, entry);
 const nodeHash = (left, right) => hash(1, left, right);
 
-/** Checks `proof` (the file's text) for `entry` (the entry's text) by the log's verifier keys. Gives what was found. */
+/**
+ * Checks `proof` (the file's text) for `entry` (the entry's text) by the log's verifier keys. Gives
+ * what was found.
+ */
 export async function checkProof(entry, proof, vkeys, verify) {
   const { index, path, note } = parseProof(proof);
   const checkpoint = parseCheckpoint(note);
@@ -29,8 +33,19 @@ export async function checkProof(entry, proof, vkeys, verify) {
   must(index < checkpoint.size, `index ${index} is outside of a log of ${checkpoint.size} entries`);
   const leaf = await leafHash(utf8(entry));
   const root = await rootFrom(index, checkpoint.size, leaf, path);
-  must(sameBytes(root, checkpoint.root), "the path does not lead from the entry to the root of the checkpoint");
-  return { index, size: checkpoint.size, origin: checkpoint.origin, leaf: toHex(leaf), root: toHex(root), steps: path.length, signers };
+  must(
+    sameBytes(root, checkpoint.root),
+    "the path does not lead from the entry to the root of the checkpoint",
+  );
+  return {
+    index,
+    size: checkpoint.size,
+    origin: checkpoint.origin,
+    leaf: toHex(leaf),
+    root: toHex(root),
+    steps: path.length,
+    signers,
+  };
 }
 
 function parseProof(text) {
@@ -60,7 +75,13 @@ function parseCheckpoint(note) {
   must(rootBytes?.length === 32, "the checkpoint's root is not 32 bytes");
   const signatures = note.slice(end + 2, -1).split("\n");
   must(signatures.length <= SIGNATURES_MAX, "the checkpoint has too many signatures");
-  return { text, origin, size: Number(size), root: rootBytes, signatures: signatures.map(parseSignature) };
+  return {
+    text,
+    origin,
+    size: Number(size),
+    root: rootBytes,
+    signatures: signatures.map(parseSignature),
+  };
 }
 
 function parseSignature(line) {
@@ -76,11 +97,15 @@ export async function parseVkey(text) {
   const bytes = match && fromBase64(match[3]);
   must(bytes?.length === 33, "a verifier key is malformed");
   const [, name, id] = match;
-  must(toHex((await digest(concat(utf8(`${name}\n`), bytes))).slice(0, 4)) === id, `the id of verifier key ${name} is not that of its key`);
+  must(
+    toHex((await digest(concat(utf8(`${name}\n`), bytes))).slice(0, 4)) === id,
+    `the id of verifier key ${name} is not that of its key`,
+  );
   return { name, id, type: bytes[0], publicKey: bytes.slice(1) };
 }
 
-// Signatures by keys that we do not know are no concern of ours; a bad one by a key that we know spoils the checkpoint.
+// Signatures by keys that we do not know are no concern of ours; a bad one by a key that we know
+// spoils the checkpoint.
 async function checkSignatures(checkpoint, keys, verify) {
   const found = [];
   for (const key of keys) {
@@ -89,12 +114,18 @@ async function checkSignatures(checkpoint, keys, verify) {
       found.push(await checkSignature(checkpoint.text, key, signature.bytes, verify));
     }
   }
-  must(found.some((signer) => signer.isLog && signer.name === checkpoint.origin), "the checkpoint is not signed by the log's key");
+  must(
+    found.some((signer) => signer.isLog && signer.name === checkpoint.origin),
+    "the checkpoint is not signed by the log's key",
+  );
   return found;
 }
 
 async function checkSignature(text, key, bytes, verify) {
-  must(key.type === KEY_LOG || key.type === KEY_COSIGNER, `verifier key ${key.name} is of an unknown type`);
+  must(
+    key.type === KEY_LOG || key.type === KEY_COSIGNER,
+    `verifier key ${key.name} is of an unknown type`,
+  );
   const isLog = key.type === KEY_LOG;
   must(bytes.length === (isLog ? 64 : 72), `the signature by ${key.name} has the wrong length`);
   const time = isLog ? undefined : new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0);
@@ -104,7 +135,8 @@ async function checkSignature(text, key, bytes, verify) {
   return { name: key.name, isLog, unixSeconds: time === undefined ? undefined : Number(time) };
 }
 
-// RFC 9162, 2.1.3.2. Sizes are below 2^53, beyond what the shift operators can do: halves by division.
+// RFC 9162, 2.1.3.2. Sizes are below 2^53, beyond what the shift operators can do: halves by
+// division.
 async function rootFrom(index, size, leaf, path) {
   const half = (n) => Math.floor(n / 2);
   let [fn, sn, root] = [index, size - 1, leaf];

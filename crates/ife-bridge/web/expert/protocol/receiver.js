@@ -1,5 +1,6 @@
-// The expert's half of the transfers: nothing leaves it that was not verified against the manifest (docs/evidence.md, 2.3).
-// Pure: bytes and messages in, things to do out. One call at a time: await each before the next.
+// The expert's half of the transfers: nothing leaves it that was not verified against the manifest
+// (docs/evidence.md, 2.3). Pure: bytes and messages in, things to do out. One call at a time: await
+// each before the next.
 
 import { sameBytes, toHex } from "./encoding.js";
 import { Refused } from "./envelope.js";
@@ -21,7 +22,8 @@ const DECIDED = new Set([VERIFIED, MISMATCH]);
 const SETTLED = new Set([...DECIDED, CANCELLED, UNAVAILABLE]);
 
 const SEND = (body) => ({ type: "send", body });
-const about = (type, file, offset) => SEND(offset === undefined ? { type, file: file.id } : { type, file: file.id, offset });
+const about = (type, file, offset) =>
+  SEND(offset === undefined ? { type, file: file.id } : { type, file: file.id, offset });
 
 /** Transfers of one session into this page. Memory is one block of the file under way. */
 export class Receiver {
@@ -59,15 +61,26 @@ export class Receiver {
     return this.#files.some((file) => WANTING.has(file.status));
   }
 
-  /** Whether every file is verified, failed, cancelled or not to be had, and at least one was decided. */
+  /**
+   * Whether every file is verified, failed, cancelled or not to be had, and at least one was
+   * decided.
+   */
   get isFinished() {
-    return this.#files.every((file) => SETTLED.has(file.status)) && this.#files.some((file) => DECIDED.has(file.status));
+    return (
+      this.#files.every((file) => SETTLED.has(file.status)) &&
+      this.#files.some((file) => DECIDED.has(file.status))
+    );
   }
 
-  /** Takes the next block that was stored earlier; false when it is not what the manifest lists. Feed a file's blocks in order. */
+  /**
+   * Takes the next block that was stored earlier; false when it is not what the manifest lists.
+   * Feed a file's blocks in order.
+   */
   async handleStored(id, bytes) {
     const file = this.#files[id];
-    if (DECIDED.has(file.status) || bytes.length !== blockLen(file) || bytes.length === 0) return false;
+    if (DECIDED.has(file.status) || bytes.length !== blockLen(file) || bytes.length === 0) {
+      return false;
+    }
     if (!(await this.#matches(file, bytes))) return false;
     accept(file, bytes);
     if (file.verified === file.entry.size) this.#finish(file);
@@ -85,7 +98,9 @@ export class Receiver {
 
   /** Asks again for what was asked for: after a new connection, or when nothing is heard. */
   requestAgain() {
-    return this.#files.filter((file) => WANTING.has(file.status)).flatMap((file) => this.request(file.entry.id));
+    return this.#files
+      .filter((file) => WANTING.has(file.status))
+      .flatMap((file) => this.request(file.entry.id));
   }
 
   /** Keeps what is verified and lets the rest wait. */
@@ -159,14 +174,23 @@ export class Receiver {
     restart(file);
     if (!(await this.#matches(file, bytes))) return this.#mismatch(file, offset);
     accept(file, bytes);
-    const block = { type: "block", file: file.entry.id, offset, bytes, ack: { type: "evidence.ack", file: file.entry.id, offset: file.verified } };
+    const block = {
+      type: "block",
+      file: file.entry.id,
+      offset,
+      bytes,
+      ack: { type: "evidence.ack", file: file.entry.id, offset: file.verified },
+    };
     return file.verified === file.entry.size ? [block, ...this.#finish(file)] : [block];
   }
 
   #mismatch(file, offset) {
     if (file.askedAgainAt !== offset) {
       file.askedAgainAt = offset;
-      return [{ type: "again", file: file.entry.id, offset }, about("evidence.request", file.entry, offset)];
+      return [
+        { type: "again", file: file.entry.id, offset },
+        about("evidence.request", file.entry, offset),
+      ];
     }
     file.status = MISMATCH;
     return [about("evidence.cancel", file.entry), { type: "finished", file: file.entry.id }];

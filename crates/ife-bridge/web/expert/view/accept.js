@@ -24,7 +24,12 @@ export class Accept {
     const rings = RINGING.has(state);
     box.hidden = !here || !(rings || ANSWERED.has(state));
     if (box.hidden) return;
-    setText(byId("accept-hint"), rings ? "Answer your phone first. Then accept the call here." : "You are connected to the council only when you accept.");
+    setText(
+      byId("accept-hint"),
+      rings
+        ? "Answer your phone first. Then accept the call here."
+        : "You are connected to the council only when you accept.",
+    );
     const button = byId("accept-button");
     button.disabled = rings || this.#sending;
     setText(button, this.#sending ? "Accepting" : "Accept the call");
@@ -40,7 +45,10 @@ export class Accept {
       setText(byId("news"), "You have accepted the call.");
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      this.#refusal = error.status === 409 ? "The call cannot be accepted any more, or not yet." : "The bridge did not take it. Try again.";
+      this.#refusal =
+        error.status === 409
+          ? "The call cannot be accepted any more, or not yet."
+          : "The bridge did not take it. Try again.";
       // Until the call's next state shows what became of it.
     }
     this.#sending = false;

@@ -6,7 +6,12 @@ import { byId, el, setText, showText } from "./dom.js";
 import { capital } from "./format.js";
 
 const OVER = new Set(["ended", "failed"]);
-const NAMES = { approve: "Approve", deny: "Deny", modify: "Approve with changes", abstain: "Abstain" };
+const NAMES = {
+  approve: "Approve",
+  deny: "Deny",
+  modify: "Approve with changes",
+  abstain: "Abstain",
+};
 
 /** Keeps the form in step with a session's decision. */
 export class DecisionView {
@@ -36,12 +41,16 @@ export class DecisionView {
     const passkeys = isAsked ? usable(about.asked) : [];
     const isLinkEnough = isAsked && about.asked.assurance.includes("link");
     const isEnough = isLinkEnough || passkeys.length > 0;
-    byId("decision").hidden = !about || (!isAsked && !record && about.decision_state !== "no_decision");
+    byId("decision").hidden =
+      !about || (!isAsked && !record && about.decision_state !== "no_decision");
     if (!about) return;
     byId("options").hidden = true;
     // After the call's end a page that is loaded anew knows the call by this alone.
     const isShownAbove = this.#session.description !== null;
-    showText(byId("decision-about"), isShownAbove ? "" : [capital(about.hazard), about.question].filter(Boolean).join(": "));
+    showText(
+      byId("decision-about"),
+      isShownAbove ? "" : [capital(about.hazard), about.question].filter(Boolean).join(": "),
+    );
     setText(byId("decision-title"), record ? "Your decision" : "Decide");
     showText(byId("decision-hint"), hint(about, isAsked, isEnough));
     this.#renderTaken(record, isAsked);
@@ -60,7 +69,11 @@ export class DecisionView {
     const { choice, text, time } = record.decision;
     setText(byId("decision-choice"), name(choice));
     showText(byId("decision-said"), text);
-    setText(byId("decision-received"), `Signed ${moment(time)}, received by the bridge ${moment(record.attestation.received)}, and entered in the witness log.`);
+    setText(
+      byId("decision-received"),
+      `Signed ${moment(time)}, received by the bridge ${moment(record.attestation.received)}, ` +
+        "and entered in the witness log.",
+    );
     byId("decision-change").hidden = !isAsked || this.#isEditing;
   }
 
@@ -69,8 +82,19 @@ export class DecisionView {
     if (wanted === this.#drawn) return;
     this.#drawn = wanted;
     const rows = choices.map((choice, at) => {
-      const input = el("input", { type: "radio", name: "choice", value: choice, id: `choice-${at}`, required: true });
-      return el("label", { class: "choice", for: `choice-${at}` }, input, el("span", {}, name(choice)));
+      const input = el("input", {
+        type: "radio",
+        name: "choice",
+        value: choice,
+        id: `choice-${at}`,
+        required: true,
+      });
+      return el(
+        "label",
+        { class: "choice", for: `choice-${at}` },
+        input,
+        el("span", {}, name(choice)),
+      );
     });
     byId("decision-choices").replaceChildren(...rows);
   }
@@ -83,7 +107,11 @@ export class DecisionView {
     this.#drawnPasskeys = wanted;
     const buttons = passkeys.map((passkey, at) => {
       const label = passkeys.length > 1 ? `Sign with passkey ${at + 1}` : "Sign with your passkey";
-      return el("button", { type: "button", class: "primary passkey", onclick: () => this.#send(null, passkey) }, label);
+      return el(
+        "button",
+        { type: "button", class: "primary passkey", onclick: () => this.#send(null, passkey) },
+        label,
+      );
     });
     byId("decision-passkeys").replaceChildren(...buttons);
   }
@@ -93,7 +121,9 @@ export class DecisionView {
     const over = utf8(byId("decision-text").value.trim()).length - TEXT_LEN_MAX;
     showText(byId("decision-length"), over > 0 ? `The text is ${over} bytes too long.` : "");
     const isBlocked = sending || over > 0 || !this.#choice();
-    for (const button of byId("decision-form").querySelectorAll("button")) button.disabled = isBlocked;
+    for (const button of byId("decision-form").querySelectorAll("button")) {
+      button.disabled = isBlocked;
+    }
     setText(byId("decision-send"), sending ? "Sending" : "Sign and send");
   }
 
@@ -119,14 +149,33 @@ export class DecisionView {
   }
 }
 
-const usable = ({ assurance, passkeys = [] }) => (assurance.includes("passkey") && window.PublicKeyCredential ? passkeys.filter((passkey) => isHere(passkey)) : []);
+const usable = ({ assurance, passkeys = [] }) =>
+  assurance.includes("passkey") && window.PublicKeyCredential
+    ? passkeys.filter((passkey) => isHere(passkey))
+    : [];
 const name = (choice) => NAMES[choice] ?? choice;
-const moment = (time) => new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
+const moment = (time) =>
+  new Date(time).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" });
 
 function hint({ asked, call_state: state, record, decision_state: decision }, isAsked, isEnough) {
-  if (!isAsked) return record ? "The time for a change has passed." : decision === "no_decision" ? "The time for a decision has passed, and none was given." : "";
-  if (!isEnough) return "For this hazard a link is not enough to sign a decision: the council asks for one by your own key or passkey.";
+  if (!isAsked) {
+    return record
+      ? "The time for a change has passed."
+      : decision === "no_decision"
+        ? "The time for a decision has passed, and none was given."
+        : "";
+  }
+  if (!isEnough) {
+    return (
+      "For this hazard a link is not enough to sign a decision: " +
+      "the council asks for one by your own key or passkey."
+    );
+  }
   const until = asked.until ? ` until ${moment(asked.until)}` : "";
-  if (OVER.has(state)) return record ? `The call has ended. You can change it${until}.` : `The call has ended, and the council waits for your decision${until}.`;
+  if (OVER.has(state)) {
+    return record
+      ? `The call has ended. You can change it${until}.`
+      : `The call has ended, and the council waits for your decision${until}.`;
+  }
   return record ? "" : "The council gets it at once, signed. You can change it later.";
 }

@@ -1,6 +1,9 @@
 // Elements by what they hold. Text is always text: nothing from outside becomes markup.
 
-/** An element with attributes and children; `class`, `on<event>` and data attributes as in HTML, `false` leaves an attribute out. */
+/**
+ * An element with attributes and children; `class`, `on<event>` and data attributes as in HTML,
+ * `false` leaves an attribute out.
+ */
 export function el(name, attributes = {}, ...children) {
   const element = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) {

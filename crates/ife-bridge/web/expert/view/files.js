@@ -35,7 +35,9 @@ export class Files {
   constructor(commands) {
     this.#commands = commands;
     byId("all-first").addEventListener("click", () => this.#all());
-    byId("all-cancel").addEventListener("click", () => commands.cancel(...this.#ids((state) => OPEN.has(state.status))));
+    byId("all-cancel").addEventListener("click", () =>
+      commands.cancel(...this.#ids((state) => OPEN.has(state.status))),
+    );
   }
 
   /** Shows the session as it is. */
@@ -55,7 +57,12 @@ export class Files {
     this.#rows = files.map((file) => new Row(file, this.#commands));
     byId("file-list").replaceChildren(...this.#rows.map((row) => row.element));
     const size = files.reduce((sum, file) => sum + file.size, 0);
-    setText(byId("files-summary"), files.length === 0 ? "No files belong to this call." : `${counted(files.length, "file")}, ${bytes(size)}`);
+    setText(
+      byId("files-summary"),
+      files.length === 0
+        ? "No files belong to this call."
+        : `${counted(files.length, "file")}, ${bytes(size)}`,
+    );
     byId("files").hidden = false;
     byId("total").hidden = files.length === 0;
   }
@@ -67,7 +74,11 @@ export class Files {
   #all() {
     const underWay = this.#ids((state) => UNDER_WAY.has(state.status));
     if (underWay.length > 0) return this.#commands.pause(...underWay);
-    return this.#commands.request(...this.#ids((state) => [STATUS.OFFERED, STATUS.PAUSED, STATUS.CANCELLED].includes(state.status)));
+    return this.#commands.request(
+      ...this.#ids((state) =>
+        [STATUS.OFFERED, STATUS.PAUSED, STATUS.CANCELLED].includes(state.status),
+      ),
+    );
   }
 
   #renderTotal(session) {
@@ -80,7 +91,14 @@ export class Files {
     const underWay = states.some((state) => UNDER_WAY.has(state.status));
     const toGo = counts(STATUS.OFFERED) + counts(STATUS.PAUSED) + counts(STATUS.CANCELLED);
     const first = byId("all-first");
-    setText(first, underWay ? "Pause" : received > 0 || counts(STATUS.PAUSED) > 0 ? "Receive the rest" : "Receive all");
+    setText(
+      first,
+      underWay
+        ? "Pause"
+        : received > 0 || counts(STATUS.PAUSED) > 0
+          ? "Receive the rest"
+          : "Receive all",
+    );
     first.hidden = !underWay && toGo === 0;
     first.disabled = session.phase !== "live";
     byId("all-cancel").hidden = !states.some((state) => OPEN.has(state.status));
@@ -95,14 +113,20 @@ export class Files {
 const OVER = new Set(["over", "refused"]);
 
 function totalText(session, { size, received, underWay }) {
-  if (received === 0 && size > 0 && !underWay) return OVER.has(session.phase) ? "You received none of these files." : "Nothing is transferred before you ask for it.";
+  if (received === 0 && size > 0 && !underWay) {
+    return OVER.has(session.phase)
+      ? "You received none of these files."
+      : "Nothing is transferred before you ask for it.";
+  }
   if (received === size && !underWay) return `All ${bytes(size)} are here.`;
   const parts = [`${bytes(received)} of ${bytes(size)}`];
   if (underWay && session.phase === "live") {
     const perSecond = session.rate.perSecond(performance.now());
     const left = secondsLeft(size - received, perSecond);
     if (session.stalled) parts.push("nothing arrives, asking again");
-    else if (left !== undefined) parts.push(`${bytes(Math.round(perSecond))}/s`, `${duration(left)} left`);
+    else if (left !== undefined) {
+      parts.push(`${bytes(Math.round(perSecond))}/s`, `${duration(left)} left`);
+    }
   } else if (underWay) {
     parts.push("waiting for the connection");
   }
@@ -123,7 +147,9 @@ const REASONS = {
 function renderMissing(files) {
   const missing = byId("files-missing");
   missing.hidden = files.length === 0;
-  const named = files.map(({ name, code }) => `${fileName(name)} (${REASONS[code] ?? "cannot be read"})`);
+  const named = files.map(
+    ({ name, code }) => `${fileName(name)} (${REASONS[code] ?? "cannot be read"})`,
+  );
   setText(missing, `Named by the council, and not to be had: ${named.join(", ")}.`);
 }
 
@@ -142,13 +168,29 @@ class Row {
     this.id = file.id;
     const name = fileName(file.name);
     this.#status = el("span", { class: "status" });
-    this.#bar = el("progress", { max: Math.max(file.size, 1), value: 0, "aria-label": `Progress of ${name}` });
-    this.#first = el("button", { type: "button", onclick: () => this.#act(FIRST[this.#state.status]?.[1]) });
-    this.#second = el("button", { type: "button", class: "quiet", onclick: () => this.#act(this.#secondCommand()) });
+    this.#bar = el("progress", {
+      max: Math.max(file.size, 1),
+      value: 0,
+      "aria-label": `Progress of ${name}`,
+    });
+    this.#first = el("button", {
+      type: "button",
+      onclick: () => this.#act(FIRST[this.#state.status]?.[1]),
+    });
+    this.#second = el("button", {
+      type: "button",
+      class: "quiet",
+      onclick: () => this.#act(this.#secondCommand()),
+    });
     this.element = el(
       "li",
       { class: "file" },
-      el("div", { class: "file-text" }, el("bdi", { class: "file-name" }, name), el("span", { class: "file-meta" }, `${mediaType(file.media_type)} · ${bytes(file.size)}`)),
+      el(
+        "div",
+        { class: "file-text" },
+        el("bdi", { class: "file-name" }, name),
+        el("span", { class: "file-meta" }, `${mediaType(file.media_type)} · ${bytes(file.size)}`),
+      ),
       el("div", { class: "file-actions" }, this.#second, this.#first),
       this.#status,
       this.#bar,
@@ -171,7 +213,12 @@ class Row {
     this.element.dataset.status = status;
     this.#bar.hidden = !OPEN.has(status) || received === 0;
     this.#bar.value = received;
-    setText(this.#status, status === STATUS.RECEIVING ? `${Math.floor((100 * received) / this.#file.size)} %` : SAID[status] ?? "");
+    setText(
+      this.#status,
+      status === STATUS.RECEIVING
+        ? `${Math.floor((100 * received) / this.#file.size)} %`
+        : (SAID[status] ?? ""),
+    );
     const second = this.#secondCommand();
     label(this.#first, FIRST[status]?.[0], name);
     label(this.#second, { cancel: "Cancel", preview: "Preview" }[second], name);

@@ -35,8 +35,12 @@ export function mediaType(type) {
   return KINDS[kind] ? `${sub.replace(/^x-/, "").toUpperCase()} ${KINDS[kind]}` : type;
 }
 
-/** A name without the characters that turn the direction of writing and so could disguise its ending. */
-export const fileName = (name) => name.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
+/**
+ * A name without the characters that turn the direction of writing and so could disguise its
+ * ending.
+ */
+export const fileName = (name) =>
+  name.replace(/[\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "\ufffd");
 
 /** "safety" is "Safety". */
 export const capital = (word) => word.charAt(0).toUpperCase() + word.slice(1);

@@ -11,7 +11,9 @@ const OVER = new Set(["over", "refused"]);
 export class MessagesView {
   #session;
   #rows = new Map();
-  #observer = new IntersectionObserver((entries) => this.#looked(entries), { threshold: [0, 0.25, 0.5, 0.75, 1] });
+  #observer = new IntersectionObserver((entries) => this.#looked(entries), {
+    threshold: [0, 0.25, 0.5, 0.75, 1],
+  });
 
   constructor(session) {
     this.#session = session;
@@ -87,7 +89,11 @@ export class MessagesView {
   #row(item) {
     const from = item.mine ? "You" : "The council's agent";
     const at = new Date(item.at);
-    const time = el("time", { datetime: at.toISOString() }, at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }));
+    const time = el(
+      "time",
+      { datetime: at.toISOString() },
+      at.toLocaleTimeString([], { hour: "2-digit", minute: "2-digit" }),
+    );
     return el(
       "div",
       { class: "message", "data-from": item.mine ? "expert" : "council" },
@@ -102,11 +108,18 @@ export class MessagesView {
     if (!item.mine) return;
     const state = row.querySelector(".message-state");
     const waits = phase === "live" ? "Sending" : "Waits for the connection";
-    const said = { waiting: OVER.has(phase) ? "Not received: the call has ended" : waits, taken: "Received", refused: `Not received: ${item.why}` }[item.state];
+    const said = {
+      waiting: OVER.has(phase) ? "Not received: the call has ended" : waits,
+      taken: "Received",
+      refused: `Not received: ${item.why}`,
+    }[item.state];
     if (state.dataset.said === said) return;
     state.dataset.said = said;
     const again = () => this.#session.messages.again(item.id);
-    const button = item.state === "refused" && !OVER.has(phase) ? el("button", { type: "button", class: "quiet small", onclick: again }, "Send again") : undefined;
+    const button =
+      item.state === "refused" && !OVER.has(phase)
+        ? el("button", { type: "button", class: "quiet small", onclick: again }, "Send again")
+        : undefined;
     state.replaceChildren(...[said, button].filter(Boolean));
   }
 
@@ -114,7 +127,13 @@ export class MessagesView {
   #looked(entries) {
     for (const { target, intersectionRect, boundingClientRect } of entries) {
       const enough = Math.min(boundingClientRect.height, innerHeight) / 2;
-      if (intersectionRect.height === 0 || intersectionRect.height < enough || document.visibilityState !== "visible") continue;
+      if (
+        intersectionRect.height === 0 ||
+        intersectionRect.height < enough ||
+        document.visibilityState !== "visible"
+      ) {
+        continue;
+      }
       this.#observer.unobserve(target);
       for (const [item, row] of this.#rows) if (row === target) this.#session.messages.seen(item);
     }

@@ -1,4 +1,5 @@
-// The page as a whole: who calls about what, how the connection is, notices, and a live region for what changes.
+// The page as a whole: who calls about what, how the connection is, notices, and a live region for
+// what changes.
 
 import { DecisionView } from "./decision.js";
 import { Accept } from "./accept.js";
@@ -34,7 +35,13 @@ const GUARDIAN_CALL_STATES = {
   bridging: "the expert joins the council",
   connected: "the expert is in the council",
 };
-const LINK_STATES = { opening: "Connecting", live: "Connected", lost: "Connecting again", over: "Call ended", refused: "Not connected" };
+const LINK_STATES = {
+  opening: "Connecting",
+  live: "Connected",
+  lost: "Connecting again",
+  over: "Call ended",
+  refused: "Not connected",
+};
 
 /** Keeps the page in step with the session. */
 export class Page {
@@ -52,7 +59,8 @@ export class Page {
       pause: (...ids) => session.pause(...ids),
       cancel: (...ids) => session.cancel(...ids),
       save: (id) => this.#save(id),
-      preview: (id) => openPreview(session.receiver.manifest.files[id], (type) => session.blobOf(id, type)),
+      preview: (id) =>
+        openPreview(session.receiver.manifest.files[id], (type) => session.blobOf(id, type)),
     });
     this.#accept = new Accept(session);
     this.#messages = new MessagesView(session);
@@ -102,7 +110,10 @@ export class Page {
     byId("call").hidden = !description;
     if (!description) return;
     const { hazard, council, caller, trace_id: trace, call_state: state } = description;
-    setText(byId("for-whom"), guardian === null ? "A call for your judgement on" : `For guardian ${guardian}: a call about`);
+    setText(
+      byId("for-whom"),
+      guardian === null ? "A call for your judgement on" : `For guardian ${guardian}: a call about`,
+    );
     byId("guardian").hidden = guardian === null;
     const states = guardian === null ? CALL_STATES : GUARDIAN_CALL_STATES;
     setText(byId("hazard"), capital(hazard));
@@ -112,7 +123,7 @@ export class Page {
     setText(byId("trace"), trace);
     setText(byId("call-state"), capital(states[state] ?? state));
     byId("call-state").dataset.state = state;
-    document.title = `${capital(hazard)}: evidence for ${guardian === null ? "your call" : guardian}`;
+    document.title = `${capital(hazard)}: evidence for ${guardian ?? "your call"}`;
   }
 
   #renderBriefing({ reason, question, options = [] }) {
@@ -122,7 +133,9 @@ export class Page {
     const list = byId("options");
     list.hidden = options.length === 0 || !byId("decision").hidden;
     if (list.childElementCount === options.length) return;
-    list.replaceChildren(...options.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+    list.replaceChildren(
+      ...options.map((line) => Object.assign(document.createElement("li"), { textContent: line })),
+    );
   }
 
   #renderNotice({ refusal, phase, noWay, guardian }) {
@@ -145,7 +158,9 @@ export class Page {
     if (addresses && box.hidden) {
       const { text, helps } = wayOut(addresses);
       setText(byId("no-way-text"), text);
-      byId("no-way-helps").replaceChildren(...helps.map((line) => Object.assign(document.createElement("li"), { textContent: line })));
+      byId("no-way-helps").replaceChildren(
+        ...helps.map((line) => Object.assign(document.createElement("li"), { textContent: line })),
+      );
     }
     box.hidden = !addresses;
   }
@@ -157,14 +172,19 @@ export class Page {
       download(await this.#session.blobOf(id, "application/octet-stream"), fileName(file.name));
     } catch (error) {
       console.warn(error);
-      setText(byId("told"), `${fileName(file.name)} cannot be saved: this browser has not kept it. Load the page again to receive it anew.`);
+      setText(
+        byId("told"),
+        `${fileName(file.name)} cannot be saved: this browser has not kept it. ` +
+          "Load the page again to receive it anew.",
+      );
       byId("told").hidden = false;
     }
   }
 
   #saveReceipt() {
-    const name = `receipt-${this.#session.description.trace_id.replace(/[^A-Za-z0-9._-]/g, "_")}.json`;
-    download(new Blob([this.#session.receiptFile()], { type: "application/json" }), name);
+    const trace = this.#session.description.trace_id.replace(/[^A-Za-z0-9._-]/g, "_");
+    const file = new Blob([this.#session.receiptFile()], { type: "application/json" });
+    download(file, `receipt-${trace}.json`);
   }
 
   async #copyTrace() {
