@@ -100,7 +100,8 @@ static void fail(ife_result result, const ife_error *err)
 	refuse_internal(&last.note.verdict);
 }
 
-/* The request cannot wait elsewhere: a refusal (with best_effort an approval) without a wait. */
+/* The request cannot wait elsewhere: a refusal (with best_effort an approval) without a wait.
+ * watch: NULL if there is none. */
 static void give_up(const ife_message *in, ife_watch_t *watch, const ife_ticket *ticket)
 {
 	ife_verdict begun = last.note.verdict;
@@ -116,16 +117,33 @@ static void give_up(const ife_message *in, ife_watch_t *watch, const ife_ticket 
 	watch->is_refused = !last.note.verdict.approved;
 }
 
-/* Suspends an approved call until its entry is on disk. */
-static void wait_elsewhere(sip_msg_t *msg, const ife_message *in, ife_watch_t *watch,
-		const ife_ticket *ticket, const ife_resume_t *resume)
+/* Keeps the answer with the transaction, and follows that of an approved request. */
+static void follow(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
 {
-	ife_wait_result_t result = ife_wait_begin(msg, watch, ticket, resume);
+	if(!last.note.not_for_gate && last.note.verdict.approved)
+		ife_tm_watch(msg, t, in, &last.note);
+	else if(msg->REQ_METHOD == METHOD_INVITE && in->to_tag.len == 0)
+		ife_tm_keep(msg, &last.note);
+}
 
+/* Suspends an approved call until its entry is on disk. The watch comes after the transaction: tm
+ * frees it if it cannot make one. */
+static void wait_elsewhere(sip_msg_t *msg, const ife_message *in, const ife_ticket *ticket,
+		const ife_resume_t *resume)
+{
+	ife_wait_result_t result = ife_wait_open(msg);
+	ife_watch_t *watch = NULL;
+
+	if(result == IFE_WAIT_READY) {
+		watch = ife_tm_watch(msg, NULL, in, &last.note);
+		result = ife_wait_begin(msg, watch, ticket, resume);
+	}
 	last.suspended = result != IFE_WAIT_IMPOSSIBLE;
 	/* A retransmission in another worker may be of a decision that waits already. */
 	if(result == IFE_WAIT_IMPOSSIBLE || (result == IFE_WAIT_ABSORBED && ticket->began))
 		give_up(in, watch, ticket);
+	if(result == IFE_WAIT_IMPOSSIBLE && watch == NULL)
+		follow(msg, NULL, in);
 }
 
 /* Returns 1 if the request has a To tag. resume: NULL if the decision waits in this process. */
@@ -137,7 +155,6 @@ static int decide(
 	ife_error err;
 	ife_result result;
 	ife_ticket ticket = {0};
-	ife_watch_t *watch;
 
 	ife_msg_fill(msg, &in, &room);
 	if(values != NULL) {
@@ -155,13 +172,10 @@ static int decide(
 		fail(result, &err);
 	if(msg->REQ_METHOD == METHOD_ACK)
 		return 1;
-	if(result == IFE_OK && last.note.verdict.approved) {
-		watch = ife_tm_watch(msg, t, &in, &last.note);
-		if(ticket.waits)
-			wait_elsewhere(msg, &in, watch, &ticket, resume);
-	} else if(msg->REQ_METHOD == METHOD_INVITE && in.to_tag.len == 0) {
-		ife_tm_keep(msg, &last.note);
-	}
+	if(result == IFE_OK && ticket.waits)
+		wait_elsewhere(msg, &in, &ticket, resume);
+	else
+		follow(msg, t, &in);
 	return in.to_tag.len > 0;
 }
 

@@ -233,13 +233,27 @@ static void on_final(ife_watch_t *watch, tm_cell_t *t, struct tmcb_params *param
 	ife_gate_log_message(&in, event, text);
 }
 
+/* Whether the call still stands on the decision of this watch and has no answer. Its Call-ID may be
+ * that of a later INVITE by now, which another decision approved. */
+static int is_unanswered(const ife_watch_t *watch)
+{
+	const ife_verdict *verdict = &watch->note.verdict;
+	ife_call call;
+
+	if(ife_call_find(ife_handle, ife_from_str(&watch->call_id), &call) != IFE_OK || call.connected)
+		return 0;
+	return !verdict->witnessed
+		   || memcmp(call.leaf_hash, verdict->leaf_hash, sizeof(call.leaf_hash)) == 0;
+}
+
 /* A script that makes a transaction and ends without an answer leaves it to tm's wait timer. */
 static void on_left(const ife_watch_t *watch, const tm_cell_t *t)
 {
 	ife_message in;
 
-	/* tm also frees its transactions when Kamailio stops; the gate may be closed by then. */
-	if(watch->is_dialog || t->uas.status >= 200 || ife_handle == NULL)
+	/* When Kamailio stops tm frees all transactions, also those of phones that ring. It does so after
+	 * this module has closed the gate, because it was loaded before. */
+	if(watch->is_dialog || t->uas.status >= 200 || ife_handle == NULL || !is_unanswered(watch))
 		return;
 	ife_watch_fill(watch, &in);
 	ife_gate_log_message(&in, "FAILED", "left by the script without an answer");

@@ -145,20 +145,36 @@ static int has_ended(const tm_cell_t *t)
 	return (t->flags & T_CANCELED) != 0 || t->uas.status >= 200;
 }
 
+static ife_wait_result_t make_transaction(sip_msg_t *msg)
+{
+	int rc;
+
+	if(ife_tm_current() != NULL)
+		return IFE_WAIT_READY;
+	rc = ife_tm_api()->t_newtran(msg);
+	if(rc == 0)
+		return IFE_WAIT_ABSORBED;
+	return rc < 0 || ife_tm_current() == NULL ? IFE_WAIT_IMPOSSIBLE : IFE_WAIT_READY;
+}
+
+ife_wait_result_t ife_wait_open(sip_msg_t *msg)
+{
+	ife_wait_result_t result;
+
+	if(reserve() < 0)
+		return IFE_WAIT_IMPOSSIBLE;
+	result = make_transaction(msg);
+	if(result != IFE_WAIT_READY)
+		release();
+	return result;
+}
+
 static ife_wait_result_t keep(
 		sip_msg_t *msg, ife_watch_t *watch, const ife_ticket *ticket, const ife_resume_t *resume)
 {
 	ife_wait_t *wait = &watch->wait;
 	tm_cell_t *t = ife_tm_current();
-	int rc;
 
-	if(t == NULL) {
-		rc = ife_tm_api()->t_newtran(msg);
-		if(rc == 0)
-			return IFE_WAIT_ABSORBED;
-		if(rc < 0 || (t = ife_tm_current()) == NULL)
-			return IFE_WAIT_IMPOSSIBLE;
-	}
 	wait->t = t;
 	wait->ticket = *ticket;
 	wait->resume = *resume;
@@ -176,11 +192,10 @@ static ife_wait_result_t keep(
 ife_wait_result_t ife_wait_begin(
 		sip_msg_t *msg, ife_watch_t *watch, const ife_ticket *ticket, const ife_resume_t *resume)
 {
-	ife_wait_result_t result;
+	ife_wait_result_t result = IFE_WAIT_IMPOSSIBLE;
 
-	if(watch == NULL || reserve() < 0)
-		return IFE_WAIT_IMPOSSIBLE;
-	result = keep(msg, watch, ticket, resume);
+	if(watch != NULL)
+		result = keep(msg, watch, ticket, resume);
 	if(result != IFE_WAIT_SUSPENDED)
 		release();
 	return result;

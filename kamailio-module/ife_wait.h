@@ -20,6 +20,7 @@ extern ife_wait_settings_t ife_wait_settings;
 
 typedef enum ife_wait_result
 {
+	IFE_WAIT_READY,     /* of ife_wait_open(): there are a place and a transaction */
 	IFE_WAIT_SUSPENDED, /* the script ends here */
 	IFE_WAIT_ABSORBED,  /* a retransmission, or cancelled meanwhile: the script ends here, too */
 	IFE_WAIT_IMPOSSIBLE
@@ -36,7 +37,10 @@ int ife_wait_resume_by(const char *name, ife_resume_t *resume);
 /* 1 if the decision on msg may wait in another process. */
 int ife_wait_is_possible(sip_msg_t *msg);
 
-/* Suspends the transaction of msg, which `watch` follows; makes it if there is none. */
+/* Takes a place among the calls that wait, and makes the transaction of msg if there is none. After
+ * IFE_WAIT_READY call ife_wait_begin(), after any other result nothing waits. */
+ife_wait_result_t ife_wait_open(sip_msg_t *msg);
+/* Suspends the transaction of msg, which `watch` follows; NULL: none does, and nothing waits. */
 ife_wait_result_t ife_wait_begin(
 		sip_msg_t *msg, ife_watch_t *watch, const ife_ticket *ticket, const ife_resume_t *resume);
 

@@ -14,3 +14,11 @@ expect "explain: to an expert" '["headers","refuse"]' \
 	"$(jq -c '[.[0].gate, .[0].outcome]' <<<"$explained")"
 expect "explain counts nothing" 0 "$(rpc ife.stats | jq .not_for_gate)"
 expect_alive
+
+# When Kamailio stops while a phone rings, the script has not left that call.
+left='.detail == "left by the script without an answer"'
+expect_log 1 "$left"
+play ringing
+proc_stop kamailio
+wait_log 1 '.event == "STOP" and .producer == "kamailio-0"'
+expect "calls left by the script" 1 "$(log_count "$left")"

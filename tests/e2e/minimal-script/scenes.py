@@ -1,5 +1,7 @@
 """Calls through a script that knows one function of the module."""
 
+import sys
+
 from sip.stage import Stage, equal
 
 
@@ -70,8 +72,38 @@ def forgotten(stage):
     stage.seats(0)
 
 
+def sent_again(stage):
+    """Answered without state in spite of its transaction, and sent again: when tm frees that
+    transaction, the phone of the second attempt rings.
+    """
+    caller, expert = stage.caller(), stage.expert()
+    ours = stage.invite(caller, extra=[("X-Test", "stateless")])
+    stage.refused(ours, 480, "the script's answer")
+    again = ours.invite.copy()
+    again.put("CSeq", ["2 INVITE"])
+    again.put("X-Test", [])
+    again.put("Via", [again.get("via").replace("branch=z9hG4bK", "branch=z9hG4bK2")])
+    ours.invite = again
+    caller.send(again, stage.gate)
+    theirs = expert.answering(expert.expect("INVITE", ours.call_id))
+    theirs.reply(theirs.invite, 180, "Ringing")
+    stage.wait(lambda: stage.events(ours.call_id).count("FAILED") > 1, 4.0)
+    stage.seats(1)
+    theirs.reply(theirs.invite, 200)
+    ours.establish(caller.final(again))
+    ours.ack()
+    expert.expect("ACK", ours.call_id)
+    stage.hang_up(ours, theirs)
+    first, second = ("APPROVED", "FAILED"), ("APPROVED", "CONNECTED", "ACK", "BYE", "TERMINATED")
+    stage.logged(ours.call_id, *first, *second)
+    stage.seats(0)
+
+
 def main():
     stage = Stage()
+    if sys.argv[1:] == ["ringing"]:
+        stage.scene("a phone rings", lambda stage: stage.ringing(stage.caller(), stage.expert()))
+        stage.end()
     for who in ("caller", "expert"):
         stage.scene(f"answered, the {who} hangs up", answered, who)
     stage.scene("busy", refused)
@@ -80,6 +112,7 @@ def main():
         stage.scene("nobody answers" + (", though it rings" if rings else ""), silent, rings)
     stage.scene("the BYE is not answered", hang_up_unanswered)
     stage.scene("left by the script", forgotten)
+    stage.scene("sent again", sent_again)
     stage.end()
 
 
