@@ -289,13 +289,14 @@ rpc() { siptool rpc "$RPC_PORT" "$@"; }
 # SCENARIO is a name in tests/sipp or a path.
 stack_expert() { stack_expert_at "$1" "$(address_of "$2")" "${@:2}"; }
 
-# stack_expert_at NAME ADDRESS PORT SCENARIO [SIPP ARG ...]: the same at a given address.
+# stack_expert_at NAME ADDRESS PORT SCENARIO [SIPP ARG ...]: the same at a given address. Without
+# its watchdog, which ends sipp after ten stalls of three seconds of a busy machine.
 stack_expert_at() {
 	local name=$1 ip=$2 port=$3 scenario=$4
 	shift 4
 	case $scenario in */*) ;; *) scenario=$SIPP_DIR/$scenario.xml ;; esac
 	proc_start "$name" bash -c 'cd "$1" && shift && exec "$@"' expert "$STACK/sipp" \
-		sipp -sf "$scenario" -i "$ip" -p "$port" -nostdin -aa \
+		sipp -sf "$scenario" -i "$ip" -p "$port" -nostdin -aa -watchdog_interval 0 \
 		-trace_msg -message_file "$STACK/captures/$name.msg" \
 		-trace_logs -log_file "$STACK/log/$name.actions" \
 		-trace_err -error_file "$STACK/log/$name.err" "$@"
@@ -344,7 +345,7 @@ stack_calls() {
 		timeout --foreground -k 5 "${CALLS_TIMEOUT_S:-120}" \
 			sipp -sf "$scenario" "${CALL_IP:-$PROXY_IP}:${CALL_PORT:-$SIP_PORT}" \
 			-i "$CALLER_IP" -p "$CALLER_PORT" -inf "$csv" -m "$(($(wc -l <"$csv") - 1))" \
-			-r 50 -d 100 -nostdin -default_behaviors all,-abortunexp \
+			-r 50 -d 100 -nostdin -default_behaviors all,-abortunexp -watchdog_interval 0 \
 			-cid_str "%u.$name@caller.example" \
 			-trace_msg -message_file "$STACK/captures/$name.msg" \
 			-trace_err -error_file "$STACK/log/$name.err" "$@" \
