@@ -51,8 +51,16 @@ settings() {
 		SIP_SUBNET=172.31.86.0/24
 		PROXY_IP=172.31.86.10
 		GATEWAY_IP=172.31.86.20
+
+		# Their hardware addresses. One that changed with each restart would be unknown to the other
+		# hosts of the network for up to a minute.
+		PROXY_MAC=$(hardware_address)
+		GATEWAY_MAC=$(hardware_address)
 	ENV
 }
+
+# Prints a random one, locally administered.
+hardware_address() { od -An -N5 -tx1 /dev/urandom | sed 's/ /:/g; s/^/02/'; }
 
 # The shipped example, with secrets where compose.yaml has them.
 bridge_yaml() {

@@ -6,7 +6,6 @@ set -euo pipefail
 . "$(dirname "$0")/../../scripts/env.sh"
 . "$IFE_ROOT/tests/containers/podman.sh"
 
-DEBS=$CONTAINERS/deb/$(ife_version)
 # Debian's Asterisk with chan_ooh323 is in sid alone.
 SUITE=bookworm ASTERISK_SUITE=sid
 
@@ -14,13 +13,12 @@ main() {
 	podman_configured
 	base "$SUITE"
 	base "$ASTERISK_SUITE"
-	mkdir -p "$DEBS"
 	export IFE_DEB_DIR=$CONTAINERS/deb
-	if [ -z "$(find "$DEBS" -name 'ife-bridge_*.deb' -newer "$IFE_BIN/ife-bridge")" ]; then
-		IFE_DEB_QUICK=1 IFE_DEB_ONLY=programs "$IFE_ROOT/scripts/deb.sh"
-	fi
+	IFE_DEB_QUICK=1 IFE_DEB_ONLY=programs "$IFE_ROOT/scripts/deb.sh"
 	IFE_BUILDER="buildah build --isolation chroot" BASE=$(image "$SUITE") \
 		ASTERISK_BASE=$(image "$ASTERISK_SUITE") "$IFE_ROOT/scripts/containers.sh"
+	# Those of earlier builds.
+	podman image prune -f >/dev/null
 }
 
 image() { echo "localhost/if-escalate-base:$1"; }

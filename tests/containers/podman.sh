@@ -39,3 +39,8 @@ podman_alone() {
 	done
 	! mountpoint -q /sys/fs/cgroup/unified || umount /sys/fs/cgroup/unified
 }
+
+# podman_gone: removes the empty cgroups that podman leaves to the machine.
+podman_gone() {
+	find /sys/fs/cgroup -depth -type d -path '*/libpod_parent*' -exec rmdir {} + 2>/dev/null
+}
