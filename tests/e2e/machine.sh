@@ -44,7 +44,8 @@ machine_init() { pgrep -P "$(proc_pid machine)"; }
 # place and looks like a chroot.
 machine_is_up() { unit_is basic.target active; }
 
-in_machine() { nsenter -t "$(machine_init)" -m -u -i -n -p -C -r -w "$@"; }
+# in_machine COMMAND...: ends it after five minutes.
+in_machine() { timeout -k 10 300 nsenter -t "$(machine_init)" -m -u -i -n -p -C -r -w "$@"; }
 # in_machine_net COMMAND...: with the files of the host and the machine's network.
 in_machine_net() { nsenter -t "$(machine_init)" -n "$@"; }
 # as_user USER COMMAND...

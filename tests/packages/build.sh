@@ -38,28 +38,38 @@ deb() {
 	IFE_DEB_QUICK=1 IFE_DEB_ONLY=$1 IFE_DEB_DIR=$2 IFE_DEB_VERSION=$3 "$IFE_ROOT/scripts/deb.sh"
 }
 
-# The packages of the programs, unless these are newer than all that is in them.
+# is_newer FILE INPUT ...: whether FILE is there, and newer than all files below the INPUTs.
+is_newer() { [ -e "$1" ] && [ -z "$(find "${@:2}" -newer "$1" -print -quit)" ]; }
+
+# The packages of the programs, unless they are newer than all that is in them.
 programs() {
 	local version made
 	for version in "${VERSIONS[@]}"; do
-		made=$(find "$OUT/$version" -name 'ife-bridge_*.deb' 2>/dev/null)
-		[ -n "$made" ] && [ -z "$(find "$IFE_BIN/ife-witnessd" "$IFE_ROOT"/{packaging,docs} \
-			"$IFE_ROOT/kamailio-module" -newer "$made")" ] || deb programs "$OUT" "$version"
+		made=$OUT/$version/.complete
+		! is_newer "$made" "$IFE_BIN"/{ife-witnessd,ife-bridge,ifectl,libife_policy.so} \
+			"$IFE_ROOT"/{packaging,docs,kamailio-module,scripts,kamailio.cfg,CHANGELOG.md} || continue
+		deb programs "$OUT" "$version"
+		touch "$made"
 	done
 }
 
-# Where the suite is this machine's own, `make deb` makes the module's package.
+# module SUITE: unless it is newer than the packages of the programs, which are newer than its
+# sources. Where the suite is this machine's own, `make deb` makes it.
 module() {
-	local suite=$1 version host=
+	local suite=$1 version made host=
 	! is_host "$suite" || host=yes
 	if [ -n "$host" ]; then "$here/roots.sh" "$suite"; else "$here/roots.sh" "$suite" "${MORE[@]}"; fi
 	for version in "${VERSIONS[@]}"; do
+		made=$OUT/$suite/$version/.complete
+		! is_newer "$made" "$OUT/$version" "$OUT/root-$suite/.complete" || continue
 		if [ -n "$host" ]; then
 			deb module "$OUT/$suite" "$version"
-			continue
+		else
+			mkdir -p "$OUT/$suite/$version"
+			run_quietly "the module $version for Debian $suite" \
+				inside module_there "$suite" "$version"
 		fi
-		mkdir -p "$OUT/$suite/$version"
-		run_quietly "the module $version for Debian $suite" inside module_there "$suite" "$version"
+		touch "$made"
 	done
 }
 
