@@ -26,6 +26,7 @@ pub(super) struct Wait {
     /// `connected`: answer when the expert is in the council's conference, or when that failed.
     /// Otherwise as soon as the INVITE is on its way.
     #[serde(default)]
+    #[param(inline)]
     wait: Option<WaitFor>,
 }
 

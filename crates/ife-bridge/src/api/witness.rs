@@ -56,9 +56,11 @@ pub(crate) struct Search {
     q: Option<String>,
     /// Which member has it: `any`, `trace_id`, `call_id` or `expert`.
     #[serde(default, rename = "in")]
+    #[param(inline)]
     member: Member,
     /// `prefix` or `exact`.
     #[serde(default, rename = "match")]
+    #[param(inline)]
     how: Match,
     /// Traces at most, 1 to 200.
     #[serde(default)]
