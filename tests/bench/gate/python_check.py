@@ -66,9 +66,22 @@ class Check:
         self.seen[replay] = now
         return 200
 
+    def checked(self, msg):
+        """For python_exec() of a script in Kamailio's own language: 1 or -1."""
+        return 1 if self.decide() == 200 else -1
+
     def ksr_request_route(self, msg):
         if KSR.pv.get("$rm") == "ACK":
             return 1
+        code = self.decide()
+        if code == 200:
+            KSR.sl.sl_send_reply(480, "Bench")
+        else:
+            KSR.sl.sl_send_reply(code, "Rejected")
+        return 1
+
+    def decide(self):
+        """The SIP code of the verdict, after its line was written."""
         now = time.time()
         code = self.verdict(now)
         entry = {
@@ -82,11 +95,7 @@ class Check:
         }
         self.log.write(json.dumps(entry) + "\n")
         self.log.flush()
-        if code == 200:
-            KSR.sl.sl_send_reply(480, "Bench")
-        else:
-            KSR.sl.sl_send_reply(code, "Rejected")
-        return 1
+        return code
 
 
 def mod_init():

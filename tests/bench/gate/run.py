@@ -21,6 +21,7 @@ import curve
 import large
 import peers
 import programs
+import saturation
 import signing
 import waiter
 
@@ -220,6 +221,30 @@ def bench_curve(setup):
     setup.row("the same without shedding", curve.goodput_ratio(results, "no shedding"), "x")
 
 
+def bench_saturation(setup):
+    results = saturation.measure(setup, peers.ROUNDS)
+    for name, row in results.items():
+        detail = (
+            f"{min(row['rates']):.0f} to {max(row['rates']):.0f}; worker busy {row['busy']:.2f}, "
+            f"{row['cpu_us']:.0f} us of CPU a call"
+        )
+        setup.row(
+            f"calls/s of one worker: {name}", row["rate"], "calls/s", compared_with=detail
+        )
+    none, gate = results["none"], results["gate"]
+    for peer in ("app_python3", "secsipid"):
+        ratio = gate["rate"] / results[peer]["rate"]
+        setup.row(f"calls/s of one worker, gate / {peer}", ratio, "x", 1.0, at_least=True)
+    setup.row(
+        "calls/s of one worker, gate / none",
+        gate["rate"] / none["rate"],
+        "x",
+        0.4,
+        f"by CPU per call {none['cpu_us'] / gate['cpu_us']:.2f}",
+        at_least=True,
+    )
+
+
 # Rows of the witness's own benchmark in which more is better.
 RATES = {"witness_durable_per_cpu_s", "witness_durable_per_cpu_s_big"}
 
@@ -277,6 +302,17 @@ def print_table(rows):
         )
 
 
+PARTS = {
+    "peers": bench_peers,
+    "saturation": bench_saturation,
+    "process": bench_in_process,
+    "large": bench_large,
+    "curve": bench_curve,
+    "witness": bench_witness,
+    "waiter": bench_waiter,
+}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -303,22 +339,14 @@ def main():
     )
     parser.add_argument(
         "--only",
-        choices=["peers", "process", "large", "curve", "witness", "waiter"],
+        choices=list(PARTS),
         help="one part",
     )
     options = parser.parse_args()
     peers.ROUNDS = options.rounds
-    parts = {
-        "peers": bench_peers,
-        "process": bench_in_process,
-        "large": bench_large,
-        "curve": bench_curve,
-        "witness": bench_witness,
-        "waiter": bench_waiter,
-    }
     with tempfile.TemporaryDirectory(prefix="if-escalate-bench-", dir="/dev/shm") as state_dir:
         setup = Setup(options.calls, options.big_log, pathlib.Path(state_dir))
-        for name, part in parts.items():
+        for name, part in PARTS.items():
             if options.only in (None, name):
                 print(f"measuring: {name}", file=sys.stderr)
                 part(setup)

@@ -66,7 +66,7 @@ class Stalled(Exception):
 class Kamailio:
     """One Kamailio in the foreground with a configuration of cfg/, its capital words replaced."""
 
-    def __init__(self, cfg_name, work, values, env=None):
+    def __init__(self, cfg_name, work, values, env=None, memory_mib=256, cpu=None):
         self.port = free_udp_port()
         self.work = work / cfg_name
         self.work.mkdir(parents=True, exist_ok=True)
@@ -77,13 +77,15 @@ class Kamailio:
                 text = re.sub(rf"\b{word}\b", value, text)
             (self.work / name).write_text(text)
         self.log = open(self.work / "kamailio.log", "wb")
+        binding = [] if cpu is None else ["taskset", "-c", str(cpu)]
         self.process = subprocess.Popen(
             [
+                *binding,
                 "kamailio",
                 "-DD",
                 "-E",
                 "-m",
-                "256",
+                str(memory_mib),
                 "-M",
                 "16",
                 *ALLOCATOR,
