@@ -24,6 +24,7 @@ import programs
 import saturation
 import signing
 import waiter
+import waits
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -291,6 +292,25 @@ def bench_waiter(setup):
         )
 
 
+def bench_waits(setup):
+    rates, rounds = waits.measure(setup)
+    for way, rate in rates.items():
+        spread = (
+            f"median of {len(rounds[way])} rounds, {min(rounds[way]):.0f} to "
+            f"{max(rounds[way]):.0f}"
+        )
+        label = f"calls, sync of {waits.SYNC_MS} ms, {way}"
+        setup.row(label, rate, "calls/s", compared_with=spread)
+    setup.row(
+        f"calls, sync of {waits.SYNC_MS} ms: waiting / not waiting",
+        rates["waiting"] / rates["not waiting"],
+        "x",
+        0.9,
+        f"{rates['waiting']:.0f} / {rates['not waiting']:.0f}",
+        at_least=True,
+    )
+
+
 def print_table(rows):
     marks = {True: "ok", False: "MISSED", None: ""}
     width = max(len(row["name"]) for row in rows)
@@ -310,6 +330,7 @@ PARTS = {
     "curve": bench_curve,
     "witness": bench_witness,
     "waiter": bench_waiter,
+    "waits": bench_waits,
 }
 
 
