@@ -1,8 +1,8 @@
 """The load curve: whole calls through the shipped kamailio.cfg, offered at up to three times what
 it can do, with and without shedding.
 
-Kamailio and ife-witnessd run on one CPU, sipp as caller and expert on another, so that the load
-does not take from what is measured.
+Kamailio and ife-witnessd run on one CPU, the load, caller and expert, on another, so that it does
+not take from what is measured.
 """
 
 import itertools
@@ -11,14 +11,20 @@ import os
 import pathlib
 import signal
 import socket
+import statistics
 import subprocess
 import time
 
+import calls
 import peers
-import signing
 import stack
 
-SECONDS = 10
+SECONDS = 8
+# The closed loop that finds the saturation rate.
+AT_ONCE = 256
+ROUNDS = 3
+# Time of a call from 180 to 200.
+RING_MS = 30
 # Parts of the saturation rate that are offered.
 PARTS = (0.5, 0.75, 1.0, 1.25, 1.5, 2.0, 3.0)
 GOODPUT_AT = 2.0
@@ -34,15 +40,10 @@ SHEDDING = {
         "SHED_MEMORY=1000",
     ],
 }
-# Neither shared memory nor the replay table is the question here: two minutes of signatures at the
+# Neither shared memory nor the replay table is the question here: five minutes of signatures at the
 # highest rate fit.
 MEMORY_MIB = 4096
-REPLAY_SLOTS = 1 << 20
-
-
-def on_cpu(number, command):
-    count = os.cpu_count() or 1
-    return ["taskset", "-c", str(number % count), *map(str, command)]
+REPLAY_SLOTS = 1 << 21
 
 
 def registry_yaml(signer, expert_port):
@@ -52,13 +53,13 @@ def registry_yaml(signer, expert_port):
 
 
 class Proxy:
-    """The shipped configuration, a witness and an expert that answers at once."""
+    """The shipped configuration on CPU 0, and a port for the expert."""
 
     def __init__(self, setup, name, settings):
         self.setup = setup
         self.work = setup.work / name.replace(" ", "-")
         self.work.mkdir(parents=True, exist_ok=True)
-        self.port, self.expert_port, rpc = (stack.free_udp_port() for _ in range(3))
+        self.port, self.expert_port, self.rpc_port = (stack.free_udp_port() for _ in range(3))
         registry = self.work / "registry.yaml"
         registry.write_text(registry_yaml(setup.signer, self.expert_port))
         (self.work / "dispatcher.list").write_text("1 sip:127.0.0.1:9 8\n")
@@ -67,7 +68,7 @@ class Proxy:
             "SIP_ADDR": "127.0.0.1",
             "SIP_PORT": self.port,
             "WORKERS": 4,
-            "RPC_SOCKET": f'"udp:127.0.0.1:{rpc}"',
+            "RPC_SOCKET": f'"udp:127.0.0.1:{self.rpc_port}"',
             "REGISTRY": f'"{registry}"',
             "STATE_DIR": f'"{setup.state_dir}"',
             "NODE": '"bench"',
@@ -76,7 +77,7 @@ class Proxy:
         }
         defines = [part for key, value in values.items() for part in ("-A", f"{key}={value}")]
         self.kamailio = subprocess.Popen(
-            on_cpu(
+            calls.on_cpu(
                 0,
                 [
                     "kamailio",
@@ -103,25 +104,6 @@ class Proxy:
             stdout=self.log,
             stderr=self.log,
             env={"PATH": stack.SYSTEM_PATH},
-            start_new_session=True,
-        )
-        self.expert = subprocess.Popen(
-            on_cpu(
-                1,
-                [
-                    "sipp",
-                    "-sf",
-                    setup.root / "tests/sipp/uas.xml",
-                    "-i",
-                    "127.0.0.1",
-                    "-p",
-                    self.expert_port,
-                    "-nostdin",
-                ],
-            ),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd=self.work,
             start_new_session=True,
         )
         self.wait_ready()
@@ -153,110 +135,76 @@ class Proxy:
         return self
 
     def __exit__(self, *_):
-        for process in (self.kamailio, self.expert):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            try:
-                process.wait(20)
-            except subprocess.TimeoutExpired:
-                os.killpg(process.pid, signal.SIGKILL)
+        if self.kamailio.poll() is None:
+            os.killpg(self.kamailio.pid, signal.SIGTERM)
+        try:
+            self.kamailio.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(self.kamailio.pid, signal.SIGKILL)
         self.log.close()
 
 
-def offer(proxy, body, rate, prefix):
-    """Offers `rate` calls a second; calls per second that were answered and hung up, and that got
-    503, while they were offered.
-    """
-    fields, statistics = proxy.work / "fields.csv", proxy.work / "stat.csv"
-    count = int(rate * SECONDS)
-    signing.write_fields(fields, proxy.setup.signer, body, count, prefix)
-    statistics.unlink(missing_ok=True)
-    subprocess.run(
-        on_cpu(
-            1,
-            [
-                "sipp",
-                f"127.0.0.1:{proxy.port}",
-                "-sf",
-                stack.HERE / "call.xml",
-                "-inf",
-                fields,
-                "-i",
-                "127.0.0.1",
-                "-m",
-                count,
-                "-r",
-                int(rate),
-                "-l",
-                100000,
-                "-nostdin",
-                "-timeout",
-                SECONDS + 15,
-                "-timeout_error",
-                "-trace_stat",
-                "-stf",
-                statistics,
-                "-fd",
-                "1",
-            ],
-        ),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        cwd=proxy.work,
-        check=False,
+def offer(proxy, rate, prefix):
+    """Offers `rate` calls a second; what became of them while they were offered, a second."""
+    told = calls.run(
+        proxy.setup,
+        proxy.port,
+        proxy.expert_port,
+        prefix,
+        rate=rate,
+        calls=int(rate * SECONDS),
+        seconds=SECONDS,
+        ring_ms=RING_MS,
+        drain=15,
     )
-    lines = statistics.read_text().splitlines()
-    rows = [dict(zip(lines[0].split(";"), line.split(";"))) for line in lines[1:]]
-    # The row of the last second in which calls were offered: what drains afterwards is no goodput.
-    window = next((row for row in rows if seconds_of(row) >= SECONDS), rows[-1])
-    return tuple(int(window[f"GenericCounter{n}(C)"]) / max(seconds_of(window), 1) for n in (1, 2))
+    return {
+        "offered": round(told["begun"] / told["seconds"]),
+        "done": told["done"] / told["seconds"],
+        "refused": told["refused"].get("503", 0) / told["seconds"],
+        "sent_again": told["resent"] / told["begun"],
+        "load_busy": told["busy"],
+        "overrun": told["overrun"],
+        "without_hash": told["without_hash"],
+    }
 
 
-def seconds_of(row):
-    hours, minutes, seconds = row["ElapsedTime(C)"].split(":")[:3]
-    return int(hours) * 3600 + int(minutes) * 60 + float(seconds)
+def saturation(proxy, names):
+    """The calls a second that are done when each call that ends makes room for the next."""
 
+    def once():
+        return calls.closed_loop(
+            proxy.setup,
+            proxy.port,
+            proxy.expert_port,
+            next(names),
+            SECONDS / 2,
+            AT_ONCE,
+            ring_ms=RING_MS,
+        )["rate"]
 
-def saturation(proxy, body, names):
-    """The most calls a second that were done at any rate tried, each a quarter higher than the one
-    before.
-    """
-    best, rate = 0.0, 400.0
-    while rate <= 8000:
-        done, _ = offer(proxy, body, rate, next(names))
-        best = max(best, done)
-        if done < 0.9 * rate:
-            return best
-        rate *= 1.25
-    return best
+    return statistics.median(stack.until_measured(once) for _ in range(ROUNDS))
 
 
 def measure(setup):
-    """{"saturation": calls/s, "shedding" and "no shedding": [{offered, done, refused}]}."""
-    body = signing.scenario_body((stack.HERE / "call.xml").read_text())
+    """{"saturation": calls/s, "shedding" and "no shedding": [what offer() tells, and part]}."""
     names = (f"curve-{number}" for number in itertools.count())
     results = {"load_average_before": os.getloadavg()[0]}
-    with peers.Witness(
-        setup.root / "target/release/ife-witnessd", setup.work, setup.state_dir
-    ) as witness:
-        subprocess.run(
-            ["taskset", "-a", "-p", "-c", "0", str(witness.process.pid)],
-            stdout=subprocess.DEVNULL,
-            check=True,
-        )
+    binary = setup.root / "target/release/ife-witnessd"
+    with peers.Witness(binary, setup.work, setup.state_dir) as witness:
+        witness.bind(0)
         for name, settings in SHEDDING.items():
             with Proxy(setup, name, settings) as proxy:
                 if "saturation" not in results:
-                    results["saturation"] = saturation(proxy, body, names)
+                    results["saturation"] = saturation(proxy, names)
                     print(f"saturation: {results['saturation']:.0f} calls/s", flush=True)
                 results[name] = []
                 for part in PARTS:
                     rate = max(1, round(part * results["saturation"]))
-                    done, refused = offer(proxy, body, rate, next(names))
-                    results[name].append(
-                        {"part": part, "offered": rate, "done": done, "refused": refused}
-                    )
-                    print(f"{name}: offered {rate}, done {done:.0f}, 503 {refused:.0f}", flush=True)
+                    row = {"part": part, **offer(proxy, rate, next(names))}
+                    if row["without_hash"]:
+                        raise SystemExit("bench: calls came to the expert without a witness hash")
+                    results[name].append(row)
+                    print(f"{name}: {row}", flush=True)
     results["load_average_after"] = os.getloadavg()[0]
     return results
 
@@ -285,7 +233,7 @@ def svg(results):
         f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<path d="M{at(0, top)} L{at(0, 0)} L{at(right, 0)}" fill="none" stroke="black"/>',
         f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">calls offered per '
-        'second</text>',
+        "second</text>",
         f'<text x="16" y="{height / 2}" text-anchor="middle" transform="rotate(-90 16 '
         f'{height / 2})">calls done per second</text>',
     ]

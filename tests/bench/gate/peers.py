@@ -59,7 +59,7 @@ def python_registry(signer):
 class Witness:
     """ife-witnessd for the run; its CPU is measured apart, it is no SIP worker."""
 
-    def __init__(self, binary, work, state_dir):
+    def __init__(self, binary, work, state_dir, env=None):
         self.log = open(work / "witnessd.log", "wb")
         self.process = subprocess.Popen(
             [
@@ -80,8 +80,17 @@ class Witness:
             ],
             stdout=self.log,
             stderr=self.log,
+            env=env,
         )
         time.sleep(1)
+
+    def bind(self, cpu):
+        """Binds all its threads to one CPU."""
+        subprocess.run(
+            ["taskset", "-a", "-p", "-c", str(cpu), str(self.process.pid)],
+            stdout=subprocess.DEVNULL,
+            check=True,
+        )
 
     def __enter__(self):
         return self
@@ -158,4 +167,4 @@ def load_whatever_comes(kamailio, fields, calls):
 def skip_fields(path, count):
     """Drops the lines that the warm-up used: a trace id is good for one call."""
     lines = path.read_text().splitlines(keepends=True)
-    path.write_text(lines[0] + "".join(lines[1 + count:]))
+    path.write_text(lines[0] + "".join(lines[1 + count :]))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The gate's benchmark: measures, prints a table, writes target/bench/gate.json.
 
-    run.py [--calls N] [--rounds N] [--only PART] [--big-log ENTRIES]
+    run.py [--calls N] [--rounds N] [--only PART] [--big-log ENTRIES] [--lookup-log ENTRIES]
 
 Every figure that has a target is a ratio taken in this run, or is compared with the machine's own
 disk or CPU measured in this run.
@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import curve
 import large
@@ -32,14 +33,15 @@ ROOT = pathlib.Path(__file__).resolve().parents[3]
 class Setup:
     """Directories of one run, the keys of its callers, and the rows measured so far."""
 
-    def __init__(self, calls, big_log, state_dir):
+    def __init__(self, calls, big_log, lookup_log):
         self.root = ROOT
         self.calls = calls
         self.big_log = big_log
+        self.lookup_log = lookup_log
         self.work = ROOT / "target" / "bench" / "gate"
         shutil.rmtree(self.work, ignore_errors=True)
         self.work.mkdir(parents=True)
-        self.state_dir = state_dir
+        self.state_dir = None
         self.signer = signing.Signer()
         self.rows = []
 
@@ -193,6 +195,12 @@ def bench_large(setup):
     )
 
 
+def overrun_of(row):
+    """A warning when the load was too slow to read what it got."""
+    lost = row["overrun"]
+    return f"; NO MEASUREMENT: the load lost {lost} datagrams itself" if lost else ""
+
+
 def bench_curve(setup):
     results = curve.measure(setup)
     curve.write(results, ROOT / "target" / "bench")
@@ -208,7 +216,10 @@ def bench_curve(setup):
                 label,
                 row["done"],
                 "calls/s",
-                compared_with=f"offered {row['offered']}, 503 {row['refused']:.0f}",
+                compared_with=(
+                    f"offered {row['offered']}, 503 {row['refused']:.0f}, sent again "
+                    f"{row['sent_again']:.2f} a call{overrun_of(row)}"
+                ),
             )
     ratio = curve.goodput_ratio(results, "shedding")
     setup.row(
@@ -226,12 +237,11 @@ def bench_saturation(setup):
     results = saturation.measure(setup, peers.ROUNDS)
     for name, row in results.items():
         detail = (
-            f"{min(row['rates']):.0f} to {max(row['rates']):.0f}; worker busy {row['busy']:.2f}, "
-            f"{row['cpu_us']:.0f} us of CPU a call"
+            f"median of {len(row['rates'])} rounds, {min(row['rates']):.0f} to "
+            f"{max(row['rates']):.0f}; {row['cpu_us']:.0f} us of CPU a call, its CPU busy "
+            f"{row['cpu_us'] * row['rate'] / 1e6:.2f}, that of the load {row['load_busy']:.2f}"
         )
-        setup.row(
-            f"calls/s of one worker: {name}", row["rate"], "calls/s", compared_with=detail
-        )
+        setup.row(f"calls/s of one worker: {name}", row["rate"], "calls/s", compared_with=detail)
     none, gate = results["none"], results["gate"]
     for peer in ("app_python3", "secsipid"):
         ratio = gate["rate"] / results[peer]["rate"]
@@ -252,9 +262,8 @@ RATES = {"witness_durable_per_cpu_s", "witness_durable_per_cpu_s_big"}
 
 def bench_witness(setup):
     directory = setup.work / "log"
-    for line in programs.bench(
-        setup, "ife-witness", "witness", "--dir", setup.work, "--big-log", setup.big_log
-    ):
+    logs = ["--big-log", setup.big_log, "--lookup-log", setup.lookup_log]
+    for line in programs.bench(setup, "ife-witness", "witness", "--dir", setup.work, *logs):
         setup.rows.append({**line, "target_is": "at least" if line["name"] in RATES else "at most"})
     lines = programs.lines_of(
         setup, [programs.tool(setup, "synth_log"), directory, 1_000_000, "--verify", 1]
@@ -296,8 +305,7 @@ def bench_waits(setup):
     rates, rounds = waits.measure(setup)
     for way, rate in rates.items():
         spread = (
-            f"median of {len(rounds[way])} rounds, {min(rounds[way]):.0f} to "
-            f"{max(rounds[way]):.0f}"
+            f"median of {len(rounds[way])} rounds, {min(rounds[way]):.0f} to {max(rounds[way]):.0f}"
         )
         label = f"calls, sync of {waits.SYNC_MS} ms, {way}"
         setup.row(label, rate, "calls/s", compared_with=spread)
@@ -353,6 +361,15 @@ def main():
         ),
     )
     parser.add_argument(
+        "--lookup-log",
+        type=int,
+        default=1_000_000,
+        metavar="ENTRIES",
+        help=(
+            "size of the log in which traces are looked up (default 1000000; 10000000 takes 5 GB)"
+        ),
+    )
+    parser.add_argument(
         "--rounds",
         type=int,
         default=peers.ROUNDS,
@@ -360,23 +377,34 @@ def main():
     )
     parser.add_argument(
         "--only",
-        choices=list(PARTS),
-        help="one part",
+        choices=PARTS,
+        action="append",
+        help="one part; may be given again. Its figures go to gate-PART.json",
+    )
+    parser.add_argument(
+        "--build-only", action="store_true", help="build all that is measured, and end"
     )
     options = parser.parse_args()
     peers.ROUNDS = options.rounds
-    with tempfile.TemporaryDirectory(prefix="if-escalate-bench-", dir="/dev/shm") as state_dir:
-        setup = Setup(options.calls, options.big_log, pathlib.Path(state_dir))
-        for name, part in PARTS.items():
-            if options.only in (None, name):
-                print(f"measuring: {name}", file=sys.stderr)
-                part(setup)
+    setup = Setup(options.calls, options.big_log, options.lookup_log)
+    if options.build_only or not options.only:
+        programs.build(setup)
+    if options.build_only:
+        return
+    out = ROOT / "target" / "bench" / f"{'-'.join(['gate', *(options.only or [])])}.json"
+    for name in options.only or PARTS:
+        begun = time.monotonic()
+        print(f"measuring: {name}", file=sys.stderr)
+        # A replay table of its own for each.
+        with tempfile.TemporaryDirectory(prefix="if-escalate-bench-", dir="/dev/shm") as state_dir:
+            setup.state_dir = pathlib.Path(state_dir)
+            PARTS[name](setup)
+        out.write_text(json.dumps(setup.rows, indent=1) + "\n")
+        print(f"{name} took {time.monotonic() - begun:.0f} s", file=sys.stderr)
     print(
         f"{platform.machine()}, {os.cpu_count()} CPUs, load {os.getloadavg()[0]:.1f} at the end\n"
     )
     print_table(setup.rows)
-    out = ROOT / "target" / "bench" / "gate.json"
-    out.write_text(json.dumps(setup.rows, indent=1) + "\n")
     missed = [row["name"] for row in setup.rows if row["pass"] is False]
     print(
         f"\n{out.relative_to(ROOT)} written; {len(missed)} targets missed"

@@ -88,6 +88,9 @@ class Kamailio:
                 str(memory_mib),
                 "-M",
                 "16",
+                # The kernel gives at most net.core.rmem_max. A full buffer loses calls under way.
+                "-b",
+                "4194304",
                 *ALLOCATOR,
                 "-Y",
                 str(self.work),
@@ -224,8 +227,7 @@ def cpu_per_call_us(kamailio, fields, count, rate, expected):
 
 
 def response_times_ms(kamailio):
-    """Milliseconds from INVITE to final reply of each call of the last load, from sipp's own clock.
-    """
+    """Milliseconds from INVITE to final reply of each call of the last load, from sipp's own clock."""
     times = []
     for path in kamailio.work.glob("*_rtt.csv"):
         for line in path.read_text().splitlines()[1:]:
