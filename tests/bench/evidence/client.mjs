@@ -184,8 +184,8 @@ export async function offer(entry) {
 }
 
 /**
- * The sending page: gives its answer, and sends once it is asked to, with the bridge's chunk size
- * and window.
+ * The sending page: gives its answer, and sends once it is asked to, in chunks of that size, with
+ * the bridge's window.
  */
 export async function answer({ sdp, size, blockSize, chunk, window }) {
   const peer = new RTCPeerConnection();
