@@ -11,6 +11,7 @@ use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::{panic, thread};
 
 use crate::aside::{self, Existing, parent_of};
 use crate::ring::sys;
@@ -109,6 +110,10 @@ pub(crate) const BEGUN: &str = "private/begun";
 
 /// Tile files open at a time while they are written and synced.
 const OPEN_FILES_MAX: usize = 64;
+
+/// Tile files synced at a time. One after the other they would take as long as so many flushes of
+/// the disk, which bounds the entries a second that can be published.
+const SYNCS_AT_ONCE: usize = 16;
 
 /// The log directory. Every error is a failed system call.
 #[derive(Clone)]
@@ -333,15 +338,40 @@ impl Store {
                 break;
             }
             // All writes precede the first sync: the disk then works on many files at a time.
-            for (_, new, file) in &open {
-                self.sync(new, file)?;
-            }
+            self.sync_all(&open)?;
             for (path, new, _) in &open {
                 self.make_parents(path, &mut dirs)?;
                 self.rename(new, path)?;
             }
         }
         dirs.iter().try_for_each(|dir| self.sync_dir(dir))
+    }
+
+    /// Syncs new files, several at a time.
+    fn sync_all(&self, open: &[(PathBuf, PathBuf, File)]) -> Result<(), StoreError> {
+        let sync = |files: &[(PathBuf, PathBuf, File)]| {
+            let mut files = files.iter();
+            files.try_for_each(|(_, new, file)| self.sync(new, file))
+        };
+        thread::scope(|scope| {
+            let mut threads = Vec::new();
+            let mut outcome = Ok(());
+            for share in open.chunks(open.len().div_ceil(SYNCS_AT_ONCE).max(1)) {
+                // Without a thread it takes longer.
+                match thread::Builder::new().spawn_scoped(scope, move || sync(share)) {
+                    Ok(thread) => threads.push(thread),
+                    Err(_) => outcome = outcome.and_then(|()| sync(share)),
+                }
+            }
+            for thread in threads {
+                // A panic goes on in this thread.
+                let synced = thread
+                    .join()
+                    .unwrap_or_else(|why| panic::resume_unwind(why));
+                outcome = outcome.and(synced);
+            }
+            outcome
+        })
     }
 
     /// Creates the directories above `path`; adds to `dirs` every directory whose entries change.
@@ -393,7 +423,8 @@ pub fn create_secret(path: &Path, bytes: &[u8]) -> Result<(), StoreError> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{Condvar, Mutex};
+    use std::time::Duration;
 
     use super::*;
 
@@ -412,6 +443,41 @@ mod tests {
             self.0.lock().expect("no panic").push(path.to_owned());
             RealDisk.sync_dir(path)
         }
+    }
+
+    /// A disk on which each sync waits for a second one.
+    #[derive(Default)]
+    struct Pairs {
+        under_way: Mutex<usize>,
+        changed: Condvar,
+    }
+
+    impl Disk for Pairs {
+        fn sync(&self, _: &File) -> io::Result<()> {
+            let mut under_way = self.under_way.lock().expect("no panic");
+            *under_way += 1;
+            self.changed.notify_all();
+            let alone = |count: &mut usize| *count < 2;
+            let longest = Duration::from_secs(20);
+            let (_guard, waited) = self
+                .changed
+                .wait_timeout_while(under_way, longest, alone)
+                .expect("no panic");
+            if waited.timed_out() {
+                return Err(io::ErrorKind::TimedOut.into());
+            }
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn files_are_synced_several_at_a_time() {
+        let root = std::env::temp_dir().join(format!("ife-witness-syncs-{}", std::process::id()));
+        let store = Store::open(&root, Arc::new(Pairs::default())).expect("open");
+        let files = ["tile/0/000", "tile/0/001"].map(|name| (name.to_owned(), b"x".as_slice()));
+        let written = store.write_public(files);
+        fs::remove_dir_all(root).expect("remove");
+        written.expect("the second sync began before the first was over");
     }
 
     /// The earlier start was killed between creating and syncing the directories.
