@@ -2,7 +2,6 @@
 hung up.
 """
 
-import base64
 import json
 import os
 import subprocess
@@ -25,9 +24,8 @@ def on_cpu(number, command):
 def key_file(setup):
     """The caller's private key as a file."""
     path = setup.work / "caller.key"
-    seed = base64.b64encode(setup.signer.key.private_bytes_raw()).decode()
     path.touch(0o600)
-    path.write_text(f"IFE-PRIVATE-KEY-1 {signing.KID} {seed}\n")
+    path.write_text(f"IFE-PRIVATE-KEY-1 {signing.KID} {setup.signer.seed_base64()}\n")
     return path
 
 

@@ -42,6 +42,12 @@ class Signer:
     def public_base64(self):
         return public_base64(self.key)
 
+    def seed_base64(self):
+        raw, none = serialization.PrivateFormat.Raw, serialization.NoEncryption()
+        return base64.b64encode(
+            self.key.private_bytes(serialization.Encoding.Raw, raw, none)
+        ).decode()
+
     def passport_public_pem(self):
         return self.es256.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo

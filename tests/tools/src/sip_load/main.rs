@@ -122,6 +122,9 @@ fn run(args: &Args, caller: &mut Caller, expert: &mut Expert) -> Result<Window, 
         if from.is_none() && elapsed >= warm_up {
             from = Some((now, caller.counts.clone()));
         }
+        if over && from.is_none() {
+            return Err("all calls were used up in the warm-up; give more --calls".into());
+        }
         if over && to.is_none() {
             let busy = (cpu_ns()? - cpu) as f64 / elapsed.as_nanos() as f64;
             to = Some(((now, caller.counts.clone()), busy));
@@ -145,7 +148,7 @@ fn run(args: &Args, caller: &mut Caller, expert: &mut Expert) -> Result<Window, 
     }
     match (from, to) {
         (Some(from), Some((to, busy))) => Ok(Window { from, to, busy }),
-        _ => Err("all calls were used up in the warm-up; give more --calls".into()),
+        _ => Err("the calls ended before they began".into()),
     }
 }
 
