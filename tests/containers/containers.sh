@@ -152,12 +152,13 @@ escalate() {
 # Each service is started anew, the volumes stay: spent signatures are spent, the log goes on.
 restarts() {
 	local service
-	for service in kamailio witnessd bridge; do
+	for service in kamailio witnessd asterisk bridge; do
 		expect_ok "restart of $service" podman restart "if-escalate_${service}_1"
 		expect_ready "$service"
 	done
 	expect "replayed after the restart" 403 "$(final_code "$STACK/replayed.sip")"
 	calls
+	expect_ok "escalation after the restarts" escalate safety
 	podman kill --signal KILL if-escalate_witnessd_1 >/dev/null
 	expect_ok "the writer after a kill" podman start if-escalate_witnessd_1
 	expect_ready witnessd
