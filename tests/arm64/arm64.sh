@@ -2,6 +2,8 @@
 # qemu-user.
 # shellcheck shell=bash
 
+# Seconds that a build or a run may take. What is built stays: the next run goes on from it.
+LIMIT_S=${ARM64_LIMIT_S:-5400}
 # Crates whose unit tests run. The engine's 300 histories take too long here.
 TESTED=(ife-words ife-message ife-guard ife-ami ife-call ife-evidence ife-witness ife-trace)
 BUILT=$ARM64/cargo/$TRIPLE/debug
@@ -27,11 +29,16 @@ build() {
 command_line() {
 	expect_ok "cargo build" cross build -p ife-cli
 	expect "machine of ifectl" AArch64 "$(machine_of "$BUILT/ifectl")"
-	expect_ok "it verifies the log" "$QEMU" -L "$KAMAILIO_ROOT" "$BUILT/ifectl" \
-		witness verify --log "$STACK/witness" --vkey "$STACK/witness.vkey"
+	expect_ok "it verifies the log" emulate "$BUILT/ifectl" witness verify \
+		--log "$STACK/witness" --vkey "$STACK/witness.vkey"
 }
 
-cross() { tools cargo "$1" --locked --target "$TRIPLE" "${@:2}"; }
+cross() {
+	tools timeout -k 30 "$LIMIT_S" cargo "$1" --locked --target "$TRIPLE" "${@:2}"
+}
+
+# emulate PROGRAM ARG ...
+emulate() { timeout -k 5 300 "$QEMU" -L "$KAMAILIO_ROOT" "$@"; }
 
 machine_of() { readelf -h "$1" | sed -n 's/^ *Machine: *//p'; }
 
@@ -61,7 +68,7 @@ c_abi() {
 			-L"$BUILT" -life_policy -Wl,-rpath,"$BUILT"
 		rm -rf "$fixture"
 		"$ARM64/c_fixture" "$fixture" || fail "no fixture"
-		expect_ok "$name" "$QEMU" -L "$KAMAILIO_ROOT" "$ARM64/$name" "$fixture"
+		expect_ok "$name" emulate "$ARM64/$name" "$fixture"
 	done
 }
 
