@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    error::Error,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -33,9 +34,10 @@ pub enum NotifyError {
     /// A file that the section names.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The HTTP client or the mail client cannot be made.
-    #[error("notify: {0}")]
-    Client(String),
+    /// The HTTP client or the mail client cannot be made, such as on a host that trusts no
+    /// authority.
+    #[error("notify: no client")]
+    Client(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// All that sending needs.
@@ -113,8 +115,8 @@ fn secret(path: &Path) -> Result<hmac::Key, NotifyError> {
     Ok(hmac::Key::new(hmac::HMAC_SHA256, &bytes))
 }
 
-fn failed(error: impl std::fmt::Display) -> NotifyError {
-    NotifyError::Client(error.to_string())
+fn failed(error: impl Error + Send + Sync + 'static) -> NotifyError {
+    NotifyError::Client(error.into())
 }
 
 type Pem<'a> = Option<&'a (PathBuf, Vec<u8>)>;

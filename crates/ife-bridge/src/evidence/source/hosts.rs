@@ -13,7 +13,7 @@ use super::{
 use crate::{
     allowed::is_allowed,
     config,
-    plain_file::{self, KEY_LEN_MAX},
+    plain_file::{self, FileError, KEY_LEN_MAX},
 };
 
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
@@ -150,12 +150,9 @@ fn client(evidence: &config::Evidence, allowed: Vec<String>) -> Result<Client, S
         .user_agent(concat!("ife-bridge/", env!("CARGO_PKG_VERSION")));
     if let Some(path) = &evidence.http_ca {
         let pem = plain_file::read(path, KEY_LEN_MAX)?;
-        let bad = |error: reqwest::Error| SourceError::Client(error.to_string());
-        for certificate in Certificate::from_pem_bundle(&pem).map_err(bad)? {
+        for certificate in Certificate::from_pem_bundle(&pem).map_err(FileError::at(path))? {
             builder = builder.add_root_certificate(certificate);
         }
     }
-    builder
-        .build()
-        .map_err(|error| SourceError::Client(error.to_string()))
+    Ok(builder.build()?)
 }

@@ -33,9 +33,9 @@ pub enum SourceError {
     /// A root, the spool directory or the file of authorities.
     #[error(transparent)]
     File(#[from] FileError),
-    /// The HTTP client.
-    #[error("evidence.http_ca: {0}")]
-    Client(String),
+    /// The HTTP client cannot be made, such as on a host that trusts no authority.
+    #[error("evidence: no HTTP client")]
+    Client(#[from] reqwest::Error),
 }
 
 /// What may be read, and how much of it.
