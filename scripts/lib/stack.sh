@@ -16,7 +16,7 @@ QUOTA_WIDE='{per_minute: 100000, concurrent: 10000, max_call_s: 3600}'
 
 # IFE_INSTALLED: programs and module of the installed packages, in the place of the build's.
 use_installed() {
-	IFE_BIN=$(command -v ifectl) && [ -x "$(command -v ife-witnessd)" ] ||
+	IFE_BIN=$(type -P ifectl) && [ -x "${IFE_BIN%/*}/ife-witnessd" ] ||
 		die "ifectl and ife-witnessd are not installed; install the packages (docs/operations.md)"
 	IFE_BIN=${IFE_BIN%/*}
 	IFE_MODULE_DIR=$(kamailio_modules)
