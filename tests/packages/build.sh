@@ -13,7 +13,7 @@ OUT=$IFE_TARGET/packages
 COPY=$OUT/copy
 VERSIONS=(1.0.0 1.0.1)
 # What kamailio-if-escalate-source depends on.
-MORE=(gcc make bison flex g++ pkg-config dpkg-dev debhelper libfile-fcntllock-perl ca-certificates)
+MORE=(gcc make bison flex g++ pkg-config dpkg-dev debhelper libfile-fcntllock-perl)
 
 main() {
 	local suite

@@ -107,8 +107,8 @@ install_by_three_commands() {
 		expect_ok "the manual of $unit" in_machine sh -c "ls /usr/share/man/man*/$unit.*"
 	done
 	for unit in prometheus/if-escalate.rules.yml prometheus/witnessd.jq grafana/if-escalate.json; do
-		expect "$unit" "$(cat "$IFE_ROOT/docs/examples/$unit")" \
-			"$(in_machine cat "/usr/share/if-escalate/$unit")"
+		expect_ok "$unit" cmp "$IFE_ROOT/docs/examples/$unit" \
+			<(in_machine cat "/usr/share/if-escalate/$unit")
 	done
 	expect "systemd-analyze verify" "" \
 		"$(in_machine systemd-analyze verify --man=no ife-witnessd.service ife-witnessd-init.service \

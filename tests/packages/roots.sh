@@ -10,7 +10,7 @@ SUITE=$1
 shift
 ROOT=$IFE_TARGET/packages/root-$SUITE
 # What the packages of ours depend on, too.
-WANTED=(systemd kamailio iproute2 procps adduser espeak-ng sox "$@")
+WANTED=(systemd kamailio iproute2 procps adduser ca-certificates espeak-ng sox "$@")
 
 # apt's mirror of Debian; DEBIAN_MIRROR replaces it.
 mirror() {
@@ -31,4 +31,6 @@ run_quietly "Debian $SUITE with Kamailio" mmdebstrap --variant=minbase --include
 	--aptopt='Acquire::Check-Valid-Until "false"' "$SUITE" "$ROOT" "$(mirror)"
 IFS=' '
 cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
+# The installer of a Debian writes it; chromedriver calls its browser "localhost".
+echo '127.0.0.1 localhost' >"$ROOT/etc/hosts"
 echo "${WANTED[*]}" >"$ROOT/.complete"
