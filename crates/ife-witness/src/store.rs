@@ -353,10 +353,13 @@ impl Store {
             let mut files = files.iter();
             files.try_for_each(|(_, new, file)| self.sync(new, file))
         };
+        if open.len() < 2 {
+            return sync(open);
+        }
         thread::scope(|scope| {
             let mut threads = Vec::new();
             let mut outcome = Ok(());
-            for share in open.chunks(open.len().div_ceil(SYNCS_AT_ONCE).max(1)) {
+            for share in open.chunks(open.len().div_ceil(SYNCS_AT_ONCE)) {
                 // Without a thread it takes longer.
                 match thread::Builder::new().spawn_scoped(scope, move || sync(share)) {
                     Ok(thread) => threads.push(thread),
