@@ -12,9 +12,10 @@ use tracing::{info, warn};
 
 use crate::{
     Engine,
-    calls::{CallId, Ours, Part, Place},
+    calls::{CallId, Ours, Part, Place, Slot},
     context::Asked,
     council::{acceptance_of, context},
+    record::Origin,
     shell::Measure,
     timers::Due,
 };
@@ -39,8 +40,11 @@ const ACCEPTED_AS: &str = "IFE_ACCEPTED";
 const NOT_ACCEPTED: &[u8] = b"IfeNotAccepted";
 /// Name of the dialplan's event that an expert has confirmed a decision by key.
 const DECISION: &[u8] = b"IfeDecision";
-/// Q.850: no circuit available. A full room is that to a call.
+/// Q.850: no circuit available. A full room is that to an expert who answered.
 const NO_SEAT: u8 = 34;
+/// Q.850: user busy. A full room is that to an expert who calls in: the dialplan hangs up with it,
+/// and so does the bridge if its order is there first.
+const BUSY: u8 = 17;
 /// A leg's end waits so long for that of the phone's own channel.
 const PHONE_END_MAX: Duration = Duration::from_secs(1);
 
@@ -146,7 +150,8 @@ impl Engine {
                 FULL => {
                     let place = self.calls.place(&channel.uniqueid);
                     if let Some(call) = place.map(|place| place.call.clone()) {
-                        self.feed(&call, Input::JoinRefused(Cause::seen(NO_SEAT)));
+                        let cause = self.cause_of_full_room(&call);
+                        self.feed(&call, Input::JoinRefused(cause));
                     }
                 }
                 _ => {}
@@ -173,6 +178,12 @@ impl Engine {
             | Event::ConfbridgeLeave { .. }
             | Event::Rename { .. } => {}
         }
+    }
+
+    fn cause_of_full_room(&self, call: &CallId) -> Cause {
+        let calls_in = |slot: &Slot| slot.record().origin == Origin::Expert;
+        let is_busy = self.calls.get(call).is_some_and(calls_in);
+        Cause::seen(if is_busy { BUSY } else { NO_SEAT })
     }
 
     fn publish_room(&mut self, room: &RoomName) {

@@ -19,6 +19,8 @@ use crate::gateway::{self, BANNER, Channel, Gateway, Headers, first};
 pub(crate) struct World {
     gateway: Gateway,
     pub(crate) originated: Vec<Headers>,
+    /// The causes of all orders to hang up.
+    pub(crate) hangups: Vec<String>,
     /// Rooms that nobody gets into.
     pub(crate) locked: Vec<String>,
     /// What the probes of Kamailio find, once there are probes.
@@ -235,6 +237,7 @@ impl World {
             "Originate" => self.call(action),
             "Hangup" if self.is_wedged => {}
             "Hangup" => {
+                self.hangups.push(first(action, "Cause").to_owned());
                 if !self.hang_up(channel, first(action, "Cause")) {
                     return gateway::refused(action, "No such channel");
                 }

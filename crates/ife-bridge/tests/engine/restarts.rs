@@ -171,6 +171,26 @@ async fn an_expert_who_calls_in_is_followed() {
 }
 
 #[tokio::test]
+async fn an_expert_who_calls_in_and_finds_no_seat_is_told_that_it_is_busy() {
+    let bed = Bed::new("", "").await;
+    let channel = calls_in("trace-in-3");
+    let tell = |event: String| {
+        bed.asterisk
+            .tell("UserEvent", "gateway-1.9", &channel, &event)
+    };
+    bed.asterisk.appear("gateway-1.9", channel.clone());
+    let about = &channel.variables["IFE_IN"];
+    tell(format!("UserEvent: IfeExpertIn\r\nCall: {about}\r\n"));
+    tell("UserEvent: IfeFull\r\n".to_owned());
+    let trace_id = ife_message::TraceId::parse(b"trace-in-3").expect("a trace id");
+    let view = bed
+        .until(&ife_message::call_id(&trace_id), CallState::Failed)
+        .await;
+    assert_eq!(view.reason.as_deref(), Some("council_busy cause=17"));
+    assert_eq!(bed.asterisk.world().hangups, ["17"]);
+}
+
+#[tokio::test]
 async fn an_expert_who_called_in_while_nobody_listened_is_found() {
     let mut bed = Bed::new("", "").await;
     bed.asterisk.vanish();
