@@ -106,6 +106,7 @@ demo_there() {
 	copy_root "$root" "$OUT/root-$suite" "$layer"
 	copy_tree "$root" "$COPY"
 	enter "$root" IFE_INSTALLED=1 "$IFE_ROOT/scripts/setup.sh" demo
+	enter "$root" apt-get clean
 }
 
 main "$@"
