@@ -50,7 +50,7 @@ PACKAGES_TEST+=(strace)
 PACKAGES_TEST+=(firefox-esr)
 command -v npm >/dev/null || PACKAGES_TEST+=(nodejs npm)
 # A release is signed.
-PACKAGES_TEST+=(gpg gpg-agent)
+PACKAGES_TEST+=(gpg gpg-agent gpgv)
 # Modules that the benchmarks compare with.
 PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 
