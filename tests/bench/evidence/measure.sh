@@ -8,7 +8,8 @@
 
 mib=$1 rounds=$2 loads=$3 sessions=$4 pings=$5
 # Standard output is for the figures alone.
-exec 6>&1 1>&2
+# 5 to 8 are locks of the libraries above.
+exec 4>&1 1>&2
 page_setup
 # By itself Chromium tells other pages of no address but that of the default route; in a namespace
 # there is none.
@@ -28,7 +29,7 @@ hang_up() {
 		api DELETE "/v1/calls/$id" >/dev/null
 	done
 }
-figure() { jq -c --arg name "$1" '. + {name: $name}' >&6; }
+figure() { jq -c --arg name "$1" '. + {name: $name}' >&4; }
 
 timeout 280 node "$CASE_DIR/browser.mjs" "$(link_to chromium.bin)" "$(link_to small.bin)" \
 	"$((mib * 1024 * 1024))" "$rounds" "$loads" | figure browser
