@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ExplainArgs, out: &mut Output) -> Result<Outcome, Failu
 }
 
 /// Whether a gate of the scope in `args` decides on the message. A request with a To-tag may belong
-/// to an approved dialog, whatever it names.
+/// to an approved dialog: the scope does not exclude it.
 fn is_for_gate(args: &ExplainArgs, image: &Image<'_>, message: &SipRequest) -> bool {
     let targets = std::iter::once(message.ruri.as_slice()).chain(message.routes());
     let is_own = |host: &[u8]| {

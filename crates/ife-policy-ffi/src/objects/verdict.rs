@@ -65,7 +65,7 @@ pub unsafe extern "C" fn ife_policy_explain(
         let now = sys::now().0;
         policy.follow_registry(now);
         let image = policy.registry.image()?;
-        // A request with a To-tag may belong to an approved dialog, whatever it names.
+        // A request with a To-tag may belong to an approved dialog: no scope excludes it.
         if msg.to_tag.is_empty() && !scope::is_for_gate(policy, &image, &msg) {
             return Err(scope::not_for_gate());
         }

@@ -144,8 +144,9 @@ impl Caller {
                 let mut ack = self.plan.head(number, "ACK", "INVITE", &uri, to);
                 ack.push_str("Content-Length: 0\r\n\r\n");
                 self.send(&ack);
-                if matches!(state, State::Calling | State::Ringing) {
-                    self.refused(number, code);
+                match state {
+                    State::Calling | State::Ringing => self.refused(number, code),
+                    State::HangingUp | State::Over => {}
                 }
             }
             (State::HangingUp, "BYE", 200..300) => {

@@ -1,5 +1,5 @@
 // A look at a verified file, without leaving the page: pictures, text, Markdown, sound, and PDF
-// drawn by pdf.js. No file becomes a document of its own here, so none can run.
+// drawn by pdf.js. The browser opens no file as a document, so no file can run.
 
 import { byId, el } from "./dom.js";
 import { bytes, fileName } from "./format.js";
