@@ -128,8 +128,8 @@ static void follow(sip_msg_t *msg, tm_cell_t *t, const ife_message *in)
 
 /* Suspends an approved call until its entry is on disk. The watch comes after the transaction: tm
  * frees it if it cannot make one. */
-static void wait_elsewhere(sip_msg_t *msg, const ife_message *in, const ife_ticket *ticket,
-		const ife_resume_t *resume)
+static void wait_elsewhere(
+		sip_msg_t *msg, const ife_message *in, const ife_ticket *ticket, const ife_resume_t *resume)
 {
 	ife_wait_result_t result = ife_wait_open(msg);
 	ife_watch_t *watch = NULL;

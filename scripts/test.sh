@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs the test suite, or the named parts: lint repo rust c vectors pages e2e. The last line is
-# "N passed, N failed".
+# "N passed, N failed"; the lines above it name what failed.
 #
 # lint, each Rust test, C test, vector file, test of the pages and end-to-end case count as one.
 set -uo pipefail
@@ -9,6 +9,7 @@ set -uo pipefail
 PARTS=(lint repo rust c vectors pages e2e)
 CARGO_DENY=0.20.2
 PASSED=0 FAILED=0
+FAILURES=()
 
 main() {
 	cd "$IFE_ROOT" || exit 1
@@ -19,6 +20,7 @@ main() {
 		"part_$part" || true
 		say "   $part took $((SECONDS - started)) s"
 	done
+	[ "${#FAILURES[@]}" = 0 ] || printf 'failed: %s\n' "${FAILURES[@]}"
 	printf '%d passed, %d failed\n' "$PASSED" "$FAILED"
 	[ "$FAILED" = 0 ] && [ "$PASSED" != 0 ]
 }
@@ -27,7 +29,12 @@ main() {
 one() {
 	local label=$1
 	shift
-	if run_quietly "$label" "$@"; then PASSED=$((PASSED + 1)); else FAILED=$((FAILED + 1)); fi
+	if run_quietly "$label" "$@"; then
+		PASSED=$((PASSED + 1))
+	else
+		FAILED=$((FAILED + 1))
+		FAILURES+=("$label")
+	fi
 }
 
 # counted LABEL COMMAND...: the command prints its counts in a line "N passed, N failed".
@@ -50,8 +57,9 @@ add_counts() {
 	PASSED=$((PASSED + passed)) FAILED=$((FAILED + failed))
 	if [ "$failed" = 0 ] && { [ "$rc" != 0 ] || [ "$passed" = 0 ]; }; then
 		say "error: $label: exit $rc, $passed tests"
-		FAILED=$((FAILED + 1))
+		FAILED=$((FAILED + 1)) failed=1
 	fi
+	[ "$failed" = 0 ] || FAILURES+=("$failed of: $label")
 }
 
 part_lint() {
