@@ -390,7 +390,8 @@ void ife_policy_close(ife_policy *policy);
  * verdict   written on IFE_OK, also for a refusal (verdict->approved is 0). After a contained bug:
  *           a refusal by IFE_GATE_INTERNAL with 500.
  * Returns   IFE_OK; IFE_NOT_FOR_GATE (let the request pass); IFE_NULL_PARAMETER,
- *           IFE_INVALID_PARAMETER (among others peer_ip is no address, or msg is a reply), IFE_ABI_MISMATCH, IFE_NOT_ATTACHED, IFE_CLOSED, IFE_CONCURRENT_USE,
+ *           IFE_INVALID_PARAMETER (among others peer_ip is no address, or msg is a reply),
+ *           IFE_ABI_MISMATCH, IFE_NOT_ATTACHED, IFE_CLOSED, IFE_CONCURRENT_USE,
  *           IFE_STATE_FORMAT, IFE_PANIC. Refuse the request at any other result than these two.
  * Blocks    at most witness_wait_ms, only for an INVITE that it approves; one disk write more for a
  *           legacy signature.

@@ -347,7 +347,8 @@ void ife_msg_complete(ife_message *out, ife_msg_room_t *room)
 	if(is_reply && request != NULL)
 		out->ruri = ife_from_str(GET_RURI(request));
 
-	/* Headers of replies and in-dialog requests are unverified, the approved call's record is not. */
+	/* Headers of replies and in-dialog requests are unverified, the approved call's record is
+	 * not. */
 	if(ife_call_find(ife_handle, out->call_id, &room->call) == IFE_OK) {
 		set_header(&out->trace_id, room->call.trace_id);
 		set_header(&out->hazard, room->call.hazard);

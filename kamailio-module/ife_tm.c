@@ -251,8 +251,8 @@ static void on_left(const ife_watch_t *watch, const tm_cell_t *t)
 {
 	ife_message in;
 
-	/* When Kamailio stops tm frees all transactions, also those of phones that ring. It does so after
-	 * this module has closed the gate, because it was loaded before. */
+	/* When Kamailio stops tm frees all transactions, also those of phones that ring. It does so
+	 * after this module has closed the gate, because it was loaded before. */
 	if(watch->is_dialog || t->uas.status >= 200 || ife_handle == NULL || !is_unanswered(watch))
 		return;
 	ife_watch_fill(watch, &in);

@@ -61,8 +61,8 @@ module() {
 	mkdir -p "$sources"/{scripts,examples}
 	cp -r kamailio-module "$PACKAGING/module/debian" "$sources/"
 	cp scripts/{build-module,kamailio-headers}.sh "$sources/scripts/"
-	cp kamailio.cfg docs/examples/{dispatcher.list,kamailio-load.cfg,kamailio-local.cfg,registry.yaml,tls.cfg} \
-		docs/examples/systemd/kamailio-if-escalate.conf "$sources/examples/"
+	cp kamailio.cfg docs/examples/{dispatcher.list,kamailio-{load,local}.cfg,registry.yaml} \
+		docs/examples/{tls.cfg,systemd/kamailio-if-escalate.conf} "$sources/examples/"
 	IFE_KSR=$(scripts/kamailio-headers.sh) || die "no headers of Kamailio"
 	export IFE_KSR
 	IFE_SOURCE=$sources IFE_POLICY_LIB=$IFE_MODULE_DIR/libife_policy.so IFE_VERSION=$1 \

@@ -83,7 +83,8 @@ kamailio() {
 	owned kamailio /run/kamailio 750
 	owned root /run/if-escalate 3770
 	install -m 755 "$context/kamailio-start" /usr/local/bin/start
-	printf '#!/bin/sh\nkamcmd ife.status >/tmp/status && grep -q version: /tmp/status\n' | command_file ready
+	printf '#!/bin/sh\nkamcmd ife.status >/tmp/status && grep -q version: /tmp/status\n' |
+		command_file ready
 }
 
 witnessd() {

@@ -1,4 +1,5 @@
-/* One call from INVITE to BYE through the ABI, replay, quota and reload. SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* One call from INVITE to BYE through the ABI, replay, quota and reload.
+ * SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include "common.h"
 
 static signed_call calls[8];
@@ -117,7 +118,8 @@ static void the_expert_is_busy(ife_policy *policy)
 	msg = invite_of(&narrow[2]);
 	verdict = check(policy, &msg);
 	CHECK(verdict.approved == 0 && verdict.gate == IFE_GATE_QUOTA && verdict.code == 486);
-	/* The first call fails, which frees its slot; the third of the minute may start, the fourth may not. */
+	/* The first call fails, which frees its slot; the third of the minute may start, the fourth
+	 * may not. */
 	msg = reply_of(&narrow[0], 486, "callee");
 	log_event(policy, &msg, "FAILED");
 	msg = invite_of(&narrow[3]);

@@ -1,5 +1,5 @@
-/* Sizes and offsets that Rust asserts too (crates/ife-policy-ffi/src/abi.rs), and the texts of all numbers.
- * SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Sizes and offsets that Rust asserts too (crates/ife-policy-ffi/src/abi.rs), and the texts of
+ * all numbers. SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <stddef.h>
 
 #include "common.h"

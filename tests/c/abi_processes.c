@@ -1,5 +1,5 @@
-/* Many processes on one state: forks that may not speak, workers that share a call, a reload under load.
- * SPDX-License-Identifier: MIT OR Apache-2.0 */
+/* Many processes on one state: forks that may not speak, workers that share a call, a reload
+ * under load. SPDX-License-Identifier: MIT OR Apache-2.0 */
 #include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>

@@ -120,8 +120,8 @@ stop_times() {
 	done | xargs
 }
 
-# At the gate: approved, unsigned, replayed. What is signed is sent at once: a signature is fresh for
-# 60 seconds.
+# At the gate: approved, unsigned, replayed. A signed request is sent at once: its signature is
+# fresh for 60 seconds.
 calls() {
 	local signed
 	signed=$(stack_sign council-2026a "$COUNCIL" "$SAFETY" safety)

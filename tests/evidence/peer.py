@@ -2,8 +2,8 @@
 """Scenarios of an expert's peer: peer.py SCENARIO LINK ...; each prints one line of JSON that says
 what it saw.
 
-  transfer LINK DIR [--turn]   redeems, takes all files, breaks the connection in the middle, goes on
-                               with a new offer, sends the receipt
+  transfer LINK DIR [--turn]   redeems, takes all files, breaks the connection in the middle, goes
+                               on with a new offer, sends the receipt
   abuse LINK                   wrong token, second redemption, messages that must be refused
   changed LINK FILE            a file is overwritten after it was offered, then asked for
   talk LINK                    messages in both directions, and the call's state until its end

@@ -35,7 +35,8 @@ kills_main() {
 is_chosen() {
 	[ "$SCALE" = short ] || return 0
 	case $1.$2.$3 in
-	bridge.http.early | bridge.http.ending | bridge.nats.bridging | asterisk.nats.early | asterisk.http.ringing | nats.nats.answered)
+	bridge.http.early | bridge.http.ending | bridge.nats.bridging | asterisk.nats.early | \
+		asterisk.http.ringing | nats.nats.answered)
 		return 0
 		;;
 	esac

@@ -5,6 +5,7 @@ is left undone.
 Prints a line per failed check and "N passed, N failed" at the end. Needs cargo and git; reads only.
 """
 
+import ast
 import functools
 import json
 import os
@@ -264,19 +265,64 @@ def check_nothing_undone():
                     yield f"{name_of(path)}:{number}: undone or switched off: {line.strip()[:80]}"
 
 
+SHELL = {".sh", "#!"}
+CODE = {".rs", ".c", ".h", ".js", ".mjs", ".py", ".cfg"} | SHELL
+HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[^\n]*\n.*?^\t*\1$", re.S | re.M)
+TEXTS = {
+    ".rs": re.compile(r'\br(#+)".*?"\1', re.S),
+    ".sh": HERE_DOCUMENT,
+    "#!": HERE_DOCUMENT,
+}
+
+
+def kind_of(path):
+    """The suffix of a file, or "#!" of a script without one."""
+    return path.suffix or text_of(path)[:2]
+
+
+def lines_of_strings(path):
+    """Numbers of the lines that belong to a string: a raw one in Rust, a here-document in shell,
+    one of several lines in Python that is no docstring."""
+    text = text_of(path)
+    if kind_of(path) in TEXTS:
+        spans = [
+            (text.count("\n", 0, string.start()) + 1, text.count("\n", 0, string.end()) + 1)
+            for string in TEXTS[kind_of(path)].finditer(text)
+        ]
+    elif path.suffix == ".py":
+        tree = ast.parse(text)
+        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+        spans = [
+            (node.lineno, node.end_lineno)
+            for node in ast.walk(tree)
+            if isinstance(node, (ast.Constant, ast.JoinedStr))
+            and id(node) not in docstrings
+            and node.lineno < node.end_lineno
+        ]
+    else:
+        spans = []
+    return {number for first, last in spans for number in range(first, last + 1)}
+
+
 def check_line_lengths():
-    """100 columns, but in Rust for drawings and tables (blanks in a row, or bars) and raw strings."""
+    """100 columns, where a tab counts four, as in .clang-format.
+
+    Longer may be: in Rust drawings and tables (blanks in a row, or bars); text of a string, in
+    shell and Kamailio's language every line with a quoted one, unless it is a comment.
+    """
     for path in tracked():
-        name = name_of(path)
-        is_script = path.suffix in {".js", ".mjs"} and "/vendor/" not in name
-        is_rust = path.suffix == ".rs" and name.startswith("crates/") and "/src/" in name
-        if not is_script and not is_rust:
+        kind, name = kind_of(path), name_of(path)
+        if kind not in CODE or "/vendor/" in name:
             continue
+        strings = lines_of_strings(path)
         for number, line in enumerate(text_of(path).split("\n"), start=1):
-            text = line.strip()
-            is_drawing = is_rust and any(mark in text for mark in ("  ", "|", "--+--", 'r#"'))
-            if len(line) > 100 and not is_drawing:
-                yield f"{name}:{number}: {len(line)} columns"
+            columns, text = len(line.expandtabs(4)), line.strip()
+            if columns <= 100 or number in strings:
+                continue
+            is_drawing = kind == ".rs" and any(mark in text for mark in ("  ", "|", "--+--"))
+            is_quoting = kind in SHELL | {".cfg"} and re.match(r"(?!#).*[\"']", text)
+            if not is_drawing and not is_quoting:
+                yield f"{name}:{number}: {columns} columns"
 
 
 def check_no_machine_paths():
@@ -398,7 +444,7 @@ def check_no_creating_open_in_shared_directories():
                     yield f"{name}:{number}: opens with O_CREAT: {line.strip()[:80]}"
 
 
-# `grep -q` ends at the first match; with pipefail, the writer's broken pipe then fails the pipeline.
+# `grep -q` ends at the first match; with pipefail, the writer's broken pipe fails the pipeline.
 QUIET_GREP = re.compile(r"(?<!\|)\|\s*[ef]?grep -\w*q")
 
 

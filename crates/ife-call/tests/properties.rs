@@ -12,7 +12,11 @@ use ife_call::{
 use proptest::prelude::*;
 
 fn leg() -> impl Strategy<Value = Leg> {
-    prop_oneof![4 => (0u8..4).prop_map(Leg::Expert), 2 => Just(Leg::Council), 1 => any::<u8>().prop_map(Leg::Expert)]
+    prop_oneof![
+        4 => (0u8..4).prop_map(Leg::Expert),
+        2 => Just(Leg::Council),
+        1 => any::<u8>().prop_map(Leg::Expert),
+    ]
 }
 
 fn seen() -> impl Strategy<Value = Seen> {
@@ -55,7 +59,11 @@ fn kind() -> impl Strategy<Value = TimerKind> {
 fn verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         3 => Just(Verdict::Approved),
-        1 => (1usize..14, 400u16..700).prop_map(|(gate, code)| Verdict::Refused { gate: Gate::ALL[gate], code, reason: "no".to_owned() }),
+        1 => (1usize..14, 400u16..700).prop_map(|(gate, code)| Verdict::Refused {
+            gate: Gate::ALL[gate],
+            code,
+            reason: "no".to_owned(),
+        }),
     ]
 }
 
@@ -104,7 +112,10 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
 
     #[test]
-    fn it_ends_when_only_timers_are_left(plan in plan(), inputs in prop::collection::vec(input(), 0..40)) {
+    fn it_ends_when_only_timers_are_left(
+        plan in plan(),
+        inputs in prop::collection::vec(input(), 0..40),
+    ) {
         let mut call = Call::new(plan);
         let mut timers = HashMap::new();
         drain(&mut call, &mut timers);
@@ -135,7 +146,8 @@ proptest! {
             let outputs = drain(&mut call, &mut HashMap::new());
             if let Some(end) = &end {
                 prop_assert_eq!(call.state(), end);
-                let only_hangups = outputs.iter().all(|output| matches!(output, Output::Hangup { .. }));
+                let only_hangups =
+                    outputs.iter().all(|output| matches!(output, Output::Hangup { .. }));
                 prop_assert!(only_hangups, "{:?}", outputs);
             }
             end = (!call.is_live()).then(|| call.state().clone());
@@ -143,7 +155,10 @@ proptest! {
     }
 
     #[test]
-    fn an_ended_call_has_no_open_leg(plan in plan(), inputs in prop::collection::vec(input(), 0..60)) {
+    fn an_ended_call_has_no_open_leg(
+        plan in plan(),
+        inputs in prop::collection::vec(input(), 0..60),
+    ) {
         let mut call = Call::new(plan);
         for input in inputs {
             call.handle(input);
@@ -155,12 +170,16 @@ proptest! {
     }
 
     #[test]
-    fn repeating_an_observation_changes_nothing(plan in plan(), inputs in prop::collection::vec(input(), 0..40)) {
+    fn repeating_an_observation_changes_nothing(
+        plan in plan(),
+        inputs in prop::collection::vec(input(), 0..40),
+    ) {
         let mut once = Call::new(plan.clone());
         let mut twice = Call::new(plan);
         for input in inputs {
             once.handle(input.clone());
-            let is_observation = matches!(input, Input::Leg(..) | Input::Joined(_) | Input::Left(_));
+            let is_observation =
+                matches!(input, Input::Leg(..) | Input::Joined(_) | Input::Left(_));
             twice.handle(input.clone());
             if is_observation {
                 twice.handle(input);

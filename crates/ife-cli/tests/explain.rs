@@ -64,8 +64,10 @@ impl Call {
 
     fn message(&self) -> String {
         format!(
-            "INVITE {TO} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bK1\r\nFrom: \"Council\" <{FROM}>;tag=a1\r\nTo: <{TO}>\r\n\
-             Call-ID: c1\r\nCSeq: 1 INVITE\r\nX-IF-Trace-ID: {}\r\nX-IF-Hazard: safety\r\nX-IF-Signature: {}\r\nContent-Length: 0\r\n\r\n",
+            "INVITE {TO} SIP/2.0\r\nVia: SIP/2.0/TLS 127.0.0.1:5061;branch=z9hG4bK1\r\n\
+             From: \"Council\" <{FROM}>;tag=a1\r\nTo: <{TO}>\r\nCall-ID: c1\r\nCSeq: 1 INVITE\r\n\
+             X-IF-Trace-ID: {}\r\nX-IF-Hazard: safety\r\nX-IF-Signature: {}\r\n\
+             Content-Length: 0\r\n\r\n",
             self.trace, self.signature
         )
     }

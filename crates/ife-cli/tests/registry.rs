@@ -33,7 +33,11 @@ fn what_is_allowed_and_probably_not_meant_is_a_warning() {
         "covers: [base, cid], not_after: 2020-01-01T00:00:00Z}",
     );
     place.file("old.yaml", yaml);
-    place.run(&["registry", "check", "old.yaml"]).with(0).says(&["warning: expert expert-safety@external.advisor: key expert expired 2020-01-01T00:00:00Z"]);
+    place
+        .run(&["registry", "check", "old.yaml"])
+        .with(0)
+        .says(&["warning: expert expert-safety@external.advisor: \
+             key expert expired 2020-01-01T00:00:00Z"]);
 }
 
 #[test]

@@ -23,7 +23,8 @@ fn registry(council_key: &PrivateKey, covers: &str) -> String {
         format!(
             "  - {{id: {id}, aors: [\"{aor}\"], contact: \"sip:x@127.0.0.1\", \
              hazards: [{hazards}], status: {status}, sources: [127.0.0.0/8], \
-             transports: [udp],\n     quota: {{per_minute: 10, concurrent: 2}}, signers: [{{kid: k{seed}, public_key: \"{public}\", covers: [base]}}]}}\n"
+             transports: [udp],\n     quota: {{per_minute: 10, concurrent: 2}}, \
+             signers: [{{kid: k{seed}, public_key: \"{public}\", covers: [base]}}]}}\n"
         )
     };
     format!(

@@ -227,7 +227,7 @@ def cpu_per_call_us(kamailio, fields, count, rate, expected):
 
 
 def response_times_ms(kamailio):
-    """Milliseconds from INVITE to final reply of each call of the last load, from sipp's own clock."""
+    """Milliseconds from INVITE to final reply of each call of the last load, by sipp's clock."""
     times = []
     for path in kamailio.work.glob("*_rtt.csv"):
         for line in path.read_text().splitlines()[1:]:

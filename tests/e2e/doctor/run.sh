@@ -74,7 +74,8 @@ done
 expect "a host without any of it" 3 \
 	"$(ifectl doctor --registry /nowhere --bridge-config /nowhere --dispatcher /nowhere \
 	--tls-config /nowhere --kamailio-config /nowhere \
-	--state-dir /nowhere --log /nowhere --keys /nowhere --kamailio 127.0.0.1:9 --bridge unix:/nowhere \
+	--state-dir /nowhere --log /nowhere --keys /nowhere --kamailio 127.0.0.1:9 \
+	--bridge unix:/nowhere \
 	>/dev/null 2>&1; echo $?)"
 
 ports_of_a_running_bridge

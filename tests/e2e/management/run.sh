@@ -18,7 +18,8 @@ expect "experts" 2 "$(rpc ife.experts | jq length)"
 expect "statistic" 3 "$(rpc stats.fetch if_escalate: | jq -r '."if_escalate.approved"')"
 metrics=$(python3 - "http://127.0.0.1:$HTTP_PORT/metrics" <<-'PY'
 	import sys, urllib.request
-	print(urllib.request.build_opener(urllib.request.ProxyHandler({})).open(sys.argv[1], timeout=5).read().decode())
+	opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+	print(opener.open(sys.argv[1], timeout=5).read().decode())
 PY
 )
 expect "metric" 3 "$(awk '$1 == "kamailio_if_escalate_approved" { print $2 + 0 }' <<<"$metrics")"

@@ -18,8 +18,8 @@ mapfile -t commands < <(awk '/^Try /{ on = 1; next } /^$/{ on = 0 } on { sub(/^ 
 if [ "$(id -u)" = 0 ]; then wanted=9; else wanted=3; fi
 expect "commands to try" "$wanted" "${#commands[@]}"
 for command in "${commands[@]}"; do
-	# An entry is in the log as soon as its batch is signed: a person who types is slower than that, a
-	# script is not.
+	# An entry is in the log as soon as its batch is signed: a person who types is slower than that,
+	# a script is not.
 	case $command in *'witness show'*) wait_until 10 tells_release "$command" ;; esac
 	# As a person would type it; the export counts for those that follow.
 	eval "$command" >"$WORK/said" 2>&1 </dev/null || fail "$command: exit $?: $(cat "$WORK/said")"

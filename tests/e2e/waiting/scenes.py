@@ -287,7 +287,7 @@ def late_but_let_pass(stage):
 
 
 def let_pass(stage, caller, expert, *ways):
-    """A call that the gate refuses, because no entry reaches the disk, and shadow mode lets pass."""
+    """A call that the gate refuses, as no entry reaches the disk, and shadow mode lets pass."""
     call = stage.invite(caller)
     theirs = expert.answering(expert.expect("INVITE", call.call_id, 30.0))
     one_of(theirs.invite.get("x-way"), ways, "the way of the call")

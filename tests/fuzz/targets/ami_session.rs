@@ -10,7 +10,8 @@ use ife_ami::value::{DialToken, Secret};
 use ife_ami::{Action, Config, Jitter, Model, Session};
 use libfuzzer_sys::fuzz_target;
 
-const LOGIN: &[u8] = b"Asterisk Call Manager/11.0.0\r\nResponse: Success\r\nActionID: ife-1\r\n\r\nEvent: FullyBooted\r\nUptime: 9\r\n\r\n";
+const LOGIN: &[u8] = b"Asterisk Call Manager/11.0.0\r\n\
+    Response: Success\r\nActionID: ife-1\r\n\r\nEvent: FullyBooted\r\nUptime: 9\r\n\r\n";
 
 fuzz_target!(|data: &[u8]| {
     let Some((size, stream)) = data.split_first() else {

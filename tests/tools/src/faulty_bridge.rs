@@ -113,9 +113,11 @@ fn entry(path: &str, bytes: &[u8]) -> FileEntry {
 
 fn description(shared: &Shared) -> Value {
     json!({
-        "session": SESSION, "trace_id": TRACE, "call_id": "sip-call-0", "hazard": "safety", "council": "sip:council@council.example",
-        "caller": "if://agent/guard", "call_state": "connected", "bridge_key": shared.key.public_key().to_string(),
-        "witness": {"vkeys": []}, "ice_servers": [], "bridge": "if://service/bridge", "expert": "expert-safety", "viewer": "expert-safety",
+        "session": SESSION, "trace_id": TRACE, "call_id": "sip-call-0", "hazard": "safety",
+        "council": "sip:council@council.example", "caller": "if://agent/guard",
+        "call_state": "connected", "bridge_key": shared.key.public_key().to_string(),
+        "witness": {"vkeys": []}, "ice_servers": [], "bridge": "if://service/bridge",
+        "expert": "expert-safety", "viewer": "expert-safety",
     })
 }
 

@@ -164,7 +164,11 @@ impl Asterisk {
             .expect("it is open");
         loop {
             tokio::select! {
-                Ok(event) = events.recv() => if socket.write_all(event.as_bytes()).await.is_err() { return },
+                Ok(event) = events.recv() => {
+                    if socket.write_all(event.as_bytes()).await.is_err() {
+                        return;
+                    }
+                }
                 read = socket.read(&mut piece) => {
                     let Ok(len @ 1..) = read else { return };
                     buffer.push_str(&String::from_utf8_lossy(&piece[..len]));

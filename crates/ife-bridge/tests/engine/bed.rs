@@ -65,10 +65,11 @@ impl Bed {
         fs::write(dir.path().join("secret"), "secret\n").expect("there is room");
         fs::write(dir.path().join("registry.yaml"), registry(&key)).expect("there is room");
         let settings = format!(
-            "node: node1\nstate_dir: {}\nstore_dir: store\nregistry: registry.yaml\nwitness: best_effort\n\
+            "node: node1\nstate_dir: {}\nstore_dir: store\nregistry: registry.yaml\n\
+             witness: best_effort\n\
              ami: {{address: \"{}\", username: bridge, secret_file: secret}}\n\
-             council: {{aor: \"sip:council@council.example\", signing_key: key, backend: confbridge, \
-             {council}}}\n\
+             council: {{aor: \"sip:council@council.example\", signing_key: key, \
+             backend: confbridge, {council}}}\n\
              calls: {{expert_max: 9, {calls}}}\nlisten: {{unix: bridge.sock}}\n{more}\n",
             state.path().display(),
             asterisk.address
@@ -324,8 +325,11 @@ fn registry(council: &PrivateKey) -> String {
             .expect("a name")
             .public_key();
         format!(
-            "  - {{id: {user}@external.advisor, name: Expert {user}, aors: [\"sip:{user}@external.advisor\"], hazards: [{hazards}], sources: [127.0.0.0/8],\n     \
-             transports: [udp], acceptance: none, quota: {{per_minute: 100, concurrent: 5}}, signers: [{{kid: k{seed}, public_key: \"{key}\", covers: [base]}}]}}\n"
+            "  - {{id: {user}@external.advisor, name: Expert {user}, \
+             aors: [\"sip:{user}@external.advisor\"], hazards: [{hazards}], \
+             sources: [127.0.0.0/8],\n     transports: [udp], acceptance: none, \
+             quota: {{per_minute: 100, concurrent: 5}}, \
+             signers: [{{kid: k{seed}, public_key: \"{key}\", covers: [base]}}]}}\n"
         )
     };
     let experts = [
@@ -343,9 +347,11 @@ fn registry(council: &PrivateKey) -> String {
     ];
     format!(
         "version: 1\nfreshness_s: 60\nflood: {{rate_per_s: 10, burst: 10}}\n\
-         hazards: [{{name: safety}}, {{name: ethics}}, {{name: security}}, {{name: privacy}}, {{name: legal}}, {{name: order}}, {{name: silence}}, {{name: watch}}, {{name: choice}}]\n\
-         councils:\n  - domain: council.example\n    aors: [\"sip:council@council.example\"]\n    sources: [127.0.0.0/8]\n    transports: [udp]\n    \
-         signers: [{{kid: bridge-2026a, public_key: \"{}\", covers: [base]}}]\nexperts:\n{}",
+         hazards: [{{name: safety}}, {{name: ethics}}, {{name: security}}, {{name: privacy}}, \
+         {{name: legal}}, {{name: order}}, {{name: silence}}, {{name: watch}}, {{name: choice}}]\n\
+         councils:\n  - domain: council.example\n    \
+         aors: [\"sip:council@council.example\"]\n    sources: [127.0.0.0/8]\n    \
+         transports: [udp]\n    signers: [{{kid: bridge-2026a, public_key: \"{}\", covers: [base]}}]\nexperts:\n{}",
         council.public_key(),
         experts.concat()
     )
@@ -354,7 +360,8 @@ fn registry(council: &PrivateKey) -> String {
 pub(crate) fn message(id: &str, hazard: &str) -> IfMessage {
     let value = serde_json::json!({
         "id": id, "timestamp": "2026-09-21T14:13:20Z", "level": 1, "source": "if://agent/guard",
-        "destination": "if://service/bridge", "performative": "escalate", "traceId": format!("trace-of-{id}"),
+        "destination": "if://service/bridge", "performative": "escalate",
+        "traceId": format!("trace-of-{id}"),
         "payload": {"hazards": [hazard]}
     });
     serde_json::from_value(value).expect("it is a message")

@@ -322,7 +322,8 @@ fn rows_of(id: &str, event: &str, rows: impl Iterator<Item = String>) -> String 
 
 fn of(uniqueid: &str, channel: &Channel) -> String {
     format!(
-        "Channel: {}\r\nChannelState: {}\r\nContext: {}\r\nExten: {}\r\nMuted: {}\r\nUniqueid: {uniqueid}\r\nLinkedid: {}\r\n",
+        "Channel: {}\r\nChannelState: {}\r\nContext: {}\r\nExten: {}\r\n\
+         Muted: {}\r\nUniqueid: {uniqueid}\r\nLinkedid: {}\r\n",
         channel.name,
         channel.state,
         channel.context,

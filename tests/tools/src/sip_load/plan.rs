@@ -104,8 +104,8 @@ impl Plan {
         self.signatures.len()
     }
 
-    /// A request of a call up to its Max-Forwards. `branch` is of its transaction, `to` the value of
-    /// its To.
+    /// A request of a call up to its Max-Forwards. `branch` is of its transaction, `to` the value
+    /// of its To.
     pub(crate) fn head(
         &self,
         number: usize,
