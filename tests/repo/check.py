@@ -266,7 +266,7 @@ def check_nothing_undone():
 
 
 SHELL = {".sh", "#!"}
-CODE = {".rs", ".c", ".h", ".js", ".mjs", ".py", ".cfg"} | SHELL
+CODE = {".rs", ".c", ".h", ".js", ".mjs", ".py", ".cfg", ".html", ".css"} | SHELL
 HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[^\n]*\n.*?^\t*\1$", re.S | re.M)
 TEXTS = {
     ".rs": re.compile(r'\br(#+)".*?"\1', re.S),
