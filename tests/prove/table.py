@@ -13,6 +13,7 @@ import pathlib
 import re
 import subprocess
 import sys
+import textwrap
 import time
 
 BEGIN, END = "<!-- prove: begin -->", "<!-- prove: end -->"
@@ -95,7 +96,10 @@ def tables(results):
         "|---|---|---|---|---|---|---|",
     ]
     ran = ["| part | ended | took | size | seed | version |", "|---|---|---|---|---|---|"]
-    return "\n".join([f"Ran on {where}.", "", *head, *rows, "", *ran, *runs]) if runs else ""
+    if not runs:
+        return ""
+    ran_on = textwrap.fill(f"Ran on {where}.", 100)
+    return "\n".join([ran_on, "", *head, *rows, "", *ran, *runs])
 
 
 def main(args):

@@ -325,6 +325,18 @@ def check_line_lengths():
                 yield f"{name}:{number}: {columns} columns"
 
 
+def check_prose_is_wrapped():
+    """Markdown has at most 100 columns, but in tables, code and commands that a test runs."""
+    for path in tracked():
+        name, text = name_of(path), text_of(path)
+        if path.suffix != ".md" or "/vendor/" in name:
+            continue
+        prose = snippets.FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
+        for number, line in enumerate(prose.split("\n"), start=1):
+            if len(line) > 100 and not line.lstrip().startswith(("|", "<!-- run:")):
+                yield f"{name}:{number}: {len(line)} columns"
+
+
 def check_no_machine_paths():
     for path in tracked():
         if (
