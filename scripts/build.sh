@@ -23,7 +23,7 @@ main() {
 	run_quietly "if_escalate.so" env IFE_POLICY_LIB="$IFE_BIN/$LIBRARY" scripts/build-module.sh
 }
 
-# cargo_build LABEL PACKAGES...: says every 20 s how many crates are done.
+# cargo_build LABEL PACKAGES...: prints every 20 s how many crates are done.
 cargo_build() {
 	local label=$1 progress total
 	shift

@@ -29,7 +29,7 @@ main() {
 	(cd "$OUT" && ls ./* >&2)
 }
 
-# What is released is a commit, and the version that its changelog describes.
+# A release is a commit, and the version that its changelog describes.
 check_tree() {
 	local first tag
 	[ -e .git ] || die "$IFE_ROOT is no repository; a release is made of one"

@@ -43,7 +43,7 @@ contains() {
 }
 
 # alone WHAT FILE: holds the lock FILE until the script ends. It waits for another script that holds
-# it, and says so. Processes that outlive the script must close descriptor 8.
+# it, and prints it. Processes that outlive the script must close descriptor 8.
 alone() {
 	mkdir -p "$(dirname "$2")"
 	exec 8>>"$2"

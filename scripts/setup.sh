@@ -141,7 +141,7 @@ services_may_start() {
 	POLICY_IS_OURS=
 }
 
-# What the next boot would start, as names of systemd and of System V.
+# Units that the next boot would start, as names of systemd and of System V.
 enabled_services() {
 	find /etc/systemd/system -name '*.service' -path '*.wants/*' -printf '%f\n' 2>/dev/null
 	find /etc/rc[2-5].d -name 'S*' -printf '%f\n' 2>/dev/null | sed 's/^S[0-9]*//; s/$/.init/'

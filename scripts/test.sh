@@ -79,7 +79,7 @@ part_lint() {
 	lint_dependencies
 }
 
-# deny.toml says what is accepted. Advisories need a database that not every network reaches.
+# deny.toml lists the accepted ones. Advisories need a database that not every network reaches.
 lint_dependencies() {
 	local tools=$IFE_TARGET/tools
 	local deny=$tools/bin/cargo-deny

@@ -29,7 +29,7 @@ main() {
 	note "Settings are in $dir/.env, $dir/asterisk.env and $dir/etc."
 }
 
-# new FILE COMMAND...: makes a file that is not there, of what the command prints.
+# new FILE COMMAND...: makes a missing file of the command's output.
 new() {
 	[ -e "$1" ] || { "${@:2}" >"$1.new" && mv "$1.new" "$1"; }
 }

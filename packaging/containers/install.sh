@@ -53,7 +53,7 @@ deb() {
 # owned USER DIRECTORY MODE: a new volume takes owner and mode of the image's directory.
 owned() { install -d -o "$1" -g if-escalate -m "$3" "$2"; }
 
-# command_file NAME: makes an executable of what is read.
+# command_file NAME: makes an executable of its input.
 command_file() {
 	cat >"/usr/local/bin/$1"
 	chmod 755 "/usr/local/bin/$1"

@@ -18,7 +18,7 @@ ESCAPE = "\ue00c"
 
 
 def receive(page, shots):
-    """Receives all files, waits for the receipt's proof, and prints what the page says of each."""
+    """Receives all files, waits for the receipt's proof, and prints the page's line for each."""
     page.all_shown("#files")
     page.picture(shots / "evidence-1-offered.png")
     page.click("#all-first")

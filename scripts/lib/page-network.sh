@@ -18,7 +18,7 @@ page_network() {
 page_network_make() {
 	local end
 	ip link add ife-page0 type veth peer name ife-page1 || return 1
-	# Without IPv6, whose addresses come a second later: Chromium ends what it loads when addresses
+	# Without IPv6, whose addresses come a second later: Chromium ends a load when addresses
 	# change.
 	for end in ife-page0 ife-page1; do
 		[ ! -e "/proc/sys/net/ipv6/conf/$end" ] ||

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Tools for the demo and the end-to-end cases: ports, JSON-RPC, raw SIP, sipp's traces, the log.
 
-It shares no code with the project, so that what it says about the log is a second opinion.
+It shares no code with the project, so that its reading of the log is a second opinion.
 
   siptool.py ports N [FIRST LAST]        N free ports, UDP and TCP, one a line
   siptool.py rpc PORT METHOD [ARG ...]   JSON-RPC over UDP to Kamailio; prints the result

@@ -176,7 +176,7 @@ stack_registry() {
 
 # registry_expert AOR PORT HAZARDS KID [YAML LINE ...]: EXPERT_TRANSPORT (";transport=tcp") is added
 # to the contact. EXPERT_CONTACT and EXPERT_SOURCES replace the defaults from the port. To answer is
-# to accept, unless ACCEPTANCE says otherwise.
+# to accept, unless ACCEPTANCE is set otherwise.
 registry_expert() {
 	local aor=$1 port=$2 hazards=$3 kid=$4 ip
 	shift 4

@@ -1,6 +1,6 @@
 """Chromium, driven over WebDriver (W3C) by Debian's chromedriver; Python's standard library alone.
 
-Waits are polls with a limit (WAIT_S, 60 seconds); an error names what was waited for.
+Waits are polls with a limit (WAIT_S, 60 seconds); an error names the condition.
 """
 
 import base64
@@ -123,7 +123,7 @@ class Browser:
         self.command("/actions", {"actions": [{"type": "key", "id": "keys", "actions": down_up}]})
 
     def picture(self, path, whole=True):
-        """Writes a PNG of the page, or of what the window shows of it."""
+        """Writes a PNG of the page, or of the part in the window."""
         asked = {"cmd": "Page.captureScreenshot", "params": {"captureBeyondViewport": whole}}
         data = self.command("/goog/cdp/execute", asked)["data"]
         pathlib.Path(path).write_bytes(base64.b64decode(data))
@@ -139,7 +139,7 @@ class Browser:
             with contextlib.suppress(BrowserError):
                 self._ask(self.session, {}, "DELETE")
         if self.driver:
-            # What is left of its session.
+            # The rest of its session.
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.driver.pid, signal.SIGKILL)
             self.driver.wait()

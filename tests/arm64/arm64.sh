@@ -2,7 +2,7 @@
 # qemu-user.
 # shellcheck shell=bash
 
-# Seconds that a build or a run may take. What is built stays: the next run goes on from it.
+# Seconds that a build or a run may take. The build stays: the next run goes on from it.
 LIMIT_S=${ARM64_LIMIT_S:-5400}
 # Crates whose unit tests run. The engine's 300 histories take too long here.
 TESTED=(ife-words ife-message ife-guard ife-ami ife-call ife-evidence ife-witness ife-trace)

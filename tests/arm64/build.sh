@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Makes what the part `arm64` needs from the network: target/arm64/tools, target/arm64/kamailio,
+# Fetches for the part `arm64` from the network: target/arm64/tools, target/arm64/kamailio,
 # Kamailio's headers, the sources of all crates. Needs root and the machine's mirror of Debian.
 set -euo pipefail
 . "$(dirname "$0")/../../scripts/env.sh"

@@ -20,7 +20,7 @@ CROSS=(
 )
 
 # tools COMMAND...: in the root with the compilers. The repository has its own path there, and cargo
-# what was fetched.
+# the fetched files.
 tools() {
 	# shellcheck disable=SC2016
 	chroot "$TOOLS_ROOT" /usr/bin/env -i HOME=/root LANG=C.UTF-8 TMPDIR=/dev/shm \

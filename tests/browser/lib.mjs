@@ -1,4 +1,4 @@
-// What the browser cases share: Chromium with a fresh profile, waits that are polls, screenshots, a
+// Shared by the browser cases: Chromium with a fresh profile, waits that are polls, screenshots, a
 // summary with a good exit code.
 
 import assert from "node:assert/strict";

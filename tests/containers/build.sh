@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes what the part `containers` runs: packages, two base images of Debian by mmdebstrap, where a
-# registry of images would have them, and all images of packaging/containers. Needs root and the
-# machine's mirror of Debian.
+# Makes the inputs of the part `containers`: packages, two base images of Debian by mmdebstrap,
+# where a registry of images would have them, and all images of packaging/containers. Needs root and
+# the machine's mirror of Debian.
 set -euo pipefail
 . "$(dirname "$0")/../../scripts/env.sh"
 . "$IFE_ROOT/tests/containers/podman.sh"

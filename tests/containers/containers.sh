@@ -29,7 +29,7 @@ deploy() {
 	local service
 	stack_keys council-2026a guard-2026a safety-2026a ethics-2026a
 	expect_ok "deployment.sh" lay_out
-	# What a run that was killed has left.
+	# The remains of a killed run.
 	compose down -v >"$STACK/log/compose.log" 2>&1
 	PUBLIC[bridge-2026a]=$(grep -o 'ed25519:[^"]*' "$STACK/log/deployment.log")
 	registry >"$DEPLOYMENT/etc/registry.yaml"
@@ -65,7 +65,7 @@ expect_ready() {
 
 # Caller and expert have addresses of the services' network, on this side of it. A bridge that takes
 # its own hardware address from its ports forgets those of others when a port comes or goes: with an
-# address of its own, this side keeps what it knows, as other hosts do.
+# address of its own, this side keeps its knowledge, as other hosts do.
 parties() {
 	local device
 	device=$(ip -o -4 addr show | awk -v net="$NET.1/" 'index($4, net) == 1 { print $2 }')
@@ -76,7 +76,7 @@ parties() {
 	stack_expert safety "$EXPERT_PORT" uas
 }
 
-# What compose.yaml says of each container holds.
+# The limits of compose.yaml hold for each container.
 as_said() {
 	local service
 	for service in "${SERVICES[@]}"; do container_is_confined "$service"; done

@@ -6,8 +6,8 @@ usage: tests/docs/blocks.py steps FILE
            its snippets for Kamailio, each as a whole script
 
 A block of a language in RUN is run by the test that is named there. Any other of a language in
-LANGUAGES has an HTML comment above it that says why it is not: <!-- not run: reason -->.
-A comment <!-- run: COMMAND --> is for what the text tells the reader to do by hand.
+LANGUAGES has an HTML comment above it with the reason: <!-- not run: reason -->.
+A comment <!-- run: COMMAND --> is for a step that the reader does by hand.
 """
 
 import pathlib
@@ -30,7 +30,7 @@ RUN = {
 }
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.M | re.S)
 COMMENT = re.compile(r"<!-- (run|not run): (.*?) -->", re.S)
-# What a command prints when its refusal is what the page shows.
+# Output of a command whose refusal the page shows.
 REFUSED = re.compile(
     r"^(ifectl|\S+ ERROR refused to start|rpc [\w.]+|not done|refused[^:]*): |^ *[\d.]+ +failed ",
     re.M,
@@ -61,7 +61,7 @@ def unfenced(path):
 
 
 def commands(block):
-    """(command, what it prints) of a block; a line that ends in a backslash goes on."""
+    """(command, output) of a block; a line that ends in a backslash goes on."""
     if block.language == "sh":
         yield block.text, None
         return

@@ -1,8 +1,8 @@
-"""Compares what a command printed with what the documentation shows: tests/docs/said.py SHOWN
+"""Compares a command's output with that in the documentation: tests/docs/said.py SHOWN
 PRINTED
 
 Numbers, hashes, keys and spaces may differ; a line with an ellipsis may be any. Prints the lines
-that are missing; the status says whether there are any.
+that are missing; the status is whether there are any.
 """
 
 import pathlib

@@ -9,7 +9,7 @@ BRIDGE_MORE="nats: {url: \"${NATS_AT:-nats://127.0.0.1}:$NATS_PORT\"${NATS_MORE:
 nats() { python3 "$IFE_ROOT/tests/e2e/nats.py" "$NATS_PORT" "$@"; }
 nats_up() { grep -q 'stream not found' <<<"$(nats info NONE 2>&1)"; }
 
-# The server, with what it stored before if anything.
+# The server, with its earlier store if there is one.
 nats_start() {
 	local how=(-a 127.0.0.1 -p "$NATS_PORT" -js -sd "$STACK/nats")
 	[ -z "${NATS_CONF:-}" ] || how=(-c "$NATS_CONF")

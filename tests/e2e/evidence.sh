@@ -27,7 +27,7 @@ start_with_evidence() {
 	KEYS="evidence-2026a ${KEYS:-}" start_with_bridge "$@"
 }
 
-# peer SCENARIO LINK ...: one line of JSON; what it says on stderr is shown when it fails. PEER_IN
+# peer SCENARIO LINK ...: one line of JSON; its stderr is shown when it fails. PEER_IN
 # names its network namespace.
 peer() {
 	local where=()

@@ -1,12 +1,12 @@
 # Sourced by every case's run.sh: a deployment in target/e2e/<case>, assertions, and a clean end
-# whatever happens.
+# in any case.
 # shellcheck shell=bash
 set -uo pipefail
 
 . "$(dirname "${BASH_SOURCE[0]}")/../../scripts/lib/stack.sh"
 
 CASE_DIR=$(cd "$(dirname "$0")" && pwd)
-# A part of `make prove` may use what is here.
+# A part of `make prove` may use these functions.
 CASE=${PROVE_PART:-$(basename "$CASE_DIR")}
 WORK=${IFE_E2E_DIR:-$IFE_TARGET/e2e}/$CASE
 FAILURES=0
@@ -35,7 +35,7 @@ expect_ok() {
 	}
 }
 
-# expect_fails LABEL PATTERN COMMAND...: it must exit non-zero and say PATTERN.
+# expect_fails LABEL PATTERN COMMAND...: it must exit non-zero and print PATTERN.
 expect_fails() {
 	local label=$1 pattern=$2 output
 	shift 2
@@ -47,7 +47,7 @@ expect_fails() {
 	fi
 }
 
-# expect_soon LABEL WANTED COMMAND...: what it prints, in the end. Entries are in the published log
+# expect_soon LABEL WANTED COMMAND...: its output, in the end. Entries are in the published log
 # a moment after their events.
 expect_soon() {
 	local label=$1 wanted=$2
@@ -64,7 +64,7 @@ expect_log() {
 	expect "log entries with $2" "$1" "$(log_count "$2")"
 }
 
-# expect_calls NAME CSV: every call of the CSV ended as its tenth field says, in the caller's trace
+# expect_calls NAME CSV: every call of the CSV ended by its tenth field, in the caller's trace
 # and in the log.
 expect_calls() {
 	local name=$1 csv=$2
@@ -99,7 +99,7 @@ ledger_agrees() {
 # Kamailio lives as long as all of its processes do: one crashed worker ends it.
 expect_alive() {
 	proc_alive kamailio || fail "Kamailio has died"
-	# receive_fd: what the TCP main process says when Kamailio is stopped in good order.
+	# receive_fd: printed by the TCP main process when Kamailio is stopped in good order.
 	expect "crashes in Kamailio's log" 0 \
 		"$(grep -E 'SIGSEGV|SIGABRT|core was generated|CRITICAL' "$STACK/log/kamailio.log" |
 		grep -vc 'receive_fd(): EOF')"
@@ -158,7 +158,7 @@ mixed_csv() {
 }
 
 # load NAME TRANSPORT [SIPP ARG ...]: the 1,000 mixed calls at 100 a second, then everything that
-# can be said of the log.
+# can be checked of the log.
 load() {
 	local name=$1
 	shift
@@ -226,7 +226,7 @@ requests_at() {
 	grep -acE '^(INVITE|ACK|BYE|CANCEL|UPDATE|OPTIONS|MESSAGE|INFO|REFER|REGISTER|SUBSCRIBE|NOTIFY|PUBLISH|PRACK) sip:' "$STACK/captures/$1.msg"
 }
 
-# Ends the case: stops everything, says how it went. Traps make sure it runs.
+# Ends the case: stops everything, prints how it went. Traps make sure it runs.
 finish() {
 	local rc=$?
 	trap - EXIT

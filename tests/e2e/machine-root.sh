@@ -2,7 +2,7 @@
 # their caller has made.
 # shellcheck shell=bash
 
-# kernel_files ROOT: what a container's manager lays out for systemd
+# kernel_files ROOT: the files that a container's manager lays out for systemd
 # (https://systemd.io/CONTAINER_INTERFACE).
 kernel_files() {
 	local root=$1 device

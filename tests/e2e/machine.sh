@@ -25,7 +25,7 @@ machine_boot() {
 	wait_until 60 machine_is_up || stack_fail machine "systemd did not start"
 }
 
-# machine_journal UNIT: the end of what it said, for a case that fails.
+# machine_journal UNIT: the end of its output, for a case that fails.
 machine_journal() {
 	in_machine journalctl -o cat -n 15 -u "$1" | cut -c 1-300 | sed 's/^/       /'
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Sound and keys in the bridge's cases: tones, what a recording holds, and the remote control of
+"""Sound and keys in the bridge's cases: tones, a recording's content, and the remote control of
 baresip.
 
     media.py tone FILE HZ SECONDS        a sine as a WAV file, 8 kHz, 16 bit
@@ -23,7 +23,7 @@ RATE_HZ = 8000
 BLOCK = RATE_HZ // 20
 # Quieter than this is silence: about -50 dB of full scale.
 RMS_MIN = 100
-# Of the block's power, what is at the tone's frequency. G.711 and GSM leave more than 0.9 of a pure
+# The part of the block's power at the tone's frequency. G.711 and GSM leave more than 0.9 of a pure
 # tone, speech has next to nothing.
 SHARE_MIN = 0.5
 
@@ -42,7 +42,7 @@ def tone(path, hz, seconds):
 
 
 def samples(path):
-    """Of a WAV file that may still be written, so that the lengths in its header say nothing."""
+    """Of a WAV file that may still be written, so that the lengths in its header mean nothing."""
     with open(path, "rb") as file:
         data = file.read()
     begin = data.find(b"data")

@@ -86,7 +86,7 @@ class Nats:
 
 
 def signed(nonce, path):
-    """What CONNECT says of a user: the token of the credentials, and the nonce signed by their key.
+    """A user in CONNECT: the token of the credentials, and the nonce signed by their key.
     """
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
@@ -104,7 +104,7 @@ def headers_of(text):
 
 def messages(nats, stream):
     state = nats.api(f"STREAM.INFO.{stream}")["state"]
-    # A stream that has never held a message says that its first and last are number 0.
+    # A stream that has never held a message has 0 as its first and its last number.
     for seq in range(state["first_seq"] or 1, state["last_seq"] + 1):
         message = nats.api(f"STREAM.MSG.GET.{stream}", {"seq": seq})["message"]
         body = base64.b64decode(message.get("data", "")).decode("utf-8", "replace")

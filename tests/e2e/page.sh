@@ -12,7 +12,7 @@ page_setup() {
 	page_network
 }
 
-# browser LABEL SCRIPT ARG...: a node program whose steps must all pass; what it says is shown when
+# browser LABEL SCRIPT ARG...: a node program whose steps must all pass; its output is shown when
 # one does not.
 browser() {
 	local label=$1

@@ -1,5 +1,5 @@
 # Sourced by cases that need a phone with sound: baresip, a real SIP user agent that plays a file,
-# records what it hears, and sends keys.
+# records the sound that it hears, and sends keys.
 # shellcheck shell=bash
 
 media() { python3 "$IFE_ROOT/tests/e2e/media.py" "$@"; }
@@ -19,7 +19,7 @@ phone() {
 	wait_until 10 port_taken "$port" || stack_fail "$name" "baresip did not open port $port"
 }
 
-# audio_player: nobody listens, but the recording is made on the way there.
+# audio_player: no device plays it, but the recording is made on the way there.
 phone_config() {
 	local port=$1 dir=$2 module
 	cat <<-CONFIG
@@ -53,7 +53,7 @@ phone_modules() {
 	done
 }
 
-# What a phone has heard, as a file.
+# The sound that a phone has heard, as a file.
 phone_heard() { find "$STACK/$1" -name 'dump-*-dec.wav'; }
 
 # hears FILE HZ COUNT: so many pieces of 50 ms of a recording are that tone.

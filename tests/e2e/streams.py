@@ -23,7 +23,7 @@ def connect(address, port, source):
 
 
 def open_more(address, port, source, count, selector):
-    """Opens what is missing; a connection that is refused is tried again in the next round."""
+    """Opens the missing ones; a connection that is refused is tried again in the next round."""
     for _ in range(count - len(selector.get_map())):
         try:
             selector.register(connect(address, port, source), selectors.EVENT_READ)

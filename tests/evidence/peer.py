@@ -11,7 +11,7 @@ what it saw.
                                that it does not (DIR/second, DIR/second-over)
   expired LINK                 a link whose time has run out
   over LINK                    a link whose call is over
-  guardian LINK                a guardian's link: what is the expert's is refused
+  guardian LINK                a guardian's link: the expert's acts are refused
 """
 
 import asyncio
@@ -25,12 +25,11 @@ from protocol import PATIENCE_S, Channel, HttpError, Incoming, Link, frame_file
 
 
 async def receive(channel, files, stop_after=None):
-    """Asks for what is missing and takes it; with `stop_after`, until so many bytes are verified.
-    """
+    """Asks for the missing bytes and takes them; with `stop_after`, so many verified bytes."""
     for file in files:
         if not file.is_whole() or file.entry["size"] == 0:
             channel.send("evidence.request", file=file.entry["id"], offset=len(file.verified))
-    # That all was sent tells the end of an empty file; of another one its last verified block does.
+    # An empty file ends when all was sent; of another one its last verified block does.
     while not all(file.is_whole() and (file.complete or file.entry["size"] > 0) for file in files):
         got = await channel.next()
         if isinstance(got, bytes):

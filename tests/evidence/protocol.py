@@ -1,7 +1,7 @@
 """The expert's side of docs/evidence.md, written from that page alone: HTTP by the standard
 library, WebRTC by aiortc.
 
-It shares no code with the bridge. `Link` is section 1, `Channel` is section 2; what a scenario does
+It shares no code with the bridge. `Link` is section 1, `Channel` is section 2; a scenario's acts
 with them is in peer.py.
 """
 
@@ -31,7 +31,7 @@ if os.environ.get("PEER_ADDRESS"):
 
 
 def note_secret(what, text):
-    """Writes what crossed the wire and may be kept by nobody to PEER_SECRETS, where that is set."""
+    """Writes what crossed the wire and must not be kept to PEER_SECRETS, where that is set."""
     if os.environ.get("PEER_SECRETS"):
         with open(os.environ["PEER_SECRETS"], "a", encoding="utf-8") as file:
             file.write(f"{what}\t{text}\n")

@@ -23,7 +23,7 @@ main() {
 	trap remove_root EXIT
 	make_root
 	[ $# != 0 ] || set -- demo test demo test
-	# In namespaces of its own: whatever happens, its mounts and processes end with it.
+	# In namespaces of its own: its mounts and processes end with it.
 	unshare --mount --pid --fork --kill-child --propagation private "$0" --inside "$@"
 }
 
@@ -46,7 +46,7 @@ make_root() {
 	copy_proxy_settings
 }
 
-# The machine's own mirror of Debian, and not whatever else its apt knows.
+# The machine's own mirror of Debian, and no other source of its apt.
 debian_sources() {
 	local file
 	for file in /etc/apt/sources.list.d/debian.sources /etc/apt/sources.list; do

@@ -2,9 +2,9 @@
 
 usage: receivers.py HTTPS_PORT SMTP_PORT CERT KEY SECRET_FILE OUT
 
-Each thing received is a line of JSON in OUT. The path says how a webhook is answered: /ok, /refuse,
+Each thing received is a line of JSON in OUT. A webhook is answered by its path: /ok, /refuse,
 /redirect, /slow, /broken (always 500), /once
-(500 at first). The user of a mail's address says it for mails: refuse, later (451 at first); any
+(500 at first). A mail is answered by the user of its address: refuse, later (451 at first); any
 other is taken.
 """
 
@@ -25,7 +25,7 @@ STATUS = {"/ok": 204, "/refuse": 400, "/redirect": 307, "/slow": 200, "/broken":
 
 
 class Notes:
-    """The lines that were written, and what was seen before."""
+    """The lines that were written, and those seen before."""
 
     def __init__(self, path):
         self.out = open(path, "a", encoding="utf-8", buffering=1)

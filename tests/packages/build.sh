@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes what the part `packages` installs: target/packages/VERSION of two versions, and for SUITE a
-# root, the module's packages of both versions, built there as an operator would, and what the demo
-# needs on top of the root. Needs root and the machine's mirror of Debian.
+# Makes the inputs of the part `packages`: target/packages/VERSION of two versions, and for SUITE a
+# root, the module's packages of both versions, built there as an operator would, and the packages
+# that the demo needs on top of the root. Needs root and the machine's mirror of Debian.
 #
 # usage: tests/packages/build.sh SUITE ...
 set -euo pipefail
@@ -89,7 +89,8 @@ module_there() {
 		ife-module-deb /out'
 }
 
-# demo SUITE: what the demo needs, in demo-SUITE/upper, a layer over the root, which has none of it.
+# demo SUITE: the packages of the demo, in demo-SUITE/upper, a layer over the root, which has none
+# of it.
 demo() {
 	local suite=$1 layer=$OUT/demo-$1 state
 	state=$(cat "$OUT/root-$suite/.complete" "$IFE_ROOT/scripts/setup.sh" | sha256sum)

@@ -26,7 +26,7 @@ main() {
 	rm "$root"/debs/kamailio-if-escalate-source_*.deb
 	run_quietly "packages in Debian $suite" enter "$root" sh -c 'dpkg -i /debs/*.deb'
 	copy_tree "$root" "$COPY"
-	# What is not there cannot be run.
+	# An absent program cannot be run.
 	for built in release module; do mount -t tmpfs tmpfs "$root$IFE_TARGET/$built"; done
 	enter "$root" IFE_INSTALLED=1 bash -c 'cd "$1" && shift && exec "$@"' installed "$IFE_ROOT" "$@"
 }

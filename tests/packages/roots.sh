@@ -9,7 +9,7 @@ set -euo pipefail
 SUITE=$1
 shift
 ROOT=$IFE_TARGET/packages/root-$SUITE
-# What the packages of ours depend on, too.
+# The dependencies of our packages, too.
 WANTED=(systemd kamailio iproute2 procps adduser ca-certificates espeak-ng sox "$@")
 
 # apt's mirror of Debian; DEBIAN_MIRROR replaces it.

@@ -64,7 +64,7 @@ class Round:
         self.reaches(self.rings, "ringing")
 
     def placed_meanwhile(self):
-        """A call is asked for while the fault begins: its answer is bounded, whatever it says."""
+        """A call is asked for while the fault begins: its answer is bounded."""
         self.placed = None
 
         def place():

@@ -4,7 +4,7 @@ ami_proxy.py LISTEN_HOST:PORT ASTERISK_HOST:PORT CONTROL_SOCKET
 
 An order on the control socket is a line, its answer is a line: `pass`; `cut` (every connection
 ends, new ones too); `hole` (nothing is
-forwarded, and what is sent meanwhile arrives late); `events N` and `garbage N` (so many between two
+forwarded, and bytes sent meanwhile arrive late); `events N` and `garbage N` (so many between two
 messages of Asterisk).
 """
 

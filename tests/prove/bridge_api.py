@@ -91,7 +91,7 @@ class Api:
 
 
 def asterisk(command):
-    """What the gateway's own console says."""
+    """Output of the gateway's own console."""
     root = f"{ENV['IFE_TARGET']}/testbed/root-{ENV['TESTBED_SUITE']}"
     conf = f"{ENV['TESTBED']}/gateway/etc/asterisk.conf"
     words = ["chroot", root, "asterisk", "-C", conf, "-rx", command]

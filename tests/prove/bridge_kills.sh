@@ -5,7 +5,7 @@
 # Rounds of each process, way and place: 30 of each process and place.
 ROUNDS=${KILL_ROUNDS:-$([ "$SCALE" = short ] && echo 1 || echo 5)}
 # `early` is received, approved and inviting, hit by a delay after the request; the others are hit
-# when the bridge tells that state.
+# when the bridge reports that state.
 PLACES=(early ringing answered bridging connected ending)
 read -ra PROCESSES <<<"${KILL_ONLY:-bridge asterisk nats}"
 WAYS=(http nats)
@@ -30,7 +30,7 @@ kills_main() {
 	expect_alive
 }
 
-# The short form leaves out what a neighbour shows as well: each process, way and place is there,
+# The short form leaves out kills that a neighbour covers: each process, way and place is there,
 # not each combination.
 is_chosen() {
 	[ "$SCALE" = short ] || return 0
@@ -104,7 +104,8 @@ reach() {
 		;;
 	esac
 }
-# told STATE: the bridge has told that state, or a later one if this one was too short to be seen.
+# told STATE: the bridge has reported that state, or a later one if this one was too short to be
+# seen.
 told() {
 	wait_until 20 grep -qE "\"call_id\":\"$CALL\".*\"sip_call_state\":\"($(later "$1"))\"" \
 		"$STACK/events"
@@ -154,7 +155,7 @@ judge() {
 	outcome=$(outcome_by "$2" "$4")
 	phone=$(python3 "$PROVE_HERE/phone.py" "$STACK/captures/ethics.msg" "$5")
 	status=$(status_of <<<"$outcome")
-	# A problem document says it in its detail.
+	# A problem document has it in its detail.
 	why=$(jq -r '.reason // .detail // ""' <<<"$outcome")
 	VERDICT="status '$status' reason '$why' phone '$phone'"
 	if [ -z "$outcome" ]; then
@@ -164,7 +165,7 @@ judge() {
 	[ "$status" != connected ] || connected=$((connected + 1))
 	[ "${phone%% *}" -le 1 ] || doubled=$((doubled + 1))
 	is_true "$1" "$3" "$status" "$why" "$phone" || untrue=$((untrue + 1))
-	# Told again it is the same, and over NATS it is told once.
+	# Sent again it is the same, and over NATS it is published once.
 	if [ "$2" = http ]; then
 		has_answer
 		again=$(status_of <"$STACK/answer")
@@ -192,7 +193,7 @@ is_true() {
 	esac
 }
 
-# No call is left, whatever became of it.
+# No call is left, under any outcome.
 clean_up() {
 	local call
 	for call in $(api GET /v1/calls |
@@ -205,7 +206,7 @@ clean_up() {
 	fi
 }
 
-# What was told of as connected is in the log, and the log verifies.
+# Each call reported as connected is in the log, and the log verifies.
 judge_log() {
 	local missing count
 	outcomes | jq -r 'select(.status == "connected") | .trace_id' | sort -u >"$STACK/told"

@@ -137,7 +137,7 @@ def memory_mb(pid):
 
 
 def attack(what, crowds, api, pid, hold_s):
-    """One line of the table: what the operator got meanwhile, and whether the bridge let go of the
+    """One line of the table: the operator's answers meanwhile, and whether the bridge let go of the
     crowds.
     """
     before, memory = descriptors(pid), memory_mb(pid)

@@ -45,7 +45,7 @@ prove_deployment() {
 	prove_registry >"$STACK/registry.yaml"
 	printf '1 sip:%s:5060 0 20\n' "${EXPERT_IPS[2]}" >"$STACK/dispatcher.list"
 	"$IFE_ROOT/scripts/make-test-ca.sh" "$STACK/tls" >"$STACK/log/ca.log" 2>&1 || die "no test CA"
-	# Bursts and streams of one address are what is sent here: shedding and the bound of connections
+	# Parts send bursts and streams of one address: shedding and the bound of connections
 	# have cases of their own.
 	PROVE_ARGS=(-A "SIP_ADDR=$PROXY_IP" -A WITH_TLS -A "TLS_CERT=\"$STACK/tls/server.pem\""
 		-A "TLS_KEY=\"$STACK/tls/server.key\"" -A "TLS_CA=\"$STACK/tls/ca.pem\""
@@ -93,7 +93,7 @@ prove_expert() {
 	YAML
 }
 
-# What the Python of a part needs to know, as its environment.
+# The environment of a part's Python.
 prove_env() {
 	export STACK STATE IFE_BIN IFE_ROOT PROXY_IP SIP_PORT TLS_PORT RPC_PORT THIRD_IP COUNCIL \
 		SAFETY ETHICS SEED SCALE PROVE_RESULTS
@@ -113,7 +113,7 @@ prove_log() {
 	PYTHONDONTWRITEBYTECODE=1 python3 "$PROVE_HERE/$1.py"
 }
 
-# Starts again whatever ends, as systemd would; each start is a line of log/restarts.
+# Starts a process again that ends, as systemd would; each start is a line of log/restarts.
 supervise() {
 	while [ ! -e "$STACK/stop-supervision" ]; do
 		if proc_gone witnessd; then

@@ -25,7 +25,7 @@ def recipe(log, vkey, to):
 
 
 def one(host, to, kind):
-    """A copy; what is wrong with it."""
+    """A copy; its fault."""
     command = recipe(host.log, host.disk / "vkey", to)
     if kind == "after a kill":
         cut = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -3,7 +3,7 @@ writing, stopping.
 
 A fault of the host ends the writer with 1, never with 3, which is for evidence and which systemd
 does not restart. After
-each fault a start without one must run, verify whole, and hold once what was acknowledged.
+each fault a start without one must run, verify whole, and hold acknowledged entries once.
 """
 
 import collections
@@ -126,7 +126,7 @@ def cases_of(phase, counts):
 def expected(case, code):
     """Whether a writer may end so. 127: not even the dynamic loader, which dies of SIGSEGV without
     its own first mapping;
-    SIGABRT: no memory to say more."""
+    SIGABRT: no memory for more."""
     if case.fault == "SIGKILL":
         return code in (0, 1, -signal.SIGKILL, 128 + signal.SIGKILL)
     if case.call == "mmap" and case.number == 1:
@@ -137,7 +137,7 @@ def expected(case, code):
 
 
 def attempt(host, case, before):
-    """(exit code, what is wrong, lost, doubled)"""
+    """(exit code, faults, lost, doubled)"""
     host.restore()
     host.acknowledged = {name: list(marks) for name, marks in before.items()}
     spec = "signal=KILL" if case.fault == "SIGKILL" else f"error={case.fault}"

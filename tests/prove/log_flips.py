@@ -50,7 +50,7 @@ def public(host, rounds):
 
 
 def private(host, rounds):
-    """Flips in what the writer alone reads: (wrong, lost, doubled, how often it refused)."""
+    """Flips in files that the writer alone reads: (wrong, lost, doubled, how often it refused)."""
     wrong, lost, doubled, refused = [], 0, 0, 0
     for _ in range(rounds):
         acknowledged = {name: list(marks) for name, marks in host.acknowledged.items()}

@@ -1,4 +1,4 @@
-"""Kills the writer and its producers at random moments; what was acknowledged is in the log, once.
+"""Kills the writer and its producers at random moments; an acknowledged entry is in the log, once.
 
 The log is checked whole after every hundred kills and at the end: it verifies, so each number that
 a producer
@@ -26,13 +26,13 @@ class Load:
         self.feeders = [self.start(f"feed-{n}") for n in range(FEEDERS)]
 
     def start(self, name):
-        # A file, not a pipe: it takes what the producer prints while nobody reads.
+        # A file, not a pipe: it takes the producer's output without a reader.
         path = self.host.disk / f"{name}.out"
         with open(path, "wb") as out:
             return Running(name, self.host.feed(name, "--each", "--bytes", "50", out=out))
 
     def end(self, which):
-        """Kills one; keeps what it saw acknowledged."""
+        """Kills one; keeps the entries acknowledged to it."""
         name, process = self.feeders[which]
         process.kill()
         process.wait()
@@ -56,7 +56,7 @@ def started(host):
 
 
 def torment(host, kills, counts):
-    """One stretch between two checks: what is wrong with its end."""
+    """One stretch between two checks: the fault at its end."""
     load = Load(host)
     process, pid = started(host)
     for _ in range(kills):

@@ -166,8 +166,7 @@ class Attack:
             sip.SDP,
         )
         if self.rng.random() < 0.5:
-            # The second Via says where a reply goes on to; its received and rport would say
-            # otherwise.
+            # The second Via leads the reply on; its received and rport would lead elsewhere.
             raw = re.sub(
                 rb"(\r\nVia: [^\r]*\r\nVia: SIP/2.0/UDP )[^\r]*",
                 rb"\g<1>%s;branch=z9hG4bKthird" % sip.THIRD.encode(),
@@ -216,7 +215,7 @@ class Attack:
         self.caller.turn(0)
 
     def alive(self):
-        """Notices a death, keeps what was sent last, and waits for the next start."""
+        """Notices a death, keeps the last datagram, and waits for the next start."""
         now = watch.main_pid()
         if now == self.main and watch.processes():
             return

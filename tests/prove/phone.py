@@ -1,6 +1,6 @@
 """A phone's own account of one escalation: phone.py MESSAGES TRACE.
 
-MESSAGES is the file in which sipp keeps what it sent and received. Prints how many calls the phone
+MESSAGES is sipp's file of messages sent and received. Prints how many calls the phone
 had, then answered, ringing or none: `answered` when its 200 OK was acknowledged.
 """
 import re

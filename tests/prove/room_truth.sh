@@ -4,7 +4,7 @@
 
 ROUNDS=${TRUTH_ROUNDS:-$([ "$SCALE" = short ] && echo 5 || echo 50)}
 RANDOM=$((SEED % 32768))
-# What the dials' own account says.
+# The dials' own account.
 ADMITTED=0 REFUSED=0 KILLS=0 WRONG=0
 
 truth_main() {

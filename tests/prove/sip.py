@@ -327,12 +327,11 @@ class Caller:
         try:
             self.sock.sendto(raw, to)
         except OSError:
-            # Nobody listens while the proxy is down: the ICMP error of an earlier datagram.
+            # The proxy is down: the ICMP error of an earlier datagram.
             pass
 
     def turn(self, wait_s=0.01):
-        """Reads what has come, for `wait_s` at most when nothing has, and sends again what is due.
-        """
+        """Reads arrived messages, waiting `wait_s` at most, and sends again those that are due."""
         timeout = wait_s
         while select.select([self.sock], [], [], timeout)[0]:
             timeout = 0

@@ -1,10 +1,10 @@
 """Makes each system call of ife-bridge on its store fail, or kills it there.
 
-What was acknowledged to an agent must be there after a start without a fault: the same answer, one
+Calls acknowledged to an agent must be there after a start without a fault: the same answer, one
 call, and one INVITE at the expert's phone. Over HTTP the answer is the acknowledgement, and what
 was
 refused may be sent again, and is then one call as well. Over NATS (NATS_PORT) JetStream has the
-message from the beginning: whatever fails, it gets one outcome and is one call.
+message from the beginning: it gets one outcome under any fault and is one call.
 """
 
 import collections
@@ -79,7 +79,7 @@ def ask(method, path, body=None):
 
 
 class Bridge:
-    """A process of ife-bridge, under strace when `wrapper` says so."""
+    """A process of ife-bridge, under strace with a `wrapper`."""
 
     def __init__(self, wrapper=()):
         words = [os.environ["BRIDGE_BIN"], "--log", "warn"]
@@ -99,7 +99,7 @@ class Bridge:
         return False
 
     def stop(self):
-        """(exit code, what it said)"""
+        """(exit code, output)"""
         for pid in [self.process.pid, *children(self.process.pid)][::-1]:
             try:
                 os.kill(pid, signal.SIGTERM)
@@ -174,7 +174,7 @@ class Posted(Message):
 
 
 def is_broken():
-    """Whether the bridge says that its store has failed: it takes no messages until it restarts."""
+    """Whether the bridge reports a failed store: it takes no messages until it restarts."""
     health = ask("GET", "/readyz")[1]
     return health is not None and not health["store"]
 
@@ -184,7 +184,7 @@ def new_message():
 
 
 def lives(wrapper, messages):
-    """One life of the bridge: start, calls, SIGTERM. (exit code, what it said, what is untrue)"""
+    """One life of the bridge: start, calls, SIGTERM. (exit code, output, untrue statements)"""
     bridge, untrue = Bridge(wrapper), ""
     if bridge.is_ready():
         for message in messages:
@@ -212,7 +212,7 @@ def invites(trace):
 
 
 def check(messages):
-    """(what is wrong, lost, doubled): the senders' account against a bridge without faults."""
+    """(faults, lost, doubled): the senders' account against a bridge without faults."""
     bridge = Bridge()
     if not bridge.is_ready():
         code, said = bridge.stop()
@@ -249,7 +249,7 @@ def says_what_to_do(said):
 
 
 def attempt(case, saved):
-    """(exit code, what is wrong, lost, doubled)"""
+    """(exit code, faults, lost, doubled)"""
     restore(saved)
     messages = [new_message() for _ in range(CALLS)]
     spec = "signal=KILL" if case.fault == "SIGKILL" else f"error={case.fault}"

@@ -42,7 +42,7 @@ class Stream:
         self.sock.sendall(raw)
 
     def read(self, wait_s):
-        """Takes in what is there within `wait_s`; False when there was nothing."""
+        """Takes in bytes that arrive within `wait_s`; False when there was nothing."""
         pending = self.tls and self.sock.pending()
         if not pending and not select.select([self.sock], [], [], wait_s)[0]:
             return False

@@ -4,7 +4,7 @@
 table.py --finish FILE PART EXIT SECONDS SEED SCALE
     ends a part's results; exit 1 if one of them is bad or none is there
 table.py RESULTS_DIR PAGE
-    rewrites what is between the marks of the page
+    rewrites the part between the marks of the page
 """
 
 import json

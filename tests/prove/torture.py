@@ -61,7 +61,7 @@ def judge(transport, send, third, phones):
             )
         )
     for case, code in zip(cases, answers):
-        # Behind the first damage of a stream nothing can be told apart: there the connection may
+        # Behind the first damage of a stream no message can be found: there the connection may
         # end instead.
         if not case.fits(code) and not (
             transport != "UDP" and code is None and case.name in FRAMING
@@ -91,7 +91,7 @@ FRAMING = {"clerr", "ncl", "mcl01", "multi01"}
 
 
 def requires(send_all):
-    """Proxy-Require of an unknown option: 420 with Unsupported (RFC 3261 8.2.2.3), whatever the
+    """Proxy-Require of an unknown option: 420 with Unsupported (RFC 3261 8.2.2.3), for any
     method.
     """
     wrong, rounds = [], 0

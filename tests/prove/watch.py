@@ -1,4 +1,4 @@
-"""The server's processes, memory and descriptors, from /proc and RPC: what a part watches before
+"""The server's processes, memory and descriptors, from /proc and RPC: watched by a part before
 and after.
 """
 
@@ -12,7 +12,7 @@ ENV = os.environ
 
 
 def rpc(method, *params, timeout_s=3.0):
-    """The result of a JSON-RPC call, or None while nobody answers."""
+    """The result of a JSON-RPC call, or None without an answer."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.settimeout(timeout_s)
         sock.connect(("127.0.0.1", int(ENV["RPC_PORT"])))

@@ -134,19 +134,19 @@ class Host:
         return subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL, text=True)
 
     def note(self, producer, feeding):
-        """Waits for a producer's end and keeps what it saw acknowledged."""
+        """Waits for a producer's end and keeps the entries acknowledged to it."""
         out, _ = feeding.communicate(timeout=60)
         self.keep(producer, out)
 
     def keep(self, producer, out):
-        """Keeps what a producer printed as acknowledged, but for a line that was cut."""
+        """Keeps the entries that a producer printed as acknowledged, without a torn last line."""
         lines = [line for line in out.splitlines(keepends=True) if line.endswith("\n")]
         self.acknowledged.setdefault(producer, []).extend(
             tuple(map(int, line.split())) for line in lines
         )
 
     def check(self):
-        """(verified, lost, doubled, words): the whole log against what was acknowledged."""
+        """(verified, lost, doubled, words): the whole log against the acknowledged entries."""
         run = verify(self.log, self.disk / "vkey")
         if run.returncode != 0:
             return False, 0, 0, run.stderr.strip()[-300:]
@@ -173,7 +173,7 @@ def is_child(pid, ancestor):
 
 
 def stop(process, pid, name=signal.SIGTERM):
-    """Signals the writer and waits for the process that was started: (exit code, what it said)."""
+    """Signals the writer and waits for the process that was started: (exit code, output)."""
     try:
         os.kill(pid, name)
     except ProcessLookupError:

@@ -31,7 +31,7 @@ LOG_KEY, COSIGNER_KEY = 0x01, 0x04
 
 
 class Wrong(Exception):
-    """The log is not what it must be."""
+    """The log is invalid."""
 
 
 def read_keys(path):

@@ -213,7 +213,7 @@ def anchors_of(path):
 
 
 def check_snippets():
-    """Code of the documentation is run, or says why it is not (tests/docs/blocks.py)."""
+    """Code of the documentation is run, or has the reason why not (tests/docs/blocks.py)."""
     used = set()
     for path in tracked():
         if path.suffix != ".md" or "/vendor/" in name_of(path):
@@ -366,7 +366,7 @@ def check_e2e_cases():
 # on wherever the enum is
 # asked, and `matches!`, `if let` and `while let` without a binding pass it over in silence.
 #
-# Variants that are asked alone, whatever others there will be, by crate.
+# Variants that are asked alone, with no regard to others, by crate.
 ASKED_ALONE = {
     "ife-ami": {
         "Output::Event": "the queue's bound counts events and nothing else",
@@ -484,7 +484,7 @@ def check_module_licence():
                 yield f"{name_of(path)}: no SPDX line with GPL-2.0-or-later in its head"
 
 
-# What the module exports: a kind of section in its documentation, the file, and the names in it.
+# Exports of the module: a kind of section in its documentation, the file, and the names in it.
 EXPORTS = [
     ("f", "if_escalate_mod.c", re.compile(r'\{"(\w+)", \(cmd_function\)')),
     ("p", "if_escalate_mod.c", re.compile(r'\{"(\w+)", +PARAM_')),

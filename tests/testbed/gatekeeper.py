@@ -266,7 +266,7 @@ class Gatekeeper:
 
 
 def line(message, answer):
-    """What is logged of a message: type, number, aliases, address, and the answer."""
+    """The log's record of a message: type, number, aliases, address, and the answer."""
     words = [message["type"], str(message["seq"])]
     words += [f"alias={','.join(message['aliases']) or '-'}"] if "aliases" in message else []
     if message.get("address"):

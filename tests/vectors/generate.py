@@ -3,7 +3,7 @@
 
 Usage: generate.py [DIRECTORY]        (default: the directory of this file)
 
-Deterministic: the same script gives the same files. Each case says what must come out; the rules in
+Deterministic: the same script gives the same files. Each case has its expected result; the rules in
 ife_rules.py must agree or
 nothing is written. Needs Python 3.11 and python3-cryptography.
 """

@@ -580,7 +580,7 @@ def is_shown(text, length_max):
 
 
 def escalation(value):
-    """What a message with performative escalate asks for."""
+    """The request of a message with performative escalate."""
     payload = value["payload"]
     given = [
         place[name] for place in (payload, value) for name in ("hazards", "hazard") if name in place

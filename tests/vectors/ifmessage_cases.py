@@ -92,7 +92,7 @@ VALID = [
     ("nested", bare({"a": {"c": {}, "b": []}})),
     ("another performative", {**USUAL, "performative": "inform"}),
 ]
-# (name, message or text, reason, what the JSON Schema says: it cannot see everything)
+# (name, message or text, reason, the JSON Schema's result: it cannot see everything)
 INVALID = [
     ("not JSON", "{", "json", None),
     ("repeated key", '{"id":"a","id":"b"}', "json", None),
@@ -150,7 +150,7 @@ INVALID = [
         False,
     ),
 ]
-# What a schema of one message cannot see: it may be something else than an escalation, and which of
+# Beyond a schema of one message: it may be something else than an escalation, and which of
 # two members is the trace id.
 NOT_IN_SCHEMA = (
     "another performative",

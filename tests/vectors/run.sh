@@ -1,5 +1,5 @@
 #!/bin/sh
-# Everything in which a second implementation has its say: tests/vectors/run.sh
+# All checks by a second implementation: tests/vectors/run.sh
 #   the test vectors, written again by Python; calls signed by ifectl, verified by Python; logs,
 #   verified by the package aics-tlog.
 # IFECTL names the binary (default target/release/ifectl).

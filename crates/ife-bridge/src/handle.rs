@@ -61,19 +61,19 @@ impl EngineHandle {
             .map_err(|_| Refusal::new(ErrorName::Unavailable, "the engine has stopped"))?
     }
 
-    /// Tells something that needs no answer. It is dropped, and false the result, when the queue is
+    /// Sends a command that needs no answer. It is dropped, and false the result, when the queue is
     /// full.
     pub fn tell(&self, command: Command) -> bool {
         self.commands.try_send(command).is_ok()
     }
 
-    /// Tells something that must be heard, and waits while the queue is full.
+    /// Sends a command that must arrive, and waits while the queue is full.
     pub async fn deliver(&self, command: Command) {
         // Of no effect once the engine has stopped.
         let _ = self.commands.send(command).await;
     }
 
-    /// Tells everybody who follows the events.
+    /// Publishes to all subscribers of the events.
     pub fn publish(&self, event: Event) {
         // Fails without a subscriber.
         let _ = self.events.send(event);

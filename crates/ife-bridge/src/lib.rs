@@ -1,5 +1,5 @@
 //! The bridge's tokio shell: AMI, HTTP API, IF.connect intake, evidence server, metrics.
-//! Decides nothing about a call by itself: ife-guard says whether, ife-call says what next.
+//! Decides nothing about a call by itself: ife-guard decides whether, ife-call what follows.
 
 pub mod agents;
 mod allowed;

@@ -27,7 +27,7 @@ pub fn open(config: &Config) -> Result<Option<Arc<Log>>, FileError> {
     Ok(Some(Arc::new(opened)))
 }
 
-/// Follows the log until `stop` turns true, and tells the engine how it is.
+/// Follows the log until `stop` turns true, and reports its state to the engine.
 pub async fn follow(log: Arc<Log>, engine: EngineHandle, mut stop: watch::Receiver<bool>) {
     let mut told = LogHealth::Starting;
     loop {

@@ -11,7 +11,7 @@ use tracing_subscriber::EnvFilter;
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Args {
-    /// What is logged: error, warn, info, debug, or a filter such as `info,ife_bridge=debug`.
+    /// Level of the log: error, warn, info, debug, or a filter such as `info,ife_bridge=debug`.
     #[arg(long, global = true, env = "IFE_LOG", default_value = "info")]
     log: String,
     #[command(subcommand)]
@@ -37,7 +37,7 @@ enum Command {
 fn main() -> ExitCode {
     let args = Args::parse();
     let mut filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
-    // What it has to say the bridge says in its own words.
+    // The bridge reports in its own words.
     if let (false, Ok(quiet)) = (args.log.contains("async_nats"), "async_nats=off".parse()) {
         filter = filter.add_directive(quiet);
     }
@@ -65,7 +65,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// An error and what caused it. Some of the causes are told by their errors already.
+/// An error and what caused it. Some errors have the text of their causes already.
 fn in_one_line(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -54,7 +54,7 @@ pub struct Notification {
 pub struct GuardianLabels {
     /// Name in the configuration.
     pub guardian: String,
-    /// What the cause says, or why no call was placed.
+    /// Class of the cause, or why no call was placed.
     pub reason: &'static str,
 }
 

@@ -1,4 +1,4 @@
-//! The page itself: plain files, part of the program, the same for all. What it shows comes from
+//! The page itself: plain files, part of the program, the same for all. Its data comes from
 //! the API.
 
 use axum::{

@@ -69,7 +69,7 @@ pub enum RunError {
     /// The process cannot be set up.
     #[error("cannot {what}: {source}")]
     Os {
-        /// What was tried.
+        /// The step that failed.
         what: &'static str,
         /// Why not.
         source: std::io::Error,

@@ -1,4 +1,4 @@
-//! Serves the expert's page and what it loads: files of `web/`, inside the program, under a policy
+//! Serves the expert's page and its modules: files of `web/`, inside the program, under a policy
 //! that lets nothing else in.
 
 use axum::{
@@ -96,7 +96,7 @@ const HEADERS: [(&str, &str); 9] = [
 ];
 
 /// `GET /e/{session}`, `GET /e/passkey` and `GET /e/assets/...`. The page is the same for every
-/// session and says nothing about any.
+/// session and reveals nothing about any.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let mut router = Router::new()
         .route("/e/{session}", served("index.html", PAGE))
@@ -107,8 +107,8 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     router
 }
 
-/// One file. Browsers ask each time and are told when theirs is still good, so that page and
-/// modules are of one version.
+/// One file. Browsers ask each time and are answered 304 when theirs is still good, so that page
+/// and modules are of one version.
 fn served<S: Clone + Send + Sync + 'static>(
     path: &'static str,
     bytes: &'static [u8],

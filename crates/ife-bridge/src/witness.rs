@@ -74,7 +74,7 @@ impl Witness {
                     return Err(Unwitnessed(error));
                 }
                 self.dropped += 1;
-                // A ring that takes no skip either is closed: its writer reports what is missing.
+                // A ring that takes no skip either is closed: its writer reports the gap.
                 let _ = self.producer.skip();
                 Ok(None)
             }

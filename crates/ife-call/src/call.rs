@@ -88,7 +88,7 @@ impl Call {
         &self.at.state
     }
 
-    /// The state as it may be told: unknown while the gateway is out of sight and there are legs.
+    /// The state to show: unknown while the gateway is out of sight and there are legs.
     pub fn reported(&self) -> Reported {
         let facts = &self.at.facts;
         let state = self.at.state.clone();
@@ -124,7 +124,7 @@ impl Call {
         self.at.expert_facts().accepted
     }
 
-    /// What the call was made for.
+    /// The purpose of the call.
     pub fn plan(&self) -> &Plan {
         &self.at.plan
     }

@@ -124,7 +124,7 @@ impl LegFacts {
         self.there = true;
     }
 
-    /// What the end of a leg that was not answered says about its far side.
+    /// Meaning of the end of an unanswered leg for its far side.
     pub(crate) fn class_of_end(&self, cause: Cause) -> Class {
         if let Some(status) = self.reply {
             return Class::of_reply(status, self.ringing);
@@ -157,7 +157,7 @@ impl LegFacts {
 
     fn end(&mut self, cause: Cause, unseen: bool) {
         match &mut self.gone {
-            // A second report only adds what the first did not know.
+            // A second report only adds facts that the first lacked.
             Some(gone) if gone.cause.is_unknown() => {
                 gone.cause = cause;
                 gone.unseen &= unseen;

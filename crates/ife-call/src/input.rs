@@ -23,7 +23,7 @@ impl fmt::Display for Leg {
     }
 }
 
-/// What was seen of a leg. May come in any order, twice, or not at all.
+/// An observation of a leg. May come in any order, twice, or not at all.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Seen {
     /// The order to call was taken, or the channel is there.
@@ -38,7 +38,8 @@ pub enum Seen {
     Accepted(Acceptance),
     /// The expert has answered and does not take the call. The gateway ends the leg by itself.
     NotAccepted(NotAccepted),
-    /// The far side asked for its end. A leg leaves the room before it is gone, whoever wanted it.
+    /// The far side asked for its end. A leg leaves the room before it is gone, whichever side
+    /// ended it.
     Leaving,
     /// The council put it out of the room, or the room ended: its own dialplan goes on, and says
     /// so.
@@ -62,12 +63,12 @@ ife_words::words! {
         Declined = "declined",
         /// They passed the call on to the next expert.
         PassedOn = "passed_on",
-        /// No key in time: a machine, or nobody.
+        /// No key in time: a machine, or no listener.
         NoKey = "not_accepted",
     }
 }
 
-/// What the gate said.
+/// The gate's verdict.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
     /// The call may be made.
@@ -90,7 +91,7 @@ pub enum Input {
     Verdict {
         /// Of which attempt.
         attempt: u8,
-        /// What it said.
+        /// The verdict.
         verdict: Verdict,
     },
     /// Something was seen of a leg.
@@ -103,12 +104,12 @@ pub enum Input {
     JoinRefused(Cause),
     /// A timer ran out.
     Timeout(Timer),
-    /// Somebody asked for the call's end.
+    /// A request to end the call.
     UserHangup,
     /// The gateway is not connected: nothing is observed and no order arrives until the next
     /// snapshot.
     LinkDown,
-    /// What the gateway holds now, legs of this call alone. A leg that is not in it is not there.
+    /// The gateway's legs of this call. A leg that is not in it is not there.
     Snapshot {
         /// The legs that are there.
         legs: Vec<LegView>,
@@ -136,13 +137,13 @@ pub struct LegView {
 /// A running timer. A timeout of any but the latest of its kind is ignored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Timer {
-    /// What it waits for.
+    /// The event that it waits for.
     pub kind: TimerKind,
     /// Which of its kind.
     pub serial: u32,
 }
 
-/// What a timer waits for.
+/// The event that a timer waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum TimerKind {
     /// The gate's verdict.

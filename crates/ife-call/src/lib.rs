@@ -21,7 +21,7 @@
 //! let outputs: Vec<Output> = std::iter::from_fn(|| call.poll_output()).collect();
 //! assert!(outputs.iter().any(|output| matches!(output, Output::Originate { .. })));
 //!
-//! // The room tells of the expert before the channel's own ringing and answer are seen.
+//! // The room reports the expert before the channel's own ringing and answer are seen.
 //! call.handle(Input::Joined(Leg::Expert(0)));
 //! assert_eq!(*call.state(), State::Answered);
 //! call.handle(Input::Leg(Leg::Expert(0), Seen::Accepted(Acceptance::Key)));

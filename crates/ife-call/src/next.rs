@@ -19,7 +19,7 @@ pub(crate) struct Situation {
     pub(crate) plan: Plan,
     pub(crate) facts: Facts,
     pub(crate) state: State,
-    /// What the call becomes once its legs are gone.
+    /// The state of the call once its legs are gone.
     pub(crate) goal: End,
     pub(crate) attempt: u8,
     /// Whether the order that `Approved` is for was given: the gateway was in sight.
@@ -316,7 +316,7 @@ impl Situation {
         if self.hangup_rounds < self.plan.policy.hangup_tries.max(1) {
             return Some(Step::HangUp);
         }
-        // A failed call does not say that its legs are gone, an ended one does.
+        // A failed call may have open legs, an ended one has none.
         let failed = self.goal.clone().err();
         enter(State::Failed(
             failed.unwrap_or(FailReason::HangupUnconfirmed),
@@ -334,7 +334,7 @@ impl Situation {
         }
     }
 
-    /// Whether the expert was to be told of the end and may not know it.
+    /// Whether the expert may not have heard of the end.
     fn is_untold(&self) -> bool {
         let expert = self.expert_facts();
         expert.untold && !expert.leaving && !expert.lost
@@ -342,7 +342,7 @@ impl Situation {
 
     /// Whichever side hangs up, the gateway ends the other one's leg too, and which of the two is
     /// seen to be gone first is chance. Only the far side of the one that hung up has asked for the
-    /// end, and only a leg that was removed lives to say so.
+    /// end, and only a leg that was removed lives to report it.
     fn who_left(&self, otherwise: EndReason) -> EndReason {
         let expert = self.expert_facts();
         // A phone that vanished asks for no end, but the gateway, which ends its leg, seems to do

@@ -58,7 +58,7 @@ pub enum Output {
     StateChanged(Reported),
 }
 
-/// What an entry of the witness log tells of a call. Displayed, it is the detail of a step
+/// Detail of a call in an entry of the witness log. Displayed, it is the detail of a step
 /// of the call's history, which has state, attempt and expert as members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Witnessed {

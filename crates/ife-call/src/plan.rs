@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use ife_words::Direction;
 
-/// What a call is to achieve, fixed when it begins.
+/// The aim of a call, fixed when it begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Who calls whom. Of a call to the council, leg `Expert(0)` is there from the start.
@@ -64,7 +64,7 @@ pub struct Policy {
     pub setup_max: Duration,
     /// From ringing to answer. Then the called side has not answered.
     pub ring_max: Duration,
-    /// From answer to acceptance, for a gateway that does not say that there is none.
+    /// From answer to acceptance, for a gateway that does not report its absence.
     pub accept_max: Duration,
     /// From acceptance to the council joined.
     pub join_max: Duration,
@@ -72,7 +72,7 @@ pub struct Policy {
     pub call_max: Duration,
     /// Between two orders to hang up the same leg.
     pub hangup_retry: Duration,
-    /// How often a leg is told to hang up before the call ends without proof that it is gone.
+    /// Number of orders to hang up a leg before the call ends without proof that it is gone.
     pub hangup_tries: u8,
     /// How long the gateway may be out of sight while legs are up. They live on meanwhile; after it
     /// the call has failed, and a leg that shows itself again is hung up.

@@ -40,7 +40,7 @@ use crate::input::NotAccepted;
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum State {
-    /// Asked for; the gate has not said anything.
+    /// Asked for; the gate has not answered.
     Received,
     /// The gate has approved, and the order to call is out.
     Approved,
@@ -69,10 +69,10 @@ pub enum State {
 /// The end of a call, in good order or not.
 pub(crate) type End = Result<EndReason, FailReason>;
 
-/// A state as it may be told.
+/// A state to show.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Reported {
-    /// Supported by what was observed.
+    /// Supported by observations.
     Known(State),
     /// The gateway is out of sight; the last state that was known.
     Unknown(State),
@@ -203,12 +203,12 @@ pub enum FailReason {
     GatewayLost,
     /// The gateway started anew and took the legs with it.
     GatewayRestarted,
-    /// A leg was told to hang up and its end was never seen.
+    /// A leg was ordered to hang up and its end was never seen.
     HangupUnconfirmed,
 }
 
 impl FailReason {
-    /// The SIP status that says the same.
+    /// The SIP status of the same meaning.
     pub fn sip(&self) -> u16 {
         match self {
             FailReason::NoExpert => 404,

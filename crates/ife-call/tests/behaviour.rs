@@ -465,7 +465,7 @@ fn an_expert_who_leaves_is_told_from_one_who_is_removed() {
         .gone(EXPERT, 16);
     assert_eq!(bench.state(), State::Ended(EndReason::CouncilLeft));
     assert_eq!(bench.hangups(EXPERT), []);
-    // Nothing is seen but that the leg is gone: only a removed one would have said more.
+    // Nothing is seen but that the leg is gone: only a removed one would have shown more.
     let mut bench = connected();
     bench.give(Input::Left(EXPERT)).gone(EXPERT, 16);
     assert_eq!(bench.state(), State::Ended(EndReason::ExpertLeft));
@@ -759,7 +759,7 @@ fn an_mcu_that_never_says_a_word_is_unreachable() {
         State::Failed(FailReason::Council { class, cause })
     );
 
-    // One that rang says nothing by it.
+    // For one that rang it has no meaning.
     let mut bench = Bench::new(Direction::ToExpert, Backend::Mcu, 1);
     bench
         .approve()

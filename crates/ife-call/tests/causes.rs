@@ -1,4 +1,4 @@
-//! The table of causes agrees with itself, with the RFC and with what was measured.
+//! The table of causes agrees with itself, with the RFC and with measurements.
 
 use ife_call::Cause;
 use ife_call::cause::{CAUSES, Class, FROM_H225, FROM_SIP, REPLIES, Stage};

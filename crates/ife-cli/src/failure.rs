@@ -17,7 +17,7 @@ pub enum Exit {
     Io = 3,
 }
 
-/// What was found out; the subcommand has printed it.
+/// A finding; the subcommand has printed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// Done, or: yes.

@@ -66,12 +66,12 @@ impl Output {
     /// A remark for a person; not with `--quiet`.
     pub(crate) fn remark(&mut self, text: impl AsRef<str>) {
         if !self.quiet {
-            // Nobody is left to tell if stderr is gone.
+            // Without stderr there is no reader.
             _ = writeln!(io::stderr(), "ifectl: {}", text.as_ref());
         }
     }
 
-    /// A failure, always told.
+    /// A failure, always printed.
     pub(crate) fn failure(&mut self, failure: &Failure) {
         _ = self.stdout.flush();
         _ = writeln!(io::stderr(), "ifectl: {failure}");
@@ -105,7 +105,7 @@ static BAR: Lazy<ProgressStyle> = Lazy::new(|| {
 
 fn stdout_failed(error: &io::Error) -> Failure {
     if error.kind() == io::ErrorKind::BrokenPipe {
-        // The reader has seen enough; there is nobody to report to.
+        // The reader has seen enough; no reader is left.
         std::process::exit(Exit::Ok as i32);
     }
     Failure::unanswered(format!("cannot write to stdout: {error}"))

@@ -148,7 +148,7 @@ fn report(file: &Path, registry: &Registry, out: &mut Output) -> Result<(), Fail
         .try_for_each(|warning| out.line(format!("warning: {}", text::harmless(warning))))
 }
 
-/// What is allowed and probably not meant: nobody answers for a hazard, or keys that are out of
+/// Allowed and probably not meant: no expert answers for a hazard, or keys that are out of
 /// their time.
 fn warnings(registry: &Registry, now: u64) -> Vec<String> {
     let mut warnings = Vec::new();

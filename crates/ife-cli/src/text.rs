@@ -4,13 +4,13 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The clock, Unix seconds.
 pub(crate) fn unix_now() -> u64 {
-    // A clock before 1970 is told as 1970: every freshness check then fails, which is right.
+    // A clock before 1970 is shown as 1970: every freshness check then fails, which is right.
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_secs())
 }
 
-/// The text with what a terminal does not show, or obeys, escaped.
+/// The text with characters escaped that a terminal does not show, or obeys.
 pub(crate) fn harmless(text: &str) -> String {
     ife_message::printable::escaped(text)
 }

@@ -1,4 +1,4 @@
-//! What `ifectl` says of a bridge that is not there, and of a message that it would not send.
+//! Messages of `ifectl` about a bridge that is not there, and of a message that it would not send.
 //! Against a real bridge: tests/e2e/bridge-ifectl.
 
 mod common;

@@ -1,4 +1,4 @@
-//! `ifectl sign`: what it prints verifies.
+//! `ifectl sign`: its output verifies.
 
 mod common;
 

@@ -186,7 +186,7 @@ fn a_story_says_how_fresh_it_is_and_waits_for_its_end_when_asked() {
     });
     let waited = waited.with(0).says(&["BYE", "5 entries, each proved"]);
     assert!(!waited.stderr.contains("no entry tells"));
-    // What is not there yet is waited for as well.
+    // Missing files are waited for as well.
     thread::scope(|scope| {
         let waiting = scope.spawn(|| witness(&place, "show", &["--index", "25", "--wait"]));
         place.log(30);

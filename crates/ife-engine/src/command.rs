@@ -1,4 +1,4 @@
-//! What the API, the intake and the evidence server may ask of the owner of all calls.
+//! Commands of the API, the intake and the evidence server to the owner of all calls.
 
 use std::{fmt, str::FromStr};
 
@@ -17,7 +17,7 @@ use crate::{
     },
 };
 
-/// Q.850 cause by which the dialplan says that another bridge has the call: invalid call
+/// Q.850 cause by which the dialplan reports that another bridge has the call: invalid call
 /// reference, which no expert's phone gives.
 pub const TAKEN_ELSEWHERE: u16 = 81;
 /// Seconds that a message's timestamp may differ from this host's clock; an id is remembered for
@@ -44,7 +44,7 @@ pub struct InitiateCall {
     /// Why the expert is called: a sentence.
     #[serde(default)]
     pub reason: Option<String>,
-    /// What the expert is asked to decide.
+    /// The question that the expert decides.
     #[serde(default)]
     pub question: Option<String>,
     /// The answers that the question offers.
@@ -113,7 +113,7 @@ pub struct Approval {
     /// Gate that rejected.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub gate: Option<String>,
-    /// What the registry says of the expert, when known.
+    /// The expert's entry in the registry, when known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expert_info: Option<ExpertInfo>,
 }
@@ -221,7 +221,7 @@ pub struct Whereabouts {
     pub is_known: bool,
     /// The expert's place in a room, when seen there.
     pub participant: Option<String>,
-    /// What the gateway noted.
+    /// The gateway's note.
     pub note: Option<Note>,
     /// The expert who was called last, id and name, as this bridge's registry has it.
     pub expert: Option<(String, String)>,
@@ -242,7 +242,7 @@ pub struct Note {
 }
 
 impl Note {
-    /// Reads a note; `None` for what is not one.
+    /// Reads a note; `None` for any other text.
     pub fn parse(text: &str) -> Option<Note> {
         let mut parts = text.split(':');
         let node = parts.next().filter(|node| !node.is_empty())?;
@@ -373,7 +373,7 @@ pub enum Submission {
     Phone {
         /// The call.
         call_id: String,
-        /// What the keys mean: one of the choices.
+        /// The meaning of the keys: one of the choices.
         choice: String,
     },
 }
@@ -401,7 +401,7 @@ pub enum Command {
         /// Answers when Asterisk has the order.
         reply: Reply<()>,
     },
-    /// Answers when the expert's leg has an outcome or the call is connected, as `wait` says.
+    /// Answers when the expert's leg has an outcome or the call is connected, as in `wait`.
     Escalate {
         /// The escalation.
         escalation: Box<Escalation>,
@@ -412,7 +412,7 @@ pub enum Command {
         /// The call.
         reply: Reply<CallView>,
     },
-    /// What the gateway knows of the call that a message asks for.
+    /// The gateway's knowledge of the call that a message asks for.
     Whereabouts(Box<Escalation>, Reply<Whereabouts>),
     /// The intake's connection is up, or not.
     IntakeUp(bool),
@@ -440,7 +440,7 @@ pub enum Command {
     Links(GuardianEvidence, Reply<GuardianLinks>),
     /// How the parts are.
     Health(Reply<Health>),
-    /// The evidence server tells how a call's evidence stands.
+    /// State of a call's evidence, from the evidence server.
     Evidence {
         /// The call.
         call_id: String,
@@ -464,7 +464,7 @@ pub enum Command {
     },
     /// A notification of an expert is over.
     Notified(Box<Notified>),
-    /// The task that reads the witness log tells how it is.
+    /// State of the witness log, from the task that reads it.
     WitnessLog(LogHealth),
     /// No new calls; the reply comes when none is being set up any more. Connected ones live on in
     /// Asterisk, for the next process to take over.

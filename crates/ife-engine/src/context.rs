@@ -59,7 +59,7 @@ pub(crate) enum Asked {
         /// The way of the answer.
         reply: Reply<Vec<RoomView>>,
     },
-    /// To tell the dialplan an admission; with the signed time of its request, Unix nanoseconds.
+    /// To give the dialplan an admission; with the signed time of its request, Unix nanoseconds.
     Admission(Admitted, u64, Reply<Admission>),
     /// The gateway's notes of parties that came and went.
     Notes,
@@ -191,7 +191,7 @@ impl Context {
         self.timers.add(self.now.at, after, due)
     }
 
-    /// Stores a record that no answer waits for: Asterisk can tell its content again.
+    /// Stores a record that no answer waits for: Asterisk has its content.
     pub(crate) fn remember(&mut self, line: &Line) {
         if self.shell.store(line, None).is_err() {
             warn!("not stored: the store takes no records");

@@ -66,7 +66,7 @@ impl Council {
         })
     }
 
-    /// What the dialplan must know to join a call to a room.
+    /// The dialplan's data to join a call to a room.
     pub fn variables(&self, room: &RoomName) -> Result<Vec<Variable>, ValueError> {
         match self.backend {
             Backend::Room => Ok(vec![Variable::channel("IFE_ROOM", room.as_str())?]),

@@ -65,7 +65,7 @@ impl Engine {
         Err(unavailable(why))
     }
 
-    /// Completes what was found, once the gateway has answered. An expert in the council is
+    /// Completes the finding, once the gateway has answered. An expert in the council is
     /// witnessed before the answer is given.
     pub(crate) fn tell_whereabouts(
         &mut self,

@@ -84,7 +84,7 @@ pub enum GateError {
         expert: String,
         /// A hazard.
         hazard: String,
-        /// What the bridge's configuration lacks.
+        /// A lack of the bridge's configuration.
         section: &'static str,
     },
     /// The registry does not let this bridge call.
@@ -92,7 +92,7 @@ pub enum GateError {
     NotOurs {
         /// The registry.
         path: PathBuf,
-        /// What it lacks.
+        /// The missing part.
         why: String,
     },
 }
@@ -110,7 +110,7 @@ pub struct Refused {
     pub detail: String,
 }
 
-/// What a call goes out with.
+/// The data that a call goes out with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pass {
     /// Address to call.
@@ -125,7 +125,7 @@ pub struct Pass {
     pub max_call_s: u32,
 }
 
-/// What is asked about.
+/// The subject of the question.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
     /// Id in the registry.

@@ -31,14 +31,14 @@ const ASK_EVERY: Duration = Duration::from_secs(2);
 pub(crate) struct HealthWatch {
     shown: Health,
     aor: DialToken,
-    /// Name of the contact behind the AOR's own name, once Asterisk has told it.
+    /// Name of the contact behind the AOR's own name, once Asterisk has reported it.
     contact: Option<DialToken>,
     asked: Option<Instant>,
     /// Result of the last probe; `None` before the first answer, and if Asterisk does not probe.
     kamailio: Option<bool>,
     /// Channels that were given up on and are there still.
     stuck: Vec<Uniqueid>,
-    /// As the reader of the log has told it.
+    /// As reported by the reader of the log.
     log: LogHealth,
     /// Whether the intake is connected; `None` without one.
     intake_up: Option<bool>,

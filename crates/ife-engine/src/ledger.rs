@@ -216,7 +216,7 @@ impl Ledger {
         }
     }
 
-    /// The fewest lines that say all of it again, with the calls that are under way.
+    /// The fewest lines from which all of it can be read again, with the calls that are under way.
     pub fn lines<'a>(&self, live: impl Iterator<Item = &'a CallRecord>) -> Vec<Line> {
         let mut lines: Vec<Line> = self
             .ended

@@ -8,7 +8,7 @@
 //! | `calls` | every call with its machine, its channels and its history |
 //! | `rooms` | rooms with their guardians, members and admissions |
 //! | `requests` | requests whose answer is due, and all that waits for the store |
-//! | `decisions` | decisions about calls: judged, witnessed, kept, told |
+//! | `decisions` | decisions about calls: judged, witnessed, kept, published |
 //! | `timers` | deadlines |
 //! | `health` | the state of all parts |
 //! | `context` | what these share: settings, the gate, Asterisk as it is known, the way to the shell |

@@ -1,4 +1,5 @@
-//! What an expert is told of a call beside the phone: its text, its id, and when it is sent again.
+//! The notice of a call to an expert, beside the phone: its text, its id, and when it is sent
+//! again.
 
 use std::time::Duration;
 
@@ -59,7 +60,7 @@ impl Outcome {
         }
     }
 
-    /// The outcome that an HTTP status says.
+    /// The outcome of an HTTP status.
     #[must_use]
     pub fn of_http(status: u16) -> Outcome {
         match status {
@@ -78,7 +79,7 @@ impl Outcome {
     }
 }
 
-/// One call as an expert is told of it.
+/// One call in a notice to an expert.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Notice {
     /// The call.
@@ -89,7 +90,7 @@ pub struct Notice {
     pub link: Option<String>,
     /// When it was ordered, Unix milliseconds.
     pub at_ms: u64,
-    /// How the expert is told.
+    /// Ways to notify the expert.
     pub channels: Vec<Channel>,
 }
 

@@ -32,7 +32,7 @@ const FULL: &[u8] = b"IfeFull";
 const BRIEFING: &[u8] = b"IfeBriefing";
 /// Name of the dialplan's event that the briefing was played, or could not be.
 const PLAYED: &[u8] = b"IfePlayed";
-/// Name of the dialplan's event that an expert has accepted; the channel's context says how.
+/// Name of the dialplan's event that an expert has accepted; the channel's context has the means.
 const ACCEPTED: &[u8] = b"IfeAccepted";
 /// Channel variable with the context in which an expert accepted.
 const ACCEPTED_AS: &str = "IFE_ACCEPTED";
@@ -299,7 +299,7 @@ impl Engine {
             return;
         };
         self.calls.remove_channel(id);
-        // A channel without a cause was missed by a resync; the comparison that follows tells the
+        // A channel without a cause was missed by a resync; the comparison that follows finds the
         // call.
         let (Some(cause), Some(slot)) = (cause.map(Cause::seen), self.calls.get_mut(&call)) else {
             return;
@@ -434,8 +434,8 @@ impl Engine {
         self.ask_acceptance(id);
     }
 
-    /// Asks the channel of an expert in the room how they accepted, where its context does not say:
-    /// that of a channel that runs a menu of the room is another one.
+    /// Asks the channel of an expert in the room how they accepted, where its context does not have
+    /// it: that of a channel that runs a menu of the room is another one.
     fn ask_acceptance(&mut self, id: &CallId) {
         let slot = self.calls.get(id).filter(|slot| slot.is_live());
         let slot = slot.filter(|slot| slot.direction() == Direction::ToExpert);
@@ -451,7 +451,7 @@ impl Engine {
         }
     }
 
-    /// Asks the channels of experts who called in unnoticed for what the event would have said.
+    /// Asks the channels of experts who called in unnoticed for the content of the event.
     fn look_for_incoming(&mut self) {
         let strangers: Vec<Uniqueid> = self
             .cx

@@ -82,7 +82,7 @@ pub struct CallRecord {
     /// Correlates everything about one escalation.
     #[serde(with = "text")]
     pub trace_id: TraceId,
-    /// What the call is about.
+    /// The subject of the call.
     #[serde(with = "text")]
     pub hazard: Hazard,
     /// The experts to try, in order.
@@ -95,7 +95,7 @@ pub struct CallRecord {
     pub room: RoomName,
     /// When it was accepted, Unix milliseconds.
     pub started_ms: u64,
-    /// What the expert reads.
+    /// The text for the expert.
     #[serde(default, skip_serializing_if = "Briefing::is_empty")]
     pub briefing: Briefing,
     /// Paths or URIs.
@@ -142,7 +142,7 @@ impl Answer {
         }
     }
 
-    /// From what the API gives.
+    /// From the request of the API.
     pub fn of(result: Result<CallView, Refusal>) -> Answer {
         match result {
             Ok(view) => Answer::Call(Box::new(view)),
@@ -195,7 +195,7 @@ pub enum Line {
         #[serde(with = "text")]
         room: RoomName,
     },
-    /// The log says that a room is open.
+    /// A room is open by the log.
     RoomOpen {
         /// The conference.
         #[serde(with = "text")]
@@ -204,15 +204,15 @@ pub enum Line {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         trace_id: Option<String>,
     },
-    /// The log says that a room is open no longer.
+    /// A room is closed by the log.
     RoomEnd {
         /// The conference.
         #[serde(with = "text")]
         room: RoomName,
     },
-    /// The log says that a member is in its room, and whether it is muted.
+    /// A member is in its room by the log, and whether it is muted.
     Member(Box<Member>),
-    /// The log says that a member has left.
+    /// A member has left by the log.
     Left {
         /// Its channel.
         #[serde(with = "text")]

@@ -20,7 +20,7 @@ ife_words::words! {
         UnknownAgent = "UNKNOWN_AGENT",
         /// The signature does not verify: 403.
         InvalidSignature = "INVALID_SIGNATURE",
-        /// A gate said no: 403.
+        /// A refusal by a gate: 403.
         PolicyRejected = "POLICY_REJECTED",
         /// No such expert, or none for this hazard: 404.
         ExpertNotFound = "EXPERT_NOT_FOUND",
@@ -99,7 +99,7 @@ impl ErrorName {
 pub struct Refusal {
     /// Which kind.
     pub name: ErrorName,
-    /// What was wrong this time.
+    /// The fault of this request.
     pub detail: String,
     /// JSON path of the field, for example `payload.hazards[0]`.
     pub field: Option<String>,

@@ -152,7 +152,7 @@ impl Roll {
         self.noted = Some(number);
     }
 
-    /// The fewest lines that say all of it again.
+    /// The fewest lines from which all of it can be read again.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line> {
         let rooms = self.rooms.iter().map(|(room, trace_id)| Line::RoomOpen {
             room: room.clone(),

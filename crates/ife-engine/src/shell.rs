@@ -61,11 +61,12 @@ pub trait Shell: fmt::Debug + Send {
     /// later, while the phone rings.
     fn speak(&mut self, spoken: &Spoken<'_>) -> Vec<Said>;
 
-    /// Tells an expert of a call by the ways of the notice; [`crate::command::Command::Notified`]
-    /// follows for each of them. False when too much is under way: then none follows.
+    /// Notifies an expert of a call by the ways of the notice;
+    /// [`crate::command::Command::Notified`] follows for each of them. False when too much is under
+    /// way: then none follows.
     fn notify(&mut self, notice: Notice) -> bool;
 
-    /// Gives up what is not delivered yet of the notices of a call.
+    /// Gives up the notices of a call that are not delivered yet.
     fn withdraw(&mut self, call_id: &str);
 
     /// Publishes an event to all subscribers.
@@ -123,7 +124,7 @@ pub struct Fact<'a> {
     pub decision: Option<Decided<'a>>,
     /// The evidence session that it is about.
     pub evidence: Option<&'a Evidence<'a>>,
-    /// Way by which an expert is told of a call.
+    /// Way to notify an expert of a call.
     pub channel: Option<&'static str>,
     /// One word: the end of a notification, or how far a message has come.
     pub outcome: Option<&'static str>,
@@ -201,7 +202,7 @@ pub struct About {
     pub caller: String,
     /// The council's AOR.
     pub council: String,
-    /// What the expert reads.
+    /// The text for the expert.
     #[serde(default, skip_serializing_if = "Briefing::is_empty")]
     pub briefing: Briefing,
     /// Whether the expert accepts the call on the page.
@@ -242,7 +243,7 @@ ife_words::words! {
     }
 }
 
-/// What the briefing of a call says.
+/// Content of the briefing of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Spoken<'a> {
     /// Domain of the council.
@@ -251,7 +252,7 @@ pub struct Spoken<'a> {
     pub hazard: &'a str,
     /// The message's reason.
     pub reason: Option<&'a str>,
-    /// What the expert can decide by key, at most nine.
+    /// The choices by key, at most nine.
     pub choices: &'a [String],
 }
 
@@ -313,7 +314,7 @@ pub enum Measure<'a> {
     },
     /// A party without admission came to a room.
     UnknownParty {
-        /// What was done: `removed`, `muted` or `admitted`.
+        /// The measure: `removed`, `muted` or `admitted`.
         done: &'static str,
     },
     /// The state of all parts.

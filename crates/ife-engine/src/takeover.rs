@@ -60,7 +60,7 @@ impl Engine {
         }
     }
 
-    /// Takes over the call of a channel that says what it is, or ends the channel.
+    /// Takes over the call of a channel that names its call, or ends the channel.
     pub(crate) fn adopt_stray(&mut self, channel: &Uniqueid, value: &[u8]) {
         let record = record_of(value).filter(|record| !self.calls.contains(&record.call_id));
         let Some(record) = record else {
@@ -74,7 +74,7 @@ impl Engine {
         self.compare(&id, false);
     }
 
-    /// Asks an expert's channel what it is about.
+    /// Asks an expert's channel for its call.
     pub(crate) fn ask_incoming(&mut self, channel: &Uniqueid) {
         self.sight.ask(channel);
         let asked = Asked::Incoming(channel.clone());

@@ -1,4 +1,4 @@
-//! What the outside sees of calls, rooms and health: the shapes of the HTTP API, of events and of
+//! Views of calls, rooms and health: the shapes of the HTTP API, of events and of
 //! `ifectl`.
 
 use serde::{Deserialize, Serialize};
@@ -81,7 +81,7 @@ pub struct CallView {
     /// Why the expert is called: the message's `reason`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub call_reason: Option<String>,
-    /// What the expert is asked to decide.
+    /// The question that the expert decides.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
     /// The answers that the question offers.
@@ -113,7 +113,7 @@ pub struct CallView {
     /// Evidence sessions of guardians, by name; the links themselves are in no view.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub guardian_evidence: Vec<GuardianView>,
-    /// Why it ended or failed, for people; `end` says it for programs.
+    /// Why it ended or failed, for people; `end` is for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// Why it ended or failed. A call that ended under an earlier version has none.
@@ -216,7 +216,7 @@ ife_words::words! {
         Sent = "sent",
         /// To the expert: the page has shown it.
         Shown = "shown",
-        /// Of the expert: here, and told to subscribers.
+        /// Of the expert: here, and published to subscribers.
         Taken = "taken",
     }
 }
@@ -260,7 +260,7 @@ pub struct Step {
     pub time: String,
     /// The state reached.
     pub state: CallState,
-    /// What was seen.
+    /// The observation.
     pub detail: String,
     /// The attempt, from 0; of a step that is in the witness log too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -281,7 +281,7 @@ pub struct CallDetail {
     /// Decisions of the expert and of guardians, in the order in which they came.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub decisions: Vec<DecisionView>,
-    /// What a decision must say, as long as one is taken.
+    /// Required members of a decision, as long as one is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub asked: Option<DecisionAsked>,
     /// Messages between agents and the expert, oldest first, at most 400.
@@ -341,7 +341,7 @@ pub struct Health {
     /// Asterisk reaches Kamailio, by its own probes; null before the first one, and where Asterisk
     /// does not probe.
     pub kamailio: Option<bool>,
-    /// Channels of calls that are over, told to hang up again and again, and there still.
+    /// Channels of calls that are over, ordered to hang up again and again, and there still.
     pub stuck_channels: u32,
     /// The witness ring takes entries.
     pub witness: bool,
@@ -394,6 +394,6 @@ pub enum LogHealth {
     Verified,
     /// It cannot be read, or its checkpoint is not signed by the configured keys.
     Unreadable,
-    /// Something is not what was signed: a person must look.
+    /// The log contradicts a signed head: a person must look.
     Mismatch,
 }

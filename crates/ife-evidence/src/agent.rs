@@ -29,7 +29,7 @@ pub struct AgentConfig {
     pub bridge_key: PublicKey,
 }
 
-/// What the agent wants done, or tells.
+/// Orders and reports of the agent.
 #[derive(Debug)]
 pub enum AgentOutput {
     /// Send this datagram.

@@ -8,15 +8,15 @@
 
 use std::time::{Duration, Instant};
 
-/// Bytes that may be under way in any case: what the nearest path needs.
+/// Bytes that may be under way in any case: the need of the nearest path.
 const LEN_MIN: usize = 48 << 10;
 /// Bytes that may be under way at most: the window of unacknowledged blocks.
 const LEN_MAX: usize = 1 << 20;
 /// The rate that a path is filled for, bytes per millisecond of its round trip (20 MiB/s).
 const PER_MS: usize = 20 << 10;
 
-/// What is under way on one path. The shortest round trip counts: longer ones have waited behind
-/// what was sent before.
+/// Bytes under way on one path. The shortest round trip counts: longer ones have waited behind
+/// earlier bytes.
 #[derive(Debug)]
 pub(crate) struct Flight {
     len_max: usize,
@@ -64,7 +64,7 @@ impl Flight {
         }
     }
 
-    /// The peer is reached by another path: what was measured says nothing about it.
+    /// The peer is reached by another path: its measurements do not apply.
     pub(crate) fn handle_new_path(&mut self) {
         self.mark = None;
         self.shortest = None;

@@ -17,8 +17,8 @@ impl Token {
         (text, token)
     }
 
-    /// Whether `text` is the token. Digests are compared, so the time it takes tells nothing of the
-    /// token.
+    /// Whether `text` is the token. Digests are compared, so the time it takes reveals nothing of
+    /// the token.
     pub fn matches(&self, text: &str) -> bool {
         text.len() == 43 && <[u8; 32]>::from(Sha256::digest(text)) == self.0
     }
@@ -44,7 +44,7 @@ pub struct Link {
 }
 
 impl Link {
-    /// May be redeemed until `expires_unix_s`; what it was redeemed for is good as long as the call
+    /// May be redeemed until `expires_unix_s`; the redeemed session is good as long as the call
     /// is.
     pub fn new(token: Token, expires_unix_s: u64) -> Link {
         Link {

@@ -20,7 +20,7 @@ pub const BLOCK_LEN_MIN: u64 = 262_144;
 pub const FILE_LEN_MAX: u64 = 8 << 30;
 const NAME_LEN_MAX: usize = 255;
 
-/// What is wrong with a manifest, or with a file that was to enter one.
+/// A fault of a manifest, or of a file that was to enter one.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ManifestError {
     /// A limit of this module.
@@ -33,7 +33,7 @@ pub enum ManifestError {
         file: usize,
         /// Which member.
         member: &'static str,
-        /// What it must be.
+        /// Its rule.
         why: &'static str,
     },
 }
@@ -146,7 +146,7 @@ impl Manifest {
         Manifest::check(files)
     }
 
-    /// Takes entries that somebody else numbered.
+    /// Takes entries that another program numbered.
     pub fn check(files: Vec<FileEntry>) -> Result<Manifest, ManifestError> {
         if files.len() > FILES_MAX {
             return Err(ManifestError::Limit("more than 64 files"));
@@ -175,7 +175,7 @@ impl Manifest {
         self.files.get(usize::try_from(id).ok()?)
     }
 
-    /// SHA-256 of the canonical list, lower-case hex: what the receipt names.
+    /// SHA-256 of the canonical list, lower-case hex: the hash that the receipt names.
     pub fn sha256(&self) -> &str {
         &self.sha256
     }

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use crate::{MESSAGE_LEN_MAX, manifest::FileEntry};
 
-/// What a message says. Members that this version does not know are ignored.
+/// Content of a message. Members that this version does not know are ignored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type")]
 #[expect(
@@ -147,7 +147,7 @@ impl Refused {
         }
     }
 
-    /// What the peer is told.
+    /// Text of the error for the peer.
     pub fn to_body(&self) -> Body {
         Body::Error {
             code: self.code,
@@ -296,7 +296,7 @@ impl Inbox {
         self.key.as_ref()
     }
 
-    /// Checks size, form, signature, binding and order, and gives what the message says.
+    /// Checks size, form, signature, binding and order, and returns the content of the message.
     pub fn open(&mut self, text: &[u8]) -> Result<Body, Refused> {
         if text.len() > MESSAGE_LEN_MAX {
             return Err(Refused::new(

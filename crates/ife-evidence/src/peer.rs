@@ -15,7 +15,7 @@ use crate::{CHANNEL_LABEL, MESSAGE_LEN_MAX, flight::Flight};
 
 /// Longest SDP that is looked at, in bytes.
 pub const SDP_LEN_MAX: usize = 65_536;
-/// What a peer takes that does not say so (RFC 8841, 6.1).
+/// Limit of a peer that does not declare one (RFC 8841, 6.1).
 const MESSAGE_LEN_UNSAID: usize = 65_536;
 /// Bytes that may wait in the SCTP send buffer, those in flight among them: as much as the window
 /// of unacknowledged blocks. Of a file's pieces it takes fewer, see [`Flight`].
@@ -24,7 +24,7 @@ const BUFFERED_MAX: usize = 1 << 20;
 /// Bad input from the other side, or a connection that cannot go on.
 #[derive(Debug, Error)]
 pub enum PeerError {
-    /// The SDP, and what is wrong with it.
+    /// The SDP, and its fault.
     #[error("SDP: {0}")]
     Sdp(String),
     /// One of our own addresses.
@@ -51,7 +51,7 @@ pub struct Datagram<B = Vec<u8>> {
     pub bytes: B,
 }
 
-/// What a peer wants done, or tells.
+/// Orders and reports of a peer.
 #[derive(Debug)]
 pub enum PeerOutput {
     /// Send this datagram.
@@ -206,10 +206,10 @@ impl Peer {
         Ok(is_written)
     }
 
-    /// Ends the connection, and tells the other side. What was written and not yet polled is lost.
+    /// Ends the connection, and notifies the other side. Output not yet polled is lost.
     pub fn close(&mut self) {
         if self.rtc.close().is_err() {
-            // It never came to stand, so there is nobody to tell.
+            // It never stood, so there is no side to notify.
             self.rtc.disconnect();
         }
     }
@@ -222,7 +222,7 @@ impl Peer {
                 return Ok(PeerOutput::Closed);
             }
             let output = match self.rtc.poll_output() {
-                // Once the channel stood, this is how str0m tells that the other side has closed.
+                // Once the channel stood, str0m reports a close by the other side so.
                 Err(RtcError::Dtls(_)) if self.channel.is_some() => {
                     self.rtc.disconnect();
                     continue;
@@ -343,8 +343,8 @@ fn is_dtls(bytes: &[u8]) -> bool {
     matches!(bytes.first(), Some(20..=63))
 }
 
-/// What the other side takes, at most [`MESSAGE_LEN_MAX`]; 0 is its word for "any length" (RFC
-/// 8841, 6.1).
+/// Length that the other side takes, at most [`MESSAGE_LEN_MAX`]; 0 is its word for "any length"
+/// (RFC 8841, 6.1).
 fn message_len_max(sdp: &str) -> usize {
     let mut said = sdp
         .lines()

@@ -12,7 +12,7 @@ use crate::{
     message::{Body, ErrorCode, ReceiptEntry, Refused},
 };
 
-/// What the receiver wants done.
+/// Orders of the receiver.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ReceiverOutput {
     /// A verified block: store it.
@@ -69,7 +69,7 @@ impl Receiver {
         }
     }
 
-    /// Takes the next block that an earlier connection has stored, and says whether it is still
+    /// Takes the next block that an earlier connection has stored, and returns whether it is still
     /// what the manifest lists. Feed a file's blocks in order, before [`Receiver::request_all`],
     /// until one is missing or is refused.
     pub fn handle_stored(&mut self, file: u32, block: &[u8]) -> bool {
@@ -138,7 +138,7 @@ impl Receiver {
         Ok(())
     }
 
-    /// The sender says that all was sent; an empty file is finished by this alone.
+    /// The sender reports that all was sent; an empty file is finished by this alone.
     pub fn handle_complete(&mut self, file: u32) {
         if let Some((at, FileEntry { size: 0, .. })) = self.entry(file) {
             self.finish(at);

@@ -10,7 +10,7 @@ use crate::{
     message::{Body, ErrorCode, Refused},
 };
 
-/// What the sender wants done.
+/// Orders of the sender.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SenderOutput {
     /// Read `len` bytes of the file and hand them to [`Sender::handle_read`]. One read is under way
@@ -23,7 +23,7 @@ pub enum SenderOutput {
         /// Bytes; never 0.
         len: usize,
     },
-    /// All bytes of the file were handed over: tell the peer.
+    /// All bytes of the file were handed over: notify the peer.
     Complete {
         /// File id.
         file: u32,
@@ -65,7 +65,7 @@ impl Sender {
         }
     }
 
-    /// What is offered.
+    /// The offered files.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest
     }

@@ -27,7 +27,7 @@ const ENVELOPE_LEN: usize = 4_096;
 /// Messages that may wait for room in the send buffer.
 const WAITING_MAX: usize = 64;
 
-/// What a session is about.
+/// The subject of a session.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// Name of the session in its link.
@@ -38,7 +38,7 @@ pub struct SessionConfig {
     pub bridge: String,
     /// Who receives, for `destination`.
     pub viewer: String,
-    /// What the expert is told about the call.
+    /// Description of the call for the expert.
     pub call: CallFacts,
     /// What there is to see.
     pub manifest: Manifest,
@@ -53,7 +53,7 @@ pub struct Now {
     pub unix_ms: i64,
 }
 
-/// What the session wants done, or tells.
+/// Orders and reports of the session.
 #[derive(Debug)]
 pub enum SessionOutput {
     /// Send this datagram.
@@ -195,7 +195,7 @@ impl Session {
     /// receipt.
     pub fn say(&mut self, body: &Body) {
         if self.waiting.len() >= WAITING_MAX {
-            // The peer reads nothing: what is said now will be stale when it does.
+            // The peer reads nothing: a message of this moment will be stale when it does.
             return;
         }
         let elapsed = self.last.saturating_duration_since(self.started.instant);
@@ -323,7 +323,7 @@ impl Session {
         }
     }
 
-    /// A receipt counts when it is for this manifest and says of each file what can be true.
+    /// A receipt counts when it is for this manifest and can be true for each file.
     fn receipt(&mut self, manifest_sha256: &str, files: Vec<ReceiptEntry>, text: &[u8]) {
         if manifest_sha256 != self.sender.manifest().sha256() {
             return self.strike(Refused::new(
@@ -352,7 +352,7 @@ impl Session {
             .push_back(SessionOutput::Receipt { files, sha256 });
     }
 
-    /// An honest peer's trouble: told, and no strike.
+    /// An honest peer's trouble: reported, and no strike.
     fn report(&mut self, refused: Refused) {
         self.say(&refused.to_body());
         self.outputs.push_back(SessionOutput::Failed(refused));

@@ -102,7 +102,7 @@ pub enum Heard {
     Again,
 }
 
-/// What was said in one session.
+/// Messages of one session.
 #[derive(Debug, Default)]
 pub struct Talk {
     said: Side,

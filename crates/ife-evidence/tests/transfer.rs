@@ -38,7 +38,7 @@ fn manifest(files: &[Vec<u8>]) -> Manifest {
     Manifest::new(files.iter().map(entry).collect()).expect("the manifest is within limits")
 }
 
-/// Both ends, the datagrams between them, and what was told.
+/// Both ends, the datagrams between them, and their reports.
 struct World {
     session: Session,
     agent: Agent,
@@ -126,7 +126,7 @@ impl World {
             self.drain_session();
             self.drain_agent();
             self.now.instant += Duration::from_millis(5);
-            // A dead connection refuses time; its outputs have told so.
+            // A dead connection refuses time; its outputs have reported it.
             let _ = self.session.handle_timeout(self.now.instant);
             let _ = self.agent.handle_timeout(self.now.instant);
         }

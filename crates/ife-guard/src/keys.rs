@@ -18,7 +18,7 @@ const HALVING: u32 = 1024;
 /// The keys of the signatures that verified lately, and the buffer for signed bytes. One per
 /// process; about 60 KiB, and [`KnownKey::SIZE`] for each of at most 16 tables.
 ///
-/// Only a signature that verified changes what is kept. A key gets a table at its second one, while
+/// Only a signature that verified changes the table. A key gets a table at its second one, while
 /// there is room; then only a key that is used more takes the place of the one used least, at most
 /// once in 32 verified signatures, which is less work than the tables save. All 32 bytes identify a
 /// key, so none is mistaken for another, and a key that a reload removed is no longer looked up.

@@ -54,7 +54,7 @@ pub mod limits {
     pub const NAME_LEN_MAX: usize = 128;
     /// Bytes of a contact.
     pub const CONTACT_LEN_MAX: usize = 256;
-    /// Ways to tell one expert of a call.
+    /// Ways to notify one expert of a call.
     pub const CHANNELS_MAX: usize = 4;
     /// Bytes of a webhook's URL.
     pub const URL_LEN_MAX: usize = 1_024;
@@ -151,9 +151,9 @@ pub struct Expert {
     pub validity: Validity,
     /// Limits.
     pub quota: Quota,
-    /// How the expert accepts calls, whatever the hazard.
+    /// How the expert accepts calls of any hazard.
     pub acceptance: Option<Acceptance>,
-    /// How the expert is told of a call, beside the phone.
+    /// Ways to notify the expert of a call, beside the phone.
     pub notify: Vec<Channel>,
     /// Authenticators that sign decisions.
     pub passkeys: Vec<Passkey>,

@@ -12,7 +12,7 @@ use crate::image::{Folded, Image};
 /// of its targets (Request-URI, Route) names one.
 ///
 /// A message without From is one that the server could not read, which the gates refuse.
-/// `is_own` tells whether a host is this server itself.
+/// `is_own` returns whether a host is this server itself.
 #[must_use]
 pub fn concerns<'a>(
     image: &Image<'_>,

@@ -106,7 +106,7 @@ pub struct Decision {
     /// SHA-256 of the question, lower-case hex; absent without a question.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question_sha256: Option<String>,
-    /// What the party adds in words.
+    /// The party's own words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// SHA-256 of the text, lower-case hex; absent without a text.

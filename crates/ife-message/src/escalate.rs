@@ -28,14 +28,14 @@ pub const OPTIONS_MAX: usize = 9;
 /// Longest answer that a question offers, in bytes.
 pub const OPTION_LEN_MAX: usize = 64;
 
-/// What the expert reads before and during the call. Plain text, for people.
+/// The text that the expert reads before and during the call. Plain text, for people.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Briefing {
     /// Why the expert is called: a sentence.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
-    /// What the expert is asked to decide.
+    /// The question that the expert decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
     /// The answers that the question offers, each once; without a question none.
@@ -44,7 +44,7 @@ pub struct Briefing {
 }
 
 impl Briefing {
-    /// Returns whether nothing is said.
+    /// Returns whether all are absent.
     pub fn is_empty(&self) -> bool {
         *self == Briefing::default()
     }
@@ -160,7 +160,7 @@ pub struct Escalate {
     pub expert_id: Option<String>,
     /// The council's signature for the call, for X-IF-Signature.
     pub signature: Option<String>,
-    /// What the expert reads.
+    /// The text for the expert.
     pub briefing: Briefing,
 }
 

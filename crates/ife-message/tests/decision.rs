@@ -148,14 +148,14 @@ fn passkey() -> Passkey {
     }
 }
 
-/// What the authenticator and the browser say, before it is signed.
+/// Data of the authenticator and the browser, before they are signed.
 struct Assertion {
     client: Value,
     rp_id: &'static str,
     flags: u8,
 }
 
-/// Signs a decision by a passkey, after `change` to what the browser and the authenticator say.
+/// Signs a decision by a passkey, after `change` to the data of the browser and the authenticator.
 fn asserted(change: impl Fn(&mut Assertion)) -> Decision {
     let file = vectors();
     let mut decision =

@@ -81,7 +81,7 @@ pub(crate) fn check(
 
 /// Gives a refusal that shadow mode lets pass the target of an approval: the call still goes there.
 ///
-/// Comes after the entry, which says what the gates know.
+/// Comes after the entry, which has all that the gates know.
 fn note_target(policy: &Policy, msg: &Message<'_>, verdict: &mut Verdict) {
     if !policy.options.shadow || verdict.approved || !msg.to_tag.is_empty() {
         return;

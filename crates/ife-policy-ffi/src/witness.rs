@@ -24,7 +24,7 @@ pub(crate) struct Witness {
     producer: Producer,
     node: String,
     name: String,
-    /// Shadow mode: refusals are not carried out, and their entries say so.
+    /// Shadow mode: refusals are not carried out, and their entries are marked.
     shadow: bool,
     buffer: Vec<u8>,
     message_hash: HashMemo,

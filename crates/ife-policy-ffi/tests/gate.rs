@@ -534,7 +534,7 @@ fn shadow_mode_says_where_a_refused_call_would_have_gone() {
     );
 }
 
-/// Returns what a script needs to relay a call that only shadow mode lets pass.
+/// Returns a script's data to relay a call that only shadow mode lets pass.
 fn target(verdict: &ife_verdict) -> (u32, String, String) {
     let contact = of_buffer(&verdict.expert_contact);
     (verdict.direction, of_buffer(&verdict.expert), contact)

@@ -1,4 +1,4 @@
-//! Entries read from the log together with the answer whether they are what was signed.
+//! Entries read from the log together with the answer whether they are under a signed head.
 //!
 //! One proof covers a whole bundle: the path of any leaf of a hash tile is made of all the other
 //! leaves of that tile, so when it leads to the signed root, every hash of the tile is one that was
@@ -23,7 +23,7 @@ pub struct Checked {
     pub bytes: Vec<u8>,
     /// RFC 6962 hash of these bytes.
     pub leaf: Hash,
-    /// Why it is not what was signed; `None` when it is.
+    /// Why it contradicts the signed head; `None` when it does not.
     pub problem: Option<String>,
 }
 
@@ -63,8 +63,8 @@ impl<F: FnMut(&Tile) -> io::Result<Vec<u8>>> Reader<'_, F> {
         Ok(all)
     }
 
-    /// The entries of the bundle that holds entry `index`, as far as `wanted` says. None beyond the
-    /// checkpoint.
+    /// The entries of the bundle that holds entry `index`, those that `wanted` lists. None beyond
+    /// the checkpoint.
     ///
     /// # Errors
     /// [`LogError`]: the bundle cannot be read. A bundle that differs from the signed one is an

@@ -35,7 +35,7 @@ impl Log {
     }
 }
 
-/// Whether the log itself contradicts what was signed before, rather than that it cannot be read.
+/// Whether the log itself contradicts an earlier head, rather than that it cannot be read.
 fn is_evidence(problem: &Problem) -> bool {
     match problem {
         Problem::Shrunk { .. } | Problem::Forked { .. } | Problem::Origin { .. } => true,
@@ -132,7 +132,8 @@ fn take_entries(log: &Log, now_ns: u64) -> Result<(), LogError> {
         let state = &mut *state;
         for entry in &checked {
             let record = state.index.push(entry.index, &entry.bytes);
-            // What was not signed can be found and is shown as such, but counts for nothing.
+            // An entry beyond the signed head can be found and is shown as such, but counts for
+            // nothing.
             if let Some(record) = record.filter(|_| entry.problem.is_none()) {
                 state.verdicts.count(record, now_ns);
             }

@@ -1,7 +1,7 @@
-//! The newest entries of the log, few members of each: what a search looks at before it reads the
-//! log itself.
+//! The newest entries of the log, few members of each: the first stage of a search, before it reads
+//! the log itself.
 //!
-//! Bounded by a number of entries and by the length of each text, whatever is logged. A search
+//! Bounded by a number of entries and by the length of each text, for any log. A search
 //! walks all of it: a few milliseconds.
 
 use std::{
@@ -14,7 +14,7 @@ use utoipa::ToSchema;
 
 use crate::record::{Key, Record};
 
-/// What a search looks for.
+/// The text of a search.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wanted {
     /// The text, not empty; `None` matches everything.
@@ -50,7 +50,7 @@ impl Wanted {
         }
     }
 
-    /// Whether an entry has what is looked for.
+    /// Whether an entry matches.
     pub fn is_in(&self, record: &Record) -> bool {
         let Some(text) = &self.text else {
             return true;
@@ -132,7 +132,7 @@ impl Index {
         } = record;
         let texts = [Some(event), trace_id, call_id, expert, hazard, gate];
         for text in texts.into_iter().flatten() {
-            // One here, one in the set: nobody else has it.
+            // One here, one in the set, and no third.
             if Arc::strong_count(&text) == 2 {
                 self.texts.remove(&text);
             }

@@ -56,9 +56,9 @@ pub struct Row {
     /// Who passes it on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub via: Option<Lane>,
-    /// What is sent or done.
+    /// The message or the act.
     pub label: String,
-    /// What else the entry says; may be empty.
+    /// The rest of the entry; may be empty.
     pub remark: String,
     /// The verdict, where a gate gave one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -129,7 +129,7 @@ impl Row {
     }
 }
 
-/// What is the same for a whole story, from the first entry that has it.
+/// The facts of a whole story, from the first entry that has it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, ToSchema)]
 #[serde(default)]
 pub struct Facts {
@@ -159,7 +159,7 @@ pub struct Facts {
     pub began: Option<String>,
 }
 
-/// Returns what is the same for the whole story.
+/// Returns the facts of the whole story.
 pub fn facts(entries: &[&Value]) -> Facts {
     let find = |member| {
         let mut texts = entries.iter().map(|entry| text(entry, member));
@@ -325,7 +325,7 @@ fn of_bridge(entry: &Value) -> Row {
     }
 }
 
-/// What an entry of a bridge says beyond its row and the story's facts.
+/// Members of a bridge's entry beyond its row and the story's facts.
 fn remark_of(entry: &Value, room: Option<&str>) -> [String; 14] {
     let number = |name: &str, from: u64| {
         let number = entry[name].as_u64().filter(|number| *number >= from);
@@ -360,7 +360,7 @@ fn remark_of(entry: &Value, room: Option<&str>) -> [String; 14] {
     ]
 }
 
-/// What an entry says of evidence, hashes by their first digits, as the entry has them whole.
+/// An entry's account of evidence, hashes by their first digits, as the entry has them whole.
 fn evidence_of(entry: &Value) -> String {
     let said = &entry["evidence"];
     let number = |name: &str| said[name].as_u64().map_or(String::new(), |n| n.to_string());

@@ -1,4 +1,4 @@
-//! What the witness log tells of an escalation: search, story and ladder, verdicts over time.
+//! An escalation in the witness log: search, story and ladder, verdicts over time.
 //! Never writes a file, opens a socket or reads a wall clock; knows no runtime, no HTTP, no engine.
 //!
 //! The bridge's API serves [`Log`]; its page and ifectl draw the same rows of [`ladder`].

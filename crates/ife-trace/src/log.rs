@@ -24,19 +24,19 @@ use crate::{
 
 /// Entries in the index: about 10 MiB with usual texts.
 pub const INDEX_MAX: usize = 1 << 16;
-/// Alarms that are kept; what is wrong beyond that is wrong in the same way.
+/// Alarms that are kept; further ones are of the same kind.
 const ALARMS_MAX: usize = 16;
 /// Hash tiles that one search for a leaf hash reads: 16 million entries.
 const TILES_MAX: usize = 65_536;
 
-/// Something that is not what was signed. It stays until the process is started again.
+/// A contradiction to a signed head. It stays until the process is started again.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Alarm {
     /// When it was seen, Unix ms.
     pub seen_ms: u64,
     /// The entry, where it is one.
     pub index: Option<u64>,
-    /// What is wrong.
+    /// The fault.
     pub what: String,
 }
 
@@ -49,11 +49,11 @@ pub enum Standing {
     Verified,
     /// It cannot be read, or its checkpoint is not signed by the keys.
     Unreadable,
-    /// Something is not what was signed.
+    /// The log contradicts a signed head.
     Mismatch,
 }
 
-/// What is known of the log.
+/// The state of the log.
 #[derive(Debug, Default)]
 pub struct State {
     /// The latest checkpoint whose signatures and history were verified.
@@ -68,7 +68,7 @@ pub struct State {
     pub is_current: bool,
     /// Why the checkpoint could not be read or believed the last time.
     pub problem: Option<String>,
-    /// What is not as it was signed.
+    /// Contradictions to signed heads.
     pub alarms: Vec<Alarm>,
 }
 
@@ -86,7 +86,7 @@ impl State {
         }
     }
 
-    /// Notes what is wrong, once.
+    /// Notes a fault, once.
     pub(crate) fn alarm(&mut self, seen_ms: u64, index: Option<u64>, what: String) {
         let known = |alarm: &Alarm| (alarm.index, &alarm.what) == (index, &what);
         if self.alarms.len() < ALARMS_MAX && !self.alarms.iter().any(known) {
@@ -124,7 +124,7 @@ impl Log {
     /// keys. The log itself is not opened yet: it may come later.
     ///
     /// # Errors
-    /// The line and what is wrong with it, or that there is no key.
+    /// The line and its fault, or that there is no key.
     pub fn new(dir: &Path, vkeys: &str) -> Result<Log, String> {
         let keys = VerifierKey::parse_file(vkeys);
         let keys = keys.map_err(|(line, error)| format!("line {line}: {error}"))?;
@@ -156,7 +156,7 @@ impl Log {
         &self.vkeys
     }
 
-    /// Returns what is known; hold it for a moment only.
+    /// Returns the state; hold it for a moment only.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         // A panic elsewhere leaves it as it was between two entries.
         self.state.read().unwrap_or_else(PoisonError::into_inner)
@@ -196,7 +196,7 @@ impl Log {
         Ok(all)
     }
 
-    /// Raises the alarm for entries that are not what was signed.
+    /// Raises the alarm for entries that contradict a signed head.
     pub(crate) fn report(&self, checked: &[Checked], now_ms: u64) {
         if checked.iter().all(|entry| entry.problem.is_none()) {
             return;

@@ -1,4 +1,4 @@
-//! What the index remembers of a witness entry. Entries are other people's text: whatever is not as
+//! The index's record of a witness entry. Entries are other people's text: a member that is not as
 //! expected is left out, never an error.
 
 use std::{borrow::Cow, sync::Arc};
@@ -12,7 +12,7 @@ use serde::Deserialize;
 pub struct Record {
     /// Position in the log, from 0.
     pub index: u64,
-    /// The producer's clock, ns since 1970; `None` where the entry tells no time.
+    /// The producer's clock, ns since 1970; `None` where the entry has no time.
     pub time_ns: Option<i64>,
     /// Who wrote it.
     pub author: Author,
@@ -64,7 +64,7 @@ struct Members<'a> {
     omitted: Option<Omitted>,
 }
 
-/// True for JSON's `true` alone, whatever else the entry has there.
+/// True for JSON's `true` alone, for no other value of the entry.
 #[derive(Default)]
 struct Flag(bool);
 
@@ -81,7 +81,7 @@ struct Omitted {
 }
 
 impl Record {
-    /// Reads an entry with texts of any length. `None` for what is no entry.
+    /// Reads an entry with texts of any length. `None` if it is no entry.
     pub fn whole(index: u64, entry: &[u8]) -> Option<Record> {
         Record::read(index, entry, |text| Some(text.into()))
     }
@@ -117,14 +117,14 @@ impl Record {
         })
     }
 
-    /// What the entry belongs to: its trace, or its call where a refused request had no trace id.
+    /// The entry's group: its trace, or its call where a refused request had no trace id.
     pub fn key(&self) -> Option<Key> {
         let trace = self.trace_id.clone().map(Key::Trace);
         trace.or_else(|| self.call_id.clone().map(Key::Call))
     }
 }
 
-/// What entries are told together by.
+/// The key that groups entries.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Key {
     /// A trace id.

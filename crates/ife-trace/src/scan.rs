@@ -87,7 +87,7 @@ fn candidates(
     places::find(dir, end, member, text)
 }
 
-/// Time of the first entry of a bundle that tells one, ns since 1970.
+/// Time of the first entry of a bundle that has one, ns since 1970.
 fn first_time(dir: &LogDir, size: u64, index: u64) -> Result<Option<i64>, LogError> {
     let Some(bundle) = bundle_of(index, size) else {
         return Ok(None);
@@ -156,13 +156,13 @@ impl Scan {
     }
 }
 
-/// Returns whether a bundle can hold what is wanted: its text as JSON has it. Most bundles cannot,
+/// Returns whether a bundle can hold a match: its text as JSON has it. Most bundles cannot,
 /// and need not be parsed.
 fn may_hold(bundle: &[u8], wanted: &Wanted) -> bool {
     let Some(text) = &wanted.text else {
         return true;
     };
-    // serde_json escapes as RFC 8785 section 3.2.2.2 says, which is how entries are written.
+    // serde_json escapes by RFC 8785 section 3.2.2.2, which is how entries are written.
     let quoted = serde_json::Value::from(text.as_str()).to_string();
     let inside = &quoted.as_bytes()[1..quoted.len() - 1];
     memmem::find(bundle, inside).is_some()

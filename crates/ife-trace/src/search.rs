@@ -1,4 +1,4 @@
-//! What a log tells of traces and calls, in the shapes of the bridge's API.
+//! Traces and calls of a log, in the shapes of the bridge's API.
 
 use std::sync::Arc;
 
@@ -59,7 +59,7 @@ pub struct SignatureView {
 /// All that the log has of one trace or call.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 pub struct Story {
-    /// What is the same for all of it.
+    /// The facts of all of it.
     pub facts: Facts,
     /// Entries in the order of time, the newest 500 at most.
     pub entries: Vec<StoryEntry>,
@@ -116,8 +116,8 @@ pub struct Found {
 /// A trace in short.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct TraceView {
-    /// Absent where requests were refused that had none: then the first of `call_ids` tells them
-    /// together.
+    /// Absent where requests were refused that had none: then the first of `call_ids` distinguishes
+    /// them together.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
     /// Call-IDs in it, and the bridge's name of the call; at most 4.
@@ -334,7 +334,7 @@ impl TraceView {
     }
 }
 
-/// What became of it: the last event that says so. Entries of several processes may come in any
+/// Its outcome: the last event that has one. Entries of several processes may come in any
 /// order, so an end counts wherever it is.
 fn outcome(records: &[&Record]) -> &'static str {
     let has = |events: &[&str]| {
@@ -403,7 +403,7 @@ mod tests {
             (view.outcome, view.gate.as_deref()),
             ("let_pass", Some("hazard"))
         );
-        // An enforced one counts more, whatever the order.
+        // An enforced one counts more, in either order.
         let enforced = serde_json::json!({"event": "REJECTED", "gate": "quota"});
         assert_eq!(told(&[refusal, enforced]).outcome, "rejected");
     }

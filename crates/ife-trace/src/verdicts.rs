@@ -1,4 +1,4 @@
-//! Verdicts by gate and minute, over the last day: what the page's chart shows.
+//! Verdicts by gate and minute, over the last day: the data of the page's chart.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ impl Verdicts {
             return;
         };
         let (column, more) = match (record.omitted, record.approved) {
-            // They were refused in the seconds before the entry; it does not say by which gates.
+            // They were refused in the seconds before the entry; it does not have by which gates.
             (Some(count), _) => (OMITTED, u32::try_from(count).unwrap_or(u32::MAX)),
             (None, Some(true)) => (0, 1),
             (None, Some(false)) => (column(record.gate.as_deref()), 1),

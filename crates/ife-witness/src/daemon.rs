@@ -194,7 +194,7 @@ struct Daemon {
 
 impl Daemon {
     fn work(&mut self, signals: &Signals, found: &Found) -> Result<(), DaemonError> {
-        // Before the publisher may end the loop: a start on a full disk always says so.
+        // Before the publisher may end the loop: a start on a full disk always logs it.
         self.maintain(found)?;
         let mut maintained = Instant::now();
         let mut worked: Option<Instant> = None;

@@ -124,7 +124,7 @@ pub struct Entry<'a> {
     pub text_sha256: Option<[u8; 32]>,
     /// The evidence session that the entry is about.
     pub evidence: Option<&'a Evidence<'a>>,
-    /// Way by which an expert is told of a call.
+    /// Way to notify an expert of a call.
     pub channel: Option<&'static str>,
     /// One word: the end of a notification, or how far a message has come.
     pub outcome: Option<&'static str>,

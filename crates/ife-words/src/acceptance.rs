@@ -1,7 +1,7 @@
 //! How a person accepts a call.
 
 crate::words! {
-    /// How an expert who has answered accepts the call: what the policy asks for, and by which
+    /// How an expert who has answered accepts the call: the policy's demand, and by which
     /// means it was done.
     #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
     pub enum Acceptance {

@@ -65,7 +65,7 @@ crate::words! {
         DecisionRefused = "DECISION_REFUSED",
         /// The time for the expert's decision has passed without one.
         NoDecision = "NO_DECISION",
-        /// An expert is told of a call by another way than the phone, or cannot be.
+        /// An expert is notified of a call by another way than the phone, or cannot be.
         Notified = "NOTIFIED",
         /// A room of the council opened.
         RoomOpen = "ROOM_OPEN",

@@ -108,7 +108,7 @@ class Bed:
                 raise SystemExit(f"bench: waited {seconds} s for {what}")
             time.sleep(0.05)
 
-    # What the system says.
+    # Figures of the system.
 
     def pid(self, name):
         return int((self.stack / "run" / f"{name}.pid").read_text().split()[0])

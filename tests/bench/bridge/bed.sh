@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The bench's deployment: what the end-to-end cases have, held until standard input is closed or
+# The bench's deployment: that of the end-to-end cases, held until standard input is closed or
 # says what to do.
 #   bed.sh BACKEND
 # Commands, one a line, each answered by a line "done": phone SCENARIO [SIPP ARG ...], backend

@@ -22,7 +22,7 @@ import time
 import bed
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
-# A phone rings in far less; what takes longer is a failure, and is told as one.
+# A phone rings in far less; what takes longer is a failure, and is reported as one.
 RING_S_MAX = 30
 
 

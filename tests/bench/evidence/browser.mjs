@@ -21,7 +21,7 @@ const split = (one) => {
   return { base, token };
 };
 
-/** A manifest entry for what the sending page sends: zeros. */
+/** A manifest entry for the sending page's data: zeros. */
 const entry = () => {
   const blocks = [];
   for (let at = 0; at < bytes; at += blockSize) {
@@ -35,7 +35,7 @@ const entry = () => {
 };
 
 const prepared = async (page, base) => {
-  // Of the same origin, and without a script: what is measured is not the expert's page but the way
+  // Of the same origin, and without a script: not the expert's page is measured but the way
   // to it.
   await page.goto(`${base.split("/e/")[0]}/e/assets/expert/style.css`);
   await page.evaluate(install);

@@ -221,7 +221,7 @@ export async function answer({ sdp, size, blockSize, chunk, window }) {
 }
 
 /**
- * On the receiving page: takes the answer, says go, and measures until the last block is verified.
+ * On the receiving page: takes the answer, sends go, and measures until the last block is verified.
  */
 export async function receive(sdp) {
   const { peer, open, done, channel } = globalThis.pair;

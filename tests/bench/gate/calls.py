@@ -10,7 +10,7 @@ import programs
 import signing
 import stack
 
-# Signing takes a while; so many calls a second nobody relays.
+# Signing takes a while; no proxy relays so many calls a second.
 RATE_MAX = 15_000
 # Of 1,000 calls of a closed loop, where nothing is overrun, so many may end otherwise.
 LOST_MAX = 5
@@ -47,7 +47,7 @@ def command(setup, port, expert_port, prefix, options):
 
 
 def run(setup, port, expert_port, prefix, **options):
-    """What sip_load tells, by its names. It runs on CPU 1."""
+    """The report of sip_load, by its names. It runs on CPU 1."""
     words = command(setup, port, expert_port, prefix, options)
     done = subprocess.run(on_cpu(1, words), stdout=subprocess.PIPE, check=True, timeout=300)
     return json.loads(done.stdout)

@@ -2,7 +2,7 @@
 it can do, with and without shedding.
 
 Kamailio and ife-witnessd run on one CPU, the load, caller and expert, on another, so that it does
-not take from what is measured.
+not take from the measured program.
 """
 
 import itertools
@@ -124,7 +124,7 @@ class Proxy:
                 try:
                     sock.sendto(probe, ("127.0.0.1", self.port))
                     sock.recv(4096)
-                    # A replay table that was born empty refuses what was signed before its birth.
+                    # A replay table that was born empty refuses requests signed before its birth.
                     time.sleep(1.5)
                     return
                 except OSError:
@@ -186,7 +186,7 @@ def saturation(proxy, names):
 
 
 def measure(setup):
-    """{"saturation": calls/s, "shedding" and "no shedding": [what offer() tells, and part]}."""
+    """{"saturation": calls/s, "shedding" and "no shedding": [the report of offer(), and part]}."""
     names = (f"curve-{number}" for number in itertools.count())
     results = {"load_average_before": os.getloadavg()[0]}
     binary = setup.root / "target/release/ife-witnessd"

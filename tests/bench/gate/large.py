@@ -50,7 +50,7 @@ def started(setup, name):
     port = stack.free_udp_port()
     kamailio = stack.Kamailio("reload", setup.work / name, {**setup.cfg_values(), "RPC": str(port)})
     kamailio.rpc_port = port
-    # See peers.measure: what was signed before the replay table's birth is refused.
+    # See peers.measure: requests signed before the replay table's birth are refused.
     time.sleep(1)
     return kamailio
 

@@ -125,7 +125,7 @@ def measure(setup, calls):
     def once(cfg, hazard, expected, prefix):
         fields = setup.work / "fields.csv"
         with stack.Kamailio(cfg, setup.work, values, env) as kamailio:
-            # A replay table that was born empty refuses what was signed before its birth.
+            # A replay table that was born empty refuses requests signed before its birth.
             time.sleep(1)
             signing.write_fields(fields, signer, body, calls + WARM_UP_CALLS, prefix, hazard)
             stack.load(kamailio, fields, WARM_UP_CALLS, WARM_UP_RATE, expected)

@@ -3,7 +3,7 @@ app_python3 hook.
 
 Reads its registry (JSON: caller to public key, callee to hazards) from IFE_BENCH_REGISTRY and
 appends one JSON
-line per decision to IFE_BENCH_LOG. Only what the bench compares is checked: headers, registry,
+line per decision to IFE_BENCH_LOG. Only the compared gates are checked: headers, registry,
 hazard,
 signature, freshness, replay.
 """

@@ -196,7 +196,7 @@ def bench_large(setup):
 
 
 def overrun_of(row):
-    """A warning when the load was too slow to read what it got."""
+    """A warning when the load was too slow to read its datagrams."""
     lost = row["overrun"]
     return f"; NO MEASUREMENT: the load lost {lost} datagrams itself" if lost else ""
 

@@ -23,7 +23,7 @@ CHECKS = {"none": "NONE", "gate": "GATE", "app_python3": "PYTHON", "secsipid": "
 
 
 def once(setup, check, prefix):
-    """What calls.closed_loop() tells, and `cpu_us`: CPU of Kamailio for a call."""
+    """The report of calls.closed_loop(), and `cpu_us`: CPU of Kamailio for a call."""
     expert_port = stack.free_udp_port()
     values = {**setup.cfg_values(), "CHECK": check, "EXPERT": str(expert_port)}
     env = {
@@ -36,7 +36,7 @@ def once(setup, check, prefix):
     with stack.Kamailio(
         "saturate", setup.work, values, env, memory_mib=MEMORY_MIB, cpu=0
     ) as kamailio:
-        # A replay table that was born empty refuses what was signed before its birth.
+        # A replay table that was born empty refuses requests signed before its birth.
         time.sleep(1)
         pids = kamailio.pids()
         before = stack.cpu_ns(pids)

@@ -23,7 +23,7 @@ def b64url(data):
 
 
 def new_public_base64():
-    """A public key whose private half nobody keeps."""
+    """A public key whose private half is not kept."""
     return public_base64(Ed25519PrivateKey.generate())
 
 

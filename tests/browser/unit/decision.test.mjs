@@ -37,7 +37,7 @@ test("a statement is the one of the published examples, and so are its signed by
   assert.equal(textOf(signedBytes(made)), page.signed_bytes);
 });
 
-/** A bridge that takes, or refuses with what `answer` throws; keeps what was sent. */
+/** A bridge that takes, or refuses with the error of `answer`; keeps the requests. */
 function bridge(answer = () => {}) {
   const sent = [];
   return {

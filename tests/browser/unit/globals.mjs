@@ -1,4 +1,4 @@
-// What a browser has and Debian 12's node lacks, or only has as a module.
+// Globals that a browser has and Debian 12's node lacks, or only has as a module.
 import { webcrypto } from "node:crypto";
 
 globalThis.crypto ??= webcrypto;

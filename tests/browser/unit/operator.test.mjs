@@ -10,7 +10,7 @@ const { Parser } = await import(`${web}/sse.js`);
 const { cut, geometry, rowOf } = await import(`${web}/geometry.js`);
 const { ago, duration, grouped, outcome, reason } = await import(`${web}/words.js`);
 
-/** An entry as the API tells it. */
+/** An entry as in the API. */
 const seen = (index, ms, more) => ({
   index,
   author: "gate",

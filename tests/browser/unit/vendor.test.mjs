@@ -1,4 +1,4 @@
-// What lies in web/vendor is what the pinned npm packages contain, byte by byte, and nothing else.
+// The files in web/vendor are those of the pinned npm packages, byte by byte, and nothing else.
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";

@@ -120,7 +120,7 @@ phone safety "$EXPERT_PORT" PCMU 440
 escalate
 expect_next "presses nothing" "expert_not_accepted -"
 
-# A key that means nothing is told, and the briefing begins anew.
+# A key without a meaning is reported, and the briefing begins anew.
 phone safety "$EXPERT_PORT" PCMU 440
 escalate
 wait_until 10 state_was briefing || fail "the call was never in briefing"

@@ -78,7 +78,7 @@ expect_call "$call" connected
 expect "the room ends" 204 "$(api_status DELETE /v1/rooms/council)"
 expect_channels gateway 0
 
-# check names what is wrong.
+# check names the fault.
 expect_ok "check" "$BRIDGE_BIN" check --config "$STACK/bridge.yaml"
 sed 's/backend: confbridge/backend: confbrigde/' "$STACK/bridge.yaml" >"$STACK/bad.yaml"
 expect_fails "check of a bad file" 'bad.yaml.*confbrigde' "$BRIDGE_BIN" check \

@@ -3,7 +3,7 @@
 BACKEND=external_mcu
 . "$(dirname "$0")/../bridge.sh"
 
-# seen FILTER FIELD ...: those fields of what the filter lets through, a line each, once each.
+# seen FILTER FIELD ...: those fields of the packets that pass the filter, a line each, once each.
 seen() {
 	local filter=$1 fields=()
 	shift

@@ -5,9 +5,9 @@ BACKEND=external_mcu
 
 # Columns: the cause that the MCU releases with, the status that the expert's phone gets.
 TO_SIP="1:404 3:404 17:486 19:480 20:404 21:403 28:484 34:503 41:503 42:503 47:503 58:488 88:488 102:503 111:503"
-# The status of the expert's phone, the reason and the cause that the API tells.
+# The status of the expert's phone, the reason and the cause in the API.
 FROM_SIP="302:redirected:23 401:forbidden:21 403:forbidden:21 404:not_found:1 410:not_found:22 415:incompatible:127 480:no_answer:19 484:bad_address:28 486:busy:17 488:incompatible:58 500:unreachable:38 503:congested:34 600:busy:17 603:declined:21 607:declined:127 608:forbidden:127"
-# The cause that the MCU releases an answered expert's call with, and what the API tells.
+# The cause that the MCU releases an answered expert's call with, and the cause in the API.
 AFTER_ANSWER="17:busy 21:declined 34:congested 58:incompatible"
 
 sip_status() { siptool outcomes "$STACK/captures/$1.msg" | jq -r '.code // "none"' | tail -n 1; }
@@ -48,7 +48,7 @@ from_sip_to_api() {
 		call=$(api POST /v1/calls "{\"expert_id\":\"$SAFETY\",\"hazard_type\":\"safety\"}" |
 			jq -r .call_id)
 		expect_call "$call" failed
-		# Asterisk 16 tells no status: what it has is the cause alone.
+		# Asterisk 16 has no status, but the cause alone.
 		reply=" sip=$status"
 		[ "$TESTBED_SUITE" != bullseye ] || { reply="" && reason=${reason/forbidden/declined}; }
 		told=$(api GET "/v1/calls/$call" | jq -r .reason)
@@ -90,7 +90,7 @@ after_the_answer() {
 			"$(sed -n '/^BYE /,/^\r*$/p' "$STACK/captures/safety.msg" |
 			grep -acE "^Reason: *Q\.850 *;cause=(16|${row%:*})")"
 	done
-	# Nobody listens at the MCU's port: chan_ooh323 gives no cause.
+	# The MCU's port is closed: chan_ooh323 gives no cause.
 	sed -i 's/mcu_peer: .*/mcu_peer: mcu-dead/' "$STACK/bridge.yaml"
 	proc_stop bridge
 	bridge_start

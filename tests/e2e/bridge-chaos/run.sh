@@ -19,7 +19,7 @@ calls() { api GET /v1/calls | jq -r ".[] | select(.trace_id | startswith(\"trace
 count() { calls "$1" "select(.sip_call_state == \"$2\") | .call_id" | wc -l; }
 counts() { [ "$(count "$1" "$2")" = "$3" ]; }
 
-# Killed at some moment of the set-up; whoever asked sends the message again, as one does who got no
+# Killed at some moment of the set-up; the agent sends the message again, as one does without an
 # answer.
 sending=()
 for file in "$STACK"/[tr]-*.json; do

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Calls every operation of the contract on a running bridge, and says what is not as it promises.
+"""Calls every operation of the contract on a running bridge, and prints where it breaks it.
 
 usage: contract.py SOCKET CONTRACT KEY_DIR EXPERT_CAPTURE TRANSCRIPT
 """
@@ -275,7 +275,7 @@ def calls(case, first):
 
 
 def decisions(case, call):
-    """A guardian votes, once; what is altered, late or of another call is refused."""
+    """A guardian votes, once; a vote altered, late or of another call is refused."""
     _, shown = case.ask("GET", f"/v1/calls/{call['call_id']}")
     asked = shown[case.contract["operations"]["get_call_state"]["output_while_open"]]
     check(asked["choices"] == call["options"], f"asked: {asked}")
@@ -430,7 +430,7 @@ def routes(case):
 
 
 def short_form(case):
-    """`sip_escalate_interface` says what the operations say."""
+    """`sip_escalate_interface` agrees with the operations."""
     short, operations = case.contract["sip_escalate_interface"], case.contract["operations"]
     check(
         short["initiate_call"]["params"] == list(operations["initiate_call"]["input"]),

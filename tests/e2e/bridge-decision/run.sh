@@ -64,7 +64,7 @@ head -c 1500000 /dev/zero | tr '\0' x | jq -Rc '{v: .}' >"$STACK/long.json"
 expect "1.5 MB" TOO_LARGE \
 	"$(api POST "/v1/calls/$call/decisions" --data-binary "@$STACK/long.json" | jq -r .code)"
 
-# The bridge dies; what was decided is there, and is verified without it.
+# The bridge dies; the decision is there, and is verified without it.
 proc_kill bridge
 bridge_start
 expect_call "$call" connected 20
@@ -85,7 +85,7 @@ expect "without the guardian's key" 1 \
 	>/dev/null 2>&1; echo $?)"
 bridge_start
 
-# Nobody decides about the next call: that is an outcome.
+# The next call gets no decision: that is an outcome.
 expect_call "$call" connected 20
 expect "end" terminated "$(api DELETE "/v1/calls/$call" | jq -r .status)"
 call=$(api POST /v1/calls \

@@ -42,7 +42,7 @@ wait_log 1 '.event == "REMOVE" and .room == "council" and .guardian == "unknown"
 expect_ok "the refusal is counted" wait_until 5 unknown refused 1
 expect_room council 2
 
-# Where the configuration says so it may listen: muted, its name is unknown, its coming and going
+# Where it is configured it may listen: muted, its name is unknown, its coming and going
 # are entries.
 sed -i 's/^council:$/&\n  unknown_parties: mute/' "$STACK/bridge.yaml"
 proc_stop bridge

@@ -47,7 +47,7 @@ expect "trace" trace-calls-1 "$(event_messages "$call" | jq -r .traceId | sort -
 expect "ids" "$(event_messages "$call" | wc -l)" \
 	"$(event_messages "$call" | jq -r .id | sort -u | wc -l)"
 
-# The expert takes the evidence: what happens on its channel is told too.
+# The expert takes the evidence: what happens on its channel is published too.
 mkdir -p "$STACK/received/first"
 peer transfer "$(invited_link 1)" "$STACK/received/first" >"$STACK/peer.json"
 expect_event "$call" '.event == "call" and .call.evidence_state == "verified"'
@@ -110,7 +110,7 @@ expect "a call that is over" user_hangup \
 expect "links in events and answers" 0 \
 	"$({ nats messages CALLS; cat "$STACK/answers"; } | grep -c 'evidence_link\|/e/#')"
 
-# An expert who hangs up, and calls that are nobody's message.
+# An expert who hangs up, and calls without a message.
 stack_expert ethics "$ETHICS_PORT" uas-bye -d 3000
 ifmessage guard-2026a c-2 trace-calls-2 ethics | send_message
 expect_outcome c-2 connected
@@ -124,7 +124,7 @@ expect "orders about it" '"NOT_FOUND"' \
 	"$(order guard-2026a o-12 hang_up "$own" | send_order "$own" | jq .code)"
 expect_call "$own" connected
 
-# Dead letters: the agent who signed one is told.
+# Dead letters: the agent who signed one is notified.
 SENT=-3600 ifmessage guard-2026a c-3 trace-calls-3 safety | send_message
 expect_outcome c-3 rejected
 expect "why" "INVALID_REQUEST true trace-calls-3" \

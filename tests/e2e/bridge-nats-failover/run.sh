@@ -56,13 +56,13 @@ expect_worked_off
 # The guardians, whom the lost bridge did not call: by the other one, and not again by the first.
 second=$([ "$first" = node1 ] && echo node2 || echo node1)
 bridge_at "$second" expect_room council 2
-# It comes back, has its call again, and tells nothing anew.
+# It comes back, has its call again, and publishes nothing anew.
 bridge_run "$first"
 bridge_at "$first" expect_call "$call" connected 15
 expect "outcomes of trace 1" 1 "$(outcome_of f-1 | wc -l)"
 bridge_at "$first" expect_room council 2
 
-# Lost between its claim and its call: nobody was called, so somebody has to be.
+# Lost between its claim and its call: no expert was called, so one has to be.
 claim_of_lost f-2
 escalation f-2 trace-failover-2 safety | send_message
 expect_outcome f-2 connected 30

@@ -41,7 +41,7 @@ nats_start
 nats_streams
 start_with_bridge
 
-# The stream is made anew: sequences begin with 1 again, and what was told of the old ones is no
+# The stream is made anew: sequences begin with 1 again, and the news of the old ones is no
 # reason to be silent.
 escalation m-1 trace-faults-1 safety | send_message
 expect_outcome m-1 connected
@@ -126,8 +126,8 @@ kill -HUP "$(proc_pid nats)"
 expect_outcome m-6 connected 60
 expect_ready "with all permissions"
 
-# The stream of outcomes goes while a phone rings: told to those who listen, and by a stream made
-# anew from then on.
+# The stream of outcomes goes while a phone rings: published to those who listen, and by a stream
+# made anew from then on.
 stack_expert ethics "$ETHICS_PORT" uas-late -d 3000
 escalation m-7 trace-faults-7 ethics | send_message
 ringing() {

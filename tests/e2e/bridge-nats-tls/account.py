@@ -5,7 +5,7 @@ Guide"; nkeys README).
 usage: account.py DIR PORT CERT KEY
   DIR/nats.conf       a server that takes only users of the account, over TLS alone
   DIR/user.creds      one of them
-  DIR/stranger.creds  one whose account is signed by nobody whom the server knows
+  DIR/stranger.creds  one whose account has no signer known to the server
 """
 import base64
 import json

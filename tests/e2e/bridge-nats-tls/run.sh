@@ -28,7 +28,7 @@ expect_out() {
 	proc_start bridge "$BRIDGE_BIN" run --config "$STACK/bridge.yaml"
 	wait_until 20 grep -qiE "$2" "$STACK/log/bridge.log"
 	expect "ready with $1" "503 false" "$(api_status GET /readyz) $(api GET /readyz | jq .nats)"
-	# Told once, however many attempts there are.
+	# Logged once for any number of attempts.
 	sleep 1
 	expect "said of NATS with $1" 1 "$(grep -ciE "$2" "$STACK/log/bridge.log")"
 	cp "$STACK/bridge.good" "$STACK/bridge.yaml"
@@ -36,7 +36,7 @@ expect_out() {
 expect_out 's|ca: tls/ca.pem|ca: stranger/ca.pem|' 'certificate is by an authority that neither'
 expect_out 's|user.creds|stranger.creds|' 'NATS cannot be reached: .*authorization violation'
 
-# In good order again it takes up what was sent meanwhile.
+# In good order again it takes up the messages sent meanwhile.
 escalation m-2 trace-nats-tls-2 safety | send_message
 proc_kill bridge
 bridge_start

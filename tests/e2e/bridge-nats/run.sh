@@ -58,7 +58,7 @@ expect "the body is kept" "$(jq -c '.payload.hazards = ["ethics"]' <<<"$message"
 	"$(nats messages DEAD | jq -r 'select(.headers["IFE-Reason"] == "INVALID_SIGNATURE") | .body')"
 expect_worked_off
 
-# nats-server dies without a word, and comes back with what it had stored.
+# nats-server dies without a word, and comes back with its store.
 proc_kill nats
 not_ready() { [ "$(api GET /readyz | jq .nats)" = false ]; }
 wait_until 15 not_ready

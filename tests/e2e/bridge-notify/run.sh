@@ -42,8 +42,8 @@ KEYS="second-2026a third-2026a" start_with_evidence
 stack_expert ethics "$ETHICS_PORT" uas
 stack_expert second "$SPARE_PORT" uas-busy
 
-# got_of JQ: what the receivers have, in the order of their ids and paths. notified TRACE: what the
-# log says.
+# got_of JQ: received notices, in the order of their ids and paths. notified TRACE: the outcomes
+# of the log.
 got_of() { jq -sr "sort_by(.path, .id)[] | $1" "$got"; }
 notified() {
 	log_entries | jq -r --arg trace "$1" 'select(.event == "NOTIFIED" and .trace_id == $trace)

@@ -1,4 +1,4 @@
-"""Orders calls as bridges do, and prints what the dialplan did.
+"""Orders calls as bridges do, and prints the dialplan's acts.
 
 orders.py ADDRESS SECRET race COUNT                  how many of so many calls were dialled once
 orders.py ADDRESS SECRET one CALL NODE TRIED TAKES   dialled or refused

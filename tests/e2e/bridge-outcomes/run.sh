@@ -20,7 +20,7 @@ expect_call "$call" ended
 expect "who ended it" expert_left "$(api GET "/v1/calls/$call" | jq -r .reason)"
 expect_room council 0
 
-# Nobody answers: a CANCEL reaches the phone.
+# No answer: a CANCEL reaches the phone.
 stack_expert ethics "$ETHICS_PORT" uas-ringing
 answer=$(api POST '/v1/escalations?wait=connected' "$(escalation m-2 trace-outcomes-2 ethics)")
 expect "state of an unanswered call" "failed expert_no_answer cause=19" \

@@ -73,7 +73,7 @@ asked "an unknown agent" "401 UNKNOWN_AGENT source" POST /v1/escalations \
 asked "a message that was changed" "403 INVALID_SIGNATURE signature" POST /v1/escalations \
 	"$(escalation m-1 trace-problems-1 safety | jq -c '.payload.hazards = ["ethics"]')"
 
-# What policy and registry say.
+# Answers of policy and registry.
 asked "an unknown expert" "404 EXPERT_NOT_FOUND -" POST /v1/calls \
 	'{"expert_id":"expert-nobody@external.advisor","hazard_type":"safety"}'
 asked "a hazard that is not the expert's" "403 POLICY_REJECTED -" POST /v1/calls \

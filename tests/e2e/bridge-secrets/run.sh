@@ -3,7 +3,7 @@
 . "$(dirname "$0")/../bridge.sh"
 . "$(dirname "$0")/../evidence.sh"
 
-# The bridge says all that it can say.
+# The bridge logs all that it can.
 export BRIDGE_LOG=trace
 head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/token"
 head -c 24 /dev/urandom | base64 | tr '+/' '-_' >"$STACK/turn-secret"
@@ -94,7 +94,7 @@ status=$(curl -s -o "$STACK/sdp-answer" -w '%{http_code}' -X POST \
 	--data-binary "@$STACK/offer" "${link%%#*}/offer")
 expect "an offer by hand" 201 "$status"
 secret "of an answer" "$(sed -n 's/^a=ice-pwd:\([^\r]*\)\r*$/\1/p' "$STACK/sdp-answer")"
-# What is refused may not be quoted either.
+# Refused text may not be quoted either.
 curl -s -o /dev/null -X POST -H "Cookie: ife_evidence=$cookie" -H 'Content-Type: application/sdp' \
 	--data-binary "SECRETice0asd88fgpdd777uzj" "${link%%#*}/offer"
 curl -s -o /dev/null -H "Authorization: Bearer $(cat "$STACK/token")x" \
@@ -102,7 +102,7 @@ curl -s -o /dev/null -H "Authorization: Bearer $(cat "$STACK/token")x" \
 third=$(call_about notes.md)
 secret "token of a link that nobody used" "$(jq -r .evidence_link <<<"$third" | sed 's/.*#//')"
 
-# No answer of the API has what is configured, and none but the guardian's own has the guardian's
+# No answer of the API has configured secrets, and none but the guardian's own has the guardian's
 # link.
 for path in /v1/calls "/v1/calls/$call" /v1/rooms /v1/evidence/peers /readyz /metrics; do api GET \
 	"$path"; done >"$STACK/answers"

@@ -58,7 +58,7 @@ expect "refused calls to a name without an address" 12 \
 	"$(jq -s 'map(select(.code == 503 and .retry_after > 0)) | length' \
 	"$STACK/captures/slow.outcomes")"
 
-# Names that a stranger chose, where Kamailio could look for an address: nobody asks for them.
+# Names that a stranger chose, where Kamailio could look for an address: no program asks for them.
 signed=$(stack_sign council-2026a "$COUNCIL" "$SAFETY" safety)
 raw_request "$STACK/via.sip" OPTIONS via@caller.example "$signed" \
 	"s|^Via: .*|Via: SIP/2.0/UDP via.stranger.example;branch=z9hG4bK1|"
@@ -83,7 +83,7 @@ expect "questions about a stranger's name" 0 "$(dns_asked stranger)"
 expect "questions about the silent name" yes \
 	"$([ "$(dns_asked 'slow\.example')" -gt 0 ] && echo yes)"
 
-# The DNS goes silent altogether: what it said last holds. Its TTL of a second has passed.
+# The DNS goes silent altogether: its last answer holds. Its TTL of a second has passed.
 echo ". silent" | dns_zone
 before=$(dns_asked '.')
 more_asked() { [ "$(dns_asked '.')" -gt "$before" ]; }

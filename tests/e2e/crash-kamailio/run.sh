@@ -35,7 +35,7 @@ expect_ok "new calls after the crash" stack_calls new uac "$STACK/new.csv"
 expect_calls new "$STACK/new.csv"
 expect_alive
 expect_log 0 '.event == "STOP" and (.producer | startswith("kamailio"))'
-# Stopped in order, the main process says so for all of them.
+# Stopped in order, the main process logs it for all of them.
 proc_stop kamailio
 expect_log 1 '.event == "STOP" and .producer == "kamailio-0"'
 verify_by_all

@@ -3,7 +3,7 @@
 
 # One address calls more often than the ban table allows.
 PIKE_DENSITY=1000000
-# Workers to spare: each that waits for a slow disk, or for a witness that is gone, serves nobody
+# Workers to spare: each that waits for a slow disk, or for a witness that is gone, serves no other
 # else. While they do, Kamailio may send an INVITE again that was answered: that does not end a call
 # (-abortunexp).
 EXPERT_ARGS="-default_behaviors all,-abortunexp" start -A WITNESS_WAIT_MS=2000 -A WORKERS=16

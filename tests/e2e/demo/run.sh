@@ -22,7 +22,7 @@ fi
 for line in "${lines[@]}"; do
 	grep -qE "$line" "$WORK/printed" || fail "the demo does not say /$line/"
 done
-# What the README shows of the first part is what is printed, but for the seconds.
+# The README shows the output of the first part, but for the seconds.
 while read -r line; do
 	grep -qF "$line" "$WORK/printed" || fail "the README shows, and the demo does not say: $line"
 done < <(sed -n '/^  call  *verdict/,/^```/{ s/ *[0-9]*$//; s/^  //; /^```/d; p }' \

@@ -70,7 +70,7 @@ def moves(stage, mover):
 
 
 def elsewhere(stage):
-    """The Request-URI and the Route of a party name what the other side never gave."""
+    """The Request-URI and the Route of a party name targets that the other side never gave."""
     victim = stage.stranger()
     ours, theirs = stage.answered(stage.caller(), stage.expert())
     there = f"{victim.ip}:{victim.port}"

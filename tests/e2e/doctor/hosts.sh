@@ -14,7 +14,7 @@ signal.pause()"
 	wait_until 5 port_taken "$2" || fail "nothing holds the port $2"
 }
 
-# What a port that `hold` has is told as.
+# The report of a port that `hold` has.
 HELD='held by python[0-9.]* \(process [0-9]+\), not by'
 
 of_ports() {

@@ -28,7 +28,7 @@ findings() {
 		select(.check != "clock")
 		| .level + " " + .check + ": " + .what' "$STACK/doctor.json"
 }
-# finds PATTERN [DOCTOR ARG ...]: one of the findings is so, and says what to do.
+# finds PATTERN [DOCTOR ARG ...]: one of the findings is so, and has a step to take.
 finds() {
 	local pattern=$1 found
 	shift
@@ -70,7 +70,7 @@ for name in $(sed -nE 's/^kamailio_if_escalate_(\w+) .*/\1/p' "$STACK/kamailio.m
 		fail "docs/kamailio.md does not say what the statistic $name counts"
 done
 
-# What is not there is skipped, and what is all skipped is no answer.
+# Absent parts are skipped, and a run that skips all is no answer.
 expect "a host without any of it" 3 \
 	"$(ifectl doctor --registry /nowhere --bridge-config /nowhere --dispatcher /nowhere \
 	--tls-config /nowhere --kamailio-config /nowhere \

@@ -18,7 +18,7 @@ EVIDENCE_MORE="  allowed_hosts: [\"127.0.0.1:$HOST_PORT\"]
   link_s: 20"
 start_with_evidence
 
-# Nobody uses this link in its time.
+# This link is not used in its time.
 unused=$(call_about notes.md | jq -r .evidence_link)
 made=$(date +%s)
 

@@ -80,7 +80,7 @@ expect "withdrawn after the restart" PII_POLICY_VIOLATION "$(admit guardian-1 co
 expect "the session of before" 401 "$(state "$own" "$one")"
 expect "the other's after a withdrawal" "if://guardian/guardian-2 200" "$(state "$newer" "$unused")"
 
-# The time passes: of a session that is connected, and of a link that nobody has used.
+# The time passes: of a session that is connected, and of an unused link.
 proc_stop bridge
 configured 20
 bridge_start

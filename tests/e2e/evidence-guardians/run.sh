@@ -57,7 +57,7 @@ for secret in "$one" "$two"; do
 		-z "$(grep -rlF -- "${secret#*#}" "$STACK/log" "$STACK/store" "$STACK/witness")"
 done
 
-# All see it at once, and the one who stands still delays nobody.
+# All see it at once, and the one who stands still delays no other.
 cd "$STACK/received" || die "no place for files"
 receive() { timeout 200 "$IFE_BIN/ifectl" evidence receive --json "$@"; }
 "$IFE_BIN/ifectl" evidence receive --json --to two "$two" >"$STACK/two.json" \
@@ -91,7 +91,7 @@ IFE_BRIDGE="unix:$STACK/bridge.sock" "$IFE_BIN/ifectl" call "$call" >"$STACK/cal
 expect_ok "ifectl names them" grep -q 'guardian-1 evidence verified, guardian-2 evidence verified' \
 	"$STACK/call.txt"
 
-# A used link is used; a new one ends the session before it when it is used, and what is the
+# A used link is used; a new one ends the session before it when it is used, and the part of the
 # expert's stays the expert's.
 expect "a used link" 409 "$(redeem "$one")"
 newer=$(admit guardian-1 | jq -r '.evidence[0].evidence_link')

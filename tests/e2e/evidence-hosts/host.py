@@ -4,12 +4,12 @@ OTHER_PORT.
 
 /file.png           a picture, with its length
 /unsaid.png         the same, its length unsaid, but not its end
-/cut.png            the same, and nothing tells whether that was all
+/cut.png            the same, and nothing shows whether that was all
 /to/ANYTHING        redirects to the URL-decoded ANYTHING
 /loop.png           redirects to itself
-/large.png          says that it is larger than is allowed
-/growing.png        says nothing of its length and does not end
-/slow.png           begins and then says no more
+/large.png          declares more than is allowed
+/growing.png        declares no length and does not end
+/slow.png           begins and then sends no more
 /broken.png         ends before its length is reached
 /gone.png           404
 """

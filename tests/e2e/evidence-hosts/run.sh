@@ -21,7 +21,7 @@ EVIDENCE_MORE="  allowed_hosts: [\"localhost:${ports[0]}\", \"localhost:${ports[
 start_with_evidence
 
 # missing COUNT URI...: calls about them; once so many cannot be had, the name and the reason of
-# each, as the call's state tells.
+# each, by the call's state.
 missing() {
 	local wanted=$1 answer call
 	shift

@@ -67,7 +67,7 @@ link=$(ROOM=third link_about report.txt missing.txt)
 refused "a file that cannot be had" 1 'cannot offer missing.txt: not_found' --to third "$link"
 same report.txt third/report.txt
 
-# The bridge is killed in the middle: the command connects again and takes what is missing.
+# The bridge is killed in the middle: the command connects again and takes the missing bytes.
 link=$(ROOM=fourth link_about large.bin)
 receive --json --to fourth "$link" >"$STACK/fourth.json" 2>"$STACK/fourth.err" &
 receiver=$!

@@ -59,7 +59,7 @@ expect "the link is still used" 409 \
 	"$(curl -s -o /dev/null -w '%{http_code}' -X POST -H "Authorization: Bearer ${link#*#}" \
 	"${link%%#*}/redeem")"
 api DELETE "/v1/calls/$call" >/dev/null
-# A session on disk outlives its call by the time for a decision, and says that the call is over.
+# A session on disk outlives its call by the time for a decision, and answers that the call is over.
 sessions_under_way() {
 	find "$STACK/store/evidence" -name '*.json' -exec jq -r '.ended_unix_s // "live"' {} + |
 		grep -c live

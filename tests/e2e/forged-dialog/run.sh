@@ -49,7 +49,7 @@ TO_TAG=forged raw_request "$STACK/bye.sip" BYE 1.real@caller.example "$signed"
 expect "BYE with a real Call-ID and forged tags" 481 "$(final_code "$STACK/bye.sip" --wait 2)"
 wait "$call" || fail "the real call was disturbed"
 
-# That call is over but still recognised: with its own tags nobody reaches anyone but its parties.
+# That call is over but still recognised: its own tags reach its parties alone.
 tag_of() {
 	grep -a -A12 '^BYE sip:' "$STACK/captures/safety.msg" |
 		sed -n "s/^$1:.*;tag=\([^;[:space:]]*\).*/\1/p" | head -n 1

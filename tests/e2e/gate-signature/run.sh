@@ -12,7 +12,7 @@ expect_ok "without a signature" stack_calls absent uac-unsigned "$STACK/absent.c
 expect_calls absent "$STACK/absent.csv"
 
 csv=$STACK/calls.csv
-# A key nobody knows, and a key that is known but another's.
+# An unknown key, and a key that is known but another's.
 signed_csv "$csv" 437/signature stranger "$COUNCIL" "$SAFETY" safety
 signed_csv "$csv" 437/signature safety-2026a "$COUNCIL" "$SAFETY" safety
 # Signed for another callee, for another caller, with another trace id, and with another time.

@@ -25,7 +25,7 @@ proc_start flood python3 "$IFE_ROOT/tests/e2e/streams.py" hold "$PROXY_IP" "$SIP
 	"$STRANGER_IP" 4300
 shut_out() { grep -q 'too many connections' "$STACK/log/kamailio.log"; }
 wait_until 20 shut_out || fail "the flood is not noticed"
-# What the kernel had queued for the listener before that is accepted and closed.
+# Connections that the kernel had queued for the listener are accepted and closed.
 settled() { [ "$(connections)" -lt 32 ]; }
 wait_until 20 settled || fail "the flood holds $(connections) connections"
 for round in 1 2 3; do
@@ -48,7 +48,7 @@ expect "out of shared memory" 0 \
 	"$(grep -c 'could not allocate shared memory' "$STACK/log/kamailio.log")"
 expect_alive
 
-# More connections than the memory can bear: Kamailio says so and does not start.
+# More connections than the memory can bear: Kamailio logs it and does not start.
 proc_stop kamailio
 stack_start_kamailio_anyhow() { (stack_start_kamailio -A TCP_CONNECTIONS=4096) }
 expect_fails "4096 connections with 64 MiB" "shared memory of 64 MiB is too small" \

@@ -1,4 +1,4 @@
-// Routing by KEMI: every INVITE is checked and answered here, with what the gate says.
+// Routing by KEMI: every INVITE is checked and answered here, by the gate's verdict.
 
 function ksr_request_route() {
     if (KSR.pv.get("$rm") != "INVITE") {

@@ -14,7 +14,7 @@ expect "approved" 3 "$(jq .approved <<<"$stats")"
 expect "rejected by hazard" 2 "$(jq .rejected.hazard <<<"$stats")"
 expect "experts" 2 "$(rpc ife.experts | jq length)"
 
-# Kamailio's statistics and Prometheus say the same.
+# Kamailio's statistics and Prometheus agree.
 expect "statistic" 3 "$(rpc stats.fetch if_escalate: | jq -r '."if_escalate.approved"')"
 metrics=$(python3 - "http://127.0.0.1:$HTTP_PORT/metrics" <<-'PY'
 	import sys, urllib.request
@@ -26,14 +26,14 @@ expect "metric" 3 "$(awk '$1 == "kamailio_if_escalate_approved" { print $2 + 0 }
 expect "metric of a gate" 2 \
 	"$(awk '$1 == "kamailio_if_escalate_rejected_hazard" { print $2 + 0 }' <<<"$metrics")"
 
-# A dry run of a call says what each gate thinks and spends nothing: the same signature passes
+# A dry run of a call has each gate's verdict and spends nothing: the same signature passes
 # afterwards.
 signed=$(stack_sign council-2026a "$COUNCIL" "$SAFETY" safety)
 explained=$(rpc ife.explain "$(jq -r .hazard <<<"$signed")" "$(jq -r .trace_id <<<"$signed")" \
 	"$(jq -r .signature <<<"$signed")" \
 	"sip:$COUNCIL" "sip:$SAFETY" "$CALLER_IP" udp)
 [ "$(jq 'length' <<<"$explained")" -ge 1 ] || fail "ife.explain says nothing: $explained"
-# Too few, too many or wrong parameters are an error that says what is wanted, and nothing is
+# Too few, too many or wrong parameters are an error that names the right ones, and nothing is
 # answered as if all were well.
 expect_fails "explain without a callee" "parameters: hazard trace_id" rpc ife.explain safety \
 	trace-12345 - "sip:$COUNCIL"

@@ -35,7 +35,7 @@ def cancelled(stage):
 
 
 def silent(stage, rings):
-    """Nobody answers: the timer's 408."""
+    """No answer: the timer's 408."""
     caller, expert = stage.caller(), stage.expert()
     ours, theirs = stage.offered(caller, expert)
     if rings:

@@ -10,7 +10,7 @@ for name in first second; do
 done
 expect_log 2 '.event == "FAILED" and .code == 408'
 
-# Unreachable: nobody listens for the ethics advisor. Then a busy phone.
+# Unreachable: the ethics advisor's port is closed. Then a busy phone.
 signed_csv "$STACK/nobody.csv" 408 council-2026a "$COUNCIL" "$ETHICS" ethics
 expect_ok "unreachable" stack_calls nobody uac "$STACK/nobody.csv"
 expect_calls nobody "$STACK/nobody.csv"

@@ -42,7 +42,7 @@ def race(stage, order):
 
 
 def again(stage):
-    """After a refusal, say for want of credentials, the same signature may ring once more."""
+    """After a refusal, such as for want of credentials, the same signature may ring once more."""
     caller, expert = stage.caller(), stage.expert()
     call_id, tag, signed = unique("seat-"), unique("t"), stage.sign()
     first = attempt(stage, caller, call_id, tag, signed, 1)

@@ -1,4 +1,4 @@
-// The operator's page as a person uses it. Compares what it shows with the API and with the log's
+// The operator's page as a person uses it. Compares it with the API and with the log's
 // entries in PAGE_ENTRIES.
 
 import assert from "node:assert/strict";
@@ -375,7 +375,7 @@ const steps = {
   ],
 };
 
-// Whatever the page complains about is a fault of the page, but for the refusal of the wrong token
+// A complaint of the page is a fault of the page, but for the refusal of the wrong token
 // that is its answer.
 const complaints = () =>
   said.filter(

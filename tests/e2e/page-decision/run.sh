@@ -58,7 +58,7 @@ expect "a long body" 413 \
 	"$(head -c 100000 /dev/zero | curl -s -o /dev/null -w '%{http_code}' --data-binary @- \
 	"${link%%#*}/decision")"
 
-# Where a link is not enough, the page says so, and the bridge refuses it.
+# Where a link is not enough, the page shows it, and the bridge refuses it.
 answer=$(ifectl escalate --json --wait --hazard alignment --trace-id trace-page-2 \
 	--evidence "$STACK/evidence/report.txt")
 call=$(jq -r .call_id <<<"$answer")

@@ -69,7 +69,7 @@ const cases = {
         await context.route(/\/offer$/, async (route) => {
           const response = await route.fetch();
           const body = await response.text();
-          // At this address of the documentation nobody answers.
+          // At this address of the documentation no host answers.
           await route.fulfill({
             response,
             body: isBlocked

@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# scripts/dist.sh refuses what is no release; its archives are reproducible and build offline.
+# scripts/dist.sh refuses a tree that is no release; its archives are reproducible and build
+# offline.
 NO_VERIFY=1
 . "$(dirname "$0")/../lib.sh"
 
@@ -64,7 +65,7 @@ reproducible() {
 	rm -rf "$GNUPGHOME"
 }
 
-# unpacked: what a user of the archives does, in a path with a blank.
+# unpacked: the steps of a user of the archives, in a path with a blank.
 unpacked() {
 	local to="$WORK/un packed"
 	rm -rf "$to"

@@ -6,7 +6,7 @@ start
 signed_csv "$STACK/stuck.csv" 200 council-2026a "$COUNCIL" "$SAFETY" safety
 signed_csv "$STACK/before.csv" 403/replay council-2026a "$COUNCIL" "$SAFETY" safety
 
-# One seat, and a call that holds it; nobody hangs up.
+# One seat, and a call that holds it; no side hangs up.
 proc_start stuck sipp -sf "$SIPP_DIR/uac.xml" "$PROXY_IP:$SIP_PORT" -i "$CALLER_IP" \
 	-p "$CALLER_PORT" -inf "$STACK/stuck.csv" -m 1 -d 600000 \
 	-nostdin -cid_str '%u.stuck@caller.example'

@@ -83,7 +83,7 @@ def answer_of(stage, phone, dialog, code):
 
 
 def decisions(stage, call_id, gate):
-    """The one entry about the INVITE, whatever the requests after it have."""
+    """The one entry about the INVITE, with any requests after it."""
     entries = [entry for entry in stage.entries(call_id) if entry.get("gate") != "dialog"]
     equal(
         [(entry["event"], entry.get("gate")) for entry in entries], [("REJECTED", gate)], "the log"

@@ -13,7 +13,7 @@ expect "calls that were refused" 400 \
 omitted=$(rpc ife.stats | jq .refusals_omitted)
 [ "$omitted" -gt 200 ] || fail "only $omitted of 400 refusals have no entry"
 
-# Nobody calls any more, and the sum is written all the same.
+# No call comes any more, and the sum is written all the same.
 omitted_in_log() { log_entries | jq -s 'map(.omitted.count // 0) | add'; }
 all_omitted() { [ "$(omitted_in_log)" = "$omitted" ]; }
 wait_until 20 all_omitted

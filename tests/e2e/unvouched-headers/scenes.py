@@ -1,4 +1,4 @@
-"""Header fields that make a phone do what nobody has allowed."""
+"""Header fields that make a phone do more than was allowed."""
 
 from sip.stage import COUNCIL, SAFETY, Stage, equal
 
@@ -77,7 +77,7 @@ def evidence_link(stage):
 
 
 def required(stage, options):
-    """A Require of what is taken out: 420, in a new call and within one."""
+    """A Require of an extension that is taken out: 420, in a new call and within one."""
     caller, expert = stage.caller(), stage.expert()
     ours = stage.invite(caller, extra=[("Require", options)])
     refused = caller.final(ours.invite)

@@ -59,7 +59,7 @@ def begun(stage, caller, signatures, **more):
 
 
 def arrive(stage, expert, calls, way="resumed"):
-    """The calls as the expert has them, ringing, and what was on disk when each was seen."""
+    """The calls as the expert has them, ringing, and the entries on disk when each was seen."""
     seen = {}
     for call in calls:
         invite = expert.expect("INVITE", call.call_id, 30.0)
@@ -131,7 +131,7 @@ def by_script(stage):
 
 
 def refused_at_once(stage):
-    """What the gate refuses does not wait, and has no transaction."""
+    """A refused call does not wait, and has no transaction."""
     caller = stage.caller()
     with writer_stopped():
         call = stage.invite(caller, hazard="ethics")
@@ -196,7 +196,7 @@ def abandoned(stage):
 
 
 def killed(stage):
-    """The case kills and starts again what it has to while three calls wait."""
+    """The case kills and starts processes while three calls wait."""
     caller, expert = stage.caller(), stage.expert()
     signatures = signed(stage, 3)
     os.kill(WRITER, signal.SIGSTOP)
@@ -205,7 +205,7 @@ def killed(stage):
     waiting_calls, ringing = {call.call_id: call for call in calls}, {}
     while waiting_calls:
         true(time.monotonic() < deadline, "the calls that waited arrive at the expert")
-        # At once: tm gives up a phone that says nothing.
+        # At once: tm gives up a silent phone.
         for call_id in waiting_calls.keys() & {one.call_id for one in expert.holds("INVITE")}:
             del waiting_calls[call_id]
             ringing[call_id] = theirs = expert.answering(expert.expect("INVITE", call_id))

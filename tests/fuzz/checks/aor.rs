@@ -1,11 +1,11 @@
-//! Any bytes as a URI or name-addr: the address of record is what a second, simple implementation
-//! makes of them.
+//! Any bytes as a URI or name-addr: the address of record is that which a second, simple
+//! implementation makes of them.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use ife_message::Aor;
 
-/// Compares the two, and parses what the first one wrote again.
+/// Compares the two, and parses the first one's output again.
 pub(crate) fn check(data: &[u8]) {
     let found = Aor::parse(data).ok().map(|aor| aor.as_str().to_owned());
     assert_eq!(found, simple(data), "{:?}", String::from_utf8_lossy(data));

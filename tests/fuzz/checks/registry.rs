@@ -1,4 +1,4 @@
-//! Any text as a registry: a bounded number of errors, or an image that opens and says the same.
+//! Any text as a registry: a bounded number of errors, or an image that opens and means the same.
 
 use ife_guard::Image;
 use ife_guard::image::compile;

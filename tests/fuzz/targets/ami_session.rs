@@ -1,4 +1,4 @@
-//! Whatever a peer sends to a session that is logged in: no panic in session or model, and only
+//! Any bytes of a peer to a session that is logged in: no panic in session or model, and only
 //! whole actions out.
 
 #![no_main]

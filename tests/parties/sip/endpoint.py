@@ -40,7 +40,7 @@ class Endpoint:
     the inbox.
 
     A message whose bytes came before from the same peer is a retransmission: it is counted and
-    shown to nobody.
+    not shown.
     """
 
     def __init__(self, trace, name, ip, port):

@@ -72,7 +72,7 @@ class Uri:
 
 
 class Message:
-    """One request or response. `source` and `connection` say where it came from."""
+    """One request or response. `source` and `connection` are its origin."""
 
     def __init__(self, start, headers, body=b""):
         self.start, self.headers, self.body = start, headers, body

@@ -23,7 +23,7 @@ def bracketed(ip):
 
 
 class Phone(Endpoint):
-    """A user agent. `contact` is the value of its Contact header, whatever it is worth."""
+    """A user agent. `contact` is the value of its Contact header, valid or not."""
 
     def __init__(self, trace, name, ip, port, transport="UDP", contact=None):
         super().__init__(trace, name, ip, port)
@@ -73,7 +73,7 @@ class Dialog:
         self.route_set = []
 
     def establish(self, response):
-        """As the caller: what a response that makes a dialog says of it."""
+        """As the caller: the dialog that a response makes."""
         self.remote = response.get("to")
         self.route_set = list(reversed(response.all("record-route")))
         if response.get("contact"):
@@ -164,7 +164,7 @@ class Dialog:
 
 
 class Proxy:
-    """A proxy beside the one under test: record-routes as it is told, and forks to the phones
+    """A proxy beside the one under test: record-routes as ordered, and forks to the phones
     behind it.
 
     `addresses` are (ip, port) that it listens on, and sends from the first; `record_routes` the

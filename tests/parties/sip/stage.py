@@ -1,4 +1,4 @@
-"""What a case is played on: addresses of the deployment, signatures, the log, and the verdict."""
+"""The stage of a case: addresses of the deployment, signatures, the log, and the verdict."""
 
 import json
 import os
@@ -60,7 +60,7 @@ class Stage:
         return self.phone("stranger", ENV["STRANGER_IP"], 5070)
 
     def locate(self, uri):
-        """(ip, port) of a URI, as these parties know it: names are what the case says they are."""
+        """(ip, port) of a URI, as these parties know it: names are those of the case."""
         host, port = Uri(uri).address()
         return self.names.get((host, port), self.names.get(host, (host, port)))
 
@@ -196,7 +196,7 @@ class Stage:
             endpoint.final(request)
         time.sleep(0.2)
 
-    # ----- what the deployment says -----
+    # ----- output of the deployment -----
 
     def rpc(self, method, *params):
         return siptool.rpc(int(ENV["RPC_PORT"]), method, list(params), 5.0)

@@ -8,7 +8,7 @@
 //! `evidence_agent many LINK...`: opens a channel by each link and keeps them until standard input
 //! ends; then takes all files on all of them.
 //!
-//! One line of JSON says what was measured. Times are milliseconds.
+//! One line of JSON has the measurements. Times are milliseconds.
 
 #![expect(
     clippy::wildcard_enum_match_arm,

@@ -298,7 +298,7 @@ impl Liar {
     }
 
     fn read(&self, connection: &mut Connection, file: u32, offset: u64, len: usize) -> Vec<u8> {
-        // The manifest was checked against these very files, so they are as long as it says.
+        // The manifest was checked against these very files, so they have its lengths.
         let start = offset as usize;
         let mut bytes = self.contents[file as usize][start..start + len].to_vec();
         let lies = match self.fault.as_str() {

@@ -76,7 +76,7 @@ pub enum Action {
         /// The AOR's section.
         aor: DialToken,
     },
-    /// Asks what the last probe of a PJSIP contact has found, answered like `Getvar`.
+    /// Asks for the result of the last probe of a PJSIP contact, answered like `Getvar`.
     ///
     /// The list `PJSIPShowContacts` needs the right `system`, with which an account may stop
     /// Asterisk.

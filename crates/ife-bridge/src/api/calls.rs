@@ -39,7 +39,7 @@ enum WaitFor {
 /// Result of `handle_escalate`: the call, and how it stands in the contract's words.
 #[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Escalated {
-    /// `connected`, `rejected` (then `reason` says why), or `pending` while the expert is called.
+    /// `connected`, `rejected` (then `reason` is set), or `pending` while the expert is called.
     status: &'static str,
     /// `mcu_participant_id` by the contract's name.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -11,7 +11,7 @@ use super::{AppState, Problem, problem::Refusals, request::Raw};
 use crate::handle::{Command, Submission};
 
 /// A decision about a call, signed by its expert or by a guardian. A later one of the same party
-/// replaces it. `asked` of `GET /v1/calls/{call_id}` says what it must hold.
+/// replaces it. `asked` of `GET /v1/calls/{call_id}` lists its members.
 #[utoipa::path(
     post,
     path = "/v1/calls/{call_id}/decisions",

@@ -76,9 +76,9 @@ pub(super) async fn peers(
     Ok(Json(handle(&state)?.peers().await?))
 }
 
-/// Sends a message to the expert of one call (`sendIFMessage`), and says whether it was shown. What
-/// experts send is in `messages` of `GET /v1/calls/{call_id}` and comes as events `evidence` of
-/// `GET /v1/events`.
+/// Sends a message to the expert of one call (`sendIFMessage`), and returns whether it was shown.
+/// What experts send is in `messages` of `GET /v1/calls/{call_id}` and comes as events `evidence`
+/// of `GET /v1/events`.
 #[utoipa::path(
     post,
     path = "/v1/evidence/peers/{call_id}/messages",

@@ -52,16 +52,16 @@ pub struct AppState {
     pub engine: EngineHandle,
     /// Who may escalate.
     pub agents: Arc<Agents>,
-    /// What `/metrics` tells.
+    /// Values of `/metrics`.
     pub metrics: Arc<Metrics>,
     /// Where experts get evidence, if they do.
     pub evidence: Option<EvidenceHandle>,
-    /// The witness log, if the configuration says where it is.
+    /// The witness log, if it is configured.
     pub log: Option<Arc<Log>>,
 }
 
 impl AppState {
-    /// Asks the engine, and answers with what it gives.
+    /// Asks the engine, and answers with its reply.
     async fn answer<T: Send + 'static>(
         &self,
         command: impl FnOnce(Reply<T>) -> Command,
@@ -69,7 +69,7 @@ impl AppState {
         Ok(Json(self.engine.ask(command).await?))
     }
 
-    /// The same, with the status of what was made.
+    /// The same, with the status of a creation.
     async fn created<T: Send + 'static>(
         &self,
         command: impl FnOnce(Reply<T>) -> Command,

@@ -5,7 +5,7 @@ use axum::{Json, extract::State};
 use super::{AppState, Problem, problem::Refusals, request::Body};
 use crate::handle::{Approval, ApproveExternalCall, Command};
 
-/// `approve_external_call` (`if://guard/policy/external-call`): what the gate says of an expert and
+/// `approve_external_call` (`if://guard/policy/external-call`): the gate's verdict on an expert and
 /// a hazard. Nothing is called or spent.
 #[utoipa::path(
     post,

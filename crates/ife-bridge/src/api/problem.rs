@@ -34,7 +34,7 @@ pub(crate) struct ProblemBody {
     pub title: &'static str,
     /// HTTP status.
     pub status: u16,
-    /// What was wrong this time.
+    /// The fault of this request.
     pub detail: String,
     /// Error name of the interface contract.
     pub code: ErrorName,

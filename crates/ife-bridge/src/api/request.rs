@@ -21,7 +21,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
         let mut json = serde_json::Deserializer::from_slice(&bytes);
         let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
             let words = error.inner().to_string();
-            // For a syntax error there is no path, or none that can be told.
+            // For a syntax error there is no path, or none to be repeated.
             let path = Some(error.path().to_string()).filter(|path| path != "." && path != "?");
             let field = match (path, named_field(&words)) {
                 // The path of a member that is there ends with it.
@@ -41,7 +41,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
     }
 }
 
-/// What a client knows of a type is that it is an object.
+/// A client knows of a type only that it is an object.
 fn without_type(words: &str) -> String {
     let Some((before, after)) = words.split_once("expected struct ") else {
         return words.to_owned();
@@ -80,7 +80,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Asked<T> {
         let query = Query::<T>::from_request_parts(parts, state).await;
         let Query(asked) = query.map_err(|error| {
             let text = error.body_text();
-            // `...: <path>: <what is wrong>`, where there is a path.
+            // `...: <path>: <fault>`, where there is a path.
             let mut parts = text.splitn(3, ": ").skip(1);
             let field = parts.next().filter(|_| parts.next().is_some());
             Refusal {

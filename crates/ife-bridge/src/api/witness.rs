@@ -51,7 +51,7 @@ pub(crate) enum Match {
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct Search {
-    /// The text, at most 256 bytes; without it the newest traces are told.
+    /// The text, at most 256 bytes; without it the newest traces.
     #[serde(default)]
     q: Option<String>,
     /// Which member has it: `any`, `trace_id`, `call_id` or `expert`.
@@ -99,7 +99,7 @@ pub(crate) struct Span {
     step: Option<u64>,
 }
 
-/// The log as it is, as `GET /v1/witness/checkpoint` tells it.
+/// The log as it is, as in `GET /v1/witness/checkpoint`.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct LogView {
     /// In a word; `verified` only when signatures, history and every entry that was read are as
@@ -115,11 +115,11 @@ pub(crate) struct LogView {
     read: String,
     /// First entry of the index that searches look at first.
     indexed_from: u64,
-    /// What is not as it was signed, since the bridge started; at most 16.
+    /// Contradictions to signed heads since the bridge started; at most 16.
     alarms: Vec<AlarmView>,
 }
 
-/// Something that is not what was signed.
+/// A contradiction to a signed head.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct AlarmView {
     /// RFC 3339; when it was seen first.
@@ -127,7 +127,7 @@ pub(crate) struct AlarmView {
     /// The entry, where it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     index: Option<u64>,
-    /// What is wrong.
+    /// The fault.
     what: String,
 }
 
@@ -142,7 +142,7 @@ pub(crate) struct VerdictsView {
     /// not the same as nothing happened.
     #[serde(skip_serializing_if = "Option::is_none")]
     counted_from: Option<String>,
-    /// A line for each gate that said something.
+    /// A line for each gate with a verdict.
     lines: Vec<VerdictLine>,
 }
 
@@ -164,7 +164,7 @@ impl LogView {
     }
 }
 
-/// The log: latest checkpoint, whose signatures were verified, and what is wrong, if anything is.
+/// The log: latest checkpoint, whose signatures were verified, and faults, if any.
 #[utoipa::path(
     get,
     path = "/v1/witness/checkpoint",

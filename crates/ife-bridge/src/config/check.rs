@@ -7,7 +7,7 @@ use ife_engine::shell::Prompt;
 
 use crate::plain_file::{self, KEY_LEN_MAX};
 
-/// A field and what it must be.
+/// A field and its rule.
 pub(super) type Problem = (String, String);
 
 impl Config {

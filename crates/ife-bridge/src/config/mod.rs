@@ -20,7 +20,7 @@ use crate::plain_file::FileError;
 pub use nats::Nats;
 pub use notify::{Mail, MailTls, Notify};
 
-/// What is wrong with the configuration; the text names file, line and field.
+/// A fault of the configuration; the text names file, line and field.
 #[derive(Debug, Error)]
 pub enum ConfigError {
     /// The file cannot be read.
@@ -41,7 +41,7 @@ pub enum ConfigError {
         path: PathBuf,
         /// Path of the field.
         field: String,
-        /// What it must be.
+        /// Its rule.
         why: String,
     },
 }
@@ -176,7 +176,7 @@ pub struct Council {
     /// `external_mcu`: the alias that is dialled there; the conference's name when absent.
     #[serde(default)]
     pub mcu_alias: Option<String>,
-    /// The MCU's address, as `h323_endpoint` tells it.
+    /// The MCU's address, as in `h323_endpoint`.
     #[serde(default = "default_endpoint")]
     pub h323_endpoint: String,
     /// Guardians who are dialled when a room starts, and who may ask to join.
@@ -203,7 +203,7 @@ pub enum Backend {
     ExternalMcu,
 }
 
-/// Limits; what is over them is refused with 503.
+/// Limits; requests over them are refused with 503.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Calls {
@@ -259,7 +259,7 @@ impl Default for Calls {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Listen {
-    /// Unix socket, mode 0660: whoever may open it may use the API.
+    /// Unix socket, mode 0660: opening it is the right to use the API.
     pub unix: Option<PathBuf>,
     /// TCP, with a token, client certificates, or both.
     pub tcp: Option<Tcp>,
@@ -376,7 +376,7 @@ pub struct Evidence {
     /// Seconds that one file may take to come from its host.
     #[serde(default = "default_http_s")]
     pub http_s: u64,
-    /// Disk space for what was fetched from hosts, bytes, all calls together.
+    /// Disk space for files fetched from hosts, bytes, all calls together.
     #[serde(default = "default_spool_len")]
     pub spool_len_max: u64,
     /// Largest file, bytes.

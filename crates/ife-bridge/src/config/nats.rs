@@ -26,10 +26,10 @@ pub struct Nats {
     pub subject: String,
     /// Where messages go that can never be worked off; a stream must hold it.
     pub dead_letter_subject: String,
-    /// Where the outcome of each escalation is told.
+    /// Subject of the outcomes of escalations.
     #[serde(default)]
     pub outcome_subject: Option<String>,
-    /// What the subjects of calls begin with: `<this>.<call id>.events` and `<this>.<call
+    /// Prefix of the subjects of calls: `<this>.<call id>.events` and `<this>.<call
     /// id>.orders`.
     #[serde(default)]
     pub call_subject: Option<String>,

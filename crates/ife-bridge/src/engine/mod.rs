@@ -148,7 +148,7 @@ impl Engine {
         self
     }
 
-    /// Runs until it is told to stop. `alive` is called about every second by the loop itself.
+    /// Runs until it is ordered to stop. `alive` is called about every second by the loop itself.
     pub async fn run(mut self, alive: impl Fn()) {
         loop {
             let action = self.select().await;

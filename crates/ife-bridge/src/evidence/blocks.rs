@@ -1,5 +1,5 @@
 //! A connection's bytes: whole blocks are read off the runtime's threads and checked against the
-//! manifest, one ahead of what is being sent.
+//! manifest, one ahead of the block being sent.
 
 use std::io::{Read, Seek, SeekFrom};
 
@@ -17,7 +17,7 @@ pub(super) type Name = (u32, u64);
 pub(super) struct Blocks {
     held: Vec<(Name, Vec<u8>)>,
     coming: Vec<Name>,
-    /// What the session waits for.
+    /// The reads that the session waits for.
     wanted: Option<Wanted>,
 }
 
@@ -74,7 +74,7 @@ impl Blocks {
     }
 }
 
-/// Reads one block; an error when it is not what the manifest says.
+/// Reads one block; an error when it differs from the manifest.
 pub(super) fn read(source: &Source, entry: &FileEntry, number: u64) -> Result<Vec<u8>, String> {
     let wording = |error: std::io::Error| format!("the file cannot be read: {}", error.kind());
     let offset = number * entry.block_size;

@@ -16,9 +16,9 @@ use crate::{clock, view::EvidencePeer, witness::Leaf};
 
 /// A connection that never opens is dropped after this.
 pub(super) const OPENING_MAX: Duration = Duration::from_secs(60);
-/// After the call's end the page is told, and so long it has to hear it.
+/// Time for the page to receive the end of its call.
 pub(super) const FAREWELL: Duration = Duration::from_secs(2);
-/// So long at least a call that is over is said to be over, rather than unknown.
+/// Time for which a call that ended is answered as over, before it is unknown.
 pub(super) const LINGER: Duration = Duration::from_secs(600);
 
 /// The files, as far as they are known.
@@ -109,7 +109,7 @@ impl Case {
         [wake, give_up, self.forget_at].into_iter().flatten().min()
     }
 
-    /// The call's state has changed: the page is told.
+    /// Sends a changed state of the call to the page.
     pub(super) fn set_state(&mut self, state: &str) {
         if self.call_state == state {
             return;
@@ -120,7 +120,7 @@ impl Case {
         });
     }
 
-    /// Says something on the channel, if it is open.
+    /// Sends on the channel, if it is open.
     pub(super) fn say(&mut self, body: &Body) -> bool {
         let open = self
             .connection
@@ -130,11 +130,11 @@ impl Case {
             .is_some()
     }
 
-    /// The call is over: whoever is connected hears it, and nobody gets in any more.
+    /// The call is over: connected peers hear it, and no session begins any more.
     pub(super) fn end(&mut self, now: Instant, linger: Duration) {
         self.over = true;
         self.forget_at = Some(now + linger);
-        // What is being sent keeps its files until the connection ends.
+        // A transfer keeps its files until the connection ends.
         self.files = Files::Preparing;
         if let Some(connection) = &mut self.connection {
             let farewell = now + FAREWELL;

@@ -1,5 +1,5 @@
-//! What the expert says over the page, by the cookie of the redeemed link: the acceptance of the
-//! call, and the decision: what is asked, and the signed statement. The latter is open after the
+//! Acts of the expert on the page, by the cookie of the redeemed link: the acceptance of the
+//! call, and the decision: the question, and the signed statement. The latter is open after the
 //! call's end too, as long as a decision is taken.
 
 use axum::{
@@ -27,7 +27,7 @@ use crate::{
     view::{CallDetail, CallState},
 };
 
-/// What the page shows and needs for a decision.
+/// Data that the page shows and needs for a decision.
 #[derive(Debug, Serialize)]
 struct Asking {
     /// The bridge's clock: a decision is dated by it.

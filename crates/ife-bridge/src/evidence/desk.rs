@@ -81,9 +81,9 @@ pub(super) enum Denied {
     NotExpert,
     /// Files are still being read.
     Preparing,
-    /// What is wrong with the offer.
+    /// The fault of the offer.
     BadOffer(String),
-    /// The bridge is not told where the log is.
+    /// No log is configured.
     NoLog,
     /// No such connection.
     NoPeer,
@@ -120,7 +120,7 @@ pub(super) struct Pass {
     pub(super) cookie: String,
 }
 
-/// What the server may be asked.
+/// Orders to the server.
 #[derive(Debug)]
 pub(super) enum Order {
     /// A call has a new link; one that it had before ends.
@@ -196,7 +196,7 @@ impl EvidenceDesk {
         }
     }
 
-    /// Tells which calls live on, after a restart.
+    /// Passes on which calls live on, after a restart.
     pub fn keep(&self, call_ids: Vec<String>) {
         if self.orders.try_send(Order::Keep(call_ids)).is_err() {
             warn!("the evidence server takes no orders");

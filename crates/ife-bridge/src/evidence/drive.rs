@@ -1,5 +1,5 @@
-//! What a session wants done is done here: datagrams, reads, witness entries, what the engine and
-//! the subscribers are told.
+//! Carries out the orders of a session: datagrams, reads, witness entries, and the news for the
+//! engine and the subscribers.
 
 use std::{
     sync::Arc,
@@ -73,7 +73,7 @@ impl Case {
             };
             match output {
                 SessionOutput::Timeout(at) => {
-                    // Never at once: whoever wakes it must get to something else.
+                    // Never at once: the task that wakes it must get on.
                     connection.wake = at.max(now + WAKE_MIN);
                     return;
                 }
@@ -156,7 +156,7 @@ impl Case {
         if !self.over {
             connection.give_up = None;
         }
-        // What was said to nobody.
+        // Messages that reached no peer.
         connection.session.say(&Body::State {
             call_state: self.call_state.clone(),
         });
@@ -282,7 +282,7 @@ impl Case {
             evidence: Some(&said),
             ..Fact::new(event, detail)
         };
-        // No call depends on it, and what is dropped is counted.
+        // No call depends on it, and losses are counted.
         world.witness.record(&fact, false).ok().flatten()
     }
 
@@ -297,7 +297,7 @@ impl Case {
         }
     }
 
-    /// Ends the connection, and lets it say so.
+    /// Ends the connection, and lets it send its last words.
     pub(super) fn hang_up(&mut self, world: &mut World, now: Instant) {
         if let Some(connection) = &mut self.connection {
             connection.session.close();
@@ -333,7 +333,7 @@ impl Case {
     }
 }
 
-/// Has the blocks fetched that a read needs, and hands over what is there.
+/// Has the blocks fetched that a read needs, and hands over those that are there.
 fn read(session: &str, connection: &mut Connection, wanted: Wanted, world: &World) {
     let files = connection.files.clone();
     let Some(entry) = files.manifest.file(wanted.file) else {

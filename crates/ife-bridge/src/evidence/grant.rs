@@ -1,4 +1,4 @@
-//! What is remembered of a session across a restart of the bridge: one small file per session, with
+//! A session's record across a restart of the bridge: one small file per session, with
 //! digests and no secret in it.
 
 use std::{
@@ -16,7 +16,7 @@ use crate::view::EvidenceState;
 /// Longest file that is read back, bytes.
 const LEN_MAX: u64 = 1 << 20;
 
-/// A viewer's way in, and what it leads to.
+/// A viewer's way in, and its target.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Grant {
     /// Name of the session: 22 of base64url.
@@ -25,7 +25,7 @@ pub(super) struct Grant {
     pub(super) link: Link,
     /// Connections so far: their numbers are never used again.
     pub(super) peers: u64,
-    /// What was told of the session last.
+    /// State of the session as published last.
     #[serde(default = "offered")]
     pub(super) state: EvidenceState,
     /// When the call ended: the page may ask about a decision for a while.

@@ -1,5 +1,5 @@
 //! The experts' side of HTTP (docs/evidence.md, 1): a link is traded for a cookie, an SDP offer for
-//! an answer. What is refused says why in a problem (RFC 9457) with a `code` that the page knows.
+//! an answer. A refusal is a problem (RFC 9457) with a `code` that the page knows.
 
 use std::time::Duration;
 

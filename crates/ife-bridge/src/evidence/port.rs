@@ -17,7 +17,7 @@ const BUFFER_LEN: usize = 4 << 20;
 const BUNDLE_LEN_MAX: usize = 60_000;
 /// Bundles that may wait for the kernel; what does not fit is lost, as datagrams are.
 const WAITING_MAX: usize = 256;
-/// One receive buffer holds what the kernel has joined.
+/// One receive buffer holds the datagrams that the kernel has joined.
 const RECEIVE_LEN: usize = 65_536;
 
 /// A datagram as it came.
@@ -197,7 +197,7 @@ mod tests {
         all
     }
 
-    /// As the server does: what the kernel does not take at once is sent when it does.
+    /// As the server does: datagrams that the kernel does not take at once are sent when it does.
     async fn flushed(port: &mut Port) {
         port.flush();
         while !port.waiting.is_empty() {

@@ -1,4 +1,4 @@
-//! What the evidence server was configured to do, with every file that the configuration names read
+//! The evidence server's configuration, with every file that the configuration names read
 //! and checked.
 
 use std::{
@@ -45,7 +45,7 @@ pub enum EvidenceError {
     Witness(#[from] ife_witness::ring::RingError),
 }
 
-/// The section `evidence` of the configuration, and what it needs of the others.
+/// The section `evidence` of the configuration, and its needs of the others.
 pub struct Settings {
     pub(super) public_url: String,
     pub(super) udp: SocketAddr,
@@ -66,8 +66,8 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads what the configuration names; `None` where it has no section `evidence`. Proofs come
-    /// from `log`.
+    /// Reads the files that the configuration names; `None` where it has no section `evidence`.
+    /// Proofs come from `log`.
     pub fn load(config: &Config, log: Option<Arc<Log>>) -> Result<Option<Settings>, EvidenceError> {
         let Some(evidence) = &config.evidence else {
             return Ok(None);

@@ -27,7 +27,7 @@ pub(super) struct Saying {
 }
 
 impl Case {
-    /// Says a message of an agent to the expert; `None` without an open channel.
+    /// Sends a message of an agent to the expert; `None` without an open channel.
     pub(super) fn say_to_expert(
         &mut self,
         message: &Map<String, Value>,
@@ -81,7 +81,7 @@ impl Case {
         self.publish_said("ifmessage_shown", id, None, world);
     }
 
-    /// Says again what was not shown, to a peer who has come back.
+    /// Sends again the messages not yet shown, to a peer who has come back.
     pub(super) fn say_unshown(&mut self) {
         let waiting: Vec<Body> = self.talk.unshown().collect();
         for body in &waiting {
@@ -170,7 +170,7 @@ impl Case {
             message_sha256: Some(measured.sha256),
             ..Fact::new(Entry::Message, "")
         };
-        // No call depends on it, and what is dropped is counted.
+        // No call depends on it, and losses are counted.
         let _ = world.witness.record(&fact, false);
     }
 

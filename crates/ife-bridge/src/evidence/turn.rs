@@ -10,7 +10,7 @@ pub(super) struct TurnServer {
     ttl_s: u64,
 }
 
-/// What a browser needs to use it.
+/// A browser's access to it.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub(super) struct IceServer {
     pub(super) urls: Vec<String>,

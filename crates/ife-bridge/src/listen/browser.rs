@@ -1,5 +1,5 @@
 //! Where no token is asked for, a browser that can reach the listener could be made to use it by
-//! any page that its user looks at. So requests that a browser says are another site's are refused,
+//! any page that its user looks at. So requests that a browser marks as another site's are refused,
 //! and, on the Unix socket, those for a host that has a domain name: it reaches a browser by a
 //! forwarded port of loopback, to which a stranger's name can be made to point (DNS rebinding).
 
@@ -18,7 +18,7 @@ use crate::{
     refusal::{ErrorName, Refusal},
 };
 
-/// For a listener by client certificates alone, which browsers present whoever asks.
+/// For a listener by client certificates alone, which browsers present to any page.
 pub(super) async fn check_site(request: Request, next: Next) -> Response {
     if is_strange(request.headers()) && !page::is_public(request.uri().path()) {
         return refusal("a page of another site may not use the bridge");

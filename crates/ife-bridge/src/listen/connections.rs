@@ -90,7 +90,7 @@ fn source_of(from: IpAddr) -> IpAddr {
     }
 }
 
-/// What the configuration asks for, as far as the process's descriptors reach when `listeners`
+/// The configured number, as far as the process's descriptors reach when `listeners`
 /// share them.
 pub(super) fn within_descriptors(asked: u32, listeners: u32, limits: &str) -> u32 {
     let soft = limits.lines().find_map(|line| {

@@ -55,7 +55,7 @@ pub enum ListenError {
 
 /// Opens every socket of the configuration and serves the API there until `stop` turns true. The
 /// set ends when all have. `pages` of experts need no token: they are served where the
-/// configuration says, or else beside the API on TCP.
+/// configuration has, or else beside the API on TCP.
 pub async fn serve(
     config: &config::Config,
     router: &Router,
@@ -135,7 +135,7 @@ async fn serve_tcp(
 }
 
 async fn stopped(mut stop: watch::Receiver<bool>) {
-    // An error means that nobody can tell us to stop any more, which is the time to stop.
+    // An error means that no order to stop can come any more: stop.
     let _ = stop.wait_for(|stop| *stop).await;
 }
 
@@ -181,7 +181,7 @@ async fn unix(path: &Path) -> Result<UnixListener, ListenError> {
         fs::remove_file(path).map_err(bind)?;
     }
     let listener = UnixListener::bind(path).map_err(bind)?;
-    // Nobody but the owner can have connected before: the umask leaves others no right to write.
+    // Only the owner can have connected before: the umask leaves others no right to write.
     fs::set_permissions(path, fs::Permissions::from_mode(0o660)).map_err(bind)?;
     Ok(listener)
 }

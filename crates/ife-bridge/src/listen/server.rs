@@ -37,7 +37,7 @@ use super::{
 };
 use crate::metrics::Metrics;
 
-/// Bytes of a request's head at most, and of what is read ahead of a body.
+/// Bytes of a request's head at most, and of bytes read ahead of a body.
 const HEAD_LEN_MAX: usize = 64 * 1024;
 /// After an accept that failed: out of descriptors, as a rule, which passes.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -63,7 +63,7 @@ impl Default for Waits {
     }
 }
 
-/// What the listeners have in common, each with its own connections.
+/// State that the listeners share, each with its own connections.
 #[derive(Debug, Clone)]
 pub(super) struct Server {
     pub(super) router: Router,

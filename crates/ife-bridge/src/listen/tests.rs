@@ -60,7 +60,7 @@ async fn tcp_wants_the_token_and_liveness_is_for_everybody() {
         ("/v1/calls", Some("Bearer"), 401),
         ("/v1/calls", Some(right.as_str()), 200),
         ("/healthz", None, 200),
-        // The page's files hold no data; what is not one of them is behind the token or not there.
+        // The page's files hold no data; any other path is behind the token or not there.
         ("/ui/", None, 200),
         ("/ui/app.js", None, 200),
         ("/ui/../v1/calls", None, 404),
@@ -131,7 +131,7 @@ fn patient() -> Waits {
 
 async fn sends(address: SocketAddr, text: &str) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.expect("it listens");
-    // A listener that has no place closes at once: then what is sent does not matter.
+    // A listener that has no place closes at once: the bytes sent then do not matter.
     let _ = stream.write_all(text.as_bytes()).await;
     stream
 }

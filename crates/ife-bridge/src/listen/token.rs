@@ -19,7 +19,7 @@ use crate::{
 
 const LEN_MIN: usize = 32;
 
-/// Hash of the token: comparing hashes tells nothing of how far a guess was right.
+/// Hash of the token: comparing hashes reveals nothing of how far a guess was right.
 #[derive(Debug, Clone)]
 pub(super) struct Token(Arc<[u8; 32]>);
 

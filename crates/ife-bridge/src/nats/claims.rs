@@ -195,7 +195,7 @@ fn bytes(claim: &Claim) -> Result<Bytes, String> {
 }
 
 /// A key-value bucket is a stream of this form (NATS ADR-8). Made as such, because the client's own
-/// way to make one asks for more than server 2.9 can tell.
+/// way to make one asks for more than server 2.9 has.
 fn config(bucket: &str, replicas: usize) -> stream::Config {
     stream::Config {
         name: Claims::stream(bucket),

@@ -42,7 +42,7 @@ pub(super) fn letter(
     (headers, if fits { body.clone() } else { Bytes::new() })
 }
 
-/// Printable ASCII: whatever a stranger wrote, it stays within its header.
+/// Printable ASCII: a stranger's text stays within its header.
 fn clean(value: &str) -> HeaderValue {
     let printable = |c: char| if matches!(c, ' '..='~') { c } else { '?' };
     let text: String = value.chars().take(VALUE_LEN_MAX).map(printable).collect();

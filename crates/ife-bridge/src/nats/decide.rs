@@ -1,4 +1,4 @@
-//! What is done with a delivery: pure, every case of it.
+//! The next step of a delivery: pure, every case of it.
 //!
 //! ```text
 //! delivery --+-- no escalation of a registered agent ---------> dead letter, then ack
@@ -53,16 +53,16 @@ pub(super) struct Poison {
     pub(super) detail: String,
 }
 
-/// What is done next.
+/// The next step.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Next {
     /// Asks the engine. With `claim`, after the claim was taken over from another bridge.
     Escalate { resume: Option<Resume>, claim: bool },
-    /// Asks the gateway what it knows of the call.
+    /// Asks the gateway for its note of the call.
     LookAround,
     /// Waits and asks again.
     Wait,
-    /// Tells the outcome and acknowledges.
+    /// Publishes the outcome and acknowledges.
     Settle(Box<Outcome>),
     /// To the dead letters.
     Bury(Poison),
@@ -91,7 +91,7 @@ pub(super) fn claimed(claim: Option<&Claim>, may_have_forgotten: bool, tries_max
     }
 }
 
-/// What the gateway knows of a call whose message was taken on before, without an outcome.
+/// The gateway's knowledge of a call whose message was taken on before, without an outcome.
 pub(super) fn found(found: &Whereabouts, us: &str, trace_id: &str) -> Next {
     let is_ours = |note: &&Note| note.node == us;
     let note = found.note.as_ref();
@@ -119,7 +119,7 @@ pub(super) fn found(found: &Whereabouts, us: &str, trace_id: &str) -> Next {
     }
 }
 
-/// What the engine answered.
+/// The engine's answer.
 pub(super) fn answered(
     result: &Result<CallView, Refusal>,
     call_id: &str,
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(claimed(None, true, 5), Next::LookAround);
         let next = claimed(None, false, 5);
         assert!(matches!(next, Next::Escalate { claim: false, .. }));
-        // Our own note, and an engine that has lost its memory: nobody is called again.
+        // Our own note, and an engine that has lost its memory: no expert is called again.
         let mut forgotten = whereabouts(false, Some("node1:1:answered"));
         forgotten.is_known = false;
         assert!(matches!(found(&forgotten, "node1", "t"), Next::Settle(_)));

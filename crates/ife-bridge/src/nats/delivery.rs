@@ -53,7 +53,7 @@ pub(super) struct Delivery<'a> {
     pub(super) stopped: watch::Receiver<bool>,
 }
 
-/// What the message asks for.
+/// The request of the message.
 struct Asked {
     message: IfMessage,
     escalation: Escalation,
@@ -162,7 +162,7 @@ impl Delivery<'_> {
         decide::claimed(claim, may_have_forgotten, self.shared.nats.deliveries_max)
     }
 
-    /// Does what is next until there is an end.
+    /// Takes step after step until there is an end.
     async fn go_on(&mut self, asked: &Asked, info: &Info<'_>, mut found: Option<Found>) -> End {
         let mut next = self.claimed(found.as_ref(), info);
         let mut held_since: Option<Instant> = None;
@@ -249,7 +249,7 @@ impl Delivery<'_> {
         }
     }
 
-    /// The outcome is kept for the other bridges, told, and only then acknowledged.
+    /// The outcome is kept for the other bridges, published, and only then acknowledged.
     async fn settle(&mut self, asked: &Asked, outcome: &Outcome, info: &Info<'_>) -> End {
         loop {
             match self.tell(asked, outcome, info).await {
@@ -278,8 +278,8 @@ impl Delivery<'_> {
         told.map_err(|why| (Part::Outcomes, why))
     }
 
-    /// A stream that is not there any more cannot be told that a message of it is worked off. One
-    /// that is there gives it again, and its outcome is told again.
+    /// No message of a stream that was deleted can be acknowledged. One
+    /// that is there gives it again, and its outcome is published again.
     async fn acknowledge(&self, result: &'static str) -> End {
         match self.message.double_ack().await {
             Ok(()) => End::Done(result),
@@ -328,7 +328,7 @@ impl Delivery<'_> {
     }
 
     /// Acknowledged only when JetStream has the dead letter, and the agent who is known to have
-    /// sent it is told.
+    /// sent it is notified.
     async fn bury(&self, poison: &Poison, about: Option<&IfMessage>, info: &Info<'_>) -> End {
         if let Err(why) = self.store_letter(poison, info).await {
             self.begin_fault(Part::DeadLetters, why.clone());

@@ -1,5 +1,5 @@
 //! What happens to calls, as messages: each change of a call that a message asked for, and what
-//! comes over its evidence channel, told to the agent whose call it is.
+//! comes over its evidence channel, published to the agent whose call it is.
 
 use std::sync::{
     Arc,
@@ -18,7 +18,7 @@ use crate::{
     view::{CallView, Event, EvidenceEvent},
 };
 
-/// Tells events until the engine is gone.
+/// Publishes events until the engine is gone.
 pub(super) async fn tell(
     shared: Arc<Shared>,
     client: Client,
@@ -59,8 +59,8 @@ impl Teller {
 
     async fn evidence(&self, mut evidence: EvidenceEvent) {
         let (call_id, trace_id) = (evidence.call_id.clone(), evidence.trace_id.clone());
-        // With room for what is around it, and for characters that take more of it when they are
-        // written.
+        // With room for the members around it, and for characters that take more of it when they
+        // are written.
         let room = self.client.server_info().max_payload / 2;
         let len = evidence
             .message
@@ -80,7 +80,7 @@ impl Teller {
             .await;
     }
 
-    /// Events were missed: the state of every call says what they said.
+    /// Events were missed: the state of every call replaces them.
     async fn call_all(&self, missed: u64) {
         warn!(
             missed,

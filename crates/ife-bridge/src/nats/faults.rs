@@ -1,5 +1,5 @@
 //! What keeps messages from being worked off: a part of NATS that is missing, full or forbidden. It
-//! is told once, and the bridge is not ready meanwhile.
+//! is logged once, and the bridge is not ready meanwhile.
 
 use std::{
     collections::BTreeMap,
@@ -25,7 +25,7 @@ pub(super) enum Part {
     Claims,
     /// Dead letters are not stored.
     DeadLetters,
-    /// Outcomes are not told.
+    /// Outcomes are not published.
     Outcomes,
 }
 

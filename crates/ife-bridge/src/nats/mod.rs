@@ -1,8 +1,8 @@
 //! IF.connect intake: escalations that come as messages of a NATS JetStream stream. All bridges
 //! pull from one durable consumer, so they share the work.
 //!
-//! A message is acknowledged when its outcome is known, witnessed and told. Until then it is the
-//! bridge's that has it, and another one's when that one is silent: `decide` keeps experts
+//! A message is acknowledged when its outcome is known, witnessed and published. Until then it is
+//! the bridge's that has it, and another one's when that one is silent: `decide` keeps experts
 //! from being called twice then.
 
 mod claims;
@@ -54,7 +54,7 @@ const RETRY: Duration = Duration::from_secs(1);
 /// How long the server may keep a request for messages.
 const PULL_MAX: Duration = Duration::from_secs(2);
 
-/// Between two looks at what the intake stands on.
+/// Between two looks at the parts that the intake needs.
 const WATCH: Duration = Duration::from_secs(2);
 
 /// What every delivery needs.
@@ -68,12 +68,12 @@ pub(super) struct Shared {
     engine: EngineHandle,
     agents: Arc<Agents>,
     metrics: Arc<Metrics>,
-    /// Who tells outcomes: the council, by its key.
+    /// Signer of outcomes: the council, by its key.
     source: String,
     key: PrivateKey,
 }
 
-/// Reads what the intake would read, and connects to nothing.
+/// Reads the intake's files, and connects to nothing.
 pub fn check(config: &Config) -> Result<(), IntakeError> {
     let Some(nats) = &config.nats else {
         return Ok(());
@@ -169,7 +169,7 @@ async fn run(
         }
     }
     while works.join_next().await.is_some() {}
-    // What is on its way still goes out.
+    // Messages on their way still go out.
     if let Err(error) = client.flush().await {
         debug!("NATS is gone before the end: {error}");
     }
@@ -191,7 +191,7 @@ fn replace(current: &mut Option<watch::Sender<Parts>>, parts: Parts) -> watch::R
     }
 }
 
-/// Looks again and again whether all is there. Returns what is not.
+/// Looks again and again whether all parts are there. Returns the missing one.
 async fn watch_over(shared: &Shared, parts: &watch::Receiver<Parts>) -> String {
     let parts = parts.borrow().clone();
     loop {
@@ -246,7 +246,7 @@ async fn take(
                 Ok(message) => message,
                 Err(error) => return error.to_string(),
             };
-            // There is one for each message that was asked for: nobody else takes any.
+            // There is one for each message that was asked for: no other task takes any.
             let Some(permit) = place
                 .take()
                 .or_else(|| places.clone().try_acquire_owned().ok())
@@ -336,7 +336,7 @@ impl Shared {
         self.tell_whether_up();
     }
 
-    /// Said again and again: the engine drops what comes while its queue is full.
+    /// Repeated: the engine drops what comes while its queue is full.
     fn tell_whether_up(&self) {
         let up = self.faults.is_clear();
         self.metrics.intake_up.set(up.into());

@@ -74,7 +74,7 @@ pub(super) async fn take(shared: Arc<Shared>, client: Client, prefix: String) {
     let places = Arc::new(Semaphore::new(ORDERS_MAX));
     let mut taken = Taken::new(clock::unix_ms() / 1_000);
     while let Some(order) = orders.next().await {
-        // Nobody would hear the answer, and an answer is part of every order.
+        // The answer would have no receiver, and an answer is part of every order.
         let Some(reply) = order.reply.clone() else {
             continue;
         };

@@ -1,5 +1,5 @@
 //! What came of an escalation, in the interface contract's words (`handle_escalate`), and the
-//! IFMessage that tells it.
+//! IFMessage of it.
 
 use ife_message::{Escalate, IfMessage, PrivateKey};
 use serde::{Deserialize, Serialize};
@@ -54,7 +54,7 @@ pub(super) struct Outcome {
 }
 
 impl Outcome {
-    /// A call, as the engine tells it.
+    /// A call as the engine shows it.
     pub(super) fn of_call(view: &CallView) -> Outcome {
         let joined =
             view.sip_call_state == CallState::Connected || view.mcu_participant_id.is_some();
@@ -127,7 +127,7 @@ impl Outcome {
         }
     }
 
-    /// The signed IFMessage that tells it.
+    /// The signed IFMessage of the outcome.
     pub(super) fn message(
         &self,
         about: &IfMessage,
@@ -140,8 +140,8 @@ impl Outcome {
         };
         payload.insert("in_reply_to".to_owned(), about.id.clone().into());
         let mut message = IfMessage {
-            // The same outcome told twice is one message; those of two messages are two, also where
-            // both name one call.
+            // The same outcome published twice is one message; those of two messages are two, also
+            // where both name one call.
             id: format!(
                 "outcome:{}:{}",
                 claims::short_key(&about.source, &about.id),
@@ -166,7 +166,7 @@ impl Outcome {
     }
 }
 
-/// Whether two messages tell the same: they were signed at different times.
+/// Whether two messages have the same content: they were signed at different times.
 pub(super) fn is_same(a: &[u8], b: &[u8]) -> bool {
     let payload = |bytes: &[u8]| {
         let value: serde_json::Value = serde_json::from_slice(bytes).ok()?;

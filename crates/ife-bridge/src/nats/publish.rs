@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 const ID: &str = "Nats-Msg-Id";
 
 /// A message that has arrived in a stream. A stream that is made anew begins its sequence again:
-/// the time of arrival and the message's own bytes tell its messages from the earlier ones.
+/// the time of arrival and the message's own bytes distinguish its messages from the earlier ones.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Arrival<'a> {
     pub(super) stream: &'a str,
@@ -32,7 +32,7 @@ impl<'a> Arrival<'a> {
         }
     }
 
-    /// The id of what is stored about it, one for each kind.
+    /// The id of a record about it, one for each kind.
     pub(super) fn id(&self, kind: &str) -> String {
         let mut hash = Sha256::new();
         hash.update(kind);

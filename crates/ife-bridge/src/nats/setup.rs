@@ -1,7 +1,7 @@
 //! The connection, and what must be there before messages are taken.
 //!
-//! The operator makes streams, because how long and how safely messages are kept is theirs to say.
-//! The bridge makes its durable consumer and the bucket of claims, which are of use to nobody else.
+//! The operator makes streams, who decides how long and how safely messages are kept.
+//! The bridge makes its durable consumer and the bucket of claims, which no other program uses.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -72,7 +72,7 @@ pub(super) struct Parts {
     pub(super) progress: Duration,
 }
 
-/// A client that connects, and connects again, by itself; the other end says whether it is.
+/// A client that connects, and connects again, by itself; the other end has its state.
 pub(super) async fn connect(
     nats: &Nats,
     node: &str,
@@ -127,7 +127,7 @@ fn hint(nats: &Nats) -> &'static str {
     }
 }
 
-/// Each reason is told once, not with every attempt.
+/// Each reason is logged once, not with every attempt.
 fn on_event(event: &Event, tell: &watch::Sender<bool>, told: &Mutex<String>, hint: &str) {
     let is_new = |text: String| {
         let mut told = told.lock().unwrap_or_else(PoisonError::into_inner);
@@ -171,7 +171,7 @@ pub(super) struct Floor {
     sequence: u64,
 }
 
-/// Finds, or makes, what the intake needs. The error says what a person has to do.
+/// Finds, or makes, the parts that the intake needs. The error names the operator's step.
 pub(super) async fn prepare(
     client: &Client,
     nats: &Nats,
@@ -192,7 +192,7 @@ pub(super) async fn prepare(
     dead_letters(&jetstream, nats).await?;
     let outcomes_stored = are_outcomes_stored(&jetstream, nats).await?;
     // A consumer that was deleted goes on where it was; without that knowledge all messages come
-    // again, and claims and the gateway's notes say which are worked off.
+    // again, and claims and the gateway's notes have which are worked off.
     let floor = floor.filter(|floor| floor.stream_made_ns == stream_made_ns);
     let wanted = consumer_config(nats, floor);
     let consumer = stream.get_or_create_consumer(&nats.consumer, wanted).await;
@@ -255,7 +255,8 @@ async fn are_outcomes_stored(jetstream: &Context, nats: &Nats) -> Result<bool, S
     }
 }
 
-/// Looks whether all of it is there, and the same as before. The error says what is not.
+/// Looks whether all of it is there, and the same as before. The error names a part that is missing
+/// or differs.
 pub(super) async fn look(parts: &Parts, nats: &Nats) -> Result<Floor, String> {
     let jetstream = &parts.jetstream;
     let made_anew = |what: &str, name: &str| format!("{what} {name}: was made anew");

@@ -1,4 +1,4 @@
-//! Tells experts of calls by webhook and mail, as [`ife_engine::notice`] says. No call waits for
+//! Notifies experts of calls by webhook and mail, by [`ife_engine::notice`]. No call waits for
 //! it, and no failure in here ends one.
 //!
 //! ```text
@@ -62,8 +62,8 @@ impl Notifier {
         self.0.try_send(Order::Tell(Box::new(notice))).is_ok()
     }
 
-    /// Gives up what is not delivered yet of a call's notices. Of no effect while too many orders
-    /// wait: then at most the tries that are left are made in vain.
+    /// Gives up the notices of a call that are not delivered yet. Of no effect while too many
+    /// orders wait: then at most the tries that are left are made in vain.
     pub fn withdraw(&self, call_id: &str) {
         let _ = self.0.try_send(Order::Withdraw(call_id.to_owned()));
     }

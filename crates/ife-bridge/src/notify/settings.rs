@@ -125,7 +125,7 @@ fn client(notify: &config::Notify, pem: Pem<'_>) -> Result<Client, NotifyError> 
     let mut builder = Client::builder()
         .redirect(Policy::none())
         .timeout(Duration::from_secs(notify.timeout_s))
-        // Where a request goes is said by registry and configuration, not by the environment.
+        // Registry and configuration decide where a request goes, not the environment.
         .no_proxy()
         .referer(false)
         .pool_max_idle_per_host(0)

@@ -1,4 +1,4 @@
-//! Webhooks, signed as Standard Webhooks says (standardwebhooks.com, version 1, symmetric).
+//! Webhooks, signed as in Standard Webhooks (standardwebhooks.com, version 1, symmetric).
 
 use std::error::Error;
 

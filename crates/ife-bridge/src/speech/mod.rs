@@ -39,7 +39,7 @@ const COMMANDS_MAX: usize = 2;
 const WAITING_MAX: u32 = 64;
 /// Prompts of calls that are kept for calls about the same.
 const KEPT_MAX: usize = 1_000;
-/// Converts what a command gives to what Asterisk plays.
+/// Converts a command's output to Asterisk's format.
 const CONVERT: [&str; 13] = [
     "sox",
     "--ignore-length",
@@ -254,7 +254,7 @@ fn aside(file: &Path) -> PathBuf {
     file.with_extension(format!("{process}-{number}.part"))
 }
 
-/// Runs a command without a shell, and returns what it writes.
+/// Runs a command without a shell, and returns its output.
 async fn run(command: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
     let [program, arguments @ ..] = command else {
         return Err("speech.command is empty".to_owned());
@@ -277,7 +277,7 @@ async fn run(command: &[String], input: &[u8]) -> Result<Vec<u8>, String> {
         return Err(format!("`{program}` has no input or output"));
     };
     let feed = async {
-        // A command that does not read its input says so by its exit.
+        // A command that does not read its input shows that by its exit.
         let _ = stdin.write_all(input).await;
         drop(stdin);
     };

@@ -60,7 +60,7 @@ pub struct Store {
 }
 
 impl Store {
-    /// Reads what was stored, writes the file anew and starts the writer. Tokens of appended
+    /// Reads the stored records, writes the file anew and starts the writer. Tokens of appended
     /// records come back on `stored` once they are on disk, with `false` if they never will be.
     pub fn open(
         dir: &Path,
@@ -88,7 +88,7 @@ impl Store {
         Ok((store, ledger, live))
     }
 
-    /// Hands a record to the writer. With a token, its arrival on disk is told.
+    /// Hands a record to the writer. With a token, its arrival on disk is reported.
     pub fn append(&mut self, line: &Line, token: Option<u64>) -> Result<(), StoreError> {
         let line = text(line);
         self.len += line.len() as u64;
@@ -132,8 +132,8 @@ impl Drop for Store {
     fn drop(&mut self) {
         self.jobs = None;
         if let Some(thread) = self.thread.take() {
-            // The thread ends once it has written what was waiting. A panic in it was told by the
-            // panic hook.
+            // The thread ends once it has written all waiting records. A panic in it was logged by
+            // the panic hook.
             let _ = thread.join();
         }
     }
@@ -171,7 +171,7 @@ fn read(path: &Path, mut take: impl FnMut(Line)) -> Result<(), StoreError> {
     while let Some((number, line)) = lines.next() {
         match parse(line) {
             Some(line) => take(line),
-            // Behind the last LF is nothing, or what a crash left of a line.
+            // Behind the last LF is nothing, or the torn line of a crash.
             None if lines.peek().is_none() => {}
             None => {
                 return Err(StoreError::Damaged {
@@ -201,7 +201,7 @@ fn rewrite(dir: &Path, lines: &[Line]) -> Result<(File, u64), StoreError> {
 }
 
 /// Writes until the engine is gone or a write fails. After a failed write nothing is tried again:
-/// what is on disk is not known.
+/// the content of the disk is unknown.
 fn write_all(
     dir: &Path,
     mut file: File,

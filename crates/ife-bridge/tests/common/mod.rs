@@ -1,4 +1,4 @@
-//! What the tests of the API share.
+//! Shared by the tests of the API.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The simulated Asterisk behind a socket; its experts do what their names say.
+//! The simulated Asterisk behind a socket; its experts act by their names.
 
 use std::{
     net::SocketAddr,
@@ -21,9 +21,9 @@ pub(crate) struct World {
     pub(crate) originated: Vec<Headers>,
     /// The causes of all orders to hang up.
     pub(crate) hangups: Vec<String>,
-    /// Rooms that nobody gets into.
+    /// Rooms that admit no party.
     pub(crate) locked: Vec<String>,
-    /// What the probes of Kamailio find, once there are probes.
+    /// Results of the probes of Kamailio, once there are probes.
     pub(crate) kamailio: Option<bool>,
     /// Rooms that have no seat for an expert.
     pub(crate) full: Vec<String>,
@@ -184,7 +184,7 @@ impl Asterisk {
         }
     }
 
-    /// Changes the world, and tells its events.
+    /// Changes the world, and sends its events.
     fn change<T>(&self, change: impl FnOnce(&mut World) -> T) -> T {
         let mut world = self.world();
         let result = change(&mut world);

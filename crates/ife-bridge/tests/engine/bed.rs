@@ -103,7 +103,7 @@ impl Bed {
     /// Kills the bridge.
     pub(crate) async fn stop(&mut self) {
         self.engine.abort();
-        // It was told to end, and this is how that is seen.
+        // It was ordered to end, and this is how that is seen.
         let _ = (&mut self.engine).await;
     }
 
@@ -315,7 +315,7 @@ fn start(
 }
 
 /// Experts for safety, in order: busy, a, b. For ethics: declines. For security: rings. For legal,
-/// nobody. For watch, in order: rings, next. For order and silence: a phone whose channel ends
+/// no expert. For watch, in order: rings, next. For order and silence: a phone whose channel ends
 /// after its Local channel, and one whose end is never reported.
 fn registry(council: &PrivateKey) -> String {
     let mut seed = 20;

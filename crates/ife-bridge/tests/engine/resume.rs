@@ -54,7 +54,7 @@ async fn a_call_that_is_under_way_is_waited_for_and_not_begun_again() {
 #[tokio::test]
 async fn a_call_that_the_lost_process_never_placed_is_placed() {
     let mut bed = Bed::new("", "").await;
-    // Nobody is told an answer: the process is lost before there is one.
+    // No answer is sent: the process is lost before there is one.
     let escalation = Box::new(escalation("m-1", "security"));
     let reply = Reply::new(drop);
     bed.handle.tell(Command::Escalate {

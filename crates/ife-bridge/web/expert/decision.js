@@ -1,4 +1,4 @@
-// The expert's decision: what is asked, the signed statement, and what became of it
+// The expert's decision: the question, the signed statement, and its fate
 // (docs/decision.md).
 
 import { canonical } from "./protocol/envelope.js";
@@ -14,8 +14,8 @@ const LOOK_MS = 15_000;
 const sha256 = async (text) => toHex(await digest(utf8(text)));
 
 /**
- * The statement without its signature. `about` is what the bridge says of the call, `time` in RFC
- * 3339, `signer` the members that name what signs.
+ * The statement without its signature. `about` is the bridge's description of the call, `time` in
+ * RFC 3339, `signer` the members that name what signs.
  */
 export async function draft(about, choice, text, time, signer) {
   const { asked } = about;
@@ -44,7 +44,7 @@ export const isHere = ({ rp_id: domain }, host = location.hostname) =>
   host === domain || host.endsWith(`.${domain}`);
 
 /**
- * The assertion of a passkey for a statement; throws what the browser throws when the person
+ * The assertion of a passkey for a statement; throws the browser's error when the person
  * declines.
  */
 async function assertion(passkey, statement) {
@@ -65,7 +65,7 @@ async function assertion(passkey, statement) {
 }
 
 /**
- * What is asked and decided. `about`: as `GET /e/<session>/decision` answers, null before that.
+ * The question and the decision. `about`: as `GET /e/<session>/decision` answers, null before that.
  * `sending`, `refusal` (a sentence). An Event "change" follows every change; "news" carries a
  * sentence for the live region.
  */
@@ -87,13 +87,13 @@ export class Decision extends EventTarget {
     this.#makeKey = makeKey;
   }
 
-  /** Learns what is asked, and keeps it up to date. */
+  /** Fetches the question, and keeps it up to date. */
   async open() {
     await this.look();
     setInterval(() => this.look(), LOOK_MS);
   }
 
-  /** Asks what is asked now. What cannot be asked stays as it is. */
+  /** Fetches the question of this moment. Without an answer it stays as it is. */
   async look() {
     try {
       const about = await this.#http.decision();

@@ -1,4 +1,4 @@
-// What the council's agents and the expert write to each other: in order, each once, and whether it
+// Messages between the council's agents and the expert: in order, each once, and whether it
 // has arrived. Knows no element of the page.
 
 /** Maximum length of a message in characters; in UTF-8 it stays below the maximum of the bridge. */
@@ -8,7 +8,7 @@ const ITEMS_MAX = 400;
 const KEPT = "if-escalate-messages-";
 const STATES = new Set(["waiting", "taken", "refused", "new", "shown"]);
 
-/** What a person reads of a message: its text, or all of it. */
+/** The readable part of a message: its text, or all of it. */
 export function textOf(message) {
   const texts = [message.text, message.payload?.text, message.payload?.content];
   return (
@@ -36,7 +36,7 @@ export class Messages {
     this.items = kept(session);
   }
 
-  /** Takes what the bridge says of messages; false for anything else. */
+  /** Takes the bridge's news of messages; false for anything else. */
   handle(body) {
     switch (body.type) {
       case "agent.message":
@@ -145,7 +145,7 @@ export class Messages {
     return this.items.filter((item) => item.state === "new").length;
   }
 
-  /** Removes what the browser keeps. */
+  /** Removes the messages that the browser keeps. */
   forget() {
     sessionStorage.removeItem(KEPT + this.#session);
   }

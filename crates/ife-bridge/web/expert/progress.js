@@ -24,13 +24,13 @@ export class Rate {
 
   #trim(now) {
     while (this.#samples.length > 1 && now - this.#samples[0].at > WINDOW_MS) this.#samples.shift();
-    // One sample for the time before the next: a list of every chunk would be long and tell no
+    // One sample for the time before the next: a list of every chunk would be long and show no
     // more.
     if (this.#samples.length > 200) this.#samples = this.#samples.filter((_, at) => at % 2 === 0);
     if (this.#samples.length === 1 && now - this.#samples[0].at > WINDOW_MS) this.#samples = [];
   }
 }
 
-/** Seconds that the rest will take; undefined while nobody can say. */
+/** Seconds that the rest will take; undefined while unknown. */
 export const secondsLeft = (bytes, perSecond) =>
   perSecond > 0 ? Math.ceil(bytes / perSecond) : undefined;

@@ -1,5 +1,5 @@
 // One viewer's session from link to receipt: ties transport, envelope, receiver and store together,
-// and tells the view what changed.
+// and notifies the view of changes.
 
 import { digest, ed25519, incremental, parsePublicKey, publicKeyText } from "./protocol/crypto.js";
 import { bind, Inbox, Outbox, Refused } from "./protocol/envelope.js";
@@ -28,10 +28,10 @@ const PROOF_TRIES = 15;
 const OVER = new Set(["ended", "failed"]);
 
 /**
- * What the view shows. `phase`: opening, live, lost (connecting anew), over (the call has ended),
- * refused (this page may not or must not go on; `refusal` says why). `noWay`: the bridge's
- * addresses while ICE finds no way to them, else null. An Event "change" follows every change,
- * "news" carries a sentence for the live region.
+ * The state for the view. `phase`: opening, live, lost (connecting anew), over (the call has
+ * ended), refused (this page may not or must not go on; `refusal` is the reason). `noWay`: the
+ * bridge's addresses while ICE finds no way to them, else null. An Event "change" follows every
+ * change, "news" carries a sentence for the live region.
  */
 export class Session extends EventTarget {
   phase = "opening";
@@ -50,7 +50,7 @@ export class Session extends EventTarget {
 
   #http;
   #connection = null;
-  /** The connection whose list of files has come: before, nothing can be said on it. */
+  /** The connection whose list of files has come: before, nothing can be sent on it. */
   #listed = null;
   #inbox = null;
   #outbox = null;
@@ -319,7 +319,8 @@ export class Session extends EventTarget {
 
   #endedWithCall() {
     if (!OVER.has(this.description.call_state)) return false;
-    // What is under way may still be finished by a bridge that lets it; new offers will be refused.
+    // Transfers under way may still be finished by a bridge that lets it; new offers will be
+    // refused.
     if (this.receiver?.isWanting && this.#connection) return false;
     this.#refuse("over");
     return true;
@@ -446,7 +447,7 @@ export class Session extends EventTarget {
     this.#intend("cancel", ids);
   }
 
-  // What the expert wants of a file outlives a reload of this tab.
+  // The expert's choice for a file outlives a reload of this tab.
   #intend(what, ids) {
     for (const id of ids) {
       this.#intents[id] = what;
@@ -488,13 +489,13 @@ export class Session extends EventTarget {
     }
     const { sha256, files } = this.receiver.manifest;
     const whole = await this.store.whole(sha256, id, type);
-    // Browsers may clear what they store, and what is left is not what was verified.
+    // Browsers may clear their store, and the rest is unverified.
     if (whole.size !== files[id].size) throw new Error("this browser has not kept the file");
     return whole;
   }
 
   /**
-   * Fetches and checks what the witness log proves of this session. Each is {kind, found} or {kind,
+   * Fetches and checks the witness log's proofs of this session. Each is {kind, found} or {kind,
    * why}.
    */
   async loadProofs(tries = PROOF_TRIES) {

@@ -21,7 +21,7 @@ function open() {
   return done(request);
 }
 
-/** The store of this browser, or one in memory that says so. */
+/** The store of this browser, or one in memory that is marked so. */
 export async function openStore(session, now) {
   try {
     const store = new Store(await open(), session);
@@ -49,7 +49,7 @@ class Store {
   }
 
   #in(store, mode = "readonly") {
-    // relaxed: what a power cut takes is fetched again, and verified again either way.
+    // relaxed: blocks lost by a power cut are fetched again, and verified again either way.
     return this.#database.transaction(store, mode, { durability: "relaxed" }).objectStore(store);
   }
 

@@ -1,11 +1,11 @@
-// What belongs to one tab of the browser: what the expert wanted of each file, and that no other
+// State of one tab of the browser: the expert's choice for each file, and that no other
 // tab has the session.
 
 /** A page that is being reloaded lets go of its session within this time. */
 const OTHER_TAB_MS = 3_000;
 const INTENTS = "if-escalate-intents-";
 
-/** File id to `request`, `pause` or `cancel`, as this tab was told before it was reloaded. */
+/** File id to `request`, `pause` or `cancel`, as ordered in this tab before it was reloaded. */
 export function keptIntents(session) {
   try {
     const kept = JSON.parse(sessionStorage.getItem(INTENTS + session) ?? "{}");

@@ -7,7 +7,7 @@ import { fingerprintOf } from "./protocol/envelope.js";
 const LABEL = "if-agent-messaging";
 /** An offer that was answered leads to an open channel within this time, or another is made. */
 const OPEN_MS = 15_000;
-/** A way that is there is found in less; until then nothing is said. */
+/** A way that is there is found in less; until then nothing is shown. */
 const STUCK_MS = 4_000;
 /** An answer that takes longer will not come: the network swallowed the question. */
 const ANSWER_MS = 20_000;
@@ -73,7 +73,7 @@ export class Http {
     return (await this.#ask("/state")).json();
   }
 
-  /** What the witness log proves; see docs/evidence.md. */
+  /** The witness log's proofs; see docs/evidence.md. */
   async proof() {
     return (await this.#ask("/proof")).json();
   }
@@ -83,7 +83,7 @@ export class Http {
     await this.#ask("/accept", { method: "POST" });
   }
 
-  /** What is asked for a decision, and the one in force. */
+  /** The question for a decision, and the one in force. */
   async decision() {
     return (await this.#ask("/decision")).json();
   }
@@ -112,7 +112,7 @@ export class Http {
  * One peer connection. Callbacks: `onOpen(fingerprints)`, `onMessage(data)`,
  * `onInterrupted(isInterrupted)`, `onStuck(addresses)`: ICE has found no way to the bridge's
  * addresses yet, or has failed, `onClosed()`; the last one comes once, however the connection
- * ended. `connect` throws what the offer met.
+ * ended. `connect` throws the offer's error.
  */
 export class Connection {
   #pc;

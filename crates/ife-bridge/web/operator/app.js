@@ -1,4 +1,4 @@
-// The operator's page: where one is, what is live, and who may look.
+// The operator's page: places, live data, and the right to look.
 
 import { ApiError, ask, events, token } from "./api.js";
 import { callsView } from "./calls.js";
@@ -9,7 +9,7 @@ import { roomsView } from "./rooms.js";
 import { recentView, searchView } from "./search.js";
 import { storyView } from "./story.js";
 
-/** Between two looks at what no event tells. */
+/** Between two looks at data without events. */
 const REFRESH_MS = 10_000;
 const RETRY_MS = [500, 1000, 2000, 4000, 8000];
 
@@ -21,7 +21,7 @@ const known = { calls: new Map(), rooms: [], health: null, log: null, trouble: "
 let view = null;
 let session = null;
 
-// --- what is shown
+// --- the view
 
 function overview(root) {
   const [calls, rooms, ended, verdicts, recent] = [
@@ -67,7 +67,7 @@ function overview(root) {
     update,
     refresh: load,
     onCall() {
-      // What a call did is in the log a moment later.
+      // A call's entries are in the log a moment later.
       clearTimeout(soon);
       soon = setTimeout(load, 1200);
     },
@@ -112,7 +112,7 @@ function showState() {
   view?.update?.();
 }
 
-// --- what is live
+// --- live data
 
 async function loadAll() {
   const [calls, rooms, health, log] = await Promise.all([

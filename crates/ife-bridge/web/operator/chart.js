@@ -13,7 +13,7 @@ const HEIGHT = 30;
 const BAR = 6;
 
 /**
- * Lines as they are shown: approvals first, then gates by how often they said no. A call of the
+ * Lines as they are shown: approvals first, then gates by their number of refusals. A call of the
  * bridge is approved at both places and shown once.
  */
 export function shown(view) {

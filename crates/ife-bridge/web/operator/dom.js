@@ -27,7 +27,7 @@ export function s(tag, attributes, ...children) {
   return fill(document.createElementNS(SVG, tag), attributes, children);
 }
 
-// Shapes, so that no state is told by colour alone.
+// Shapes, so that no state is shown by colour alone.
 const SHAPES = {
   hollow: () => [s("circle", { cx: 8, cy: 8, r: 5, class: "stroke" })],
   half: () => [
@@ -69,7 +69,7 @@ export function refill(node, ...children) {
   if (key) node.querySelector(`[data-key="${CSS.escape(key)}"]`)?.focus();
 }
 
-/** Tells a screen reader what has just happened. */
+/** Announces to a screen reader what has just happened. */
 export function say(text) {
   document.getElementById("said").textContent = text;
 }

@@ -166,7 +166,7 @@ export function ladder(rows, width, pick) {
     return rung;
   });
   const height = top + 12;
-  // For a screen reader the table tells the same, in words.
+  // For a screen reader the table is the same, in words.
   const body = s(
     "svg",
     {

@@ -19,8 +19,8 @@ export function cut(text, width) {
 }
 
 /**
- * A diagram no wider than `width`. A wide one has all lanes, and what a row says on the row's line.
- * A narrow one has the lanes that its rows use, and what a row says above its arrow.
+ * A diagram no wider than `width`. A wide one has all lanes, and a row's text on its line.
+ * A narrow one has the lanes that its rows use, and a row's text above its arrow.
  */
 export function geometry(width, rows = []) {
   return width >= WIDE_MIN ? wide(width) : narrow(Math.max(WIDTH_MIN, width), lanesOf(rows));

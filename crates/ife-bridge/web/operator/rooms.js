@@ -4,7 +4,7 @@ import { ask } from "./api.js";
 import { confirm, h, mark, refill, say } from "./dom.js";
 import { counted } from "./words.js";
 
-/** Draws into `root` whatever `update` is given. */
+/** Draws into `root` what `update` is given. */
 export function roomsView(root) {
   const list = h("div", { class: "cards" });
   root.replaceChildren(h("h2", { id: "rooms-title" }, "Rooms"), list);

@@ -1,4 +1,4 @@
-// One escalation, as the witness log tells it.
+// One escalation, as in the witness log.
 
 import { ask, fetchFile } from "./api.js";
 import { h, mark, refill, say } from "./dom.js";
@@ -81,7 +81,7 @@ export function storyView(root, by, id) {
   refill(head, h("h1", {}, "Reading the log…"));
   load();
   return {
-    /** A call has changed: what it did is in the log soon. */
+    /** A call has changed: its entries are in the log soon. */
     onCall(call) {
       if (call.trace_id !== id && call.call_id !== id) return;
       state.timers.forEach(clearTimeout);

@@ -1,4 +1,4 @@
-// How states and times are told.
+// The words for states and times.
 
 /** States of a call or a leg: word, shape, tone. */
 const CALL = {

@@ -1,4 +1,4 @@
-//! Release causes of SIP, Q.850 and H.225.0: what they say, and what to set for them.
+//! Release causes of SIP, Q.850 and H.225.0: their meanings, and what to set for them.
 
 mod sip;
 mod table;
@@ -13,7 +13,7 @@ pub use table::{CAUSES, FROM_H225, FROM_SIP, Row};
 pub struct Cause(u8);
 
 ife_words::words! {
-    /// What a cause says about the called side.
+    /// Meaning of a cause for the called side.
     #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
     pub enum Class {
         /// In another call.
@@ -95,12 +95,12 @@ impl Cause {
         self.0
     }
 
-    /// Whether it says nothing about what happened.
+    /// Whether the cause has no meaning of its own.
     pub fn is_unknown(self) -> bool {
         self.class() == Class::Unknown
     }
 
-    /// What it says about the called side.
+    /// Its meaning for the called side.
     pub fn class(self) -> Class {
         self.row().class
     }

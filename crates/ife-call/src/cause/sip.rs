@@ -1,4 +1,4 @@
-//! What the final SIP reply of a called side says about it, as data.
+//! Meanings of the final SIP replies of a called side, as data.
 //!
 //! Q.850 has one value for many replies: Asterisk gives 21, "call rejected", for 401, 403, 407 and
 //! 603, and only the last of them is a person's refusal. So the reply decides where it was seen,
@@ -15,7 +15,7 @@ use super::Class::{self, *};
 pub struct Reply {
     /// The status.
     pub status: u16,
-    /// What it says about the called side.
+    /// Its meaning for the called side.
     pub class: Class,
     /// Where that is written.
     pub source: &'static str,

@@ -1,4 +1,4 @@
-//! The release causes as data. Nothing but the rows here says what a cause means, what to set for
+//! The release causes as data. Only the rows here define what a cause means, what to set for
 //! it and what it is on the other protocol.
 //!
 //! Sources, by column:
@@ -30,7 +30,7 @@ pub struct Row {
     pub asterisk: u16,
     /// Cause to set on the other leg before its answer.
     pub set: u8,
-    /// What it says about the called side.
+    /// Its meaning for the called side.
     pub class: Class,
 }
 
@@ -175,8 +175,8 @@ pub const FROM_SIP: &[(u16, u8)] = &[
 ];
 
 /// `ReleaseCompleteReason` of H.225.0: its number (position in the ASN.1 choice), its name, its
-/// Q.850 cause by H.225.0, and the cause to set on the SIP leg, which says more where H.225.0's is
-/// a plain "normal".
+/// Q.850 cause by H.225.0, and the cause to set on the SIP leg, which is more precise where
+/// H.225.0's is a plain "normal".
 pub const FROM_H225: &[(u8, &str, u8, u8)] = &[
     (0, "noBandwidth", 34, 42),
     (1, "gatekeeperResources", 47, 42),

@@ -84,7 +84,7 @@ impl Checks {
 
     fn reported(&mut self, attempt: u8, reported: &Reported) {
         let state = match reported {
-            // Told as unknown, but entered: its witness entry follows now.
+            // Shown as unknown, but entered: its witness entry follows now.
             Reported::Unknown(state) => {
                 let by_room = *state == State::Connected && self.backend == Backend::Room;
                 self.unwitnessed = Some(state.clone())

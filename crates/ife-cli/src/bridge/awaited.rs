@@ -15,7 +15,7 @@ use crate::{Failure, Outcome, output::Output};
 /// Without news the call is asked about again.
 const LOOK: Duration = Duration::from_secs(5);
 
-/// Waits until the expert has decided, or cannot any more, and tells it.
+/// Waits until the expert has decided, or cannot any more, and prints it.
 pub(super) async fn run(
     bridge: &Bridge,
     call_id: &str,
@@ -34,7 +34,7 @@ pub(super) async fn run(
         }
         let news = async {
             match &mut feed {
-                // What the event says is asked for, so that a missed one does no harm.
+                // The event's content is asked for, so that a missed one does no harm.
                 Some(feed) => feed.next().await.map(|_| ()),
                 None => std::future::pending().await,
             }

@@ -1,5 +1,5 @@
 //! The way to the bridge: one request at a time over its Unix socket or TLS, answers of bounded
-//! size, refusals told well.
+//! size, readable refusals.
 
 use std::{error::Error, path::Path, time::Duration};
 
@@ -24,7 +24,7 @@ const FILE_LEN_MAX: u64 = 1 << 20;
 const CONNECT_TIME_MAX: Duration = Duration::from_secs(10);
 /// How long an answer may take: longer than the bridge's own limit for a request.
 const ANSWER_TIME_MAX: Duration = Duration::from_secs(330);
-/// The stream of events says something every 15 s.
+/// The stream of events has a line every 15 s.
 pub(super) const EVENTS_SILENT_MAX: Duration = Duration::from_secs(45);
 
 /// A bridge that is talked to.
@@ -35,15 +35,15 @@ pub(super) struct Bridge {
     token: Option<Zeroizing<String>>,
 }
 
-/// What the bridge answered.
+/// The bridge's answer.
 pub(super) enum Answer {
-    /// Done; `Null` where there is nothing to say.
+    /// Done; `Null` where the answer is empty.
     Done(Value),
-    /// It looked at the request and said no.
+    /// It refused the request.
     No(Box<No>),
 }
 
-/// A refusal, as it is and as it is told.
+/// A refusal, with the text for a person.
 pub(super) struct No {
     raw: Value,
     problem: Problem,
@@ -209,7 +209,7 @@ impl Bridge {
             Ok(value) => value,
             Err(_) => return Err(self.no_problem(status)),
         };
-        // `/readyz` says with 503 which part is down, in the same shape as with 200.
+        // `/readyz` names with 503 the part that is down, in the same shape as with 200.
         if status.is_success() || raw.get("ami").is_some() {
             return Ok(Answer::Done(raw));
         }
@@ -289,7 +289,7 @@ pub(super) fn shaped<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
     })
 }
 
-/// The innermost error: what the system or TLS said.
+/// The innermost error: that of the system or of TLS.
 fn root(error: &reqwest::Error) -> String {
     let mut last: &dyn Error = error;
     while let Some(source) = last.source() {

@@ -21,7 +21,7 @@ use crate::{
     text::{harmless, unix_now_ms},
 };
 
-/// What the bridge says of a call that a decision must hold.
+/// Members of a call that a decision must hold.
 #[derive(Debug, Deserialize)]
 struct Call {
     call_id: String,

@@ -58,7 +58,7 @@ pub(super) fn run(args: &EscalateArgs, out: &mut Output) -> Result<Outcome, Fail
     })
 }
 
-/// What is sent, byte for byte, and the id that its call will have.
+/// The request, byte for byte, and the id that its call will have.
 fn message(args: &EscalateArgs, out: &mut Output) -> Result<(Vec<u8>, String), Failure> {
     let start = match &args.message {
         Some(file) => {
@@ -110,7 +110,7 @@ fn changes(args: &EscalateArgs) -> bool {
         || args.destination.is_some()
 }
 
-/// The members of the file with the options put over them, and what is missing put in. What is
+/// The members of the file with the options put over them, and missing ones put in. What is
 /// signed here is dated now.
 fn filled(
     mut members: Map<String, Value>,
@@ -196,14 +196,14 @@ fn wrong(args: &EscalateArgs, error: &MessageError) -> Failure {
     }
 }
 
-/// Waits for the answer and tells meanwhile how the call gets on.
+/// Waits for the answer and prints meanwhile how the call gets on.
 async fn send_and_tell(
     bridge: &Bridge,
     message: Vec<u8>,
     call_id: &str,
     out: &mut Output,
 ) -> Result<Answer, Failure> {
-    // Without events the answer is all there is to tell.
+    // Without events only the answer is printed.
     let mut feed = Feed::open(bridge).await.ok();
     let began = Instant::now();
     let mut told = String::new();
@@ -227,7 +227,7 @@ async fn send_and_tell(
     }
 }
 
-/// A line for a state of this call that was not told yet.
+/// A line for a state of this call that was not printed yet.
 fn tell(
     call: &Call,
     call_id: &str,

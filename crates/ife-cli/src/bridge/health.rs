@@ -1,4 +1,4 @@
-//! What a bridge says of itself, for `ifectl doctor`.
+//! A bridge's own health, for `ifectl doctor`.
 
 use std::{path::Path, time::Duration};
 

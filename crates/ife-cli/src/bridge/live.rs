@@ -19,7 +19,7 @@ pub(super) struct Feed {
     ready: VecDeque<Event>,
 }
 
-/// What an event says.
+/// The content of an event.
 #[derive(Debug)]
 pub(super) enum News {
     /// A call changed; the whole of it, and as it came.
@@ -81,7 +81,7 @@ fn news(event: &Event) -> News {
     }
 }
 
-/// The calls by what was heard last.
+/// The calls by their last news.
 #[derive(Debug, Default)]
 pub(super) struct Board {
     calls: BTreeMap<String, Call>,
@@ -89,7 +89,7 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// What the list says counts: it was asked for after the stream was opened.
+    /// The list counts: it was asked for after the stream was opened.
     pub(super) async fn fill(&mut self, bridge: &Bridge) -> Result<(), Failure> {
         if let Answer::Done(list) = bridge.get(&["v1", "calls"]).await? {
             let calls: Vec<Call> = shaped(&list)?;

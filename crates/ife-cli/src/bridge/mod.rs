@@ -1,4 +1,4 @@
-//! What is asked of a running bridge over its HTTP API: escalate, decide, calls, call,
+//! Requests to a running bridge over its HTTP API: escalate, decide, calls, call,
 //! rooms, hangup.
 //!
 //! One file per subcommand; `client.rs` is the way there, `shape.rs` what comes back, `sse.rs` its

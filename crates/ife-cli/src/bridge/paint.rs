@@ -11,7 +11,7 @@ use crate::text::harmless;
 const GAP: usize = 2;
 
 /// A state: green where people talk, yellow on the way, red where it failed, dim when it is over.
-/// The word says the same without colour.
+/// The word means the same without colour.
 pub(super) fn state(word: &str) -> String {
     let word = if word.is_empty() { "-" } else { word };
     let styled = style(harmless(word));
@@ -65,7 +65,7 @@ fn facts(facts: Vec<(&str, String)>) -> Vec<String> {
         .collect()
 }
 
-/// A refusal: what was wrong, then how programs call it.
+/// A refusal: its text, then its code for programs.
 pub(super) fn problem(problem: &Problem, retry_after_s: Option<u64>) -> Vec<String> {
     let title = style(format!("not done: {}", harmless(&problem.title))).fg(Color::Red);
     let mut lines = vec![title.to_string()];

@@ -137,7 +137,7 @@ fn print(
     Ok(Outcome::Yes)
 }
 
-/// For what the bridge answers without a body.
+/// For answers of the bridge without a body.
 fn done(answer: Answer, said: &str, out: &mut Output) -> Result<Outcome, Failure> {
     match answer {
         Answer::No(no) => no.tell(out),

@@ -1,4 +1,4 @@
-//! What the bridge answers, as far as people are told of it. Everything that is unknown or missing
+//! Answers of the bridge, as far as they are shown. Everything that is unknown or missing
 //! is passed over: a newer bridge must not silence an older `ifectl`. With `--json` the answer is
 //! printed as it came.
 

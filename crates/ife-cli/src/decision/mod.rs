@@ -1,5 +1,5 @@
 //! `ifectl decision`: verifying decisions with public keys. Signing one is in `bridge/decide.rs`,
-//! because the bridge says what it must hold.
+//! because the bridge has what it must hold.
 
 mod keys;
 mod verify;

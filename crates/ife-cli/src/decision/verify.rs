@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::{FILE_LEN_MAX, keys::Keys, member};
 
-/// Finds the records in what the API answers or tells.
+/// Finds the records in an answer or an event of the API.
 pub(super) fn records(bytes: &[u8]) -> Result<Vec<Record>, String> {
     let value = ife_json::parse(bytes, FILE_LEN_MAX as usize).map_err(|error| error.to_string())?;
     let mut found = Vec::new();

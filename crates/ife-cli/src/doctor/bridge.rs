@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::report::Report;
 
-/// What the bridge answered.
+/// The bridge's answers.
 #[derive(Debug, Default)]
 pub(super) struct Bridge {
     pub(super) ready: Value,

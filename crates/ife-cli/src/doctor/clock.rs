@@ -20,7 +20,7 @@ const ANSWER_TIME_MAX: Duration = Duration::from_secs(3);
 /// Facts about the clock.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Facts {
-    /// What `timedatectl` says; `None` where it says nothing.
+    /// Output of `timedatectl`; `None` where there is none.
     is_synchronised: Option<bool>,
     /// Time of the newest entry, Unix ms.
     newest_ms: Option<u64>,

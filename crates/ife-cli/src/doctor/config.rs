@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::names::{Name, User, host_of};
 
-/// What the configurations name, by what it is.
+/// Files and addresses that the configurations name, by kind.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Named {
     /// Keys, tokens, passwords.
@@ -120,7 +120,7 @@ struct Turn {
     secret_file: Option<PathBuf>,
 }
 
-/// Reads what is named; relative paths are relative to `base`, the file's directory.
+/// Reads the names; relative paths are relative to `base`, the file's directory.
 pub(super) fn named(yaml: &str, base: &Path) -> Result<Named, String> {
     let config: Config = serde_saphyr::from_str(yaml).map_err(|error| error.to_string())?;
     let (ports, hosts) = (ports(&config), hosts(&config));

@@ -1,5 +1,5 @@
-//! Records that say where a service is (SRV, RFC 2782; NAPTR), which the system's resolver does not
-//! tell a program of this language. One question over UDP at a time, each bounded.
+//! Records of a service's place (SRV, RFC 2782; NAPTR), which the system's resolver does not
+//! give a program of this language. One question over UDP at a time, each bounded.
 
 use std::{fs, io, net::SocketAddr, time::Duration};
 
@@ -24,7 +24,7 @@ pub(super) enum Kind {
     Naptr = 35,
 }
 
-/// What the DNS has of a name.
+/// The records of a name in the DNS.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// Records; of SRV with their targets.
@@ -88,7 +88,7 @@ async fn exchange(server: SocketAddr, question: &[u8]) -> io::Result<Vec<u8>> {
     Ok(answer)
 }
 
-/// Returns the question, or nothing for what is no name.
+/// Returns the question, or nothing if the text is no name.
 fn question(id: u16, name: &str, kind: Kind) -> Option<Vec<u8>> {
     const RECURSION_DESIRED: u16 = 0x0100;
     let mut bytes = Vec::new();

@@ -15,7 +15,7 @@ use super::{
 /// Files of the writer's keys that are looked at.
 const KEYS_MAX: usize = 256;
 
-/// What a file is for.
+/// The purpose of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// A private key or a secret: its owner alone may read it.
@@ -85,7 +85,7 @@ pub(super) fn judge(files: &[FileFacts]) -> Report {
     report
 }
 
-/// What is wrong with a mode, and what to do.
+/// The fault of a mode, and what to do.
 fn fault(kind: Kind, stat: &Stat, path: &Path) -> Option<(&'static str, String)> {
     let shown = path.display();
     let others_may = |bits| stat.mode & bits != 0;

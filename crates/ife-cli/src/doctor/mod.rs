@@ -1,7 +1,7 @@
-//! `ifectl doctor`: looks at a host's deployment and says what to do about each finding.
+//! `ifectl doctor`: looks at a host's deployment and reports what to do about each finding.
 //!
 //! One file per check: its facts, a pure judgement over them, and a thin reader. Nothing is
-//! changed, every wait is bounded, and what is not on the host is skipped with a word.
+//! changed, every wait is bounded, and absent parts are skipped with a word.
 
 mod bridge;
 mod certificates;
@@ -127,7 +127,7 @@ fn examine(args: &DoctorArgs) -> Result<Vec<Line>, Failure> {
     Ok(reports.into_iter().flat_map(Report::lines).collect())
 }
 
-/// The versions that the parts tell.
+/// The versions that the parts report.
 fn versions_of(
     writer: Option<&writer::Status>,
     gate: Option<&gate::Gate>,
@@ -147,7 +147,7 @@ fn versions_of(
     ]
 }
 
-/// What the configurations of the bridge and of Kamailio's TLS name.
+/// Files and addresses named by the bridge's and Kamailio's configurations.
 fn named_files(paths: &DoctorPaths, report: &mut Report) -> Named {
     let mut named = Named::default();
     if let Some(yaml) = text_of(&paths.bridge_config, report) {

@@ -65,7 +65,7 @@ enum LookUp {
     /// Targets of its service records that have no address.
     LostTargets(Vec<String>),
     Failed(String),
-    /// It has no address, and no server tells whether it has service records.
+    /// It has no address, and no server answers whether it has service records.
     Unsure(String),
     Silent,
 }

@@ -38,7 +38,7 @@ struct Holder {
     name: String,
 }
 
-/// What was seen of a wanted socket.
+/// The state of a wanted socket.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
     /// No interface has the address.
@@ -136,7 +136,7 @@ fn is_held_by(wanted: &Wanted, socket: &Socket) -> bool {
         && (a == b || covers(a, b) || covers(b, a))
 }
 
-/// Whether a program could bind to the address: a port that the kernel chooses tells.
+/// Whether a program could bind to the address: a port that the kernel chooses is enough.
 fn has_address(ip: IpAddr) -> bool {
     match UdpSocket::bind(SocketAddr::new(ip, 0)) {
         Ok(_) => true,

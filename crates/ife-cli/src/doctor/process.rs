@@ -10,7 +10,7 @@ use super::{
     seen::{AS_ROOT, Seen},
 };
 
-/// Open files that each program needs at least; the bridge's unit says 8,192.
+/// Open files that each program needs at least; the bridge's unit has 8,192.
 const OPEN_FILES_MIN: u64 = 1_024;
 const OPEN_FILES_MIN_OF_BRIDGE: u64 = 4_096;
 /// Sockets that are looked at.
@@ -42,7 +42,7 @@ pub(super) fn judge(processes: &[Facts]) -> Report {
                 report.unseen(why.clone(), AS_ROOT);
                 continue;
             }
-            // It ended, which another check tells.
+            // It ended, which another check reports.
             Seen::Absent => continue,
         };
         let min = if *who == "ife-bridge" {

@@ -1,4 +1,4 @@
-//! What the checks of a host say, and what it comes to. Pure.
+//! Findings of the checks of a host, and their sum. Pure.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ pub(super) struct Line {
     pub(super) check: &'static str,
     /// How bad it is.
     pub(super) level: Level,
-    /// What was seen.
+    /// The observation.
     pub(super) what: String,
     /// What to do about it.
     pub(super) todo: Option<String>,

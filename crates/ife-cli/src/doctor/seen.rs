@@ -1,4 +1,4 @@
-//! What a look at a file gives: it is not there, it may not be read, or it is here.
+//! The result of a look at a file: it is not there, it may not be read, or it is here.
 
 use std::{io, path::Path};
 

@@ -2,7 +2,7 @@
 
 use super::report::Report;
 
-/// A part and its version; `None` where the part does not tell.
+/// A part and its version; `None` where the part does not report it.
 pub(super) type Part = (&'static str, Option<String>);
 
 /// Judges versions against that of this program.

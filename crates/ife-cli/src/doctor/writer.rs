@@ -16,7 +16,7 @@ const AGE_MS_MAX: u64 = 5_000;
 const UNPUBLISHED_MAX: u64 = 10_000;
 const MIB: u64 = 1 << 20;
 
-/// What `witnessd.json` says.
+/// Content of `witnessd.json`.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Status {
     pub(super) state: String,

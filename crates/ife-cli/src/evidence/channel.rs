@@ -65,7 +65,7 @@ impl Channel {
         self.agent.handle_stored(file, block)
     }
 
-    /// Says something that is not about files.
+    /// Sends a message that is not about files.
     pub(super) fn say(&mut self, body: &Body) {
         self.agent.say(body);
     }

@@ -30,7 +30,7 @@ pub(super) struct Link {
     http: Client,
 }
 
-/// What the link was opened for.
+/// The purpose of the link.
 pub(super) struct Opened {
     base: Url,
     cookie: Zeroizing<String>,
@@ -51,7 +51,7 @@ pub(super) struct Description {
     pub(super) evidence: Offered,
 }
 
-/// What the bridge offers, beside the manifest.
+/// The bridge's offer, beside the manifest.
 #[derive(Debug, Deserialize)]
 pub(super) struct Offered {
     #[serde(default)]

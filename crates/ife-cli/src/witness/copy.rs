@@ -16,7 +16,7 @@ use crate::{Failure, Outcome, cli::LogArgs, output::Output, text};
 const WIDTH: u64 = 256;
 
 /// Copies all tiles of one checkpoint, then the checkpoint. Full tiles that are there already stay,
-/// so that a copy is resumed and brought up to date at the cost of what is new.
+/// so that a copy is resumed and brought up to date at the cost of the new part.
 pub(super) fn run(log: &LogArgs, to: &Path, out: &mut Output) -> Result<Outcome, Failure> {
     let dir = LogDir::new(&log.log);
     let keys = needed_keys(log)?;

@@ -1,4 +1,4 @@
-//! A witness entry as read from the log, with what the subcommands print of it.
+//! A witness entry as read from the log, with the members that the subcommands print.
 
 use ife_witness::merkle::leaf_hash;
 use ife_words::{hex, time};

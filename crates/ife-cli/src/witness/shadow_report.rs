@@ -17,7 +17,7 @@ use tally::{Count, Kind, Tally};
 
 use crate::{Failure, Outcome, cli::ShadowReportArgs, output::Output, text};
 
-/// What a gate's refusal means, and what to do before the mode is `enforce`.
+/// The meaning of a gate's refusal, and what to do before the mode is `enforce`.
 fn advice(gate: &str) -> &'static str {
     match gate {
         "headers" => {

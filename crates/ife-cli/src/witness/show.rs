@@ -82,7 +82,7 @@ pub(super) fn run(args: &ShowArgs, out: &mut Output) -> Result<Outcome, Failure>
 /// What one look at the log gives.
 struct Found {
     head: Checkpoint,
-    /// When the head was signed, if a cosigner told.
+    /// When the head was signed, if a cosigner gave it.
     signed_s: Option<u64>,
     seen: Vec<Seen>,
     /// Whether these are all.
@@ -205,7 +205,7 @@ fn places(
     Ok((places, complete))
 }
 
-/// Reads entries; with keys, each must be what was signed.
+/// Reads entries; with keys, each must be under a signed head.
 fn read(
     dir: &LogDir,
     head: &Checkpoint,

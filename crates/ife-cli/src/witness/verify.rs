@@ -92,7 +92,7 @@ fn remember(
     let published = checkpoint::open(&note, keys)
         .map_err(|error| Failure::no(error.to_string()))?
         .checkpoint;
-    // The log may have grown while it was verified; what was not verified is not remembered.
+    // The log may have grown while it was verified; the unverified part is not remembered.
     if (published.size, published.root) != (report.size, report.root) {
         return Ok(());
     }

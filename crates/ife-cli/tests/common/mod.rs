@@ -184,7 +184,7 @@ fn entry(index: u64, bytes: &mut Vec<u8>) {
     encode(&entry, bytes).expect("encodable");
 }
 
-/// What a run left behind.
+/// The outcome of a run.
 pub struct Run {
     what: String,
     pub code: i32,
@@ -213,7 +213,7 @@ impl Run {
         self
     }
 
-    /// Demands that all of these are said on stdout or stderr.
+    /// Demands that all of these are printed on stdout or stderr.
     #[track_caller]
     pub fn says(self, texts: &[&str]) -> Run {
         let said = format!("{}{}", self.stdout, self.stderr);

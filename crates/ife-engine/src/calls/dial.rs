@@ -115,7 +115,7 @@ impl Slot {
 /// Most characters of the caller's name on the phone's display.
 const DISPLAY_NAME_CHARS_MAX: usize = 60;
 
-/// The texts of the INVITE that tell the expert why the phone rings, in base64: they hold any
+/// The texts of the INVITE that give the reason of the call, in base64: they hold any
 /// character, and the dialplan decodes them where they cannot become a part of it.
 fn briefing_variables(record: &CallRecord) -> Result<Vec<Variable>, ValueError> {
     let reason = record.briefing.reason.as_deref();

@@ -107,7 +107,7 @@ impl Slot {
         self.step(now, format!("evidence of guardian {guardian}: {detail}"));
         match state {
             None => {}
-            // A link that was never used is gone; what a used one has led to stays.
+            // An unused link is gone; the result of a used one stays.
             Some(EvidenceState::None) => {
                 let is_unused = self.guardians.get(guardian) == Some(&EvidenceState::Offered);
                 if is_unused {

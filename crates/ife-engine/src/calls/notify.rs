@@ -1,4 +1,4 @@
-//! Tells the expert of a call beside the phone, and notes the end of each notification.
+//! Notifies the expert of a call beside the phone, and notes the end of each notification.
 
 use ife_witness::entry::Event as Entry;
 
@@ -11,7 +11,7 @@ use crate::{
 
 impl Slot {
     /// Orders the notifications that the registry has for the expert who is called. Those of an
-    /// expert before are given up. Whatever becomes of them, the call goes on.
+    /// expert before are given up. The call goes on whether or not they arrive.
     pub(super) fn notify(&mut self, cx: &mut Context) {
         cx.shell.withdraw(&self.record.call_id);
         let expert = cx.gate.expert(self.expert_id());

@@ -1,4 +1,4 @@
-//! Carries out what a call's machine orders.
+//! Carries out the orders of a call's machine.
 
 use std::time::Duration;
 
@@ -139,7 +139,7 @@ impl Slot {
         Ok(())
     }
 
-    /// What the expert who is called is called about.
+    /// The subject of a call to its expert.
     pub(super) fn about(&self, cx: &Context) -> About {
         let council = cx.gate.caller().to_string();
         let hazard = self.record.hazard.as_str();
@@ -302,7 +302,7 @@ impl Slot {
         }
     }
 
-    /// Follows an end: what the call holds is given back, counted and stored.
+    /// Follows an end: the call's resources are given back, counted and stored.
     pub(crate) fn over(&mut self, cx: &mut Context, end: Result<EndReason, &FailReason>) {
         if let Err(why) = end {
             count_failure(cx, why);

@@ -33,7 +33,8 @@ impl Slot {
         }
     }
 
-    /// Ends the call's part in the room's H.323 legs. A failure and what was never asked for stay.
+    /// Ends the call's part in the room's H.323 legs. A failure stays, and so does a state without
+    /// a request.
     pub(super) fn settle_h323(&mut self) {
         let is_room = self.call.plan().backend == Backend::Room;
         if is_room && self.h323 != CallState::Received && !self.h323.is_over() {

@@ -419,7 +419,7 @@ impl Slot {
         timers.for_each(|key| cx.timers.remove(key));
     }
 
-    /// Gives back what the call holds, at its end.
+    /// Gives back the call's resources, at its end.
     pub(super) fn close(&mut self, cx: &mut Context) {
         self.ended_ms = Some(cx.now.unix_ms);
         self.settle_h323();

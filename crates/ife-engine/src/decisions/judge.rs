@@ -1,4 +1,4 @@
-//! Whether a decision is taken: pure, in the order of what is asked.
+//! Whether a decision is taken: pure, in the order of its checks.
 
 use ife_message::{
     Decision,
@@ -64,7 +64,7 @@ impl NotTaken {
         }
     }
 
-    /// As the API tells it.
+    /// As in the API.
     pub(super) fn refusal(&self) -> Refusal {
         let name = match self.why {
             Why::Malformed

@@ -11,7 +11,7 @@ use crate::{record::Line, time::Now, timers, view::CallView};
 /// Decisions of one call; more are refused.
 pub(crate) const DECISIONS_MAX: usize = 32;
 
-/// What is kept about one call.
+/// The decisions about one call.
 #[derive(Debug, Default)]
 struct Kept {
     records: Vec<Record>,
@@ -63,7 +63,7 @@ impl Decided {
         self.0.get(call_id).is_some_and(|kept| kept.is_closed)
     }
 
-    /// Drops what is kept about a call. Returns the end of its time, if that is to come.
+    /// Drops the decisions about a call. Returns the end of its time, if that is to come.
     pub(crate) fn forget(&mut self, call_id: &str) -> Option<timers::Key> {
         self.0.remove(call_id)?.deadline
     }
@@ -93,7 +93,7 @@ impl Decided {
         }
     }
 
-    /// The lines that say all of it again.
+    /// The lines from which all of it can be read again.
     pub(crate) fn lines(&self) -> impl Iterator<Item = Line> {
         self.0.iter().flat_map(|(call_id, kept)| {
             let decided = kept.records.iter().map(|record| Line::Decided {

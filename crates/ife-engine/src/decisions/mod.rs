@@ -1,4 +1,4 @@
-//! Decisions of experts and guardians about calls: judged, witnessed, kept, told.
+//! Decisions of experts and guardians about calls: judged, witnessed, kept, published.
 
 mod judge;
 mod kept;
@@ -254,7 +254,7 @@ impl Engine {
         publish(&mut self.cx, call, None);
     }
 
-    /// Adds to a call what is decided about it, and what may be.
+    /// Adds to a call its decisions, and those that may come.
     pub(crate) fn with_decisions(&self, mut detail: CallDetail) -> CallDetail {
         let cx = &self.cx;
         detail.call = with_decision(cx, detail.call);
@@ -355,7 +355,7 @@ fn phoned(cx: &Context, call: &CallView, choice: &str) -> Result<Decision, NotTa
 }
 
 /// Now, or a time after the party's latest decision, which may be of this millisecond or of a clock
-/// that is ahead: keys on the phone replace what was decided before, however close it was.
+/// that is ahead: keys on the phone replace an earlier decision, however close it was.
 fn later_than_all(cx: &Context, decision: &Decision) -> u64 {
     let earlier = cx.ledger.decided.records(&decision.call_id).iter();
     let times = earlier

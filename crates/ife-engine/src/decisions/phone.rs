@@ -15,7 +15,7 @@ use crate::{
     context::Asked,
 };
 
-/// Channel variable that tells the dialplan what came of a decision: `taken` or `refused`.
+/// Channel variable that gives the dialplan the result of a decision: `taken` or `refused`.
 const DECIDED: &str = "IFE_DECIDED";
 
 /// What came of the decisions of phones: a channel, and whether its decision was taken.
@@ -57,7 +57,7 @@ impl Engine {
         }
     }
 
-    /// Tells phones what came of their decisions.
+    /// Sends the results of decisions to phones.
     pub(crate) fn tell_phones(&mut self) {
         while let Ok((channel, is_taken)) = self.decisions.phones.told.try_recv() {
             self.tell_phone(&channel, is_taken);

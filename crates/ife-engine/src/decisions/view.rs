@@ -48,7 +48,7 @@ pub struct DecisionView {
     pub replaced: bool,
 }
 
-/// What a decision about a call must say, as long as one is taken.
+/// Required members of a decision about a call, as long as one is taken.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DecisionAsked {
     /// For `council`.

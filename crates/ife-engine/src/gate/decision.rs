@@ -1,4 +1,4 @@
-//! What the registry and the council's key have to do with decisions.
+//! The registry and the council's key in decisions.
 
 use aws_lc_rs::signature::{ECDSA_P256_SHA256_ASN1, UnparsedPublicKey};
 use ife_guard::registry::Status;
@@ -22,7 +22,8 @@ impl Gate {
         known.map_or(&[], |hazard| &hazard.decision_assurance)
     }
 
-    /// Whether a decision of an expert is signed by a key that is in force, as its assurance says.
+    /// Whether a decision of an expert is signed by a key that is in force, as its assurance
+    /// demands.
     pub fn is_signed_by_expert(&self, decision: &Decision, now_s: u64) -> bool {
         let expert = self
             .expert(&decision.party)

@@ -21,7 +21,7 @@ use crate::{
 
 struct Request {
     trace_id: TraceId,
-    /// What the call is about.
+    /// The subject of the call.
     hazard: Hazard,
     /// Others of the message.
     more_hazards: Vec<Hazard>,

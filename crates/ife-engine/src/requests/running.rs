@@ -76,7 +76,7 @@ impl Engine {
     }
 
     /// The expert of a call, who has answered the phone, accepts it on the page: the dialplan takes
-    /// the channel to the council, and its context says how the call was accepted.
+    /// the channel to the council, and its context has how the call was accepted.
     pub(crate) fn accept_by_page(&mut self, call_id: &str, expert: &str) -> Result<(), Refusal> {
         let slot = self.calls.get(call_id).filter(|slot| slot.is_live());
         let slot = slot.ok_or_else(no_such_call)?;

@@ -1,5 +1,5 @@
 //! Guardians who ask to join a room. One who is admitted may dial in for a while, and the dialplan
-//! lets in nobody else: the bridge tells it each admission by a global variable of Asterisk,
+//! lets in no other: the bridge gives it each admission by a global variable of Asterisk,
 //!
 //! ```text
 //! IFE_ADMIT_<ooh323 section>/<h323id> = <Unix s of its end>:<guardian>:<room>
@@ -203,7 +203,7 @@ impl Rooms {
         }
     }
 
-    /// Tells Asterisk how unknown parties are treated, and every admission; drops those that are
+    /// Sends to Asterisk how unknown parties are treated, and every admission; drops those that are
     /// over.
     pub(crate) fn tell_admissions(&mut self, cx: &mut Context) {
         match cx.settings.council.backend {
@@ -212,7 +212,7 @@ impl Rooms {
         }
         let policy = cx.settings.unknown_parties.as_str();
         if let (Ok(name), Ok(value)) = (GlobalName::parse("IFE_UNKNOWN"), VarValue::parse(policy)) {
-            // The next connection tells it again.
+            // The next connection sends it again.
             let _ = cx.ask(&Action::SetGlobal { name, value }, Asked::Nothing);
         }
         let all: Vec<Admitted> = cx.ledger.roll.admissions().cloned().collect();
@@ -282,7 +282,7 @@ fn is_called(cx: &Context, channel: &Uniqueid) -> bool {
     }
 }
 
-/// The order that tells Asterisk an admission, or its end; `None` for a guardian who cannot dial
+/// The order that gives Asterisk an admission, or its end; `None` for a guardian who cannot dial
 /// in.
 fn order(cx: &Context, admitted: &Admitted) -> Option<Action> {
     let guardian = guardian(cx, &admitted.guardian)?;

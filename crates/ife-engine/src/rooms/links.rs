@@ -25,7 +25,7 @@ use crate::{
 pub(super) struct Links {
     /// Signed times of the last requests that were answered with links, Unix nanoseconds.
     asked_ns: BTreeMap<String, u64>,
-    /// What a first request must not be older than, Unix seconds.
+    /// The oldest time of a first request, Unix seconds.
     began_s: u64,
 }
 

@@ -21,7 +21,7 @@ use crate::{
     shell::{Fact, Measure},
 };
 
-/// The reason of what is done to a party that was neither called nor admitted.
+/// The reason of a measure against a party that was neither called nor admitted.
 pub(super) const NOT_ADMITTED: &str = "not_admitted";
 /// The name of a party that nothing names.
 const UNKNOWN: &str = "unknown";
@@ -68,7 +68,7 @@ impl Rooms {
         }
     }
 
-    /// Witnesses that a member has left, unless the log says so.
+    /// Witnesses that a member has left, unless the log has it.
     pub(super) fn leave(&mut self, cx: &mut Context, channel: &Uniqueid, detail: &str) {
         let Some(member) = cx.ledger.roll.remove_member(channel) else {
             return;
@@ -217,7 +217,7 @@ impl Rooms {
         self.unreadable.remove(channel);
     }
 
-    /// Counts an unknown party, and does to it what the configuration says.
+    /// Counts an unknown party, and treats it by the configuration.
     fn meet(&self, cx: &mut Context, member: &Member) {
         let (done, room) = (done_to_unknown(cx), &member.room);
         warn!(%room, "an unknown party is in the room, it is {done}: {}", member.channel);
@@ -231,7 +231,7 @@ impl Rooms {
         self.hold(cx, member);
     }
 
-    /// Orders what the configuration says of an unknown party; again if an order had no effect.
+    /// Orders the configured treatment of an unknown party; again if an order had no effect.
     fn hold(&self, cx: &mut Context, member: &Member) {
         match cx.settings.unknown_parties {
             UnknownParties::Remove => cx.end_channel(member.channel.clone()),
@@ -294,7 +294,7 @@ impl Rooms {
     }
 }
 
-/// What is done to unknown parties, for logs and metrics.
+/// The measure against unknown parties, for logs and metrics.
 fn done_to_unknown(cx: &Context) -> &'static str {
     match cx.settings.unknown_parties {
         UnknownParties::Remove => "removed",

@@ -159,7 +159,7 @@ impl Rooms {
             || members::has_admitted(&cx.model, room)
     }
 
-    /// Witnesses that a room is open, unless the log says so.
+    /// Witnesses that a room is open, unless the log has it.
     fn show(&self, cx: &mut Context, room: &RoomName) {
         if cx.ledger.roll.has_room(room) {
             return;

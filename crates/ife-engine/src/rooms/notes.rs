@@ -35,7 +35,7 @@ const FAMILY: &str = "ife-note";
 const WAITING_MAX: usize = 500;
 
 ife_words::words! {
-    /// What the dialplan noted.
+    /// The dialplan's note.
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
     enum What {
         Join = "join",
@@ -149,7 +149,7 @@ impl Rooms {
         if self.notes.is_read && is_next {
             match note.what {
                 What::Refused => refused(cx, &note),
-                // The events of the conference tell it.
+                // The events of the conference report it.
                 What::Join | What::Leave | What::Full if self.notes.is_compared => {}
                 What::Join | What::Leave | What::Full => self.follow_note(cx, &note),
             }

@@ -31,16 +31,16 @@ impl Channel {
 #[derive(Debug, Default)]
 pub(crate) struct Gateway {
     pub(crate) channels: BTreeMap<String, Channel>,
-    /// What the dialplan noted about calls, by the hex digits of their names.
+    /// The dialplan's notes about calls, by the hex digits of their names.
     pub(crate) notes: BTreeMap<String, String>,
-    /// What the dialplan noted about parties that come and go: the texts, counted from 1.
+    /// The dialplan's notes about parties that come and go: the texts, counted from 1.
     pub(crate) party_notes: Vec<String>,
     /// Global variables.
     pub(crate) globals: BTreeMap<String, String>,
     pub(crate) uptime_s: u64,
     /// It neither hears nor speaks, with every connection open.
     pub(crate) is_silent: bool,
-    /// Channels are told to end, and do not.
+    /// Channels are ordered to end, and do not.
     pub(crate) is_wedged: bool,
     /// Text for the bridge.
     pub(crate) out: String,
@@ -138,7 +138,7 @@ impl Gateway {
         (uniqueid, channel)
     }
 
-    /// What the dialplan does before it dials an expert's phone: notes the call, or ends the
+    /// The dialplan's steps before it dials an expert's phone: notes the call, or ends the
     /// channel, where another bridge's note is there that this one does not take over.
     pub(crate) fn may_call(&mut self, uniqueid: &str, channel: &Channel) -> bool {
         let (call, node) = (channel.variable("IFE_CALL"), channel.variable("IFE_NODE"));

@@ -1,4 +1,4 @@
-//! The phones of a simulated Asterisk, which do what the dice say.
+//! The phones of a simulated Asterisk, which act by the dice.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -199,7 +199,7 @@ impl Asterisk {
         }
     }
 
-    /// The note says no longer that the expert has answered: another one may be called.
+    /// The note no longer marks the expert as answered: another one may be called.
     fn unanswer(&mut self, near: &str) {
         let call = self.channels.get(near);
         let call = call.map(|channel| channel.variable("IFE_CALL"));
@@ -253,7 +253,7 @@ impl Asterisk {
         }
     }
 
-    /// What the dialplan does before it lets a channel into a room.
+    /// The dialplan's steps before it lets a channel into a room.
     fn enter_noted(&mut self, uniqueid: &str, room: &str, who: &str) {
         self.note("join", room, uniqueid, who);
         if let Some(channel) = self.channels.get_mut(uniqueid) {

@@ -1,7 +1,7 @@
 //! Two bridges and the messages of a stream, which are given to either at any time: the engine, by
 //! the rules of `nats/decide.rs` in ife-bridge, and a rival that follows the same rules. The rival
 //! is lost at any time, for another one with a name of its own; its orders, also those of a lost
-//! one, reach Asterisk when the dice say.
+//! one, reach Asterisk by the dice.
 
 use std::sync::{Arc, Mutex};
 
@@ -28,7 +28,7 @@ enum Answer {
     Called(Box<Result<CallView, Refusal>>),
 }
 
-/// What the engine does for a message.
+/// The engine's work for a message.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Ours {
     /// It looks around, since the claim had that revision.
@@ -63,7 +63,7 @@ struct Message {
     rivals: Option<Rivals>,
 }
 
-/// What is done next, as far as it differs here.
+/// The next step, as far as it differs here.
 enum Next {
     Settle,
     Wait,
@@ -309,7 +309,7 @@ fn carry_out(world: &World, order: &Order) -> Option<String> {
     is_there.then_some(channel)
 }
 
-/// What the rival finds when it asks the gateway.
+/// The gateway's answer to the rival.
 fn seen_by_rival(world: &World, message: &Message) -> Whereabouts {
     let outside = world.outside();
     let call = message.call();

@@ -313,7 +313,7 @@ impl World {
         }
     }
 
-    /// Hands over what Asterisk and the store have to say.
+    /// Hands over the output of Asterisk and of the store.
     pub(crate) fn deliver(&mut self) {
         loop {
             let mut said = {
@@ -464,7 +464,7 @@ impl World {
         self.outside().lines = lines;
     }
 
-    /// Calls about which nobody has decided, by the log.
+    /// Calls without a decision, by the log.
     pub(crate) fn undecided(&self) -> Vec<String> {
         self.outside().log.undecided.clone()
     }

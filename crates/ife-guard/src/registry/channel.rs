@@ -1,8 +1,8 @@
-//! Ways to tell an expert of a call beside the phone.
+//! Ways to notify an expert of a call beside the phone.
 
 use std::net::IpAddr;
 
-/// One way to tell an expert of a call.
+/// One way to notify an expert of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Channel {
     /// A signed HTTP request; gateways of text messages and chats take it too.

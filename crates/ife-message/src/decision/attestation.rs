@@ -13,7 +13,7 @@ use crate::{
 /// Version of the attestation, its member `v`.
 const VERSION: &str = "if-decision-attestation-v1";
 
-/// The bridge says: this decision came when it may, by this means, and was taken. Signed by the
+/// The bridge attests: this decision came when it may, by this means, and was taken. Signed by the
 /// council's key, which the registry names.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -54,7 +54,7 @@ pub(crate) struct CallRef {
 }
 
 impl CallRef {
-    /// Returns whether both are the same record, whatever its lease.
+    /// Returns whether both are the same record, under any lease.
     pub(crate) fn is_same(self, other: Self) -> bool {
         let tag = |call_ref: Self| call_ref.control & (TAG_MASK << 3);
         self.slot == other.slot && tag(self) == tag(other)

@@ -196,7 +196,7 @@ impl Gate {
         (ns, verdict)
     }
 
-    /// Returns whether the gate says that the message is not for it.
+    /// Returns whether the gate answers that the message is not for it.
     pub fn is_not_for_gate(&self, msg: &ife_message) -> bool {
         let mut verdict = ife_verdict::default();
         // SAFETY: all pointers are to live locals; the error pointer is NULL.

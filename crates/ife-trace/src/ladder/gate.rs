@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Lane, Row, Tone, author, event, in_words, prefixed, status, text};
 
-/// What the other entries of a call tell about it.
+/// Facts from the other entries of a call.
 #[derive(Default)]
 pub(super) struct Call {
     to_council: bool,
@@ -57,7 +57,7 @@ struct AtGate<'e> {
     callee: Lane,
     /// Of a request: the callee sends it.
     is_callees: bool,
-    /// The entry's detail; of a request, its method is all that a detail may say.
+    /// The entry's detail; of a request, a detail may have its method alone.
     detail: String,
 }
 

@@ -63,7 +63,7 @@ impl Drop for Indexing {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
         if let Some(thread) = self.thread.take() {
-            // It has said why it panicked.
+            // It has logged why it panicked.
             let _ = thread.join();
         }
     }

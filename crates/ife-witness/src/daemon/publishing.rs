@@ -76,7 +76,7 @@ impl Publishing {
         self.thread.as_ref().is_none_or(JoinHandle::is_finished)
     }
 
-    /// What is published, for other threads.
+    /// The published state, for other threads.
     pub(super) fn shared(&self) -> Arc<Shared> {
         Arc::clone(&self.shared)
     }

@@ -1,4 +1,4 @@
-//! What an entry says of an evidence session.
+//! An evidence session in an entry.
 
 use super::json;
 use super::object::Object;
@@ -9,7 +9,7 @@ const EVIDENCE_TEXT_KEPT: usize = 80;
 /// Largest number of ids in a list of files; those beyond are left out.
 pub const FILE_IDS_MAX: usize = 64;
 
-/// What an entry of an evidence server says of its session; an absent member is left out.
+/// An evidence session in an entry of its server; an absent member is left out.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Evidence<'a> {
     /// Name of the session.

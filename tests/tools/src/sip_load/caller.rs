@@ -17,7 +17,7 @@ pub(crate) struct Counts {
     pub(crate) done: usize,
     /// Calls that ended otherwise, by the status of the reply.
     pub(crate) refused: BTreeMap<u16, usize>,
-    /// Calls that nobody answered or hung up in time.
+    /// Calls neither answered nor hung up in time.
     pub(crate) given_up: usize,
     /// Requests sent again.
     pub(crate) resent: usize,

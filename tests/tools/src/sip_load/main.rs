@@ -7,9 +7,9 @@
 //! ```
 //!
 //! With `--at-once` the loop is closed: so many calls are under way, and each that ends makes room
-//! for the next. With `--rate` it is open: calls begin at that rate whatever becomes of them. Both
-//! sides repeat what is unanswered by the timers of RFC 3261. All calls are signed before the first
-//! begins. Prints one JSON object.
+//! for the next. With `--rate` it is open: calls begin at that rate and wait for none. Both
+//! sides repeat unanswered messages by the timers of RFC 3261. All calls are signed before the
+//! first begins. Prints one JSON object.
 
 mod caller;
 mod expert;
@@ -165,7 +165,7 @@ impl Args {
     }
 }
 
-/// A socket that neither waits nor hears anybody but the proxy.
+/// A socket that neither waits nor hears any but the proxy.
 fn socket(local: SocketAddr, proxy: SocketAddr) -> Result<UdpSocket, Box<dyn Error>> {
     let socket = UdpSocket::bind(local)?;
     socket.connect(proxy)?;
@@ -174,7 +174,7 @@ fn socket(local: SocketAddr, proxy: SocketAddr) -> Result<UdpSocket, Box<dyn Err
     Ok(socket)
 }
 
-/// Datagrams that this program was too slow to read: what it tells is then no measurement.
+/// Datagrams that this program was too slow to read: its report is then no measurement.
 fn overrun(ports: &[u16]) -> Result<u64, Box<dyn Error>> {
     let mut sum = 0;
     for line in fs::read_to_string("/proc/net/udp")?.lines().skip(1) {

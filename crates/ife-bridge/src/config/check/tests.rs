@@ -80,7 +80,7 @@ fn the_section_evidence_of_the_example_is_valid() {
     let evidence = config.evidence.expect("it is there");
     assert_eq!(evidence.public_addresses.len(), 2);
     assert!(evidence.turn.is_some_and(|turn| turn.urls.len() == 2));
-    // What it shows are the defaults, where there are any.
+    // It shows the defaults, where there are any.
     assert_eq!(evidence.media_types, crate::config::default_media_types());
     assert_eq!(
         (

@@ -257,7 +257,7 @@ impl Server {
                 } else if let Some(connection) = &mut case.connection
                     && connection.wake <= now
                 {
-                    // A connection that refuses time tells so when it is driven.
+                    // A connection that refuses time fails when it is driven.
                     let _ = connection.session.handle_timeout(now);
                     case.drive(world, now);
                 }

@@ -1,4 +1,4 @@
-//! What is asked of the server: links redeemed, offers answered, messages sent, and who is
+//! Orders to the server: links redeemed, offers answered, messages sent, and who is
 //! connected.
 
 use std::{sync::Arc, time::Instant};
@@ -24,7 +24,7 @@ use crate::{clock, view::EvidencePeer};
 
 impl Server {
     pub(super) fn on_order(&mut self, order: Order) {
-        // Of every reply: whoever asked may have gone.
+        // Of every reply: the receiver may be dropped.
         match order {
             Order::Open(grant) => self.open(*grant),
             Order::End(guardian) => self.end_guardian(&guardian),
@@ -64,7 +64,7 @@ impl Server {
                 Redeemed::No => Err(Denied::Unauthorized),
                 Redeemed::Already => Err(Denied::Used),
                 Redeemed::Now(cookie) => {
-                    // On disk before it is told: a restart must not make the link good again.
+                    // On disk before it is answered: a restart must not make the link good again.
                     match case.grant.save(&world.settings.dir) {
                         Ok(()) => Ok(cookie),
                         Err(error) => {

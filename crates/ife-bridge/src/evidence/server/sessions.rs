@@ -232,7 +232,7 @@ impl Server {
     }
 }
 
-/// Tells of the call's files: what cannot be had, and that the rest can.
+/// Publishes which of the call's files are there and which are missing.
 fn tell_prepared(case: &mut Case, files: &Prepared, world: &mut World) {
     if case.over {
         return;

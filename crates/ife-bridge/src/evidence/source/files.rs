@@ -85,8 +85,8 @@ fn code_of(error: &io::Error) -> &'static str {
     } else if kind == io::ErrorKind::InvalidInput {
         "not_a_file"
     } else {
-        // What leads out of the root is "permission denied" to cap-std, as is what the bridge may
-        // not read.
+        // A path out of the root is "permission denied" to cap-std, as is a file that the bridge
+        // may not read.
         "not_allowed"
     }
 }

@@ -115,7 +115,7 @@ fn missing_of(error: &reqwest::Error) -> Missing {
     } else {
         "unreachable"
     };
-    // The whole chain: reqwest's own words rarely say what was wrong.
+    // The whole chain: reqwest's own words rarely have the reason.
     let (mut why, mut source) = (error.to_string(), std::error::Error::source(error));
     while let Some(inner) = source {
         why = format!("{why}: {inner}");
@@ -143,7 +143,7 @@ fn client(evidence: &config::Evidence, allowed: Vec<String>) -> Result<Client, S
     let mut builder = Client::builder()
         .redirect(follow)
         .connect_timeout(CONNECT_TIME_MAX)
-        // Where a request goes is said by the list of hosts, not by the environment.
+        // The list of hosts decides where a request goes, not the environment.
         .no_proxy()
         .referer(false)
         .pool_max_idle_per_host(0)

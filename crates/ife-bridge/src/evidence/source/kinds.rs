@@ -49,7 +49,7 @@ pub(super) fn of_name(name: &str) -> &'static str {
     }
 }
 
-/// The type of a `Content-Type` without its parameters; by the name where the host says none that
+/// The type of a `Content-Type` without its parameters; by the name where the host sends none that
 /// can be used.
 pub(super) fn of_header(header: Option<&str>, name: &str) -> String {
     let essence = header.unwrap_or_default().split(';').next();

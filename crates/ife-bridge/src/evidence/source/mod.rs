@@ -1,6 +1,6 @@
 //! Where evidence comes from: files below configured roots, and http(s) hosts that are allowed.
 //! Everything is hashed once, before it is offered, and checked again by blocks when it is sent, so
-//! that what leaves is what the manifest says.
+//! that the bytes sent are those of the manifest.
 
 mod files;
 mod hosts;

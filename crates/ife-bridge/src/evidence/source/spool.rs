@@ -1,4 +1,4 @@
-//! Disk space for what was fetched: private, bounded, and given back with the last user of a file.
+//! Disk space for fetched files: private, bounded, and given back with the last user of a file.
 
 use std::{
     fs,
@@ -13,7 +13,7 @@ use std::{
 
 use tempfile::TempPath;
 
-/// The directory, and what is in use of it.
+/// The directory, and the bytes in use.
 #[derive(Debug)]
 pub(super) struct Spool {
     dir: PathBuf,
@@ -47,7 +47,7 @@ impl Spool {
         }
     }
 
-    /// Makes the directory, and removes what a process that died has left in it.
+    /// Makes the directory, and removes the files that a dead process has left in it.
     pub(super) fn clear(&self) -> io::Result<()> {
         fs::DirBuilder::new()
             .recursive(true)
@@ -62,7 +62,7 @@ impl Spool {
         Ok(())
     }
 
-    /// An empty file, readable by nobody else.
+    /// An empty file, readable by its owner alone.
     pub(super) fn begin(&self) -> io::Result<Growing> {
         let (file, path) = tempfile::Builder::new()
             .prefix("evidence-")

@@ -48,7 +48,7 @@ const bundled = {
 };
 
 /**
- * The browser's Ed25519 if it has one that works, else the bundled one. `isNative` says which it
+ * The browser's Ed25519 if it has one that works, else the bundled one. `isNative` is which it
  * is.
  */
 export async function ed25519() {
@@ -57,7 +57,7 @@ export async function ed25519() {
     const probe = new Uint8Array([1]);
     if (await native.verify(pair.publicKey, await pair.sign(probe), probe)) return hardened(native);
   } catch {
-    // Not there, or not for this browser's settings: that is what the bundled one is for.
+    // Not there, or not for this browser's settings: the bundled one is for that.
   }
   return hardened(bundled);
 }

@@ -16,7 +16,7 @@ export class Refused extends Error {
     this.file = file;
   }
 
-  /** What the peer is told. */
+  /** Text of the error for the peer. */
   toBody() {
     const body = { type: "evidence.error", code: this.code, text: this.message };
     return this.file === undefined ? body : { ...body, file: this.file };

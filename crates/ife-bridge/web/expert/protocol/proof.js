@@ -9,7 +9,7 @@ const SIGNATURES_MAX = 64;
 const KEY_LOG = 1;
 const KEY_COSIGNER = 4;
 
-/** A proof that does not hold; the text says what of it. */
+/** A proof that does not hold; the text names the part. */
 export class BadProof extends Error {}
 
 const must = (holds, why) => {
@@ -23,7 +23,7 @@ const nodeHash = (left, right) => hash(1, left, right);
 
 /**
  * Checks `proof` (the file's text) for `entry` (the entry's text) by the log's verifier keys. Gives
- * what was found.
+ * the finding.
  */
 export async function checkProof(entry, proof, vkeys, verify) {
   const { index, path, note } = parseProof(proof);
@@ -135,7 +135,7 @@ async function checkSignature(text, key, bytes, verify) {
   return { name: key.name, isLog, unixSeconds: time === undefined ? undefined : Number(time) };
 }
 
-// RFC 9162, 2.1.3.2. Sizes are below 2^53, beyond what the shift operators can do: halves by
+// RFC 9162, 2.1.3.2. Sizes are below 2^53, beyond the range of the shift operators: halves by
 // division.
 async function rootFrom(index, size, leaf, path) {
   const half = (n) => Math.floor(n / 2);

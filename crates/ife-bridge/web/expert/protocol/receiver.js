@@ -5,7 +5,7 @@
 import { sameBytes, toHex } from "./encoding.js";
 import { Refused } from "./envelope.js";
 
-/** What a file is doing. Those of SETTLED need no more bytes. */
+/** The state of a file. Those of SETTLED need no more bytes. */
 export const STATUS = Object.freeze({
   OFFERED: "offered",
   WAITING: "waiting",
@@ -73,7 +73,7 @@ export class Receiver {
   }
 
   /**
-   * Takes the next block that was stored earlier; false when it is not what the manifest lists.
+   * Takes the next block that was stored earlier; false when the manifest lists another.
    * Feed a file's blocks in order.
    */
   async handleStored(id, bytes) {
@@ -96,14 +96,14 @@ export class Receiver {
     return [about("evidence.request", file.entry, file.verified)];
   }
 
-  /** Asks again for what was asked for: after a new connection, or when nothing is heard. */
+  /** Repeats the requests: after a new connection, or when nothing is heard. */
   requestAgain() {
     return this.#files
       .filter((file) => WANTING.has(file.status))
       .flatMap((file) => this.request(file.entry.id));
   }
 
-  /** Keeps what is verified and lets the rest wait. */
+  /** Keeps the verified bytes and lets the rest wait. */
   pause(id) {
     return this.#stop(id, PAUSED, "evidence.pause");
   }
@@ -137,7 +137,7 @@ export class Receiver {
     return file.filled === len ? this.#endBlock(file) : [];
   }
 
-  /** The sender says that all was sent; an empty file is finished by this alone. */
+  /** The sender reports that all was sent; an empty file is finished by this alone. */
   handleComplete(id) {
     const file = this.#files[id];
     if (!file || file.entry.size !== 0 || SETTLED.has(file.status)) return [];
@@ -209,7 +209,7 @@ export class Receiver {
 
 const blockLen = (file) => Math.min(file.entry.block_size, file.entry.size - file.verified);
 
-// What is not a whole block is not verified, and is asked for anew.
+// A part of a block is not verified, and is asked for anew.
 function restart(file) {
   file.block = null;
   file.filled = 0;

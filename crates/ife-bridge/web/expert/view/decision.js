@@ -1,4 +1,4 @@
-// The form of the decision: the choices, a text, and what was received.
+// The form of the decision: the choices, a text, and the received decision.
 
 import { TEXT_LEN_MAX, isHere } from "../decision.js";
 import { utf8 } from "../protocol/encoding.js";
@@ -37,7 +37,7 @@ export class DecisionView {
     const { about, refusal, sending } = this.#decision;
     const record = about?.record;
     const isAsked = Boolean(about?.asked);
-    // Where nothing that this page can sign by is enough, it says so before anybody writes.
+    // Where nothing that this page can sign by is enough, it shows that before the user writes.
     const passkeys = isAsked ? usable(about.asked) : [];
     const isLinkEnough = isAsked && about.asked.assurance.includes("link");
     const isEnough = isLinkEnough || passkeys.length > 0;

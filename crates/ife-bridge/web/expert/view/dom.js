@@ -18,7 +18,7 @@ export function el(name, attributes = {}, ...children) {
 /** The element of the page with this id. */
 export const byId = (id) => document.getElementById(id);
 
-/** Sets a text only when it differs, so that screen readers are not told twice. */
+/** Sets a text only when it differs, so that screen readers do not repeat it. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }

@@ -143,7 +143,7 @@ const REASONS = {
   type_not_allowed: "of a type that is not allowed",
 };
 
-// What the council named and the bridge cannot offer: an expert must know what is missing.
+// Files that the council named and the bridge cannot offer: an expert must know of them.
 function renderMissing(files) {
   const missing = byId("files-missing");
   missing.hidden = files.length === 0;
@@ -222,7 +222,7 @@ class Row {
     const second = this.#secondCommand();
     label(this.#first, FIRST[status]?.[0], name);
     label(this.#second, { cancel: "Cancel", preview: "Preview" }[second], name);
-    // What is verified can be saved without the bridge; everything else needs it.
+    // Verified files can be saved without the bridge; everything else needs it.
     this.#first.disabled = !isLive && status !== STATUS.VERIFIED;
   }
 }

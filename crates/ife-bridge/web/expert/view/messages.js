@@ -3,7 +3,7 @@
 import { TEXT_LEN_MAX } from "../messages.js";
 import { byId, el, setText } from "./dom.js";
 
-/** From here on the field says how many characters are left. */
+/** From here on the field shows how many characters are left. */
 const LEFT_SHOWN = 400;
 const OVER = new Set(["over", "refused"]);
 
@@ -82,7 +82,7 @@ export class MessagesView {
       }
       this.#renderState(this.#rows.get(item), item, phase);
     }
-    // Whoever reads further up stays there.
+    // A reader further up stays there.
     if (isLonger && (isAtEnd || items.at(-1).mine)) log.scrollTop = log.scrollHeight;
   }
 

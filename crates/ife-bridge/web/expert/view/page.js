@@ -76,7 +76,7 @@ export class Page {
     this.#soon();
   }
 
-  // Once per frame at most: chunks come faster than anybody looks.
+  // Once per frame at most: chunks come faster than the eye.
   #soon() {
     if (this.#isDue) return;
     this.#isDue = true;

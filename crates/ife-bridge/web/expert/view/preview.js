@@ -173,7 +173,7 @@ async function pdf(file, blob) {
   }
 }
 
-// A canvas says nothing to a screen reader: the page's text is its label.
+// A screen reader finds nothing in a canvas: the page's text is its label.
 async function pdfPage(page, number, count) {
   const width = Math.min(byId("preview-body").clientWidth - 2, 900) || 600;
   const scale = width / page.getViewport({ scale: 1 }).width;

@@ -1,4 +1,4 @@
-// The receipt and, for the suspicious, what was checked and how.
+// The receipt and, for the suspicious, the checks and their ways.
 
 import { byId, el, setText } from "./dom.js";
 import { grouped } from "./format.js";
@@ -56,7 +56,7 @@ function entryText({ entry, index }, proofs) {
     : `The bridge has entered your signed receipt in the witness log, as entry ${index}.`;
 }
 
-/** Shows what is known, as a list of checks. */
+/** Shows the results as a list of checks. */
 export function renderProof(session) {
   const { description, receiver, signer } = session;
   if (!receiver) return;

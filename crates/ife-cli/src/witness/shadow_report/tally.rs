@@ -38,7 +38,7 @@ pub(super) struct Count {
     pub(super) detail: String,
 }
 
-/// What a log tells of shadow mode. Pure.
+/// Sums of a log in shadow mode. Pure.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) since_ns: u64,

@@ -1,4 +1,4 @@
-//! Checks of the ways to tell an expert of a call.
+//! Checks of the ways to notify an expert of a call.
 
 use super::super::channel::{is_mail_address, url_problem};
 use super::super::errors::At;

@@ -1,4 +1,4 @@
-//! What a sole owner of the state does about the calls of dead workers.
+//! A sole owner of the state recovers the calls of dead workers.
 
 use std::sync::atomic::Ordering::SeqCst;
 
