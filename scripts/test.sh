@@ -14,6 +14,9 @@ FAILURES=()
 main() {
 	cd "$IFE_ROOT" || exit 1
 	local part started
+	for part in "$@"; do
+		[[ " ${PARTS[*]} " == *" $part "* ]] || die "$part is no part of the suite: ${PARTS[*]}"
+	done
 	for part in "${@:-${PARTS[@]}}"; do
 		started=$SECONDS
 		say "== $part"

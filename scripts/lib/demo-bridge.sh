@@ -99,8 +99,8 @@ step_decide() {
 		>/dev/null ||
 		wrong "the page did not decide"
 	press '*1'
-	# The read-back takes some six seconds, and is not waited for.
-	sleep 2
+	# A key is heard from the first word of the read-back on.
+	wait_until 30 choice_is_read_back || wrong "the choice was not read back"
 	press 1
 	wait_until 30 decided_by_phone || wrong "the phone did not decide"
 	bridged call "$CALL" --json >"$STACK/captures/decision.json"
@@ -108,6 +108,9 @@ step_decide() {
 	ifectl decision verify "$STACK/captures/decision.json" --registry "$STACK/registry.yaml" 2>&1 |
 		want "the verified decisions" 'lock it'
 	say
+}
+choice_is_read_back() {
+	contains "Playing '[^']*/confirm-" <"$STACK/$TESTBED/gateway/log/messages.log"
 }
 decided_by_phone() {
 	bridged call "$CALL" --json | jq -e '.decision | .choice == "lock it" and .assurance == "phone"' \
