@@ -665,15 +665,17 @@ fn an_experts_address_can_be_dialled() {
     );
 }
 
-#[test]
-fn the_ways_to_tell_an_expert_are_checked() {
+/// The registry of the tests, with ways to notify its first expert.
+fn with_notify(notify: &str) -> Result<Registry, RegistryErrors> {
     let quota = "quota: {per_minute: 3, concurrent: 2, max_call_s: 600}";
-    let with = |notify: &str| {
-        let text = yaml();
-        assert!(text.contains(quota));
-        load(&text.replacen(quota, &format!("{quota}\n    notify: {notify}"), 1))
-    };
-    let registry = with(
+    let text = yaml();
+    assert!(text.contains(quota));
+    load(&text.replacen(quota, &format!("{quota}\n    notify: {notify}"), 1))
+}
+
+#[test]
+fn the_ways_to_tell_an_expert_are_read() {
+    let registry = with_notify(
         r#"[{webhook: "https://hooks.example:8443/a?b=c", secret: pager}, {mail: o'neil+sip@mail.example},
         {webhook: "http://127.0.0.1:8080/", secret: pager}, {webhook: "http://[::1]/", secret: a.b_c-D}]"#,
     )
@@ -685,6 +687,10 @@ fn the_ways_to_tell_an_expert_are_checked() {
         .collect();
     assert_eq!(names, ["webhook", "mail", "webhook", "webhook"]);
     assert_eq!(registry.experts[1].notify, []);
+}
+
+#[test]
+fn the_ways_to_tell_an_expert_are_checked() {
     for (notify, expected) in [
         ("[]", "experts[0].notify: the list is empty"),
         (
@@ -748,21 +754,25 @@ fn the_ways_to_tell_an_expert_are_checked() {
             "experts[0].notify[0].secret: not the name of a secret",
         ),
     ] {
-        let errors = with(notify).expect_err(notify);
+        let errors = with_notify(notify).expect_err(notify);
         assert!(errors.to_string().contains(expected), "{notify}: {errors}");
     }
+}
+
+#[test]
+fn the_ways_to_tell_an_expert_have_bounds() {
     let long = format!(
         "[{{webhook: \"https://a.example/{}\", secret: s}}]",
         "a".repeat(1_024)
     );
-    let errors = with(&long).expect_err("too long").to_string();
+    let errors = with_notify(&long).expect_err("too long").to_string();
     assert!(
         errors.contains("the URL is too long") && !errors.contains("aaaa"),
         "{errors}"
     );
     let many = format!("[{}]", ["{mail: a@b.example}"; 5].join(", "));
     assert!(
-        with(&many)
+        with_notify(&many)
             .expect_err("five")
             .to_string()
             .contains("5 entries are too many")

@@ -610,6 +610,13 @@ fn shadow_mode_names_the_target_of_every_refusal() {
         assert_eq!((verdict.approved, verdict.gate), (0, *gate));
         assert_eq!(target(&verdict), to_expert(), "gate {gate}");
     }
+}
+
+#[test]
+fn shadow_mode_names_the_target_as_far_as_it_is_known() {
+    let b = bench("shadow-known", |setup| setup.shadow = true);
+    let (call, invite) = call(1);
+    let msg = message(&call, &invite);
     // Another INVITE of a call under way.
     assert_eq!(b.gate.check(&msg).approved, 1);
     let second = b.gate.check(&ife_message {
@@ -631,7 +638,7 @@ fn shadow_mode_names_the_target_of_every_refusal() {
     let to_council = b.gate.check(&ife_message {
         from_uri: from,
         ruri: text(support::CALLER),
-        hazard: none,
+        hazard: ife_header::default(),
         ..msg
     });
     assert_eq!(to_council.gate, IFE_GATE_HEADERS);

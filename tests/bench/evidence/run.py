@@ -47,22 +47,17 @@ def spread(values):
     return f"median of {len(values)}, {min(values):.1f} to {max(values):.1f}"
 
 
-def rows_of(seen, options):
-    bridge, chromium, chromium_64 = (
-        seen["browser"][way] for way in ("bridge", "chromium", "chromium_64")
-    )
-    loads = sorted(seen["browser"]["first_byte_ms"])
-    p99 = loads[min(len(loads) - 1, int(len(loads) * 0.99))]
+def rows_of_speed(browser, mib):
+    bridge, chromium, chromium_64 = (browser[way] for way in ("bridge", "chromium", "chromium_64"))
     ratios = [ours / theirs for ours, theirs in zip(bridge, chromium)]
     best = max((chromium, chromium_64), key=statistics.median)
     to_best = [ours / theirs for ours, theirs in zip(bridge, best)]
-    ping, idle, large = seen["ping"], seen["idle"], seen["large"]
     return [
         row(
             "bridge to Chromium",
             statistics.median(bridge),
             "MiB/s",
-            compared_with=f"{spread(bridge)}; {options.mib} MiB, loopback",
+            compared_with=f"{spread(bridge)}; {mib} MiB, loopback",
         ),
         row(
             "Chromium to Chromium, chunks of 16 KiB",
@@ -90,6 +85,15 @@ def rows_of(seen, options):
             f"{spread(to_best)}, in turns",
             at_least=True,
         ),
+    ]
+
+
+def rows_of(seen, options):
+    loads = sorted(seen["browser"]["first_byte_ms"])
+    p99 = loads[min(len(loads) - 1, int(len(loads) * 0.99))]
+    ping, idle, large = seen["ping"], seen["idle"], seen["large"]
+    return [
+        *rows_of_speed(seen["browser"], options.mib),
         row(
             "first byte after the page's load, p99",
             p99,

@@ -34,11 +34,7 @@ export function storyView(root, by, id) {
     try {
       const story = await ask(`/v1/witness/story?${new URLSearchParams({ [by]: id })}`);
       if (state.closed) return;
-      const seen = new Set(story.entries.map((found) => found.index));
-      story.entries = [...state.older.filter((found) => !seen.has(found.index)), ...story.entries];
-      story.facts = { ...story.facts, ...state.facts };
-      Object.assign(state, { story, error: null });
-      if (state.older.length > 0) story.searched_back_to = state.searched;
+      renew(state, story);
     } catch (error) {
       if (state.closed) return;
       state.error = error;
@@ -52,18 +48,10 @@ export function storyView(root, by, id) {
     try {
       const before = state.story.searched_back_to.index;
       const found = await ask(`/v1/witness/story?${new URLSearchParams({ [by]: id, before })}`);
-      const known = new Set(state.story.entries.map((seen) => seen.index));
-      const more = found.entries.filter((seen) => !known.has(seen.index));
-      state.older = [...more, ...state.older];
-      // The facts of a story are those of its first entries.
-      state.facts = { ...state.story.facts, ...found.facts };
-      state.story.facts = state.facts;
-      state.searched = found.searched_back_to;
-      state.story.entries = [...more, ...state.story.entries];
-      state.story.searched_back_to = found.searched_back_to;
+      const more = extend(state, found);
       say(
-        more.length > 0
-          ? `${counted(more.length, "older entry", "older entries")} found`
+        more > 0
+          ? `${counted(more, "older entry", "older entries")} found`
           : "Nothing older found so far",
       );
     } catch (error) {
@@ -94,6 +82,29 @@ export function storyView(root, by, id) {
       sized.disconnect();
     },
   };
+}
+
+/** Takes a newer answer, which has none of the older entries that were asked for. */
+function renew(state, story) {
+  const seen = new Set(story.entries.map((found) => found.index));
+  story.entries = [...state.older.filter((found) => !seen.has(found.index)), ...story.entries];
+  story.facts = { ...story.facts, ...state.facts };
+  Object.assign(state, { story, error: null });
+  if (state.older.length > 0) story.searched_back_to = state.searched;
+}
+
+/** Puts older entries before the story's own; returns how many are new. */
+function extend(state, found) {
+  const known = new Set(state.story.entries.map((seen) => seen.index));
+  const more = found.entries.filter((seen) => !known.has(seen.index));
+  state.older = [...more, ...state.older];
+  // The facts of a story are those of its first entries.
+  state.facts = { ...state.story.facts, ...found.facts };
+  state.story.facts = state.facts;
+  state.searched = found.searched_back_to;
+  state.story.entries = [...more, ...state.story.entries];
+  state.story.searched_back_to = found.searched_back_to;
+  return more.length;
 }
 
 function heading(state, by, id, older) {

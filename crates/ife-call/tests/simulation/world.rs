@@ -184,23 +184,10 @@ impl World {
                 }
             }
             Event::Order(order) => self.obey(order),
-            Event::Ring(leg) => {
-                if let Some(channel) = self.channels.get_mut(&leg) {
-                    channel.ringing = true;
-                    self.checks.ever(leg).rang = true;
-                    self.observe(Input::Leg(leg, Seen::Ringing));
-                }
-            }
+            Event::Ring(leg) => self.rang(leg),
             Event::Answer(leg) => self.answered(leg),
             Event::Brief(leg) => self.brief(leg),
-            Event::Accept(leg, means) => {
-                if let Some(channel) = self.channels.get_mut(&leg) {
-                    channel.accepted = Some(means);
-                    self.checks.ever(leg).accepted = true;
-                    self.observe(Input::Leg(leg, Seen::Accepted(means)));
-                    self.after(0, Event::Dial(leg));
-                }
-            }
+            Event::Accept(leg, means) => self.accepted(leg, means),
             Event::Refuse(leg, why) => {
                 if self.channels.contains_key(&leg) {
                     self.observe(Input::Leg(leg, Seen::NotAccepted(why)));
@@ -208,22 +195,8 @@ impl World {
                 }
             }
             Event::Dial(leg) => self.join(leg),
-            Event::Join(leg) => {
-                if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.up) {
-                    channel.joined = true;
-                    self.checks.ever(leg).joined = true;
-                    self.observe(Input::Joined(leg));
-                    let stay = self.random.below(150_000);
-                    self.after(stay, Event::LeaveRoom(leg));
-                }
-            }
-            Event::LeaveRoom(leg) => {
-                if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.joined)
-                {
-                    channel.joined = false;
-                    self.observe(Input::Left(leg));
-                }
-            }
+            Event::Join(leg) => self.joined(leg),
+            Event::LeaveRoom(leg) => self.left_room(leg),
             Event::Drop(leg, cause) => self.dropped(leg, cause),
             Event::LinkDown => {
                 self.link_up = false;
@@ -233,20 +206,57 @@ impl World {
                 self.link_up = true;
                 self.snapshot();
             }
-            Event::Restart => {
-                self.channels.clear();
-                self.restarted = true;
-                if self.link_up {
-                    self.tell(Input::LinkDown);
-                    self.snapshot();
-                }
-            }
+            Event::Restart => self.restart(),
             Event::Snapshot => {
                 if self.link_up {
                     self.snapshot();
                 }
                 self.after(SNAPSHOT_EVERY_MS, Event::Snapshot);
             }
+        }
+    }
+
+    fn rang(&mut self, leg: Leg) {
+        if let Some(channel) = self.channels.get_mut(&leg) {
+            channel.ringing = true;
+            self.checks.ever(leg).rang = true;
+            self.observe(Input::Leg(leg, Seen::Ringing));
+        }
+    }
+
+    fn accepted(&mut self, leg: Leg, means: Acceptance) {
+        if let Some(channel) = self.channels.get_mut(&leg) {
+            channel.accepted = Some(means);
+            self.checks.ever(leg).accepted = true;
+            self.observe(Input::Leg(leg, Seen::Accepted(means)));
+            self.after(0, Event::Dial(leg));
+        }
+    }
+
+    fn joined(&mut self, leg: Leg) {
+        if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.up) {
+            channel.joined = true;
+            self.checks.ever(leg).joined = true;
+            self.observe(Input::Joined(leg));
+            let stay = self.random.below(150_000);
+            self.after(stay, Event::LeaveRoom(leg));
+        }
+    }
+
+    fn left_room(&mut self, leg: Leg) {
+        if let Some(channel) = self.channels.get_mut(&leg).filter(|channel| channel.joined) {
+            channel.joined = false;
+            self.observe(Input::Left(leg));
+        }
+    }
+
+    /// Asterisk starts again: its channels are gone, the link breaks and comes back.
+    fn restart(&mut self) {
+        self.channels.clear();
+        self.restarted = true;
+        if self.link_up {
+            self.tell(Input::LinkDown);
+            self.snapshot();
         }
     }
 

@@ -387,19 +387,24 @@ mod tests {
         }
     }
 
-    #[test]
-    fn look_ups_are_judged() {
-        let name = |services, user| Name {
+    fn name_of(services: &'static [&'static str], user: User) -> Name {
+        Name {
             services,
             ..Name::new("x", "h".into(), user)
-        };
-        let (by_port, by_service) = (
-            name(&[], User::Kamailio),
-            name(&["_sip._udp"], User::Kamailio),
-        );
-        let browser = name(&[], User::Browser);
-        let failed = LookUp::Failed("no".into());
-        let lost = LookUp::LostTargets(vec!["a".into(), "b".into()]);
+        }
+    }
+
+    fn judged(name: &Name, end: LookUp, took: u128) -> Vec<String> {
+        told(judge(&Facts {
+            looked_up: vec![(name.clone(), end, took)],
+            left_out: 0,
+        }))
+    }
+
+    #[test]
+    fn names_that_resolve_are_counted_and_a_slow_one_is_warned_of() {
+        let by_port = name_of(&[], User::Kamailio);
+        let by_service = name_of(&["_sip._udp"], User::Kamailio);
         for (name, end, took, wanted) in [
             (
                 &by_port,
@@ -419,52 +424,48 @@ mod tests {
                 3,
                 "ok 1 names have 0 addresses, the slowest took 3 ms",
             ),
-            (
-                &by_port,
-                failed.clone(),
-                3,
-                "error h (x) does not resolve: no",
-            ),
+        ] {
+            assert_eq!(judged(name, end, took), [wanted]);
+        }
+        assert!(told(judge(&Facts::default()))[0].starts_with("skipped"));
+    }
+
+    #[test]
+    fn a_look_up_that_fails_is_judged_by_the_user_of_the_name() {
+        let by_port = name_of(&[], User::Kamailio);
+        let by_service = name_of(&["_sip._udp"], User::Kamailio);
+        let browser = name_of(&[], User::Browser);
+        let failed = LookUp::Failed("no".into());
+        let lost = LookUp::LostTargets(vec!["a".into(), "b".into()]);
+        for (name, end, wanted) in [
+            (&by_port, failed.clone(), "error h (x) does not resolve: no"),
             (
                 &by_service,
                 failed.clone(),
-                3,
                 "error h (x) does not resolve: no, and it has no SRV or NAPTR records",
             ),
             (
                 &browser,
                 failed,
-                3,
                 "warning h (x) does not resolve on this host: no",
             ),
             (
                 &by_service,
                 LookUp::Unsure("no".into()),
-                3,
                 "warning h (x) has no address of its own: no",
             ),
             (
                 &by_service,
                 lost,
-                3,
                 "error h (x): targets of its SRV records do not resolve: a, b",
             ),
             (
                 &by_port,
                 LookUp::Silent,
-                6_000,
                 "error h (x): the DNS does not answer",
             ),
         ] {
-            let looked_up = vec![(name.clone(), end, took)];
-            assert_eq!(
-                told(judge(&Facts {
-                    looked_up,
-                    left_out: 0
-                })),
-                [wanted]
-            );
+            assert_eq!(judged(name, end, 3), [wanted]);
         }
-        assert!(told(judge(&Facts::default()))[0].starts_with("skipped"));
     }
 }
