@@ -3,13 +3,13 @@
 
 mod common;
 
-use common::Place;
+use common::TestDir;
 
 const NOWHERE: &str = "unix:nowhere.sock";
 
 #[test]
 fn a_bridge_that_is_not_there_is_no_answer() {
-    let place = Place::new("bridge-nowhere");
+    let place = TestDir::new("bridge-nowhere");
     let calls = [
         vec!["calls", "--bridge", NOWHERE],
         vec!["call", "trace-0001", "--bridge", NOWHERE],
@@ -35,7 +35,7 @@ fn a_bridge_that_is_not_there_is_no_answer() {
 
 #[test]
 fn places_and_files_that_cannot_be_are_refused() {
-    let place = Place::new("bridge-places");
+    let place = TestDir::new("bridge-places");
     for bad in ["bridge.sock", "http://bridge.example", "https://u:p@host"] {
         place.run(&["calls", "--bridge", bad]).with(2);
     }
@@ -54,7 +54,7 @@ fn places_and_files_that_cannot_be_are_refused() {
 
 #[test]
 fn a_printed_message_is_signed_and_whole() {
-    let place = Place::new("escalate-print");
+    let place = TestDir::new("escalate-print");
     place.key("guard-2026a");
     let line = |more: &[&str]| {
         let fixed = ["escalate", "--print", "--source", "if://agent/guard"];
@@ -87,7 +87,7 @@ fn a_printed_message_is_signed_and_whole() {
 
 #[test]
 fn an_order_is_printed_signed_and_for_one_call() {
-    let place = Place::new("order-print");
+    let place = TestDir::new("order-print");
     place.key("guard-2026a");
     let line = |more: &[&str]| place.run(&[&["order"][..], more].concat());
     let who = ["--source", "if://agent/guard", "--key", "guard-2026a.key"];
@@ -107,7 +107,7 @@ fn an_order_is_printed_signed_and_for_one_call() {
 
 #[test]
 fn what_a_message_may_not_be_is_named() {
-    let place = Place::new("escalate-bad");
+    let place = TestDir::new("escalate-bad");
     place.key("guard");
     for (contents, said) in [
         ("{", "message.json: "),

@@ -4,12 +4,12 @@ mod common;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use common::{Place, Run};
+use common::{Run, TestDir};
 use serde_json::{Value, json};
 
 const NOBODY: &str = "127.0.0.1:9";
 
-fn doctor(place: &Place, more: &[&str]) -> Run {
+fn doctor(place: &TestDir, more: &[&str]) -> Run {
     let mut arguments = vec![
         "doctor",
         "--kamailio",
@@ -44,14 +44,14 @@ fn lines(run: &Run, check: &str) -> Vec<String> {
     of_check.map(text).collect()
 }
 
-fn set_mode(place: &Place, name: &str, mode: u32) {
+fn set_mode(place: &TestDir, name: &str, mode: u32) {
     let mode = fs::Permissions::from_mode(mode);
     fs::set_permissions(place.root.join(name), mode).expect("a mode can be set");
 }
 
 /// A host with a registry, a log and the log's keys.
-fn host(name: &str) -> Place {
-    let place = Place::new(name);
+fn host(name: &str) -> TestDir {
+    let place = TestDir::new(name);
     place.registry();
     place.log(40);
     for dir in ["keys", "state/rings", "log/private"] {
@@ -66,7 +66,7 @@ fn host(name: &str) -> Place {
 
 #[test]
 fn a_host_with_nothing_on_it_is_no_answer() {
-    let place = Place::new("doctor-nothing");
+    let place = TestDir::new("doctor-nothing");
     doctor(&place, &[]).with(3).says(&[
         "skipped  kamailio",
         "skipped  bridge",

@@ -2,20 +2,20 @@
 
 mod common;
 
-use common::{Place, Run};
+use common::{Run, TestDir};
 
 const FROM: &str = "sip:council@council.example";
 const TO: &str = "sip:expert-safety@external.advisor";
 
 struct Call {
-    place: Place,
+    place: TestDir,
     trace: String,
     signature: String,
 }
 
 /// A call that every gate lets pass, signed at 1000.
 fn call(name: &str) -> Call {
-    let place = Place::new(name);
+    let place = TestDir::new(name);
     place.registry();
     let sign = [
         "sign",
@@ -122,7 +122,7 @@ fn each_gate_refuses_with_its_code() {
 
 #[test]
 fn a_call_between_others_is_not_for_the_gate() {
-    let place = Place::new("explain-scope");
+    let place = TestDir::new("explain-scope");
     place.registry();
     let of_alice = |more: &[&str]| {
         let call = ["explain", "--registry", "registry.yaml"];

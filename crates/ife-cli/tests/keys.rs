@@ -4,12 +4,12 @@ mod common;
 
 use std::{fs, os::unix::fs::PermissionsExt};
 
-use common::Place;
+use common::TestDir;
 use ife_message::PrivateKey;
 
 #[test]
 fn a_private_key_is_written_for_its_owner_only_and_never_shown() {
-    let place = Place::new("keygen");
+    let place = TestDir::new("keygen");
     let run = place
         .run(&["keygen", "--kid", "council-2026a", "--out", "c.key"])
         .with(0);
@@ -35,7 +35,7 @@ fn a_private_key_is_written_for_its_owner_only_and_never_shown() {
 
 #[test]
 fn an_existing_key_is_overwritten_only_by_force() {
-    let place = Place::new("keygen-twice");
+    let place = TestDir::new("keygen-twice");
     place.key("k");
     let first = place.read("k.key");
     place
@@ -62,7 +62,7 @@ fn an_existing_key_is_overwritten_only_by_force() {
 
 #[test]
 fn a_key_that_others_may_read_is_remarked_on() {
-    let place = Place::new("keygen-mode");
+    let place = TestDir::new("keygen-mode");
     place.key("k");
     fs::set_permissions(place.root.join("k.key"), fs::Permissions::from_mode(0o644))
         .expect("chmod");
@@ -74,7 +74,7 @@ fn a_key_that_others_may_read_is_remarked_on() {
 
 #[test]
 fn what_cannot_be_a_key_is_refused() {
-    let place = Place::new("keygen-bad");
+    let place = TestDir::new("keygen-bad");
     place
         .run(&["keygen", "--kid", "no spaces", "--out", "k.key"])
         .with(2);

@@ -2,11 +2,11 @@
 
 mod common;
 
-use common::Place;
+use common::TestDir;
 
 #[test]
 fn a_valid_registry_is_summed_up() {
-    let place = Place::new("registry");
+    let place = TestDir::new("registry");
     place.registry();
     place
         .run(&["registry", "check", "registry.yaml"])
@@ -25,7 +25,7 @@ fn a_valid_registry_is_summed_up() {
 
 #[test]
 fn what_is_allowed_and_probably_not_meant_is_a_warning() {
-    let place = Place::new("registry-warning");
+    let place = TestDir::new("registry-warning");
     place.registry();
     let yaml = String::from_utf8(place.read("registry.yaml")).expect("text");
     let yaml = yaml.replace(
@@ -42,7 +42,7 @@ fn what_is_allowed_and_probably_not_meant_is_a_warning() {
 
 #[test]
 fn every_error_is_told_with_its_place() {
-    let place = Place::new("registry-bad");
+    let place = TestDir::new("registry-bad");
     place.registry();
     let yaml = String::from_utf8(place.read("registry.yaml")).expect("text");
     place.file(
@@ -73,7 +73,7 @@ fn every_error_is_told_with_its_place() {
 
 #[test]
 fn a_registry_that_cannot_be_read_is_no_answer() {
-    let place = Place::new("registry-absent");
+    let place = TestDir::new("registry-absent");
     place
         .run(&["registry", "check", "absent.yaml"])
         .with(3)
@@ -87,7 +87,7 @@ fn a_registry_that_cannot_be_read_is_no_answer() {
 
 #[test]
 fn what_is_no_regular_file_is_refused_at_once() {
-    let place = Place::new("registry-odd");
+    let place = TestDir::new("registry-odd");
     let made = std::process::Command::new("mkfifo")
         .arg(place.root.join("pipe"))
         .status();

@@ -4,11 +4,11 @@ mod common;
 
 use std::fs;
 
-use common::Place;
+use common::TestDir;
 
 #[test]
 fn completions_are_made_for_the_usual_shells() {
-    let place = Place::new("completions");
+    let place = TestDir::new("completions");
     for shell in ["bash", "zsh", "fish"] {
         place
             .run(&["completions", shell])
@@ -20,7 +20,7 @@ fn completions_are_made_for_the_usual_shells() {
 
 #[test]
 fn there_is_a_man_page_for_every_subcommand() {
-    let place = Place::new("man");
+    let place = TestDir::new("man");
     place.run(&["man", "pages"]).with(0);
     for page in [
         "ifectl.1",
@@ -40,7 +40,7 @@ fn there_is_a_man_page_for_every_subcommand() {
 
 #[test]
 fn the_help_documents_the_exit_codes() {
-    let place = Place::new("help");
+    let place = TestDir::new("help");
     place.run(&["--help"]).with(0).says(&[
         "Exit codes:",
         "  3  something could not be read, written or reached",

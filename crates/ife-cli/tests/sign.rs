@@ -8,7 +8,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use common::{Place, Run};
+use common::{Run, TestDir};
 use ife_message::{
     Aor, Hazard, LegacySignature, PublicKey, SignatureHeader, SignedFields, TraceId, sign,
 };
@@ -26,7 +26,7 @@ const CALL: [&str; 9] = [
     "safety",
 ];
 
-fn signed(place: &Place, more: &[&str]) -> Run {
+fn signed(place: &TestDir, more: &[&str]) -> Run {
     place.run(&[&CALL, more].concat())
 }
 
@@ -53,7 +53,7 @@ fn verify(
 
 #[test]
 fn the_headers_of_a_call_verify() {
-    let place = Place::new("sign");
+    let place = TestDir::new("sign");
     let key = place.key("k").parse().expect("a key");
     place.file("body", b"v=0\r\n");
     let run = signed(
@@ -98,7 +98,7 @@ fn the_headers_of_a_call_verify() {
 
 #[test]
 fn many_calls_are_one_json_object_a_line_with_a_trace_id_each() {
-    let place = Place::new("sign-count");
+    let place = TestDir::new("sign-count");
     let key = place.key("k").parse().expect("a key");
     let run = signed(&place, &["--count", "50", "--json"]).with(0);
     let mut traces = HashSet::new();
@@ -115,7 +115,7 @@ fn many_calls_are_one_json_object_a_line_with_a_trace_id_each() {
 
 #[test]
 fn lines_for_sipp_hold_the_signature_in_parts() {
-    let place = Place::new("sign-csv");
+    let place = TestDir::new("sign-csv");
     let key = place.key("k").parse().expect("a key");
     let more = [
         "--csv",
@@ -170,7 +170,7 @@ fn lines_for_sipp_hold_the_signature_in_parts() {
 
 #[test]
 fn the_earlier_form_can_be_made() {
-    let place = Place::new("sign-legacy");
+    let place = TestDir::new("sign-legacy");
     let key: PublicKey = place.key("k").parse().expect("a key");
     let run = signed(
         &place,
@@ -194,7 +194,7 @@ fn the_earlier_form_can_be_made() {
 
 #[test]
 fn what_cannot_be_signed_is_a_usage_error() {
-    let place = Place::new("sign-bad");
+    let place = TestDir::new("sign-bad");
     place.key("k");
     for (more, says) in [
         (["--cover", "base,cid"].as_slice(), "--call-id"),
@@ -221,7 +221,7 @@ fn what_cannot_be_signed_is_a_usage_error() {
 
 #[test]
 fn a_reader_that_leaves_early_is_no_error() {
-    let place = Place::new("sign-pipe");
+    let place = TestDir::new("sign-pipe");
     place.key("k");
     let mut child = Command::new(env!("CARGO_BIN_EXE_ifectl"))
         .current_dir(&place.root)

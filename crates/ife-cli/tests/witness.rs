@@ -11,17 +11,17 @@ use std::{
     time::Duration,
 };
 
-use common::{ORIGIN, Place, Run, TRACE};
+use common::{ORIGIN, Run, TRACE, TestDir};
 
 const LOG: [&str; 4] = ["--log", "log", "--vkey", "vkey"];
 
-fn witness(place: &Place, command: &str, more: &[&str]) -> Run {
+fn witness(place: &TestDir, command: &str, more: &[&str]) -> Run {
     place.run(&[&["witness", command], LOG.as_slice(), more].concat())
 }
 
 #[test]
 fn a_good_log_verifies() {
-    let place = Place::new("verify");
+    let place = TestDir::new("verify");
     place.log(600);
     witness(&place, "verify", &[]).with(0).says(&[
         "entries    600",
@@ -49,7 +49,7 @@ fn a_good_log_verifies() {
 
 #[test]
 fn a_changed_byte_is_found_and_its_file_named() {
-    let place = Place::new("verify-changed");
+    let place = TestDir::new("verify-changed");
     place.log(600);
     let path = place.root.join("log/tile/entries/001");
     let mut bytes = fs::read(&path).expect("a bundle");
@@ -71,7 +71,7 @@ fn a_changed_byte_is_found_and_its_file_named() {
 
 #[test]
 fn a_log_that_was_cut_back_is_noticed_by_who_remembers() {
-    let place = Place::new("verify-remember");
+    let place = TestDir::new("verify-remember");
     place.log(600);
     witness(&place, "verify", &["--remember", "seen"]).with(0);
     let seen = place.read("seen");
@@ -99,7 +99,7 @@ fn a_log_that_was_cut_back_is_noticed_by_who_remembers() {
 
 #[test]
 fn keys_are_needed_and_must_be_the_logs() {
-    let place = Place::new("verify-keys");
+    let place = TestDir::new("verify-keys");
     place.log(10);
     place
         .run(&["witness", "verify", "--log", "log"])
@@ -124,7 +124,7 @@ fn keys_are_needed_and_must_be_the_logs() {
 
 #[test]
 fn the_environment_may_name_the_log() {
-    let place = Place::new("verify-environment");
+    let place = TestDir::new("verify-environment");
     place.log(10);
     let mut command = Command::new(env!("CARGO_BIN_EXE_ifectl"));
     command
@@ -139,7 +139,7 @@ fn the_environment_may_name_the_log() {
 
 #[test]
 fn the_story_of_a_trace_is_told_and_proved() {
-    let place = Place::new("show");
+    let place = TestDir::new("show");
     place.log(600);
     let run = witness(&place, "show", &["--trace", TRACE]).with(0).says(&[
         TRACE,
@@ -165,7 +165,7 @@ fn the_story_of_a_trace_is_told_and_proved() {
 
 #[test]
 fn a_story_says_how_fresh_it_is_and_waits_for_its_end_when_asked() {
-    let place = Place::new("show-wait");
+    let place = TestDir::new("show-wait");
     place.log(5);
     let show = ["--trace", TRACE];
     let run = witness(&place, "show", &show).with(0).says(&[
@@ -196,7 +196,7 @@ fn a_story_says_how_fresh_it_is_and_waits_for_its_end_when_asked() {
 
 #[test]
 fn entries_are_found_by_call_id_and_by_place() {
-    let place = Place::new("show-which");
+    let place = TestDir::new("show-which");
     place.log(20);
     witness(
         &place,
@@ -220,7 +220,7 @@ fn entries_are_found_by_call_id_and_by_place() {
 
 #[test]
 fn a_story_from_a_changed_entry_is_not_told() {
-    let place = Place::new("show-changed");
+    let place = TestDir::new("show-changed");
     place.log(20);
     let path = place.root.join("log/tile/entries/000.p/20");
     let text = fs::read(&path).expect("a bundle");
@@ -239,7 +239,7 @@ fn a_story_from_a_changed_entry_is_not_told() {
 
 #[test]
 fn a_proof_convinces_without_the_log() {
-    let place = Place::new("prove");
+    let place = TestDir::new("prove");
     place.log(600);
     witness(
         &place,
@@ -279,7 +279,7 @@ fn a_proof_convinces_without_the_log() {
 
 #[test]
 fn an_entry_is_found_by_the_hash_that_was_sent_along() {
-    let place = Place::new("prove-hash");
+    let place = TestDir::new("prove-hash");
     place.log(600);
     let shown = witness(&place, "show", &["--index", "300", "--json"])
         .with(0)
@@ -306,7 +306,7 @@ fn an_entry_is_found_by_the_hash_that_was_sent_along() {
 
 #[test]
 fn the_tail_is_printed_a_line_an_entry() {
-    let place = Place::new("tail");
+    let place = TestDir::new("tail");
     place.log(300);
     let run = witness(&place, "tail", &["-n", "3"]).with(0);
     let lines: Vec<&str> = run.stdout.lines().collect();
@@ -340,7 +340,7 @@ impl Drop for Following {
 
 #[test]
 fn a_growing_log_is_followed() {
-    let place = Place::new("tail-follow");
+    let place = TestDir::new("tail-follow");
     place.log(300);
     let mut command = Command::new(env!("CARGO_BIN_EXE_ifectl"));
     let follow = [
@@ -375,7 +375,7 @@ fn a_growing_log_is_followed() {
 
 #[test]
 fn the_head_is_told() {
-    let place = Place::new("checkpoint");
+    let place = TestDir::new("checkpoint");
     place.log(300);
     witness(&place, "checkpoint", &[]).with(0).says(&[
         ORIGIN,
@@ -401,7 +401,7 @@ fn the_head_is_told() {
 
 #[test]
 fn a_copy_verifies_while_the_log_goes_on() {
-    let place = Place::new("copy");
+    let place = TestDir::new("copy");
     for size in [200, 600, 70_000] {
         place.log(size);
         witness(&place, "copy", &["--to", "copied"]).with(0);

@@ -12,7 +12,7 @@ use tracing::{info, warn};
 
 use crate::{
     Engine,
-    calls::{CallId, Ours, Part, Place, Slot},
+    calls::{CallId, LegChannel, Ours, Part, Slot},
     context::Asked,
     council::{acceptance_of, context},
     record::Origin,
@@ -240,7 +240,7 @@ impl Engine {
     }
 
     pub(crate) fn seen(&mut self, id: &Uniqueid, seen: Seen) {
-        let Some((Place { call, leg, part }, slot)) = self.calls.at(id) else {
+        let Some((LegChannel { call, leg, part }, slot)) = self.calls.at(id) else {
             return;
         };
         match (part, seen) {
@@ -284,7 +284,7 @@ impl Engine {
         };
         let place = self.calls.place(id);
         let place = place.filter(|place| place.part == Part::Sip);
-        if let Some(Place { call, leg, .. }) = place.cloned() {
+        if let Some(LegChannel { call, leg, .. }) = place.cloned() {
             self.feed(&call, Input::Leg(leg, Seen::Replied(status)));
         }
     }
@@ -295,7 +295,7 @@ impl Engine {
         self.rooms
             .guardian_gone(&mut self.cx, &mut self.calls, id, cause);
         self.sight.asked.remove(id);
-        let Some(Place { call, leg, part }) = self.calls.place(id).cloned() else {
+        let Some(LegChannel { call, leg, part }) = self.calls.place(id).cloned() else {
             return;
         };
         self.calls.remove_channel(id);
@@ -384,7 +384,7 @@ impl Engine {
         }
         let (rooms, cx, calls) = (&mut self.rooms, &mut self.cx, &mut self.calls);
         rooms.entered(cx, calls, id, room);
-        if let Some((Place { call, leg, part }, slot)) = calls.at(id)
+        if let Some((LegChannel { call, leg, part }, slot)) = calls.at(id)
             && part == Part::Primary
         {
             slot.joined(cx, room);
@@ -397,7 +397,7 @@ impl Engine {
 
     fn left(&mut self, id: &Uniqueid, room: &RoomName) {
         self.rooms.left(&mut self.cx, id, room);
-        if let Some((Place { call, leg, part }, slot)) = self.calls.at(id)
+        if let Some((LegChannel { call, leg, part }, slot)) = self.calls.at(id)
             && part == Part::Primary
         {
             let moves = slot.is_moving() && slot.headed_for() != room;

@@ -30,7 +30,7 @@ pub(super) enum Files {
 
 /// Where an entry is found in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct LoggedLeaf {
     pub(super) leaf: Leaf,
     /// An index that it is not below.
     pub(super) from: u64,
@@ -62,9 +62,9 @@ pub(super) struct Case {
     pub(super) over: bool,
     pub(super) connection: Option<Connection>,
     /// The last entry that names the manifest.
-    pub(super) manifested: Option<Place>,
+    pub(super) manifested: Option<LoggedLeaf>,
     /// The last entry of a receipt.
-    pub(super) receipted: Option<Place>,
+    pub(super) receipted: Option<LoggedLeaf>,
     pub(super) log_size: u64,
     /// Entries in the witness log so far.
     pub(super) entries: u32,

@@ -17,7 +17,7 @@ use tokio::{
 };
 use tracing::{error, warn};
 
-use super::{Settings, case::Place, grant::Grant, talk::Saying, turn::IceServer};
+use super::{Settings, case::LoggedLeaf, grant::Grant, talk::Saying, turn::IceServer};
 use crate::{
     clock,
     handle::EngineHandle,
@@ -138,7 +138,7 @@ pub(super) enum Order {
     /// guardian's page may not.
     Decider(Pass, Reply<(String, String)>),
     /// The last entries that name the manifest and a receipt.
-    Manifested(Pass, Reply<(Option<Place>, Option<Place>)>),
+    Manifested(Pass, Reply<(Option<LoggedLeaf>, Option<LoggedLeaf>)>),
     Peers(oneshot::Sender<Vec<EvidencePeer>>),
     /// To the expert of one call, or to all whose channel is open.
     Say(
@@ -246,7 +246,7 @@ impl EvidenceHandle {
         let (manifest, receipt) = self.ask(|reply| Order::Manifested(pass, reply)).await?;
         let log = self.settings.log.clone().ok_or(Denied::NoLog)?;
         let found = tokio::task::spawn_blocking(move || {
-            let prove = |place: Option<Place>| {
+            let prove = |place: Option<LoggedLeaf>| {
                 place.map_or(Ok(None), |place| log.prove_leaf(&place.leaf, place.from))
             };
             Ok::<_, ProveError>(Proofs {

@@ -18,7 +18,7 @@ use tracing::{debug, info, warn};
 use super::{
     Settings, blocks,
     blocks::{Name, Wanted},
-    case::{Case, Connection, Place},
+    case::{Case, Connection, LoggedLeaf},
     port::Port,
     source::Prepared,
 };
@@ -162,7 +162,7 @@ impl Case {
         });
         self.say_unshown();
         let leaf = self.record(Entry::EvidenceOpen, said, "", world);
-        self.manifested = leaf.map(|leaf| Place {
+        self.manifested = leaf.map(|leaf| LoggedLeaf {
             leaf,
             from: self.log_size,
         });
@@ -208,7 +208,7 @@ impl Case {
         };
         let is_whole = files.len() == total && files.iter().all(|file| file.verified);
         let leaf = self.record(Entry::EvidenceVerified, said, "", world);
-        self.receipted = leaf.map(|leaf| Place {
+        self.receipted = leaf.map(|leaf| LoggedLeaf {
             leaf,
             from: self.log_size,
         });

@@ -35,7 +35,7 @@ struct Open {
 
 /// One connection's place, given back when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(super) struct ConnectionSlot {
     connections: Arc<Connections>,
     source: IpAddr,
 }
@@ -49,7 +49,7 @@ impl Connections {
     }
 
     /// A place for a connection from there, while there is one.
-    pub(super) fn admit(self: &Arc<Connections>, from: IpAddr) -> Option<Place> {
+    pub(super) fn admit(self: &Arc<Connections>, from: IpAddr) -> Option<ConnectionSlot> {
         let source = source_of(from);
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let of_source = open.by_source.get(&source).copied().unwrap_or(0);
@@ -58,14 +58,14 @@ impl Connections {
         }
         open.total += 1;
         open.by_source.insert(source, of_source + 1);
-        Some(Place {
+        Some(ConnectionSlot {
             connections: self.clone(),
             source,
         })
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionSlot {
     fn drop(&mut self) {
         let open = self.connections.open.lock();
         let mut open = open.unwrap_or_else(PoisonError::into_inner);

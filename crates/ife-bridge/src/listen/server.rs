@@ -32,7 +32,7 @@ use tokio_rustls::TlsAcceptor;
 use tracing::debug;
 
 use super::{
-    connections::{Connections, Place},
+    connections::{ConnectionSlot, Connections},
     stopped,
 };
 use crate::metrics::Metrics;
@@ -147,7 +147,7 @@ impl Server {
         }
     }
 
-    fn place(&self, from: std::net::IpAddr) -> Option<Place> {
+    fn place(&self, from: std::net::IpAddr) -> Option<ConnectionSlot> {
         let place = self.connections.admit(from);
         if place.is_none() {
             self.metrics.connections_refused.inc();
@@ -157,7 +157,11 @@ impl Server {
     }
 
     /// Requests and responses of one connection, whose place is kept until its end.
-    async fn exchange(self, stream: impl AsyncRead + AsyncWrite + Unpin + 'static, place: Place) {
+    async fn exchange(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin + 'static,
+        place: ConnectionSlot,
+    ) {
         let body_max = self.waits.body;
         let timed = middleware::map_request(move |request: Request| async move {
             request.map(|body| Body::new(Timed::new(body, body_max)))

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use zeroize::Zeroizing;
 
-use super::{Place, paint, shape::Problem};
+use super::{BridgeAddress, paint, shape::Problem};
 use crate::{
     Failure, Outcome, cli::BridgeArgs, output::Output, registry::read_bytes, text::harmless,
 };
@@ -31,7 +31,7 @@ pub(super) const EVENTS_SILENT_MAX: Duration = Duration::from_secs(45);
 pub(super) struct Bridge {
     http: Client,
     base: Url,
-    place: Place,
+    place: BridgeAddress,
     token: Option<Zeroizing<String>>,
 }
 
@@ -92,12 +92,12 @@ impl Bridge {
     pub(super) fn new(args: &BridgeArgs) -> Result<Bridge, Failure> {
         let mut builder = builder(args.ca.as_deref())?;
         let base = match &args.bridge {
-            Place::Unix(path) => {
+            BridgeAddress::Unix(path) => {
                 builder = builder.unix_socket(path.as_path());
                 // Over a socket the host is but a name.
                 Url::parse("http://bridge/").map_err(|error| Failure::usage(error.to_string()))?
             }
-            Place::Tcp(url) => url.clone(),
+            BridgeAddress::Tcp(url) => url.clone(),
         };
         if let Some(file) = &args.cert {
             builder = builder.identity(identity(file, args.cert_key.as_deref())?);
@@ -259,11 +259,11 @@ impl Bridge {
         if let Some(io) = source_of::<std::io::Error>(error) {
             let denied = io.kind() == std::io::ErrorKind::PermissionDenied;
             match self.place {
-                Place::Unix(_) if denied => {
+                BridgeAddress::Unix(_) if denied => {
                     return failure
                         .hint("who may open the socket may use the API: be root, or in its group");
                 }
-                Place::Unix(_) | Place::Tcp(_) => {}
+                BridgeAddress::Unix(_) | BridgeAddress::Tcp(_) => {}
             }
         }
         if why.contains("certificate") {

@@ -6,7 +6,7 @@ use serde_json::Value;
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{
-    Place,
+    BridgeAddress,
     client::{Answer, Bridge},
 };
 use crate::{Failure, cli::BridgeArgs};
@@ -39,8 +39,8 @@ async fn ask(args: &BridgeArgs) -> Result<(Value, Option<String>, Option<u32>), 
         Ok(Answer::No(_)) | Err(_) => None,
     };
     let pid = match &args.bridge {
-        Place::Unix(path) => served_by(path).await,
-        Place::Tcp(_) => None,
+        BridgeAddress::Unix(path) => served_by(path).await,
+        BridgeAddress::Tcp(_) => None,
     };
     Ok((ready, version, pid))
 }

@@ -4,6 +4,7 @@
 //! One file per subcommand; `client.rs` is the way there, `shape.rs` what comes back, `sse.rs` its
 //! live events, `paint.rs` and `paint_rooms.rs` what people see.
 
+mod address;
 mod awaited;
 mod call;
 mod calls;
@@ -16,7 +17,6 @@ mod live;
 mod order;
 mod paint;
 mod paint_rooms;
-mod place;
 mod rooms;
 mod shape;
 mod sse;
@@ -34,8 +34,8 @@ use crate::{
     output::Output,
 };
 
+pub(crate) use address::BridgeAddress;
 pub(crate) use client::trusting;
-pub(crate) use place::Place;
 
 pub(crate) fn escalate(args: &EscalateArgs, out: &mut Output) -> Result<Outcome, Failure> {
     escalate::run(args, out)

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use ife_message::{Hazard, TraceId};
 
-use crate::bridge::Place;
+use crate::bridge::BridgeAddress;
 
 /// Which bridge, and how it knows us.
 #[derive(Debug, Args)]
@@ -20,7 +20,7 @@ pub struct BridgeArgs {
         default_value = "unix:/run/if-escalate/bridge.sock",
         global = true
     )]
-    pub bridge: Place,
+    pub bridge: BridgeAddress,
     /// File with the bearer token, for https.
     #[arg(
         long,

@@ -22,18 +22,18 @@ pub const ORIGIN: &str = "witness.example/test";
 pub const TRACE: &str = "0b8f9a3e-5f0c-4a57-9d1b-6f3a2c1d4e5f";
 
 /// A directory for one test, empty at the start.
-pub struct Place {
+pub struct TestDir {
     pub root: PathBuf,
 }
 
-impl Place {
-    pub fn new(name: &str) -> Place {
+impl TestDir {
+    pub fn new(name: &str) -> TestDir {
         let root = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("ifectl-{name}"));
         if root.exists() {
             fs::remove_dir_all(&root).expect("an old directory can be removed");
         }
         fs::create_dir_all(&root).expect("a directory can be made");
-        Place { root }
+        TestDir { root }
     }
 
     /// Writes a file and gives its name.

@@ -126,7 +126,7 @@ pub(crate) enum Part {
 
 /// The leg that a channel belongs to.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct LegChannel {
     pub(crate) call: CallId,
     pub(crate) leg: Leg,
     pub(crate) part: Part,
@@ -135,15 +135,15 @@ pub(crate) struct Place {
 /// All channels that belong to a call.
 #[derive(Debug, Default)]
 pub(crate) struct Legs {
-    places: HashMap<Uniqueid, Place>,
+    places: HashMap<Uniqueid, LegChannel>,
 }
 
 impl Legs {
-    pub(crate) fn place(&self, id: &Uniqueid) -> Option<&Place> {
+    pub(crate) fn place(&self, id: &Uniqueid) -> Option<&LegChannel> {
         self.places.get(id)
     }
 
-    pub(crate) fn add(&mut self, id: Uniqueid, place: Place) {
+    pub(crate) fn add(&mut self, id: Uniqueid, place: LegChannel) {
         self.places.insert(id, place);
     }
 

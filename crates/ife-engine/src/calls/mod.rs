@@ -23,7 +23,7 @@ use ife_ami::{
 use ife_call::{Backend, Leg};
 
 pub(crate) use dial::{RECORD, place, record_of};
-pub(crate) use legs::{Bridges, Names, Ours, Part, Place, hex_of};
+pub(crate) use legs::{Bridges, LegChannel, Names, Ours, Part, hex_of};
 pub(crate) use orders::Consequence;
 pub(crate) use slot::Slot;
 
@@ -87,7 +87,7 @@ impl Calls {
     pub(crate) fn insert(&mut self, slot: Slot) {
         let id = slot.id().clone();
         if let Some(channel) = slot.channel(Leg::Expert(0)) {
-            let place = Place {
+            let place = LegChannel {
                 call: id.clone(),
                 leg: Leg::Expert(0),
                 part: Part::Primary,
@@ -98,12 +98,12 @@ impl Calls {
     }
 
     /// The leg that a channel belongs to.
-    pub(crate) fn place(&self, channel: &Uniqueid) -> Option<&Place> {
+    pub(crate) fn place(&self, channel: &Uniqueid) -> Option<&LegChannel> {
         self.legs.place(channel)
     }
 
     /// The leg that a channel belongs to, with its call.
-    pub(crate) fn at(&mut self, channel: &Uniqueid) -> Option<(Place, &mut Slot)> {
+    pub(crate) fn at(&mut self, channel: &Uniqueid) -> Option<(LegChannel, &mut Slot)> {
         let place = self.legs.place(channel)?.clone();
         let slot = self.slots.get_mut(&place.call)?;
         Some((place, slot))
@@ -126,7 +126,7 @@ impl Calls {
             return true;
         }
         let place = match cx.names.parse(id) {
-            Some(Ours::Expert { call_id, attempt }) => self.get(&call_id).map(|slot| Place {
+            Some(Ours::Expert { call_id, attempt }) => self.get(&call_id).map(|slot| LegChannel {
                 call: slot.id().clone(),
                 leg: Leg::Expert(attempt),
                 part: Part::Primary,
@@ -146,7 +146,7 @@ impl Calls {
 
     /// The leg of a channel that a leg of this bridge dialled: the SIP channel behind the Local
     /// one, or the H.323 leg to an MCU.
-    fn place_of_child(&self, cx: &Context, channel: &Channel) -> Option<Place> {
+    fn place_of_child(&self, cx: &Context, channel: &Channel) -> Option<LegChannel> {
         let parent = self.place(&channel.linkedid)?;
         let (leg, part) = match channel.name.driver() {
             b"PJSIP" if cx.names.parse(&channel.linkedid).is_some() => (parent.leg, Part::Sip),
@@ -156,7 +156,7 @@ impl Calls {
             _ => return None,
         };
         let call = parent.call.clone();
-        Some(Place { call, leg, part })
+        Some(LegChannel { call, leg, part })
     }
 
     /// Whether a call of this bridge goes to the room, or an expert is in it, whom any bridge

@@ -10,7 +10,7 @@ use ife_call::{
 use ife_guard::CallKey;
 use tracing::{info, warn};
 
-use super::{Part, Place, Slot, legs::Legs};
+use super::{LegChannel, Part, Slot, legs::Legs};
 use crate::{
     context::{Asked, Context},
     gate::{Question, Refused},
@@ -180,7 +180,7 @@ impl Slot {
         )
         .map_err(|error| error.to_string())?;
         let part = Part::Primary;
-        legs.add(channel.clone(), Place { call, leg, part });
+        legs.add(channel.clone(), LegChannel { call, leg, part });
         self.leg_mut(attempt).channel = Some(channel);
         self.step(
             cx.now,

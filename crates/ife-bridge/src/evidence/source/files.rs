@@ -20,7 +20,7 @@ pub(super) struct Roots(Vec<PathBuf>);
 
 /// A file, by its root and its path beneath it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct RootedFile {
     root: PathBuf,
     path: PathBuf,
 }
@@ -35,7 +35,7 @@ impl Roots {
     }
 
     /// The first root that has the file. An absolute path must begin with a root.
-    pub(super) fn find(&self, name: &str) -> Result<Place, Missing> {
+    pub(super) fn find(&self, name: &str) -> Result<RootedFile, Missing> {
         let path = Path::new(name);
         if name.contains('\0') || path.components().any(|part| part == Component::ParentDir) {
             return Err(Missing::new("not_allowed", "it leads upwards"));
@@ -47,7 +47,7 @@ impl Roots {
                 (true, Ok(beneath)) => beneath,
                 (true, Err(_)) => continue,
             };
-            let place = Place {
+            let place = RootedFile {
                 root: root.clone(),
                 path: beneath.to_owned(),
             };
@@ -60,7 +60,7 @@ impl Roots {
     }
 }
 
-impl Place {
+impl RootedFile {
     /// Opens it for reading; anything but a plain file is an error.
     pub(super) fn open(&self) -> io::Result<std::fs::File> {
         let root = Dir::open_ambient_dir(&self.root, ambient_authority())?;

@@ -69,7 +69,7 @@ impl Missing {
 #[derive(Debug, Clone)]
 pub(super) enum Source {
     /// Below a root, opened anew for each block.
-    File(files::Place),
+    File(files::RootedFile),
     /// Fetched from a host; the file goes with the last of its users.
     Spooled(Arc<Spooled>),
 }

@@ -9,17 +9,17 @@ const SOCKET_PATH_LEN_MAX: usize = 107;
 
 /// `unix:/path`, `https://host:port`, or `http://` to this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum BridgeAddress {
     /// Path of the socket.
     Unix(PathBuf),
     /// Scheme, host and port; no path.
     Tcp(Url),
 }
 
-impl FromStr for Place {
+impl FromStr for BridgeAddress {
     type Err = String;
 
-    fn from_str(text: &str) -> Result<Place, String> {
+    fn from_str(text: &str) -> Result<BridgeAddress, String> {
         if let Some(path) = text.strip_prefix("unix:") {
             let path = path.strip_prefix("//").unwrap_or(path);
             if path.is_empty() || path.len() > SOCKET_PATH_LEN_MAX {
@@ -27,7 +27,7 @@ impl FromStr for Place {
                     "a socket's path has 1 to {SOCKET_PATH_LEN_MAX} bytes"
                 ));
             }
-            return Ok(Place::Unix(path.into()));
+            return Ok(BridgeAddress::Unix(path.into()));
         }
         let url: Url = text
             .parse()
@@ -45,7 +45,7 @@ impl FromStr for Place {
         if !bare || !url.username().is_empty() || url.password().is_some() {
             return Err("scheme, host and port, and nothing else".to_owned());
         }
-        Ok(Place::Tcp(url))
+        Ok(BridgeAddress::Tcp(url))
     }
 }
 
@@ -55,21 +55,21 @@ fn is_this_host(url: &Url) -> bool {
     host == "localhost" || address.is_ok_and(|address: IpAddr| address.is_loopback())
 }
 
-impl Place {
+impl BridgeAddress {
     /// The path of a Unix socket.
     pub(crate) fn socket(&self) -> Option<&PathBuf> {
         match self {
-            Place::Unix(path) => Some(path),
-            Place::Tcp(_) => None,
+            BridgeAddress::Unix(path) => Some(path),
+            BridgeAddress::Tcp(_) => None,
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for BridgeAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Place::Unix(path) => write!(f, "unix:{}", path.display()),
-            Place::Tcp(url) => f.write_str(url.as_str().trim_end_matches('/')),
+            BridgeAddress::Unix(path) => write!(f, "unix:{}", path.display()),
+            BridgeAddress::Tcp(url) => f.write_str(url.as_str().trim_end_matches('/')),
         }
     }
 }
@@ -88,7 +88,7 @@ mod tests {
             "http://[::1]:8080",
             "http://localhost:8080",
         ] {
-            assert_eq!(text.parse::<Place>().expect(text).to_string(), text);
+            assert_eq!(text.parse::<BridgeAddress>().expect(text).to_string(), text);
         }
     }
 
@@ -105,11 +105,11 @@ mod tests {
             "https://user:secret@host",
             "https://host/?token=1",
         ] {
-            assert!(text.parse::<Place>().is_err(), "{text}");
+            assert!(text.parse::<BridgeAddress>().is_err(), "{text}");
         }
         assert!(
             format!("unix:/{}", "x".repeat(200))
-                .parse::<Place>()
+                .parse::<BridgeAddress>()
                 .is_err()
         );
     }
