@@ -2,8 +2,8 @@
 
 pub use ife_engine::command::{
     Admission, Approval, ApproveExternalCall, BridgeExternalCall, Bridged, Command, Escalation,
-    ExpertInfo, GuardianAdmission, GuardianEvidence, GuardianLinks, InitiateCall, Note, Reply,
-    Resume, RoomCommand, Submission, TAKEN_ELSEWHERE, TIMESTAMP_WINDOW_S, Terminated, Whereabouts,
+    ExpertInfo, GatewayView, GuardianAdmission, GuardianEvidence, GuardianLinks, InitiateCall,
+    Note, Reply, Resume, RoomCommand, Submission, TAKEN_ELSEWHERE, TIMESTAMP_WINDOW_S, Terminated,
 };
 use tokio::sync::{broadcast, mpsc, oneshot};
 

@@ -65,7 +65,7 @@ impl Engine {
             }
             Asked::Note(found, escalation, reply) => {
                 let note = Engine::note_of(&outcome);
-                let found = note.map(|note| self.tell_whereabouts(*found, &escalation, note));
+                let found = note.map(|note| self.complete_gateway_view(*found, &escalation, note));
                 reply.respond(found);
             }
             Asked::Aor => self

@@ -212,7 +212,7 @@ pub struct Resume {
 
 /// A call that another bridge, or an earlier process, may have begun.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Whereabouts {
+pub struct GatewayView {
     /// Its name.
     pub call_id: String,
     /// A bridge's channel of that call is there.
@@ -413,7 +413,7 @@ pub enum Command {
         reply: Reply<CallView>,
     },
     /// The gateway's knowledge of the call that a message asks for.
-    Whereabouts(Box<Escalation>, Reply<Whereabouts>),
+    GatewayView(Box<Escalation>, Reply<GatewayView>),
     /// The intake's connection is up, or not.
     IntakeUp(bool),
     /// `initiate_call`.

@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::{
     calls::{CallId, Names},
-    command::{Admission, Escalation, Reply, Whereabouts},
+    command::{Admission, Escalation, GatewayView, Reply},
     gate::Gate,
     gateway::{FromLink, Gateway},
     ledger::Ledger,
@@ -66,7 +66,7 @@ pub(crate) enum Asked {
     /// To move a call to another room.
     Move(CallId),
     /// The gateway's note about the call of a message that was delivered before.
-    Note(Box<Whereabouts>, Box<Escalation>, Reply<Whereabouts>),
+    Note(Box<GatewayView>, Box<Escalation>, Reply<GatewayView>),
     /// The contact that is Kamailio.
     Aor,
     /// The result of the last probe of it.

@@ -14,7 +14,7 @@ use tracing::info;
 use crate::{
     Engine,
     calls::{Bridges, hex_of},
-    command::{Escalation, Note, Reply, Whereabouts},
+    command::{Escalation, GatewayView, Note, Reply},
     context::{Asked, Context},
     refusal::{ErrorName, Refusal},
     requests::experts_named,
@@ -26,13 +26,13 @@ const NOTES: &str = "ife-call";
 
 impl Engine {
     /// Looks for the call's channels, and asks the gateway for its note.
-    pub(crate) fn whereabouts(&mut self, escalation: Box<Escalation>, reply: Reply<Whereabouts>) {
+    pub(crate) fn gateway_view(&mut self, escalation: Box<Escalation>, reply: Reply<GatewayView>) {
         let call_id = escalation.request.call_id();
         let is_known =
             self.cx.ledger.message(&escalation.message).is_some() || self.is_call_known(&call_id);
         match ask_note_of(&mut self.cx, &call_id) {
             Ok(asked) => {
-                let found = Box::new(Whereabouts {
+                let found = Box::new(GatewayView {
                     call_id,
                     is_live: false,
                     is_known,
@@ -67,12 +67,12 @@ impl Engine {
 
     /// Completes the finding, once the gateway has answered. An expert in the council is
     /// witnessed before the answer is given.
-    pub(crate) fn tell_whereabouts(
+    pub(crate) fn complete_gateway_view(
         &mut self,
-        mut found: Whereabouts,
+        mut found: GatewayView,
         escalation: &Escalation,
         note: Option<Note>,
-    ) -> Whereabouts {
+    ) -> GatewayView {
         found.note = note;
         let (cx, trace_id) = (&mut self.cx, escalation.request.trace_id.as_str());
         let channel = channel_of(cx, &found.call_id);
@@ -130,7 +130,7 @@ fn expert_called(
     Some((id.clone(), cx.expert_name(id)))
 }
 
-fn witness_elsewhere(cx: &mut Context, found: &Whereabouts, trace_id: &str, in_room: bool) {
+fn witness_elsewhere(cx: &mut Context, found: &GatewayView, trace_id: &str, in_room: bool) {
     let node = found.note.as_ref().map_or("another", |note| &note.node);
     let (event, seen) = if in_room {
         (Entry::CouncilJoin, "in the room")

@@ -173,7 +173,7 @@ impl Engine {
                 resume,
                 reply,
             } => self.escalate(*escalation, wait, resume, reply),
-            Command::Whereabouts(escalation, reply) => self.whereabouts(escalation, reply),
+            Command::GatewayView(escalation, reply) => self.gateway_view(escalation, reply),
             Command::IntakeUp(up) => {
                 self.health.set_intake(up);
                 self.look_at_health();

@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use super::outcome::Outcome;
 use crate::{
-    handle::{Note, Resume, TAKEN_ELSEWHERE, Whereabouts},
+    handle::{GatewayView, Note, Resume, TAKEN_ELSEWHERE},
     refusal::{ErrorName, Refusal},
     view::CallView,
 };
@@ -92,7 +92,7 @@ pub(super) fn claimed(claim: Option<&Claim>, may_have_forgotten: bool, tries_max
 }
 
 /// The gateway's knowledge of a call whose message was taken on before, without an outcome.
-pub(super) fn found(found: &Whereabouts, us: &str, trace_id: &str) -> Next {
+pub(super) fn found(found: &GatewayView, us: &str, trace_id: &str) -> Next {
     let is_ours = |note: &&Note| note.node == us;
     let note = found.note.as_ref();
     // Of our own call our engine knows more, unless it has forgotten it.
@@ -166,8 +166,8 @@ pub(super) fn poison(refusal: &Refusal) -> Poison {
 mod tests {
     use super::*;
 
-    fn whereabouts(is_live: bool, note: Option<&str>) -> Whereabouts {
-        Whereabouts {
+    fn gateway_view(is_live: bool, note: Option<&str>) -> GatewayView {
+        GatewayView {
             call_id: "sip-call-0123456789abcdef".into(),
             is_live,
             is_known: true,
@@ -208,14 +208,14 @@ mod tests {
         let next = claimed(None, false, 5);
         assert!(matches!(next, Next::Escalate { claim: false, .. }));
         // Our own note, and an engine that has lost its memory: no expert is called again.
-        let mut forgotten = whereabouts(false, Some("node1:1:answered"));
+        let mut forgotten = gateway_view(false, Some("node1:1:answered"));
         forgotten.is_known = false;
         assert!(matches!(found(&forgotten, "node1", "t"), Next::Settle(_)));
     }
 
     #[test]
     fn an_outcome_that_is_known_is_told_again_however_often_it_is_asked_for() {
-        let outcome = Outcome::seen(&whereabouts(true, Some("node2:1")), "trace-0001");
+        let outcome = Outcome::seen(&gateway_view(true, Some("node2:1")), "trace-0001");
         let claim = Claim {
             node: "node2".into(),
             process: String::new(),
@@ -230,26 +230,26 @@ mod tests {
     fn nobody_is_called_again_while_or_after_they_talk() {
         let cases = [(true, "node2:1:answered"), (false, "node2:2:answered")];
         for (is_live, note) in cases {
-            let next = found(&whereabouts(is_live, Some(note)), "node1", "trace-0001");
+            let next = found(&gateway_view(is_live, Some(note)), "node1", "trace-0001");
             assert!(matches!(next, Next::Settle(_)), "{note}");
         }
-        let mut in_room = whereabouts(true, Some("node2:1"));
+        let mut in_room = gateway_view(true, Some("node2:1"));
         in_room.participant = Some("confbridge:council:x".into());
         assert!(matches!(found(&in_room, "node1", "t"), Next::Settle(_)));
         for note in [None, Some("node2:1")] {
-            assert_eq!(found(&whereabouts(true, note), "node1", "t"), Next::Wait);
+            assert_eq!(found(&gateway_view(true, note), "node1", "t"), Next::Wait);
         }
     }
 
     #[test]
     fn a_call_that_nobody_placed_is_placed() {
-        let next = found(&whereabouts(false, None), "node1", "t");
+        let next = found(&gateway_view(false, None), "node1", "t");
         assert_eq!(resumed(next), Some(Some(Resume::default())));
     }
 
     #[test]
     fn after_an_expert_who_did_not_answer_a_lost_bridge_the_next_one_is_called() {
-        let next = found(&whereabouts(false, Some("node2:2")), "node1", "t");
+        let next = found(&gateway_view(false, Some("node2:2")), "node1", "t");
         let wanted = Resume {
             tried: 2,
             takes: Note::parse("node2:2"),
@@ -260,7 +260,7 @@ mod tests {
             (true, "node1:2"),
             (true, "node1:2:answered"),
         ] {
-            let own = found(&whereabouts(is_live, Some(note)), "node1", "t");
+            let own = found(&gateway_view(is_live, Some(note)), "node1", "t");
             let tried = Resume {
                 tried: 2,
                 takes: None,

@@ -237,7 +237,7 @@ impl Delivery<'_> {
         let found = self
             .shared
             .engine
-            .ask(|reply| Command::Whereabouts(escalation, reply))
+            .ask(|reply| Command::GatewayView(escalation, reply))
             .await;
         match found {
             Ok(found) => {

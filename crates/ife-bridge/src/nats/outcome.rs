@@ -7,7 +7,7 @@ use serde_json::Map;
 
 use super::{claims, decide::Poison};
 use crate::{
-    handle::Whereabouts,
+    handle::GatewayView,
     refusal::Refusal,
     view::{CallState, CallView},
 };
@@ -96,7 +96,7 @@ impl Outcome {
     }
 
     /// A call of another bridge, as the gateway shows it.
-    pub(super) fn seen(found: &Whereabouts, trace_id: &str) -> Outcome {
+    pub(super) fn seen(found: &GatewayView, trace_id: &str) -> Outcome {
         let (id, name) = found.expert.clone().unzip();
         Outcome {
             status: Status::Connected,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 
 use ife_engine::{
     Action,
-    command::{Command, Escalation, Note, Reply, Resume, TAKEN_ELSEWHERE, Whereabouts},
+    command::{Command, Escalation, GatewayView, Note, Reply, Resume, TAKEN_ELSEWHERE},
     refusal::{ErrorName, Refusal},
     view::CallView,
 };
@@ -24,7 +24,7 @@ const MESSAGES_MAX: usize = 12;
 type Told = Arc<Mutex<Vec<(usize, Answer)>>>;
 
 enum Answer {
-    Found(Result<Whereabouts, Refusal>),
+    Found(Result<GatewayView, Refusal>),
     Called(Box<Result<CallView, Refusal>>),
 }
 
@@ -123,7 +123,7 @@ impl Stream {
         }
         let (told, escalation) = (self.told.clone(), Box::new(message.escalation.clone()));
         let reply = Reply::new(move |found| tell(&told, number, Answer::Found(found)));
-        world.apply(Action::Command(Command::Whereabouts(escalation, reply)));
+        world.apply(Action::Command(Command::GatewayView(escalation, reply)));
     }
 
     fn escalate(&mut self, world: &mut World, number: usize, resume: Option<Resume>) {
@@ -145,7 +145,7 @@ impl Stream {
             let message = &mut self.messages[number];
             match answer {
                 Answer::Found(Err(_)) => message.ours = Some(Ours::Waits),
-                Answer::Found(Ok(whereabouts)) => match found(&whereabouts, US) {
+                Answer::Found(Ok(gateway_view)) => match found(&gateway_view, US) {
                     Next::Settle => message.settle(),
                     Next::Wait => message.ours = Some(Ours::Waits),
                     // Another bridge has taken it over meanwhile.
@@ -310,7 +310,7 @@ fn carry_out(world: &World, order: &Order) -> Option<String> {
 }
 
 /// The gateway's answer to the rival.
-fn seen_by_rival(world: &World, message: &Message) -> Whereabouts {
+fn seen_by_rival(world: &World, message: &Message) -> GatewayView {
     let outside = world.outside();
     let call = message.call();
     let infix = format!(".{call}.e");
@@ -318,7 +318,7 @@ fn seen_by_rival(world: &World, message: &Message) -> Whereabouts {
     let mut near = channels.filter(|(id, _)| id.contains(&infix) && !id.ends_with("-sip"));
     let found = near.next();
     let note = outside.asterisk.notes.get(&call);
-    Whereabouts {
+    GatewayView {
         call_id: message.escalation.request.call_id(),
         is_live: found.is_some(),
         is_known: false,
@@ -329,7 +329,7 @@ fn seen_by_rival(world: &World, message: &Message) -> Whereabouts {
 }
 
 /// `found` of `nats/decide.rs`.
-fn found(found: &Whereabouts, us: &str) -> Next {
+fn found(found: &GatewayView, us: &str) -> Next {
     let note = found.note.as_ref();
     let answered = note.is_some_and(|note| note.answered && (note.node != us || !found.is_known));
     if found.participant.is_some() || answered {
