@@ -35,7 +35,7 @@ export function showHealth(root, health, log) {
     : "";
   refill(
     root,
-    part("Asterisk", up(health.ami, "connected", "out of sight")),
+    part("Asterisk", up(health.ami, "connected", "not connected")),
     health.kamailio === null
       ? null
       : part("Kamailio", up(health.kamailio, "reached by Asterisk", "not reached by Asterisk")),
@@ -78,7 +78,7 @@ export function alarmText(health, log) {
   }
   if (health && !health.ami) {
     return (
-      "Asterisk is out of sight: calls go on there, but nothing can be told or done about them " +
+      "Not connected to Asterisk: calls go on there, but nothing can be told or done about them " +
       "until it is back."
     );
   }
