@@ -12,7 +12,7 @@ use ife_ami::{
     value::{RoomName, Uniqueid, VarName},
 };
 use ife_call::{Cause, Leg};
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 use ife_words::hex;
 use tracing::warn;
 
@@ -204,7 +204,7 @@ impl Context {
     }
 
     /// Witnesses something about the bridge itself.
-    pub(crate) fn note(&mut self, event: Entry, detail: &str) {
+    pub(crate) fn note(&mut self, event: Event, detail: &str) {
         self.witness(&Fact::new(event, detail));
     }
 

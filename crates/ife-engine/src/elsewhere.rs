@@ -8,7 +8,7 @@ use ife_ami::{
     value::{DialToken, RoomName},
 };
 use ife_call::Backend;
-use ife_witness::entry::{Direction, Event as Entry};
+use ife_witness::entry::{Direction, Event};
 use tracing::info;
 
 use crate::{
@@ -133,9 +133,9 @@ fn expert_called(
 fn witness_elsewhere(cx: &mut Context, found: &GatewayView, trace_id: &str, in_room: bool) {
     let node = found.note.as_ref().map_or("another", |note| &note.node);
     let (event, seen) = if in_room {
-        (Entry::CouncilJoin, "in the room")
+        (Event::CouncilJoin, "in the room")
     } else {
-        (Entry::Connected, "noted as answered")
+        (Event::Connected, "noted as answered")
     };
     info!(call_id = %found.call_id, "a call of bridge {node} is {seen}");
     let detail = format!("call of bridge {node}, which has not told its outcome: {seen}");

@@ -11,7 +11,7 @@
 use std::time::Instant;
 
 use ife_call::Input;
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 use tracing::info;
 
 use crate::{
@@ -108,7 +108,7 @@ impl Engine {
             health,
             sight: Sight::default(),
         };
-        engine.cx.note(Entry::Start, "the bridge has started");
+        engine.cx.note(Event::Start, "the bridge has started");
         engine.rooms.reopen(&engine.cx);
         for record in live {
             info!(call_id = %record.call_id, "a call of an earlier process is taken over");
@@ -153,7 +153,7 @@ impl Engine {
                 self.health.ask_contact(&mut self.cx);
                 self.look_at_health();
             }
-            Action::Stop => return self.cx.note(Entry::Stop, "the bridge has stopped"),
+            Action::Stop => return self.cx.note(Event::Stop, "the bridge has stopped"),
         }
         self.on_ami();
         self.tell_phones();

@@ -4,7 +4,7 @@ use std::{fmt, time::Duration};
 
 use ife_call::{Acceptance, Cause};
 use ife_message::{Briefing, decision::Assurance};
-use ife_witness::entry::{Direction, Event as Entry, Evidence};
+use ife_witness::entry::{self, Direction, Evidence};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -87,7 +87,7 @@ pub struct Refused;
 #[derive(Debug, Clone, Copy)]
 pub struct Fact<'a> {
     /// What happened.
-    pub event: Entry,
+    pub event: entry::Event,
     /// Correlates everything about one escalation.
     pub trace_id: Option<&'a str>,
     /// The bridge's name of the call.
@@ -153,7 +153,7 @@ pub struct Decided<'a> {
 
 impl<'a> Fact<'a> {
     /// With nothing but a detail.
-    pub fn new(event: Entry, detail: &'a str) -> Fact<'a> {
+    pub fn new(event: entry::Event, detail: &'a str) -> Fact<'a> {
         Fact {
             event,
             trace_id: None,

@@ -1,6 +1,6 @@
 //! Work on the engine itself: its registry, its health, and its store.
 
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 use tracing::{error, info};
 
 use crate::{Engine, gate::GateError, record::Line};
@@ -12,7 +12,7 @@ impl Engine {
         } else {
             "agents refused, the old ones stay in force"
         };
-        self.cx.note(Entry::Reload, agents);
+        self.cx.note(Event::Reload, agents);
         let loaded = registry.and_then(|registry| self.cx.gate.reload(&registry));
         let words = match loaded {
             Ok(()) => {
@@ -24,7 +24,7 @@ impl Engine {
                 "registry refused, the old one stays in force"
             }
         };
-        self.cx.note(Entry::Reload, words);
+        self.cx.note(Event::Reload, words);
     }
 
     pub(crate) fn look_at_health(&mut self) {

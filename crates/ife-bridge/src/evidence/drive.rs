@@ -10,7 +10,7 @@ use ife_evidence::{
     Body, SessionOutput,
     message::{ErrorCode, ReceiptEntry, Refused},
 };
-use ife_witness::entry::{Event as Entry, Evidence};
+use ife_witness::entry::{Event, Evidence};
 use ife_words::hex;
 use tokio::sync::mpsc;
 use tracing::{debug, info, warn};
@@ -161,7 +161,7 @@ impl Case {
             call_state: self.call_state.clone(),
         });
         self.say_unshown();
-        let leaf = self.record(Entry::EvidenceOpen, said, "", world);
+        let leaf = self.record(Event::EvidenceOpen, said, "", world);
         self.manifested = leaf.map(|leaf| LoggedLeaf {
             leaf,
             from: self.log_size,
@@ -185,7 +185,7 @@ impl Case {
             sha256: Some(&entry.sha256),
             ..Evidence::default()
         };
-        self.record(Entry::EvidenceSent, said, "", world);
+        self.record(Event::EvidenceSent, said, "", world);
     }
 
     fn receipt(&mut self, files: &[ReceiptEntry], sha256: &str, world: &mut World) {
@@ -207,7 +207,7 @@ impl Case {
             ..Evidence::default()
         };
         let is_whole = files.len() == total && files.iter().all(|file| file.verified);
-        let leaf = self.record(Entry::EvidenceVerified, said, "", world);
+        let leaf = self.record(Event::EvidenceVerified, said, "", world);
         self.receipted = leaf.map(|leaf| LoggedLeaf {
             leaf,
             from: self.log_size,
@@ -231,7 +231,7 @@ impl Case {
             error: Some(code),
             ..Evidence::default()
         };
-        self.record(Entry::EvidenceFailed, said, &refused.text, world);
+        self.record(Event::EvidenceFailed, said, &refused.text, world);
         let name = self.connection.as_ref().and_then(|connection| {
             let file = connection.files.manifest.file(refused.file?)?;
             Some(file.name.clone())
@@ -249,7 +249,7 @@ impl Case {
     /// hash unless the ring had no room, or the session its share.
     pub(super) fn record(
         &mut self,
-        event: Entry,
+        event: Event,
         said: Evidence<'_>,
         detail: &str,
         world: &mut World,
@@ -262,7 +262,7 @@ impl Case {
         let (event, said, detail) = match self.entries {
             ..ENTRIES_MAX => (event, said, detail),
             ENTRIES_MAX => (
-                Entry::EvidenceFailed,
+                Event::EvidenceFailed,
                 last,
                 "nothing more of this session is witnessed",
             ),

@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use ife_evidence::{Body, Heard, Measured, TalkError};
-use ife_witness::entry::{Direction, Event as Entry};
+use ife_witness::entry::{self, Direction};
 use ife_words::time;
 use serde_json::{Map, Value};
 use tokio::sync::oneshot;
@@ -168,7 +168,7 @@ impl Case {
             outcome: Some(state.as_str()),
             size: u64::try_from(measured.size).ok(),
             message_sha256: Some(measured.sha256),
-            ..Fact::new(Entry::Message, "")
+            ..Fact::new(entry::Event::Message, "")
         };
         // No call depends on it, and losses are counted.
         let _ = world.witness.record(&fact, false);

@@ -1,6 +1,6 @@
 //! Notifies the expert of a call beside the phone, and notes the end of each notification.
 
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 
 use super::{Calls, Slot};
 use crate::{
@@ -69,6 +69,6 @@ fn witness(cx: &mut Context, notified: &Notified) {
         attempt: Some(notified.attempt),
         channel: Some(channel),
         outcome: Some(outcome),
-        ..Fact::new(Entry::Notified, &detail)
+        ..Fact::new(Event::Notified, &detail)
     });
 }

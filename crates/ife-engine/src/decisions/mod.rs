@@ -11,7 +11,7 @@ use ife_message::{
     Decision,
     decision::{Assurance, Attestation, Record, Role, VERSION},
 };
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry;
 use ife_words::{
     hex,
     time::{of_ms, parse_ns},
@@ -105,7 +105,7 @@ impl Engine {
         let attestation = cx.gate.attest(decision, received);
         let attestation =
             attestation.map_err(|error| NotTaken::new(Why::Malformed, None, error.to_string()))?;
-        let fact = fact(call, decision, Entry::Decision);
+        let fact = fact(call, decision, entry::Event::Decision);
         cx.shell.witness(&fact, true).map_err(|_| {
             let detail = "the witness takes no entries";
             NotTaken::new(Why::Unwitnessed, None, detail)
@@ -183,8 +183,8 @@ impl Engine {
         // Texts of a stranger stay out of the log.
         let known = decision.filter(is_known);
         let fact = match known {
-            Some(decision) => fact(call, decision, Entry::DecisionRefused),
-            None => about(call, Entry::DecisionRefused),
+            Some(decision) => fact(call, decision, entry::Event::DecisionRefused),
+            None => about(call, entry::Event::DecisionRefused),
         };
         let is_offered = |choice: &&str| view::choices(call).iter().any(|known| known == choice);
         let fact = Fact {
@@ -305,7 +305,7 @@ pub(crate) fn forget(cx: &mut Context, call: &CallView) {
 fn witness_absence(cx: &mut Context, call: &CallView) {
     let fact = Fact {
         expert: Some(&call.expert_id),
-        ..about(call, Entry::NoDecision)
+        ..about(call, entry::Event::NoDecision)
     };
     cx.witness(&fact);
 }
@@ -404,7 +404,7 @@ fn judge_in(
 }
 
 /// An entry about a call.
-fn about(call: &CallView, event: Entry) -> Fact<'_> {
+fn about(call: &CallView, event: entry::Event) -> Fact<'_> {
     Fact {
         trace_id: Some(&call.trace_id),
         call_id: Some(&call.call_id),
@@ -414,7 +414,7 @@ fn about(call: &CallView, event: Entry) -> Fact<'_> {
 }
 
 /// An entry about a decision of a known party.
-fn fact<'a>(call: &'a CallView, decision: &'a Decision, event: Entry) -> Fact<'a> {
+fn fact<'a>(call: &'a CallView, decision: &'a Decision, event: entry::Event) -> Fact<'a> {
     let party = Some(decision.party.as_str());
     let text_sha256 = decision.text_sha256.as_deref();
     let (expert, guardian) = match decision.role {

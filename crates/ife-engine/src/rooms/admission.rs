@@ -16,7 +16,7 @@ use ife_ami::{
 };
 use ife_call::Backend;
 use ife_message::{PublicKey, json};
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 use ife_words::time;
 use serde::Serialize;
 
@@ -134,7 +134,7 @@ impl Rooms {
         let fact = Fact {
             approved: Some(true),
             guardian: Some(&admitted.guardian),
-            ..Fact::new(Entry::Admission, "")
+            ..Fact::new(Event::Admission, "")
         };
         witness(cx, &admitted.room, fact);
         let earlier = cx.ledger.roll.admission(&admitted.guardian);
@@ -198,7 +198,7 @@ impl Rooms {
         let dialled_in = theirs.filter(|member| !is_called(cx, &member.channel));
         for member in dialled_in.cloned().collect::<Vec<_>>() {
             let reason = Reject::PiiPolicyViolation.as_str();
-            witness_member(cx, &member, Entry::Remove, Some(reason), "");
+            witness_member(cx, &member, Event::Remove, Some(reason), "");
             cx.end_channel(member.channel);
         }
     }
@@ -309,7 +309,7 @@ fn refuse(cx: &mut Context, room: &RoomName, name: &str, reject: Reject, reply: 
         approved: Some(false),
         reason: Some(reason),
         guardian,
-        ..Fact::new(Entry::Admission, detail)
+        ..Fact::new(Event::Admission, detail)
     };
     witness(cx, room, fact);
     reply.respond(Ok(Admission {

@@ -5,7 +5,7 @@ use ife_ami::{
     value::{RoomName, Uniqueid},
 };
 use ife_call::{Backend, Input};
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 
 use super::{Rooms, members::witness_member, no_such_participant, no_such_room, room_name};
 use crate::{
@@ -84,7 +84,7 @@ impl Engine {
             .rooms
             .member(&self.cx, &self.calls, room, participant)?;
         let member = self.rooms.identify(&self.cx, &self.calls, &channel, room);
-        witness_member(&mut self.cx, &member, Entry::Remove, None, "");
+        witness_member(&mut self.cx, &member, Event::Remove, None, "");
         let call = self.calls.place(&channel).map(|place| place.call.clone());
         match call {
             Some(call) => self.feed(&call, Input::UserHangup),

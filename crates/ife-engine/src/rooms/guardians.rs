@@ -14,7 +14,7 @@ use ife_ami::{
     value::{DialToken, RoomName, Uniqueid, ValueError, Variable},
 };
 use ife_call::{Backend, Cause, cause::Class};
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 use tracing::warn;
 
 use super::{Room, Rooms, witness};
@@ -178,7 +178,7 @@ impl Rooms {
                 dismissed: false,
             });
         }
-        witness(cx, room, of_guardian(Entry::H323Setup, name));
+        witness(cx, room, of_guardian(Event::H323Setup, name));
     }
 
     /// Whether this bridge has a leg of the guardian, or another bridge at this gateway has called
@@ -272,7 +272,7 @@ impl Rooms {
 
     pub(crate) fn guardian_up(&self, cx: &mut Context, calls: &mut Calls, channel: &Uniqueid) {
         if let Some((room, name)) = self.guardian_at(channel) {
-            witness(cx, &room, of_guardian(Entry::H323Connected, &name));
+            witness(cx, &room, of_guardian(Event::H323Connected, &name));
             self.note_h323(cx, calls, &room);
         }
     }
@@ -333,7 +333,7 @@ impl Rooms {
             let words = words.unwrap_or_default();
             let fact = Fact {
                 cause,
-                ..of_guardian(Entry::H323Released, &name)
+                ..of_guardian(Event::H323Released, &name)
             };
             witness(cx, &room, fact);
             step(
@@ -391,7 +391,7 @@ impl Rooms {
         let fact = Fact {
             cause: seen,
             reason: Some(reason),
-            ..of_guardian(Entry::H323Released, name)
+            ..of_guardian(Event::H323Released, name)
         };
         witness(cx, room, fact);
         let guardian = name;
@@ -447,7 +447,7 @@ fn retry_after(failures: u32) -> Duration {
     (RETRY_MIN * (1 << doublings)).min(RETRY_MAX)
 }
 
-fn of_guardian(event: Entry, name: &str) -> Fact<'_> {
+fn of_guardian(event: Event, name: &str) -> Fact<'_> {
     Fact {
         guardian: Some(name),
         ..Fact::new(event, "")

@@ -7,7 +7,7 @@ use ife_ami::{
     value::{RoomName, Uniqueid},
 };
 use ife_call::Backend;
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 use tracing::warn;
 
 use super::{Rooms, participant_id, witness};
@@ -52,7 +52,7 @@ impl Rooms {
             Some(false) => self.leave(cx, &member.channel, ""),
             None => {}
         }
-        witness_member(cx, &member, Entry::CouncilJoin, None, detail);
+        witness_member(cx, &member, Event::CouncilJoin, None, detail);
         cx.ledger.roll.set_member(member.clone());
         cx.remember(&Line::Member(Box::new(member.clone())));
         if member.role == Role::Unknown {
@@ -73,7 +73,7 @@ impl Rooms {
         let Some(member) = cx.ledger.roll.remove_member(channel) else {
             return;
         };
-        witness_member(cx, &member, Entry::CouncilLeave, None, detail);
+        witness_member(cx, &member, Event::CouncilLeave, None, detail);
         cx.remember(&Line::Left {
             channel: channel.clone(),
         });
@@ -224,7 +224,7 @@ impl Rooms {
         cx.shell.measure(Measure::UnknownParty { done });
         match cx.settings.unknown_parties {
             UnknownParties::Remove => {
-                witness_member(cx, member, Entry::Remove, Some(NOT_ADMITTED), "");
+                witness_member(cx, member, Event::Remove, Some(NOT_ADMITTED), "");
             }
             UnknownParties::Mute | UnknownParties::Admit => {}
         }
@@ -268,7 +268,7 @@ impl Rooms {
             muted,
             ..member.clone()
         };
-        let event = if muted { Entry::Mute } else { Entry::Unmute };
+        let event = if muted { Event::Mute } else { Event::Unmute };
         let is_unknown = member.role == Role::Unknown && muted;
         let reason = is_unknown.then_some(NOT_ADMITTED);
         witness_member(cx, &member, event, reason, "");
@@ -328,7 +328,7 @@ pub(super) fn is_elsewhere(cx: &Context, channel: &Uniqueid) -> bool {
 pub(super) fn witness_member(
     cx: &mut Context,
     member: &Member,
-    event: Entry,
+    event: Event,
     reason: Option<&str>,
     detail: &str,
 ) {

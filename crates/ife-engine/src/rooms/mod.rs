@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use ife_ami::value::{RoomName, Uniqueid};
 use ife_call::{Backend, Leg};
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry;
 
 use crate::{
     calls::Calls,
@@ -167,7 +167,7 @@ impl Rooms {
         let open = self.open.get(room);
         let trace_id = open.and_then(|open| open.trace_id.clone());
         cx.ledger.roll.add_room(room.clone(), trace_id.clone());
-        witness(cx, room, Fact::new(Entry::RoomOpen, ""));
+        witness(cx, room, Fact::new(entry::Event::RoomOpen, ""));
         let room = room.clone();
         cx.remember(&Line::RoomOpen { room, trace_id });
     }
@@ -181,7 +181,7 @@ impl Rooms {
             |room: &&RoomName| !self.open.contains_key(*room) && cx.model.members(room).is_none();
         let over: Vec<RoomName> = cx.ledger.roll.rooms().filter(is_over).cloned().collect();
         for room in over {
-            witness(cx, &room, Fact::new(Entry::RoomEnd, ""));
+            witness(cx, &room, Fact::new(entry::Event::RoomEnd, ""));
             cx.ledger.roll.remove_room(&room);
             cx.remember(&Line::RoomEnd { room });
         }

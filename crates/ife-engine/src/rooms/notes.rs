@@ -12,7 +12,7 @@ use ife_ami::{
     session::Outcome,
     value::{DialToken, RoomName, Uniqueid},
 };
-use ife_witness::entry::Event as Entry;
+use ife_witness::entry::Event;
 use ife_words::time::of_ms;
 use tracing::warn;
 
@@ -261,7 +261,7 @@ fn refused(cx: &mut Context, note: &Note) {
     let fact = Fact {
         guardian: Some("unknown"),
         reason: Some(NOT_ADMITTED),
-        ..Fact::new(Entry::Remove, &detail)
+        ..Fact::new(Event::Remove, &detail)
     };
     witness(cx, &note.room, fact);
 }

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use ife_evidence::{Now, Redeemed, Session, SessionConfig, message::CallFacts};
-use ife_witness::entry::{Event as Entry, Evidence};
+use ife_witness::entry::{Event, Evidence};
 use serde_json::{Map, Value};
 use tracing::warn;
 
@@ -279,8 +279,8 @@ fn accept(
         binding: Some(session.binding()),
         ..Evidence::default()
     };
-    case.record(Entry::EvidenceOffer, said, "", world);
-    case.record(Entry::EvidenceAnswer, said, "", world);
+    case.record(Event::EvidenceOffer, said, "", world);
+    case.record(Event::EvidenceAnswer, said, "", world);
     case.publish("webrtc_answer_created", world);
     case.connection = Some(Connection {
         number,

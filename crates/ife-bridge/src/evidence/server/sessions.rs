@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use ife_witness::entry::{Event as Entry, Evidence};
+use ife_witness::entry::{Event, Evidence};
 use tracing::{info, warn};
 
 use super::{
@@ -180,7 +180,7 @@ impl Server {
                         error: Some("admission_over"),
                         ..Evidence::default()
                     };
-                    case.record(Entry::EvidenceFailed, said, "", world);
+                    case.record(Event::EvidenceFailed, said, "", world);
                 }
                 let unused = Some(EvidenceState::None).filter(|_| !case.grant.link.is_used());
                 case.tell_engine(unused, "ended with the admission", Vec::new(), world);
@@ -246,7 +246,7 @@ fn tell_prepared(case: &mut Case, files: &Prepared, world: &mut World) {
             name: Some(&error.name),
             ..Evidence::default()
         };
-        case.record(Entry::EvidenceFailed, said, "", world);
+        case.record(Event::EvidenceFailed, said, "", world);
     }
     let offered = files.manifest.files().len();
     let missing = files.missing.iter();
