@@ -5,7 +5,6 @@ is left undone.
 Prints a line per failed check and "N passed, N failed" at the end. Needs cargo and git; reads only.
 """
 
-import ast
 import functools
 import json
 import os
@@ -15,10 +14,12 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests/docs"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "docs"))
 sys.dont_write_bytecode = True
 import blocks as snippets  # noqa: E402
+from columns import check_line_lengths, check_prose_is_wrapped  # noqa: E402, F401
+from enums import check_own_enums_are_matched  # noqa: E402, F401
+from tree import ROOT, name_of, text_of, tracked  # noqa: E402
 
 # Crate to the workspace crates that it may use outside of its tests. Nothing depends on the two
 # shells.
@@ -74,23 +75,6 @@ IMPURE = re.compile(
 )
 UNDONE = re.compile(r"todo!\(|unimplemented!\(|\bTODO\b|\bFIXME\b|\bXXX\b|#\[ignore")
 MACHINE_PATHS = re.compile(r"(?<![\w.-])/(work|root|home|Users)/[a-z]")
-
-
-@functools.cache
-def tracked():
-    listing = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True
-    ).stdout.decode()
-    return [ROOT / name for name in listing.split("\0") if name and (ROOT / name).is_file()]
-
-
-@functools.cache
-def text_of(path):
-    return path.read_text(encoding="utf-8", errors="replace")
-
-
-def name_of(path):
-    return str(path.relative_to(ROOT))
 
 
 @functools.cache
@@ -265,78 +249,6 @@ def check_nothing_undone():
                     yield f"{name_of(path)}:{number}: undone or switched off: {line.strip()[:80]}"
 
 
-SHELL = {".sh", "#!"}
-CODE = {".rs", ".c", ".h", ".js", ".mjs", ".py", ".cfg", ".html", ".css"} | SHELL
-HERE_DOCUMENT = re.compile(r"<<-?[\"']?(\w+)[^\n]*\n.*?^\t*\1$", re.S | re.M)
-TEXTS = {
-    ".rs": re.compile(r'\br(#+)".*?"\1', re.S),
-    ".sh": HERE_DOCUMENT,
-    "#!": HERE_DOCUMENT,
-}
-
-
-def kind_of(path):
-    """The suffix of a file, or "#!" of a script without one."""
-    return path.suffix or text_of(path)[:2]
-
-
-def lines_of_strings(path):
-    """Numbers of the lines that belong to a string: a raw one in Rust, a here-document in shell,
-    one of several lines in Python that is no docstring."""
-    text = text_of(path)
-    if kind_of(path) in TEXTS:
-        spans = [
-            (text.count("\n", 0, string.start()) + 1, text.count("\n", 0, string.end()) + 1)
-            for string in TEXTS[kind_of(path)].finditer(text)
-        ]
-    elif path.suffix == ".py":
-        tree = ast.parse(text)
-        docstrings = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
-        spans = [
-            (node.lineno, node.end_lineno)
-            for node in ast.walk(tree)
-            if isinstance(node, (ast.Constant, ast.JoinedStr))
-            and id(node) not in docstrings
-            and node.lineno < node.end_lineno
-        ]
-    else:
-        spans = []
-    return {number for first, last in spans for number in range(first, last + 1)}
-
-
-def check_line_lengths():
-    """100 columns, where a tab counts four, as in .clang-format.
-
-    Longer may be: in Rust drawings and tables (blanks in a row, or bars); text of a string, in
-    shell and Kamailio's language every line with a quoted one, unless it is a comment.
-    """
-    for path in tracked():
-        kind, name = kind_of(path), name_of(path)
-        if kind not in CODE or "/vendor/" in name:
-            continue
-        strings = lines_of_strings(path)
-        for number, line in enumerate(text_of(path).split("\n"), start=1):
-            columns, text = len(line.expandtabs(4)), line.strip()
-            if columns <= 100 or number in strings:
-                continue
-            is_drawing = kind == ".rs" and any(mark in text for mark in ("  ", "|", "--+--"))
-            is_quoting = kind in SHELL | {".cfg"} and re.match(r"(?!#).*[\"']", text)
-            if not is_drawing and not is_quoting:
-                yield f"{name}:{number}: {columns} columns"
-
-
-def check_prose_is_wrapped():
-    """Markdown has at most 100 columns, but in tables, code and commands that a test runs."""
-    for path in tracked():
-        name, text = name_of(path), text_of(path)
-        if path.suffix != ".md" or "/vendor/" in name:
-            continue
-        prose = snippets.FENCE.sub(lambda block: "\n" * block[0].count("\n"), text)
-        for number, line in enumerate(prose.split("\n"), start=1):
-            if len(line) > 100 and not line.lstrip().startswith(("|", "<!-- run:")):
-                yield f"{name}:{number}: {len(line)} columns"
-
-
 def check_no_machine_paths():
     for path in tracked():
         if (
@@ -360,80 +272,6 @@ def check_e2e_cases():
             yield f"tests/e2e/{case.name}: no README.md"
         if not os.access(case / "run.sh", os.X_OK):
             yield f"tests/e2e/{case.name}: no run.sh that can be run"
-
-
-# An enum of ours is asked by an exhaustive `match`: a variant that is added later must be decided
-# on wherever the enum is
-# asked, and `matches!`, `if let` and `while let` without a binding pass it over in silence.
-#
-# Variants that are asked alone, with no regard to others, by crate.
-ASKED_ALONE = {
-    "ife-ami": {
-        "Output::Event": "the queue's bound counts events and nothing else",
-        "Action::Originate": "the one action that Asterisk answers before it is done",
-    },
-    "ife-cli": {
-        "Problem::Read": "a checkpoint that cannot be read at all is no answer about the log",
-    },
-    "ife-engine": {
-        "Output::Snapshot": "what follows from a snapshot is a comparison, from anything else an "
-        "event",
-        "Outcome::Error": "a refusal in Asterisk's words; any other outcome proves nothing",
-        "FailReason::Expert": "only the expert's own phone answers with a SIP status to count",
-    },
-}
-OWN_ENUM = re.compile(r"^\s*(?:pub(?:\([a-z ]+\))? )?enum ([A-Z]\w*)", re.M)
-QUESTION = re.compile(r"\bmatches!\(|\b(?:if|while) let (?=[A-Z])")
-VARIANT = re.compile(r"\b([A-Z]\w*)::([A-Z]\w*)")
-BINDS_NOTHING = re.compile(r"(?:[\w:]+(?:\(_\)|\(\.\.\)|\s*\{\s*\.\.\s*\})?[\s|]*)+")
-
-
-@functools.cache
-def shipped_code(path):
-    """The text of a Rust file without comments and without the tests at its end."""
-    text = re.split(r"#\[cfg\(test\)\]\n\s*mod ", text_of(path))[0]
-    return re.sub(r"//[^\n]*", lambda comment: " " * len(comment[0]), text)
-
-
-def inside(text, start):
-    """What stands between the bracket that ends before `start` and its partner."""
-    depth, at = 1, start
-    while depth and at < len(text):
-        depth += (text[at] in "([{") - (text[at] in ")]}")
-        at += 1
-    return text[start : at - 1]
-
-
-def pattern_asked(code, question):
-    """The pattern of a `matches!`, or that of an `if let` that binds nothing."""
-    if question[0] == "matches!(":
-        return inside(code, question.end())
-    pattern = code[question.end() : code.find(" = ", question.end())]
-    return pattern if BINDS_NOTHING.fullmatch(pattern) else ""
-
-
-def check_own_enums_are_matched():
-    sources = [
-        p for p in tracked() if re.fullmatch(r"crates/[^/]+/src/(?!.*tests).*\.rs", name_of(p))
-    ]
-    own = {enum for path in sources for enum in OWN_ENUM.findall(shipped_code(path))} | {"Self"}
-    asked_alone = set()
-    for path in sources:
-        code, crate = shipped_code(path), name_of(path).split("/")[1]
-        aliases = {new: old for old, new in re.findall(r"\b([A-Z]\w*) as ([A-Z]\w*)", code)}
-        for question in QUESTION.finditer(code):
-            for enum, variant in VARIANT.findall(pattern_asked(code, question)):
-                if aliases.get(enum, enum) not in own:
-                    continue
-                if f"{enum}::{variant}" in ASKED_ALONE.get(crate, {}):
-                    asked_alone.add((crate, f"{enum}::{variant}"))
-                    continue
-                line = code.count("\n", 0, question.start()) + 1
-                yield f"{name_of(path)}:{line}: asks {enum}::{variant} without an exhaustive match"
-    for crate, variants in ASKED_ALONE.items():
-        for variant in variants:
-            if (crate, variant) not in asked_alone:
-                yield f"ASKED_ALONE: {crate} does not ask {variant} alone any more"
 
 
 # Where programs of several users meet, a file that is there is never opened with O_CREAT:
