@@ -67,7 +67,7 @@ const operatorFile = (pathname) =>
     ? "common/theme.css"
     : `operator/${pathname.split("/ui/")[1] || "index.html"}`;
 
-// IFE_WEB=crates/ife-bridge/web: the pages as they are on disk, in an older bridge, while they are
+// IFE_WEB=crates/ife-pages/web: the pages as they are on disk, in an older bridge, while they are
 // being written.
 async function fromDisk(route, fileOf) {
   const file = fileOf(new URL(route.request().url()).pathname);

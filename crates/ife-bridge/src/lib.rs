@@ -16,12 +16,10 @@ pub mod log;
 pub mod metrics;
 pub mod nats;
 pub mod notify;
-pub mod page;
 mod plain_file;
 pub mod run;
 pub mod speech;
 pub mod store;
-pub mod web;
 pub mod witness;
 
 pub use ife_engine::{refusal, view};

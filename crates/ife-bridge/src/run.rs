@@ -2,6 +2,7 @@
 
 use std::{path::Path, sync::Arc, time::Duration};
 
+use ife_pages::expert;
 use sd_notify::NotifyState;
 use thiserror::Error;
 use tokio::{
@@ -27,7 +28,6 @@ use crate::{
     notify,
     plain_file::FileError,
     speech::{Speech, SpeechError},
-    web,
 };
 
 /// Requests under way have so long to be answered at the end.
@@ -144,7 +144,7 @@ async fn serve(path: &Path, config: Config) -> Result<(), RunError> {
         tokio::spawn(log::follow(log, handle.clone(), stopped.clone()));
     }
     let (api, _) = router(state);
-    let pages = evidence.map(|evidence| evidence::router(evidence, web::router()));
+    let pages = evidence.map(|evidence| evidence::router(evidence, expert::router()));
     let mut serving = listen::serve(&config, &api, pages, &metrics, &stopped).await?;
     let mut engine = tokio::spawn(engine.run(|| notify(&[NotifyState::Watchdog])));
     notify(&[NotifyState::Ready]);

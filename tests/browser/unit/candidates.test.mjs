@@ -1,7 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const web = "../../../crates/ife-bridge/web/expert";
+const web = "../../../crates/ife-pages/web/expert";
 const { addressesOf, isLoopback, written } = await import(`${web}/protocol/candidates.js`);
 const { wayOut } = await import(`${web}/view/notices.js`);
 

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const web = "../../../crates/ife-bridge/web/expert";
+const web = "../../../crates/ife-pages/web/expert";
 const { Decision, draft, isHere, signedBytes } = await import(`${web}/decision.js`);
 const { ed25519, parsePublicKey } = await import(`${web}/protocol/crypto.js`);
 const { fromBase64url, textOf } = await import(`${web}/protocol/encoding.js`);

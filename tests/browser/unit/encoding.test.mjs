@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 
 const { fromBase64, fromBase64url, toBase64url, toHex, sameBytes } =
-  await import("../../../crates/ife-bridge/web/expert/protocol/encoding.js");
+  await import("../../../crates/ife-pages/web/expert/protocol/encoding.js");
 
 test("base64url comes back as it went", () => {
   for (let len = 0; len < 70; len += 1) {

@@ -2,7 +2,7 @@ import "./globals.mjs";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const web = "../../../crates/ife-bridge/web/expert/protocol";
+const web = "../../../crates/ife-pages/web/expert/protocol";
 const { bind, canonical, fingerprintOf, Inbox, Outbox } = await import(`${web}/envelope.js`);
 const { bundledEd25519, ed25519, parsePublicKey, publicKeyText } = await import(`${web}/crypto.js`);
 

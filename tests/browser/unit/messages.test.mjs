@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 
 const { Messages, TEXT_LEN_MAX, textOf } =
-  await import("../../../crates/ife-bridge/web/expert/messages.js");
+  await import("../../../crates/ife-pages/web/expert/messages.js");
 
 let said;
 const fresh = () => new Messages("session", { say: (body) => said.push(body), changed: () => {} });

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const web = "../../../crates/ife-bridge/web/operator";
+const web = "../../../crates/ife-pages/web/operator";
 const { LANES, gateWord, nanoseconds, offset, rows, sentence } = await import(`${web}/ladder.js`);
 const { shown, unknownSteps } = await import(`${web}/chart.js`);
 const { Parser } = await import(`${web}/sse.js`);

@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const web = "../../../crates/ife-bridge/web/expert/protocol";
+const web = "../../../crates/ife-pages/web/expert/protocol";
 const { digest, ed25519 } = await import(`${web}/crypto.js`);
 const { concat, toBase64, toHex, utf8 } = await import(`${web}/encoding.js`);
 const { checkEntry } = await import(`${web}/entry.js`);

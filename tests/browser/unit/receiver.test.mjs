@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { test } from "node:test";
 
-const web = "../../../crates/ife-bridge/web/expert/protocol";
+const web = "../../../crates/ife-pages/web/expert/protocol";
 const { digest, incremental } = await import(`${web}/crypto.js`);
 const { canonical } = await import(`${web}/envelope.js`);
 const { parseFrame } = await import(`${web}/frame.js`);

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
 import { test } from "node:test";
 
-const vendor = new URL("../../../crates/ife-bridge/web/vendor/", import.meta.url);
+const vendor = new URL("../../../crates/ife-pages/web/vendor/", import.meta.url);
 const modules = new URL("../../../target/browser/node_modules/", import.meta.url);
 const FILES = {
   "canonicalize": [

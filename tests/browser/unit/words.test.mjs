@@ -2,7 +2,7 @@ import "./globals.mjs";
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-const web = "../../../crates/ife-bridge/web/expert";
+const web = "../../../crates/ife-pages/web/expert";
 const { bytes, capital, counted, duration, fileName, grouped, mediaType } = await import(
   `${web}/view/format.js`
 );

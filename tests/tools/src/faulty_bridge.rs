@@ -76,7 +76,7 @@ async fn main() -> Result<(), Failure> {
         .route(&format!("/e/{SESSION}/state"), get(state))
         .route(&format!("/e/{SESSION}/offer"), post(offer))
         .with_state(Arc::clone(&shared))
-        .merge(ife_bridge::web::router());
+        .merge(ife_pages::expert::router());
     let listener = TcpListener::bind(http.as_str()).await?;
     eprintln!("http://{}/e/{SESSION}#{token}", listener.local_addr()?);
     tokio::spawn(async move { axum::serve(listener, router).await });

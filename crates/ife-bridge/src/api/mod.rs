@@ -21,6 +21,7 @@ use axum::{
     middleware,
     routing::get,
 };
+use ife_pages::{operator, secured};
 use ife_trace::Log;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 use utoipa::OpenApi;
@@ -35,9 +36,7 @@ use crate::{
     evidence::EvidenceHandle,
     handle::{Command, EngineHandle, Reply},
     metrics::Metrics,
-    page,
     refusal::{ErrorName, Refusal},
-    web::secured,
 };
 
 /// Longest request body, in bytes: an IFMessage.
@@ -124,7 +123,7 @@ pub fn router(state: AppState) -> (Router, utoipa::openapi::OpenApi) {
     let serve = move || async move { ([(header::CONTENT_TYPE, "application/json")], served) };
     let router = router
         .route("/v1/openapi.json", get(serve))
-        .merge(page::routes())
+        .merge(operator::routes())
         .fallback(|| async { Problem(Refusal::new(ErrorName::NotFound, "no such resource")) })
         .with_state(state)
         .layer(TimeoutLayer::with_status_code(

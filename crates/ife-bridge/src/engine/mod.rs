@@ -1,6 +1,7 @@
 //! The one task that owns all calls: it waits for an action, lets the [`ife_engine::Engine`] apply
 //! it, and waits again.
 
+mod error;
 mod settings;
 mod shell;
 
@@ -11,50 +12,27 @@ use std::{
 };
 
 use ife_engine::{Action, Parts, time::Now};
-use ife_witness::{entry::Author, ring::RingError};
-use thiserror::Error;
+use ife_witness::entry::Author;
 use tokio::{sync::mpsc, time::sleep_until};
 
 use crate::{
-    ami::{Ami, AmiError, FromLinks},
+    ami::{Ami, FromLinks},
     clock,
     config::Config,
     evidence::EvidenceDesk,
-    gate::{self, GateError},
+    gate,
     handle::{Command, EngineHandle},
     metrics::Metrics,
-    notify::{self, Notifier, NotifyError},
+    notify::{self, Notifier},
     speech::Speech,
-    store::{Store, StoreError},
+    store::Store,
     witness::Witness,
 };
+pub use error::EngineError;
 use shell::Shell;
 
 /// Between two looks at the other parts' health.
 const TICK: Duration = Duration::from_secs(1);
-
-/// Reason that the engine cannot start.
-#[derive(Debug, Error)]
-pub enum EngineError {
-    /// AMI cannot be spoken to as configured.
-    #[error(transparent)]
-    Ami(#[from] AmiError),
-    /// The registry or a key.
-    #[error(transparent)]
-    Gate(#[from] GateError),
-    /// The store.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The witness ring.
-    #[error(transparent)]
-    Witness(#[from] RingError),
-    /// The ways to notify experts.
-    #[error(transparent)]
-    Notify(#[from] NotifyError),
-    /// A name in the configuration cannot be dialled.
-    #[error("council: {0}")]
-    Council(#[from] ife_ami::value::ValueError),
-}
 
 /// A signal to the process, for the engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -94,7 +94,7 @@ impl Case {
                 SessionOutput::Interrupted => {
                     let give_up = now + world.settings.grace;
                     connection.give_up.get_or_insert(give_up);
-                    debug!(session = %self.grant.session, "the browser is out of sight");
+                    debug!(session = %self.grant.session, "the browser is not connected");
                 }
                 SessionOutput::Connected => {
                     // Unless the call is over, which no connection outlives.

@@ -12,6 +12,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{delete, get, post},
 };
+use ife_pages::secured;
 use serde_json::json;
 use tower_http::{limit::RequestBodyLimitLayer, timeout::TimeoutLayer};
 
@@ -19,7 +20,7 @@ use super::{
     EvidenceHandle, decision,
     desk::{Denied, Description, Order, Pass, Proofs},
 };
-use crate::{api::problems_everywhere, web::secured};
+use crate::api::problems_everywhere;
 
 const COOKIE: &str = "ife_evidence";
 /// Longest offer, bytes.

@@ -70,7 +70,6 @@ impl Case {
             return;
         };
         if let Some(place) = self.waiters.iter().position(|(waiting, _)| waiting == id) {
-            // The client may have gone.
             let _ = self.waiters.swap_remove(place).1.send(());
         }
         self.note_said(Direction::ToExpert, MessageState::Shown, &measured, world);

@@ -11,16 +11,16 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use ife_pages::operator;
 
 use crate::{
     api::Problem,
-    page,
     refusal::{ErrorName, Refusal},
 };
 
 /// For a listener by client certificates alone, which browsers present to any page.
 pub(super) async fn check_site(request: Request, next: Next) -> Response {
-    if is_strange(request.headers()) && !page::is_public(request.uri().path()) {
+    if is_strange(request.headers()) && !operator::is_public(request.uri().path()) {
         return refusal("a page of another site may not use the bridge");
     }
     next.run(request).await

@@ -27,7 +27,7 @@ fn router() -> Router {
     Router::new()
         .route("/v1/calls", get(|| async { "calls" }))
         .route("/healthz", get(|| async { "live" }))
-        .merge(crate::page::routes())
+        .merge(ife_pages::operator::routes())
 }
 
 async fn status(router: &Router, path: &str, authorization: Option<&str>) -> u16 {

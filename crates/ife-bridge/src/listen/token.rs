@@ -8,11 +8,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use ife_pages::operator;
 use sha2::{Digest, Sha256};
 
 use crate::{
     api::Problem,
-    page,
     plain_file::{self, FileError, KEY_LEN_MAX},
     refusal::{ErrorName, Refusal},
 };
@@ -39,7 +39,7 @@ impl Token {
     pub(super) async fn check(&self, request: Request, next: Next) -> Response {
         let path = request.uri().path();
         if path == "/healthz"
-            || page::is_public(path)
+            || operator::is_public(path)
             || self.fits(request.headers().get(header::AUTHORIZATION))
         {
             return next.run(request).await;

@@ -14,7 +14,7 @@ const CALL = {
   ending: ["ending", "half", "quiet"],
   ended: ["ended", "square", "quiet"],
   failed: ["failed", "cross", "bad"],
-  unknown: ["out of sight", "dash", "warn"],
+  unknown: ["not connected", "dash", "warn"],
 };
 
 const EVIDENCE = {

@@ -1,5 +1,4 @@
-//! The page itself: plain files, part of the program, the same for all. Its data comes from
-//! the API.
+//! The operator's page, `web/operator`.
 
 use axum::{
     Router,
@@ -9,7 +8,7 @@ use axum::{
     routing::get,
 };
 
-use crate::web::media_type;
+use crate::media_type;
 
 /// Nothing but the page's own files and the API it came from; no inline script or style, and no way
 /// to make markup from text.

@@ -1,16 +1,15 @@
-//! Serves the expert's page and its modules: files of `web/`, inside the program, under a policy
-//! that lets nothing else in.
+//! The expert's page and its modules, `web/expert`.
 
 use axum::{
     Router,
-    extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode, header},
+    response::IntoResponse,
     routing::{MethodRouter, get},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
+
+use crate::media_type;
 
 /// One file: its path below `/e/assets/`, and its bytes.
 type Asset = (&'static str, &'static [u8]);
@@ -76,25 +75,6 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; worker-src 'self'; 
      connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
      require-trusted-types-for 'script'; trusted-types dompurify ife-worker";
 
-/// Headers of every answer that has none of that name. Pages have a policy of their own.
-const HEADERS: [(&str, &str); 9] = [
-    ("cache-control", "no-store"),
-    (
-        "content-security-policy",
-        "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    ("referrer-policy", "no-referrer"),
-    ("x-content-type-options", "nosniff"),
-    ("x-frame-options", "DENY"),
-    ("cross-origin-opener-policy", "same-origin"),
-    ("cross-origin-embedder-policy", "require-corp"),
-    ("cross-origin-resource-policy", "same-origin"),
-    (
-        "permissions-policy",
-        "camera=(), microphone=(), geolocation=(), usb=(), payment=()",
-    ),
-];
-
 /// `GET /e/{session}`, `GET /e/passkey` and `GET /e/assets/...`. The page is the same for every
 /// session and reveals nothing about any.
 pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
@@ -132,36 +112,16 @@ fn served<S: Clone + Send + Sync + 'static>(
     })
 }
 
-pub(crate) fn media_type(path: &str) -> &'static str {
-    match path.rsplit_once('.') {
-        Some((_, "js" | "mjs")) => "text/javascript; charset=utf-8",
-        Some((_, "css")) => "text/css; charset=utf-8",
-        Some((_, "svg")) => "image/svg+xml",
-        Some(_) | None => "text/html; charset=utf-8",
-    }
-}
-
-/// Adds the headers that keep browsers from framing, sniffing, storing and sharing an answer.
-pub async fn secured(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        let headers = response.headers_mut();
-        headers
-            .entry(HeaderName::from_static(name))
-            .or_insert(HeaderValue::from_static(value));
-    }
-    response
-}
-
 #[cfg(test)]
 mod tests {
     use std::{collections::BTreeSet, fs, path::Path};
 
-    use axum::body::Body;
+    use axum::{body::Body, extract::Request, http::HeaderValue, response::Response};
     use http_body_util::BodyExt;
     use tower::ServiceExt;
 
     use super::*;
+    use crate::secured;
 
     async fn ask(path: &str, tag: Option<&HeaderValue>) -> Response {
         let mut request = Request::get(path);

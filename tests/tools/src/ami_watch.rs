@@ -1,6 +1,6 @@
 //! Prints every change of Asterisk's channels and rooms. Shows how a session is driven.
 //!
-//! `AMI_SECRET=... cargo run -p ife-ami --example watch -- 127.0.0.1:5038 ACCOUNT`
+//! `AMI_SECRET=... cargo run -p ife-tools --bin ami_watch -- 127.0.0.1:5038 ACCOUNT`
 
 // A tool for a terminal, and a few cases of many.
 #![allow(clippy::print_stdout, clippy::wildcard_enum_match_arm)]
