@@ -88,7 +88,7 @@ impl Call {
         &self.at.state
     }
 
-    /// The state to show: unknown while the gateway is out of sight and there are legs.
+    /// The state to show: unknown while the gateway is unreachable and there are legs.
     pub fn reported(&self) -> Reported {
         let facts = &self.at.facts;
         let state = self.at.state.clone();

@@ -52,7 +52,7 @@ pub(crate) struct Facts {
     pub(crate) council: LegFacts,
     pub(crate) join_refused: Option<Cause>,
     pub(crate) user_hangup: bool,
-    /// The gateway is out of sight.
+    /// The bridge is not connected to the gateway.
     pub(crate) link_down: bool,
     /// The gateway took legs with it.
     pub(crate) restarted: bool,

@@ -115,7 +115,7 @@ impl Situation {
         })
     }
 
-    /// A gateway out of sight for too long, or started anew, ends the call from any state.
+    /// A gateway unreachable for too long, or started anew, ends the call from any state.
     fn lost_gateway(&self) -> Option<Step> {
         let needs_gateway = self.state != State::Received || self.facts.has_open_leg();
         if self.facts.link_down && self.facts.has_expired(TimerKind::Link) && needs_gateway {

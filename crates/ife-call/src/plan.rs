@@ -74,7 +74,7 @@ pub struct Policy {
     pub hangup_retry: Duration,
     /// Number of orders to hang up a leg before the call ends without proof that it is gone.
     pub hangup_tries: u8,
-    /// How long the gateway may be out of sight while legs are up. They live on meanwhile; after it
+    /// How long the gateway may be unreachable while legs are up. They live on meanwhile; after it
     /// the call has failed, and a leg that shows itself again is hung up.
     pub link_lost_max: Duration,
     /// Which failures lead to the next expert.

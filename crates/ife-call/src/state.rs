@@ -74,7 +74,7 @@ pub(crate) type End = Result<EndReason, FailReason>;
 pub enum Reported {
     /// Supported by observations.
     Known(State),
-    /// The gateway is out of sight; the last state that was known.
+    /// The bridge is not connected to the gateway; the last state that was known.
     Unknown(State),
 }
 
@@ -197,9 +197,9 @@ pub enum FailReason {
     Unseen,
     /// The council was not joined in time.
     CouncilTimeout,
-    /// The gateway was out of sight when the call should have begun.
+    /// The bridge was not connected to the gateway when the call should have begun.
     GatewayDown,
-    /// The gateway stayed out of sight for [`crate::Policy::link_lost_max`].
+    /// The gateway stayed unreachable for [`crate::Policy::link_lost_max`].
     GatewayLost,
     /// The gateway started anew and took the legs with it.
     GatewayRestarted,

@@ -12,8 +12,8 @@ use std::{
 
 use ife_call::Acceptance;
 use ife_guard::{
-    Begin, CallKey, CallLimits, Gate as Number, GateReport, HeaderValue, Image, MemoryState,
-    Outcome, Policy, Request, State, Transport, expert_number, explain, image,
+    Begin, CallKey, CallLimits, GateReport, HeaderValue, Image, MemoryState, Outcome, Policy,
+    Request, State, Transport, expert_number, explain, image,
     registry::{Expert, Status},
 };
 use ife_message::{
@@ -27,13 +27,13 @@ use loaded::Loaded;
 
 /// Gates that can be asked before there is an INVITE. Source and flood depend on the gateway's
 /// address, replay on the proxy's memory.
-const ASKED: [Number; 6] = [
-    Number::Headers,
-    Number::Registry,
-    Number::Standing,
-    Number::Hazard,
-    Number::Signature,
-    Number::Freshness,
+const ASKED: [ife_guard::Gate; 6] = [
+    ife_guard::Gate::Headers,
+    ife_guard::Gate::Registry,
+    ife_guard::Gate::Standing,
+    ife_guard::Gate::Hazard,
+    ife_guard::Gate::Signature,
+    ife_guard::Gate::Freshness,
 ];
 /// A slot that was not given back is free again after this; longer than any call may take to be
 /// answered.
@@ -101,7 +101,7 @@ pub enum GateError {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Which gate.
-    pub gate: Number,
+    pub gate: ife_guard::Gate,
     /// SIP status.
     pub code: u16,
     /// Public reason.
@@ -281,7 +281,7 @@ impl Gate {
     pub fn ask(&self, question: &Question<'_>, now: Now) -> Result<Pass, Refused> {
         let Some(expert) = self.expert(question.expert) else {
             return Err(refused(
-                Number::Registry,
+                ife_guard::Gate::Registry,
                 403,
                 "Unknown Expert",
                 format!("no expert {}", question.expert),
@@ -289,7 +289,7 @@ impl Gate {
         };
         let callee = self.loaded.address_of(expert).ok_or_else(|| {
             let detail = format!("expert {} has no address that can be called", expert.id);
-            refused(Number::Registry, 404, "No Address", detail)
+            refused(ife_guard::Gate::Registry, 404, "No Address", detail)
         })?;
         let pass = self.sign(question, callee, expert.quota.max_call_s, now)?;
         let reports = self.reports(question, &pass, now);
@@ -304,13 +304,23 @@ impl Gate {
     pub fn ask_incoming(&self, expert: &str, hazard: &Hazard, now: Now) -> Result<(), Refused> {
         let Some(known) = self.expert(expert) else {
             let detail = format!("no expert {expert}");
-            return Err(refused(Number::Registry, 403, "Unknown Expert", detail));
+            return Err(refused(
+                ife_guard::Gate::Registry,
+                403,
+                "Unknown Expert",
+                detail,
+            ));
         };
         let validity = known.validity.not_before..=known.validity.not_after;
         let in_time = validity.contains(&now.unix_s());
         if known.status != Status::Active || !in_time {
             let detail = format!("expert {expert} does not take part");
-            return Err(refused(Number::Standing, 403, "Expert Not Active", detail));
+            return Err(refused(
+                ife_guard::Gate::Standing,
+                403,
+                "Expert Not Active",
+                detail,
+            ));
         }
         if !self
             .hazards_of(expert)
@@ -318,7 +328,12 @@ impl Gate {
             .any(|name| name == hazard.as_str())
         {
             let detail = format!("expert {expert} does not take {hazard}");
-            return Err(refused(Number::Hazard, 403, "Hazard Not Allowed", detail));
+            return Err(refused(
+                ife_guard::Gate::Hazard,
+                403,
+                "Hazard Not Allowed",
+                detail,
+            ));
         }
         Ok(())
     }
@@ -337,7 +352,7 @@ impl Gate {
         let now = self.at(now);
         let spent = |detail: &str| {
             Err(refused(
-                Number::Quota,
+                ife_guard::Gate::Quota,
                 486,
                 "Expert Quota Exceeded",
                 detail.to_owned(),
@@ -388,7 +403,7 @@ impl Gate {
         if let Some(given) = question.signature {
             let parsed = SignatureHeader::parse(given.as_bytes()).map_err(|error| {
                 refused(
-                    Number::Headers,
+                    ife_guard::Gate::Headers,
                     400,
                     "Bad Signature Header",
                     error.to_string(),
@@ -415,7 +430,14 @@ impl Gate {
                 body_sha256: None,
             },
         )
-        .map_err(|error| refused(Number::Internal, 500, "Cannot Sign", error.to_string()))?;
+        .map_err(|error| {
+            refused(
+                ife_guard::Gate::Internal,
+                500,
+                "Cannot Sign",
+                error.to_string(),
+            )
+        })?;
         Ok(Pass {
             callee,
             signature: header.to_string(),
@@ -457,7 +479,7 @@ impl std::fmt::Debug for Gate {
     }
 }
 
-fn refused(gate: Number, code: u16, reason: &str, detail: String) -> Refused {
+fn refused(gate: ife_guard::Gate, code: u16, reason: &str, detail: String) -> Refused {
     Refused {
         gate,
         code,

@@ -93,7 +93,7 @@ impl Engine {
             Output::Down(reason) => {
                 // One line for each loss, and none for the attempts that fail until it is back.
                 if !std::mem::replace(&mut self.sight.is_lost, true) {
-                    warn!("Asterisk is out of sight: {reason}");
+                    warn!("not connected to Asterisk: {reason}");
                 }
                 self.sight.asked.clear();
                 self.end_all_held();

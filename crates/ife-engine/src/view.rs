@@ -368,7 +368,7 @@ impl Health {
         if self.draining {
             Some("the bridge is about to stop")
         } else if !self.ami {
-            Some("Asterisk is out of sight")
+            Some("the bridge is not connected to Asterisk")
         } else if self.kamailio == Some(false) {
             Some("Asterisk does not reach Kamailio")
         } else if !self.store {

@@ -7,7 +7,7 @@ use ife_engine::{
     gate::{Gate, GateError, Pass, Question, Refused},
     time::Now,
 };
-use ife_guard::{CallKey, Gate as Number};
+use ife_guard::CallKey;
 use ife_message::{Hazard, PrivateKey, TraceId};
 
 const SAFETY: &str = "expert-safety@external.advisor";
@@ -129,21 +129,26 @@ fn each_gate_refuses_with_its_number() {
         .expect("it passes")
         .signature;
     let cases = [
-        ("nobody@external.advisor", "safety", None, Number::Registry),
+        (
+            "nobody@external.advisor",
+            "safety",
+            None,
+            ife_guard::Gate::Registry,
+        ),
         (
             "expert-gone@external.advisor",
             "safety",
             None,
-            Number::Standing,
+            ife_guard::Gate::Standing,
         ),
-        (SAFETY, "ethics", None, Number::Hazard),
-        (SAFETY, "unheard", None, Number::Hazard),
-        (SAFETY, "safety", Some("nonsense"), Number::Headers),
+        (SAFETY, "ethics", None, ife_guard::Gate::Hazard),
+        (SAFETY, "unheard", None, ife_guard::Gate::Hazard),
+        (SAFETY, "safety", Some("nonsense"), ife_guard::Gate::Headers),
         (
             "expert-second@external.advisor",
             "safety",
             Some(for_another.as_str()),
-            Number::Signature,
+            ife_guard::Gate::Signature,
         ),
     ];
     for (expert, hazard, signature, number) in cases {
@@ -179,7 +184,7 @@ fn the_quota_counts_calls_and_gives_slots_back() {
     let refused = gate
         .charge(SAFETY, &key(3), now())
         .expect_err("two at once");
-    assert_eq!((refused.gate, refused.code), (Number::Quota, 486));
+    assert_eq!((refused.gate, refused.code), (ife_guard::Gate::Quota, 486));
     gate.release(&key(1));
     gate.charge(SAFETY, &key(3), now()).expect("a slot is free");
 }
