@@ -22,7 +22,8 @@ import stack
 SECONDS = 8
 # The closed loop that finds the saturation rate.
 AT_ONCE = 256
-ROUNDS = 3
+# Each figure is the median of so many rounds, in which all of them take turns.
+ROUNDS = {"shedding": 3, "no shedding": 1}
 # Time of a call from 180 to 200.
 RING_MS = 30
 # Parts of the saturation rate that are offered.
@@ -182,11 +183,36 @@ def saturation(proxy, names):
             ring_ms=RING_MS,
         )["rate"]
 
-    return statistics.median(stack.until_measured(once) for _ in range(ROUNDS))
+    return stack.until_measured(once)
+
+
+def middle(rows):
+    """The report of offer() whose calls done are the median, with the least and the most."""
+    by_done = sorted(rows, key=lambda row: row["done"])
+    return {
+        **by_done[len(by_done) // 2],
+        "done_min": by_done[0]["done"],
+        "done_max": by_done[-1]["done"],
+    }
+
+
+def measure_rounds(proxy, names, rate, rounds):
+    """Saturation rates and, for each part of `rate`, reports of offer(): a round takes all in turn.
+    """
+    saturations, rows = [], {part: [] for part in PARTS}
+    for _ in range(rounds):
+        saturations.append(saturation(proxy, names))
+        for part in PARTS:
+            row = {"part": part, **offer(proxy, max(1, round(part * rate)), next(names))}
+            if row["without_hash"]:
+                raise SystemExit("bench: calls came to the expert without a witness hash")
+            rows[part].append(row)
+            print(f"{row}", flush=True)
+    return saturations, [middle(rows[part]) for part in PARTS]
 
 
 def measure(setup):
-    """{"saturation": calls/s, "shedding" and "no shedding": [the report of offer(), and part]}."""
+    """{"saturation": calls/s, "shedding" and "no shedding": [the report of middle(), and part]}."""
     names = (f"curve-{number}" for number in itertools.count())
     results = {"load_average_before": os.getloadavg()[0]}
     binary = setup.root / "target/release/ife-witnessd"
@@ -194,17 +220,14 @@ def measure(setup):
         witness.bind(0)
         for name, settings in SHEDDING.items():
             with Proxy(setup, name, settings) as proxy:
-                if "saturation" not in results:
-                    results["saturation"] = saturation(proxy, names)
-                    print(f"saturation: {results['saturation']:.0f} calls/s", flush=True)
-                results[name] = []
-                for part in PARTS:
-                    rate = max(1, round(part * results["saturation"]))
-                    row = {"part": part, **offer(proxy, rate, next(names))}
-                    if row["without_hash"]:
-                        raise SystemExit("bench: calls came to the expert without a witness hash")
-                    results[name].append(row)
-                    print(f"{name}: {row}", flush=True)
+                if "offered_from" not in results:
+                    first = [saturation(proxy, names) for _ in range(3)]
+                    results["offered_from"] = statistics.median(first)
+                rate = results["offered_from"]
+                print(f"{name}, parts of {rate:.0f} calls/s", flush=True)
+                saturations, results[name] = measure_rounds(proxy, names, rate, ROUNDS[name])
+                # Shedding has no effect on a loop that is closed.
+                results.setdefault("saturation", statistics.median(saturations))
     results["load_average_after"] = os.getloadavg()[0]
     return results
 

@@ -217,8 +217,9 @@ def bench_curve(setup):
                 row["done"],
                 "calls/s",
                 compared_with=(
-                    f"offered {row['offered']}, 503 {row['refused']:.0f}, sent again "
-                    f"{row['sent_again']:.2f} a call{overrun_of(row)}"
+                    f"{row['done_min']:.0f} to {row['done_max']:.0f}, offered {row['offered']}, "
+                    f"503 {row['refused']:.0f}, sent again {row['sent_again']:.2f} a call"
+                    f"{overrun_of(row)}"
                 ),
             )
     ratio = curve.goodput_ratio(results, "shedding")
