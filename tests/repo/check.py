@@ -132,24 +132,39 @@ def check_who_ships_what():
 
 
 def check_one_yaml_file():
-    code = re.compile(r"^(?!\s*//).*\bserde_yaml::", re.M)
-    users = [
-        name_of(p)
-        for p in tracked()
-        if p.suffix == ".rs" and "/tests/" not in name_of(p) and code.search(text_of(p))
-    ]
-    if len(users) != 1:
-        yield f"serde_yaml is for one file, so that it can be replaced there; used in {users}"
+    for package in ("serde_yaml", "unsafe_libyaml"):
+        code = re.compile(rf"^(?!\s*//).*\b{package}::", re.M)
+        users = [
+            name_of(p)
+            for p in tracked()
+            if p.suffix == ".rs" and "/tests/" not in name_of(p) and code.search(text_of(p))
+        ]
+        if len(users) != 1:
+            yield f"{package} is for one file, so that it can be replaced there; used in {users}"
+
+
+def check_one_yaml_parser():
+    """The library links serde_yaml with the parser within it, and no second one."""
+    closure = shipped_closure(workspace()["ife-policy-ffi"]["id"])
+    found = {name for name in closure if re.search(r"yaml|yml|saphyr|granit", name)}
+    if found != {"serde_yaml", "unsafe-libyaml"}:
+        yield f"ife-policy-ffi ships with {sorted(found)}; only serde_yaml and unsafe-libyaml may"
 
 
 def check_unsafe():
-    allowed = ("crates/ife-policy-ffi/", "crates/ife-witness/src/ring", "crates/ife-witness/tests/")
+    allowed = (
+        "crates/ife-policy-ffi/",
+        "crates/ife-guard/src/registry/events.rs",
+        "crates/ife-witness/src/ring",
+        "crates/ife-witness/tests/",
+    )
     for path in tracked():
         if path.suffix == ".rs" and not name_of(path).startswith(allowed):
             for number, line in enumerate(text_of(path).split("\n"), start=1):
                 if re.search(r"\bunsafe\s*(\{|fn|impl|extern)", line.split("//")[0]):
                     yield (
-                        f"{name_of(path)}:{number}: unsafe outside of the C boundary and the rings"
+                        f"{name_of(path)}:{number}: unsafe outside of the C boundary, the rings "
+                        "and the YAML events"
                     )
 
 

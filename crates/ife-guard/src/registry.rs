@@ -5,6 +5,7 @@ mod check;
 mod chunks;
 mod describe;
 mod errors;
+mod events;
 mod locate;
 mod raw;
 mod schema;

@@ -256,6 +256,41 @@ fn faults_of_syntax() {
 }
 
 #[test]
+fn faults_are_found_where_serde_yaml_reads_them() {
+    for (from, to, expected) in [
+        // A line ends at U+2028, and the comment with it.
+        (
+            "version: 1\n",
+            "version: 1 # one\u{2028}zzz: 1\n",
+            "reg.yaml:2:1: unknown field `zzz` ",
+        ),
+        (
+            "name: Dr. Safety",
+            "nmae:\tDr. Safety",
+            "reg.yaml:19:5: experts[0]: unknown field `nmae` ",
+        ),
+        (
+            "contact: \"sip:expert-safety@192.0.2.10:5061;transport=tls\"",
+            "contact: |\n      192.0.2.10",
+            "reg.yaml:21:14: experts[0].contact: the URI holds",
+        ),
+        (
+            "version: 1\n",
+            "version: 1\nzzz: \u{7f}\n",
+            "control characters are not allowed",
+        ),
+        (
+            "version: 1\n",
+            "%ZZZ 1\n---\nversion: 2\n",
+            "found unknown directive name",
+        ),
+    ] {
+        let errors = errors(from, to);
+        assert!(errors[0].contains(expected), "{to}: {errors:#?}");
+    }
+}
+
+#[test]
 fn faults_of_meaning() {
     let key = public("safety-1");
     let small_order = "ed25519:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

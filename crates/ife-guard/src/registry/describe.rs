@@ -2,7 +2,8 @@
 
 use super::check::Problems;
 use super::errors::{ERRORS_MAX, Problem, RegistryError, RegistryErrors};
-use super::locate::{self, Position};
+use super::events::Position;
+use super::locate;
 use super::raw::SyntaxError;
 use super::schema;
 

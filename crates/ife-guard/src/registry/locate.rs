@@ -4,18 +4,12 @@
 
 use std::collections::HashMap;
 
-use saphyr_parser::{Event, Parser, Span, StrInput};
-
 use super::errors::{COUNTED_MAX, did_you_mean};
+use super::events::{Event, Events, Position};
 use super::schema::{Field, Kind};
 
 /// Deeper than any registry; serde_yaml's own limit covers deeper nesting.
 const DEPTH_MAX: usize = 32;
-
-const TOO_DEEP: &str = "nested deeper than any registry";
-
-/// Line and column, both from 1, the column in characters.
-pub(super) type Position = (usize, usize);
 
 /// A fault of shape.
 pub(super) struct Fault {
@@ -44,62 +38,37 @@ pub(super) fn walk(
         faults: Vec::new(),
     };
     let mut walk = Walk {
-        events: Parser::new_from_str(yaml),
+        events: Events::new(yaml),
         found,
         path: String::new(),
         depth: 0,
         wanting,
         has_schema: schema.is_some(),
     };
-    while let Some((event, span)) = walk.next() {
-        if walk.node(&event, span, schema).is_none() {
-            break;
-        }
-    }
+    // `None` ends the walk early; what was found until then counts.
+    let _ = walk.document(schema);
     walk.found.positions.retain(|_, position| position.0 > 0);
     walk.found
 }
 
-/// Returns where a document is nested deeper than any registry, or is no YAML, and which.
-pub(super) fn too_deep(yaml: &str) -> Option<(Position, String)> {
-    let mut depth = 0;
-    for event in Parser::new_from_str(yaml) {
-        let event = match event {
-            Ok(event) => event,
-            Err(fault) => {
-                let at = fault.marker();
-                let message = match fault.info() {
-                    "recursion limit exceeded" => TOO_DEEP,
-                    message => message,
-                };
-                return Some(((at.line(), at.col() + 1), message.to_owned()));
-            }
-        };
+/// Returns where a text is nested deeper than any registry, before its first fault of syntax.
+pub(super) fn too_deep(yaml: &str) -> Option<Position> {
+    let mut depth = 0_usize;
+    for (event, position) in Events::new(yaml) {
         match event {
-            (Event::SequenceStart(..) | Event::MappingStart(..), span) => {
-                depth += 1;
-                if depth > DEPTH_MAX {
-                    return Some((position_of(span), TOO_DEEP.to_owned()));
-                }
-            }
-            (Event::SequenceEnd | Event::MappingEnd, _) => depth -= 1,
-            (
-                Event::Nothing
-                | Event::StreamStart
-                | Event::StreamEnd
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd
-                | Event::Alias(_)
-                | Event::Scalar(..),
-                _,
-            ) => {}
+            Event::SequenceStart | Event::MappingStart => depth += 1,
+            Event::SequenceEnd | Event::MappingEnd => depth = depth.saturating_sub(1),
+            Event::Scalar(_) | Event::Alias => {}
+        }
+        if depth > DEPTH_MAX {
+            return Some(position);
         }
     }
     None
 }
 
 struct Walk<'y> {
-    events: Parser<'y, StrInput<'y>>,
+    events: Events<'y>,
     found: Found,
     /// Path of the current node.
     path: String,
@@ -109,23 +78,18 @@ struct Walk<'y> {
     has_schema: bool,
 }
 
-impl<'y> Walk<'y> {
-    /// Returns the next event of the document; `None` at its end or at a fault of syntax.
-    fn next(&mut self) -> Option<(Event<'y>, Span)> {
-        loop {
-            match self.events.next()?.ok()? {
-                (Event::Nothing | Event::StreamStart | Event::DocumentStart(_), _) => {}
-                (Event::StreamEnd | Event::DocumentEnd, _) => return None,
-                event => return Some(event),
-            }
-        }
+impl Walk<'_> {
+    /// Walks the first document. `None` when the walk cannot go on.
+    fn document(&mut self, schema: Option<Kind>) -> Option<()> {
+        let (root, position) = self.events.next()?;
+        self.node(&root, position, schema)
     }
 
     /// Walks one node and all below it. `None` when the walk cannot go on.
-    fn node(&mut self, event: &Event<'y>, span: Span, kind: Option<Kind>) -> Option<()> {
-        if let Some(position) = self.found.positions.get_mut(&self.path) {
-            self.wanting -= usize::from(position.0 == 0);
-            *position = position_of(span);
+    fn node(&mut self, event: &Event, position: Position, kind: Option<Kind>) -> Option<()> {
+        if let Some(known) = self.found.positions.get_mut(&self.path) {
+            self.wanting -= usize::from(known.0 == 0);
+            *known = position;
         }
         let is_done = if self.has_schema {
             self.found.faults.len() >= COUNTED_MAX
@@ -136,13 +100,13 @@ impl<'y> Walk<'y> {
             return None;
         }
         match (event, kind) {
-            (Event::Scalar(text, ..), Some(kind)) if !kind.takes(text) => {
-                self.wrong(span, kind, "found a single value")
+            (Event::Scalar(text), Some(kind)) if !kind.takes(text) => {
+                self.wrong(position, kind, "found a single value")
             }
-            (Event::SequenceStart(..), Some(Kind::List(_)))
-            | (Event::MappingStart(..), Some(Kind::Map(_))) => {}
-            (Event::SequenceStart(..), Some(kind)) => self.wrong(span, kind, "found a list"),
-            (Event::MappingStart(..), Some(kind)) => self.wrong(span, kind, "found a mapping"),
+            (Event::SequenceStart, Some(Kind::List(_)))
+            | (Event::MappingStart, Some(Kind::Map(_))) => {}
+            (Event::SequenceStart, Some(kind)) => self.wrong(position, kind, "found a list"),
+            (Event::MappingStart, Some(kind)) => self.wrong(position, kind, "found a mapping"),
             _ => {}
         }
         self.depth += 1;
@@ -150,17 +114,9 @@ impl<'y> Walk<'y> {
             return None;
         }
         match event {
-            Event::SequenceStart(..) => self.sequence(kind)?,
-            Event::MappingStart(..) => self.mapping(span, kind)?,
-            Event::Nothing
-            | Event::StreamStart
-            | Event::StreamEnd
-            | Event::DocumentStart(_)
-            | Event::DocumentEnd
-            | Event::Alias(_)
-            | Event::Scalar(..)
-            | Event::SequenceEnd
-            | Event::MappingEnd => {}
+            Event::SequenceStart => self.sequence(kind)?,
+            Event::MappingStart => self.mapping(position, kind)?,
+            Event::Scalar(_) | Event::Alias | Event::SequenceEnd | Event::MappingEnd => {}
         }
         self.depth -= 1;
         Some(())
@@ -173,18 +129,18 @@ impl<'y> Walk<'y> {
         };
         let len = self.path.len();
         for index in 0_usize.. {
-            let (event, span) = self.next()?;
+            let (event, position) = self.events.next()?;
             if event == Event::SequenceEnd {
                 break;
             }
             self.path.push_str(&format!("[{index}]"));
-            self.node(&event, span, item)?;
+            self.node(&event, position, item)?;
             self.path.truncate(len);
         }
         Some(())
     }
 
-    fn mapping(&mut self, span: Span, kind: Option<Kind>) -> Option<()> {
+    fn mapping(&mut self, start: Position, kind: Option<Kind>) -> Option<()> {
         let fields = match kind {
             Some(Kind::Map(fields)) => Some(fields),
             Some(Kind::Text | Kind::Number | Kind::Flag | Kind::List(_)) | None => None,
@@ -193,33 +149,25 @@ impl<'y> Walk<'y> {
         // Known keys: at most as many as the schema has.
         let mut seen: Vec<&str> = Vec::new();
         loop {
-            let (key, key_span) = self.next()?;
-            let name = match &key {
+            let (key, key_position) = self.events.next()?;
+            let name = match key {
                 Event::MappingEnd => break,
-                Event::Scalar(name, ..) => name.to_string(),
-                Event::Nothing
-                | Event::StreamStart
-                | Event::StreamEnd
-                | Event::DocumentStart(_)
-                | Event::DocumentEnd
-                | Event::Alias(_)
-                | Event::SequenceStart(..)
-                | Event::SequenceEnd
-                | Event::MappingStart(..) => {
-                    self.node(&key, key_span, None)?;
+                Event::Scalar(name) => name,
+                Event::Alias | Event::SequenceStart | Event::SequenceEnd | Event::MappingStart => {
+                    self.node(&key, key_position, None)?;
                     String::new()
                 }
             };
             let field = fields.and_then(|fields| fields.iter().find(|f| f.name == name));
             if let Some(fields) = fields {
-                self.key(&name, key_span, fields, seen.contains(&name.as_str()));
+                self.key(&name, key_position, fields, seen.contains(&name.as_str()));
             }
             if len > 0 {
                 self.path.push('.');
             }
             self.path.push_str(&name);
-            let (event, span) = self.next()?;
-            self.node(&event, span, field.map(|f| f.kind))?;
+            let (event, position) = self.events.next()?;
+            self.node(&event, position, field.map(|f| f.kind))?;
             self.path.truncate(len);
             seen.extend(field.map(|f| f.name).filter(|name| !seen.contains(name)));
         }
@@ -229,7 +177,7 @@ impl<'y> Walk<'y> {
             .filter(|f| f.required && !seen.contains(&f.name))
         {
             self.fault(
-                span,
+                start,
                 format!("`{}` is missing", field.name),
                 Some(format!("it is {}", field.kind.expected())),
             );
@@ -237,37 +185,37 @@ impl<'y> Walk<'y> {
         Some(())
     }
 
-    fn key(&mut self, name: &str, span: Span, fields: &[Field], again: bool) {
+    fn key(&mut self, name: &str, position: Position, fields: &[Field], again: bool) {
         if !fields.iter().any(|f| f.name == name) {
             let hint = did_you_mean(name, fields.iter().map(|f| f.name)).unwrap_or_else(|| {
                 let names: Vec<_> = fields.iter().map(|f| f.name).collect();
                 format!("known here: {}", names.join(", "))
             });
             self.fault(
-                span,
+                position,
                 format!("unknown field `{}`", name.escape_debug()),
                 Some(hint),
             );
         } else if again {
-            self.fault(span, format!("`{name}` is there twice"), None);
+            self.fault(position, format!("`{name}` is there twice"), None);
         }
     }
 
-    fn wrong(&mut self, span: Span, kind: Kind, found: &str) {
-        self.fault(span, format!("expected {}, {found}", kind.expected()), None);
+    fn wrong(&mut self, position: Position, kind: Kind, found: &str) {
+        self.fault(
+            position,
+            format!("expected {}, {found}", kind.expected()),
+            None,
+        );
     }
 
-    fn fault(&mut self, span: Span, message: String, hint: Option<String>) {
+    fn fault(&mut self, position: Position, message: String, hint: Option<String>) {
         let path = self.path.clone();
         self.found.faults.push(Fault {
-            position: position_of(span),
+            position,
             path,
             message,
             hint,
         });
     }
-}
-
-fn position_of(span: Span) -> Position {
-    (span.start.line(), span.start.col() + 1)
 }

@@ -123,7 +123,7 @@ pub(super) struct Signer<'y> {
     pub(super) legacy_signature: Option<bool>,
 }
 
-/// serde_yaml's error for a text that is no registry.
+/// The error of a text that is no registry: serde_yaml's, or that of a limit.
 pub(super) struct SyntaxError {
     /// Line and column, from 1.
     pub(super) location: Option<(usize, usize)>,
@@ -136,11 +136,11 @@ pub(super) fn parse<'y>(yaml: &'y str, head: &'y mut String) -> Result<Registry<
         return Ok(registry);
     }
     if has_many_brackets(yaml)
-        && let Some((position, message)) = locate::too_deep(yaml)
+        && let Some(position) = locate::too_deep(yaml)
     {
         return Err(SyntaxError {
             location: Some(position),
-            message,
+            message: "nested deeper than any registry".to_owned(),
         });
     }
     serde_yaml::from_str(yaml).map_err(|error| SyntaxError {
