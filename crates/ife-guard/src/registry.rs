@@ -278,6 +278,9 @@ pub fn reload(
 ) -> Result<Registry, RegistryErrors> {
     // A byte order mark may begin a text (YAML 1.2, 5.2) and has no meaning in UTF-8.
     let yaml = yaml.strip_prefix('\u{feff}').unwrap_or(yaml);
+    if let Some(line) = raw::excess_directive(yaml) {
+        return Err(describe::excess_directive(file_name, line));
+    }
     let mut head = String::new();
     let raw = match raw::parse(yaml, &mut head) {
         Ok(raw) => raw,

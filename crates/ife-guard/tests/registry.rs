@@ -291,6 +291,20 @@ fn faults_are_found_where_serde_yaml_reads_them() {
 }
 
 #[test]
+fn many_directives_are_refused_unread() {
+    // The parser compares each with all before it: this many take it hours.
+    for (line_break, line) in [("\n", 101), ("\r\n", 101), ("\u{2028}", 1)] {
+        let directives = (0..500_000).map(|n| format!("%TAG !t{n}! tag:x{line_break}"));
+        let text = format!("{}---\n{}", directives.collect::<String>(), yaml());
+        let errors = load(&text).expect_err("refused").to_string();
+        let expected = format!("reg.yaml:{line}:1: too many YAML directives (remove the lines ");
+        assert!(errors.starts_with(&expected), "{errors}");
+    }
+    let few = "%TAG !t! tag:x\n---\n# 100 %\n";
+    assert!(load(&format!("{few}{}", yaml())).is_ok());
+}
+
+#[test]
 fn faults_of_meaning() {
     let key = public("safety-1");
     let small_order = "ed25519:AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";

@@ -7,6 +7,14 @@ use super::locate;
 use super::raw::SyntaxError;
 use super::schema;
 
+/// Returns the error of a text with too many directives, which is not parsed.
+pub(super) fn excess_directive(file: &str, line: usize) -> RegistryErrors {
+    let message = "too many YAML directives".to_owned();
+    let hint = "remove the lines that begin with `%`".to_owned();
+    let error = error(file, (line, 1), String::new(), message, Some(hint));
+    finish(vec![error])
+}
+
 /// Returns the errors of a text that serde_yaml refused: all faults of its shape, or serde_yaml's
 /// own message if it has none.
 pub(super) fn structure(yaml: &str, file: &str, syntax: &SyntaxError) -> RegistryErrors {

@@ -149,6 +149,21 @@ pub(super) fn parse<'y>(yaml: &'y str, head: &'y mut String) -> Result<Registry<
     })
 }
 
+/// The parser's time is quadratic in the number of `%TAG` directives; a registry needs none.
+const DIRECTIVES_MAX: usize = 100;
+
+/// The breaks of lines in YAML 1.1, by which serde_yaml reads.
+const LINE_BREAKS: [char; 5] = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+
+/// Returns the line of the first directive beyond the limit. Such a text must not be parsed.
+pub(super) fn excess_directive(yaml: &str) -> Option<usize> {
+    let before = |(at, _)| yaml.get(..at).unwrap_or_default();
+    let begins_line = |before: &&str| before.is_empty() || before.ends_with(LINE_BREAKS);
+    let mut directives = yaml.match_indices('%').map(before).filter(begins_line);
+    let excess = directives.nth(DIRECTIVES_MAX)?;
+    Some(excess.matches('\n').count() + 1)
+}
+
 /// serde_yaml's time is quadratic in the depth of brackets; up to this many of them it is small.
 const BRACKETS_MAX: usize = 2_000;
 
