@@ -292,9 +292,9 @@ fn faults_are_found_where_serde_yaml_reads_them() {
 
 #[test]
 fn many_directives_are_refused_unread() {
-    // The parser compares each with all before it: this many take it hours.
+    // The parser compares each with all before it: this many take it minutes.
     for (line_break, line) in [("\n", 101), ("\r\n", 101), ("\u{2028}", 1)] {
-        let directives = (0..500_000).map(|n| format!("%TAG !t{n}! tag:x{line_break}"));
+        let directives = (0..100_000).map(|n| format!("%TAG !t{n}! tag:x{line_break}"));
         let text = format!("{}---\n{}", directives.collect::<String>(), yaml());
         let errors = load(&text).expect_err("refused").to_string();
         let expected = format!("reg.yaml:{line}:1: too many YAML directives (remove the lines ");
