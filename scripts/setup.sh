@@ -2,9 +2,9 @@
 # Installs the Debian packages that are missing (Debian 12, 13 and later). No service of theirs is
 # started or enabled.
 #
-# usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers]   default: all
-#   demo: for make demo and make up; rust, lint, repo: for that part of scripts/test.sh; deb: for
-#   make deb; containers: for the part `containers` of make prove
+# usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers | kamailio]
+#   default: all; demo: for make demo and make up; rust, lint, repo: for that part of
+#   scripts/test.sh; deb: for make deb; containers, kamailio: for that part of make prove
 #   IFE_INSTALLED   demo without what builds: the programs are installed
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
@@ -58,6 +58,8 @@ PACKAGES_BENCH=(kamailio-python3-modules kamailio-secsipid-modules)
 PACKAGES_DEB=(debhelper dh-apparmor help2man lintian)
 # Build images and run them. iptables is netavark's.
 PACKAGES_CONTAINERS=(buildah podman crun netavark aardvark-dns iptables mmdebstrap python3-venv)
+# Build Kamailio itself.
+PACKAGES_KAMAILIO=(git cmake libssl-dev zlib1g-dev)
 
 case ${1:-all} in
 rust) PACKAGES=("${PACKAGES_RUST[@]}") ;;
@@ -71,11 +73,12 @@ demo)
 	;;
 deb) PACKAGES=("${PACKAGES_DEB[@]}") ;;
 containers) PACKAGES=("${PACKAGES_CONTAINERS[@]}") ;;
+kamailio) PACKAGES=("${PACKAGES_MODULE[@]}" "${PACKAGES_KAMAILIO[@]}") ;;
 all)
 	PACKAGES=("${PACKAGES_RUN[@]}" "${PACKAGES_FULL[@]}" "${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}"
 		"${PACKAGES_REPO[@]}" "${PACKAGES_MODULE[@]}" "${PACKAGES_TEST[@]}" "${PACKAGES_BENCH[@]}")
 	;;
-*) die "usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers]" ;;
+*) die "usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers | kamailio]" ;;
 esac
 
 AS_ROOT=()

@@ -262,14 +262,8 @@ kamailio_args() {
 	KAMAILIO_ARGS+=("$@")
 }
 
-# Prints the directory of Kamailio's modules.
-kamailio_modules() {
-	local dir
-	for dir in /usr/lib/*/kamailio/modules /usr/lib64/kamailio/modules \
-		/usr/local/lib*/kamailio/modules; do
-		[ ! -f "$dir/tm.so" ] || { printf '%s\n' "$dir"; return; }
-	done
-}
+# Prints the directory of the modules of the Kamailio in PATH.
+kamailio_modules() { kamailio -I | sed -n 's/^ *Default paths to modules: *//p'; }
 
 # Set 1: the H.323 gateways, the first one preferred.
 stack_dispatcher() {
