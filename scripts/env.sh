@@ -21,6 +21,8 @@ esac
 # Kamailio and tcpdump are here; PATH of a Debian user lacks it.
 PATH=$PATH:/usr/sbin:/sbin
 export PATH
+# Programs in Python leave no compiled files beside their sources.
+export PYTHONDONTWRITEBYTECODE=1
 
 # ife_version: the version of all parts, which stands in Cargo.toml.
 ife_version() {

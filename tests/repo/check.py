@@ -274,13 +274,13 @@ def check_no_machine_paths():
 
 
 def check_e2e_cases():
-    for case in sorted((ROOT / "tests/e2e").iterdir()):
-        if not case.is_dir():
-            continue
-        if not (case / "README.md").is_file():
-            yield f"tests/e2e/{case.name}: no README.md"
-        if not os.access(case / "run.sh", os.X_OK):
-            yield f"tests/e2e/{case.name}: no run.sh that can be run"
+    cases = ROOT / "tests/e2e"
+    paths = [path.relative_to(cases) for path in tracked() if path.is_relative_to(cases)]
+    for name in sorted({path.parts[0] for path in paths if len(path.parts) > 1}):
+        if not (cases / name / "README.md").is_file():
+            yield f"tests/e2e/{name}: no README.md"
+        if not os.access(cases / name / "run.sh", os.X_OK):
+            yield f"tests/e2e/{name}: no run.sh that can be run"
 
 
 # Where programs of several users meet, a file that is there is never opened with O_CREAT:
