@@ -10,7 +10,7 @@ sed -i "s|/usr/lib/if-escalate/|$IFE_MODULE_DIR/|" "$STACK"/snippets/*.cfg
 for script in "$STACK"/snippets/*.cfg; do
 	expect_ok "$(basename "$script" .cfg)" accepts "$script"
 done
-first=$(find "$STACK/snippets" -name 'kamailio.md-*.cfg' | sort | head -n 1)
-sed 's/check_policy(/check_polity(/' "$first" >"$STACK/wrong.cfg"
+calling=$(grep -l 'check_policy(' "$STACK"/snippets/kamailio.md-*.cfg | sort -V | head -n 1)
+sed 's/check_policy(/check_polity(/' "$calling" >"$STACK/wrong.cfg"
 expect_fails "a function that does not exist" 'unknown command|check_polity' accepts \
 	"$STACK/wrong.cfg"
