@@ -351,7 +351,8 @@ fn registry(council: &PrivateKey) -> String {
          {{name: legal}}, {{name: order}}, {{name: silence}}, {{name: watch}}, {{name: choice}}]\n\
          councils:\n  - domain: council.example\n    \
          aors: [\"sip:council@council.example\"]\n    sources: [127.0.0.0/8]\n    \
-         transports: [udp]\n    signers: [{{kid: bridge-2026a, public_key: \"{}\", covers: [base]}}]\nexperts:\n{}",
+         transports: [udp]\n    signers: [{{kid: bridge-2026a, public_key: \"{}\", covers: [base]}}]\n\
+         experts:\n{}",
         council.public_key(),
         experts.concat()
     )

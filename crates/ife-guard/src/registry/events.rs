@@ -108,7 +108,7 @@ impl Drop for Events<'_> {
     }
 }
 
-/// An event as libyaml made it, with memory of its own.
+/// An event of libyaml, which owns memory.
 struct RawEvent(yaml_event_t);
 
 impl RawEvent {
