@@ -564,6 +564,10 @@ ife_result ife_call_release(ife_policy *policy, ife_str call_id, ife_error *err)
  */
 ife_result ife_policy_reload(ife_policy *policy, uint64_t *generation, ife_error *err);
 
+/* Gets the number of the registry in force. Process: any that has the handle. Costs one read of
+ * shared memory, so a process may ask for it many times a second. */
+ife_result ife_policy_generation(const ife_policy *policy, uint64_t *generation);
+
 /* Sums up the counters of all processes and counts the tables. Process: any that has the handle.
  * Takes up to 1 ms. */
 ife_result ife_policy_stats(const ife_policy *policy, ife_stats *stats);

@@ -405,19 +405,19 @@ static void update_targets(void)
 {
 	static uint64_t generation;
 	static time_t changed = -1;
-	ife_stats stats;
+	uint64_t now;
 	time_t gateways = gateways_changed();
 
-	if(ife_policy_stats(ife_handle, &stats) != IFE_OK)
+	if(ife_policy_generation(ife_handle, &now) != IFE_OK)
 		return;
-	if(stats.registry_generation == generation && gateways == changed)
+	if(now == generation && gateways == changed)
 		return;
 	current_round++;
 	add_gateways();
 	if(add_contacts() < 0)
 		return;
 	drop_unnamed();
-	generation = stats.registry_generation;
+	generation = now;
 	changed = gateways;
 }
 

@@ -33,6 +33,7 @@ static void null_pointers(ife_policy *policy)
 	CHECK_RESULT(IFE_NULL_PARAMETER,
 			ife_witness_log(policy, NULL, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 	CHECK(ife_call_find(policy, str_of("x"), NULL) == IFE_NULL_PARAMETER);
+	CHECK(ife_policy_generation(policy, NULL) == IFE_NULL_PARAMETER);
 	CHECK(ife_policy_stats(policy, NULL) == IFE_NULL_PARAMETER);
 	CHECK(ife_policy_stats(NULL, NULL) == IFE_NULL_PARAMETER);
 	CHECK(ife_policy_stats_reset(NULL) == IFE_NULL_PARAMETER);
@@ -218,6 +219,7 @@ static void before_attach_and_after_close(void)
 			ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 	CHECK_RESULT(IFE_CLOSED, ife_policy_reload(policy, &generation, &err), &err);
 	CHECK(ife_policy_stats(policy, &stats) == IFE_CLOSED);
+	CHECK(ife_policy_generation(policy, &generation) == IFE_CLOSED);
 	ife_policy_close(policy);
 	ife_policy_close(policy);
 }

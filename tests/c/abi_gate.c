@@ -216,9 +216,11 @@ static void a_bad_registry_keeps_the_old_one(ife_policy *policy)
 	CHECK(remove(test_registry) == 0);
 	CHECK_RESULT(IFE_REGISTRY_INVALID, ife_policy_reload(policy, &next, &err), &err);
 	CHECK(check(policy, &msg).approved == 1);
+	CHECK(ife_policy_generation(policy, &next) == IFE_OK && next == generation);
 	CHECK(rename(path, test_registry) == 0);
 	CHECK_RESULT(IFE_OK, ife_policy_reload(policy, &next, &err), &err);
 	CHECK(next == generation + 1);
+	CHECK(ife_policy_generation(policy, &generation) == IFE_OK && generation == next);
 	CHECK_RESULT(IFE_OK, ife_policy_experts(policy, 0, 10, buf, sizeof(buf) - 1, &len, &err), &err);
 	buf[len] = '\0';
 	CHECK(strstr(buf, "\"id\":\"expert-ethics@external.advisor\"") != NULL

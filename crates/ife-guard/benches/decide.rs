@@ -1,8 +1,9 @@
 //! Prints, as JSON lines, the cost of loading and deciding with few and with many experts.
 //!
-//! `cargo bench -p ife-guard --bench decide [-- EXPERTS...]` (10 and 100000 by default). Times are
-//! processor time, the best of several rounds; experts are drawn at random, so that with many of
-//! them the processor's caches do not help. One line per measurement:
+//! `cargo bench -p ife-guard --bench decide [-- EXPERTS... CASE]` (10 and 100000 by default; of
+//! decide() only the cases whose name begins with CASE). Times are processor time, the best of
+//! several rounds; experts are drawn at random, so that with many of them the processor's caches do
+//! not help. One line per measurement:
 //! `{"name":"decide","case":"approved_to_expert","experts":10,"value":41000.0,"unit":"ns"}`.
 #![allow(clippy::print_stdout, reason = "its output is its purpose")]
 
@@ -82,10 +83,15 @@ impl Call {
 }
 
 fn main() {
-    let counts: Vec<usize> = std::env::args()
+    let words: Vec<String> = std::env::args()
         .skip(1)
-        .filter_map(|a| a.parse().ok())
+        .filter(|word| !word.starts_with('-'))
         .collect();
+    let counts: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
+    let wanted = words
+        .into_iter()
+        .find(|word| word.parse::<usize>().is_err());
+    let wanted = wanted.unwrap_or_default();
     let counts = if counts.is_empty() {
         vec![10, 100_000]
     } else {
@@ -105,8 +111,12 @@ fn main() {
     strangers(&registries);
     for (to_expert, side) in [(true, "to_expert"), (false, "to_council")] {
         for (signed, what) in [(true, "approved"), (false, "refused_before_crypto")] {
+            let case = format!("{what}_{side}");
+            if !case.starts_with(&wanted) {
+                continue;
+            }
             for (experts, ns) in compare(&registries, to_expert, signed) {
-                report("decide", &format!("{what}_{side}"), experts, ns, "ns");
+                report("decide", &case, experts, ns, "ns");
             }
         }
     }

@@ -25,6 +25,9 @@ pub fn escaped(text: &str) -> String {
 /// Like [`escaped`], but leaves the characters that `keep` accepts.
 #[must_use]
 pub fn escaped_but(text: &str, keep: impl Fn(char) -> bool) -> String {
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return text.to_owned();
+    }
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         if is_unseen(c) && !keep(c) {

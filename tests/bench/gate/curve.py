@@ -19,11 +19,11 @@ import calls
 import peers
 import stack
 
-SECONDS = 8
+SECONDS = 4
 # The closed loop that finds the saturation rate.
 AT_ONCE = 256
-# Each figure is the median of so many rounds, in which all of them take turns.
-ROUNDS = {"shedding": 3, "no shedding": 1}
+# Each figure is the median of so many rounds, in which all rates take turns.
+ROUNDS = {"shedding": 5, "no shedding": 1}
 # Time of a call from 180 to 200.
 RING_MS = 30
 # Parts of the saturation rate that are offered.
@@ -145,8 +145,18 @@ class Proxy:
         self.log.close()
 
 
+def dropped(port):
+    """The datagrams that the kernel has dropped because the socket's queue was full."""
+    for line in pathlib.Path("/proc/net/udp").read_text().splitlines()[1:]:
+        words = line.split()
+        if words[1].endswith(f":{port:04X}"):
+            return int(words[-1])
+    raise SystemExit(f"bench: no UDP socket has port {port}")
+
+
 def offer(proxy, rate, prefix):
     """Offers `rate` calls a second; what became of them while they were offered, a second."""
+    dropped_before = dropped(proxy.port)
     told = calls.run(
         proxy.setup,
         proxy.port,
@@ -163,6 +173,7 @@ def offer(proxy, rate, prefix):
         "done": told["done"] / told["seconds"],
         "refused": told["refused"].get("503", 0) / told["seconds"],
         "sent_again": told["resent"] / told["begun"],
+        "dropped": (dropped(proxy.port) - dropped_before) / told["seconds"],
         "load_busy": told["busy"],
         "overrun": told["overrun"],
         "without_hash": told["without_hash"],
@@ -178,7 +189,7 @@ def saturation(proxy, names):
             proxy.port,
             proxy.expert_port,
             next(names),
-            SECONDS / 2,
+            SECONDS,
             AT_ONCE,
             ring_ms=RING_MS,
         )["rate"]
@@ -187,92 +198,94 @@ def saturation(proxy, names):
 
 
 def middle(rows):
-    """The report of offer() whose calls done are the median, with the least and the most."""
-    by_done = sorted(rows, key=lambda row: row["done"])
+    """The report whose share is the median, with the least and the greatest share."""
+    by_share = sorted(rows, key=lambda row: row["share"])
     return {
-        **by_done[len(by_done) // 2],
-        "done_min": by_done[0]["done"],
-        "done_max": by_done[-1]["done"],
+        **by_share[len(by_share) // 2],
+        "share_min": by_share[0]["share"],
+        "share_max": by_share[-1]["share"],
     }
 
 
-def measure_rounds(proxy, names, rate, rounds):
-    """Saturation rates and, for each part of `rate`, reports of offer(): a round takes all in turn.
-    """
-    saturations, rows = [], {part: [] for part in PARTS}
-    for _ in range(rounds):
-        saturations.append(saturation(proxy, names))
-        for part in PARTS:
-            row = {"part": part, **offer(proxy, max(1, round(part * rate)), next(names))}
-            if row["without_hash"]:
-                raise SystemExit("bench: calls came to the expert without a witness hash")
-            rows[part].append(row)
-            print(f"{row}", flush=True)
-    return saturations, [middle(rows[part]) for part in PARTS]
+def one_round(proxy, names):
+    """A report of offer() for each part of saturation. Saturation is measured right before and
+    after each: a machine whose speed changes from minute to minute changes them all."""
+    rows = []
+    before = saturation(proxy, names)
+    for part in PARTS:
+        row = offer(proxy, max(1, round(part * before)), next(names))
+        if row["without_hash"]:
+            raise SystemExit("bench: calls came to the expert without a witness hash")
+        after = saturation(proxy, names)
+        rate = (before + after) / 2
+        rows.append({"part": part, "saturation": rate, "share": row["done"] / rate, **row})
+        print(f"{rows[-1]}", flush=True)
+        before = after
+    return rows
 
 
 def measure(setup):
-    """{"saturation": calls/s, "shedding" and "no shedding": [the report of middle(), and part]}."""
+    """{"saturation": calls/s, "shedding" and "no shedding": [the report of middle()]}."""
     names = (f"curve-{number}" for number in itertools.count())
     results = {"load_average_before": os.getloadavg()[0]}
+    rates = []
     binary = setup.root / "target/release/ife-witnessd"
     with peers.Witness(binary, setup.work, setup.state_dir) as witness:
         witness.bind(0)
         for name, settings in SHEDDING.items():
+            print(name, flush=True)
             with Proxy(setup, name, settings) as proxy:
-                if "offered_from" not in results:
-                    first = [saturation(proxy, names) for _ in range(3)]
-                    results["offered_from"] = statistics.median(first)
-                rate = results["offered_from"]
-                print(f"{name}, parts of {rate:.0f} calls/s", flush=True)
-                saturations, results[name] = measure_rounds(proxy, names, rate, ROUNDS[name])
-                # Shedding has no effect on a loop that is closed.
-                results.setdefault("saturation", statistics.median(saturations))
-    results["load_average_after"] = os.getloadavg()[0]
+                rounds = [one_round(proxy, names) for _ in range(ROUNDS[name])]
+            rates += [row["saturation"] for rows in rounds for row in rows]
+            results[name] = [middle(rows) for rows in zip(*rounds)]
+    results |= {
+        "saturation": statistics.median(rates),
+        "saturation_min": min(rates),
+        "saturation_max": max(rates),
+        "load_average_after": os.getloadavg()[0],
+    }
     return results
 
 
 def goodput_ratio(results, name, part=GOODPUT_AT):
-    """Calls done at `part` times saturation, over the best at any rate."""
-    best = max(
-        [results["saturation"], *(row["done"] for curve in SHEDDING for row in results[curve])]
-    )
-    return next(row["done"] for row in results[name] if row["part"] == part) / best
+    """The share of saturation that is done at `part` times it, over the best share of all."""
+    best = max(1.0, *(row["share"] for curve in SHEDDING for row in results[curve]))
+    return next(row["share"] for row in results[name] if row["part"] == part) / best
 
 
 def svg(results):
-    """The curves as a picture: calls offered to the right, calls done upwards."""
+    """The curves as a picture: calls offered to the right, calls done upwards, both in parts of
+    saturation."""
     width, height, margin = 640, 360, 50
-    right = max(row["offered"] for row in results["shedding"])
-    top = max(row["done"] for name in SHEDDING for row in results[name]) * 1.1 or 1
+    right = max(PARTS)
+    top = max(1.1, *(row["share"] * 1.1 for name in SHEDDING for row in results[name]))
 
-    def at(offered, done):
-        x = margin + offered / right * (width - 2 * margin)
-        return f"{x:.1f},{height - margin - done / top * (height - 2 * margin):.1f}"
+    def at(part, share):
+        x = margin + part / right * (width - 2 * margin)
+        return f"{x:.1f},{height - margin - share / top * (height - 2 * margin):.1f}"
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
         'font-family="sans-serif" font-size="12">',
         f'<rect width="{width}" height="{height}" fill="white"/>',
         f'<path d="M{at(0, top)} L{at(0, 0)} L{at(right, 0)}" fill="none" stroke="black"/>',
-        f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">calls offered per '
-        "second</text>",
+        f'<text x="{width / 2}" y="{height - 12}" text-anchor="middle">calls offered / '
+        "saturation</text>",
         f'<text x="16" y="{height / 2}" text-anchor="middle" transform="rotate(-90 16 '
-        f'{height / 2})">calls done per second</text>',
+        f'{height / 2})">calls done / saturation</text>',
     ]
-    for row in results["shedding"]:
-        x, y = at(row["offered"], 0).split(",")
+    for part in PARTS:
+        x, y = at(part, 0).split(",")
         parts.append(
-            f'<text x="{x}" y="{float(y) + 16}" text-anchor="middle">{row["offered"]}</text>'
+            f'<text x="{x}" y="{float(y) + 16}" text-anchor="middle">{part:g}</text>'
         )
     for share in (0.25, 0.5, 0.75, 1.0):
-        x, y = at(0, top * share).split(",")
+        x, y = at(0, share).split(",")
         parts.append(
-            f'<text x="{float(x) - 6}" y="{float(y) + 4}" '
-            f'text-anchor="end">{top * share:.0f}</text>'
+            f'<text x="{float(x) - 6}" y="{float(y) + 4}" text-anchor="end">{share:g}</text>'
         )
     for index, (name, colour) in enumerate(zip(SHEDDING, ("#1b6ca8", "#b33939"))):
-        points = " ".join(at(row["offered"], row["done"]) for row in results[name])
+        points = " ".join(at(row["part"], row["share"]) for row in results[name])
         parts.append(
             f'<polyline points="{points}" fill="none" stroke="{colour}" stroke-width="2"/>'
         )

@@ -208,17 +208,26 @@ def bench_curve(setup):
         f"load average {results['load_average_before']:.1f} before, "
         f"{results['load_average_after']:.1f} after"
     )
-    setup.row("whole calls at saturation", results["saturation"], "calls/s", compared_with=loads)
+    setup.row(
+        "whole calls at saturation",
+        results["saturation"],
+        "calls/s",
+        compared_with=(
+            f"median, {results['saturation_min']:.0f} to {results['saturation_max']:.0f}; {loads}"
+        ),
+    )
     for name in curve.SHEDDING:
         for row in results[name]:
-            label = f"calls done at {row['part']:g} times saturation, {name}"
+            label = f"done at {row['part']:g} times saturation / saturation, {name}"
             setup.row(
                 label,
-                row["done"],
-                "calls/s",
+                row["share"],
+                "x",
                 compared_with=(
-                    f"{row['done_min']:.0f} to {row['done_max']:.0f}, offered {row['offered']}, "
-                    f"503 {row['refused']:.0f}, sent again {row['sent_again']:.2f} a call"
+                    f"{row['share_min']:.2f} to {row['share_max']:.2f}; {row['done']:.0f} of "
+                    f"{row['offered']} a second, saturation {row['saturation']:.0f}, "
+                    f"503 {row['refused']:.0f}, dropped {row['dropped']:.0f}/s by the kernel, "
+                    f"sent again {row['sent_again']:.2f} a call"
                     f"{overrun_of(row)}"
                 ),
             )

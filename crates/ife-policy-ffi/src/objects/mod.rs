@@ -14,7 +14,7 @@ mod witness;
 pub use call::{ife_call_find, ife_call_release, ife_reply_check, ife_source_check};
 pub use policy::{ife_policy_attach, ife_policy_close, ife_policy_open, ife_policy_tend};
 pub use registry::{ife_policy_contacts, ife_policy_experts, ife_policy_reload};
-pub use stats::{ife_policy_stats, ife_policy_stats_reset};
+pub use stats::{ife_policy_generation, ife_policy_stats, ife_policy_stats_reset};
 pub use ticket::{ife_policy_begin, ife_ticket_settle, ife_ticket_wait};
 pub use verdict::{ife_policy_check, ife_policy_explain};
 pub use version::{ife_abi_version, ife_gate_name, ife_result_text, ife_version};

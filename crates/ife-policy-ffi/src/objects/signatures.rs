@@ -30,6 +30,7 @@ same! {
     ife_policy_reload in registry,
     ife_policy_experts in registry,
     ife_policy_contacts in registry,
+    ife_policy_generation in stats,
     ife_policy_stats in stats,
     ife_policy_stats_reset in stats,
     ife_abi_version in version,

@@ -60,6 +60,22 @@ pub unsafe extern "C" fn ife_policy_stats(
 /// See `if_policy.h`.
 ///
 /// # Safety
+/// `generation` is NULL or points at a `uint64_t`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ife_policy_generation(
+    policy: *const abi::ife_policy,
+    generation: *mut u64,
+) -> abi::ife_result {
+    on_policy(policy, std::ptr::null_mut(), |policy| {
+        pointer::check_output(generation, "generation")?;
+        pointer::write_optional(generation, policy.shared.generation());
+        Ok(())
+    })
+}
+
+/// See `if_policy.h`.
+///
+/// # Safety
 /// None: any value is safe.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ife_policy_stats_reset(policy: *mut abi::ife_policy) -> abi::ife_result {
