@@ -61,7 +61,9 @@ cross_to() {
 
 # The C ABI, by the programs of tests/c.
 c_abi() {
-	local source name fixture=$STACK/fixture
+	local source name fixture
+	# The shared state must be on a tmpfs.
+	fixture=$(mktemp -d /dev/shm/arm64.XXXXXX)/fixture
 	for source in "$IFE_ROOT"/tests/c/abi_*.c; do
 		name=$(basename "$source" .c)
 		expect_ok "$name compiles" tools $GNU-gcc -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror \
@@ -71,6 +73,7 @@ c_abi() {
 		"$ARM64/c_fixture" "$fixture" || fail "no fixture"
 		expect_ok "$name" emulate "$ARM64/$name" "$fixture"
 	done
+	rm -rf "$(dirname "$fixture")"
 }
 
 # The module, in Debian's arm64 Kamailio: a call that is approved, an unsigned one and a replay, and
