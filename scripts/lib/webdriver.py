@@ -24,6 +24,9 @@ FLAGS = [
     "--disable-background-networking", "--disable-component-update", "--disable-sync",
     # A machine, or a namespace, may have no other network than loopback.
     "--allow-loopback-in-peer-connection", "--hide-scrollbars", "--window-size=1100,1043",
+    # By itself chromedriver reaches the browser at ws://localhost: a machine without /etc/hosts, as
+    # Debian's smallest root is, may have no such name.
+    "--remote-debugging-pipe",
 ]
 
 
@@ -87,7 +90,8 @@ class Browser:
         finally:
             connection.close()
         if isinstance(value, dict) and "error" in value:
-            raise BrowserError(f"{value['error']}: {value['message'].splitlines()[0]}")
+            reason = value["message"].split("\nStacktrace")[0].replace("\n", " ")
+            raise BrowserError(f"{value['error']}: {reason}")
         return value
 
     def command(self, path, body):
