@@ -31,6 +31,6 @@ run_quietly "Debian $SUITE with Kamailio" mmdebstrap --variant=minbase --include
 	--aptopt='Acquire::Check-Valid-Until "false"' "$SUITE" "$ROOT" "$(mirror)"
 IFS=' '
 cp -L /etc/resolv.conf "$ROOT/etc/resolv.conf"
-# The installer of a Debian writes it; chromedriver calls its browser "localhost".
+# The installer of a Debian writes it.
 echo '127.0.0.1 localhost' >"$ROOT/etc/hosts"
 echo "${WANTED[*]}" >"$ROOT/.complete"
