@@ -34,7 +34,8 @@ expect "choice of another kind" 2 \
 	"$(decide "$call" --choice approve --key "$EXPERT_KEY" >/dev/null 2>&1; echo $?)"
 expect "a decision is taken" no \
 	"$(api POST "/v1/calls/$call/decisions" "$(cat "$STACK/first.json")" | jq -r .decision.choice)"
-expect_ok "the agent hears" wait "$agent"
+# Not by expect_ok: in its subshell `wait` knows the agent only if it has ended already.
+wait "$agent" || fail "the agent hears: exit $?"
 expect "what the agent hears" 'decided no key' \
 	"$(jq -r '[.decision_state, .decision.choice, .decision.assurance] | join(" ")' \
 	"$STACK/awaited.json")"
