@@ -24,6 +24,8 @@ const NOW: Now = Now {
     mono_ms: 1_000_000,
 };
 const CALLS: usize = 2_000;
+/// Experts called where the caches are to hold them all.
+const FEW: usize = 10;
 const ROUNDS: usize = 7;
 
 /// State without cost, so that the policy alone is measured.
@@ -115,8 +117,12 @@ fn main() {
             if !case.starts_with(&wanted) {
                 continue;
             }
-            for (experts, ns) in compare(&registries, to_expert, signed) {
+            for (experts, ns) in compare(&registries, to_expert, signed, usize::MAX) {
                 report("decide", &case, experts, ns, "ns");
+            }
+            // What is left of the difference when the caches hold all that the calls touch.
+            for (experts, ns) in compare(&registries, to_expert, signed, FEW) {
+                report("decide", &format!("{case}_few_called"), experts, ns, "ns");
             }
         }
     }
@@ -169,14 +175,20 @@ fn prepare(experts: usize) -> Vec<u8> {
 }
 
 /// Returns the mean time of one decision by each registry, taken in turns against a noisy machine.
-fn compare(registries: &[(usize, Vec<u8>)], to_expert: bool, signed: bool) -> Vec<(usize, f64)> {
+/// The calls are of `called` of the experts, or of all.
+fn compare(
+    registries: &[(usize, Vec<u8>)],
+    to_expert: bool,
+    signed: bool,
+    called: usize,
+) -> Vec<(usize, f64)> {
     let mut runs: Vec<_> = registries
         .iter()
         .map(|(experts, bytes)| {
             (
                 *experts,
                 bytes,
-                calls(*experts, to_expert),
+                calls((*experts).min(called), to_expert),
                 KeyCache::new(),
                 f64::MAX,
             )
