@@ -10,10 +10,11 @@ GNU=aarch64-linux-gnu
 QEMU=$TOOLS_ROOT/usr/bin/qemu-aarch64-static
 
 # What cargo, bindgen and Kamailio's makefiles do not find out by themselves when they compile for
-# another machine.
+# another machine. The emulator takes loader and libraries from the root itself: with the loader of
+# the cross compiler (-L) and Debian's libc beside it, a program hangs at its first thread.
 CROSS=(
 	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER="$GNU-gcc"
-	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER="qemu-aarch64-static -L /usr/$GNU"
+	CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER=qemu-aarch64-static
 	CC_aarch64_unknown_linux_gnu="$GNU-gcc"
 	BINDGEN_EXTRA_CLANG_ARGS_aarch64_unknown_linux_gnu="--sysroot=/usr/$GNU -I/usr/$GNU/include"
 	MAKEFLAGS="CC=$GNU-gcc ARCH=aarch64"
