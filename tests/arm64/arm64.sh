@@ -59,13 +59,15 @@ cross_to() {
 	cross "$@" >"$file" 2>&1
 }
 
-# The C ABI, by the programs of tests/c.
+# The C ABI, by the programs of tests/c but abi_processes: qemu-user ignores MADV_WIPEONFORK, by
+# which the library knows a fork of a worker.
 c_abi() {
 	local source name fixture
 	# The shared state must be on a tmpfs.
 	fixture=$(mktemp -d /dev/shm/arm64.XXXXXX)/fixture
 	for source in "$IFE_ROOT"/tests/c/abi_*.c; do
 		name=$(basename "$source" .c)
+		[ "$name" != abi_processes ] || continue
 		expect_ok "$name compiles" tools $GNU-gcc -std=c11 -D_GNU_SOURCE -O1 -Wall -Wextra -Werror \
 			-Ikamailio-module "tests/c/$name.c" tests/c/common.c -o "$ARM64/$name" \
 			-L"$BUILT" -life_policy -Wl,-rpath,"$BUILT"
