@@ -92,8 +92,8 @@ fn main() {
     let counts: Vec<usize> = words.iter().filter_map(|word| word.parse().ok()).collect();
     let wanted = words
         .into_iter()
-        .find(|word| word.parse::<usize>().is_err());
-    let wanted = wanted.unwrap_or_default();
+        .find(|word| word.parse::<usize>().is_err())
+        .unwrap_or_default();
     let counts = if counts.is_empty() {
         vec![10, 100_000]
     } else {
