@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs the Debian packages that are missing (Debian 12, 13 and later). No service of theirs is
-# started or enabled.
+# started or enabled. For the tests it also sees to the name localhost.
 #
 # usage: scripts/setup.sh [all | demo | rust | lint | repo | deb | containers | kamailio]
 #   default: all; demo: for make demo and make up; rust, lint, repo: for that part of
@@ -61,7 +61,8 @@ PACKAGES_CONTAINERS=(buildah podman crun netavark aardvark-dns iptables mmdebstr
 # Build Kamailio itself.
 PACKAGES_KAMAILIO=(git cmake libssl-dev zlib1g-dev)
 
-case ${1:-all} in
+FOR=${1:-all}
+case $FOR in
 rust) PACKAGES=("${PACKAGES_RUST[@]}") ;;
 lint) PACKAGES=("${PACKAGES_RUST[@]}" "${PACKAGES_LINT[@]}") ;;
 repo) PACKAGES=("${PACKAGES_REPO[@]}") ;;
@@ -91,6 +92,7 @@ main() {
 	check_system
 	alone setup "$IFE_TARGET/.setup.lock"
 	install_packages
+	[ "$FOR" != all ] || name_localhost
 	[ -n "${IFE_INSTALLED:-}" ] || check_rust
 }
 
@@ -109,15 +111,18 @@ missing_packages() {
 	done
 }
 
+# become_root REASON: sets AS_ROOT, or ends with the reason.
+become_root() {
+	[ "$(id -u)" != 0 ] || return 0
+	command -v sudo >/dev/null || die "$1"
+	AS_ROOT=(sudo)
+}
+
 install_packages() {
 	local missing
 	missing=$(missing_packages)
 	[ -n "$missing" ] || return 0
-	if [ "$(id -u)" != 0 ]; then
-		command -v sudo >/dev/null ||
-			die "cannot install these missing packages without root: $missing"
-		AS_ROOT=(sudo)
-	fi
+	become_root "cannot install these missing packages without root: $missing"
 	note "Installing $(wc -w <<<"$missing") Debian packages and what they need: $missing"
 	run_quietly "apt-get update" "${AS_ROOT[@]}" apt-get "${APT[@]}" update
 	trap services_may_start EXIT
@@ -164,6 +169,14 @@ disable_new_services() {
 			;;
 		esac >/dev/null 2>&1 || note "  $service stays enabled for the next boot"
 	done < <(comm -13 <(sort -u <<<"$ENABLED_BEFORE") <(enabled_services | sort -u))
+}
+
+# Tests reach servers by this name. Debian's installer writes it, its smallest root has no file.
+name_localhost() {
+	! getent hosts localhost >/dev/null || return 0
+	become_root "the tests need the name localhost, and without root /etc/hosts cannot have it"
+	note "Adding localhost to /etc/hosts: the tests need that name"
+	echo "127.0.0.1 localhost" | "${AS_ROOT[@]}" tee -a /etc/hosts >/dev/null
 }
 
 check_rust() {
