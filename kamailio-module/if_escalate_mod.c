@@ -25,6 +25,7 @@
 #include "ife_kemi.h"
 #include "ife_load.h"
 #include "ife_names.h"
+#include "ife_overload.h"
 #include "ife_pv.h"
 #include "ife_rpc.h"
 #include "ife_stats.h"
@@ -100,6 +101,7 @@ static param_export_t params[] = {
 	{"tcp_stranger_s",  PARAM_INT, &ife_streams_settings.stranger_s},
 	{"tcp_party_source", PARAM_INT, &ife_streams_settings.party_source},
 	{"udp_receive_buffer", PARAM_INT, &ife_load_receive_buffer},
+	{"refuse_above",    PARAM_INT, &ife_overload_refuse_above},
 	{0, 0, 0}
 };
 
@@ -147,7 +149,7 @@ static int mod_init(void)
 	}
 	if(ife_check_settings() < 0 || ife_load_check_memory() < 0 || ife_stats_register() < 0)
 		return -1;
-	if(ife_names_register() < 0 || ife_streams_register() < 0)
+	if(ife_names_register() < 0 || ife_streams_register() < 0 || ife_overload_register() < 0)
 		return -1;
 	if(ife_fork_init() < 0 || ife_fold_init() < 0)
 		return -1;

@@ -47,6 +47,9 @@ extern "C" {
 
 /* Maximum number of header fields of one kind (Route, Record-Route) in an ife_message. */
 #define IFE_ROUTES_MAX 32
+/* Begin of the To tags of ife_overload_reply; the buffer for a reply. */
+#define IFE_OVERLOAD_TAG "ife503-"
+#define IFE_OVERLOAD_REPLY_SIZE 4608
 
 typedef uint32_t ife_result;
 #define IFE_OK 7000u
@@ -285,9 +288,10 @@ typedef struct ife_stats
 	uint64_t registry_experts;
 	uint64_t registry_loaded_unix_s;
 	uint64_t started_unix_s;
-	uint64_t key_tables;      /* tables of public keys that all processes keep at present */
-	uint64_t key_table_bytes; /* their memory */
-	uint64_t not_for_gate;    /* requests with the answer IFE_NOT_FOR_GATE */
+	uint64_t key_tables;       /* tables of public keys that all processes keep at present */
+	uint64_t key_table_bytes;  /* their memory */
+	uint64_t not_for_gate;     /* requests with the answer IFE_NOT_FOR_GATE */
+	uint64_t overload_refused; /* new calls that ife_overload_reply refused */
 } ife_stats;
 
 /* Constants, for any process at any time, also before ife_policy_open. All strings are static and
@@ -537,6 +541,31 @@ ife_result ife_reply_check(
  * until the next registry.
  */
 ife_result ife_source_check(ife_policy *policy, ife_str peer_ip, ife_error *err);
+
+/*
+ * Refuses a new call for an overloaded server, before the server parses it: writes a 503 with
+ * Retry-After, which goes to the source address of the request. For an ACK of such a 503 *out_len
+ * is 0: there is nothing to send and nothing else to do. IFE_OVERLOAD_TAG in an ACK is a reason to
+ * ask.
+ *
+ * IFE_NOT_FOUND: the server must handle the datagram, and refuse the call itself if it is still
+ * overloaded. So it is with a request in a dialog or of a call that the gate knows; of a source
+ * that is no party's (ife_source_check); with any unusual form (a folded header field, two of one
+ * name, another transport in Via); and as long as the refusal would have an entry of its own
+ * (refusals_per_s; 0: always). In shadow mode, and with IFE_SCOPE_REGISTRY, it is every new call:
+ * calls that the gate lets pass then leave no record by which their INVITEs are known again.
+ *
+ * The refusal is counted, and is part of the next entry about omitted refusals.
+ *
+ * Process   an attached one.
+ * datagram  as received by UDP, only read.
+ * buf       room for buf_len bytes, IFE_OVERLOAD_REPLY_SIZE or more; gets *out_len bytes.
+ * Returns   also IFE_BUFFER_TOO_SMALL, IFE_INVALID_PARAMETER (peer_ip, peer_port),
+ *           IFE_NOT_ATTACHED, and as ife_policy_check.
+ * Blocks    never.
+ */
+ife_result ife_overload_reply(ife_policy *policy, ife_str datagram, ife_str peer_ip,
+		uint32_t peer_port, char *buf, size_t buf_len, size_t *out_len, ife_error *err);
 
 /*
  * Ends the call with this Call-ID for an operator, if its end was never seen: frees the expert's

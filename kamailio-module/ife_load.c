@@ -92,6 +92,13 @@ void ife_load_widen_receive_buffers(void)
 	}
 }
 
+int ife_load_socket_above(const struct socket_info *si, int percent)
+{
+	int used = datagram_queue(si->socket);
+
+	return used >= 0 && used >= percent;
+}
+
 int ki_queue_above(sip_msg_t *msg, int percent)
 {
 	int used;

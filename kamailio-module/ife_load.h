@@ -7,9 +7,12 @@
 #define IFE_LOAD_H
 
 #include "core/parser/msg_parser.h"
+#include "core/socket_info.h"
 
 /* 1 if the receive queue of the message's socket is at least `percent` full, else -1. */
 int ki_queue_above(sip_msg_t *msg, int percent);
+/* The same of a UDP socket: 1, else 0. */
+int ife_load_socket_above(const struct socket_info *si, int percent);
 /* 1 if at least `percent` of the shared memory is in use, else -1. */
 int ki_memory_above(sip_msg_t *msg, int percent);
 

@@ -108,6 +108,7 @@ static void rpc_stats(rpc_t *rpc, void *ctx)
 	add_u64(rpc, th, "buckets_full", now.buckets_full);
 	add_u64(rpc, th, "refusals_omitted", now.refusals_omitted);
 	add_u64(rpc, th, "not_for_gate", now.not_for_gate);
+	add_u64(rpc, th, "overload_refused", now.overload_refused);
 }
 
 static const char *rpc_reset_stats_doc[] = {"Sets the counters to zero", 0};

@@ -43,6 +43,7 @@ static const ife_stat_t stats[] = {
 		IFE_STAT(replay_full, "INVITEs refused because the replay table was full"),
 		IFE_STAT(calls_full, "INVITEs refused because the call table was full"),
 		IFE_STAT(refusals_omitted, "refusals without a witness entry of their own"),
+		IFE_STAT(overload_refused, "new calls refused before they were parsed: the queue was long"),
 		IFE_STAT(buckets_full, "INVITEs refused because the table of sources was full"),
 		IFE_STAT(registry_generation, "number of the registry in use"),
 		IFE_STAT(registry_experts, "experts in the registry in use"),

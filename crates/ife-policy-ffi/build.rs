@@ -16,6 +16,7 @@ fn main() {
         .derive_debug(false)
         .derive_default(true)
         .generate_comments(false)
+        .generate_cstr(true)
         .layout_tests(true)
         .use_core()
         .generate()

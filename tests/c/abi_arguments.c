@@ -38,6 +38,10 @@ static void null_pointers(ife_policy *policy)
 	CHECK(ife_policy_stats(NULL, NULL) == IFE_NULL_PARAMETER);
 	CHECK(ife_policy_stats_reset(NULL) == IFE_NULL_PARAMETER);
 	CHECK_RESULT(IFE_NULL_PARAMETER, ife_policy_experts(policy, 0, 1, NULL, 0, NULL, &err), &err);
+	CHECK_RESULT(IFE_NULL_PARAMETER,
+			ife_overload_reply(
+					policy, str_of("x"), str_of("127.0.0.1"), 1, buf, sizeof(buf), NULL, &err),
+			&err);
 	ife_policy_close(NULL);
 }
 
@@ -192,6 +196,19 @@ static void outputs_are_written_on_success_only(ife_policy *policy)
 	strcpy(err.text, "untouched");
 	CHECK_RESULT(IFE_OK, ife_policy_experts(policy, 99, 9, buf, sizeof(buf), &len, &err), &err);
 	CHECK(len == 2 && memcmp(buf, "[]", 2) == 0 && strcmp(err.text, "untouched") == 0);
+	CHECK_RESULT(IFE_BUFFER_TOO_SMALL,
+			ife_overload_reply(
+					policy, str_of("x"), str_of("127.0.0.1"), 1, buf, sizeof(buf), &len, &err),
+			&err);
+	CHECK_RESULT(IFE_INVALID_PARAMETER,
+			ife_overload_reply(
+					policy, str_of("x"), str_of("here"), 1, buf, sizeof(buf), &len, &err),
+			&err);
+	CHECK_RESULT(IFE_INVALID_PARAMETER,
+			ife_overload_reply(
+					policy, str_of("x"), str_of("127.0.0.1"), 65536, buf, sizeof(buf), &len, &err),
+			&err);
+	CHECK(len == 2 && memcmp(buf, "[]", 2) == 0);
 	CHECK_RESULT(IFE_OK, ife_policy_contacts(policy, 99, 9, buf, sizeof(buf), &len, &err), &err);
 	CHECK(len == 0);
 }
@@ -204,9 +221,14 @@ static void before_attach_and_after_close(void)
 	ife_stats stats;
 	ife_error err;
 	uint64_t generation;
+	char buf[IFE_OVERLOAD_REPLY_SIZE];
+	size_t len;
 	CHECK_RESULT(IFE_NOT_ATTACHED, ife_policy_check(policy, &msg, &verdict, &err), &err);
 	CHECK_RESULT(IFE_NOT_ATTACHED,
 			ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
+	CHECK_RESULT(IFE_NOT_ATTACHED,
+			ife_overload_reply(policy, str_of("x"), str_of("::1"), 1, buf, sizeof(buf), &len, &err),
+			&err);
 	CHECK(ife_policy_stats(policy, &stats) == IFE_OK);
 	CHECK_RESULT(IFE_INVALID_PARAMETER, ife_policy_attach(policy, 16, &err), &err);
 	CHECK_RESULT(IFE_OK, ife_policy_attach(policy, 15, &err), &err);
@@ -218,6 +240,9 @@ static void before_attach_and_after_close(void)
 	CHECK_RESULT(IFE_CLOSED,
 			ife_witness_log(policy, &msg, str_of("INVITE"), str_of(NULL), NULL, &err), &err);
 	CHECK_RESULT(IFE_CLOSED, ife_policy_reload(policy, &generation, &err), &err);
+	CHECK_RESULT(IFE_CLOSED,
+			ife_overload_reply(policy, str_of("x"), str_of("::1"), 1, buf, sizeof(buf), &len, &err),
+			&err);
 	CHECK(ife_policy_stats(policy, &stats) == IFE_CLOSED);
 	CHECK(ife_policy_generation(policy, &generation) == IFE_CLOSED);
 	ife_policy_close(policy);

@@ -12,7 +12,7 @@ _Static_assert(sizeof(ife_message) == 352, "ife_message");
 _Static_assert(sizeof(ife_verdict) == 1080, "ife_verdict");
 _Static_assert(sizeof(ife_call) == 396, "ife_call");
 _Static_assert(sizeof(ife_receipt) == 48, "ife_receipt");
-_Static_assert(sizeof(ife_stats) == 280, "ife_stats");
+_Static_assert(sizeof(ife_stats) == 288, "ife_stats");
 _Static_assert(sizeof(ife_ticket) == 40, "ife_ticket");
 _Static_assert(offsetof(ife_options, log) == 112, "ife_options.log");
 _Static_assert(offsetof(ife_message, cseq) == 176, "ife_message.cseq");

@@ -59,6 +59,7 @@ CASES = {
     ),
     "IfeTableFull": (*counter(KAMAILIO + "buckets_full"), {}),
     "IfeRefusalsOmitted": (*counter(KAMAILIO + "refusals_omitted"), {}),
+    "IfeOverload": (*counter(KAMAILIO + "overload_refused"), {}),
     "IfeClocksDiffer": (*counter(KAMAILIO + "rejected_freshness", RISES), {}),
     "IfeAttackOrFaultyCaller": (
         {

@@ -22,7 +22,7 @@ const _: () = {
     assert!(size_of::<ife_verdict>() == 1080);
     assert!(size_of::<ife_call>() == 396);
     assert!(size_of::<ife_receipt>() == 48);
-    assert!(size_of::<ife_stats>() == 280);
+    assert!(size_of::<ife_stats>() == 288);
     assert!(size_of::<ife_ticket>() == 40);
     assert!(align_of::<ife_verdict>() == 8);
     assert!(offset_of!(ife_options, log) == 112);

@@ -2,6 +2,7 @@
 //! and writes outputs on success.
 
 mod call;
+mod overload;
 mod policy;
 mod registry;
 mod signatures;
@@ -12,6 +13,7 @@ mod version;
 mod witness;
 
 pub use call::{ife_call_find, ife_call_release, ife_reply_check, ife_source_check};
+pub use overload::ife_overload_reply;
 pub use policy::{ife_policy_attach, ife_policy_close, ife_policy_open, ife_policy_tend};
 pub use registry::{ife_policy_contacts, ife_policy_experts, ife_policy_reload};
 pub use stats::{ife_policy_generation, ife_policy_stats, ife_policy_stats_reset};

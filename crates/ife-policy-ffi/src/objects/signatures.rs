@@ -27,6 +27,7 @@ same! {
     ife_call_release in call,
     ife_reply_check in call,
     ife_source_check in call,
+    ife_overload_reply in overload,
     ife_policy_reload in registry,
     ife_policy_experts in registry,
     ife_policy_contacts in registry,

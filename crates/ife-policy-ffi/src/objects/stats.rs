@@ -51,6 +51,7 @@ pub unsafe extern "C" fn ife_policy_stats(
             key_tables,
             key_table_bytes: key_tables.saturating_mul(KeyCache::TABLE_SIZE as u64),
             not_for_gate: counters.sum(Counter::NotForGate),
+            overload_refused: counters.sum(Counter::OverloadRefused),
         };
         pointer::write_optional(stats, out);
         Ok(())

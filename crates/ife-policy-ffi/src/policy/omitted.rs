@@ -28,6 +28,14 @@ impl Policy {
         false
     }
 
+    /// Returns true if a refusal of a message from `source` would have no entry of its own.
+    pub(crate) fn would_omit_refusal(&self, source: IpAddr, now: Now) -> bool {
+        self.options.refusals_per_s.is_some_and(|rate_per_s| {
+            let source = flood_source(source);
+            !self.shared.refusals().has_budget(source, rate_per_s, now)
+        })
+    }
+
     /// Writes the summary of omitted refusals, if it is due and no other process writes it.
     pub(crate) fn summarise_refusals(&mut self, now: Now, unix_ns: u64) {
         self.write_summary(now, unix_ns, false);

@@ -76,14 +76,36 @@ impl Buckets<'_> {
     }
 }
 
-pub(super) fn charge(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us: u64) -> Token {
+/// What one more token makes of a bucket.
+struct Charged {
+    full_at_us: u64,
+    /// Above 0: the bucket is empty.
+    over_us: u64,
+}
+
+fn charged(before: u64, rate_per_s: u32, burst: u32, now_us: u64) -> Charged {
     let interval_us = 1_000_000 / u64::from(rate_per_s.max(1));
     let capacity_us = interval_us * u64::from(burst.max(1));
+    // Clamped at both ends, also if the rate was lower when the bucket was charged.
+    let full_at_us = before.clamp(now_us, now_us + capacity_us) + interval_us;
+    Charged {
+        full_at_us,
+        over_us: full_at_us.saturating_sub(now_us + capacity_us),
+    }
+}
+
+/// Returns true if [`charge`] would take a token.
+pub(super) fn has_token(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us: u64) -> bool {
+    charged(full_at_us.load(Relaxed), rate_per_s, burst, now_us).over_us == 0
+}
+
+pub(super) fn charge(full_at_us: &AtomicU64, rate_per_s: u32, burst: u32, now_us: u64) -> Token {
     let mut before = full_at_us.load(Relaxed);
     for _ in 0..TRIES {
-        // Clamped at both ends, also if the rate was lower when the bucket was charged.
-        let after = before.clamp(now_us, now_us + capacity_us) + interval_us;
-        let over_us = after.saturating_sub(now_us + capacity_us);
+        let Charged {
+            full_at_us: after,
+            over_us,
+        } = charged(before, rate_per_s, burst, now_us);
         if over_us > 0 {
             // At most a few seconds: one interval.
             return Token::Empty {

@@ -178,6 +178,22 @@ impl<'a> Calls<'a> {
         self.look(key, self.key.hash(&key.call_id), now_s, None).0
     }
 
+    /// Returns true if a record may be a call's with this Call-ID, whatever its state.
+    pub(crate) fn is_held(&self, call_id: &[u8], now_s: u64) -> bool {
+        let call_id = CallKey::hash(call_id);
+        let hash = self.key.hash(&call_id);
+        let mut is_held = false;
+        self.each(hash, |slot, control| {
+            let is_tagged = (control >> 3) & TAG_MASK == hash.low & TAG_MASK;
+            // A PENDING record may lack its identity.
+            is_held |= control != 0
+                && expires_s(control) >= now_s
+                && is_tagged
+                && (control & STATE_MASK == PENDING || self.record(slot).has_call_id(&call_id));
+        });
+        is_held
+    }
+
     /// Fills and publishes a record, so that searches find it.
     pub(crate) fn publish(&self, begun: Begun, call: &Call, max_call_s: u32) -> Option<CallRef> {
         self.record(begun.call_ref.slot).set_call(call, max_call_s);

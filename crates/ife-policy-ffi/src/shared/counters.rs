@@ -23,6 +23,7 @@ pub(crate) enum Counter {
     /// Not a count but the tables of keys that the process keeps.
     KeyTables = 13,
     NotForGate = 14,
+    OverloadRefused = 15,
     /// The first of 14: one per gate.
     Rejected = 16,
 }

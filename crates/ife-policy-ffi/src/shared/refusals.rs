@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 
 use ife_guard::{Now, Token};
 
-use super::bucket::charge;
+use super::bucket::{charge, has_token};
 use super::hash::Key;
 use super::step::step;
 
@@ -67,6 +67,16 @@ impl Refusals<'_> {
         // The source's own budget first: a source above its share takes nothing from the others.
         take(self.bucket(source), (rate_per_s / SOURCE_SHARE).max(1))
             && take(&self.words[TOTAL], rate_per_s)
+    }
+
+    /// Like [`Self::may_write`], but takes nothing.
+    pub(crate) fn has_budget(&self, source: IpAddr, rate_per_s: u32, now: Now) -> bool {
+        let now_us = now.mono_ms * 1000;
+        let has = |word: &AtomicU64, rate: u32| {
+            has_token(word, rate, rate.saturating_mul(BURST_S), now_us)
+        };
+        has(self.bucket(source), (rate_per_s / SOURCE_SHARE).max(1))
+            && has(&self.words[TOTAL], rate_per_s)
     }
 
     /// Notes a refusal that is not written.

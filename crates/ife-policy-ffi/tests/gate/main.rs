@@ -5,6 +5,7 @@ use sha2::{Digest, Sha256};
 
 use ife_witness::ring::{Mark, RingSet};
 
+mod overload;
 mod registry;
 mod shadow;
 #[path = "../support/mod.rs"]

@@ -309,6 +309,28 @@ impl Gate {
         result == IFE_OK
     }
 
+    /// Returns the reply that ends a datagram's handling, or `None`: the server must handle it.
+    pub fn overload_reply(&self, datagram: &str, ip: &str, port: u32) -> Option<String> {
+        let mut buf = vec![0_u8; IFE_OVERLOAD_REPLY_SIZE as usize];
+        let mut len = 0;
+        // SAFETY: `buf` has room for its length, `len` is a live local, the error pointer is NULL.
+        let result = unsafe {
+            ::ife_policy::ife_overload_reply(
+                self.handle,
+                text(datagram),
+                text(ip),
+                port,
+                buf.as_mut_ptr().cast(),
+                buf.len(),
+                &mut len,
+                ptr::null_mut(),
+            )
+        };
+        assert!([IFE_OK, IFE_NOT_FOUND].contains(&result), "{result}");
+        buf.truncate(len);
+        (result == IFE_OK).then(|| String::from_utf8(buf).expect("UTF-8"))
+    }
+
     pub fn tend(&self) -> u32 {
         // SAFETY: the error pointer is NULL.
         unsafe { ::ife_policy::ife_policy_tend(self.handle, ptr::null_mut()) }
