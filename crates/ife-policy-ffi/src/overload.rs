@@ -142,6 +142,37 @@ mod tests {
     }
 
     #[test]
+    fn no_byte_of_a_request_adds_a_line_to_the_reply() {
+        let peer = "198.51.100.1:1024".parse().expect("an address");
+        for at in 0..INVITE.len() {
+            for byte in (0..=0x20).chain([b':', b';', b',', b'"', 0x7f, 0x80, 0xff]) {
+                let mut changed = INVITE.as_bytes().to_vec();
+                changed[at] = byte;
+                let head = Head::parse(&changed);
+                let Some(reply) = head.and_then(|head| refusal(&head, peer, "x")) else {
+                    continue;
+                };
+                let names: Vec<_> = reply.split("\r\n").map(|l| l.split(':').next()).collect();
+                let [
+                    Some("SIP/2.0 503 Overloaded"),
+                    Some("Via"),
+                    ..,
+                    Some(""),
+                    Some(""),
+                ] = names[..]
+                else {
+                    panic!("{reply}");
+                };
+                assert!(names.len() <= 11, "{reply}");
+                assert!(
+                    !reply.replace("\r\n", "").contains(['\r', '\n', '\0']),
+                    "{reply}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn an_address_that_the_sender_claims_to_have_been_told_is_not_sent_on() {
         let peer = "[2001:db8::1]:5060".parse().expect("an address");
         for (via, expected) in [
