@@ -55,7 +55,13 @@ prove_deployment() {
 	prove_kamailio
 }
 
-prove_kamailio() { KAMAILIO_SHM_MB=64 stack_start_kamailio "${PROVE_ARGS[@]}"; }
+prove_kamailio() {
+	KAMAILIO_SHM_MB=64 stack_start_kamailio "${PROVE_ARGS[@]}"
+	wait_until 20 all_processes || stack_fail kamailio "its last process is not there"
+}
+
+# Kamailio answers before its processes are all there, and parts compare them. This is the last.
+all_processes() { rpc core.psx | contains 'tcp main process'; }
 
 prove_registry() {
 	cat <<-YAML
