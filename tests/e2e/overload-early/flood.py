@@ -2,9 +2,9 @@
 """Sends COUNT new calls at once and acknowledges what is refused; prints what came back.
 
 usage: flood.py HOST PORT SOURCE SOURCE_PORT NEW COUNT KNOWN
-  NEW has the Call-ID early-@N@@caller.example; KNOWN is the INVITE of a call that was answered, sent among the new
-  ones. Prints JSON: answered and refused (503) new calls, those of them that the module wrote
-  (own), and the final codes of the known call.
+  NEW has the Call-ID early-@N@@caller.example; KNOWN is the INVITE of a call that was answered,
+  sent among the new ones. Prints JSON: answered and refused (503) new calls, those of them that the
+  module wrote (own), and the final codes of the known call.
 """
 
 import json
