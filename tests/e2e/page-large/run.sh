@@ -5,7 +5,7 @@
 . "$(dirname "$0")/../page.sh"
 
 page_setup
-head -c 500M /dev/urandom >"$STACK/evidence/large.bin"
+head -c 300M /dev/urandom >"$STACK/evidence/large.bin"
 start_with_evidence
 call=$(call_about "$STACK/evidence/large.bin")
 id=$(jq -r .call_id <<<"$call")
