@@ -551,7 +551,7 @@ ife_result ife_source_check(ife_policy *policy, ife_str peer_ip, ife_error *err)
  * IFE_NOT_FOUND: the server must handle the datagram, and refuse the call itself if it is still
  * overloaded. So it is with a request in a dialog or of a call that the gate knows; of a source
  * that is no party's (ife_source_check); with any unusual form (a folded header field, two of one
- * name, another transport in Via); and as long as the refusal would have an entry of its own
+ * name, another transport in Via); and as long as the refusal would have an entry
  * (refusals_per_s; 0: always). In shadow mode, and with IFE_SCOPE_REGISTRY, it is every new call:
  * calls that the gate lets pass then leave no record by which their INVITEs are known again.
  *

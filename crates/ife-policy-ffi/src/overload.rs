@@ -4,12 +4,14 @@
 //! A refusal by the script parses every header field first, which under overload takes the time of
 //! calls that could be served. What is refused here must be plain: a request that is unusual in any
 //! way, of a stranger, or of a call that the gate knows, takes the usual way. So does a refusal
-//! that gets an entry of its own in the log.
+//! that the log has an entry for.
 
 mod head;
 
 use std::fmt::Write;
 use std::net::SocketAddr;
+
+use ife_guard::Now;
 
 use crate::abi;
 use crate::plumbing::failure::Failure;
@@ -28,12 +30,12 @@ pub(crate) fn reply(
 ) -> Result<String, Failure> {
     policy.check_attached()?;
     let head = Head::parse(datagram).ok_or_else(not_for_this)?;
-    let tag = own_tag(policy, &head);
+    let (now, unix_ns) = sys::now();
     match head.method {
-        Method::Ack if head.is_ack_of(&tag) => Ok(String::new()),
-        Method::Invite if may_refuse(policy, &head, peer)? => {
+        Method::Ack if head.is_ack_of(&own_tag(policy, &head)) => Ok(String::new()),
+        Method::Invite if may_refuse(policy, &head, peer, now)? => {
+            let tag = own_tag(policy, &head);
             let reply = refusal(&head, peer, &tag).ok_or_else(not_for_this)?;
-            let (now, unix_ns) = sys::now();
             policy.shared.refusals().omit(now, unix_ns);
             policy.count(Counter::RefusalsOmitted);
             policy.count(Counter::OverloadRefused);
@@ -43,14 +45,18 @@ pub(crate) fn reply(
     }
 }
 
-/// Returns true for a new call of a party whose refusal would have no entry of its own.
-fn may_refuse(policy: &mut Policy, head: &Head<'_>, peer: SocketAddr) -> Result<bool, Failure> {
+/// Returns true for a new call of a party whose refusal would only be counted.
+fn may_refuse(
+    policy: &mut Policy,
+    head: &Head<'_>,
+    peer: SocketAddr,
+    now: Now,
+) -> Result<bool, Failure> {
     // Calls that are not for the gate, or pass in shadow mode, leave no record: their INVITEs that
     // are sent again would be taken for new ones.
     if policy.options.registry_only || policy.options.shadow || !head.may_begin_call() {
         return Ok(false);
     }
-    let now = sys::now().0;
     Ok(source::is_known(policy, peer.ip(), now)?
         && !policy
             .shared

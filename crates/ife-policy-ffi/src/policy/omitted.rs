@@ -28,7 +28,7 @@ impl Policy {
         false
     }
 
-    /// Returns true if a refusal of a message from `source` would have no entry of its own.
+    /// Returns true if a refusal of a message from `source` would only be counted.
     pub(crate) fn would_omit_refusal(&self, source: IpAddr, now: Now) -> bool {
         self.options.refusals_per_s.is_some_and(|rate_per_s| {
             let source = flood_source(source);

@@ -178,7 +178,7 @@ impl<'a> Calls<'a> {
         self.look(key, self.key.hash(&key.call_id), now_s, None).0
     }
 
-    /// Returns true if a record may be a call's with this Call-ID, whatever its state.
+    /// Returns true if a call with this Call-ID may have a record, in any state.
     pub(crate) fn is_held(&self, call_id: &[u8], now_s: u64) -> bool {
         let call_id = CallKey::hash(call_id);
         let hash = self.key.hash(&call_id);
@@ -186,8 +186,7 @@ impl<'a> Calls<'a> {
         self.each(hash, |slot, control| {
             let is_tagged = (control >> 3) & TAG_MASK == hash.low & TAG_MASK;
             // A PENDING record may lack its identity.
-            is_held |= control != 0
-                && expires_s(control) >= now_s
+            is_held |= expires_s(control) >= now_s
                 && is_tagged
                 && (control & STATE_MASK == PENDING || self.record(slot).has_call_id(&call_id));
         });
